@@ -1,0 +1,91 @@
+"""What data, models and tools promise each other: the batch and the capabilities of a model."""
+
+from typing import NamedTuple, Protocol, runtime_checkable
+
+from jaxtyping import Float, Int, Shaped
+from torch import Tensor
+
+from lightning_gen.errors import UserError
+
+ImageShape = tuple[int, int, int]
+"""(channels, height, width)"""
+
+Images = Float[Tensor, "n c h w"]
+"""float32 in [0, 1]: the only image range that models and pictures know."""
+
+Codes = Float[Tensor, "n d"]
+"""Latent codes; a spatial or quantised latent is flattened."""
+
+
+class Batch(NamedTuple):
+    """One batch of a dataset.
+
+    A loader hands out uint8 images; on the device they become float32 in [0, 1] before a model
+    sees them. ``labels`` are zeros where a dataset has none; ``factors`` are ground-truth factors
+    or attributes, with F = 0 where there are none.
+    """
+
+    images: Shaped[Tensor, "n c h w"]
+    labels: Int[Tensor, " n"]
+    factors: Shaped[Tensor, "n f"]
+
+
+class Posterior(Protocol):
+    """A diagonal Gaussian q(z|x): ``mean`` and ``log_var``, each [N, D]."""
+
+    @property
+    def mean(self) -> Codes:
+        """The mean of each dimension."""
+
+    @property
+    def log_var(self) -> Codes:
+        """The natural logarithm of the variance of each dimension."""
+
+
+@runtime_checkable
+class Encodes(Protocol):
+    """A model that turns images into codes."""
+
+    def encode(self, images: Images) -> Codes:
+        """Codes [N, D] of images [N, C, H, W]."""
+
+
+@runtime_checkable
+class Decodes(Protocol):
+    """A model that turns codes into images."""
+
+    def decode(self, codes: Codes) -> Images:
+        """Images [N, C, H, W] of codes [N, D]."""
+
+
+@runtime_checkable
+class Reconstructs(Protocol):
+    """A model that gives an image back through its code."""
+
+    def reconstruct(self, images: Images) -> Images:
+        """The reconstruction of each image."""
+
+
+@runtime_checkable
+class Samples(Protocol):
+    """A model that makes new images."""
+
+    def sample(self, n: int) -> Images:
+        """``n`` new images, from torch's global random state."""
+
+
+@runtime_checkable
+class Infers(Protocol):
+    """A model with a Gaussian posterior over its codes."""
+
+    def posterior(self, images: Images) -> Posterior:
+        """q(z|x) of each image."""
+
+
+def require(model: object, capability: type, asker: str) -> None:
+    """Raise a UserError when ``model`` lacks ``capability``, which ``asker`` needs."""
+    if not isinstance(model, capability):
+        raise UserError(
+            f"{asker} needs a model that {capability.__name__.lower()}, and {type(model).__name__} "
+            f"does not. Remove {asker} from trainer.callbacks or choose another model."
+        )

@@ -1,0 +1,179 @@
+"""What all datasets share: splits, loaders, and the conversion of a batch on the device."""
+
+from abc import ABC, abstractmethod
+from typing import Literal, NamedTuple
+
+import torch
+from lightning.pytorch import LightningDataModule
+from lightning.pytorch.utilities.rank_zero import rank_zero_info
+from torch import Tensor
+
+from lightning_gen.contracts import Batch, ImageShape
+from lightning_gen.data.loader import BatchLoader, Source
+from lightning_gen.data.sources import TensorSource
+from lightning_gen.errors import UserError
+
+Binarize = Literal["static", "dynamic"]
+
+
+class ImageDataModule(LightningDataModule, ABC):
+    """A dataset of images with a training, a validation and a test split.
+
+    Models are given float32 images in [0, 1] of shape [N, C, H, W], converted on the device.
+
+    Attributes:
+        image_shape: (channels, height, width), known before any download, as all of these are.
+        class_names: a name for each label; one name where there are no classes.
+        factor_names: a name for each column of ``Batch.factors``.
+        factor_sizes: number of values of each factor.
+
+    Args:
+        batch_size: images a batch on each device.
+        val_fraction: share of the training images kept for validation, the same ones each time;
+            0 trains on all. Unused where the dataset brings a validation split.
+        num_workers: processes that decode ahead; unused for datasets held in memory.
+        binarize: make pixels 0 or 1 with probability equal to their grey level: "static" draws
+            once, "dynamic" at every training step (evaluation keeps to one draw).
+    """
+
+    image_shape: ImageShape
+    class_names: tuple[str, ...] = ("image",)
+    factor_names: tuple[str, ...] = ()
+    factor_sizes: tuple[int, ...] = ()
+
+    def __init__(
+        self,
+        batch_size: int,
+        val_fraction: float,
+        num_workers: int = 0,
+        binarize: Binarize | None = None,
+    ) -> None:
+        super().__init__()
+        if batch_size < 1:
+            raise UserError(f"data.batch_size is at least 1, got {batch_size}. Set it to 128.")
+        if not 0 <= val_fraction < 1:
+            raise UserError(
+                f"data.val_fraction is the share of training images kept for validation, at least "
+                f"0 and below 1, got {val_fraction}. Set it to 0.1."
+            )
+        if num_workers < 0:
+            raise UserError(f"data.num_workers is at least 0, got {num_workers}. Set it to 4.")
+        self.batch_size = batch_size
+        self.val_fraction = val_fraction
+        self.num_workers = num_workers
+        self.binarize = binarize
+        self._splits: dict[str, Split] = {}
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes, at least 1."""
+        return len(self.class_names)
+
+    @abstractmethod
+    def load_train(self) -> Source:
+        """The training images, those for validation included."""
+
+    @abstractmethod
+    def load_test(self) -> Source:
+        """The test images."""
+
+    def load_val(self) -> Source | None:
+        """The dataset's own validation images; None where they are cut from the training images."""
+        return None
+
+    def setup(self, stage: str) -> None:
+        """Load the splits that the stage needs; training never loads the test split."""
+        if stage in ("fit", "validate") and "train" not in self._splits:
+            self._splits |= self._training_splits(self.load_train(), self.load_val())
+        if stage in ("test", "predict") and "test" not in self._splits:
+            self._splits["test"] = self._evaluated(self.load_test())
+
+    def train_dataloader(self) -> BatchLoader:
+        """Batches in an order given by (seed, epoch)."""
+        # Lightning's seed_everything makes the initial seed the run's, the same on every rank.
+        return self._loader(self._splits["train"], shuffle_seed=torch.initial_seed())
+
+    def val_dataloader(self) -> BatchLoader | list[BatchLoader]:
+        """Batches in a fixed order; an empty list where there is no validation split."""
+        return self._loader(self._splits["val"]) if "val" in self._splits else []
+
+    def test_dataloader(self) -> BatchLoader:
+        """Batches in a fixed order."""
+        return self._loader(self._splits["test"])
+
+    def predict_dataloader(self) -> BatchLoader:
+        """The test split."""
+        return self.test_dataloader()
+
+    def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
+        """uint8 to float32 in [0, 1], and dynamic binarisation, on the device."""
+        images = batch.images.float().div_(255)
+        if self.binarize == "dynamic" and self.trainer is not None and self.trainer.training:
+            images = torch.bernoulli(images)
+        return batch._replace(images=images)
+
+    def _training_splits(self, train: Source, val: Source | None) -> dict[str, "Split"]:
+        if self.binarize == "static" and isinstance(train, TensorSource):
+            train = train.binarized()
+        if val is not None:
+            return {"train": Split.whole(train), "val": self._evaluated(val)}
+        count = len(train)
+        # One fixed seed: runs of other seeds must not be compared on other validation images.
+        order = torch.randperm(count, generator=torch.Generator().manual_seed(0))
+        num_val = round(count * self.val_fraction)
+        if num_val == count or (num_val == 0 and self.val_fraction > 0):
+            raise UserError(
+                f"data.val_fraction {self.val_fraction} of {count} images leaves {count - num_val} "
+                f"for training and {num_val} for validation. Add images or set it to 0."
+            )
+        splits = {"train": Split(train, order[num_val:])}
+        if num_val == 0:
+            return splits
+        held_out = order[:num_val].sort().values
+        if self.binarize == "dynamic" and isinstance(train, TensorSource):
+            return splits | {"val": self._evaluated(train.subset(held_out))}
+        return splits | {"val": Split(train, held_out)}
+
+    def _evaluated(self, source: Source) -> "Split":
+        if self.binarize is not None and isinstance(source, TensorSource):
+            source = source.binarized()
+        return Split.whole(source)
+
+    def _loader(self, split: "Split", shuffle_seed: int | None = None) -> BatchLoader:
+        source = split.source
+        in_memory = isinstance(source, TensorSource)
+        if in_memory:
+            source = source.to(self._device_for(source))
+        return BatchLoader(
+            source,
+            split.indices,
+            self.batch_size,
+            shuffle_seed=shuffle_seed,
+            rank=self.trainer.global_rank if self.trainer else 0,
+            world_size=self.trainer.world_size if self.trainer else 1,
+            num_workers=0 if in_memory else self.num_workers,
+        )
+
+    def _device_for(self, source: TensorSource) -> torch.device:
+        """The accelerator, where the dataset fits into half of what is free there."""
+        cpu = torch.device("cpu")
+        device = self.trainer.strategy.root_device if self.trainer else cpu
+        if device.type != "cuda":
+            return cpu
+        free, _ = torch.cuda.mem_get_info(device)
+        if source.num_bytes > free / 2:
+            return cpu
+        rank_zero_info(f"{source.num_bytes / 1e6:.0f} MB of images are held on {device}.")
+        return device
+
+
+class Split(NamedTuple):
+    """Part of a source."""
+
+    source: Source
+    indices: Tensor
+
+    @classmethod
+    def whole(cls, source: Source) -> "Split":
+        """All images of a source."""
+        return cls(source, torch.arange(len(source)))

@@ -1,0 +1,114 @@
+"""The IDX files of MNIST and its relatives, read straight from their gzip archives."""
+
+import gzip
+import hashlib
+from abc import ABC
+from collections.abc import Sequence
+from http.client import HTTPException
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+from torchvision import datasets
+from torchvision.datasets.utils import check_md5, download_url
+
+from lightning_gen.data.base import Binarize, ImageDataModule
+from lightning_gen.data.sources import TensorSource
+from lightning_gen.errors import UserError
+from lightning_gen.hyperparameters import remember
+
+
+class IDXDataModule(ImageDataModule, ABC):
+    """28x28 grey images in the four files and the folder layout of torchvision's MNIST.
+
+    Args:
+        root: folder that holds ``<dataset>/raw``, as torchvision lays it out.
+        download: fetch missing files.
+        batch_size: images a batch on each device.
+        val_fraction: share of the training images kept for validation.
+        binarize: "static", "dynamic" (Burda et al. 2016) or none. Only binary images make a
+            Bernoulli likelihood a likelihood.
+    """
+
+    published: ClassVar[type[datasets.MNIST]]
+    """torchvision's class, for its addresses and checksums."""
+
+    def __init__(
+        self,
+        root: str = "data",
+        download: bool = True,
+        batch_size: int = 128,
+        val_fraction: float = 0.1,
+        binarize: Binarize | None = None,
+    ) -> None:
+        given = dict(locals())
+        super().__init__(batch_size, val_fraction, binarize=binarize)
+        remember(self, given)
+        self.image_shape = (1, 28, 28)
+        self.folder = Path(root) / type(self).__name__ / "raw"
+        self.md5s = dict(self.published.resources)
+        self._download = download
+
+    def prepare_data(self) -> None:
+        """Fetch the files that are missing or broken, with progress.
+
+        Raises:
+            UserError: no mirror gave a whole file.
+        """
+        if self._download:
+            for name, md5 in self.md5s.items():
+                fetch(name, md5, self.folder, self.published.mirrors)
+
+    def load_train(self) -> TensorSource:
+        """The 60,000 training images."""
+        return self._read("train")
+
+    def load_test(self) -> TensorSource:
+        """The 10,000 test images."""
+        return self._read("t10k")
+
+    def _read(self, split: str) -> TensorSource:
+        images = self._array(f"{split}-images-idx3-ubyte.gz", header=16)
+        labels = self._array(f"{split}-labels-idx1-ubyte.gz", header=8)
+        return TensorSource.of(images.view(-1, *self.image_shape), labels.long())
+
+    def _array(self, name: str, header: int) -> Tensor:
+        path = self.folder / name
+        if not path.is_file():
+            raise UserError(
+                f"{path} is missing. Set data.download true to fetch it, "
+                f"or put {', '.join(self.md5s)} into {self.folder}."
+            )
+        content = path.read_bytes()
+        found = hashlib.md5(content, usedforsecurity=False).hexdigest()
+        if found != self.md5s[name]:
+            raise UserError(
+                f"{path} is broken: its md5 is {found}, expected {self.md5s[name]}. "
+                "Delete it and set data.download true to fetch it again."
+            )
+        data = np.frombuffer(gzip.decompress(content), dtype=np.uint8, offset=header)
+        return torch.from_numpy(data.copy())
+
+
+def fetch(name: str, md5: str, folder: Path, mirrors: Sequence[str]) -> None:
+    """Download a file into ``folder`` from the first mirror that gives it whole.
+
+    Raises:
+        UserError: none did.
+    """
+    path = folder / name
+    if path.is_file() and check_md5(str(path), md5):
+        return
+    reasons = []
+    for mirror in mirrors:
+        try:
+            return download_url(mirror + name, str(folder), name, md5)  # type: ignore[no-any-return]
+        except (RuntimeError, OSError, HTTPException) as error:
+            reasons.append(" ".join(f"{mirror}: {error}".split()))
+    path.unlink(missing_ok=True)
+    raise UserError(
+        f"{name} could not be downloaded whole ({'; '.join(reasons)}). "
+        f"Check the network, or put the file at {path}."
+    )

@@ -1,0 +1,135 @@
+"""A loader whose order depends only on (seed, epoch), and that goes on at any batch."""
+
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from lightning_gen.contracts import Batch
+
+
+class Source(Protocol):
+    """Images that are fetched a whole batch at a time, as uint8."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where the batches are made."""
+
+    def __len__(self) -> int:
+        """How many images there are."""
+
+    def __getitem__(self, indices: Tensor) -> Batch:
+        """The batch at these positions."""
+
+
+class BatchLoader:
+    """Batches of a source, sharded over ranks and resumable at any batch.
+
+    A Lightning Trainer calls :meth:`set_epoch` at the start of each epoch (through ``sampler``) and
+    keeps :meth:`state_dict` in the checkpoint. In training every rank gets equally many images: up
+    to ``world_size - 1`` are left out of an epoch, others each time. In evaluation none is left
+    out, and shards differ by at most one image.
+
+    Args:
+        source: where the batches come from.
+        indices: the positions in the source that belong to the split.
+        batch_size: images a batch on each rank.
+        shuffle_seed: seed of the order in training; None keeps the order and every image.
+        rank: this process among ``world_size``.
+        world_size: number of processes that share an epoch.
+        num_workers: processes that fetch batches ahead; 0 fetches in this process.
+    """
+
+    batch_sampler: None = None  # Lightning reads it of everything that has a sampler
+
+    def __init__(
+        self,
+        source: Source,
+        indices: Tensor,
+        batch_size: int,
+        *,
+        shuffle_seed: int | None = None,
+        rank: int = 0,
+        world_size: int = 1,
+        num_workers: int = 0,
+    ) -> None:
+        self.source = source
+        self.batch_size = batch_size
+        self._indices = indices
+        self._shuffle_seed = shuffle_seed
+        self._shard = (rank, world_size)
+        self._num_workers = num_workers
+        self._epoch = 0
+        self._position = 0
+        self._start = 0
+
+    @property
+    def sampler(self) -> "BatchLoader":
+        """Where Lightning looks for ``set_epoch``."""
+        return self
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the order; a place to go on at within another epoch is forgotten."""
+        if epoch != self._epoch:
+            self._epoch, self._position, self._start = epoch, 0, 0
+
+    def state_dict(self) -> dict[str, int]:
+        """The epoch and the number of its batches that were handed out."""
+        return {"epoch": self._epoch, "batch": self._position}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Go on at a saved place."""
+        self._epoch, self._position = state["epoch"], state["batch"]
+        self._start = self._position
+
+    def __len__(self) -> int:
+        rank, world_size = self._shard
+        images, rest = divmod(len(self._indices), world_size)
+        if self._shuffle_seed is None and rank < rest:
+            images += 1
+        return -(-images // self.batch_size)
+
+    def __iter__(self) -> Iterator[Batch]:
+        self._position, self._start = self._start % len(self), 0
+        for batch in self._fetch(self._batches()[self._position :]):
+            self._position += 1
+            yield batch
+
+    def _batches(self) -> Sequence[Tensor]:
+        rank, world_size = self._shard
+        order = self._indices
+        if self._shuffle_seed is not None:
+            seed = (self._shuffle_seed * 1_000_003 + self._epoch) % 2**63
+            generator = torch.Generator().manual_seed(seed)
+            order = order[torch.randperm(len(order), generator=generator)]
+            order = order[: len(order) - len(order) % world_size]
+        return order[rank::world_size].to(self.source.device).split(self.batch_size)
+
+    def _fetch(self, batches: Sequence[Tensor]) -> Iterator[Batch]:
+        if self._num_workers == 0:
+            return map(self.source.__getitem__, batches)
+        return iter(
+            DataLoader(
+                _Fetches(self.source, batches),
+                batch_size=None,
+                num_workers=self._num_workers,
+                pin_memory=torch.cuda.is_available(),
+                generator=torch.Generator(),  # leaves the global random state alone
+            )
+        )
+
+
+class _Fetches(Dataset[Batch]):
+    """The batches of an epoch as a dataset, for the workers of a DataLoader."""
+
+    def __init__(self, source: Source, batches: Sequence[Tensor]) -> None:
+        self.source = source
+        self.batches = batches
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __getitem__(self, number: int) -> Batch:
+        return self.source[self.batches[number]]

@@ -1,0 +1,64 @@
+"""Images in memory: one uint8 tensor, indexed a batch at a time."""
+
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Int, Shaped, UInt8
+from torch import Tensor
+
+from lightning_gen.contracts import Batch
+
+
+@dataclass(frozen=True)
+class TensorSource:
+    """A dataset held whole.
+
+    Attributes:
+        images: all images.
+        labels: the class of each image; zeros where there are none.
+        factors: ground-truth factors or attributes; F = 0 where there are none.
+    """
+
+    images: UInt8[Tensor, "n c h w"]
+    labels: Int[Tensor, " n"]
+    factors: Shaped[Tensor, "n f"]
+
+    @classmethod
+    def of(cls, images: Tensor, labels: Tensor | None = None) -> "TensorSource":
+        """A source without factors; without ``labels`` all images are of class 0."""
+        if labels is None:
+            labels = torch.zeros(len(images), dtype=torch.int64)
+        return cls(images, labels, torch.empty(len(images), 0))
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, indices: Tensor) -> Batch:
+        return Batch(self.images[indices], self.labels[indices], self.factors[indices])
+
+    @property
+    def device(self) -> torch.device:
+        """Where the tensors are."""
+        return self.images.device
+
+    @property
+    def num_bytes(self) -> int:
+        """Memory that the tensors take."""
+        return sum(t.nbytes for t in (self.images, self.labels, self.factors))
+
+    def subset(self, indices: Tensor) -> "TensorSource":
+        """A copy of the images at these positions."""
+        return TensorSource(*self[indices])
+
+    def binarized(self) -> "TensorSource":
+        """A copy whose pixels are 0 or 255, 255 with probability pixel / 255; always one draw."""
+        generator = torch.Generator().manual_seed(0)
+        images = torch.empty_like(self.images)
+        for grey, binary in zip(self.images.split(4096), images.split(4096), strict=True):
+            noise = torch.rand(grey.shape, generator=generator)
+            binary.copy_((255 * noise < grey) * 255)
+        return replace(self, images=images)
+
+    def to(self, device: torch.device) -> "TensorSource":
+        """The same dataset on another device."""
+        return TensorSource(*(t.to(device) for t in (self.images, self.labels, self.factors)))

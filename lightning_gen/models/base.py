@@ -1,0 +1,129 @@
+"""What every encoder-decoder model shares: one step for all stages, decoding, the optimizer."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
+from copy import deepcopy
+from typing import Any, Protocol
+
+import torch
+from lightning.pytorch import LightningModule
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
+
+from lightning_gen.contracts import Batch, Codes, Images
+from lightning_gen.errors import UserError
+from lightning_gen.objectives import Likelihood
+
+OptimizerFactory = Callable[[Iterable[Any]], Optimizer]
+SchedulerFactory = Callable[[Optimizer], LRScheduler | ReduceLROnPlateau]
+
+
+class Terms(Protocol):
+    """A NamedTuple of scalars in nats per image, ``loss`` among them."""
+
+    @property
+    def loss(self) -> Tensor:
+        """What training minimises."""
+
+    def _asdict(self) -> dict[str, Tensor]: ...
+
+
+class Autoencoder(LightningModule, ABC):
+    """Images -> encoder -> code -> decoder -> likelihood -> images.
+
+    Args:
+        encoder: from images [N, C, H, W] to features [N, ...].
+        decoder: from codes [N, D] to the likelihood's raw parameters [N, P * C, H, W].
+        likelihood: turns parameters into log-probabilities and images.
+        optimizer: builds the optimizer from the parameters.
+        lr_scheduler: builds a scheduler from the optimizer; it is stepped once an epoch, and
+            ReduceLROnPlateau watches ``val/loss``.
+    """
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        decoder: nn.Module,
+        likelihood: Likelihood,
+        optimizer: OptimizerFactory,
+        lr_scheduler: SchedulerFactory | None,
+    ) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.decoder = decoder
+        self.likelihood = deepcopy(likelihood)
+        self._optimizer = optimizer
+        self._lr_scheduler = lr_scheduler
+
+    @abstractmethod
+    def encode(self, images: Images) -> Codes:
+        """The code [N, D] of each image."""
+
+    @abstractmethod
+    def terms(self, images: Images, training_step: int | None = None) -> Terms:
+        """The loss and its parts; ``training_step`` is None in evaluation."""
+
+    def decode(self, codes: Codes) -> Images:
+        """Images [N, C, H, W] of codes [N, D]."""
+        return self.likelihood.image(self.decoder(codes))
+
+    def reconstruct(self, images: Images) -> Images:
+        """Each image decoded from its own code."""
+        return self.decode(self.encode(images))
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """The loss; its parts are logged every ``trainer.log_every_n_steps`` steps."""
+        terms = self._step(batch, batch_idx, self.global_step)
+        if (self.global_step + 1) % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
+            self._log_terms("train", terms, len(batch.images))
+        return terms.loss
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Log the loss and its parts as means over the split."""
+        self._log_terms("val", self._step(batch, batch_idx), len(batch.images))
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        """Log the loss and its parts as means over the split."""
+        self._log_terms("test", self._step(batch, batch_idx), len(batch.images))
+
+    def predict_step(self, batch: Batch, batch_idx: int) -> Codes:
+        """The codes of the batch."""
+        return self.encode(batch.images)
+
+    def configure_optimizers(self) -> Any:  # noqa: ANN401  (Lightning's union of eight forms)
+        """The optimizer and, where given, the scheduler."""
+        optimizer = self._optimizer(self.parameters())
+        if self._lr_scheduler is None:
+            return optimizer
+        scheduler = {"scheduler": self._lr_scheduler(optimizer), "monitor": "val/loss"}
+        return {"optimizer": optimizer, "lr_scheduler": scheduler}
+
+    def _step(self, batch: Batch, batch_idx: int, training_step: int | None = None) -> Terms:
+        if batch_idx == 0:  # once an epoch: on an accelerator the look costs a wait
+            check_range(batch.images)
+        return self.terms(batch.images, training_step)
+
+    def _log_terms(self, stage: str, terms: Terms, batch_size: int) -> None:
+        values = {f"{stage}/{name}": value.detach() for name, value in terms._asdict().items()}
+        evaluating = stage != "train"
+        self.log_dict(values, batch_size=batch_size, sync_dist=evaluating, prog_bar=True)
+
+
+def check_range(images: Images) -> None:
+    """Raise a UserError unless all pixels lie in [0, 1]."""
+    low, high = torch.stack([images.min(), images.max()]).tolist()
+    if not (0 <= low and high <= 1):
+        raise UserError(
+            f"models take images in [0, 1], got values from {low:.3g} to {high:.3g}. "
+            "Drop the Normalize transform, or scale the images to [0, 1] in the datamodule."
+        )
+
+
+def check_latent_dim(latent_dim: int) -> None:
+    """Raise a UserError unless there is at least one latent dimension."""
+    if latent_dim < 1:
+        raise UserError(
+            f"latent_dim is the length of a code, at least 1, got {latent_dim}. "
+            "Set model.latent_dim to 2 for a picture of the latent plane, 10 to 50 for quality."
+        )

@@ -1,0 +1,177 @@
+"""Variational autoencoders with a Gaussian posterior and a standard normal prior."""
+
+import math
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.optim import Adam
+
+from lightning_gen.contracts import Codes, Images, ImageShape
+from lightning_gen.hyperparameters import remember
+from lightning_gen.models.base import (
+    Autoencoder,
+    OptimizerFactory,
+    SchedulerFactory,
+    check_latent_dim,
+)
+from lightning_gen.networks import Architecture, Conv, Residual
+from lightning_gen.objectives import ELBO, Bernoulli, DiagonalGaussian, Gaussian, Likelihood
+from lightning_gen.objectives.elbo import ELBOTerms
+
+
+class DiscreteTerms(NamedTuple):
+    """:class:`ELBOTerms` with the bound in bits per dimension, for a discrete likelihood."""
+
+    loss: Float[Tensor, ""]
+    reconstruction: Float[Tensor, ""]
+    kl: Float[Tensor, ""]
+    bits_per_dimension: Float[Tensor, ""]
+
+
+class VariationalAutoencoder(Autoencoder):
+    """q(z|x) from the encoder, p(x|z) from the decoder, p(z) = N(0, I)."""
+
+    def __init__(
+        self,
+        image_shape: ImageShape,
+        latent_dim: int,
+        architecture: Architecture,
+        likelihood: Likelihood,
+        objective: ELBO,
+        optimizer: OptimizerFactory,
+        lr_scheduler: SchedulerFactory | None,
+    ) -> None:
+        check_latent_dim(latent_dim)
+        super().__init__(
+            architecture.encoder(image_shape, 2 * latent_dim),
+            architecture.decoder(image_shape, latent_dim, likelihood.params_per_channel),
+            likelihood,
+            optimizer,
+            lr_scheduler,
+        )
+        self.latent_dim = latent_dim
+        self.objective = objective
+
+    def posterior(self, images: Images) -> DiagonalGaussian:
+        """q(z|x) of each image."""
+        return DiagonalGaussian.from_features(self.encoder(images))
+
+    def encode(self, images: Images) -> Codes:
+        """The posterior mean [N, D] of each image."""
+        return self.posterior(images).mean
+
+    def sample(self, n: int) -> Images:
+        """``n`` images decoded from draws of the prior."""
+        return self.decode(torch.randn(n, self.latent_dim, device=self.device))
+
+    def terms(self, images: Images, training_step: int | None = None) -> ELBOTerms | DiscreteTerms:
+        """The negative ELBO and its parts, one posterior sample an image."""
+        posterior = self.posterior(images)
+        log_likelihood = self.likelihood.log_prob(self.decoder(posterior.sample()), images)
+        terms = self.objective(log_likelihood, posterior.kl_to_standard_normal(), training_step)
+        if not self.likelihood.discrete:
+            return terms
+        nats = terms.reconstruction + terms.kl
+        return DiscreteTerms(*terms, nats / (math.log(2) * images[0].numel()))
+
+
+class VAE(VariationalAutoencoder):
+    """Variational autoencoder (Kingma & Welling 2014, arXiv:1312.6114).
+
+    Args:
+        image_shape: (channels, height, width); the command line takes it from the data.
+        latent_dim: length of a code.
+        architecture: makes the encoder and the decoder.
+        likelihood: of the images given a code.
+        objective: the bound, with warm-up and free bits.
+        optimizer: builds the optimizer from the parameters.
+        lr_scheduler: builds a scheduler from the optimizer, stepped once an epoch.
+    """
+
+    def __init__(
+        self,
+        image_shape: ImageShape,
+        latent_dim: int = 20,
+        architecture: Architecture = Conv(),  # noqa: B008  (frozen)
+        likelihood: Likelihood = Bernoulli(),  # noqa: B008  (copied by the base)
+        objective: ELBO = ELBO(),  # noqa: B008  (frozen)
+        optimizer: OptimizerFactory = Adam,
+        lr_scheduler: SchedulerFactory | None = None,
+    ) -> None:
+        given = dict(locals())
+        super().__init__(
+            image_shape, latent_dim, architecture, likelihood, objective, optimizer, lr_scheduler
+        )
+        remember(self, given)
+
+
+class BetaVAE(VariationalAutoencoder):
+    """beta-VAE (Higgins et al. 2017): the KL is weighted by beta.
+
+    Args:
+        image_shape: (channels, height, width); the command line takes it from the data.
+        latent_dim: length of a code.
+        beta: weight of the KL, both in nats per image; 1 is the VAE.
+        architecture: makes the encoder and the decoder.
+        likelihood: of the images given a code.
+        optimizer: builds the optimizer from the parameters.
+        lr_scheduler: builds a scheduler from the optimizer, stepped once an epoch.
+    """
+
+    def __init__(
+        self,
+        image_shape: ImageShape,
+        latent_dim: int = 10,
+        beta: float = 4.0,
+        architecture: Architecture = Conv(),  # noqa: B008  (frozen)
+        likelihood: Likelihood = Bernoulli(),  # noqa: B008  (copied by the base)
+        optimizer: OptimizerFactory = Adam,
+        lr_scheduler: SchedulerFactory | None = None,
+    ) -> None:
+        given = dict(locals())
+        objective = ELBO(beta=beta)
+        super().__init__(
+            image_shape, latent_dim, architecture, likelihood, objective, optimizer, lr_scheduler
+        )
+        remember(self, given)
+
+
+class ResVAE(VariationalAutoencoder):
+    """VAE with residual networks that halve the image down to about 4x4.
+
+    The widths start at 32, double at each halving and stop at 512: five stages for 128x128, four
+    for 64x64, two for 28x28.
+
+    Args:
+        image_shape: (channels, height, width); the command line takes it from the data.
+        latent_dim: length of a code.
+        likelihood: of the images given a code; the default is squared error, sigma = 1.
+        objective: the bound, with warm-up and free bits.
+        optimizer: builds the optimizer from the parameters.
+        lr_scheduler: builds a scheduler from the optimizer, stepped once an epoch.
+    """
+
+    def __init__(
+        self,
+        image_shape: ImageShape,
+        latent_dim: int = 128,
+        likelihood: Likelihood = Gaussian(),  # noqa: B008  (copied by the base)
+        objective: ELBO = ELBO(),  # noqa: B008  (frozen)
+        optimizer: OptimizerFactory = Adam,
+        lr_scheduler: SchedulerFactory | None = None,
+    ) -> None:
+        given = dict(locals())
+        stages = max(1, (min(image_shape[1:]) // 4).bit_length() - 1)
+        widths = tuple(min(32 * 2**stage, 512) for stage in range(stages))
+        super().__init__(
+            image_shape,
+            latent_dim,
+            Residual(widths),
+            likelihood,
+            objective,
+            optimizer,
+            lr_scheduler,
+        )
+        remember(self, given)

@@ -1,0 +1,9 @@
+"""Encoders and decoders: torch modules from tensors to tensors."""
+
+from lightning_gen.networks.architecture import Architecture
+from lightning_gen.networks.conv import Conv
+from lightning_gen.networks.dense import Dense
+from lightning_gen.networks.pooled import Pooled
+from lightning_gen.networks.residual import Residual
+
+__all__ = ["Architecture", "Conv", "Dense", "Pooled", "Residual"]

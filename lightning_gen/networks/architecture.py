@@ -1,0 +1,36 @@
+"""What every architecture offers: a matched encoder and decoder for any image shape."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import nn
+
+from lightning_gen.errors import UserError
+
+ImageShape = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Architecture(ABC):
+    """A recipe for an encoder and the decoder that mirrors it."""
+
+    @abstractmethod
+    def encoder(self, image_shape: ImageShape, out_features: int) -> nn.Module:
+        """A module from images [N, C, H, W] to features [N, out_features]."""
+
+    @abstractmethod
+    def decoder(
+        self, image_shape: ImageShape, in_features: int, params_per_channel: int
+    ) -> nn.Module:
+        """A module from codes [N, in_features] to raw parameters [N, P * C, H, W]."""
+
+
+def check_widths(architecture: Architecture, widths: Sequence[int]) -> None:
+    """Raise a UserError unless ``widths`` holds at least one positive number."""
+    if not widths or min(widths) < 1:
+        raise UserError(
+            f"{type(architecture).__name__}.widths lists one positive number a layer, "
+            f"got {list(widths)}. Pass for instance [32, 64]."
+        )
+

@@ -1,0 +1,53 @@
+"""Fully connected encoder and decoder."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+from torch import nn
+
+from lightning_gen.networks.architecture import Architecture, ImageShape, check_widths
+
+
+@dataclass(frozen=True)
+class Dense(Architecture):
+    """Layers on the flattened image; the decoder has the same widths in reverse.
+
+    Args:
+        widths: units of each hidden layer of the encoder.
+        activation: class of the activation after each hidden layer.
+        normalization: class of a layer before each activation, built from the width
+            (``torch.nn.BatchNorm1d``, ``torch.nn.LayerNorm``).
+    """
+
+    widths: tuple[int, ...] = (150, 100)
+    activation: type[nn.Module] = nn.ReLU
+    normalization: type[nn.Module] | None = None
+
+    def __post_init__(self) -> None:
+        check_widths(self, self.widths)
+
+    def encoder(self, image_shape: ImageShape, out_features: int) -> nn.Module:
+        """Flatten, hidden layers, one linear layer."""
+        hidden = self._layers((math.prod(image_shape), *self.widths))
+        return nn.Sequential(nn.Flatten(), *hidden, nn.Linear(self.widths[-1], out_features))
+
+    def decoder(
+        self, image_shape: ImageShape, in_features: int, params_per_channel: int
+    ) -> nn.Module:
+        """Hidden layers in reverse, one linear layer, unflatten."""
+        channels, height, width = image_shape
+        out_shape = (channels * params_per_channel, height, width)
+        return nn.Sequential(
+            *self._layers((in_features, *reversed(self.widths))),
+            nn.Linear(self.widths[0], math.prod(out_shape)),
+            nn.Unflatten(1, out_shape),
+        )
+
+    def _layers(self, widths: tuple[int, ...]) -> Iterator[nn.Module]:
+        for before, after in pairwise(widths):
+            yield nn.Linear(before, after)
+            if self.normalization is not None:
+                yield self.normalization(after)
+            yield self.activation()

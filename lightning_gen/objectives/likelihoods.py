@@ -1,0 +1,139 @@
+"""Likelihoods p(x|z): they own the decoder's output, so activation and loss cannot disagree."""
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from lightning_gen.errors import UserError
+
+Params = Float[Tensor, "n p h w"]
+Images = Float[Tensor, "n c h w"]
+PerImage = Float[Tensor, " n"]
+
+
+@dataclass(eq=False)
+class Likelihood(nn.Module, ABC):
+    """A distribution over images, given the raw output of a decoder.
+
+    Attributes:
+        params_per_channel: how many output channels of the decoder each image channel takes.
+        discrete: whether ``log_prob`` is the logarithm of a probability of 8-bit pixels, so that
+            bits per dimension mean something.
+    """
+
+    params_per_channel: ClassVar[int] = 1
+    discrete: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+    @abstractmethod
+    def log_prob(self, params: Params, images: Images) -> PerImage:
+        """log p(x|z) of each image in nats, summed over its pixels, in float32."""
+
+    @abstractmethod
+    def image(self, params: Params) -> Images:
+        """The image that the parameters stand for (the mean), in [0, 1]."""
+
+
+@dataclass(eq=False)
+class Bernoulli(Likelihood):
+    """Independent Bernoulli pixels; the decoder's output is the logits.
+
+    -log p is the binary cross-entropy in nats. It is a probability only on binary images; on grey
+    levels in [0, 1] it is the usual loss, comparable between models and with no other likelihood.
+    """
+
+    def log_prob(self, params: Params, images: Images) -> PerImage:
+        """sum_i x_i log p_i + (1 - x_i) log(1 - p_i), in nats per image."""
+        nats = F.binary_cross_entropy_with_logits(params.float(), images, reduction="none")
+        return -nats.flatten(1).sum(dim=1)
+
+    def image(self, params: Params) -> Images:
+        """The probabilities sigmoid(logits)."""
+        return torch.sigmoid(params.float())
+
+
+@dataclass(eq=False)
+class Gaussian(Likelihood):
+    """Independent Gaussian pixels of one standard deviation sigma.
+
+    A fixed sigma weighs the squared error by 1 / (2 sigma^2) against the KL term; a learned one is
+    the optimal sigma-VAE of Rybkin, Daniilidis & Levine 2021 (arXiv:2006.13202).
+
+    Args:
+        sigma: standard deviation in units of the image range [0, 1]; the start where it is learned.
+        learned: learn sigma, one number for all pixels.
+        bounded: pass the mean through a sigmoid, so that it stays in the image range; otherwise the
+            decoder's output is the mean.
+    """
+
+    sigma: float = 1.0
+    learned: bool = False
+    bounded: bool = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.sigma > 0:
+            raise UserError(
+                f"Gaussian.sigma is a standard deviation above 0, got {self.sigma}. "
+                "Pass sigma 1.0 for plain squared error, or learned true."
+            )
+        start = torch.tensor(math.log(self.sigma))
+        if self.learned:
+            self.log_sigma = nn.Parameter(start)
+        else:
+            self.register_buffer("log_sigma", start, persistent=False)
+
+    def log_prob(self, params: Params, images: Images) -> PerImage:
+        """log N(x; mean, sigma^2), summed over pixels: a density in nats per image."""
+        log_sigma = self.log_sigma.float()
+        squared = ((images - self._mean(params)) * torch.exp(-log_sigma)).square()
+        constant = log_sigma + 0.5 * math.log(2 * math.pi)
+        return -(0.5 * squared + constant).flatten(1).sum(dim=1)
+
+    def image(self, params: Params) -> Images:
+        """The mean, cut to the image range."""
+        return self._mean(params).clamp(0, 1)
+
+    def _mean(self, params: Params) -> Images:
+        return torch.sigmoid(params.float()) if self.bounded else params.float()
+
+
+@dataclass(eq=False)
+class DiscretizedLogistic(Likelihood):
+    """A logistic distribution binned to 256 grey levels (Salimans et al. 2017, arXiv:1701.05517).
+
+    The decoder gives location and log scale of each pixel. A true probability of 8-bit images:
+    -log p / (pixels * log 2) is bits per dimension.
+    """
+
+    params_per_channel: ClassVar[int] = 2
+    discrete: ClassVar[bool] = True
+    levels: ClassVar[int] = 256
+    min_log_scale: ClassVar[float] = -7.0
+
+    def log_prob(self, params: Params, images: Images) -> PerImage:
+        """log of the mass in each pixel's bin, summed over pixels, in nats per image."""
+        location, log_scale = params.float().chunk(2, dim=1)
+        inverse_scale = torch.exp(-log_scale.clamp(min=self.min_log_scale))
+        half_bin = 0.5 / (self.levels - 1)
+        upper = (images - location + half_bin) * inverse_scale
+        lower = (images - location - half_bin) * inverse_scale
+        # sigmoid(b) - sigmoid(a) = sigmoid(b) sigmoid(-a) (1 - exp(a - b)), stable in the tails.
+        # The first and the last bin reach to infinity, so one of their two sides is certain.
+        below = torch.where(images > 1 - half_bin, 0.0, F.logsigmoid(upper))
+        above = torch.where(images < half_bin, 0.0, F.logsigmoid(-lower))
+        inner = (images >= half_bin) & (images <= 1 - half_bin)
+        width = torch.where(inner, torch.log(-torch.expm1(lower - upper)), 0.0)
+        return (below + above + width).flatten(1).sum(dim=1)
+
+    def image(self, params: Params) -> Images:
+        """The location, cut to the image range."""
+        return params.float().chunk(2, dim=1)[0].clamp(0, 1)

@@ -1,0 +1,28 @@
+"""The diagonal Gaussian posterior q(z|x) of a variational autoencoder."""
+
+from typing import NamedTuple, Self
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+
+class DiagonalGaussian(NamedTuple):
+    """q(z|x) = N(mean, diag(exp(log_var))), each [N, D] in float32."""
+
+    mean: Float[Tensor, "n d"]
+    log_var: Float[Tensor, "n d"]
+
+    @classmethod
+    def from_features(cls, features: Float[Tensor, "n d2"]) -> Self:
+        """Mean and log-variance, the two halves of an encoder's output."""
+        mean, log_var = features.float().chunk(2, dim=1)
+        return cls(mean, log_var)
+
+    def sample(self) -> Float[Tensor, "n d"]:
+        """mean + std * noise: the reparameterisation of Kingma & Welling 2014, section 2.4."""
+        return self.mean + torch.exp(0.5 * self.log_var) * torch.randn_like(self.mean)
+
+    def kl_to_standard_normal(self) -> Float[Tensor, "n d"]:
+        """KL(q(z|x) || N(0, I)) of each dimension, in nats (Kingma & Welling 2014, appendix B)."""
+        return 0.5 * (self.mean.square() + self.log_var.exp() - 1 - self.log_var)
