@@ -30,6 +30,7 @@ class Batch(NamedTuple):
     factors: Shaped[Tensor, "n f"]
 
 
+@runtime_checkable
 class Posterior(Protocol):
     """A diagonal Gaussian q(z|x): ``mean`` and ``log_var``, each [N, D]."""
 

@@ -1,16 +1,16 @@
 """What all datasets share: splits, loaders, and the conversion of a batch on the device."""
 
 from abc import ABC, abstractmethod
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import torch
 from lightning.pytorch import LightningDataModule
-from lightning.pytorch.utilities.rank_zero import rank_zero_info
-from torch import Tensor
+from lightning.pytorch.utilities import rank_zero_info
 
 from lightning_gen.contracts import Batch, ImageShape
 from lightning_gen.data.loader import BatchLoader, Source
 from lightning_gen.data.sources import TensorSource
+from lightning_gen.data.splits import Split, cut
 from lightning_gen.errors import UserError
 
 Binarize = Literal["static", "dynamic"]
@@ -112,38 +112,28 @@ class ImageDataModule(LightningDataModule, ABC):
             images = torch.bernoulli(images)
         return batch._replace(images=images)
 
-    def _training_splits(self, train: Source, val: Source | None) -> dict[str, "Split"]:
+    def _training_splits(self, train: Source, val: Source | None) -> dict[str, Split]:
         if self.binarize == "static" and isinstance(train, TensorSource):
             train = train.binarized()
         if val is not None:
             return {"train": Split.whole(train), "val": self._evaluated(val)}
-        count = len(train)
-        # One fixed seed: runs of other seeds must not be compared on other validation images.
-        order = torch.randperm(count, generator=torch.Generator().manual_seed(0))
-        num_val = round(count * self.val_fraction)
-        if num_val == count or (num_val == 0 and self.val_fraction > 0):
-            raise UserError(
-                f"data.val_fraction {self.val_fraction} of {count} images leaves {count - num_val} "
-                f"for training and {num_val} for validation. Add images or set it to 0."
-            )
-        splits = {"train": Split(train, order[num_val:])}
-        if num_val == 0:
+        kept, held_out = cut(len(train), self.val_fraction, "data.val_fraction")
+        splits = {"train": Split(train, kept)}
+        if len(held_out) == 0:
             return splits
-        held_out = order[:num_val].sort().values
         if self.binarize == "dynamic" and isinstance(train, TensorSource):
             return splits | {"val": self._evaluated(train.subset(held_out))}
         return splits | {"val": Split(train, held_out)}
 
-    def _evaluated(self, source: Source) -> "Split":
+    def _evaluated(self, source: Source) -> Split:
         if self.binarize is not None and isinstance(source, TensorSource):
             source = source.binarized()
         return Split.whole(source)
 
-    def _loader(self, split: "Split", shuffle_seed: int | None = None) -> BatchLoader:
-        source = split.source
-        in_memory = isinstance(source, TensorSource)
-        if in_memory:
-            source = source.to(self._device_for(source))
+    def _loader(self, split: Split, shuffle_seed: int | None = None) -> BatchLoader:
+        source, num_workers = split.source, self.num_workers
+        if isinstance(source, TensorSource):
+            source, num_workers = source.to(self._device_for(source)), 0
         return BatchLoader(
             source,
             split.indices,
@@ -151,7 +141,7 @@ class ImageDataModule(LightningDataModule, ABC):
             shuffle_seed=shuffle_seed,
             rank=self.trainer.global_rank if self.trainer else 0,
             world_size=self.trainer.world_size if self.trainer else 1,
-            num_workers=0 if in_memory else self.num_workers,
+            num_workers=num_workers,
         )
 
     def _device_for(self, source: TensorSource) -> torch.device:
@@ -165,15 +155,3 @@ class ImageDataModule(LightningDataModule, ABC):
             return cpu
         rank_zero_info(f"{source.num_bytes / 1e6:.0f} MB of images are held on {device}.")
         return device
-
-
-class Split(NamedTuple):
-    """Part of a source."""
-
-    source: Source
-    indices: Tensor
-
-    @classmethod
-    def whole(cls, source: Source) -> "Split":
-        """All images of a source."""
-        return cls(source, torch.arange(len(source)))

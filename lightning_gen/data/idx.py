@@ -3,8 +3,6 @@
 import gzip
 import hashlib
 from abc import ABC
-from collections.abc import Sequence
-from http.client import HTTPException
 from pathlib import Path
 from typing import ClassVar
 
@@ -12,9 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 from torchvision import datasets
-from torchvision.datasets.utils import check_md5, download_url
 
 from lightning_gen.data.base import Binarize, ImageDataModule
+from lightning_gen.data.download import fetch, has_md5
 from lightning_gen.data.sources import TensorSource
 from lightning_gen.errors import UserError
 from lightning_gen.hyperparameters import remember
@@ -59,7 +57,7 @@ class IDXDataModule(ImageDataModule, ABC):
         """
         if self._download:
             for name, md5 in self.md5s.items():
-                fetch(name, md5, self.folder, self.published.mirrors)
+                fetch(self.folder / name, self.published.mirrors, has_md5(md5))
 
     def load_train(self) -> TensorSource:
         """The 60,000 training images."""
@@ -90,25 +88,3 @@ class IDXDataModule(ImageDataModule, ABC):
             )
         data = np.frombuffer(gzip.decompress(content), dtype=np.uint8, offset=header)
         return torch.from_numpy(data.copy())
-
-
-def fetch(name: str, md5: str, folder: Path, mirrors: Sequence[str]) -> None:
-    """Download a file into ``folder`` from the first mirror that gives it whole.
-
-    Raises:
-        UserError: none did.
-    """
-    path = folder / name
-    if path.is_file() and check_md5(str(path), md5):
-        return
-    reasons = []
-    for mirror in mirrors:
-        try:
-            return download_url(mirror + name, str(folder), name, md5)  # type: ignore[no-any-return]
-        except (RuntimeError, OSError, HTTPException) as error:
-            reasons.append(" ".join(f"{mirror}: {error}".split()))
-    path.unlink(missing_ok=True)
-    raise UserError(
-        f"{name} could not be downloaded whole ({'; '.join(reasons)}). "
-        f"Check the network, or put the file at {path}."
-    )

@@ -1,15 +1,17 @@
 """A loader whose order depends only on (seed, epoch), and that goes on at any batch."""
 
 from collections.abc import Iterator, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from lightning_gen.contracts import Batch
+from lightning_gen.errors import UserError
 
 
+@runtime_checkable
 class Source(Protocol):
     """Images that are fetched a whole batch at a time, as uint8."""
 
@@ -92,7 +94,7 @@ class BatchLoader:
         return -(-images // self.batch_size)
 
     def __iter__(self) -> Iterator[Batch]:
-        self._position, self._start = self._start % len(self), 0
+        self._position, self._start = self._start % max(1, len(self)), 0
         for batch in self._fetch(self._batches()[self._position :]):
             self._position += 1
             yield batch
@@ -105,23 +107,23 @@ class BatchLoader:
             generator = torch.Generator().manual_seed(seed)
             order = order[torch.randperm(len(order), generator=generator)]
             order = order[: len(order) - len(order) % world_size]
-        return order[rank::world_size].to(self.source.device).split(self.batch_size)
+        shard = order[rank::world_size].to(self.source.device)
+        return torch.split(shard, self.batch_size) if len(shard) else ()  # not one empty batch
 
     def _fetch(self, batches: Sequence[Tensor]) -> Iterator[Batch]:
         if self._num_workers == 0:
             return map(self.source.__getitem__, batches)
-        return iter(
-            DataLoader(
-                _Fetches(self.source, batches),
-                batch_size=None,
-                num_workers=self._num_workers,
-                pin_memory=torch.cuda.is_available(),
-                generator=torch.Generator(),  # leaves the global random state alone
-            )
+        loader = DataLoader(
+            _Fetches(self.source, batches),
+            batch_size=None,
+            num_workers=self._num_workers,
+            pin_memory=torch.cuda.is_available(),
+            generator=torch.Generator(),  # leaves the global random state alone
         )
+        return map(_raised, loader)
 
 
-class _Fetches(Dataset[Batch]):
+class _Fetches(Dataset[Batch | UserError]):
     """The batches of an epoch as a dataset, for the workers of a DataLoader."""
 
     def __init__(self, source: Source, batches: Sequence[Tensor]) -> None:
@@ -131,5 +133,14 @@ class _Fetches(Dataset[Batch]):
     def __len__(self) -> int:
         return len(self.batches)
 
-    def __getitem__(self, number: int) -> Batch:
-        return self.source[self.batches[number]]
+    def __getitem__(self, number: int) -> Batch | UserError:
+        try:
+            return self.source[self.batches[number]]
+        except UserError as error:
+            return error  # raised in a worker, its one line would come wrapped in a traceback
+
+
+def _raised(batch: Batch | UserError) -> Batch:
+    if isinstance(batch, UserError):
+        raise batch
+    return batch

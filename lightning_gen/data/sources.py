@@ -1,4 +1,4 @@
-"""Images in memory: one uint8 tensor, indexed a batch at a time."""
+"""Images in memory (one uint8 tensor, indexed a batch at a time) and parts of any source."""
 
 from dataclasses import dataclass, replace
 
@@ -7,6 +7,7 @@ from jaxtyping import Int, Shaped, UInt8
 from torch import Tensor
 
 from lightning_gen.contracts import Batch
+from lightning_gen.data.loader import Source
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,9 @@ class TensorSource:
         """A copy whose pixels are 0 or 255, 255 with probability pixel / 255; always one draw."""
         generator = torch.Generator().manual_seed(0)
         images = torch.empty_like(self.images)
-        for grey, binary in zip(self.images.split(4096), images.split(4096), strict=True):
+        for grey, binary in zip(
+            torch.split(self.images, 4096), torch.split(images, 4096), strict=True
+        ):
             noise = torch.rand(grey.shape, generator=generator)
             binary.copy_((255 * noise < grey) * 255)
         return replace(self, images=images)
@@ -62,3 +65,27 @@ class TensorSource:
     def to(self, device: torch.device) -> "TensorSource":
         """The same dataset on another device."""
         return TensorSource(*(t.to(device) for t in (self.images, self.labels, self.factors)))
+
+
+@dataclass(frozen=True)
+class Subset:
+    """Some images of a source.
+
+    Attributes:
+        source: where the images are.
+        indices: the positions in ``source``, in the order of this one.
+    """
+
+    source: Source
+    indices: Int[Tensor, " n"]
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __getitem__(self, indices: Tensor) -> Batch:
+        return self.source[self.indices[indices]]
+
+    @property
+    def device(self) -> torch.device:
+        """Where the batches are made."""
+        return self.source.device

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from copy import deepcopy
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from lightning.pytorch import LightningModule
@@ -19,6 +19,7 @@ OptimizerFactory = Callable[[Iterable[Any]], Optimizer]
 SchedulerFactory = Callable[[Optimizer], LRScheduler | ReduceLROnPlateau]
 
 
+@runtime_checkable
 class Terms(Protocol):
     """A NamedTuple of scalars in nats per image, ``loss`` among them."""
 
@@ -75,7 +76,8 @@ class Autoencoder(LightningModule, ABC):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The loss; its parts are logged every ``trainer.log_every_n_steps`` steps."""
         terms = self._step(batch, batch_idx, self.global_step)
-        if (self.global_step + 1) % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
+        every: int = self.trainer.log_every_n_steps  # type: ignore[attr-defined]
+        if every and (self.global_step + 1) % every == 0:
             self._log_terms("train", terms, len(batch.images))
         return terms.loss
 
@@ -113,7 +115,7 @@ class Autoencoder(LightningModule, ABC):
 def check_range(images: Images) -> None:
     """Raise a UserError unless all pixels lie in [0, 1]."""
     low, high = torch.stack([images.min(), images.max()]).tolist()
-    if not (0 <= low and high <= 1):
+    if not (low >= 0 and high <= 1):
         raise UserError(
             f"models take images in [0, 1], got values from {low:.3g} to {high:.3g}. "
             "Drop the Normalize transform, or scale the images to [0, 1] in the datamodule."

@@ -33,4 +33,3 @@ def check_widths(architecture: Architecture, widths: Sequence[int]) -> None:
             f"{type(architecture).__name__}.widths lists one positive number a layer, "
             f"got {list(widths)}. Pass for instance [32, 64]."
         )
-

@@ -35,7 +35,7 @@ class Likelihood(nn.Module, ABC):
 
     @abstractmethod
     def log_prob(self, params: Params, images: Images) -> PerImage:
-        """log p(x|z) of each image in nats, summed over its pixels, in float32."""
+        """Log p(x|z) of each image in nats, summed over its pixels, in float32."""
 
     @abstractmethod
     def image(self, params: Params) -> Images:
@@ -80,9 +80,9 @@ class Gaussian(Likelihood):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not self.sigma > 0:
+        if not 0 < self.sigma < math.inf:
             raise UserError(
-                f"Gaussian.sigma is a standard deviation above 0, got {self.sigma}. "
+                f"Gaussian.sigma is a finite standard deviation above 0, got {self.sigma}. "
                 "Pass sigma 1.0 for plain squared error, or learned true."
             )
         start = torch.tensor(math.log(self.sigma))
@@ -92,7 +92,7 @@ class Gaussian(Likelihood):
             self.register_buffer("log_sigma", start, persistent=False)
 
     def log_prob(self, params: Params, images: Images) -> PerImage:
-        """log N(x; mean, sigma^2), summed over pixels: a density in nats per image."""
+        """Log N(x; mean, sigma^2), summed over pixels: a density in nats per image."""
         log_sigma = self.log_sigma.float()
         squared = ((images - self._mean(params)) * torch.exp(-log_sigma)).square()
         constant = log_sigma + 0.5 * math.log(2 * math.pi)
@@ -118,11 +118,12 @@ class DiscretizedLogistic(Likelihood):
     discrete: ClassVar[bool] = True
     levels: ClassVar[int] = 256
     min_log_scale: ClassVar[float] = -7.0
+    max_log_scale: ClassVar[float] = 20.0  # beyond 80 the gradient leaves float32
 
     def log_prob(self, params: Params, images: Images) -> PerImage:
-        """log of the mass in each pixel's bin, summed over pixels, in nats per image."""
+        """Log of the mass in each pixel's bin, summed over pixels, in nats per image."""
         location, log_scale = params.float().chunk(2, dim=1)
-        inverse_scale = torch.exp(-log_scale.clamp(min=self.min_log_scale))
+        inverse_scale = torch.exp(-log_scale.clamp(self.min_log_scale, self.max_log_scale))
         half_bin = 0.5 / (self.levels - 1)
         upper = (images - location + half_bin) * inverse_scale
         lower = (images - location - half_bin) * inverse_scale

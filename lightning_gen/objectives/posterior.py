@@ -1,6 +1,6 @@
 """The diagonal Gaussian posterior q(z|x) of a variational autoencoder."""
 
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -14,13 +14,13 @@ class DiagonalGaussian(NamedTuple):
     log_var: Float[Tensor, "n d"]
 
     @classmethod
-    def from_features(cls, features: Float[Tensor, "n d2"]) -> Self:
+    def from_features(cls, features: Float[Tensor, "n d2"]) -> "DiagonalGaussian":
         """Mean and log-variance, the two halves of an encoder's output."""
         mean, log_var = features.float().chunk(2, dim=1)
         return cls(mean, log_var)
 
     def sample(self) -> Float[Tensor, "n d"]:
-        """mean + std * noise: the reparameterisation of Kingma & Welling 2014, section 2.4."""
+        """Mean + std * noise: the reparameterisation of Kingma & Welling 2014, section 2.4."""
         return self.mean + torch.exp(0.5 * self.log_var) * torch.randn_like(self.mean)
 
     def kl_to_standard_normal(self) -> Float[Tensor, "n d"]:

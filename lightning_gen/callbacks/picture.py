@@ -1,0 +1,102 @@
+"""What everything that draws during training shares."""
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import ClassVar
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+from lightning_gen.callbacks.publish import publish
+from lightning_gen.contracts import require
+from lightning_gen.errors import UserError
+from lightning_gen.figures import Pixels
+
+
+class Picture(Callback, ABC):
+    """Draws at the end of every n-th epoch, after its validation, and at the end of training.
+
+    Drawing changes nothing in training: neither the random state nor the mode of any module. Rank
+    zero draws alone, and nothing is drawn in a ``fast_dev_run``.
+
+    Attributes:
+        requires: the capability that the model must have; asked for before training.
+
+    Args:
+        every_n_epochs: training epochs from one picture to the next.
+    """
+
+    requires: ClassVar[type] = object
+
+    def __init__(self, every_n_epochs: int = 1) -> None:
+        check_at_least(1, every_n_epochs, f"{type(self).__name__}.every_n_epochs")
+        self.every_n_epochs = every_n_epochs
+        self._drawn_at: int | None = None
+
+    @abstractmethod
+    def draw(self, trainer: Trainer, pl_module: LightningModule) -> Pixels | None:
+        """The picture; None while there is nothing to draw.
+
+        The model is in evaluation mode, under the trainer's precision, without gradients.
+        """
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Raise a UserError when the model lacks what this picture shows."""
+        require(pl_module, self.requires, type(self).__name__)
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Forget the pictures of an earlier fit."""
+        self._drawn_at = None
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Draw when the epoch is due."""
+        if (trainer.current_epoch + 1) % self.every_n_epochs == 0:
+            self._draw_once(trainer, pl_module)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Draw the end of training, unless the last epoch was drawn."""
+        self._draw_once(trainer, pl_module)
+
+    def _draw_once(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        step = trainer.global_step
+        if trainer.fast_dev_run or not trainer.is_global_zero or step == self._drawn_at:  # type: ignore[attr-defined]
+            return
+        self._drawn_at = step
+        with untouched(trainer, pl_module):
+            picture = self.draw(trainer, pl_module)
+        if picture is not None:
+            publish(trainer, snake_case(type(self).__name__), picture)
+
+
+@contextmanager
+def untouched(trainer: Trainer, model: LightningModule) -> Iterator[None]:
+    """Evaluation mode, no gradients, the trainer's precision; afterwards all is as it was before.
+
+    That is the mode of each module and torch's random state, on the CPU and on a CUDA device.
+    """
+    modes = [(module, module.training) for module in model.modules()]
+    devices = [model.device] if model.device.type == "cuda" else []
+    model.eval()
+    try:
+        with (
+            torch.random.fork_rng(devices, device_type="cuda"),
+            torch.no_grad(),
+            trainer.precision_plugin.forward_context(),
+        ):
+            yield
+    finally:
+        for module, mode in modes:
+            module.training = mode
+
+
+def snake_case(name: str) -> str:
+    """``LossCurves`` as ``loss_curves``."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+
+
+def check_at_least(least: int, value: int, name: str) -> None:
+    """Raise a UserError when the argument ``name`` is below ``least``."""
+    if value < least:
+        raise UserError(f"{name} is at least {least}, got {value}. Set it to {least} or more.")

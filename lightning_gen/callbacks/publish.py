@@ -1,0 +1,43 @@
+"""Where a picture goes: a PNG in the run directory, and every logger that takes pictures."""
+
+import os
+from pathlib import Path
+
+from lightning.pytorch import Trainer
+from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
+from PIL import Image
+
+from lightning_gen.figures import Pixels
+
+
+def run_directory(trainer: Trainer) -> Path:
+    """The directory of the run: that of the first logger which has one, else where Lightning saves.
+
+    Unlike ``trainer.log_dir`` it asks nothing of other processes, so rank zero may call it alone.
+    """
+    directories = (logger.log_dir for logger in trainer.loggers)
+    return Path(next(filter(None, directories), trainer.default_root_dir))
+
+
+def publish(trainer: Trainer, name: str, picture: Pixels) -> None:
+    """Write ``images/<name>/<step>.png`` and show the picture as ``images/<name>`` in the loggers.
+
+    To be called on rank zero only.
+    """
+    step = trainer.global_step
+    image = Image.fromarray(picture)
+    write_png(image, run_directory(trainer) / "images" / name / f"{step:08d}.png")
+    for logger in trainer.loggers:
+        if isinstance(logger, WandbLogger):
+            # A PIL image: W&B takes a float array for one of bytes and shows it black.
+            logger.log_image(f"images/{name}", [image], step)
+        elif isinstance(logger, TensorBoardLogger):
+            logger.experiment.add_image(f"images/{name}", picture, step, dataformats="HWC")
+
+
+def write_png(image: Image.Image, path: Path) -> None:
+    """Write a PNG that is never seen half written, and the folders above it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    image.save(unfinished, format="PNG")
+    os.replace(unfinished, path)

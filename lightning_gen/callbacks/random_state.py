@@ -1,0 +1,71 @@
+"""Random states in the checkpoint, so that a resumed run draws the numbers it would have drawn."""
+
+import random
+from typing import Any
+
+import numpy as np
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from torch import distributed
+
+State = dict[str, Any]
+"""Random states as tensors and plain numbers, which load with ``weights_only=True``."""
+
+
+class RandomState(Callback):
+    """Keeps the random states of torch, Python and numpy in the checkpoint, for every rank.
+
+    Torch's are those of the CPU and of the rank's own CUDA device. A run that goes on with another
+    number of ranks restores what it finds by rank; further ranks keep the state they started with.
+    """
+
+    def __init__(self) -> None:
+        self._restored: list[State] = []
+
+    def state_dict(self) -> State:
+        """The states of all ranks, which call this at once, as Lightning does on saving."""
+        if not (distributed.is_available() and distributed.is_initialized()):
+            return {"ranks": [random_state()]}
+        ranks: list[Any] = [None] * distributed.get_world_size()
+        distributed.all_gather_object(ranks, random_state())
+        return {"ranks": ranks}
+
+    def load_state_dict(self, state_dict: State) -> None:
+        """Keep the states until training starts: setup and the sanity check draw numbers too."""
+        self._restored = state_dict["ranks"]
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Restore this rank's state in a resumed run."""
+        if trainer.global_rank < len(self._restored):
+            set_random_state(self._restored[trainer.global_rank])
+        self._restored = []
+
+
+def random_state() -> State:
+    """The present state of this process."""
+    version, words, gauss = random.getstate()
+    numpy = np.random.get_state(legacy=False)
+    state = {
+        "torch": torch.get_rng_state(),
+        "python": {"version": version, "words": torch.tensor(words), "gauss": gauss},
+        "numpy": {
+            "words": torch.from_numpy(numpy["state"]["key"].astype(np.int64)),
+            "position": int(numpy["state"]["pos"]),
+            "has_gauss": int(numpy["has_gauss"]),
+            "gauss": float(numpy["gauss"]),
+        },
+    }
+    if torch.cuda.is_available():
+        state["cuda"] = torch.cuda.get_rng_state()
+    return state
+
+
+def set_random_state(state: State) -> None:
+    """Go on from a state that ``random_state`` gave."""
+    torch.set_rng_state(state["torch"])
+    python, numpy = state["python"], state["numpy"]
+    random.setstate((python["version"], tuple(python["words"].tolist()), python["gauss"]))
+    words = numpy["words"].numpy().astype(np.uint32)
+    np.random.set_state(("MT19937", words, numpy["position"], numpy["has_gauss"], numpy["gauss"]))
+    if "cuda" in state and torch.cuda.is_available():
+        torch.cuda.set_rng_state(state["cuda"])

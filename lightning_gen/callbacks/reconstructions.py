@@ -1,0 +1,75 @@
+"""Originals over their reconstructions."""
+
+from typing import Any, ClassVar, cast
+
+import torch
+from lightning.pytorch import LightningModule, Trainer
+
+from lightning_gen import contracts
+from lightning_gen.callbacks.picture import Picture, check_at_least
+from lightning_gen.contracts import Batch, Images
+from lightning_gen.figures import Pixels, image_rows
+
+
+class Reconstructions(Picture):
+    """Draws the first validation images over their reconstructions, the same ones each time.
+
+    Where no validation has run, not even a sanity check, they come from the first training batch.
+    On several devices they are the first images of rank zero's share.
+
+    Args:
+        num_images: how many images.
+        every_n_epochs: training epochs from one picture to the next.
+    """
+
+    requires: ClassVar[type] = contracts.Reconstructs
+
+    def __init__(self, num_images: int = 16, every_n_epochs: int = 1) -> None:
+        super().__init__(every_n_epochs)
+        check_at_least(1, num_images, "Reconstructions.num_images")
+        self.num_images = num_images
+        self._kept: dict[str, Images] = {}
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Forget the images of an earlier fit."""
+        super().setup(trainer, pl_module, stage)
+        self._kept = {}
+
+    def on_train_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,  # noqa: ANN401  (Lightning's)
+        batch: Batch,
+        batch_idx: int,
+    ) -> None:
+        """Keep images of the first training batch."""
+        if "training" not in self._kept:
+            self._kept["training"] = batch.images[: self.num_images].clone()
+
+    def on_validation_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,  # noqa: ANN401  (Lightning's)
+        batch: Batch,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Keep the first validation images."""
+        if dataloader_idx > 0:
+            return
+        kept = self._kept.get("validation", batch.images[:0]) if batch_idx else batch.images[:0]
+        missing = self.num_images - len(kept)
+        if missing > 0:
+            self._kept["validation"] = torch.cat([kept, batch.images[:missing]])
+
+    def draw(self, trainer: Trainer, pl_module: LightningModule) -> Pixels | None:
+        """Rows of originals and reconstructions."""
+        split = next((name for name in ("validation", "training") if name in self._kept), None)
+        if split is None:
+            return None
+        originals = self._kept[split]
+        model = cast(contracts.Reconstructs, pl_module)
+        rows = {"original": originals, "reconstruction": model.reconstruct(originals)}
+        return image_rows(rows, f"Reconstructions of {split} images at step {trainer.global_step}")

@@ -1,0 +1,61 @@
+"""The callbacks that every run has, and the pictures of a run that asks for none."""
+
+from typing import Any
+
+from jsonargparse import Namespace
+from lightning.pytorch import Callback, LightningDataModule, LightningModule
+from lightning.pytorch.callbacks import ModelCheckpoint, ProgressBar
+
+from lightning_gen.callbacks import (
+    CollapseMonitor,
+    FiniteLoss,
+    LossCurves,
+    Progress,
+    RandomState,
+    Reconstructions,
+    Samples,
+)
+from lightning_gen.runs import RunDirectory
+
+PICTURES = (Reconstructions, Samples, LossCurves, CollapseMonitor)
+
+
+def complete_callbacks(
+    options: Namespace,
+    model: LightningModule,
+    data: LightningDataModule,
+    directory: RunDirectory | None,
+) -> list[Callback]:
+    """The callbacks of ``trainer.callbacks`` and those that keep a run safe.
+
+    Where ``trainer.callbacks`` is null, the pictures that the model is able to give are drawn.
+    """
+    asked: Any = options.callbacks
+    if asked is None:
+        asked = [kind() for kind in PICTURES if isinstance(model, kind.requires)]
+    callbacks: list[Callback] = list(asked) if isinstance(asked, list) else [asked]
+    if options.enable_progress_bar is not False and not has(callbacks, ProgressBar):
+        callbacks.append(Progress())
+    if directory is None:
+        return callbacks
+    callbacks += [RandomState(), FiniteLoss()]
+    if not has(callbacks, ModelCheckpoint):
+        callbacks.append(best_and_last(data, directory))
+    return callbacks
+
+
+def best_and_last(data: LightningDataModule, directory: RunDirectory) -> ModelCheckpoint:
+    """Keeps ``best.ckpt`` by validation loss, and ``last.ckpt``, after every epoch."""
+    validates = getattr(data, "val_fraction", 1) > 0
+    return ModelCheckpoint(
+        directory.checkpoints,
+        filename="best",
+        monitor="val/loss" if validates else None,
+        save_last=True,
+        enable_version_counter=False,
+    )
+
+
+def has(callbacks: list[Callback], kind: type[Callback]) -> bool:
+    """Whether one of the callbacks is of this kind."""
+    return any(isinstance(callback, kind) for callback in callbacks)

@@ -1,0 +1,29 @@
+"""``lightning-gen test RUN``: a run directory or a checkpoint in place of options."""
+
+from pathlib import Path
+
+from lightning_gen.cli.parser import BadArguments
+from lightning_gen.errors import UserError
+from lightning_gen.runs import RunDirectory
+
+NO_RUN = (
+    "a trained model is needed: pass its run directory, logs/<name>/version_<n>, or one of its "
+    "checkpoints."
+)
+
+
+def expand_run(words: list[str]) -> list[str]:
+    """``VERB RUN ...`` as ``VERB --config RUN/config.yaml --ckpt_path BEST ...``."""
+    verb, *rest = words
+    if verb == "fit" or (rest and rest[0].startswith("-")):
+        return words
+    if not rest:
+        raise BadArguments(NO_RUN)
+    place = Path(rest[0])
+    try:
+        directory = RunDirectory.of(place)
+        checkpoint = place if place.suffix == ".ckpt" else directory.best
+    except UserError as error:
+        raise BadArguments(str(error)) from error
+    config = str(directory.path / "config.yaml")
+    return [verb, "--config", config, "--ckpt_path", str(checkpoint), *rest[1:]]

@@ -1,0 +1,28 @@
+"""What the command line hands from the data to the model."""
+
+from lightning.pytorch import LightningDataModule
+
+from lightning_gen.contracts import ImageShape
+from lightning_gen.errors import UserError
+
+
+def image_shape(data: LightningDataModule) -> ImageShape:
+    """(channels, height, width) of the dataset.
+
+    Raises:
+        UserError: the datamodule does not say it.
+    """
+    shape = getattr(data, "image_shape", None)
+    if not (isinstance(shape, tuple | list) and len(shape) == 3):
+        raise UserError(
+            f"a datamodule sets image_shape = (channels, height, width) in its constructor, "
+            f"and {type(data).__name__} has {shape!r}. Set it, or derive from "
+            "lightning_gen.data.ImageDataModule."
+        )
+    channels, height, width = shape
+    return channels, height, width
+
+
+def class_count(data: LightningDataModule) -> int:
+    """The number of classes of the dataset, at least 1."""
+    return max(1, len(getattr(data, "class_names", ())))

@@ -1,0 +1,86 @@
+"""The dSprites archive, read in parts into packed bits."""
+
+from pathlib import Path
+from typing import Any
+from zipfile import ZipFile
+
+import numpy as np
+import torch
+from jaxtyping import Int, UInt8
+from numpy.lib import format as npy
+from numpy.typing import NDArray
+from torch import Tensor
+
+from lightning_gen.contracts import Batch
+from lightning_gen.data.progress import progress
+from lightning_gen.data.shapes import FACTORS, SIZE
+
+PART = 4096
+"""Images that are unpacked at a time while the file is read: 16 MiB."""
+
+
+class PackedImages:
+    """A source of binary images, held as bits and unpacked a batch at a time.
+
+    Args:
+        bits: eight pixels a byte, row by row.
+        factors: the factors of each image; the first is its class.
+    """
+
+    device = torch.device("cpu")
+
+    def __init__(self, bits: UInt8[np.ndarray, "n b"], factors: Int[Tensor, "n 5"]) -> None:
+        self.bits = bits
+        self.factors = factors
+
+    def __len__(self) -> int:
+        return len(self.bits)
+
+    def __getitem__(self, indices: Tensor) -> Batch:
+        pixels = 255 * np.unpackbits(self.bits[indices.numpy()], axis=1)
+        factors = self.factors[indices]
+        images = torch.from_numpy(pixels).view(-1, 1, SIZE, SIZE)
+        return Batch(images, factors[:, 0], factors)
+
+
+def read_archive(path: Path) -> PackedImages:
+    """The images and their five varying factors, in little more memory than the result takes.
+
+    Nothing is unpickled: of the archive's members only two arrays of numbers are read.
+
+    Raises:
+        ValueError: an array is not what dSprites holds.
+        BadZipFile, zlib.error, OSError, EOFError, KeyError: the archive is broken.
+    """
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+        factors = _varying(arrays["latents_classes"])
+    return PackedImages(_packed(path, len(factors)), factors)
+
+
+def _varying(classes: NDArray[Any]) -> Int[Tensor, "n 5"]:
+    """The factors without the colour, which is always white."""
+    sizes = (1, *FACTORS.values())
+    numbers = classes.dtype.kind in "iu" and classes.shape[1:] == (len(sizes),)
+    if not numbers or ((classes < 0) | (classes >= sizes)).any():
+        raise ValueError(f"latents_classes are not [N, 6] numbers below {sizes}")
+    return torch.from_numpy(classes[:, 1:].astype(np.int64))
+
+
+def _packed(path: Path, count: int) -> UInt8[np.ndarray, "n b"]:
+    bits = np.empty((count, SIZE * SIZE // 8), dtype=np.uint8)
+    with (
+        ZipFile(path) as archive,
+        archive.open("imgs.npy") as stream,
+        progress(count, "reading dSprites") as bar,
+    ):
+        npy.read_magic(stream)
+        shape, column_major, dtype = npy.read_array_header_1_0(stream)
+        if shape != (count, SIZE, SIZE) or column_major or dtype != np.uint8:
+            raise ValueError(f"imgs are {dtype} {shape}, expected uint8 {(count, SIZE, SIZE)}")
+        for start in range(0, count, PART):
+            part = bits[start : start + PART]
+            content = stream.read(len(part) * SIZE * SIZE)
+            pixels = np.frombuffer(content, dtype=np.uint8).reshape(len(part), -1)
+            part[:] = np.packbits(pixels, axis=1)
+            bar.update(len(part))
+    return bits

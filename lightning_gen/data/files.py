@@ -1,0 +1,111 @@
+"""Image files in a folder or inside a zip archive, under one interface."""
+
+import os
+from io import BytesIO
+from pathlib import Path, PurePosixPath
+from typing import Any, Protocol, runtime_checkable
+from zipfile import BadZipFile, ZipFile
+
+from lightning_gen.data.decoding import EXTENSIONS, Stream
+from lightning_gen.errors import UserError
+
+
+@runtime_checkable
+class Files(Protocol):
+    """Files that are read by name; usable in threads and in the workers of a DataLoader."""
+
+    def names(self) -> list[str]:
+        """Names of all image files, sorted: paths with forward slashes."""
+
+    def open(self, name: str) -> Stream:
+        """The content of a file."""
+
+
+def is_image_name(name: str) -> bool:
+    """Whether a path ends like an image and neither is hidden nor lies in a hidden folder."""
+    path = PurePosixPath(name)
+    hidden = any(part.startswith(".") or part == "__MACOSX" for part in path.parts)
+    return not hidden and path.suffix.lower() in EXTENSIONS
+
+
+class FolderFiles:
+    """The files below a folder, nested to any depth."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def names(self) -> list[str]:
+        """Names relative to the folder, sorted.
+
+        Links are followed, and every folder is visited once, so that a loop of links ends. What is
+        hidden (a leading dot, ``__MACOSX``) is skipped.
+
+        Raises:
+            UserError: a folder cannot be listed.
+        """
+        found = []
+        visited = set()
+        for folder, subfolders, files in os.walk(self.root, onerror=_refuse, followlinks=True):
+            if (real := os.path.realpath(folder)) in visited:
+                subfolders.clear()
+                continue
+            visited.add(real)
+            subfolders.sort()
+            relative = Path(folder).relative_to(self.root)
+            found += [(relative / file).as_posix() for file in files]
+        return sorted(filter(is_image_name, found))
+
+    def open(self, name: str) -> Stream:
+        """The content of a file.
+
+        Raises:
+            OSError: it is gone, or no regular file (a pipe would block for ever).
+        """
+        path = self.root / name
+        if not path.is_file():
+            raise FileNotFoundError("not a file, or a link to nothing")
+        return path.open("rb")
+
+
+def _refuse(error: OSError) -> None:
+    raise UserError(
+        f"the folder {error.filename!r} cannot be listed ({error.strerror}), expected one that "
+        "this user may read. Change its permissions or move it away."
+    )
+
+
+class ZipFiles:
+    """The files inside a zip archive, read without unpacking it.
+
+    Each process opens the archive for itself, when it first reads.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._opened: tuple[int, ZipFile] | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"path": self.path, "_opened": None}
+
+    def names(self) -> list[str]:
+        """Names of the members that are images, sorted.
+
+        Raises:
+            UserError: the archive is broken.
+        """
+        try:
+            return sorted(filter(is_image_name, self._archive().namelist()))
+        except (BadZipFile, OSError, NotImplementedError) as error:
+            raise UserError(
+                f"{self.path} is no whole zip archive ({error}). Delete it and fetch it again."
+            ) from error
+
+    def open(self, name: str) -> Stream:
+        """The content of a member, its checksum verified."""
+        return BytesIO(self._archive().read(name))
+
+    def _archive(self) -> ZipFile:
+        process = os.getpid()
+        if self._opened is None or self._opened[0] != process:
+            self._opened = (process, ZipFile(self.path))
+        return self._opened[1]

@@ -1,0 +1,8 @@
+"""How to draw: tensors and tables in, pixels or a matplotlib Figure out."""
+
+from lightning_gen.figures.bars import kl_bars
+from lightning_gen.figures.curves import loss_curves
+from lightning_gen.figures.grid import image_grid, image_rows
+from lightning_gen.figures.style import Pixels, to_array
+
+__all__ = ["Pixels", "image_grid", "image_rows", "kl_bars", "loss_curves", "to_array"]

@@ -1,0 +1,41 @@
+"""KL of each latent dimension as bars."""
+
+from jaxtyping import Bool, Float
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+from torch import Tensor
+
+from lightning_gen.figures.style import BLUE, GREY, label, panels
+
+INCHES = (8.0, 3.6)
+LEAST_TOP = 0.1
+"""Nats at the upper end of the y axis, at least: a collapsed posterior looks like one."""
+
+MOST_TICKS = 40
+"""With more dimensions than these the bars are not numbered."""
+
+
+def kl_bars(kl: Float[Tensor, " d"], active: Bool[Tensor, " d"], criterion: str) -> Figure:
+    """The KL of each latent dimension, the largest first, active dimensions in colour.
+
+    Args:
+        kl: mean KL of each dimension, in nats per image.
+        active: which dimensions count as active.
+        criterion: what makes a dimension active, with its threshold, for the legend.
+    """
+    order = kl.argsort(descending=True).tolist()
+    on, nats = active.tolist(), kl.tolist()
+    figure, [axes] = panels(1, INCHES)
+    colours = [BLUE if on[dimension] else GREY for dimension in order]
+    axes.bar(range(len(order)), [nats[dimension] for dimension in order], color=colours)
+    title = f"{sum(on)} of {len(on)} latent dimensions active, KL {sum(nats):.1f} nats in all"
+    label(axes, title, "latent dimension, sorted by KL", "nats per image")
+    axes.set_ylim(0, max(1.2 * max(nats), LEAST_TOP))
+    axes.set_xlim(-0.75, len(order) - 0.25)
+    numbered = len(order) <= MOST_TICKS
+    axes.set_xticks(range(len(order)) if numbered else [], order if numbered else [])
+    if len(order) > 20:
+        axes.tick_params(axis="x", labelsize=7)
+    legend = [Patch(color=BLUE, label=f"active: {criterion}"), Patch(color=GREY, label="inactive")]
+    axes.legend(handles=legend, edgecolor="none", fontsize=9, loc="upper right")
+    return figure

@@ -1,0 +1,97 @@
+"""Loss curves from a table of logged values."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from lightning_gen.figures.style import BLUE, FAINT, GREEN, VERMILLION, label, panels
+
+STAGES = {"train": ("train", BLUE), "val": ("validation", VERMILLION), "test": ("test", GREEN)}
+UNITS = {
+    "loss": "nats per image",
+    "reconstruction": "nats per image",
+    "kl": "nats per image",
+    "bits_per_dimension": "bits per dimension",
+}
+FIRST = 0.1
+"""The share of the steps, from the first, that does not set the upper end of a y axis."""
+
+MARKED = 30
+"""A curve of at most so many points shows each of them."""
+
+
+class Curve(NamedTuple):
+    """The logged values of a quantity in one stage, against the training step."""
+
+    steps: list[float]
+    values: list[float]
+
+
+Quantity = dict[str, Curve]
+"""A curve for each stage."""
+
+
+def loss_curves(rows: Sequence[Mapping[str, str]]) -> Figure:
+    """One panel for each quantity that was logged as ``stage/quantity``, all stages in it.
+
+    The y axis ends at the highest value after the first tenth of the steps, so that the high losses
+    of the start do not flatten the rest; a panel that cuts some says so. Values that are not finite
+    are left out.
+
+    Args:
+        rows: lines of a metrics.csv: a ``step`` and columns such as ``train/loss`` or ``val/kl``,
+            of which each line fills some.
+    """
+    quantities = _quantities(rows)
+    if not quantities:
+        figure, [panel] = panels(1)
+        label(panel, "no losses logged yet", "step", "")
+        return figure
+    figure, axes = panels(len(quantities))
+    for panel, name in zip(axes, sorted(quantities, key=_place), strict=True):
+        _draw(panel, name, quantities[name])
+    return figure
+
+
+def _quantities(rows: Sequence[Mapping[str, str]]) -> dict[str, Quantity]:
+    quantities: dict[str, Quantity] = {}
+    for row in rows:
+        for column, cell in row.items():
+            stage, _, name = column.partition("/")
+            if stage in STAGES and cell and math.isfinite(float(cell)):
+                curves = quantities.setdefault(name, {})
+                curve = curves.setdefault(stage, Curve([], []))
+                curve.steps.append(float(row["step"]))
+                curve.values.append(float(cell))
+    return quantities
+
+
+def _place(name: str) -> tuple[int, str]:
+    known = list(UNITS)
+    return (known.index(name) if name in known else len(known), name)
+
+
+def _draw(axes: Axes, name: str, curves: Quantity) -> None:
+    for stage, (shown, colour) in STAGES.items():
+        if stage in curves:
+            steps, values = curves[stage]
+            marker = "o" if len(steps) <= MARKED else None
+            axes.plot(steps, values, color=colour, label=shown, marker=marker, markersize=3.5)
+    label(axes, name.replace("_", " "), "step", UNITS.get(name, ""))
+    _limit(axes, curves)
+    axes.legend(frameon=False, fontsize=9, loc="best")
+
+
+def _limit(axes: Axes, curves: Quantity) -> None:
+    points = [point for curve in curves.values() for point in zip(*curve, strict=True)]
+    settled_from = FIRST * max(step for step, _ in points)
+    low, high = (extreme(value for _, value in points) for extreme in (min, max))
+    end = max(value for step, value in points if step >= settled_from)
+    margin = 0.05 * (end - low)
+    if high > end + margin > low:
+        axes.set_ylim(low - margin, end + margin)
+        note = f"up to {high:.4g} before step {settled_from:.0f}"
+        axes.set_title(note, loc="right", fontsize=8, color=FAINT)

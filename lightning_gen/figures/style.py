@@ -1,0 +1,60 @@
+"""The look that all charts share, and how a chart becomes pixels.
+
+Charts are made without pyplot, so drawing one changes no state of the program, and they carry a
+white background, so that they read the same on dark and on light pages.
+"""
+
+import numpy as np
+from jaxtyping import UInt8
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+Pixels = UInt8[np.ndarray, "page_h page_w 3"]
+"""An RGB picture."""
+
+# Colours that colour-blind people can tell apart (Okabe & Ito 2008).
+BLUE, VERMILLION, GREEN = "#0072B2", "#D55E00", "#009E73"
+GREY, TEXT, FAINT, LINES = "#999999", "#222222", "#666666", "#DDDDDD"
+
+PANEL_INCHES = (4.4, 3.3)
+PAD_INCHES = 0.1
+DPI = 100
+
+
+def panels(count: int, inches: tuple[float, float] = PANEL_INCHES) -> tuple[Figure, list[Axes]]:
+    """A figure of ``count`` empty panels, at most three side by side, each of size ``inches``."""
+    columns = 2 if count == 4 else min(count, 3)
+    rows = -(-count // columns)
+    width, height = inches
+    layout = ConstrainedLayoutEngine(w_pad=PAD_INCHES, h_pad=PAD_INCHES)
+    figure = Figure(figsize=(columns * width, rows * height), dpi=DPI, layout=layout)
+    FigureCanvasAgg(figure)
+    return figure, [_panel(figure, rows, columns, place) for place in range(1, count + 1)]
+
+
+def _panel(figure: Figure, rows: int, columns: int, place: int) -> Axes:
+    axes = figure.add_subplot(rows, columns, place)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(GREY)
+    axes.tick_params(color=GREY, labelcolor=TEXT, labelsize=9)
+    axes.grid(axis="y", color=LINES, linewidth=0.8)
+    axes.set_axisbelow(True)
+    return axes
+
+
+def label(axes: Axes, title: str, x: str, y: str) -> None:
+    """Write the title and both axis labels."""
+    axes.set_title(title, fontsize=11, color=TEXT, loc="left")
+    axes.set_xlabel(x, fontsize=9, color=TEXT)
+    axes.set_ylabel(y, fontsize=9, color=TEXT)
+
+
+def to_array(figure: Figure) -> Pixels:
+    """The pixels of a figure made by this package, at its own size."""
+    canvas = figure.canvas
+    if not isinstance(canvas, FigureCanvasAgg):
+        raise TypeError(f"to_array reads a figure with an Agg canvas, got {type(canvas).__name__}.")
+    canvas.draw()  # type: ignore[no-untyped-call]
+    return np.asarray(canvas.buffer_rgba())[:, :, :3].copy()  # type: ignore[no-untyped-call]

@@ -1,0 +1,98 @@
+"""How much a Gaussian posterior q(z|x) says in each latent dimension."""
+
+from typing import Any, ClassVar
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+from torchmetrics import Metric
+
+Codes = Float[Tensor, "n d"]
+PerDimension = Float[Tensor, " d"]
+
+
+class KLPerDimension(Metric):
+    """Mean over images of KL(q(z_j|x) || N(0, 1)) in each latent dimension j, in nats.
+
+    0.5 (mean^2 + var - 1 - log var), Kingma & Welling 2014, appendix B. At least 0; 0 where the
+    posterior is the prior, so that the dimension carries nothing. Its sum over dimensions is
+    ``val/kl``; neither more nor less is better in itself.
+
+    Args:
+        latent_dim: number of dimensions D.
+        kwargs: passed to torchmetrics.Metric.
+    """
+
+    is_differentiable: bool | None = False
+    higher_is_better: bool | None = None
+    full_state_update: bool | None = False
+
+    total: PerDimension
+    count: Int[Tensor, ""]
+
+    def __init__(self, latent_dim: int, **kwargs: Any) -> None:  # noqa: ANN401  (torchmetrics')
+        super().__init__(**kwargs)
+        zeros = torch.zeros(latent_dim, dtype=torch.float64)
+        self.add_state("total", zeros, dist_reduce_fx="sum")
+        self.add_state("count", torch.tensor(0), dist_reduce_fx="sum")
+
+    def update(self, mean: Codes, log_var: Codes) -> None:
+        """Add the posteriors of a batch of images."""
+        mean, log_var = mean.double(), log_var.double()
+        self.total += 0.5 * (mean.square() + log_var.exp() - 1 - log_var).sum(dim=0)
+        self.count += len(mean)
+
+    def compute(self) -> PerDimension:
+        """The mean KL of each dimension over all images, in nats, in float64."""
+        return self.total / self.count
+
+
+class ActiveUnits(Metric):
+    """Number of latent dimensions whose posterior mean varies over the data (Burda et al. 2016).
+
+    A dimension j is active where Var_x(E[z_j|x]) > 0.01 (arXiv:1509.00519, section 5.2). From 0, a
+    collapsed posterior, to D; more means that more of the code is used.
+
+    Args:
+        latent_dim: number of dimensions D.
+        kwargs: passed to torchmetrics.Metric.
+    """
+
+    is_differentiable: bool | None = False
+    higher_is_better: bool | None = True
+    full_state_update: bool | None = False
+
+    threshold: ClassVar[float] = 0.01
+    """Variance of the posterior mean, in units of the prior's variance."""
+
+    total: PerDimension
+    total_of_squares: PerDimension
+    count: Int[Tensor, ""]
+
+    def __init__(self, latent_dim: int, **kwargs: Any) -> None:  # noqa: ANN401  (torchmetrics')
+        super().__init__(**kwargs)
+        # A difference of large sums is taken below: float32 would lose a small variance.
+        zeros = torch.zeros(latent_dim, dtype=torch.float64)
+        self.add_state("total", zeros, dist_reduce_fx="sum")
+        self.add_state("total_of_squares", zeros.clone(), dist_reduce_fx="sum")
+        self.add_state("count", torch.tensor(0), dist_reduce_fx="sum")
+
+    def update(self, mean: Codes) -> None:
+        """Add the posterior means of a batch of images."""
+        mean = mean.double()
+        self.total += mean.sum(dim=0)
+        self.total_of_squares += mean.square().sum(dim=0)
+        self.count += len(mean)
+
+    def compute(self) -> Int[Tensor, ""]:
+        """How many dimensions are active."""
+        return self._active().sum()
+
+    def dimensions(self) -> Bool[Tensor, " d"]:
+        """Which dimensions are active; like ``compute``, to be called on all ranks at once."""
+        with self.sync_context():
+            return self._active()
+
+    def _active(self) -> Bool[Tensor, " d"]:
+        mean = self.total / self.count
+        return self.total_of_squares / self.count - mean.square() > self.threshold

@@ -1,0 +1,124 @@
+"""The directory of a run: ``<root>/<name>/version_<n>``."""
+
+import os
+import re
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from lightning_gen.errors import UserError
+
+
+@dataclass(frozen=True)
+class RunDirectory:
+    """Where everything that a run leaves behind stands.
+
+    ``config.yaml`` (enough to run it again), ``metrics.csv``, ``checkpoints/``,
+    ``images/<callback>/<step>.png`` and ``environment.json``.
+    """
+
+    path: Path
+
+    @classmethod
+    def claim(cls, root: Path, name: str) -> Self:
+        """Make the next version of ``name``; no other process can be given the same one.
+
+        Raises:
+            UserError: the name is no folder name, or the folder cannot be written.
+        """
+        if not re.fullmatch(r"[\w.\- ]+", name) or name in {".", ".."}:
+            raise UserError(
+                f"name is used as a folder name, so it takes letters, digits, '.', '-' and '_', "
+                f"got {name!r}. Pass for instance --name my_run."
+            )
+        version = max((run.version for run in cls.all_of(root, name)), default=-1) + 1
+        while True:
+            path = root / name / f"version_{version}"
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.mkdir()
+            except FileExistsError:
+                if not path.exists():
+                    raise UserError(f"{path.parent} is a file. Pass another --name.") from None
+                version += 1
+            except OSError as error:
+                raise UserError(
+                    f"the run cannot be written to {path}: {error.strerror}. "
+                    "Pass a folder of your own with --trainer.default_root_dir."
+                ) from None
+            else:
+                return cls(path)
+
+    @classmethod
+    def all_of(cls, root: Path, name: str) -> list[Self]:
+        """All runs of this name, oldest first."""
+        runs = [cls(path) for path in (root / name).glob("version_*") if path.name[8:].isdigit()]
+        return sorted(runs, key=lambda run: run.version)
+
+    @classmethod
+    def of(cls, place: Path) -> Self:
+        """The finished run that ``place``, a run directory or one of its checkpoints, belongs to.
+
+        Raises:
+            UserError: there is no run.
+        """
+        path = place.parent.parent if place.suffix == ".ckpt" else place
+        if not place.exists() or not (path / "config.yaml").is_file():
+            raise UserError(
+                f"expected a run directory that holds config.yaml, or a checkpoint inside one, "
+                f"got {place}. Finished runs stand in logs/<name>/version_<n>."
+            )
+        return cls(path)
+
+    @property
+    def version(self) -> int:
+        """The number of the run among those of its name."""
+        return int(self.path.name.removeprefix("version_"))
+
+    @property
+    def checkpoints(self) -> Path:
+        """The folder of the checkpoints."""
+        return self.path / "checkpoints"
+
+    @property
+    def images(self) -> Path:
+        """The folder of the pictures."""
+        return self.path / "images"
+
+    @property
+    def metrics(self) -> Path:
+        """The table of everything that was logged."""
+        return self.path / "metrics.csv"
+
+    @property
+    def last(self) -> Path:
+        """The latest checkpoint."""
+        return self.checkpoints / "last.ckpt"
+
+    @property
+    def best(self) -> Path:
+        """The checkpoint of the best validation loss, or the latest where nothing was validated.
+
+        Raises:
+            UserError: the run has no checkpoint.
+        """
+        for path in (self.checkpoints / "best.ckpt", self.last):
+            if path.is_file():
+                return path
+        raise UserError(f"{self.path} holds no checkpoint. Train it first, or pass another run.")
+
+    def discard_if_empty(self) -> None:
+        """Remove the directory when nothing was written into it."""
+        if self.path.is_dir() and not any(self.path.iterdir()):
+            self.path.rmdir()
+            with suppress(OSError):  # another run stands beside it
+                self.path.parent.rmdir()
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a file so that a reader, or a crash, sees the old one or the new one, whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft.write_text(text, encoding="utf-8")
+    draft.replace(path)

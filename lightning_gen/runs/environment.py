@@ -1,0 +1,46 @@
+"""What would be needed to repeat a run, beside its configuration."""
+
+import platform
+import subprocess
+import sys
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+PACKAGES = ("lightning-gen", "torch", "torchvision", "lightning", "torchmetrics", "numpy", "pillow")
+
+
+def describe_environment(seed: int, devices: list[str], world_size: int) -> dict[str, Any]:
+    """Versions, devices, git commit, seed and command line, as plain values."""
+    return {
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": sys.argv,
+        "seed": seed,
+        "git_commit": git_commit(Path.cwd()),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "packages": {name: version(name) for name in PACKAGES},
+        "cuda": torch.version.cuda,
+        "devices": devices,
+        "world_size": world_size,
+        "cpu_threads": torch.get_num_threads(),
+        "float32_matmul_precision": torch.get_float32_matmul_precision(),
+        "deterministic": torch.are_deterministic_algorithms_enabled(),
+    }
+
+
+def git_commit(folder: Path) -> str | None:
+    """The commit checked out at ``folder``, with "+changes" where files differ from it."""
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(folder), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        commit = git("rev-parse", "HEAD")
+        return f"{commit}+changes" if git("status", "--porcelain", "-uno") else commit
+    except (OSError, subprocess.CalledProcessError):
+        return None

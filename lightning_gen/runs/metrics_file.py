@@ -1,0 +1,124 @@
+"""``metrics.csv``: one row a step, appended as training goes."""
+
+import csv
+import io
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch.loggers import CSVLogger
+from lightning.pytorch.utilities.rank_zero import rank_zero_only
+from torch import Tensor
+
+from lightning_gen.runs.directory import RunDirectory, write_atomically
+
+Row = dict[str, Any]
+
+
+class MetricsFile:
+    """A CSV table with one row a step and one column a metric; empty where none was logged.
+
+    What is logged at one step, by training, validation and callbacks, meets in one row. An existing
+    file is continued.
+
+    Args:
+        path: the file; its folder is made.
+    """
+
+    flush_every = 20
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._written = read_rows(path)
+        self._columns = list(self._written[0]) if self._written else ["epoch", "step"]
+        self._pending: list[Row] = []
+
+    def log(self, metrics: Mapping[str, float | Tensor], step: int) -> None:
+        """Add values to the row of ``step``, which is the latest or a new one."""
+        if not self._pending or self._pending[-1]["step"] != step:
+            if len(self._pending) >= self.flush_every:
+                self.save()
+            self._pending.append({"step": step})
+        values = {k: v.item() if isinstance(v, Tensor) else v for k, v in metrics.items()}
+        self._pending[-1] |= values
+
+    def save(self) -> None:
+        """Write what is pending: appended, or the whole file anew where its form changes."""
+        if not self._pending:
+            return
+        columns = self._columns + sorted(
+            {name for row in self._pending for name in row} - set(self._columns)
+        )
+        continued = bool(self._written) and self._written[-1]["step"] == self._pending[0]["step"]
+        if continued:
+            self._pending[0] = self._written.pop() | self._pending[0]
+        if continued or columns != self._columns or not self._written:
+            self._columns = columns
+            write_atomically(self.path, self._table(self._written + self._pending, header=True))
+        else:
+            with self.path.open("a", encoding="utf-8", newline="") as file:
+                file.write(self._table(self._pending, header=False))
+        self._written += self._pending
+        self._pending = []
+
+    def forget_from(self, step: int) -> None:
+        """Drop the rows of ``step`` and later: a resumed run writes them again."""
+        kept = [row for row in self._written if row["step"] < step]
+        if len(kept) < len(self._written):
+            self._written = kept
+            write_atomically(self.path, self._table(kept, header=True))
+
+    def _table(self, rows: list[Row], *, header: bool) -> str:
+        text = io.StringIO(newline="")
+        writer = csv.DictWriter(text, self._columns, lineterminator="\n")
+        if header:
+            writer.writeheader()
+        writer.writerows(rows)
+        return text.getvalue()
+
+
+def read_rows(path: Path) -> list[Row]:
+    """The rows of a ``metrics.csv``; none where there is no file."""
+    if not path.is_file():
+        return []
+    with path.open(encoding="utf-8", newline="") as file:
+        return [row | {"step": int(row["step"])} for row in csv.DictReader(file)]
+
+
+class RunLogger(CSVLogger):
+    """Lightning's logger of a run directory; every run has one.
+
+    Args:
+        directory: the run's directory.
+    """
+
+    def __init__(self, directory: RunDirectory) -> None:
+        path = directory.path
+        super().__init__(path.parent.parent, name=path.parent.name, version=path.name)
+        self.file = MetricsFile(directory.metrics)
+
+    @property
+    def experiment(self) -> MetricsFile:  # type: ignore[override]
+        """The table."""
+        return self.file
+
+    @rank_zero_only
+    def log_hyperparams(self, params: Any = None) -> None:  # noqa: ANN401  (Lightning's signature)
+        """Nothing: ``config.yaml`` holds them."""
+
+    @rank_zero_only
+    def log_metrics(  # type: ignore[override]
+        self, metrics: Mapping[str, float | Tensor], step: int | None = None
+    ) -> None:
+        """Add a row, or to the latest one."""
+        self.file.log(metrics, step or 0)
+
+    @rank_zero_only
+    def save(self) -> None:
+        """Write what is pending."""
+        self.file.save()
+
+    @rank_zero_only
+    def finalize(self, status: str) -> None:
+        """Write what is pending."""
+        self.save()

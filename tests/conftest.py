@@ -1,0 +1,51 @@
+"""What all tests share. The import hook must run before anything imports lightning_gen."""
+
+import os
+from pathlib import Path
+
+os.environ.setdefault("WANDB_MODE", "offline")
+os.environ.setdefault("MPLBACKEND", "agg")
+os.environ.setdefault("TQDM_DISABLE", "1")
+
+from jaxtyping import install_import_hook
+
+# Every call's shapes and types are checked against the annotations while the tests run. Left out:
+# cli and runs, whose annotations jsonargparse reads, and errors and hyperparameters, which
+# annotate no tensor. beartype wants each Protocol that annotates something runtime-checkable, and
+# the name of the class in place of Self.
+install_import_hook(
+    [
+        "lightning_gen.callbacks",
+        "lightning_gen.contracts",
+        "lightning_gen.data",
+        "lightning_gen.figures",
+        "lightning_gen.metrics",
+        "lightning_gen.models",
+        "lightning_gen.networks",
+        "lightning_gen.objectives",
+    ],
+    "beartype.beartype",
+)
+
+import pytest  # noqa: E402  (after the hook)
+import torch  # noqa: E402
+from hypothesis import settings  # noqa: E402
+
+torch.set_num_threads(1)  # the networks are small, and threads that wait for a core cost more
+settings.register_profile("tests", deadline=None, derandomize=True, max_examples=30)
+settings.load_profile("tests")
+
+SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
+
+
+@pytest.fixture(autouse=True)
+def _seed():
+    torch.manual_seed(0)
+
+
+@pytest.fixture
+def shared_data():
+    """The folder with the real MNIST and Fashion-MNIST, read-only."""
+    if not (SHARED_DATA / "MNIST" / "raw").is_dir():
+        pytest.skip("real MNIST and Fashion-MNIST are not at ../shared/data")
+    return SHARED_DATA

@@ -1,0 +1,175 @@
+import hashlib
+import io
+import pickle
+import tarfile
+
+import numpy as np
+import pytest
+import torch
+from torchvision import datasets
+
+from lightning_gen.data import CIFAR10
+from lightning_gen.errors import UserError
+
+FOLDER = "cifar-10-batches-py"
+ARCHIVE = "cifar-10-python.tar.gz"
+
+
+class OldDtype:
+    """Pickled like a dtype of the NumPy of 2009."""
+
+    def __reduce__(self):
+        return np.dtype, ("u1", 0, 1), (3, "|", None, None, None, -1, -1, 0)
+
+
+class OldArray:
+    """Pickled like an array of the NumPy of 2009."""
+
+    def __init__(self, array):
+        self.array = array
+
+    def __reduce__(self):
+        state = (1, self.array.shape, OldDtype(), False, self.array.tobytes())
+        return np.arange(1).__reduce__()[0], (np.ndarray, (0,), b"b"), state
+
+
+def md5(content):
+    return hashlib.md5(content).hexdigest()
+
+
+@pytest.fixture(scope="module")
+def batches():
+    """Six files of ten images each: name to (pixels [10, 3072], labels)."""
+    random = np.random.default_rng(0)
+    names = [*(f"data_batch_{number}" for number in range(1, 6)), "test_batch"]
+    return {
+        name: (
+            random.integers(256, size=(10, 3072), dtype=np.uint8),
+            random.permutation(10).tolist(),
+        )
+        for name in names
+    }
+
+
+@pytest.fixture
+def contents(batches, monkeypatch):
+    """What the six files and batches.meta hold; torchvision takes them for the published ones."""
+    files = {
+        name: pickle.dumps({"data": OldArray(pixels), "labels": labels}, protocol=2)
+        for name, (pixels, labels) in batches.items()
+    }
+    files["batches.meta"] = pickle.dumps({"label_names": list(CIFAR10.class_names)})
+    sums = [[name, md5(content)] for name, content in files.items()]
+    monkeypatch.setattr(datasets.CIFAR10, "train_list", sums[:5])
+    monkeypatch.setattr(datasets.CIFAR10, "test_list", sums[5:6])
+    meta = datasets.CIFAR10.meta | {"md5": sums[6][1]}
+    monkeypatch.setattr(datasets.CIFAR10, "meta", meta)
+    return files
+
+
+@pytest.fixture
+def archive(contents, monkeypatch):
+    """The published archive."""
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w:gz") as tar:
+        for name, content in contents.items():
+            member = tarfile.TarInfo(f"{FOLDER}/{name}")
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    monkeypatch.setattr(datasets.CIFAR10, "tgz_md5", md5(stream.getvalue()))
+    return stream.getvalue()
+
+
+def unpack(root, contents):
+    (root / FOLDER).mkdir()
+    for name, content in contents.items():
+        (root / FOLDER / name).write_bytes(content)
+
+
+def assert_refused(data, match):
+    with pytest.raises(UserError, match=match) as caught:
+        data.load_train()
+    assert "\n" not in str(caught.value)
+
+
+def test_images_and_labels_come_back(tmp_path, contents, batches):
+    unpack(tmp_path, contents)
+    data = CIFAR10(str(tmp_path), download=False)
+    for source, names in (
+        (data.load_train(), list(batches)[:5]),
+        (data.load_test(), ["test_batch"]),
+    ):
+        pixels = np.concatenate([batches[name][0] for name in names]).reshape(-1, 3, 32, 32)
+        labels = [label for name in names for label in batches[name][1]]
+        assert source.images.dtype == torch.uint8
+        np.testing.assert_array_equal(source.images.numpy(), pixels)
+        assert source.labels.tolist() == labels
+        assert source.factors.shape == (len(labels), 0)
+
+
+def test_describes_itself_without_files(tmp_path):
+    data = CIFAR10(str(tmp_path))
+    assert data.image_shape == (3, 32, 32)
+    assert data.class_names == tuple(
+        ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
+    )
+
+
+def test_download_and_loaders(tmp_path, archive, monkeypatch, serve):
+    monkeypatch.setattr(datasets.CIFAR10, "url", serve({ARCHIVE: archive}) + ARCHIVE)
+    data = CIFAR10(str(tmp_path / "new"), batch_size=16, val_fraction=0.2)
+    data.prepare_data()
+    data.setup("fit")
+    assert [len(batch.images) for batch in data.train_dataloader()] == [16, 16, 8]
+    assert [len(batch.images) for batch in data.val_dataloader()] == [10]
+    monkeypatch.setattr(datasets.CIFAR10, "url", "http://127.0.0.1:9/gone")
+    data.prepare_data()  # all is there: nothing is fetched
+
+
+def test_half_unpacked_files_are_unpacked_again(tmp_path, archive, contents):
+    unpack(tmp_path, contents)
+    broken = tmp_path / FOLDER / "data_batch_3"
+    broken.write_bytes(broken.read_bytes()[:1000])
+    assert_refused(CIFAR10(str(tmp_path), download=False), "data_batch_3 is broken")
+    (tmp_path / ARCHIVE).write_bytes(archive)
+    data = CIFAR10(str(tmp_path))
+    data.prepare_data()
+    assert len(data.load_train()) == 50
+
+
+def test_missing_files(tmp_path):
+    data = CIFAR10(str(tmp_path), download=False)
+    data.prepare_data()
+    assert_refused(data, r"data_batch_1 is missing\. Set data\.download true.*unpack cifar-10")
+
+
+@pytest.mark.parametrize("cut", [False, True])
+def test_download_that_fails_leaves_nothing(tmp_path, archive, monkeypatch, serve, cut):
+    address = serve({ARCHIVE: archive if cut else archive[:-10]}, cut=cut)
+    monkeypatch.setattr(datasets.CIFAR10, "url", address + ARCHIVE)
+    data = CIFAR10(str(tmp_path / "new"))
+    with pytest.raises(UserError, match=rf"{ARCHIVE} could not.*put the file at .*{ARCHIVE}"):
+        data.prepare_data()
+    assert list(data.root.iterdir()) == []
+
+
+def test_a_broken_archive_is_replaced(tmp_path, archive, monkeypatch, serve):
+    (tmp_path / ARCHIVE).write_bytes(archive[:100])
+    monkeypatch.setattr(datasets.CIFAR10, "url", serve({ARCHIVE: archive}) + ARCHIVE)
+    data = CIFAR10(str(tmp_path))
+    data.prepare_data()
+    assert len(data.load_test()) == 10
+
+
+def test_no_server(tmp_path, archive, monkeypatch):
+    monkeypatch.setattr(datasets.CIFAR10, "url", "http://127.0.0.1:9/" + ARCHIVE)
+    with pytest.raises(UserError, match="Check the network") as caught:
+        CIFAR10(str(tmp_path)).prepare_data()
+    assert "\n" not in str(caught.value)
+
+
+def test_an_archive_that_cannot_be_unpacked(tmp_path, archive):
+    (tmp_path / ARCHIVE).write_bytes(archive)
+    (tmp_path / FOLDER).write_text("in the way")
+    with pytest.raises(UserError, match="could not be unpacked"):
+        CIFAR10(str(tmp_path)).prepare_data()

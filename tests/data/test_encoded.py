@@ -1,0 +1,334 @@
+import io
+import pickle
+import zipfile
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image, ImageOps
+
+from lightning_gen.data import encoded
+from lightning_gen.data.decoding import EXTENSIONS, decode, height_and_width, is_grey
+from lightning_gen.data.encoded import EncodedImages
+from lightning_gen.data.files import FolderFiles, ZipFiles
+from lightning_gen.data.loader import BatchLoader
+from lightning_gen.errors import UserError
+
+GREY = np.arange(0, 256, 4, dtype=np.uint8).reshape(8, 8)
+COLOUR = np.stack([GREY, GREY[::-1], GREY.T], axis=2)
+RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
+
+
+def encode(image, ending, **options):
+    stream = io.BytesIO()
+    image.save(stream, format=ending, **options)
+    stream.seek(0)
+    return stream
+
+
+def decoded(image, ending="png", channels=3, size=None, **options):
+    shape = (channels, *(size or image.size[::-1]))
+    return decode(encode(image, ending, **options), shape)
+
+
+def rgb(pixels):
+    return pixels.transpose(1, 2, 0)
+
+
+@pytest.mark.parametrize("ending", ["png", "bmp", "tiff", "webp", "gif", "ppm", "tga", "jpeg2000"])
+def test_grey_and_colour_files_come_back(ending):
+    grey = Image.fromarray(GREY)
+    lossless = {"lossless": True} if ending == "webp" else {}
+    np.testing.assert_array_equal(decoded(grey, ending, channels=1, **lossless)[0], GREY)
+    np.testing.assert_array_equal(decoded(grey, ending, **lossless), np.stack([GREY] * 3))
+    colour = Image.fromarray(COLOUR)
+    if ending == "gif":
+        colour = colour.quantize(64)
+    expected = np.asarray(colour.convert("RGB"))
+    np.testing.assert_array_equal(rgb(decoded(colour, ending, **lossless)), expected)
+
+
+def test_colours_become_luma_where_one_channel_is_wanted():
+    pixels = decoded(Image.new("RGB", (8, 8), GREEN), channels=1)
+    assert np.unique(pixels).tolist() == [150]  # 0.587 * 255
+
+
+def test_one_bit():
+    bits = GREY > 100
+    np.testing.assert_array_equal(decoded(Image.fromarray(bits), channels=1)[0], bits * 255)
+
+
+@pytest.mark.parametrize("ending", ["png", "tiff", "ppm"])
+def test_sixteen_bits_are_scaled(ending):
+    deep = GREY.astype(np.uint16) * 257
+    deep[0, 0] = 65535
+    expected = GREY.copy()
+    expected[0, 0] = 255
+    stream = encode(Image.fromarray(deep), ending)
+    assert is_grey(stream)
+    np.testing.assert_array_equal(decode(stream, (1, 8, 8))[0], expected)
+    np.testing.assert_array_equal(decode(stream, (3, 8, 8))[2], expected)
+
+
+def test_sixteen_bits_are_rounded():
+    deep = np.full((8, 8), 1000, dtype=np.uint16)
+    assert np.unique(decoded(Image.fromarray(deep), channels=1)).tolist() == [4]  # 3.89
+
+
+def test_what_is_transparent_lies_on_white():
+    image = Image.new("RGBA", (8, 8), (*RED, 0))
+    image.paste((*RED, 255), (0, 0, 4, 8))
+    image.paste((0, 0, 0, 51), (4, 4, 8, 8))  # a fifth of black
+    expected = np.zeros((8, 8, 3))
+    expected[:, :4], expected[:4, 4:], expected[4:, 4:] = RED, WHITE, 204
+    for ending in ("png", "tiff"):
+        np.testing.assert_array_equal(rgb(decoded(image, ending)), expected)
+    grey = Image.merge("LA", (Image.new("L", (8, 8), 0), image.getchannel("A")))
+    assert decoded(grey, channels=1)[0, 0].tolist() == [0] * 4 + [255] * 4
+
+
+def test_palette_with_a_transparent_colour():
+    image = Image.new("P", (8, 8), 0)
+    image.putpalette([*RED, *BLUE])
+    image.paste(1, (0, 0, 8, 4))
+    for ending in ("png", "gif"):
+        opaque = rgb(decoded(image, ending))
+        transparent = rgb(decoded(image, ending, transparency=0))
+        assert (opaque[0] == BLUE).all()
+        assert (opaque[7] == RED).all()
+        assert (transparent[0] == BLUE).all()
+        assert (transparent[7] == WHITE).all()
+
+
+@pytest.mark.parametrize(("ending", "tolerance"), [("tiff", 0), ("jpeg", 4)])
+def test_cmyk(ending, tolerance):
+    image = Image.new("CMYK", (16, 16), (255, 0, 0, 0))  # cyan
+    pixels = rgb(decoded(image, ending)).astype(int)
+    assert abs(pixels - (0, 255, 255)).max() <= tolerance
+
+
+UNDONE = {  # how to turn stored pixels upright, by orientation (Exif 2.3, table 6)
+    1: lambda a: a,
+    2: np.fliplr,
+    3: lambda a: np.rot90(a, 2),
+    4: np.flipud,
+    5: lambda a: a.swapaxes(0, 1),
+    6: lambda a: np.rot90(a, -1),
+    7: lambda a: np.rot90(a, 2).swapaxes(0, 1),
+    8: np.rot90,
+}
+
+
+@pytest.mark.parametrize("orientation", UNDONE)
+def test_exif_orientation_is_honoured(orientation):
+    stored = np.zeros((16, 32, 3), dtype=np.uint8)
+    stored[:8, :16], stored[:8, 16:], stored[8:, :16] = RED, GREEN, BLUE
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    upright = UNDONE[orientation](stored)
+    size = upright.shape[:2]
+    for ending, tolerance in (("png", 0), ("jpeg", 3)):
+        options = {"subsampling": 0, "quality": 100} if ending == "jpeg" else {}
+        pixels = rgb(decoded(Image.fromarray(stored), ending, size=size, exif=exif, **options))
+        assert abs(pixels.astype(int) - upright).max() <= tolerance
+
+
+def test_the_middle_of_the_longer_side_is_kept():
+    tall = np.repeat(np.arange(24, dtype=np.uint8)[:, None], 16, axis=1)
+    np.testing.assert_array_equal(
+        decoded(Image.fromarray(tall), channels=1, size=(16, 16))[0], tall[4:20]
+    )
+    np.testing.assert_array_equal(
+        decoded(Image.fromarray(tall.T), channels=1, size=(16, 16))[0], tall.T[:, 4:20]
+    )
+    np.testing.assert_array_equal(
+        decoded(Image.fromarray(tall), channels=1, size=(8, 16))[0], tall[8:16]
+    )
+
+
+def test_shrinking_is_antialiased():
+    board = (np.indices((256, 256)).sum(0) % 2 * 255).astype(np.uint8)
+    pixels = decoded(Image.fromarray(board), channels=1, size=(8, 8)).astype(int)
+    assert abs(pixels - 127.5).max() <= 2
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_large_jpeg_is_decoded_at_a_fraction_of_its_size(monkeypatch, channels):
+    ramp = np.linspace(0, 255, 1024).astype(np.uint8)
+    image = Image.fromarray(np.stack(np.broadcast_arrays(ramp, ramp[:, None], ramp // 2), 2))
+    sizes = []
+    fit = ImageOps.fit
+    monkeypatch.setattr(ImageOps, "fit", lambda i, *a: sizes.append(i.size) or fit(i, *a))
+    shape = {"channels": channels, "size": (32, 48)}
+    fast = decoded(image, "jpeg", quality=95, **shape).astype(int)
+    assert sizes == [(128, 128)]
+    assert abs(fast - decoded(image, "png", **shape)).max() <= 4
+
+
+def test_an_animation_gives_its_first_frame():
+    frames = [Image.new("RGB", (8, 8), colour) for colour in (RED, BLUE)]
+    pixels = rgb(decoded(frames[0], "gif", save_all=True, append_images=frames[1:]))
+    assert (pixels == RED).all()
+
+
+def test_header_tells_grey_from_colour():
+    for mode, grey in {"1": True, "L": True, "LA": True, "RGB": False, "RGBA": False}.items():
+        assert is_grey(encode(Image.new(mode, (8, 8)), "png")) is grey
+
+
+def test_floating_point_pixels_are_refused():
+    stream = encode(Image.fromarray(np.zeros((8, 8), dtype=np.float32)), "tiff")
+    for look in (is_grey, lambda file: decode(file, (1, 8, 8))):
+        with pytest.raises(ValueError, match="no agreed range"):
+            look(stream)
+
+
+def test_formats_that_start_other_programs_are_left_out():
+    assert {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"} <= EXTENSIONS
+    assert not {".eps", ".ps", ".pdf", ".wmf", ".mpg", ".h5"} & EXTENSIONS
+    script = io.BytesIO(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EOF\n")
+    with pytest.raises(OSError, match="cannot identify"):
+        decode(script, (3, 8, 8))
+
+
+def test_image_size_is_a_side_or_both():
+    assert height_and_width(48) == (48, 48)
+    assert height_and_width((32, 48)) == (32, 48)
+    for wrong in (7, 0, -64, True, (64, 4)):
+        with pytest.raises(UserError, match=r"data\.image_size .* got"):
+            height_and_width(wrong)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Ten PNG files; the pixels of file i are i."""
+    for number in range(10):
+        Image.new("L", (8, 8), number).save(tmp_path / f"{number}.png")
+    return tmp_path
+
+
+def source_of(files, channels=1):
+    names = files.names()
+    labels = torch.arange(len(names))
+    return EncodedImages(files, names, (channels, 8, 8), labels, labels[:, None] * 2)
+
+
+def zipped(folder):
+    path = folder / "images.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for file in sorted(folder.glob("*.png")):
+            archive.write(file, f"inner/{file.name}")
+        archive.writestr("../../climbs.txt", "out")
+    return path
+
+
+def truncate(path, keep=0.7):
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * keep)])
+
+
+def assert_same(batches, others):
+    for batch, other in zip(batches, others, strict=True):
+        assert all(a.equal(b) for a, b in zip(batch, other, strict=True))
+
+
+def test_batches_hold_what_the_indices_name(folder):
+    batch = source_of(FolderFiles(folder))[torch.tensor([7, 0, 7])]
+    assert batch.images.dtype == torch.uint8
+    assert batch.images.shape == (3, 1, 8, 8)
+    assert batch.images[:, 0, 0, 0].tolist() == [7, 0, 7]
+    assert batch.labels.tolist() == [7, 0, 7]
+    assert batch.factors.tolist() == [[14], [0], [14]]
+
+
+def test_subset_and_decoded_agree_with_the_source(folder, monkeypatch):
+    source = source_of(FolderFiles(folder))
+    positions = torch.tensor([3, 1, 8])
+    subset = source.subset(positions)
+    assert_same([subset[torch.arange(3)]], [source[positions]])
+    whole = source.decoded()
+    assert_same([whole[positions]], [source[positions]])
+    assert source.fits_in_memory
+    monkeypatch.setattr(encoded, "IN_MEMORY_BYTES", 10 * 64 - 1)
+    assert not source.fits_in_memory
+
+
+@pytest.mark.parametrize("kind", [FolderFiles, lambda folder: ZipFiles(zipped(folder))])
+def test_workers_give_the_same_batches(folder, kind):
+    source = source_of(kind(folder), channels=3)
+    loaders = [
+        BatchLoader(source, torch.arange(10), 4, shuffle_seed=1, num_workers=workers)
+        for workers in (0, 2)
+    ]
+    assert_same(*loaders)
+
+
+def test_a_zip_holds_the_same_as_the_folder_and_survives_pickling(folder):
+    archive = ZipFiles(zipped(folder))
+    source, indices = source_of(archive), torch.arange(10)
+    assert archive.names()[0] == "inner/0.png"
+    expected = source_of(FolderFiles(folder))[indices]
+    assert_same([source[indices]], [expected])
+    assert_same([pickle.loads(pickle.dumps(source))[indices]], [expected])
+    assert [file.name for file in folder.parent.glob("climbs*")] == []
+
+
+def test_each_process_opens_the_zip_for_itself(folder, monkeypatch):
+    archive = ZipFiles(zipped(folder))
+    opened = [archive._archive(), archive._archive()]
+    monkeypatch.setattr("os.getpid", lambda: -1)
+    opened.append(archive._archive())
+    assert opened[0] is opened[1] is not opened[2]
+
+
+def test_a_broken_zip_is_refused(folder):
+    path = zipped(folder)
+    truncate(path)
+    with pytest.raises(UserError, match="no whole zip archive") as caught:
+        ZipFiles(path).names()
+    assert "\n" not in str(caught.value)
+
+
+def test_a_damaged_member_is_left_out_with_a_warning(folder):
+    path = zipped(folder)
+    content = bytearray(path.read_bytes())
+    start = content.index(b"IDAT", content.index(b"inner/4.png"))
+    content[start + 6] ^= 0xFF
+    path.write_bytes(content)
+    with pytest.warns(UserWarning, match=r"1 of 10 images cannot be read: 'inner/4\.png'"):
+        batch = source_of(ZipFiles(path))[torch.arange(10)]
+    assert batch.labels.tolist() == [0, 1, 2, 3, 5, 6, 7, 8, 9]
+
+
+@pytest.mark.parametrize("decode_all", [False, True])
+def test_unreadable_files_are_left_out_with_a_warning(folder, decode_all):
+    Image.effect_noise((64, 64), 99).save(folder / "5.jpg")
+    truncate(folder / "5.jpg")
+    (folder / "6.jpg").write_text("not an image")
+    source = source_of(FolderFiles(folder))
+    with pytest.warns(UserWarning, match=r"2 of 12 .*'5\.jpg' \(OSError.*'6\.jpg'.*left out"):
+        batch = source.decoded() if decode_all else source[torch.arange(12)]
+    kept = [n for n, name in enumerate(source.names) if name.endswith("png")]
+    assert batch.labels.tolist() == kept
+    assert batch.images[:, 0, 0, 0].tolist() == list(range(10))
+    assert batch.factors[:, 0].tolist() == [2 * n for n in kept]
+
+
+def test_a_decompression_bomb_is_unreadable(folder, monkeypatch):
+    Image.new("L", (100, 100)).save(folder / "bomb.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 4000)
+    source = source_of(FolderFiles(folder))
+    with pytest.warns(UserWarning, match=r"bomb\.png.*DecompressionBombError"):
+        assert len(source[torch.arange(11)].images) == 10
+
+
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_a_batch_without_a_readable_image_is_an_error_of_one_line(folder, num_workers):
+    for file in folder.iterdir():
+        file.write_bytes(b"")
+    source = source_of(FolderFiles(folder))
+    with pytest.raises(UserError, match=r"^5 of 5 images cannot be read") as caught:
+        list(BatchLoader(source, torch.arange(10), 5, num_workers=num_workers))
+    assert "\n" not in str(caught.value)
+    with pytest.raises(UserError, match=r"10 of 10.* and 7 more"):
+        source.decoded()

@@ -1,0 +1,296 @@
+import os
+
+import pytest
+import torch
+from PIL import Image
+
+from lightning_gen.data import ImageFolder, encoded
+from lightning_gen.errors import UserError
+
+RED, BLUE = (255, 0, 0), (0, 0, 255)
+
+
+def paint(root, *names, colour=RED, size=(8, 8)):
+    """Write images of one colour."""
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        mode = "L" if isinstance(colour, int) else "RGB"
+        Image.new(mode, size, colour).save(root / name)
+
+
+def numbered(root, folder="", count=10, first=0):
+    """Grey images whose pixels are their number."""
+    for number in range(first, first + count):
+        paint(root, f"{folder}/{number:03}.png".lstrip("/"), colour=number)
+
+
+def build(root, **arguments):
+    return ImageFolder(str(root), **{"image_size": 8, "num_workers": 0, **arguments})
+
+
+def everything(source):
+    return source[torch.arange(len(source))]
+
+
+def numbers(source):
+    return everything(source).images[:, 0, 0, 0].tolist()
+
+
+def assert_refused(match, root, **arguments):
+    with pytest.raises(UserError, match=match) as caught:
+        build(root, **arguments)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_flat_folder_has_one_class(tmp_path):
+    numbered(tmp_path, count=20)
+    data = build(tmp_path)
+    assert data.class_names == ("image",)
+    assert data.image_shape == (1, 8, 8)
+    assert len(data.load_train()) == 18
+    assert data.load_val() is None
+    assert sorted(numbers(data.load_train()) + numbers(data.load_test())) == list(range(20))
+
+
+def test_class_folders_give_labels(tmp_path):
+    paint(tmp_path, *(f"red/{n}.png" for n in range(10)), colour=RED)
+    paint(tmp_path, *(f"blue/deep/{n}.png" for n in range(10)), colour=BLUE)
+    data = build(tmp_path, test_fraction=0.5)
+    assert data.class_names == ("blue", "red")
+    assert data.image_shape == (3, 8, 8)
+    for source in (data.load_train(), data.load_test()):
+        batch = everything(source)
+        assert batch.images[:, 0, 0, 0].eq(255).equal(batch.labels == 1)
+        assert batch.images[:, 2, 0, 0].eq(255).equal(batch.labels == 0)
+
+
+@pytest.mark.parametrize("stray", ["top.png", None])
+def test_one_subfolder_or_a_stray_image_is_no_class(tmp_path, stray):
+    numbered(tmp_path, "a")
+    if stray:
+        numbered(tmp_path, "b")
+        paint(tmp_path, stray)
+    assert build(tmp_path).class_names == ("image",)
+
+
+@pytest.mark.parametrize("val", ["val", "valid", "Validation"])
+def test_given_splits_are_kept(tmp_path, val):
+    for first, folder in enumerate(["train", val, "test"]):
+        numbered(tmp_path, f"{folder}/cat", 3, 10 * first)
+        numbered(tmp_path, f"{folder}/dog", 2, 10 * first + 5)
+    data = build(tmp_path)
+    assert data.class_names == ("cat", "dog")
+    loaded = [data.load_train(), data.load_val(), data.load_test()]
+    assert [numbers(source) for source in loaded] == [
+        [first + n for n in (0, 1, 2, 5, 6)] for first in (0, 10, 20)
+    ]
+    assert loaded[1].labels.tolist() == [0, 0, 0, 1, 1]
+
+
+@pytest.mark.parametrize("given", ["val", "test"])
+def test_a_split_that_is_not_given_is_cut_from_the_training_images(tmp_path, given):
+    numbered(tmp_path, "train", 20)
+    numbered(tmp_path, given, 3, 50)
+    data = build(tmp_path)
+    kept = data.load_val() if given == "val" else data.load_test()
+    assert numbers(kept) == [50, 51, 52]
+    data.setup("fit")
+    data.setup("test")
+    assert sum(len(batch.images) for batch in data.train_dataloader()) == 18
+    found = [
+        number
+        for loader in (data.train_dataloader(), data.val_dataloader(), data.test_dataloader())
+        for batch in loader
+        for number in batch.images[:, 0, 0, 0].tolist()
+    ]
+    assert sorted(found) == [*range(20), 50, 51, 52]
+
+
+def test_train_without_another_split_is_a_folder_like_others(tmp_path):
+    numbered(tmp_path, "train")
+    numbered(tmp_path, "other")
+    assert build(tmp_path).class_names == ("other", "train")
+
+
+def test_images_beside_given_splits_are_reported(tmp_path, caplog):
+    numbered(tmp_path, "train", 10)
+    numbered(tmp_path, "test", 5)
+    numbered(tmp_path, "more", 2)
+    with caplog.at_level("INFO"):
+        build(tmp_path)
+    assert "17 images (2 in no split)" in caplog.text
+    assert "9 to train, 1 to validate, 5 to test" in caplog.text
+
+
+def test_says_in_one_line_what_it_inferred(tmp_path, caplog, monkeypatch):
+    for name in "abc":
+        numbered(tmp_path, name, 10)
+    with caplog.at_level("INFO"):
+        build(tmp_path, image_size=(8, 16))
+        monkeypatch.setattr(encoded, "IN_MEMORY_BYTES", 0)
+        build(tmp_path)
+    first, second = (record.getMessage() for record in caplog.records)
+    for part in (
+        "30 images",
+        "classes: 3",
+        "channels: 1",
+        "8x16 pixels",
+        "24 to train, 3 to validate, 3 to test",
+        "held in memory",
+    ):
+        assert part in first
+    assert "decoded by workers" in second
+
+
+def test_odd_names(tmp_path):
+    names = ["a b.png", "it's.PNG", 'say "x".JPeG', "new\nline.png", "naïve-日本.webp", "-rf.bmp"]
+    paint(
+        tmp_path,
+        *(f"{folder}/{name}" for folder in ("one two", "it's", "日\n本") for name in names),
+    )
+    data = build(tmp_path)
+    assert data.class_names == ("it's", "one two", "日\n本")
+    assert len(data.load_train()) + len(data.load_test()) == 18
+
+
+def test_names_that_are_no_unicode(tmp_path):
+    numbered(tmp_path)
+    os.rename(os.fsencode(tmp_path / "000.png"), os.fsencode(tmp_path) + b"/\xff.png")
+    (tmp_path / os.fsdecode(b"\xfe.jpg")).write_text("broken")
+    with pytest.warns(UserWarning, match=r"1 of 11 images cannot be read: '\\udcfe\.jpg'"):
+        data = build(tmp_path)
+    assert len(data.load_train()) == 9
+
+
+def test_hidden_and_other_files_are_skipped(tmp_path):
+    numbered(tmp_path)
+    paint(tmp_path, ".hidden/a.png", ".thumb.png", "__MACOSX/b.png", "c/__MACOSX/._d.png")
+    (tmp_path / "notes.txt").write_text("no image")
+    data = build(tmp_path)
+    assert len(data.load_train()) + len(data.load_test()) == 10
+
+
+def test_links_are_followed_and_loops_end(tmp_path):
+    root, elsewhere = tmp_path / "root", tmp_path / "elsewhere"
+    numbered(root, "a", 10)
+    numbered(elsewhere, "", 10, 10)
+    (root / "b").symlink_to(elsewhere)
+    (root / "a" / "loop").symlink_to(root)
+    (elsewhere / "loop").symlink_to(elsewhere)
+    data = build(root)
+    assert data.class_names == ("a", "b")
+    assert sorted(numbers(data.load_train()) + numbers(data.load_test())) == list(range(20))
+
+
+@pytest.mark.parametrize("kind", ["text", "empty", "link", "pipe"])
+def test_unreadable_files_are_counted_named_and_skipped(tmp_path, kind):
+    numbered(tmp_path)
+    for number in range(5):
+        path = tmp_path / f"bad{number}.jpg"
+        if kind == "link":
+            path.symlink_to(tmp_path / "nowhere")
+        elif kind == "pipe":
+            os.mkfifo(path)
+        else:
+            path.write_text("no image" if kind == "text" else "")
+    expected = r"5 of 15 images cannot be read: 'bad0\.jpg' .*'bad2\.jpg' .* and 2 more"
+    with pytest.warns(UserWarning, match=expected):
+        data = build(tmp_path)
+    assert len(data.load_train()) == 9
+
+
+@pytest.mark.parametrize("in_memory", [True, False])
+def test_a_file_found_broken_when_decoded_is_left_out(tmp_path, monkeypatch, in_memory):
+    numbered(tmp_path, count=20)
+    Image.effect_noise((64, 64), 99).save(tmp_path / "cut.jpg")
+    content = (tmp_path / "cut.jpg").read_bytes()
+    (tmp_path / "cut.jpg").write_bytes(content[: len(content) // 2])
+    if not in_memory:
+        monkeypatch.setattr(encoded, "IN_MEMORY_BYTES", 0)
+    data = build(tmp_path)
+    with pytest.warns(UserWarning, match=r"1 of \d+ images cannot be read: 'cut\.jpg'"):
+        found = numbers(data.load_train()) + numbers(data.load_test())
+    assert sorted(found) == list(range(20))
+
+
+def test_channels(tmp_path):
+    numbered(tmp_path)
+    assert build(tmp_path).image_shape == (1, 8, 8)
+    assert build(tmp_path, channels=3).image_shape == (3, 8, 8)
+    paint(tmp_path, "colour.png")
+    assert build(tmp_path).image_shape == (3, 8, 8)
+    data = build(tmp_path, channels=1)
+    assert everything(data.load_train()).images.shape == (10, 1, 8, 8)
+
+
+def test_split_is_the_same_each_time_and_cut_once(tmp_path):
+    numbered(tmp_path, count=40)
+    first = numbers(build(tmp_path).load_test())
+    torch.manual_seed(5)
+    data = build(tmp_path)
+    assert numbers(data.load_test()) == first
+    assert not set(first) & set(numbers(data.load_train()))
+    assert first != list(range(4))
+
+
+def test_workers_give_the_same_batches(tmp_path, monkeypatch):
+    monkeypatch.setattr(encoded, "IN_MEMORY_BYTES", 0)
+    numbered(tmp_path, count=40)
+    loaded = []
+    for num_workers in (0, 2):
+        data = build(tmp_path, num_workers=num_workers, batch_size=8)
+        data.setup("fit")
+        loaded.append([*data.train_dataloader(), *data.val_dataloader()])
+    for batch, other in zip(*loaded, strict=True):
+        assert all(a.equal(b) for a, b in zip(batch, other, strict=True))
+
+
+def test_arguments_are_kept_as_plain_values(tmp_path):
+    numbered(tmp_path)
+    data = build(tmp_path, image_size=(8, 16))
+    assert data.hparams["image_size"] == [8, 16]
+    assert data.hparams["root"] == str(tmp_path)
+
+
+def test_folder_is_missing_or_a_file(tmp_path):
+    assert_refused("does not exist, expected a folder", tmp_path / "none")
+    (tmp_path / "images.zip").write_bytes(b"")
+    assert_refused("is a file.*unpack archives first", tmp_path / "images.zip")
+
+
+def test_folder_without_images(tmp_path):
+    assert_refused("expected images in .*, found none", tmp_path)
+    (tmp_path / "broken.jpg").write_text("no image")
+    assert_refused(r"expected images in .*1 of 1 images cannot be read: 'broken\.jpg'", tmp_path)
+
+
+def test_a_folder_of_images_that_break_when_decoded(tmp_path):
+    for number in range(10):
+        path = tmp_path / f"{number}.jpg"
+        Image.effect_noise((64, 64), 99).save(path)
+        path.write_bytes(path.read_bytes()[:700])
+    with pytest.raises(UserError, match="9 of 9 images cannot be read"):
+        build(tmp_path).load_train()
+
+
+def test_too_few_images(tmp_path):
+    numbered(tmp_path, count=3)
+    assert_refused(r"data\.test_fraction 0\.1 holds out 0 of 3 images", tmp_path)
+    assert_refused(r"data\.val_fraction 0\.1 holds out 0 of 2", tmp_path, test_fraction=0.3)
+
+
+@pytest.mark.parametrize(
+    ("argument", "value"),
+    [
+        ("image_size", 7),
+        ("image_size", (64, 0)),
+        ("channels", 2),
+        ("test_fraction", 1.0),
+        ("val_fraction", 1.0),
+        ("batch_size", 0),
+        ("num_workers", -1),
+    ],
+)
+def test_arguments_out_of_range(tmp_path, argument, value):
+    numbered(tmp_path)
+    assert_refused(rf"data\.{argument} .* got", tmp_path, **{argument: value})

@@ -1,0 +1,224 @@
+"""What BatchLoader promises: order from (seed, epoch), shards of ranks, going on at any batch."""
+
+from dataclasses import dataclass
+
+import torch
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from lightning_gen.contracts import Batch
+from lightning_gen.data.loader import BatchLoader
+from lightning_gen.data.sources import TensorSource
+
+
+def numbered(count):
+    """Images that can be told apart by their label."""
+    labels = torch.arange(count)
+    images = (labels % 256).to(torch.uint8).view(-1, 1, 1, 1).expand(-1, 1, 2, 3).clone()
+    return TensorSource.of(images, labels)
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """A source that is no TensorSource, so that workers may fetch from it."""
+
+    inner: TensorSource
+
+    @property
+    def device(self):
+        return torch.device("cpu")
+
+    def __len__(self):
+        return len(self.inner)
+
+    def __getitem__(self, indices):
+        return self.inner[indices]
+
+
+def loader_of(count=50, batch_size=8, seed=0, source=None, indices=None, **arguments):
+    source = numbered(count) if source is None else source
+    indices = torch.arange(len(source)) if indices is None else indices
+    return BatchLoader(source, indices, batch_size, shuffle_seed=seed, **arguments)
+
+
+def epoch_of(loader, epoch=0):
+    """The labels of each batch of an epoch."""
+    loader.set_epoch(epoch)
+    return [batch.labels.tolist() for batch in loader]
+
+
+def flat(batches):
+    return [label for batch in batches for label in batch]
+
+
+counts = st.integers(1, 60)
+batch_sizes = st.integers(1, 20)
+worlds = st.integers(1, 5)
+
+
+@given(count=counts, batch_size=batch_sizes, seed=st.integers(0, 2**63 - 1), epoch=counts)
+def test_an_epoch_is_a_permutation(count, batch_size, seed, epoch):
+    loader = loader_of(count, batch_size, seed)
+    batches = epoch_of(loader, epoch)
+    assert sorted(flat(batches)) == [*range(count)]
+    assert len(batches) == len(loader)
+    assert all(len(batch) == batch_size for batch in batches[:-1])
+
+
+def test_batches_hold_the_rows_of_the_source():
+    source = numbered(50)
+    for batch in loader_of(source=source):
+        assert isinstance(batch, Batch)
+        assert batch.images.dtype == torch.uint8
+        assert torch.equal(batch.images, source.images[batch.labels])
+        assert batch.factors.shape == (len(batch.labels), 0)
+
+
+def test_order_depends_on_seed_and_epoch_alone():
+    orders = {}
+    for seed in (0, 1):
+        for epoch in (0, 1, 7):
+            torch.manual_seed(seed + epoch)  # the global random state plays no part
+            orders[seed, epoch] = epoch_of(loader_of(seed=seed), epoch)
+    assert len({str(order) for order in orders.values()}) == 6
+    one = loader_of()
+    for epoch in (7, 0, 1, 0):
+        torch.rand(3)
+        assert epoch_of(one, epoch) == orders[0, epoch]
+
+
+def test_the_global_random_state_is_left_alone():
+    state = torch.get_rng_state()
+    epoch_of(loader_of())
+    epoch_of(loader_of(source=Decoding(numbered(20)), num_workers=1))
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+@given(count=counts, batch_size=batch_sizes)
+def test_evaluation_keeps_the_order(count, batch_size):
+    loader = loader_of(count, batch_size, seed=None)
+    assert flat(epoch_of(loader)) == flat(epoch_of(loader, 3)) == [*range(count)]
+
+
+def test_only_the_split_is_seen():
+    indices = torch.tensor([3, 17, 4, 40, 11])
+    assert sorted(flat(epoch_of(loader_of(indices=indices)))) == [3, 4, 11, 17, 40]
+    assert flat(epoch_of(loader_of(indices=indices, seed=None))) == indices.tolist()
+
+
+@given(count=counts, batch_size=batch_sizes, world=worlds, epoch=st.integers(0, 9))
+@example(count=2, batch_size=4, world=3, epoch=0)
+def test_training_shards_are_disjoint_and_equal(count, batch_size, world, epoch):
+    loaders = [loader_of(count, batch_size, rank=r, world_size=world) for r in range(world)]
+    batches = [epoch_of(loader, epoch) for loader in loaders]
+    shards = [flat(b) for b in batches]
+    seen = flat(shards)
+    assert len(seen) == len(set(seen)) == count - count % world
+    assert {len(shard) for shard in shards} == {count // world}
+    assert {len(loader) for loader in loaders} == {len(batches[0])}
+
+
+def test_what_is_left_out_differs_between_epochs():
+    left_out = set()
+    for epoch in range(20):
+        shards = [flat(epoch_of(loader_of(11, 4, rank=r, world_size=2), epoch)) for r in range(2)]
+        left_out |= {*range(11)} - {*flat(shards)}
+    assert len(left_out) > 5
+
+
+@given(batch_size=st.integers(1, 8), batches=st.integers(1, 5), world=worlds)
+def test_ranks_together_see_the_batches_of_one_process(batch_size, batches, world):
+    count = batch_size * world * batches
+    single = epoch_of(loader_of(count, batch_size * world), 2)
+    ranks = [
+        epoch_of(loader_of(count, batch_size, rank=r, world_size=world), 2) for r in range(world)
+    ]
+    together = [sorted(flat(parts)) for parts in zip(*ranks, strict=True)]
+    assert together == [sorted(batch) for batch in single]
+
+
+@given(count=counts, batch_size=batch_sizes, world=worlds)
+@example(count=2, batch_size=4, world=3)  # a rank without an image has no batch, not an empty one
+def test_evaluation_shards_lose_nothing(count, batch_size, world):
+    loaders = [loader_of(count, batch_size, None, rank=r, world_size=world) for r in range(world)]
+    batches = [epoch_of(loader) for loader in loaders]
+    shards = [flat(b) for b in batches]
+    assert sorted(flat(shards)) == [*range(count)]
+    sizes = {len(shard) for shard in shards}
+    assert max(sizes) - min(sizes) <= 1
+    assert [len(loader) for loader in loaders] == [len(b) for b in batches]
+
+
+@given(
+    count=counts,
+    batch_size=batch_sizes,
+    world=st.integers(1, 3),
+    epoch=st.integers(0, 9),
+    data=st.data(),
+)
+def test_state_goes_on_at_any_batch(count, batch_size, world, epoch, data):
+    arguments = {"rank": world - 1, "world_size": world}
+    whole = epoch_of(loader_of(count, batch_size, **arguments), epoch)
+    following = epoch_of(loader_of(count, batch_size, **arguments), epoch + 1)
+    stop = data.draw(st.integers(0, len(whole)))
+
+    stopped = loader_of(count, batch_size, **arguments)
+    stopped.set_epoch(epoch)
+    iterator = iter(stopped)
+    for _ in range(stop):
+        next(iterator)
+    state = stopped.state_dict()
+
+    resumed = loader_of(count, batch_size, **arguments)
+    resumed.load_state_dict(state)
+    if stop < len(whole):
+        assert epoch_of(resumed, epoch) == whole[stop:]
+    assert epoch_of(resumed, epoch + 1) == following
+
+
+def test_state_is_plain_and_counts():
+    loader = loader_of(50, 8)
+    loader.set_epoch(4)
+    iterator = iter(loader)
+    next(iterator)
+    next(iterator)
+    assert loader.state_dict() == {"epoch": 4, "batch": 2}
+
+
+def test_stopping_twice_goes_on():
+    whole = epoch_of(loader_of(), 1)
+    first = loader_of()
+    first.set_epoch(1)
+    iterator = iter(first)
+    next(iterator)
+    second = loader_of()
+    second.load_state_dict(first.state_dict())
+    second.set_epoch(1)
+    iterator = iter(second)
+    assert next(iterator).labels.tolist() == whole[1]
+    third = loader_of()
+    third.load_state_dict(second.state_dict())
+    assert epoch_of(third, 1) == whole[2:]
+
+
+def test_a_left_iteration_starts_again():
+    loader = loader_of()
+    next(iter(loader))
+    assert epoch_of(loader) == epoch_of(loader_of())
+
+
+def test_workers_give_the_same_batches():
+    source = numbered(50)
+    expected = epoch_of(loader_of(source=source), 2)
+    loader = loader_of(source=Decoding(source), num_workers=2)
+    assert epoch_of(loader, 2) == expected
+
+    loader = loader_of(source=Decoding(source), num_workers=2)
+    loader.set_epoch(2)
+    iterator = iter(loader)
+    for _ in range(3):
+        next(iterator)
+    # Workers have fetched further; what counts is what was handed out.
+    resumed = loader_of(source=Decoding(source), num_workers=2)
+    resumed.load_state_dict(loader.state_dict())
+    assert epoch_of(resumed, 2) == expected[3:]

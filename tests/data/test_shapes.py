@@ -1,0 +1,158 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from lightning_gen.data import Shapes
+from lightning_gen.data.shapes import FACTORS, REACH, SIZE, DrawnShapes, draw
+from lightning_gen.errors import UserError
+
+SIZES = tuple(FACTORS.values())
+SQUARE, ELLIPSE, HEART = range(3)
+LARGEST = 5
+
+
+def random_factors(n):
+    return torch.stack([torch.randint(size, (n,)) for size in SIZES], dim=1)
+
+
+def drawn_pixel_by_pixel(shape, scale, orientation, x, y):
+    """The shapes from their descriptions, with complex numbers for the rotation."""
+    size = 15 * (0.5 + 0.1 * scale)
+    centre = complex(16 + 32 * x / 31, 16 + 32 * y / 31)
+    turn = np.exp(-2j * math.pi * orientation / 40)
+    image = np.zeros((64, 64), dtype=bool)
+    for row in range(64):
+        for column in range(64):
+            point = (complex(column + 0.5, row + 0.5) - centre) * turn / size
+            image[row, column] = INSIDE[shape](point)
+    return image
+
+
+def in_heart(point):
+    # Half the diagonal of the square; its centroid lies `rise` halves above the square's centre.
+    rise = (math.pi / 4 + 1 / 3) / (2 + math.pi / 2)
+    half = 1 / (1 + rise)
+    point = complex(point.real, rise * half - point.imag) / half
+    square = abs(point.real) + abs(point.imag) <= 1
+    return square or any(abs(point - c) <= math.sqrt(0.5) for c in (0.5 + 0.5j, -0.5 + 0.5j))
+
+
+INSIDE = {
+    SQUARE: lambda p: max(abs(p.real), abs(p.imag)) <= math.sqrt(0.5),
+    ELLIPSE: lambda p: abs(complex(p.real, 2 * p.imag)) <= 1,
+    HEART: in_heart,
+}
+
+
+def test_matches_a_renderer_that_goes_pixel_by_pixel():
+    factors = random_factors(40)
+    for image, row in zip(draw(factors).numpy(), factors.tolist(), strict=True):
+        # Float32 and float64 may disagree about a pixel whose centre is on the border.
+        assert (image != drawn_pixel_by_pixel(*row)).sum() <= 2, row
+
+
+@pytest.mark.parametrize(
+    ("shape", "area"),
+    [
+        (SQUARE, 2 * 15**2),
+        (ELLIPSE, math.pi * 15**2 / 2),
+        (HEART, (2 + math.pi / 2) * (15 / 1.31329) ** 2),
+    ],
+)
+@pytest.mark.parametrize("orientation", [0, 7, 13])
+def test_area_and_centroid(shape, area, orientation):
+    image = draw(torch.tensor([[shape, LARGEST, orientation, 8, 24]]))[0].double()
+    assert image.sum().item() == pytest.approx(area, rel=0.04)
+    centres = torch.arange(64).double() + 0.5
+    x, y = image.sum(0) @ centres / image.sum(), image.sum(1) @ centres / image.sum()
+    assert x.item() == pytest.approx(16 + 32 * 8 / 31, abs=0.4)
+    assert y.item() == pytest.approx(16 + 32 * 24 / 31, abs=0.4)
+
+
+def test_scale_goes_from_a_half_to_one():
+    areas = draw(torch.tensor([[HEART, scale, 3, 16, 16] for scale in range(6)])).sum(dim=(1, 2))
+    assert (areas / areas[-1]).sqrt().tolist() == pytest.approx(
+        [0.5, 0.6, 0.7, 0.8, 0.9, 1], abs=0.03
+    )
+
+
+def test_the_heart_stands_upright_and_its_tip_points_down():
+    image = draw(torch.tensor([[HEART, LARGEST, 0, 16, 16]]))[0]
+    rows = image.any(dim=1).nonzero()
+    widths = image.sum(dim=1)[rows[0, 0] : rows[-1, 0] + 1]
+    assert widths[0] > widths[-1]
+    columns = image.any(dim=0).nonzero()
+    assert abs((columns[0, 0] + columns[-1, 0] + 1) / 2 - (16 + 32 * 16 / 31)) <= 0.5
+
+
+@pytest.mark.parametrize(("shape", "period"), [(SQUARE, 10), (ELLIPSE, 20), (HEART, 40)])
+def test_orientation_period(shape, period):
+    turned = torch.tensor([[shape, LARGEST, k, 10, 20] for k in range(40)])
+    images = draw(turned)
+    again = draw(turned + torch.tensor([0, 0, period, 0, 0]))
+    assert (images != again).sum(dim=(1, 2)).max() <= 4
+    for shift in range(1, period):
+        other = draw(turned[:1] + torch.tensor([0, 0, shift, 0, 0]))
+        assert (images[0] != other[0]).sum() > 4
+
+
+def test_every_shape_lies_wholly_in_the_frame():
+    assert REACH < 16
+    corners = torch.cartesian_prod(
+        torch.arange(3), torch.tensor([5]), torch.arange(40), *[torch.tensor([0, 31])] * 2
+    )
+    for factors in torch.cat([corners, random_factors(2000)]).split(512):
+        images = draw(factors)
+        assert images.any(dim=(1, 2)).all()
+        for border in (images[:, 0], images[:, -1], images[:, :, 0], images[:, :, -1]):
+            assert not border.any()
+
+
+def test_indices_are_those_of_dsprites():
+    factors = random_factors(200)
+    indices = torch.from_numpy(np.ravel_multi_index(factors.numpy().T, SIZES))
+    batch = DrawnShapes()[indices]
+    assert batch.factors.equal(factors)
+    assert batch.factors.dtype == torch.int64
+    assert batch.labels.equal(factors[:, 0])
+    assert len(DrawnShapes()) == 737_280
+
+
+def test_batch_is_black_and_white_bytes():
+    batch = DrawnShapes()[torch.tensor([0, 737_279])]
+    assert batch.images.dtype == torch.uint8
+    assert batch.images.shape == (2, 1, SIZE, SIZE)
+    assert batch.images.unique().tolist() == [0, 255]
+
+
+def test_datamodule_describes_itself_and_keeps_splits_apart():
+    data = Shapes(test_fraction=0.2, val_fraction=0.25)
+    assert data.image_shape == (1, 64, 64)
+    assert data.class_names == ("square", "ellipse", "heart")
+    assert data.factor_names == ("shape", "scale", "orientation", "x", "y")
+    assert data.factor_sizes == (3, 6, 40, 32, 32)
+    train, test = data.load_train(), data.load_test()
+    assert (len(train), len(test)) == (589_824, 147_456)
+    assert torch.cat([train.indices, test.indices]).sort().values.equal(torch.arange(737_280))
+    data.setup("fit")
+    assert len(data.val_dataloader()) == 147_456 // 64
+    assert next(iter(data.train_dataloader())).images.shape == (64, 1, 64, 64)
+
+
+def test_workers_draw_the_same_batches():
+    batches = []
+    for num_workers in (0, 2):
+        data = Shapes(num_workers=num_workers, test_fraction=0.0001, batch_size=16)
+        data.setup("test")
+        batches.append(list(data.test_dataloader()))
+    assert len(batches[0]) == 5
+    for ours, theirs in zip(*batches, strict=True):
+        assert all(a.equal(b) for a, b in zip(ours, theirs, strict=True))
+
+
+@pytest.mark.parametrize("fraction", [0.0, 1.0, -0.1])
+def test_test_fraction_out_of_range(fraction):
+    with pytest.raises(UserError, match=r"data\.test_fraction"):
+        Shapes(test_fraction=fraction)

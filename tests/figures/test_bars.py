@@ -1,0 +1,28 @@
+import torch
+from matplotlib.colors import to_hex
+
+from lightning_gen.figures import kl_bars, to_array
+from lightning_gen.figures.style import BLUE, GREY
+
+
+def test_bars_are_sorted_numbered_and_coloured_by_activity():
+    kl = torch.tensor([0.5, 2.0, 0.0, 1.5])
+    active = torch.tensor([False, True, False, True])
+    [axes] = kl_bars(kl, active, "variance over 0.01").axes
+    assert [bar.get_height() for bar in axes.patches] == [2.0, 1.5, 0.5, 0.0]
+    assert [to_hex(bar.get_facecolor()).upper() for bar in axes.patches] == [BLUE] * 2 + [GREY] * 2
+    assert [tick.get_text() for tick in axes.get_xticklabels()] == ["1", "3", "0", "2"]
+    assert axes.get_title(loc="left") == "2 of 4 latent dimensions active, KL 4.0 nats in all"
+    assert "variance over 0.01" in axes.get_legend().texts[0].get_text()
+
+
+def test_a_collapsed_posterior_looks_empty():
+    [axes] = kl_bars(torch.full((8,), 1e-6), torch.zeros(8, dtype=torch.bool), "").axes
+    assert axes.get_ylim()[1] >= 0.1
+
+
+def test_many_dimensions_are_drawn_without_numbers():
+    figure = kl_bars(torch.rand(300), torch.ones(300, dtype=torch.bool), "")
+    assert len(figure.axes[0].patches) == 300
+    assert len(figure.axes[0].get_xticks()) == 0
+    assert to_array(figure).shape == (360, 800, 3)

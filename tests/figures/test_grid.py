@@ -1,0 +1,83 @@
+import numpy as np
+import pytest
+import torch
+
+from lightning_gen.figures import image_grid, image_rows
+from lightning_gen.figures.grid import GAP, LEAST_SIDE, MARGIN, MAX_WIDTH, PAPER, enlarged
+
+
+def last_tile(picture, tile):
+    """The picture's lower right corner, inside the margin, of the size of a tile."""
+    bottom, right = picture.shape[0] - MARGIN, picture.shape[1] - MARGIN
+    return picture[bottom - tile.shape[0] : bottom, right - tile.shape[1] : right]
+
+
+@pytest.mark.parametrize(("side", "factor"), [(28, 3), (32, 3), (64, 2), (80, 1), (128, 1)])
+def test_small_images_are_enlarged_by_a_whole_factor(side, factor):
+    images = torch.rand(1, 1, side, side)
+    expected = np.kron(images[0, 0].numpy(), np.ones((factor, factor)))
+    tile = enlarged(images)[0]
+    assert max(tile.shape) >= LEAST_SIDE
+    for channel in range(3):
+        np.testing.assert_allclose(tile[..., channel] / 255, expected, atol=0.5 / 255)
+
+
+def test_colours_stay_and_values_are_cut_to_the_range():
+    images = torch.tensor([1.5, -1.0, 0.5]).view(1, 3, 1, 1).expand(1, 3, 80, 80)
+    assert (enlarged(images) == [255, 0, 128]).all()
+
+
+def test_other_channels_are_shown_as_their_mean():
+    images = torch.tensor([0.0, 1.0]).view(1, 2, 1, 1).expand(1, 2, 80, 80)
+    assert (enlarged(images) == 128).all()
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1), (1, 28, 28), (3, 64, 40), (3, 20, 130)])
+@pytest.mark.parametrize("count", [1, 7, 40])
+def test_images_of_any_shape_fit_on_the_page(count, shape):
+    images = torch.rand(count, *shape)
+    rows = image_rows({"original": images, "reconstruction": 1 - images}, "title")
+    assert rows.shape[1] < MAX_WIDTH + 300
+    for picture in (rows, image_grid(images, "title")):
+        assert (picture[:, -MARGIN:] == PAPER).all()
+        assert (picture[-MARGIN:] == PAPER).all()
+
+
+def test_rows_and_columns_show_the_images_in_order():
+    images, others = torch.rand(2, 5, 3, 40, 30)
+    picture = image_rows({"a": images, "b": others}, "title")
+    height, width = 80, 60
+    for row, expected in enumerate((others, images)):
+        for column, tile in enumerate(enlarged(expected.flip(0))):
+            bottom = picture.shape[0] - MARGIN - row * (height + GAP)
+            right = picture.shape[1] - MARGIN - column * (width + GAP)
+            assert (picture[bottom - height : bottom, right - width : right] == tile).all()
+
+
+def test_a_label_stands_left_of_its_row():
+    images = torch.zeros(2, 1, 28, 28)
+    plain = image_rows({"": images}, "title")
+    labelled = image_rows({"label": images}, "title")
+    left = labelled.shape[1] - plain.shape[1]
+    row = slice(-MARGIN - 84, -MARGIN)
+    assert (labelled[row, MARGIN : MARGIN + left] < 100).any(), "no ink"
+    assert (labelled[row, left + MARGIN :] == plain[row, MARGIN:]).all()
+
+
+def test_a_long_title_is_not_clipped():
+    picture = image_grid(torch.zeros(1, 1, 28, 28), "a title that is wider than the only image")
+    assert (picture[:, -MARGIN:] == PAPER).all()
+    assert picture.shape[1] > 84 + 2 * MARGIN
+
+
+def test_long_rows_are_broken_into_equal_lines():
+    shown = image_rows({"a": torch.zeros(16, 1, 28, 28), "b": torch.ones(16, 1, 28, 28)}, "title")
+    black = (shown[-MARGIN - 2 * 84 - GAP] == 0).all(axis=-1)
+    assert black.sum() == 8 * 84
+
+
+def test_a_square_leaves_missing_places_empty():
+    picture = image_grid(torch.zeros(5, 1, 28, 28), "title")
+    corner = last_tile(picture, np.zeros((84, 84, 3)))
+    assert (corner == PAPER).all()
+    assert (picture[-MARGIN - 84 : -MARGIN, MARGIN : MARGIN + 84] == 0).all()

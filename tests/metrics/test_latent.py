@@ -1,0 +1,88 @@
+import numpy as np
+import pytest
+import torch
+from torch import distributed, multiprocessing
+from torch.distributions import Normal, kl_divergence
+
+from lightning_gen.metrics import ActiveUnits, KLPerDimension
+
+
+@pytest.fixture
+def posterior():
+    return torch.randn(100, 7) * torch.linspace(0.01, 2, 7), torch.randn(100, 7)
+
+
+def updated(metric, *tensors, batch_size=32):
+    for batch in zip(*(tensor.split(batch_size) for tensor in tensors), strict=True):
+        metric.update(*batch)
+    return metric
+
+
+def reference_kl(mean, log_var):
+    prior = Normal(torch.zeros(()).double(), 1.0)
+    return kl_divergence(Normal(mean.double(), (log_var.double() / 2).exp()), prior).mean(dim=0)
+
+
+def test_kl_agrees_with_torch_distributions(posterior):
+    metric = updated(KLPerDimension(7), *posterior)
+    torch.testing.assert_close(metric.compute(), reference_kl(*posterior))
+
+
+def test_kl_of_the_prior_is_zero():
+    zeros = torch.zeros(5, 3)
+    assert updated(KLPerDimension(3), zeros, zeros).compute().tolist() == [0, 0, 0]
+
+
+def test_active_units_agree_with_numpy(posterior):
+    mean, _ = posterior
+    active = mean.numpy().var(axis=0) > 0.01
+    metric = updated(ActiveUnits(7), mean)
+    assert 0 < active.sum() < 7
+    assert metric.dimensions().tolist() == active.tolist()
+    assert metric.compute() == active.sum()
+
+
+def test_a_small_variance_far_from_zero_is_seen():
+    deviations = np.array([0.05, 0.2])
+    mean = 1000 + torch.from_numpy(deviations * np.random.default_rng(0).normal(size=(5000, 2)))
+    assert updated(ActiveUnits(2), mean.float()).dimensions().tolist() == [False, True]
+
+
+def test_halves_merge_to_the_whole(posterior):
+    for make, tensors in ((KLPerDimension, posterior), (ActiveUnits, posterior[:1])):
+        first = updated(make(7), *(tensor[:30] for tensor in tensors))
+        second = updated(make(7), *(tensor[30:] for tensor in tensors))
+        first.merge_state(second)
+        whole = updated(make(7), *tensors).compute()
+        torch.testing.assert_close(first.compute(), whole)
+
+
+def test_reset_forgets(posterior):
+    metric = updated(KLPerDimension(7), *posterior)
+    metric.reset()
+    updated(metric, torch.zeros(2, 7), torch.zeros(2, 7))
+    assert metric.compute().sum() == 0
+
+
+def measure_half(rank, store, mean, log_var, results):
+    distributed.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=2)
+    shares = slice(0, 30) if rank == 0 else slice(30, None)
+    kl = updated(KLPerDimension(7), mean[shares], log_var[shares])
+    units = updated(ActiveUnits(7), mean[shares])
+    results[rank] = kl.compute().tolist(), units.compute().item(), units.dimensions().tolist()
+    distributed.destroy_process_group()
+
+
+def test_two_processes_give_the_measure_of_all_images(posterior, tmp_path):
+    mean, log_var = posterior
+    mean[:30, 0], mean[30:, 0] = -0.15, 0.15  # each half alone does not vary
+    with multiprocessing.Manager() as manager:
+        results = manager.dict()
+        arguments = (tmp_path / "store", mean, log_var, results)
+        multiprocessing.spawn(measure_half, arguments, nprocs=2)
+        assert results[0] == results[1]
+        kl, count, active = results[0]
+    assert kl == pytest.approx(reference_kl(mean, log_var).tolist())
+    assert active == (mean.numpy().var(axis=0) > 0.01).tolist()
+    assert active[0]
+    assert count == sum(active)

@@ -1,0 +1,200 @@
+"""Likelihoods against torch.distributions, high-precision arithmetic and closed forms."""
+
+import math
+
+import mpmath
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import distributions as D
+from torch.testing import assert_close
+
+from lightning_gen.errors import UserError
+from lightning_gen.objectives import Bernoulli, DiscretizedLogistic, Gaussian
+
+GREY = torch.arange(256) / 255
+
+
+def summed(log_probs):
+    """Per pixel to per image."""
+    return log_probs.flatten(1).sum(dim=1)
+
+
+@pytest.fixture
+def images():
+    return torch.randint(0, 256, (5, 3, 6, 7)) / 255
+
+
+class TestBernoulli:
+    def test_binary_images(self, images):
+        logits = 3 * torch.randn(images.shape)
+        binary = images.round()
+        expected = summed(D.Bernoulli(logits=logits).log_prob(binary))
+        assert_close(Bernoulli().log_prob(logits, binary), expected)
+
+    def test_grey_levels_give_cross_entropy(self, images):
+        logits = 3 * torch.randn(images.shape)
+        expected = F.binary_cross_entropy(
+            torch.sigmoid(logits.double()), images.double(), reduction="none"
+        )
+        assert_close(Bernoulli().log_prob(logits, images), -summed(expected).float())
+
+    def test_probabilities_of_all_binary_images_sum_to_one(self):
+        every = torch.cartesian_prod(*[torch.tensor([0.0, 1.0])] * 4).view(16, 1, 2, 2)
+        logits = torch.randn(1, 1, 2, 2).expand(16, -1, -1, -1)
+        assert_close(Bernoulli().log_prob(logits, every).exp().sum(), torch.tensor(1.0))
+
+    def test_saturated_logits_are_finite(self, images):
+        for extreme in (-1e4, 1e4):
+            logits = torch.full(images.shape, extreme, requires_grad=True)
+            Bernoulli().log_prob(logits, images).sum().backward()
+            assert_close(logits.grad, images - float(extreme > 0))
+
+    def test_image_is_the_mean(self, images):
+        logits = torch.randn(images.shape)
+        assert_close(Bernoulli().image(logits), D.Bernoulli(logits=logits).mean)
+
+
+class TestGaussian:
+    @pytest.mark.parametrize("sigma", [0.01, 0.3, 1.0, 5.0])
+    @pytest.mark.parametrize("learned", [False, True])
+    @pytest.mark.parametrize("bounded", [False, True])
+    def test_density(self, images, sigma, learned, bounded):
+        params = torch.randn(images.shape)
+        mean = torch.sigmoid(params) if bounded else params
+        likelihood = Gaussian(sigma, learned, bounded)
+        expected = summed(D.Normal(mean, sigma).log_prob(images))
+        assert_close(likelihood.log_prob(params, images), expected)
+        assert_close(likelihood.image(params), mean.clamp(0, 1))
+        assert len([*likelihood.parameters()]) == int(learned)
+
+    def test_unit_sigma_is_half_the_squared_error(self, images):
+        params = torch.randn(images.shape)
+        constant = 0.5 * math.log(2 * math.pi) * images[0].numel()
+        squared = summed(F.mse_loss(params, images, reduction="none"))
+        nats = -Gaussian(bounded=False).log_prob(params, images)
+        assert_close(nats, 0.5 * squared + constant)
+
+    def test_learned_sigma_comes_to_rest_at_the_root_mean_squared_error(self, images):
+        params = torch.randn(images.shape)
+        rmse = F.mse_loss(torch.sigmoid(params), images).sqrt()
+        likelihood = Gaussian(sigma=1.0, learned=True)
+        optimizer = torch.optim.LBFGS(likelihood.parameters(), line_search_fn="strong_wolfe")
+
+        def closure():
+            optimizer.zero_grad()
+            loss = -likelihood.log_prob(params, images).mean()
+            loss.backward()
+            return loss
+
+        for _ in range(3):
+            optimizer.step(closure)
+        assert_close(likelihood.log_sigma.exp().detach(), rmse, rtol=1e-4, atol=0)
+
+    def test_gradient_of_learned_sigma(self, images):
+        params = torch.randn(images.shape)
+        likelihood = Gaussian(sigma=0.4, learned=True, bounded=False)
+        likelihood.log_prob(params, images).sum().backward()
+        sigma = torch.tensor(0.4, requires_grad=True)
+        D.Normal(params, sigma).log_prob(images).sum().backward()
+        assert_close(likelihood.log_sigma.grad, sigma.grad * 0.4)
+
+    def test_fixed_sigma_stays_out_of_the_checkpoint(self):
+        assert Gaussian().state_dict() == {}
+        assert [*Gaussian(learned=True).state_dict()] == ["log_sigma"]
+
+    @pytest.mark.parametrize("sigma", [0.0, -1.0, math.nan, math.inf])
+    def test_bad_sigma(self, sigma):
+        with pytest.raises(UserError, match=rf"sigma .* got {sigma}"):
+            Gaussian(sigma)
+
+
+class TestDiscretizedLogistic:
+    @staticmethod
+    def log_probs(location, log_scale):
+        """Of the 256 grey levels at one pixel."""
+        params = torch.tensor([location, log_scale]).view(1, 2, 1, 1).expand(256, -1, -1, -1)
+        return DiscretizedLogistic().log_prob(params, GREY.view(256, 1, 1, 1))
+
+    @staticmethod
+    def exact(level, location, log_scale):
+        """log of the mass of the bin by differences of the CDF, digits enough for tails."""
+        with mpmath.workdps(2000):
+            half = mpmath.mpf(1) / 510
+            x = mpmath.mpf(level) / 255
+            scale = mpmath.exp(mpmath.mpf(max(log_scale, -7.0)))
+
+            def cdf(y):
+                return 1 / (1 + mpmath.exp(-(y - mpmath.mpf(location)) / scale))
+
+            upper = mpmath.mpf(1) if level == 255 else cdf(x + half)
+            lower = mpmath.mpf(0) if level == 0 else cdf(x - half)
+            return float(mpmath.log(upper - lower))
+
+    @given(location=st.floats(-30, 30), log_scale=st.floats(-30, 30))
+    def test_probabilities_sum_to_one(self, location, log_scale):
+        assert_close(
+            self.log_probs(location, log_scale).exp().sum(), torch.tensor(1.0), rtol=0, atol=2e-3
+        )
+
+    @given(location=st.floats(-0.2, 1.2), log_scale=st.floats(-5, 1))
+    def test_probabilities_sum_to_one_in_the_range_of_images(self, location, log_scale):
+        total = self.log_probs(location, log_scale).double().exp().sum()
+        assert_close(total, torch.ones_like(total), rtol=0, atol=1e-4)
+
+    @given(
+        level=st.integers(0, 255),
+        # Numbers that float32 holds exactly, so that only the formula is compared.
+        location=st.floats(-2, 3, width=16),
+        log_scale=st.floats(-9, 4, width=16),
+    )
+    def test_mass_of_a_bin(self, level, location, log_scale):
+        found = self.log_probs(location, log_scale)[level].item()
+        assert found == pytest.approx(self.exact(level, location, log_scale), rel=1e-3, abs=1e-3)
+
+    @pytest.mark.parametrize("log_scale", [-1e4, -20.0, -7.0, 0.0, 7.0, 50.0, 87.0, 100.0, 1e4])
+    @pytest.mark.parametrize("location", [-1e4, -1.0, 0.0, 0.5, 1.0, 2.0, 1e4])
+    def test_gradients_are_finite(self, location, log_scale):
+        params = torch.tensor([location, log_scale]).view(1, 2, 1, 1).repeat(256, 1, 1, 1)
+        params.requires_grad_()
+        nats = -DiscretizedLogistic().log_prob(params, GREY.view(256, 1, 1, 1))
+        nats.sum().backward()
+        assert torch.isfinite(nats).all()
+        assert torch.isfinite(params.grad).all()
+
+    @pytest.mark.parametrize("location", [-0.3, 0.0, 0.4, 1.0, 1.3])
+    @pytest.mark.parametrize("log_scale", [-6.0, -3.0, 0.0, 3.0])
+    def test_gradients_against_finite_differences(self, location, log_scale):
+        levels = [0, 1, 100, 254, 255]
+        params = torch.tensor([location, log_scale]).view(1, 2, 1, 1).repeat(5, 1, 1, 1)
+        params.requires_grad_()
+        DiscretizedLogistic().log_prob(params, GREY[levels].view(5, 1, 1, 1)).sum().backward()
+        for level, found in zip(levels, params.grad.flatten(1).tolist(), strict=True):
+            step = 2.0**-12
+            by_location = self.exact(level, location + step, log_scale) - self.exact(
+                level, location - step, log_scale
+            )
+            by_scale = self.exact(level, location, log_scale + step) - self.exact(
+                level, location, log_scale - step
+            )
+            expected = [by_location / (2 * step), by_scale / (2 * step)]
+            assert found == pytest.approx(expected, rel=2e-2, abs=2e-2)
+
+    def test_sums_over_pixels_and_splits_channels(self, images):
+        images = images[:2, :, :3, :3]
+        location, log_scale = torch.rand(images.shape), -2 * torch.rand(images.shape)
+        log_prob = DiscretizedLogistic().log_prob(torch.cat([location, log_scale], 1), images)
+        expected = [
+            sum(map(self.exact, (255 * x).round().tolist(), m.tolist(), s.tolist()))
+            for x, m, s in zip(
+                images.flatten(1), location.flatten(1), log_scale.flatten(1), strict=True
+            )
+        ]
+        assert_close(log_prob, torch.tensor(expected), rtol=1e-4, atol=0)
+
+    def test_image_is_the_location(self, images):
+        location = 2 * torch.randn(images.shape)
+        params = torch.cat([location, torch.randn(images.shape)], 1)
+        assert_close(DiscretizedLogistic().image(params), location.clamp(0, 1))

@@ -1,0 +1,91 @@
+"""Imports point one way."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "lightning_gen"
+FILES = sorted(PACKAGE.rglob("*.py"))
+LIGHTNING = {"lightning", "lightning_fabric", "lightning_utilities", "pytorch_lightning"}
+
+FREE = {"contracts", "errors"}
+LEAVES = {"networks", "objectives", "metrics", "figures"}
+MODELS = FREE | {"hyperparameters", "networks", "objectives"}
+DATA = FREE | {"hyperparameters"}
+CALLBACKS = FREE | {"figures", "metrics"}
+RUNS = MODELS | DATA | CALLBACKS | {"models", "data", "callbacks"}
+ALLOWED = {
+    "__init__": set(),
+    "errors": set(),
+    "contracts": {"errors"},
+    "hyperparameters": {"errors"},
+    **dict.fromkeys(LEAVES, FREE),
+    "models": MODELS,
+    "data": DATA,
+    "callbacks": CALLBACKS,
+    "runs": RUNS,
+    "cli": RUNS | {"runs"},
+    "__main__": {"cli"},
+}
+WITHOUT_LIGHTNING = LEAVES | FREE | {"__init__"}
+
+
+def layer_of(file):
+    return file.relative_to(PACKAGE).with_suffix("").parts[0]
+
+
+def imported_modules(source):
+    """Dotted names of all modules that the source imports, inside functions too."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"line {node.lineno}: imports are absolute"
+            # `from lightning_gen import data` names a module in its second half.
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def faults(layer, source):
+    found = []
+    for module in imported_modules(source):
+        top, *rest = module.split(".")
+        if top in LIGHTNING and layer in WITHOUT_LIGHTNING:
+            found.append(module)
+        if top == "lightning_gen" and not {*rest[:1]} <= ALLOWED[layer] | {layer, "__version__"}:
+            found.append(module)
+    return found
+
+
+def test_files_of_every_layer_are_found():
+    assert {layer_of(file) for file in FILES} >= {
+        "contracts",
+        "data",
+        "models",
+        "networks",
+        "objectives",
+    }
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(PACKAGE)))
+def test_imports_point_one_way(file):
+    assert faults(layer_of(file), file.read_text()) == []
+
+
+@pytest.mark.parametrize(
+    ("layer", "source"),
+    [
+        ("networks", "from lightning.pytorch import LightningModule"),
+        ("networks", "import lightning"),
+        ("networks", "from lightning_gen.objectives import ELBO"),
+        ("objectives", "from lightning_gen import networks"),
+        ("figures", "def draw():\n    import lightning_gen.models.vae"),
+        ("data", "from lightning_gen.models import VAE"),
+        ("models", "from lightning_gen.data.loader import BatchLoader"),
+        ("models", "from lightning_gen.callbacks import ImageCallback"),
+        ("callbacks", "from lightning_gen.models import VAE"),
+        ("runs", "from lightning_gen.cli import main"),
+    ],
+)
+def test_a_wrong_import_is_seen(layer, source):
+    assert len(faults(layer, source)) == 1
