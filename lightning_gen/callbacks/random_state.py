@@ -17,10 +17,14 @@ class RandomState(Callback):
 
     Torch's are those of the CPU and of the rank's own CUDA device. A run that goes on with another
     number of ranks restores what it finds by rank; further ranks keep the state they started with.
+
+    Validation draws numbers of its own: a run that resumes after an epoch's last batch does not
+    repeat that epoch's validation, so training must not depend on whether there was one.
     """
 
     def __init__(self) -> None:
         self._restored: list[State] = []
+        self._training: State = {}
 
     def state_dict(self) -> State:
         """The states of all ranks, which call this at once, as Lightning does on saving."""
@@ -39,6 +43,14 @@ class RandomState(Callback):
         if trainer.global_rank < len(self._restored):
             set_random_state(self._restored[trainer.global_rank])
         self._restored = []
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Keep the state of training apart."""
+        self._training = random_state()
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Give training its state back."""
+        set_random_state(self._training)
 
 
 def random_state() -> State:
