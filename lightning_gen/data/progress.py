@@ -1,10 +1,12 @@
 """Progress bars."""
 
+from typing import Never
+
 from lightning.pytorch.utilities import rank_zero_only
 from tqdm import tqdm
 
 
-def progress(total: int, description: str) -> "tqdm[None]":
+def progress(total: int, description: str) -> "tqdm[Never]":
     """A bar over ``total`` images, shown on a terminal when the work takes more than a second."""
     other_rank = getattr(rank_zero_only, "rank", 0) > 0
     return tqdm(

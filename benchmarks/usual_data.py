@@ -1,0 +1,71 @@
+"""The data that ``throughput.py`` trains on: Fashion-MNIST, in our datamodule and the usual way."""
+
+from pathlib import Path
+
+import torch
+from lightning.pytorch import LightningDataModule
+from torch import Tensor
+from torch.utils.data import DataLoader, random_split
+from torchvision import datasets
+from torchvision.transforms import ToTensor
+
+from lightning_gen.contracts import Batch
+from lightning_gen.data import FashionMNIST, MiniFashionMNIST
+from lightning_gen.data.sources import TensorSource
+
+
+class TiledMiniFashionMNIST(MiniFashionMNIST):
+    """The images that the package ships, six times over: as many as Fashion-MNIST has."""
+
+    def load_train(self) -> TensorSource:
+        """60,000 training images."""
+        return super().load_train().subset(torch.arange(10_000).repeat(6))
+
+
+class Published(datasets.FashionMNIST):
+    """torchvision's dataset (a PIL image, a transform and a label an item) on images in memory."""
+
+    def __init__(self, source: TensorSource) -> None:
+        datasets.VisionDataset.__init__(self, root="", transform=ToTensor())
+        self.data, self.targets = source.images[:, 0], source.labels
+
+
+class UsualFashionMNIST(LightningDataModule):
+    """ToTensor on each image, torch's DataLoader; only the form of the batch is adapted.
+
+    Args:
+        root: folder of Fashion-MNIST; empty takes the tiled images of the package.
+        num_workers: of the DataLoader.
+        batch_size: images a batch.
+    """
+
+    image_shape = (1, 28, 28)
+
+    def __init__(self, root: str = "", num_workers: int = 0, batch_size: int = 128) -> None:
+        super().__init__()
+        self.root = root
+        self.options = {"batch_size": batch_size, "num_workers": num_workers}
+
+    def setup(self, stage: str) -> None:
+        """Read the images, and keep a tenth for validation."""
+        ours = FashionMNIST(self.root, download=False) if self.root else TiledMiniFashionMNIST()
+        self.train, self.val = random_split(Published(ours.load_train()), [0.9, 0.1])
+
+    def train_dataloader(self) -> DataLoader:
+        """Shuffled."""
+        return DataLoader(self.train, shuffle=True, **self.options)
+
+    def val_dataloader(self) -> DataLoader:
+        """In order."""
+        return DataLoader(self.val, **self.options)
+
+    def on_after_batch_transfer(self, batch: tuple[Tensor, Tensor], dataloader_idx: int) -> Batch:
+        """The batch that our models take."""
+        images, labels = batch
+        return Batch(images, labels, images.new_empty(len(images), 0))
+
+
+def has_fashion_mnist(root: Path) -> bool:
+    """Whether the four files lie where our datamodule reads them."""
+    data = FashionMNIST(str(root), download=False)
+    return all((data.folder / name).is_file() for name in data.md5s)
