@@ -6,11 +6,11 @@ import platform
 from datetime import UTC, datetime
 from pathlib import Path
 
-import torch
-
 
 def describe_machine() -> dict[str, str | int]:
     """What a measured number means nothing without."""
+    import torch  # here, so that memory.py stays small: a child's peak starts at its parent's size
+
     return {
         "date": datetime.now(UTC).date().isoformat(),
         "device": f"{processor()}, {os.cpu_count()} cores",

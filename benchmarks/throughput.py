@@ -139,13 +139,14 @@ def measure(experiment: str, data: list[str], rival: Rival, repeats: int) -> Mea
     """Train ``repeats`` epochs and one for warm-up."""
     with tempfile.TemporaryDirectory() as folder:
         words = ["fit", "--config", str(CONF / "experiment" / f"{experiment}.yaml"), *data]
-        words += ["--test_after_fit", "false", "--trainer.accelerator", "cpu"]
-        words += ["--trainer.max_epochs", str(repeats + 1), "--trainer.default_root_dir", folder]
+        words += ["--trainer.accelerator", "cpu", "--trainer.max_epochs", str(repeats + 1)]
         words += ["--trainer.limit_train_batches", str(rival.batches)]
-        joins = patch.object(
-            TrainingCLI, "before_fit", lambda cli: cli.trainer.callbacks.append(rival)
-        )
-        with joins, redirect_stdout(Terminal()):
+        words += ["--trainer.default_root_dir", folder]
+        hooks = {
+            "before_fit": lambda cli: cli.trainer.callbacks.append(rival),
+            "after_fit": lambda cli: None,
+        }
+        with patch.multiple(TrainingCLI, **hooks), redirect_stdout(Terminal()):
             code = run(words)
     if code:
         raise SystemExit(code)
@@ -162,24 +163,25 @@ def measure(experiment: str, data: list[str], rival: Rival, repeats: int) -> Mea
 
 def measure_all(args: argparse.Namespace) -> dict[str, Measured]:
     """The four fits, each beside the bare loop."""
-    real = has_fashion_mnist(args.root)
-    if real:
+    if has_fashion_mnist(args.root):
         source = FashionMNIST(str(args.root), download=False)
-        ours, usual = ["--data.root", str(args.root)], ["--data.root", str(args.root)]
+        root = str(args.root)
+        ours = ["--data.root", root]
     else:
         source = TiledMiniFashionMNIST()
-        ours, usual = ["--data", "usual_data.TiledMiniFashionMNIST"], []
-    usual = ["--data", "usual_data.UsualFashionMNIST", *usual, "--data.num_workers"]
+        root = ""
+        ours = ["--data", "usual_data.TiledMiniFashionMNIST"]
+    usual = ["--data", "usual_data.UsualFashionMNIST", "--data.root", root, "--data.num_workers"]
     images = source.load_train().images
     fits = {
         "conv": (CONV, ours, args.conv_batches),
         "dense": (DENSE, ours, args.batches),
-        "dense, DataLoader of 0 workers": (DENSE, [*usual, "0"], args.batches),
-        "dense, DataLoader of 2 workers": (DENSE, [*usual, "2"], args.batches),
+        "dense, DataLoader with 0 workers": (DENSE, [*usual, "0"], args.batches),
+        "dense, DataLoader with 2 workers": (DENSE, [*usual, "2"], args.batches),
     }
     results = {}
     for name, (experiment, data, batches) in fits.items():
-        print(f"... {name}", flush=True)
+        print(f"... {name}, on {type(source).__name__}", flush=True)
         results[name] = measure(experiment, data, Rival(images, batches), args.repeats)
     return results
 
@@ -248,7 +250,7 @@ def main() -> None:
     print_table(summary)
     print(", ".join(f"{name} {value}" for name, value in machine.items()))
     settings = {"batch_size": BATCH_SIZE, "repeats": args.repeats, "batches": args.batches}
-    settings |= {"conv_batches": args.conv_batches, "data": "x"}
+    settings |= {"conv_batches": args.conv_batches, "real_data": has_fashion_mnist(args.root)}
     write_json(args.json, {"machine": machine, "settings": settings, "fits": summary})
 
 

@@ -31,6 +31,8 @@ import pytest  # noqa: E402  (after the hook)
 import torch  # noqa: E402
 from hypothesis import settings  # noqa: E402
 
+from support.command import SMALL, Answer, only_run  # noqa: E402
+
 torch.set_num_threads(1)  # the networks are small, and threads that wait for a core cost more
 settings.register_profile("tests", deadline=None, derandomize=True, max_examples=30)
 settings.load_profile("tests")
@@ -49,3 +51,46 @@ def shared_data():
     if not (SHARED_DATA / "MNIST" / "raw").is_dir():
         pytest.skip("real MNIST and Fashion-MNIST are not at ../shared/data")
     return SHARED_DATA
+
+
+@pytest.fixture
+def in_tmp(tmp_path, monkeypatch):
+    """The current folder is ``tmp_path``; what Lightning sets in the environment is taken back."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PL_GLOBAL_SEED", "0")
+    monkeypatch.setenv("PL_SEED_WORKERS", "0")
+    return tmp_path
+
+
+@pytest.fixture(scope="session")
+def main():
+    """``lightning-gen`` as a function; Lightning logs to the stderr that it is imported under."""
+    import lightning_gen.cli.training
+    from lightning_gen.cli import main
+
+    assert lightning_gen.cli.training
+    return main
+
+
+@pytest.fixture
+def command(main, in_tmp, capsys):
+    """Runs ``lightning-gen`` in this process, in ``tmp_path``."""
+
+    def run(*words):
+        capsys.readouterr()
+        code = main([str(word) for word in words])
+        return Answer(code, *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def finished(main, tmp_path_factory):
+    """A finished run of the words SMALL, to be read only."""
+    root = tmp_path_factory.mktemp("finished")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)
+        patch.setenv("PL_GLOBAL_SEED", "0")
+        patch.setenv("PL_SEED_WORKERS", "0")
+        assert main(["fit", *SMALL]) == 0
+    return only_run(root / "logs")

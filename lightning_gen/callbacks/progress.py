@@ -31,7 +31,7 @@ class Progress(TQDMProgressBar):
         self, trainer: Trainer, pl_module: LightningModule
     ) -> dict[str, int | str | float | dict[str, float]]:
         """The losses that were logged so far, in words."""
-        logged = trainer.progress_bar_metrics
+        logged = trainer.callback_metrics
         return {
             shown: f"{logged[name]:.1f} nats" for shown, name in SHOWN.items() if name in logged
         }

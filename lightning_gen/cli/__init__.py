@@ -6,6 +6,8 @@ when a verb needs them.
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from difflib import get_close_matches
 from importlib import import_module
 from importlib.metadata import version
@@ -66,8 +68,19 @@ def main(arguments: list[str] | None = None) -> int:
         hint = f"Did you mean {close[0]}?" if close else f"Choose among {', '.join(VERBS)}."
         print(f"lightning-gen: there is no verb {words[0]}. {hint}", file=sys.stderr)
         return 2
-    sys.path.insert(0, os.getcwd())  # so that a class in a file beside the config can be named
-    return int(import_module(verb.module).run(words))
+    with importable(os.getcwd()):
+        return int(import_module(verb.module).run(words))
+
+
+@contextmanager
+def importable(folder: str) -> Iterator[None]:
+    """A class in a file of this folder can be named in a configuration."""
+    path = sys.path.copy()
+    sys.path.insert(0, folder)
+    try:
+        yield
+    finally:
+        sys.path[:] = path
 
 
 def help_text() -> str:

@@ -1,11 +1,12 @@
 """Reads a checkpoint without running anything in it, and compares it with the model asked for."""
 
+from collections.abc import Iterator
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
+from warnings import catch_warnings
 
 import torch
-from lightning.pytorch import LightningModule
+from lightning.pytorch import LightningModule, Trainer
 
 from lightning_gen.errors import UserError
 
@@ -17,8 +18,9 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         UserError: the file is broken, no checkpoint of Lightning, or holds more than plain values.
     """
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, OSError, UnpicklingError, ValueError) as error:
+        with catch_warnings(action="ignore"):  # of pickle protocols that torch did not write
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # a broken pickle raises nearly anything
         raise UserError(
             f"{path} is broken, or holds more than the plain values and tensors of a checkpoint; "
             "nothing in it was run. Use another file of its folder."
@@ -31,12 +33,27 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     return content
 
 
+def best_checkpoint(trainer: Trainer) -> str | None:
+    """Path of the best checkpoint of this training; None where none was saved."""
+    path = getattr(trainer.checkpoint_callback, "best_model_path", "")
+    return path if Path(path).is_file() else None
+
+
 def check_same_model(model: LightningModule, checkpoint: dict[str, Any]) -> None:
     """Raise a UserError when the checkpoint was trained with other arguments than ``model``."""
     kept = checkpoint.get("hyper_parameters", {})
-    for key, value in model.hparams.items():
-        if key in kept and kept[key] != value:
-            raise UserError(
-                f"the checkpoint was trained with {key.lstrip('_')} {kept[key]}, and this run asks "
-                f"for {value}. Ask for the same, or start without --ckpt_path."
-            )
+    asked = {key: value for key, value in model.hparams.items() if key in kept}
+    for key, old, new in differences({key: kept[key] for key in asked}, asked):
+        raise UserError(
+            f"the checkpoint was trained with {key} {old}, and this run asks for {new}. "
+            "Ask for the same, or start without --ckpt_path."
+        )
+
+
+def differences(old: object, new: object, key: str = "") -> Iterator[tuple[str, object, object]]:
+    """Each place where two nested dicts differ: its dotted key, and both values."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        for word in [*old, *(word for word in new if word not in old)]:
+            yield from differences(old.get(word), new.get(word), f"{key}.{word}".lstrip("._"))
+    elif old != new:
+        yield key, old, new

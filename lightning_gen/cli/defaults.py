@@ -15,6 +15,7 @@ from lightning_gen.callbacks import (
     Reconstructions,
     Samples,
 )
+from lightning_gen.cli.same_noise import SameNoise
 from lightning_gen.runs import RunDirectory
 
 PICTURES = (Reconstructions, Samples, LossCurves, CollapseMonitor)
@@ -37,9 +38,9 @@ def complete_callbacks(
     if options.enable_progress_bar is not False and not has(callbacks, ProgressBar):
         callbacks.append(Progress())
     if directory is None:
-        return callbacks
-    callbacks += [RandomState(), FiniteLoss()]
-    if not has(callbacks, ModelCheckpoint):
+        return [*callbacks, SameNoise()]
+    callbacks += [RandomState(), SameNoise(), FiniteLoss()]  # the noise after the state was kept
+    if options.enable_checkpointing is not False and not has(callbacks, ModelCheckpoint):
         callbacks.append(best_and_last(data, directory))
     return callbacks
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from lightning_gen.cli.parser import BadArguments
+from lightning_gen.cli.parser import BadArgumentsError
 from lightning_gen.errors import UserError
 from lightning_gen.runs import RunDirectory
 
@@ -18,12 +18,12 @@ def expand_run(words: list[str]) -> list[str]:
     if verb == "fit" or (rest and rest[0].startswith("-")):
         return words
     if not rest:
-        raise BadArguments(NO_RUN)
+        raise BadArgumentsError(NO_RUN)
     place = Path(rest[0])
     try:
         directory = RunDirectory.of(place)
         checkpoint = place if place.suffix == ".ckpt" else directory.best
     except UserError as error:
-        raise BadArguments(str(error)) from error
+        raise BadArgumentsError(str(error)) from error
     config = str(directory.path / "config.yaml")
     return [verb, "--config", config, "--ckpt_path", str(checkpoint), *rest[1:]]

@@ -23,6 +23,12 @@ BORROWED = {
     "logger": loggers.__all__,
     "optimizer": [kind.__name__ for kind in torch.optim.Optimizer.__subclasses__()],
     "lr_scheduler": torch.optim.lr_scheduler.__all__,
+    "activation": [f"torch.nn.{name}" for name in torch.nn.modules.activation.__all__],
+    "normalization": [
+        f"torch.nn.{name}"
+        for kind in (torch.nn.modules.batchnorm, torch.nn.modules.instancenorm)
+        for name in kind.__all__
+    ],
 }
 
 

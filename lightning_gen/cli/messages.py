@@ -14,12 +14,18 @@ from lightning_gen.errors import UserError
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """The names closest to a misspelt word, as a question; all of them where they are few."""
+    """The names closest to a misspelt word, as a question; all of them where they are few.
+
+    A word without dots is also compared with the last part of each name.
+    """
     names = sorted(set(known))
+    spellings = {name.lower(): name for name in names}
+    if "." not in word:
+        spellings |= {name.rpartition(".")[2].lower(): name for name in names}
     close = get_close_matches(word, names, n=3, cutoff=0.6)
     if not close:
-        lowered = {name.lower(): name for name in names}
-        close = [lowered[n] for n in get_close_matches(word.lower(), lowered, n=3, cutoff=0.6)]
+        found = get_close_matches(word.lower(), spellings, n=3, cutoff=0.6)
+        close = list(dict.fromkeys(spellings[spelling] for spelling in found))
     if close:
         return f". Did you mean {' or '.join(close)}?"
     return f". Choose among {', '.join(names)}." if 0 < len(names) <= 30 else "."
@@ -29,6 +35,13 @@ def user_error(error: BaseException | None) -> UserError | None:
     """The UserError that ``error`` is, or that it was raised from."""
     while error is not None and not isinstance(error, UserError):
         error = error.__cause__ or error.__context__
+    return error
+
+
+def first_error(error: BaseException) -> BaseException:
+    """The exception behind a message of jsonargparse that lists the types it tried."""
+    while str(error).startswith("Does not validate against any of the Union") and error.__cause__:
+        error = error.__cause__
     return error
 
 
@@ -63,6 +76,8 @@ def _unknown_key(text: str, found: re.Match[str]) -> str:
 
 def _unknown_top_key(text: str, found: re.Match[str]) -> str:
     key = found[1].split("=")[0].lstrip("-")
+    if "NestedArg" in text:
+        return f"{_key(text)} is no option{nearest(key.rpartition('.')[2], known.argument_names())}"
     first = key.partition(".")[0]
     keys = known.top_keys()
     groups = {name.partition(".")[0] for name in keys}
@@ -104,15 +119,21 @@ def _wrong_type(text: str, found: re.Match[str]) -> str:
 
 def _required(text: str, found: re.Match[str]) -> str:
     key = found[1].rpartition(".")[2]
-    return f"{key} is missing: pass --{key} NAME or a --config that has it{nearest('', known.classes(key))}"
+    names = nearest("", known.classes(key))
+    return f"{key} is missing: pass --{key} NAME or a --config that has it{names}"
 
 
 def _no_device(text: str, found: re.Match[str]) -> str:
     return f"this machine has no {found[1]}. Pass --trainer.accelerator cpu, or auto."
 
 
-def _broken_yaml(text: str, found: re.Match[str]) -> str:
-    return f"a configuration file is no valid YAML: {found[1]}."
+def _no_module(text: str, found: re.Match[str]) -> str:
+    where = f"{_key(text)}: " if _key(text) else ""
+    return f"{where}there is no module {found[1]}. Install it, or run from the folder that has it."
+
+
+def _no_tensorboard(text: str, found: re.Match[str]) -> str:
+    return 'TensorBoard is not installed. Run: pip install "lightning-gen[tensorboard]".'
 
 
 EXPLANATIONS: tuple[tuple[str, Callable[[str, re.Match[str]], str]], ...] = (
@@ -124,7 +145,8 @@ EXPLANATIONS: tuple[tuple[str, Callable[[str, re.Match[str]], str]], ...] = (
     (r"module '([\w.]+)' has no attribute '(\w+)'", _unknown_attribute),
     (r"Unexpected import path format: (\S+)", _unknown_class),
     (r"Expected a dot import path string: (\S+)", _unknown_class),
+    (r"No module named '([\w.]+)'", _no_module),
     (r"Expected an? (?:<class|typing)", _wrong_type),
-    (r"Problems parsing config: (.*)", _broken_yaml),
+    (r"Neither `tensorboard` nor `tensorboardX` is available", _no_tensorboard),
     (r"No supported (\w+) backend found", _no_device),
 )

@@ -2,17 +2,38 @@
 
 import logging
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 NOISE = ("💡 Tip", "TPU available", "Seed set to", "`Trainer.fit` stopped", "GPU available: False")
+WARNINGS = (
+    r".*isinstance\(treespec, LeafSpec\)",
+    "The number of training batches .* is smaller than",
+    "Be aware that when using `ckpt_path`, callbacks used to create the checkpoint",
+    "The dirpath has changed from .*best_model_path",
+    "Checkpoint directory .* exists and is not empty",
+)
+LOGGERS = (
+    "lightning.pytorch.utilities.rank_zero",
+    "lightning.fabric.utilities.rank_zero",
+    "lightning.fabric.utilities.seed",
+)
 
 
-def install() -> None:
+@contextmanager
+def libraries() -> Iterator[None]:
     """Filter Lightning's notices; our own lines go through the same logger."""
-    for name in ("lightning.pytorch.utilities.rank_zero", "lightning.fabric.utilities.rank_zero",
-                 "lightning.fabric.utilities.seed"):
-        logging.getLogger(name).addFilter(_useful)
-    warnings.filterwarnings("ignore", message=r".*isinstance\(treespec, LeafSpec\)")
-    warnings.filterwarnings("ignore", message="The number of training batches .* is smaller than")
+    loggers = [logging.getLogger(name) for name in LOGGERS]
+    for logger in loggers:
+        logger.addFilter(_useful)
+    try:
+        with warnings.catch_warnings():
+            for message in WARNINGS:
+                warnings.filterwarnings("ignore", message)
+            yield
+    finally:
+        for logger in loggers:
+            logger.removeFilter(_useful)
 
 
 def _useful(record: logging.LogRecord) -> bool:

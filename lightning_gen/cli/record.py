@@ -17,33 +17,35 @@ class RecordRun(Callback):
     Args:
         directory: the run's directory.
         config_text: the complete resolved configuration, as YAML.
-        seed: the run's seed.
+        seed: the run's seed; None where the user wants none.
     """
 
-    def __init__(self, directory: RunDirectory, config_text: str, seed: int) -> None:
+    def __init__(self, directory: RunDirectory, config_text: str, seed: int | None) -> None:
         self.directory = directory
         self.config_text = config_text
         self.seed = seed
 
-    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Before the first step; a run that goes on keeps the files that it has."""
-        config = self.directory.path / "config.yaml"
-        if not trainer.is_global_zero or config.exists():
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Before the first step; a run that goes on keeps its files and forgets later rows."""
+        if not trainer.is_global_zero:
             return
-        environment = describe_environment(self.seed, device_names(trainer), trainer.world_size)
-        header = f"# lightning-gen {__version__}: lightning-gen fit --config {config} runs it again\n"
+        if not (self.directory.path / "config.yaml").exists():
+            self._write(trainer)
+        for logger in trainer.loggers:
+            if isinstance(logger, RunLogger):
+                logger.file.forget_from(trainer.global_step)
+
+    def _write(self, trainer: Trainer) -> None:
+        config = self.directory.path / "config.yaml"
+        again = f"lightning-gen fit --config {config}"
+        header = f"# lightning-gen {__version__}: {again} runs it again\n"
         write_atomically(config, header + self.config_text)
+        environment = describe_environment(self.seed, device_names(trainer), trainer.world_size)
         text = json.dumps(environment, indent=2) + "\n"
         write_atomically(self.directory.path / "environment.json", text)
         for logger in trainer.loggers:
             if not isinstance(logger, RunLogger):
                 logger.log_hyperparams(yaml.safe_load(self.config_text))
-
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """A resumed run writes the rows after its checkpoint again."""
-        for logger in trainer.loggers:
-            if isinstance(logger, RunLogger) and trainer.is_global_zero:
-                logger.file.forget_from(trainer.global_step)
 
 
 def device_names(trainer: Trainer) -> list[str]:

@@ -35,7 +35,12 @@ class TensorSource:
         return len(self.images)
 
     def __getitem__(self, indices: Tensor) -> Batch:
-        return Batch(self.images[indices], self.labels[indices], self.factors[indices])
+        # On the CPU index_select copies whole images, three times as fast as self.images[indices].
+        return Batch(
+            self.images.index_select(0, indices),
+            self.labels.index_select(0, indices),
+            self.factors.index_select(0, indices),
+        )
 
     @property
     def device(self) -> torch.device:

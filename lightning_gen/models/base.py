@@ -109,7 +109,8 @@ class Autoencoder(LightningModule, ABC):
     def _log_terms(self, stage: str, terms: Terms, batch_size: int) -> None:
         values = {f"{stage}/{name}": value.detach() for name, value in terms._asdict().items()}
         evaluating = stage != "train"
-        self.log_dict(values, batch_size=batch_size, sync_dist=evaluating, prog_bar=True)
+        # In training, what is logged for the progress bar is fetched from the device at every step.
+        self.log_dict(values, batch_size=batch_size, sync_dist=evaluating, prog_bar=evaluating)
 
 
 def check_range(images: Images) -> None:

@@ -103,7 +103,8 @@ class RunDirectory:
         Raises:
             UserError: the run has no checkpoint.
         """
-        for path in (self.checkpoints / "best.ckpt", self.last):
+        others = sorted(self.checkpoints.glob("*.ckpt"), key=lambda path: path.stat().st_mtime)
+        for path in (self.checkpoints / "best.ckpt", self.last, *reversed(others)):
             if path.is_file():
                 return path
         raise UserError(f"{self.path} holds no checkpoint. Train it first, or pass another run.")

@@ -13,7 +13,7 @@ import torch
 PACKAGES = ("lightning-gen", "torch", "torchvision", "lightning", "torchmetrics", "numpy", "pillow")
 
 
-def describe_environment(seed: int, devices: list[str], world_size: int) -> dict[str, Any]:
+def describe_environment(seed: int | None, devices: list[str], world_size: int) -> dict[str, Any]:
     """Versions, devices, git commit, seed and command line, as plain values."""
     return {
         "started": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lightning.pytorch.loggers import CSVLogger
-from lightning.pytorch.utilities.rank_zero import rank_zero_only
+from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
 
 from lightning_gen.runs.directory import RunDirectory, write_atomically
@@ -98,7 +98,7 @@ class RunLogger(CSVLogger):
         self.file = MetricsFile(directory.metrics)
 
     @property
-    def experiment(self) -> MetricsFile:  # type: ignore[override]
+    def experiment(self) -> MetricsFile:
         """The table."""
         return self.file
 
@@ -107,9 +107,7 @@ class RunLogger(CSVLogger):
         """Nothing: ``config.yaml`` holds them."""
 
     @rank_zero_only
-    def log_metrics(  # type: ignore[override]
-        self, metrics: Mapping[str, float | Tensor], step: int | None = None
-    ) -> None:
+    def log_metrics(self, metrics: Mapping[str, float | Tensor], step: int | None = None) -> None:
         """Add a row, or to the latest one."""
         self.file.log(metrics, step or 0)
 

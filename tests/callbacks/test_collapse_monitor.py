@@ -6,8 +6,7 @@ from lightning_gen.callbacks import CollapseMonitor
 from lightning_gen.figures import kl_bars, to_array
 from lightning_gen.models import VAE
 from lightning_gen.objectives import DiagonalGaussian
-
-from .conftest import frozen, tiny
+from support.models import frozen, tiny
 
 
 class Collapsed(VAE):

@@ -9,8 +9,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning_gen.callbacks import FiniteLoss
 from lightning_gen.errors import UserError
 from lightning_gen.models import VAE
-
-from .conftest import tiny
+from support.models import tiny
 
 # lightning counts the batches of an epoch; these tests look seldom on purpose.
 pytestmark = pytest.mark.filterwarnings("ignore:The number of training batches")

@@ -8,8 +8,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from lightning_gen.callbacks import LossCurves
 from lightning_gen.errors import UserError
 from lightning_gen.figures import loss_curves, to_array
-
-from .conftest import tiny
+from support.models import tiny
 
 
 def test_the_curves_of_the_run_so_far_are_drawn(trainer, mini, pictures, tmp_path):

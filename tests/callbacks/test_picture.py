@@ -18,8 +18,7 @@ from lightning_gen.callbacks.picture import snake_case, untouched
 from lightning_gen.errors import UserError
 from lightning_gen.models import AE
 from lightning_gen.networks import Conv
-
-from .conftest import tiny
+from support.models import tiny
 
 
 class GreyPicture(Picture):

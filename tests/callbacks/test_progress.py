@@ -2,10 +2,10 @@ import re
 import sys
 
 import pytest
+from lightning.pytorch import Callback
 
 from lightning_gen.callbacks import Progress, progress
-
-from .conftest import tiny
+from support.models import tiny
 
 
 @pytest.fixture
@@ -51,3 +51,15 @@ def test_a_terminal_gets_a_bar_with_the_losses(fit, capsys, monkeypatch):
     assert "v_num" not in shown
     assert "kl" not in shown
     assert "epoch 1, step" not in shown
+
+
+def test_a_training_step_fetches_nothing_for_the_bar(trainer, mini):
+    class Look(Callback):
+        fetched = ()
+
+        def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
+            self.fetched += (dict(trainer.progress_bar_metrics),)
+
+    look = Look()
+    trainer(look).fit(tiny(), mini)
+    assert look.fetched == ({}, {})

@@ -11,8 +11,7 @@ from PIL import Image
 from lightning_gen.callbacks import Samples
 from lightning_gen.callbacks.publish import run_directory, write_png
 from lightning_gen.figures import image_grid
-
-from .conftest import frozen
+from support.models import frozen
 
 
 def expected(model, step):

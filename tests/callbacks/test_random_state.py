@@ -9,8 +9,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning_gen.callbacks import RandomState
 from lightning_gen.callbacks.random_state import random_state, set_random_state
 from lightning_gen.data import MiniFashionMNIST
-
-from .conftest import tiny
+from support.models import tiny
 
 
 class Draws(Callback):

@@ -5,8 +5,7 @@ import torch
 from lightning_gen.callbacks import Reconstructions
 from lightning_gen.data import MiniFashionMNIST
 from lightning_gen.figures import image_rows
-
-from .conftest import frozen
+from support.models import frozen
 
 
 def validation_images(data, count):

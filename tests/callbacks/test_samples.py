@@ -4,8 +4,7 @@ import torch
 
 from lightning_gen.callbacks import Samples
 from lightning_gen.figures import image_grid
-
-from .conftest import frozen
+from support.models import frozen
 
 
 @pytest.mark.parametrize("seed", [0, 7])

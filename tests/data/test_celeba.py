@@ -2,69 +2,36 @@ import zipfile
 
 import pytest
 import torch
-from PIL import Image
 
 from lightning_gen.data import CelebA, encoded
 from lightning_gen.errors import UserError
-
-COUNT = 20
-NAMES = [f"{number:06}.jpg" for number in range(1, COUNT + 1)]
-ATTRIBUTES = [f"Attribute_{column}" for column in range(40)]
-FACTORS = torch.arange(COUNT)[:, None] * 7 // (1 + torch.arange(40)) % 2
-PARTITION = [0] * 14 + [1] * 4 + [2] * 2
-
-
-def grey_of(number):
-    return 10 + 10 * number
-
-
-def write_images(folder):
-    """Faces of one grey each, 178x218, their top and bottom 20 rows black."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for number, name in enumerate(NAMES):
-        image = Image.new("RGB", (178, 218))
-        image.paste((grey_of(number),) * 3, (0, 20, 178, 198))
-        image.save(folder / name, quality=95)
-
-
-def write_zip(path, tmp_path, prefix="img_align_celeba/"):
-    write_images(tmp_path / "unpacked")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with zipfile.ZipFile(path, "w") as archive:
-        for name in NAMES:
-            archive.write(tmp_path / "unpacked" / name, prefix + name)
-
-
-def write_tables(folder, ending="txt"):
-    folder.mkdir(parents=True, exist_ok=True)
-    signs = (2 * FACTORS - 1).tolist()
-    between = "," if ending == "csv" else "  "
-    rows = [between.join(map(str, [name, *row])) for name, row in zip(NAMES, signs, strict=True)]
-    parts = [f"{name}{between.strip() or ' '}{p}" for name, p in zip(NAMES, PARTITION, strict=True)]
-    if ending == "csv":
-        rows.insert(0, ",".join(["image_id", *ATTRIBUTES]))
-        parts.insert(0, "image_id,partition")
-    else:
-        rows[:0] = [str(COUNT), " ".join(ATTRIBUTES) + " "]
-    (folder / f"list_attr_celeba.{ending}").write_text("\n".join(rows) + "\n")
-    (folder / f"list_eval_partition.{ending}").write_text("\n".join(parts) + "\n")
+from support.datasets import (
+    CELEBA_ATTRIBUTES,
+    CELEBA_COUNT,
+    CELEBA_FACTORS,
+    CELEBA_NAMES,
+    celeba_grey,
+    write_celeba_images,
+    write_celeba_tables,
+    write_celeba_zip,
+)
 
 
 def torchvision_folder(tmp):
-    write_images(tmp / "celeba" / "img_align_celeba")
-    write_tables(tmp / "celeba")
+    write_celeba_images(tmp / "celeba" / "img_align_celeba")
+    write_celeba_tables(tmp / "celeba")
     return tmp
 
 
 def torchvision_zip(tmp):
-    write_zip(tmp / "celeba" / "img_align_celeba.zip", tmp)
-    write_tables(tmp / "celeba")
+    write_celeba_zip(tmp / "celeba" / "img_align_celeba.zip", tmp)
+    write_celeba_tables(tmp / "celeba")
     return tmp
 
 
 def zip_in_root(tmp):
-    write_zip(tmp / "data" / "img_align_celeba.zip", tmp, prefix="")
-    write_tables(tmp / "data")
+    write_celeba_zip(tmp / "data" / "img_align_celeba.zip", tmp, prefix="")
+    write_celeba_tables(tmp / "data")
     return tmp / "data"
 
 
@@ -73,8 +40,8 @@ def zip_itself(tmp):
 
 
 def kaggle(tmp):
-    write_images(tmp / "img_align_celeba" / "img_align_celeba")
-    write_tables(tmp, "csv")
+    write_celeba_images(tmp / "img_align_celeba" / "img_align_celeba")
+    write_celeba_tables(tmp, "csv")
     return tmp
 
 
@@ -87,14 +54,14 @@ def folder_with_images(tmp):
 
 
 def everything_in_one_folder(tmp):
-    write_images(tmp / "faces")
-    write_tables(tmp / "faces")
+    write_celeba_images(tmp / "faces")
+    write_celeba_tables(tmp / "faces")
     return tmp / "faces"
 
 
 def authors(tmp):
-    write_zip(tmp / "CelebA" / "Img" / "img_align_celeba.zip", tmp)
-    write_tables(tmp / "tables")
+    write_celeba_zip(tmp / "CelebA" / "Img" / "img_align_celeba.zip", tmp)
+    write_celeba_tables(tmp / "tables")
     for folder, name in (("Anno", "list_attr_celeba.txt"), ("Eval", "list_eval_partition.txt")):
         (tmp / "CelebA" / folder).mkdir()
         (tmp / "tables" / name).rename(tmp / "CelebA" / folder / name)
@@ -137,21 +104,21 @@ def test_every_layout_gives_the_same(tmp_path, layout):
     data = build(layout(tmp_path))
     assert data.image_shape == (3, 16, 16)
     assert data.class_names == ("image",)
-    assert data.factor_names == tuple(ATTRIBUTES)
+    assert data.factor_names == tuple(CELEBA_ATTRIBUTES)
     assert data.factor_sizes == (2,) * 40
     splits = [data.load_train(), data.load_val(), data.load_test()]
     for split, expected in zip(splits, [range(14), range(14, 18), range(18, 20)], strict=True):
         batch = everything(split)
         assert numbers(batch) == list(expected)
         assert batch.factors.dtype == torch.int64
-        assert batch.factors.equal(FACTORS[list(expected)])
+        assert batch.factors.equal(CELEBA_FACTORS[list(expected)])
         assert batch.labels.eq(0).all()
 
 
 def test_the_middle_is_cut_out_of_the_whole_image(tmp_path):
     data = build(torchvision_folder(tmp_path), image_size=178)
     images = everything(data.load_train()).images[:, 0].int()
-    grey = torch.tensor([grey_of(number) for number in range(14)])[:, None, None]
+    grey = torch.tensor([celeba_grey(number) for number in range(14)])[:, None, None]
     assert (images - grey).abs().max() <= 12  # the black rows are gone, but for JPEG's blocks
     tall = build(tmp_path, image_size=(218, 178))
     images = everything(tall.load_train()).images
@@ -177,9 +144,9 @@ def test_without_a_partition_the_split_is_random_and_the_same_each_time(tmp_path
     assert "random (no list_eval_partition) splits: 16 to train, 2 to validate" in caplog.text
     train, test = everything(data.load_train()), everything(data.load_test())
     assert data.load_val() is None
-    assert sorted(numbers(train) + numbers(test)) == list(range(COUNT))
+    assert sorted(numbers(train) + numbers(test)) == list(range(CELEBA_COUNT))
     assert numbers(test) == numbers(everything(again.load_test()))
-    assert train.factors.equal(FACTORS[numbers(train)])
+    assert train.factors.equal(CELEBA_FACTORS[numbers(train)])
 
 
 def test_workers_give_the_same_batches(tmp_path, monkeypatch, caplog):
@@ -199,15 +166,15 @@ def test_workers_give_the_same_batches(tmp_path, monkeypatch, caplog):
 
 def test_part_of_the_images_is_enough(tmp_path):
     root = torchvision_folder(tmp_path)
-    for name in NAMES[10:]:
+    for name in CELEBA_NAMES[10:]:
         (root / "celeba" / "img_align_celeba" / name).unlink()
     data = build(root, test_fraction=0.2)
     assert len(data.load_train()) + len(data.load_test()) == 10
     assert data.load_val() is None
-    for name in NAMES[:10]:
+    for name in CELEBA_NAMES[:10]:
         (root / "celeba" / "img_align_celeba" / name).unlink()
-    write_images(root / "celeba" / "img_align_celeba")
-    for name in NAMES[:14]:
+    write_celeba_images(root / "celeba" / "img_align_celeba")
+    for name in CELEBA_NAMES[:14]:
         (root / "celeba" / "img_align_celeba" / name).unlink()
     assert_refused("puts none of the 6 images .* into the training split", root)
 
@@ -238,11 +205,11 @@ def test_a_broken_image_in_the_zip_is_left_out(tmp_path):
         contents = {name: archive.read(name) for name in archive.namelist()}
     with zipfile.ZipFile(path, "w") as archive:
         for name, content in contents.items():
-            archive.writestr(name, content[:600] if name == NAMES[3] else content)
-    with pytest.warns(UserWarning, match=rf"1 of 14 images cannot be read: '{NAMES[3]}'"):
+            archive.writestr(name, content[:600] if name == CELEBA_NAMES[3] else content)
+    with pytest.warns(UserWarning, match=rf"1 of 14 images cannot be read: '{CELEBA_NAMES[3]}'"):
         batch = everything(build(root).load_train())
     assert numbers(batch) == [0, 1, 2, *range(4, 14)]
-    assert batch.factors.equal(FACTORS[numbers(batch)])
+    assert batch.factors.equal(CELEBA_FACTORS[numbers(batch)])
 
 
 @pytest.mark.parametrize("name", ["list_attr_celeba.txt", "list_eval_partition.txt"])

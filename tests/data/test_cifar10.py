@@ -1,6 +1,4 @@
-import hashlib
 import io
-import pickle
 import tarfile
 
 import numpy as np
@@ -10,61 +8,25 @@ from torchvision import datasets
 
 from lightning_gen.data import CIFAR10
 from lightning_gen.errors import UserError
+from support.datasets import (
+    CIFAR10_FOLDER,
+    cifar10_batches,
+    cifar10_files,
+    md5,
+    unpack_cifar10,
+)
 
-FOLDER = "cifar-10-batches-py"
 ARCHIVE = "cifar-10-python.tar.gz"
-
-
-class OldDtype:
-    """Pickled like a dtype of the NumPy of 2009."""
-
-    def __reduce__(self):
-        return np.dtype, ("u1", 0, 1), (3, "|", None, None, None, -1, -1, 0)
-
-
-class OldArray:
-    """Pickled like an array of the NumPy of 2009."""
-
-    def __init__(self, array):
-        self.array = array
-
-    def __reduce__(self):
-        state = (1, self.array.shape, OldDtype(), False, self.array.tobytes())
-        return np.arange(1).__reduce__()[0], (np.ndarray, (0,), b"b"), state
-
-
-def md5(content):
-    return hashlib.md5(content).hexdigest()
 
 
 @pytest.fixture(scope="module")
 def batches():
-    """Six files of ten images each: name to (pixels [10, 3072], labels)."""
-    random = np.random.default_rng(0)
-    names = [*(f"data_batch_{number}" for number in range(1, 6)), "test_batch"]
-    return {
-        name: (
-            random.integers(256, size=(10, 3072), dtype=np.uint8),
-            random.permutation(10).tolist(),
-        )
-        for name in names
-    }
+    return cifar10_batches()
 
 
 @pytest.fixture
 def contents(batches, monkeypatch):
-    """What the six files and batches.meta hold; torchvision takes them for the published ones."""
-    files = {
-        name: pickle.dumps({"data": OldArray(pixels), "labels": labels}, protocol=2)
-        for name, (pixels, labels) in batches.items()
-    }
-    files["batches.meta"] = pickle.dumps({"label_names": list(CIFAR10.class_names)})
-    sums = [[name, md5(content)] for name, content in files.items()]
-    monkeypatch.setattr(datasets.CIFAR10, "train_list", sums[:5])
-    monkeypatch.setattr(datasets.CIFAR10, "test_list", sums[5:6])
-    meta = datasets.CIFAR10.meta | {"md5": sums[6][1]}
-    monkeypatch.setattr(datasets.CIFAR10, "meta", meta)
-    return files
+    return cifar10_files(batches, monkeypatch)
 
 
 @pytest.fixture
@@ -73,17 +35,11 @@ def archive(contents, monkeypatch):
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w:gz") as tar:
         for name, content in contents.items():
-            member = tarfile.TarInfo(f"{FOLDER}/{name}")
+            member = tarfile.TarInfo(f"{CIFAR10_FOLDER}/{name}")
             member.size = len(content)
             tar.addfile(member, io.BytesIO(content))
     monkeypatch.setattr(datasets.CIFAR10, "tgz_md5", md5(stream.getvalue()))
     return stream.getvalue()
-
-
-def unpack(root, contents):
-    (root / FOLDER).mkdir()
-    for name, content in contents.items():
-        (root / FOLDER / name).write_bytes(content)
 
 
 def assert_refused(data, match):
@@ -93,7 +49,7 @@ def assert_refused(data, match):
 
 
 def test_images_and_labels_come_back(tmp_path, contents, batches):
-    unpack(tmp_path, contents)
+    unpack_cifar10(tmp_path, contents)
     data = CIFAR10(str(tmp_path), download=False)
     for source, names in (
         (data.load_train(), list(batches)[:5]),
@@ -127,8 +83,8 @@ def test_download_and_loaders(tmp_path, archive, monkeypatch, serve):
 
 
 def test_half_unpacked_files_are_unpacked_again(tmp_path, archive, contents):
-    unpack(tmp_path, contents)
-    broken = tmp_path / FOLDER / "data_batch_3"
+    unpack_cifar10(tmp_path, contents)
+    broken = tmp_path / CIFAR10_FOLDER / "data_batch_3"
     broken.write_bytes(broken.read_bytes()[:1000])
     assert_refused(CIFAR10(str(tmp_path), download=False), "data_batch_3 is broken")
     (tmp_path / ARCHIVE).write_bytes(archive)
@@ -170,6 +126,6 @@ def test_no_server(tmp_path, archive, monkeypatch):
 
 def test_an_archive_that_cannot_be_unpacked(tmp_path, archive):
     (tmp_path / ARCHIVE).write_bytes(archive)
-    (tmp_path / FOLDER).write_text("in the way")
+    (tmp_path / CIFAR10_FOLDER).write_text("in the way")
     with pytest.raises(UserError, match="could not be unpacked"):
         CIFAR10(str(tmp_path)).prepare_data()

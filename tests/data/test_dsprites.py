@@ -6,6 +6,7 @@ import torch
 
 from lightning_gen.data import DSprites, dsprites, dsprites_file
 from lightning_gen.errors import UserError
+from support.datasets import dsprites_arrays, write_dsprites
 
 N = 60
 
@@ -19,25 +20,12 @@ class Bomb:
 
 @pytest.fixture(scope="module")
 def arrays():
-    random = np.random.default_rng(0)
-    classes = np.stack([random.integers(size, size=N) for size in (1, 3, 6, 40, 32, 32)], axis=1)
-    return {
-        "metadata": np.array([Bomb()], dtype=object),
-        "imgs": random.integers(2, size=(N, 64, 64), dtype=np.uint8),
-        "latents_classes": classes,
-        "latents_values": classes.astype(np.float64),
-    }
-
-
-def write(folder, arrays):
-    path = folder / dsprites.FILE
-    np.savez_compressed(path, **arrays)
-    return path
+    return dsprites_arrays(N, metadata=Bomb())
 
 
 def test_images_and_factors_come_back(tmp_path, arrays, monkeypatch):
     monkeypatch.setattr(dsprites_file, "PART", 16)
-    write(tmp_path, arrays)
+    write_dsprites(tmp_path, arrays)
     data = DSprites(str(tmp_path), download=False, test_fraction=0.25)
     train, test = data.load_train(), data.load_test()
     assert (len(train), len(test)) == (45, 15)
@@ -54,7 +42,7 @@ def test_images_and_factors_come_back(tmp_path, arrays, monkeypatch):
 
 
 def test_pixels_are_held_as_bits(tmp_path, arrays):
-    write(tmp_path, arrays)
+    write_dsprites(tmp_path, arrays)
     source = DSprites(str(tmp_path), download=False).load_train().source
     assert source.bits.nbytes == N * 64 * 64 // 8
 
@@ -67,7 +55,7 @@ def test_describes_itself_without_the_file(tmp_path):
 
 
 def test_loaders(tmp_path, arrays):
-    write(tmp_path, arrays)
+    write_dsprites(tmp_path, arrays)
     data = DSprites(str(tmp_path), download=False, batch_size=8)
     data.setup("fit")
     assert sum(len(batch.images) for batch in data.train_dataloader()) == 49
@@ -87,13 +75,13 @@ def test_missing_file(tmp_path):
 
 
 def test_truncated_file(tmp_path, arrays):
-    path = write(tmp_path, arrays)
+    path = write_dsprites(tmp_path, arrays)
     path.write_bytes(path.read_bytes()[:-1000])
     assert_refused(tmp_path, "not the dSprites file")
 
 
 def test_flipped_bytes(tmp_path, arrays):
-    path = write(tmp_path, arrays)
+    path = write_dsprites(tmp_path, arrays)
     content = bytearray(path.read_bytes())
     middle = content.index(b"imgs.npy") + 20_000
     content[middle : middle + 64] = bytes(64)
@@ -115,18 +103,18 @@ def test_flipped_bytes(tmp_path, arrays):
     ],
 )
 def test_other_arrays(tmp_path, arrays, key, array):
-    write(tmp_path, arrays | {key: array})
+    write_dsprites(tmp_path, arrays | {key: array})
     assert_refused(tmp_path, "not the dSprites file")
 
 
 @pytest.mark.parametrize("key", ["imgs", "latents_classes"])
 def test_missing_array(tmp_path, arrays, key):
-    write(tmp_path, {name: array for name, array in arrays.items() if name != key})
+    write_dsprites(tmp_path, {name: array for name, array in arrays.items() if name != key})
     assert_refused(tmp_path, "not the dSprites file")
 
 
 def test_download(tmp_path, arrays, monkeypatch, serve):
-    content = write(tmp_path, arrays).read_bytes()
+    content = write_dsprites(tmp_path, arrays).read_bytes()
     monkeypatch.setattr(dsprites, "MIRRORS", (serve({}), serve({dsprites.FILE: content})))
     data = DSprites(str(tmp_path / "new"))
     data.prepare_data()
@@ -136,7 +124,7 @@ def test_download(tmp_path, arrays, monkeypatch, serve):
 
 
 def test_download_that_breaks_off_leaves_nothing(tmp_path, arrays, monkeypatch, serve):
-    content = write(tmp_path, arrays).read_bytes()
+    content = write_dsprites(tmp_path, arrays).read_bytes()
     monkeypatch.setattr(dsprites, "MIRRORS", (serve({dsprites.FILE: content}, cut=True),))
     data = DSprites(str(tmp_path / "new"))
     with pytest.raises(UserError, match=r"could not be downloaded whole.*put the file at"):

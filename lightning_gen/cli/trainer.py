@@ -1,0 +1,55 @@
+"""Lightning's Trainer with arguments that a command line reads as they were written."""
+
+from contextlib import nullcontext
+from typing import Any
+
+from lightning.pytorch import Trainer
+from lightning.pytorch.profilers import PassThroughProfiler, Profiler
+
+
+class NoProfiler(PassThroughProfiler):
+    """What a run without a profiler has. Lightning's own makes a generator 80 times a step."""
+
+    nothing = nullcontext()
+
+    def profile(self, action_name: str) -> nullcontext[None]:  # type: ignore[override]
+        """The same empty context each time."""
+        return self.nothing
+
+
+class RunTrainer(Trainer):
+    """Lightning's Trainer; a limit of 1 is one batch and a limit of 1.0 is all of them.
+
+    ``typing`` orders the members of Lightning's ``Union[int, float]`` by whatever was imported
+    before, and a parser that tries float first makes 1.0 of the 1.
+
+    Args:
+        limit_train_batches: batches of a training epoch (int), or the share of them (float).
+        limit_val_batches: batches of a validation (int), or the share of them (float).
+        limit_test_batches: batches of a test (int), or the share of them (float).
+        limit_predict_batches: batches of a prediction (int), or the share of them (float).
+        overfit_batches: train and validate on so many batches (int), or the share of them (float).
+    """
+
+    profiler: Profiler
+
+    def __init__(
+        self,
+        *,
+        limit_train_batches: int | float | None = None,
+        limit_val_batches: int | float | None = None,
+        limit_test_batches: int | float | None = None,
+        limit_predict_batches: int | float | None = None,
+        overfit_batches: int | float = 0.0,
+        **kwargs: Any,  # noqa: ANN401  (Lightning's)
+    ) -> None:
+        super().__init__(
+            limit_train_batches=limit_train_batches,
+            limit_val_batches=limit_val_batches,
+            limit_test_batches=limit_test_batches,
+            limit_predict_batches=limit_predict_batches,
+            overfit_batches=overfit_batches,
+            **kwargs,
+        )
+        if type(self.profiler) is PassThroughProfiler:
+            self.profiler = NoProfiler()

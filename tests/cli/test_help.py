@@ -1,0 +1,81 @@
+"""What the command says about itself, and that it says it at once."""
+
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+from lightning_gen import __version__
+from lightning_gen.cli import VERBS, help_text, main
+
+
+def python(*words):
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    return subprocess.run(
+        [sys.executable, *words], capture_output=True, text=True, check=False, env=environment
+    )
+
+
+def test_help_lists_every_verb_at_once():
+    start = time.monotonic()
+    done = python("-X", "importtime", "-m", "lightning_gen", "--help")
+    assert time.monotonic() - start < 3
+    assert done.returncode == 0
+    for name, verb in VERBS.items():
+        (line,) = [line for line in done.stdout.splitlines() if line.startswith(f"  {name} ")]
+        assert line.split(maxsplit=1) == [name, verb.summary]
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert "lightning_gen.cli" in imported
+    assert not {"torch", "lightning", "wandb", "numpy", "jsonargparse"} & imported
+
+
+def test_the_command_is_installed():
+    done = subprocess.run(
+        [os.path.join(os.path.dirname(sys.executable), "lightning-gen"), "--version"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, f"lightning-gen {__version__}\n")
+
+
+@pytest.mark.parametrize("word", ["-h", "--help", "help"])
+def test_help(word, capsys):
+    assert main([word]) == 0
+    assert capsys.readouterr().out == help_text()
+
+
+def test_no_arguments(capsys):
+    assert main([]) == 2
+    assert capsys.readouterr().out == help_text()
+
+
+def test_version(capsys):
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"lightning-gen {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("word", "hint"),
+    [("fti", "Did you mean fit?"), ("tset", "Did you mean test?"), ("xyzzy", "Choose among fit,")],
+)
+def test_unknown_verb(word, hint, command):
+    answer = command(word)
+    assert answer.code == 2
+    assert f"there is no verb {word}. {hint}" in answer.line
+
+
+@pytest.mark.parametrize("verb", ["fit", "test"])
+def test_help_of_a_verb(verb, command):
+    with pytest.raises(SystemExit, match=r"\A0\Z"):
+        command(verb, "--help")
+
+
+def test_help_of_a_verb_names_its_options(capsys):
+    with pytest.raises(SystemExit):
+        main(["fit", "--help"])
+    text = capsys.readouterr().out
+    for option in ("--config", "--model", "--data", "--trainer.max_epochs", "--test_after_fit"):
+        assert option in text

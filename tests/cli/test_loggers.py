@@ -1,0 +1,151 @@
+"""Runs that are also shown in Weights & Biases or TensorBoard."""
+
+import json
+import sys
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+
+from support.command import CONF, MINI_DATA, SMALL_MODEL, TWO_BATCHES, column, only_run, runs
+
+WORDS = (
+    *(*SMALL_MODEL, *MINI_DATA, *TWO_BATCHES, "--name", "shown"),
+    *("--trainer.log_every_n_steps", "1", "--trainer.callbacks", "Samples"),
+)
+WANDB = ("--trainer.logger", CONF / "logger/wandb.yaml", "--trainer.logger.offline", "true")
+TENSORBOARD = ("--trainer.logger", CONF / "logger/tensorboard.yaml")
+
+
+def records(directory):
+    """Everything that an offline run of W&B would send, in its own format."""
+    from wandb.proto.wandb_internal_pb2 import Record
+    from wandb.sdk.internal.datastore import DataStore
+
+    (path,) = directory.glob("wandb/offline-run-*/*.wandb")
+    store = DataStore()
+    store.open_for_scan(str(path))
+    found = []
+    while (content := store.scan_data()) is not None:
+        record = Record()
+        record.ParseFromString(content)
+        found.append(record)
+    return found
+
+
+def config_of(records):
+    """The configuration that the run was given."""
+    config = {}
+    for record in records:
+        for part in (record.run.config, record.config):
+            for update in part.update:
+                value = json.loads(update.value_json)
+                config[update.key or ".".join(update.nested_key)] = value
+    return config
+
+
+def history_of(records):
+    """Key to values of what was logged over time."""
+    history = {}
+    for record in records:
+        for item in record.history.item:
+            key = item.key or ".".join(item.nested_key)
+            history.setdefault(key, []).append(json.loads(item.value_json))
+    return history
+
+
+@pytest.fixture
+def shown(command, tmp_path):
+    """Runs ``fit`` with a logger twice; the first run's directory."""
+
+    def run(*logger):
+        for _ in range(2):
+            answer = command("fit", *WORDS, *logger)
+            assert answer.code == 0, answer.err
+            assert "Error" not in answer.err
+        directories = runs(tmp_path / "logs")
+        assert [path.name for path in directories] == ["version_0", "version_1"]
+        return directories
+
+    return run
+
+
+def test_wandb(shown, tmp_path):
+    directories = shown(*WANDB)
+    assert [path.name for path in tmp_path.iterdir()] == ["logs"]  # no wandb/ beside it
+    for directory in directories:
+        found = records(directory)
+        names = {record.run.display_name for record in found if record.run.display_name}
+        assert names == {f"shown/{directory.name}"}
+        check_config(config_of(found), directory)
+        history = history_of(found)
+        assert history["val/loss"][-1] == pytest.approx(last(directory, "val/loss"))
+        assert history["test/loss"][-1] == pytest.approx(last(directory, "test/loss"))
+        assert len(history["train/loss"]) == 2
+        (picture,) = directory.glob("wandb/*/files/media/images/images/samples_*.png")
+        check_picture(np.asarray(Image.open(picture)), directory)
+
+
+def last(directory, name):
+    values = column(directory, name)
+    return values[max(values)]
+
+
+def check_config(config, directory):
+    """The resolved configuration of all parts reached the logger."""
+    written = yaml.safe_load((directory / "config.yaml").read_text())
+    for key in ("seed_everything", "model", "data", "trainer"):
+        assert config[key] == written[key], key
+    assert config["model"]["init_args"]["optimizer"]["class_path"] == "torch.optim.Adam"
+    assert config["trainer"]["callbacks"][0]["class_path"] == "lightning_gen.callbacks.Samples"
+
+
+def check_picture(pixels, directory):
+    (path,) = (directory / "images" / "samples").iterdir()
+    np.testing.assert_array_equal(pixels, np.asarray(Image.open(path)))
+    assert pixels.max() > 50
+
+
+def test_tensorboard(shown):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    for directory in shown(*TENSORBOARD):
+        events = EventAccumulator(str(directory / "tensorboard"))
+        events.Reload()
+        scalars = {name: events.Scalars(name) for name in events.Tags()["scalars"]}
+        for name in ("train/loss", "val/loss", "test/loss"):
+            assert scalars[name][-1].value == pytest.approx(last(directory, name)), name
+        (picture,) = events.Images("images/samples")
+        (tmp := directory / "seen.png").write_bytes(picture.encoded_image_string)
+        check_picture(np.asarray(Image.open(tmp)), directory)
+        written = yaml.safe_load((directory / "tensorboard" / "hparams.yaml").read_text())
+        check_config(written, directory)
+
+
+def test_two_loggers_at_once(command, tmp_path):
+    content = [yaml.safe_load(path.read_text()) for path in sorted((CONF / "logger").iterdir())]
+    content[1]["init_args"]["offline"] = True
+    (tmp_path / "both.yaml").write_text(yaml.safe_dump(content))
+    answer = command("fit", *WORDS, "--trainer.logger", "both.yaml")
+    assert answer.code == 0, answer.err
+    directory = only_run(tmp_path / "logs")
+    assert {"wandb", "tensorboard"} <= {path.name for path in directory.iterdir()}
+
+
+def test_a_folder_of_ones_own(command, tmp_path):
+    words = (*TENSORBOARD, "--trainer.logger.save_dir", "elsewhere")
+    assert command("fit", *WORDS, *words).code == 0
+    assert (tmp_path / "elsewhere" / "tensorboard").is_dir()
+
+
+def test_without_tensorboard(command, monkeypatch, tmp_path):
+    import lightning.fabric.loggers.tensorboard as module
+
+    monkeypatch.setattr(module, "_TENSORBOARD_AVAILABLE", False)
+    monkeypatch.setattr(module, "_TENSORBOARDX_AVAILABLE", False)
+    monkeypatch.setitem(sys.modules, "tensorboard", None)
+    answer = command("fit", *WORDS, *TENSORBOARD)
+    assert answer.code == 2
+    assert 'pip install "lightning-gen[tensorboard]"' in answer.line
+    assert not list((tmp_path / "logs").glob("*"))

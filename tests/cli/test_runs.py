@@ -1,0 +1,300 @@
+"""What a run leaves behind, and what can be done with it afterwards."""
+
+import json
+import logging
+import os
+import re
+import sys
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from lightning_gen.cli import quiet
+from lightning_gen.runs import RunDirectory
+from support.command import (
+    CONF,
+    MINI_DATA,
+    NO_PICTURES,
+    SMALL,
+    SMALL_MODEL,
+    TWO_BATCHES,
+    assert_whole,
+    column,
+    only_run,
+    rows,
+    runs,
+)
+
+TEST_IMAGES = 2000
+
+
+@pytest.fixture
+def fit(command, tmp_path):
+    """Runs ``fit`` with small words; the run's directory."""
+
+    def run(*words, name="run"):
+        answer = command("fit", *SMALL, "--name", name, *words)
+        assert (answer.code, answer.err) == (0, "")
+        return runs(tmp_path / "logs")[-1]
+
+    return run
+
+
+def pictures(directory):
+    return {folder.name for folder in (directory / "images").glob("*")}
+
+
+def test_a_finished_run_is_whole(finished):
+    assert_whole(finished, pictures=False)
+    environment = json.loads((finished / "environment.json").read_text())
+    assert environment["seed"] == 0
+    assert environment["devices"] == ["cpu"]
+    assert environment["packages"]["torch"] == torch.__version__.partition("+")[0]
+
+
+def test_two_runs_stand_side_by_side(fit, tmp_path):
+    fit()
+    fit()
+    assert [path.name for path in runs(tmp_path / "logs")] == ["version_0", "version_1"]
+
+
+def test_directories_claimed_at_once_differ(tmp_path):
+    with ThreadPoolExecutor(8) as pool:
+        claimed = list(pool.map(lambda _: RunDirectory.claim(tmp_path, "run"), range(8)))
+    assert sorted(run.version for run in claimed) == list(range(8))
+
+
+def test_its_config_runs_it_again(fit, command, tmp_path):
+    words = ("--trainer.limit_train_batches", "6", "--seed_everything", "7")
+    first = fit(*words)
+    answer = command("fit", "--config", first / "config.yaml")
+    assert answer.code == 0, answer.err
+    second = first.parent / "version_1"
+    assert len(rows(first)) > 3
+    assert rows(first) == rows(second)
+    assert rows(fit(*words, "--seed_everything", "8")) != rows(first)
+
+
+def test_the_printed_test_loss_is_the_logged_one(fit, command, caplog):
+    with caplog.at_level("INFO"):
+        directory = fit()
+    (value,) = column(directory, "test/loss").values()
+    assert f"Test loss {value:.2f} nats per image (reconstruction " in caplog.text
+    for place in (directory, directory / "checkpoints" / "best.ckpt"):
+        caplog.clear()
+        with caplog.at_level("INFO"):
+            assert command("test", place).code == 0
+        assert f"Test loss {value:.2f} nats per image" in caplog.text
+    assert len(column(directory, "test/loss")) == 1, "test wrote into the run"
+
+
+def test_validate(finished, command, caplog):
+    with caplog.at_level("INFO"):
+        assert command("validate", finished).code == 0
+    (value,) = column(finished, "val/loss").values()
+    assert f"Validation loss {value:.2f} nats per image" in caplog.text
+
+
+def test_predict_writes_the_codes_of_the_test_images(fit, command):
+    directory = fit()
+    before = {path.name for path in directory.iterdir()}
+    answer = command("predict", directory, "--trainer.precision", "bf16-mixed")
+    assert answer.code == 0, answer.err
+    assert {path.name for path in directory.iterdir()} == before | {"codes.npz"}
+    with np.load(directory / "codes.npz") as arrays:
+        assert arrays.files == ["codes"]
+        assert arrays["codes"].shape == (TEST_IMAGES, 2)
+        assert arrays["codes"].dtype == np.float32
+        assert np.isfinite(arrays["codes"]).all()
+
+
+def test_the_test_split_can_be_left_out(fit):
+    directory = fit("--test_after_fit", "false")
+    assert column(directory, "val/loss")
+    assert not any(name.startswith("test/") for name in rows(directory)[0])
+
+
+class TestLast:
+    """``--ckpt_path last``."""
+
+    def test_continues_in_the_same_directory(self, fit, tmp_path):
+        long = ("--trainer.limit_train_batches", "4", "--trainer.max_epochs")
+        whole = fit(*long, "3", name="whole")
+        first = fit(*long, "2", name="parts")
+        environment = (first / "environment.json").read_text()
+        again = fit(*long, "3", "--ckpt_path", "last", name="parts")
+        assert again == first
+        assert (first / "environment.json").read_text() == environment
+        steps = [int(row["step"]) for row in rows(first)]
+        assert steps == sorted(set(steps))
+        assert steps[-1] == 12
+        assert len(column(first, "train/loss")) == 12
+        assert len(column(first, "val/loss")) == 3
+        for name in ("train/loss", "val/loss"):
+            assert column(first, name) == pytest.approx(column(whole, name), rel=1e-6), name
+
+    def test_takes_the_latest_run_that_has_a_checkpoint(self, fit, tmp_path):
+        words = ("--trainer.max_epochs", "2", "--ckpt_path", "last")
+        fit()
+        second = fit()
+        (second.parent / "version_2").mkdir()
+        assert fit(*words) == second.parent / "version_2"
+        assert column(second, "train/loss").keys() == {0, 1, 2, 3}
+        assert not list((second.parent / "version_2").iterdir())
+
+
+def test_fast_dev_run_leaves_nothing(command, tmp_path):
+    answer = command("fit", *SMALL, "--trainer.fast_dev_run", "true")
+    assert (answer.code, answer.err) == (0, "")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [
+        ((), "vae_minifashionmnist"),
+        (("--config", "own config.yaml"), "own config"),
+        (("--config", "own config.yaml", "--name", "given"), "given"),
+    ],
+)
+def test_name(words, name, command, tmp_path):
+    (tmp_path / "own config.yaml").write_text("seed_everything: 1\n")
+    answer = command("fit", *words, *SMALL)
+    assert answer.code == 0, answer.err
+    assert only_run(tmp_path / "logs").parent.name == name
+
+
+def test_a_config_without_a_root_folder(fit, tmp_path):
+    assert fit("--trainer.default_root_dir", "null").parent.parent == tmp_path / "logs"
+
+
+class TestCallbacks:
+    """``trainer.callbacks``."""
+
+    words = (*SMALL_MODEL, *MINI_DATA, *TWO_BATCHES)
+
+    @pytest.mark.parametrize(
+        ("words", "expected"),
+        [
+            ((), {"reconstructions", "samples", "loss_curves", "collapse_monitor"}),
+            (("--model", "AE"), {"reconstructions", "loss_curves"}),
+            (("--trainer.callbacks", "Samples"), {"samples"}),
+            (("--trainer.callbacks+", "Samples"), {"samples"}),
+            (NO_PICTURES, set()),
+        ],
+    )
+    def test_which_pictures_are_drawn(self, words, expected, command, tmp_path):
+        answer = command("fit", *self.words, *words)
+        assert answer.code == 0, answer.err
+        directory = only_run(tmp_path / "logs")
+        assert pictures(directory) == expected
+        assert_whole(directory, pictures=False)
+
+    def test_a_list_replaces_and_a_plus_appends(self, command, tmp_path):
+        content = {"trainer": {"callbacks": [{"class_path": "Samples"}]}}
+        (tmp_path / "own.yaml").write_text(yaml.safe_dump(content))
+        words = ("--config", "own.yaml", *self.words, "--trainer.callbacks+", "Reconstructions")
+        assert command("fit", *words).code == 0
+        assert pictures(only_run(tmp_path / "logs")) == {"samples", "reconstructions"}
+
+    def test_a_checkpoint_callback_of_ones_own(self, fit, command):
+        directory = fit("--trainer.callbacks+", "ModelCheckpoint")
+        names = [path.name for path in (directory / "checkpoints").iterdir()]
+        assert names == ["epoch=0-step=2.ckpt"]
+        assert column(directory, "test/loss")
+        assert command("test", directory).code == 0
+
+    def test_no_checkpoints(self, fit):
+        directory = fit("--trainer.enable_checkpointing", "false")
+        assert not (directory / "checkpoints").exists()
+        assert column(directory, "test/loss")
+
+
+def test_without_validation(command, tmp_path):
+    words = (*SMALL_MODEL, *MINI_DATA, *TWO_BATCHES, "--data.val_fraction", "0")
+    answer = command("fit", *words)
+    assert answer.code == 0, answer.err
+    directory = only_run(tmp_path / "logs")
+    assert_whole(directory, pictures=False)
+    assert {"reconstructions", "samples"} <= pictures(directory)
+    assert not column(directory, "val/loss")
+    assert command("test", directory).code == 0
+
+
+@pytest.mark.filterwarnings("ignore:.*lr_scheduler.step")
+def test_a_loss_that_is_no_number(command, tmp_path):
+    words = ("--trainer.max_epochs", "4", "--trainer.limit_train_batches", "3")
+    (tmp_path / "breaks.py").write_text(BREAKS)
+    model = ("--model", "breaks.Breaks", "--model.architecture", "Dense")
+    answer = command("fit", *SMALL, *model, *words)
+    assert answer.code == 1
+    directory = only_run(tmp_path / "logs")
+    last = os.path.relpath(directory / "checkpoints" / "last.ckpt", tmp_path)
+    assert re.search(r"the loss became nan at step 4 \(", answer.line)
+    assert last in answer.line or last.replace("last", "best") in answer.line
+    assert (
+        torch.load(directory / "checkpoints" / "last.ckpt", weights_only=True)["global_step"] == 3
+    )
+
+
+BREAKS = """
+from lightning_gen.models import VAE
+
+class Breaks(VAE):
+    def training_step(self, batch, batch_idx):
+        loss = super().training_step(batch, batch_idx)
+        return loss * float("nan") if self.global_step == 4 else loss
+"""
+
+
+def test_a_program_error_keeps_its_traceback(command, tmp_path):
+    (tmp_path / "faulty.py").write_text(BREAKS.replace('float("nan")', "(1 / 0)"))
+    with pytest.raises(ZeroDivisionError):
+        command("fit", *SMALL, "--model", "faulty.Breaks", "--trainer.max_epochs", "3")
+
+
+def test_traceback_on_request(command, monkeypatch):
+    monkeypatch.setenv("LIGHTNING_GEN_TRACEBACK", "1")
+    answer = command("fit", *SMALL, "--model.latent_dim", "0")
+    assert answer.code == 2
+    assert answer.err.startswith("Traceback")
+    assert answer.err.splitlines()[-1].startswith("lightning-gen fit: latent_dim is")
+
+
+@pytest.mark.parametrize("words", [(), ("--model.latent_dim", "0")])
+def test_nothing_of_the_process_is_changed(words, command, monkeypatch):
+    def state():
+        filters = [logging.getLogger(name).filters.copy() for name in quiet.LOGGERS]
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("PL_")}
+        return environment, sys.path.copy(), warnings.filters.copy(), filters, os.getcwd()
+
+    before = state()
+    command("fit", *SMALL, *words)
+    assert state() == before
+
+
+def test_a_limit_is_read_as_it_was_written(fit):
+    words = ("--trainer.limit_val_batches", "1.0", "--trainer.limit_train_batches", "3")
+    directory = fit(*words)
+    limits = yaml.safe_load((directory / "config.yaml").read_text())["trainer"]
+    assert repr(limits["limit_val_batches"]) == "1.0"
+    assert repr(limits["limit_test_batches"]) == "1"
+    assert len(column(directory, "train/loss")) == 3
+
+
+@pytest.mark.parametrize(("given", "kept"), [("5", 5), ("false", None)])
+def test_seed(given, kept, fit):
+    directory = fit("--seed_everything", given)
+    assert json.loads((directory / "environment.json").read_text())["seed"] == kept
+
+
+def test_the_header_of_the_config_is_a_command(fit, command):
+    directory = fit()
+    header = (directory / "config.yaml").read_text().splitlines()[0]
+    words = re.search(r"lightning-gen (fit .*) runs it again", header)[1].split()
+    assert command(*words).code == 0
+    assert CONF.is_dir()

@@ -1,0 +1,147 @@
+"""Every YAML below conf/ runs."""
+
+import pytest
+import torch
+import yaml
+
+from lightning_gen.runs import RunDirectory
+from support.command import (
+    CONF,
+    MINI_DATA,
+    NO_PICTURES,
+    SMALL_MODEL,
+    TWO_BATCHES,
+    assert_whole,
+    only_run,
+)
+from support.datasets import (
+    cifar10_batches,
+    cifar10_files,
+    dsprites_arrays,
+    unpack_cifar10,
+    write_celeba_images,
+    write_celeba_tables,
+    write_dsprites,
+    write_images,
+)
+
+FILES = sorted(CONF.rglob("*.y*ml"))
+MINI = CONF / "data" / "mini_fashion_mnist.yaml"
+
+# These take the network's place: what the machine has, and what leaves it.
+OVERRIDES = {
+    "trainer/cpu": (),
+    "trainer/gpu": ("--trainer.accelerator", "cpu", "--trainer.devices", "1"),
+    "trainer/multi_gpu": (
+        *("--trainer.accelerator", "cpu", "--trainer.devices", "1", "--trainer.strategy", "auto"),
+    ),
+    "logger/wandb": ("--trainer.logger.offline", "true"),
+    "logger/tensorboard": (),
+}
+
+
+def pieces(folder):
+    found = [path for path in FILES if path.parent == CONF / folder]
+    assert found, f"no YAML in conf/{folder}"
+    return pytest.mark.parametrize("path", found, ids=lambda path: path.stem)
+
+
+def key(path):
+    return path.relative_to(CONF).with_suffix("").as_posix()
+
+
+def test_every_file_is_of_a_folder_that_the_tests_know():
+    assert FILES
+    folders = {key(path).rpartition("/")[0] for path in FILES}
+    assert folders == {"", "experiment", "model", "data", "trainer", "logger"}
+    assert [key(path) for path in FILES if "/" not in key(path)] == ["quickstart"]
+
+
+@pieces("")
+def test_quickstart(path, command, tmp_path):
+    check_experiment(path, command, tmp_path)
+
+
+@pieces("experiment")
+def test_experiments(path, command, tmp_path, request):
+    data = (path.parent / yaml.safe_load(path.read_text())["data"]).resolve()
+    check_experiment(path, command, tmp_path, *place(data, tmp_path, request))
+
+
+def check_experiment(path, command, tmp_path, *words):
+    """The whole run, with nothing but its length cut."""
+    answer = command("fit", "--config", path, *TWO_BATCHES, *words)
+    assert answer.code == 0, answer.err
+    directory = only_run(tmp_path / "logs")
+    assert directory == tmp_path / "logs" / path.stem / "version_0"
+    assert_whole(directory)
+    drawn = {folder.name for folder in (directory / "images").iterdir()}
+    assert {"reconstructions", "loss_curves"} <= drawn
+
+
+@pieces("experiment")
+def test_headers_are_lab_notes(path):
+    assert (
+        f"Command: lightning-gen fit --config {path.relative_to(CONF.parent)}" in path.read_text()
+    )
+
+
+@pieces("model")
+def test_models(path, command, tmp_path):
+    words = ("--model", path, "--data", MINI, "--data.batch_size", 16, *TWO_BATCHES)
+    answer = command("fit", *words, "--name", "here")
+    assert answer.code == 0, answer.err
+    assert_whole(tmp_path / "logs" / "here" / "version_0")
+
+
+@pieces("data")
+def test_data(path, command, tmp_path, request):
+    words = (*SMALL_MODEL, "--data", path, *NO_PICTURES, *TWO_BATCHES)
+    answer = command("fit", *words, *place(path, tmp_path, request))
+    assert answer.code == 0, answer.err
+    assert_whole(only_run(tmp_path / "logs"), pictures=False)
+
+
+def place(path, tmp_path, request):
+    """Put the files of a dataset somewhere; the words that say where."""
+    name, root = path.stem, tmp_path / "data"
+    root.mkdir()
+    match name:
+        case "mnist" | "fashion_mnist":
+            root = request.getfixturevalue("shared_data")
+        case "cifar10":
+            monkeypatch = request.getfixturevalue("monkeypatch")
+            unpack_cifar10(root, cifar10_files(cifar10_batches(), monkeypatch))
+        case "celeba":
+            write_celeba_images(root / "celeba" / "img_align_celeba")
+            write_celeba_tables(root / "celeba")
+        case "dsprites":
+            write_dsprites(root, dsprites_arrays(60, metadata="none"))
+        case "image_folder":
+            write_images(root)
+        case "shapes" | "mini_fashion_mnist":
+            return ()
+        case _:
+            pytest.fail(
+                f"give tests/test_conf.py a stand-in for the files of conf/data/{name}.yaml"
+            )
+    return ("--data.root", root)
+
+
+@pieces("trainer")
+def test_trainers(path, command, tmp_path):
+    words = ("--trainer", path, *SMALL_MODEL, *MINI_DATA, *NO_PICTURES, *TWO_BATCHES)
+    overrides = () if torch.cuda.is_available() else OVERRIDES[key(path)]
+    answer = command("fit", *words, *overrides)
+    assert answer.code == 0, answer.err
+    assert_whole(only_run(tmp_path / "logs"), pictures=False)
+
+
+@pieces("logger")
+def test_loggers(path, command, tmp_path):
+    words = (*SMALL_MODEL, *MINI_DATA, *NO_PICTURES, *TWO_BATCHES, "--trainer.logger", path)
+    answer = command("fit", *words, *OVERRIDES[key(path)])
+    assert answer.code == 0, answer.err
+    directory = only_run(tmp_path / "logs")
+    assert (directory / path.stem).is_dir()
+    assert RunDirectory(directory).best.is_file()
