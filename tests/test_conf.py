@@ -64,8 +64,7 @@ def test_quickstart(path, command, tmp_path):
 
 @pieces("experiment")
 def test_experiments(path, command, tmp_path, request):
-    data = (path.parent / yaml.safe_load(path.read_text())["data"]).resolve()
-    check_experiment(path, command, tmp_path, *place(data, tmp_path, request))
+    check_experiment(path, command, tmp_path, *place(path, tmp_path, request))
 
 
 def check_experiment(path, command, tmp_path, *words):
@@ -104,28 +103,35 @@ def test_data(path, command, tmp_path, request):
 
 def place(path, tmp_path, request):
     """Put the files of a dataset somewhere; the words that say where."""
-    name, root = path.stem, tmp_path / "data"
+    name, root = data_class(path), tmp_path / "data"
     root.mkdir()
     match name:
-        case "mnist" | "fashion_mnist":
+        case "MNIST" | "FashionMNIST":
             root = request.getfixturevalue("shared_data")
-        case "cifar10":
+        case "CIFAR10":
             monkeypatch = request.getfixturevalue("monkeypatch")
             unpack_cifar10(root, cifar10_files(cifar10_batches(), monkeypatch))
-        case "celeba":
+        case "CelebA":
             write_celeba_images(root / "celeba" / "img_align_celeba")
             write_celeba_tables(root / "celeba")
-        case "dsprites":
+        case "DSprites":
             write_dsprites(root, dsprites_arrays(60, metadata="none"))
-        case "image_folder":
+        case "ImageFolder":
             write_images(root)
-        case "shapes" | "mini_fashion_mnist":
+        case "Shapes" | "MiniFashionMNIST":
             return ()
         case _:
-            pytest.fail(
-                f"give tests/test_conf.py a stand-in for the files of conf/data/{name}.yaml"
-            )
+            pytest.fail(f"tests/test_conf.py has no stand-in for the files of {name}")
     return ("--data.root", root)
+
+
+def data_class(path):
+    """The name of the datamodule in a file of data, or in one of a run."""
+    content = yaml.safe_load(path.read_text())
+    content = content.get("data", content)
+    if isinstance(content, str):
+        return data_class(path.parent / content)
+    return content["class_path"].rpartition(".")[2]
 
 
 @pieces("trainer")

@@ -19,13 +19,31 @@ class Verb(NamedTuple):
 
     module: str
     summary: str
+    example: str
 
 
+TRAINING = "lightning_gen.cli.training"
 VERBS = {
-    "fit": Verb("lightning_gen.cli.training", "train a model, then evaluate it on the test split"),
-    "validate": Verb("lightning_gen.cli.training", "evaluate a checkpoint on the validation split"),
-    "test": Verb("lightning_gen.cli.training", "evaluate a checkpoint on the test split"),
-    "predict": Verb("lightning_gen.cli.training", "write the codes of the test split to a file"),
+    "fit": Verb(
+        TRAINING,
+        "train a model, then evaluate it on the test split",
+        "fit --config conf/quickstart.yaml",
+    ),
+    "validate": Verb(
+        TRAINING,
+        "evaluate a checkpoint on the validation split",
+        "validate logs/quickstart/version_0",
+    ),
+    "test": Verb(
+        TRAINING,
+        "evaluate a checkpoint on the test split",
+        "test logs/quickstart/version_0",
+    ),
+    "predict": Verb(
+        TRAINING,
+        "write the codes of the test split to a file",
+        "predict logs/quickstart/version_0/checkpoints/last.ckpt",
+    ),
 }
 
 HELP = """\

@@ -35,8 +35,10 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
 
 def best_checkpoint(trainer: Trainer) -> str | None:
     """Path of the best checkpoint of this training; None where none was saved."""
-    path = getattr(trainer.checkpoint_callback, "best_model_path", "")
-    return path if Path(path).is_file() else None
+    path = Path(getattr(trainer.checkpoint_callback, "best_model_path", ""))
+    if not path.is_file():
+        return None
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 
 def check_same_model(model: LightningModule, checkpoint: dict[str, Any]) -> None:

@@ -3,8 +3,9 @@
 from typing import Any
 
 import wandb
+import yaml
 from jsonargparse import Namespace
-from lightning.pytorch.loggers import Logger, WandbLogger
+from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
 
 from lightning_gen.runs import RunDirectory
 
@@ -17,12 +18,22 @@ def as_list(value: Any) -> list[Any]:  # noqa: ANN401
 
 
 def point_logger(logger: Namespace, directory: RunDirectory) -> None:
-    """Let a logger write into the run's directory unless its YAML names another place."""
+    """Let a logger write into the run's directory unless its YAML names another place.
+
+    The path is absolute: the process that W&B starts may stand in another folder.
+    """
     arguments = logger.init_args
     if "save_dir" in arguments and arguments.save_dir in (None, "."):
-        arguments.save_dir = str(directory.path)
+        arguments.save_dir = str(directory.path.resolve())
     if logger.class_path.endswith("WandbLogger") and arguments.name is None:
         arguments.name = f"{directory.path.parent.name}/{directory.path.name}"
+
+
+def show_config(logger: Logger, config_text: str) -> None:
+    """Show the complete resolved configuration beside the metrics."""
+    logger.log_hyperparams(yaml.safe_load(config_text))
+    if isinstance(logger, TensorBoardLogger):  # which shows hyperparameters only beside a metric
+        logger.experiment.add_text("config", f"```yaml\n{config_text}```")
 
 
 def finish(loggers: list[Logger], *, failed: bool) -> None:

@@ -3,10 +3,10 @@
 import json
 
 import torch
-import yaml
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from lightning_gen import __version__
+from lightning_gen.cli.loggers import show_config
 from lightning_gen.runs import RunDirectory, RunLogger, describe_environment
 from lightning_gen.runs.directory import write_atomically
 
@@ -24,6 +24,12 @@ class RecordRun(Callback):
         self.directory = directory
         self.config_text = config_text
         self.seed = seed
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Show the configuration before Lightning saves what the loggers have."""
+        for logger in trainer.loggers:
+            if trainer.is_global_zero and stage == "fit" and not isinstance(logger, RunLogger):
+                show_config(logger, self.config_text)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Before the first step; a run that goes on keeps its files and forgets later rows."""
@@ -43,9 +49,6 @@ class RecordRun(Callback):
         environment = describe_environment(self.seed, device_names(trainer), trainer.world_size)
         text = json.dumps(environment, indent=2) + "\n"
         write_atomically(self.directory.path / "environment.json", text)
-        for logger in trainer.loggers:
-            if not isinstance(logger, RunLogger):
-                logger.log_hyperparams(yaml.safe_load(self.config_text))
 
 
 def device_names(trainer: Trainer) -> list[str]:

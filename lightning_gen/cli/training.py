@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from jsonargparse import Namespace
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities import rank_zero_info
-from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 import lightning_gen.data
 import lightning_gen.models  # noqa: F401  (the parser knows by their short names what is imported)
-from lightning_gen.cli import quiet
+from lightning_gen.cli import VERBS, quiet
 from lightning_gen.cli.checkpoint import best_checkpoint, check_same_model, load_checkpoint
 from lightning_gen.cli.claim import RUN_VARIABLE, claim_directory, is_first_process
 from lightning_gen.cli.defaults import complete_callbacks
@@ -49,6 +49,10 @@ def run(words: list[str]) -> int:
                     "max_epochs": 20,
                 },
                 parser_class=Parser,
+                parser_kwargs={
+                    name: {"description": f"{verb.summary}: lightning-gen {verb.example}"}
+                    for name, verb in VERBS.items()
+                },
                 auto_configure_optimizers=False,
                 args=expand_run(words),
             )
@@ -163,14 +167,13 @@ class TrainingCLI(LightningCLI):
         """Say the result."""
         report(self.trainer)
 
-    def after_test(self) -> None:
-        """Say the result."""
-        report(self.trainer)
+    after_test = after_validate
 
     def predict(self, **kwargs: Any) -> None:  # noqa: ANN401
         """Write the codes of the test split beside the checkpoint's run."""
         path = RunDirectory.of(Path(self.options.ckpt_path)).path / "codes.npz"
-        write_codes(self.trainer.predict(**kwargs), path)
+        batches: list[Any] = self.trainer.predict(**kwargs) or []
+        write_codes(batches, path)
 
     def _run_subcommand(self, subcommand: str) -> None:
         failed = True

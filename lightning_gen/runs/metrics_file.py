@@ -53,11 +53,12 @@ class MetricsFile:
         if continued:
             self._pending[0] = self._written.pop() | self._pending[0]
         if continued or columns != self._columns or not self._written:
-            self._columns = columns
-            write_atomically(self.path, self._table(self._written + self._pending, header=True))
+            text = table(columns, self._written + self._pending, header=True)
+            write_atomically(self.path, text)
         else:
             with self.path.open("a", encoding="utf-8", newline="") as file:
-                file.write(self._table(self._pending, header=False))
+                file.write(table(columns, self._pending, header=False))
+        self._columns = columns
         self._written += self._pending
         self._pending = []
 
@@ -66,15 +67,17 @@ class MetricsFile:
         kept = [row for row in self._written if row["step"] < step]
         if len(kept) < len(self._written):
             self._written = kept
-            write_atomically(self.path, self._table(kept, header=True))
+            write_atomically(self.path, table(self._columns, kept, header=True))
 
-    def _table(self, rows: list[Row], *, header: bool) -> str:
-        text = io.StringIO(newline="")
-        writer = csv.DictWriter(text, self._columns, lineterminator="\n")
-        if header:
-            writer.writeheader()
-        writer.writerows(rows)
-        return text.getvalue()
+
+def table(columns: list[str], rows: list[Row], *, header: bool) -> str:
+    """The rows as CSV; a cell is empty where a row has no value."""
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    if header:
+        writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
 
 
 def read_rows(path: Path) -> list[Row]:

@@ -134,8 +134,21 @@ class TestLast:
         assert steps[-1] == 12
         assert len(column(first, "train/loss")) == 12
         assert len(column(first, "val/loss")) == 3
+        assert len(column(first, "test/loss")) == 1
         for name in ("train/loss", "val/loss"):
             assert column(first, name) == pytest.approx(column(whole, name), rel=1e-6), name
+
+    def test_steps_after_the_checkpoint_are_written_again(self, fit):
+        long = ("--trainer.limit_train_batches", "4", "--trainer.max_epochs")
+        directory = fit(*long, "1")
+        last = directory / "checkpoints" / "last.ckpt"
+        early = last.read_bytes()
+        fit(*long, "2", "--ckpt_path", "last")
+        before = rows(directory)
+        last.write_bytes(early)  # as if the second epoch had been killed
+        fit(*long, "2", "--ckpt_path", "last")
+        assert rows(directory) == before
+        assert [int(row["step"]) for row in before] == list(range(9))
 
     def test_takes_the_latest_run_that_has_a_checkpoint(self, fit, tmp_path):
         words = ("--trainer.max_epochs", "2", "--ckpt_path", "last")

@@ -1,0 +1,65 @@
+"""What is noted about the machine and the code."""
+
+import json
+import re
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from lightning_gen.runs import describe_environment
+from lightning_gen.runs.environment import git_commit
+
+
+@pytest.fixture
+def repository(tmp_path, monkeypatch):
+    """A git repository with one commit of one file; runs git there."""
+    for name in ("GIT_AUTHOR_NAME", "GIT_COMMITTER_NAME"):
+        monkeypatch.setenv(name, "Test")
+    for name in ("GIT_AUTHOR_EMAIL", "GIT_COMMITTER_EMAIL"):
+        monkeypatch.setenv(name, "test@example.org")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", "/dev/null")
+    monkeypatch.chdir(tmp_path)
+
+    def git(*words):
+        command = ["git", "-c", "core.hooksPath=/dev/null", *words]
+        done = subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True)
+        return done.stdout.strip()
+
+    git("init")
+    (tmp_path / "file").write_text("one")
+    git("add", "file")
+    git("commit", "-m", "one")
+    return git
+
+
+def test_what_is_noted(repository):
+    noted = describe_environment(3, ["cpu", "cpu"], 2)
+    assert json.loads(json.dumps(noted)) == noted
+    assert (noted["seed"], noted["devices"], noted["world_size"]) == (3, ["cpu", "cpu"], 2)
+    assert noted["git_commit"] == repository("rev-parse", "HEAD")
+    assert noted["command"] == sys.argv
+    assert noted["python"] == ".".join(map(str, sys.version_info[:3]))
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", noted["started"])
+    assert {"lightning-gen", "torch", "lightning", "numpy"} <= noted["packages"].keys()
+    assert torch.__version__.startswith(noted["packages"]["torch"])
+    assert noted["cpu_threads"] == torch.get_num_threads()
+
+
+def test_changed_files_are_told(repository, tmp_path):
+    commit = repository("rev-parse", "HEAD")
+    (tmp_path / "untracked").write_text("")
+    assert git_commit(tmp_path) == commit
+    (tmp_path / "file").write_text("two")
+    assert git_commit(tmp_path) == f"{commit}+changes"
+    repository("commit", "-am", "two")
+    assert git_commit(tmp_path) not in (commit, f"{commit}+changes")
+    assert re.fullmatch("[0-9a-f]{40}", git_commit(tmp_path))
+
+
+def test_no_repository(tmp_path, monkeypatch):
+    assert git_commit(tmp_path) is None
+    assert git_commit(tmp_path / "nowhere") is None
+    monkeypatch.setenv("PATH", "")
+    assert git_commit(tmp_path) is None
