@@ -1,13 +1,36 @@
-"""What an evaluation or a prediction gives: a line on the screen, a file of codes."""
+"""What a run says on the screen, and the file of codes that a prediction writes."""
 
 import os
 from pathlib import Path
 
 import numpy as np
 import torch
-from lightning.pytorch import Trainer
+from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor
+
+from lightning_gen.cli.links import image_shape
+from lightning_gen.runs import RunDirectory
+
+
+def announce(
+    model: LightningModule, data: LightningDataModule, directory: RunDirectory | None
+) -> None:
+    """Say what is about to be trained."""
+    parameters = sum(p.numel() for p in model.parameters())
+    shape = "x".join(str(n) for n in image_shape(data))
+    place = f", run {directory.path}" if directory else ""
+    rank_zero_info(
+        f"{type(model).__name__} of {parameters:,} parameters "
+        f"on {type(data).__name__} ({shape}){place}"
+    )
+
+
+def list_files(directory: RunDirectory, checkpoint: str | None) -> None:
+    """Say where everything is."""
+    rank_zero_info(f"Pictures    {directory.images}")
+    rank_zero_info(f"Metrics     {directory.metrics}")
+    rank_zero_info(f"Checkpoint  {checkpoint or 'none was saved'}")
 
 
 def report(trainer: Trainer) -> None:

@@ -10,7 +10,6 @@ from jsonargparse import Namespace
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
-from lightning.pytorch.utilities import rank_zero_info
 
 import lightning_gen.data
 import lightning_gen.models  # noqa: F401  (the parser knows by their short names what is imported)
@@ -25,7 +24,7 @@ from lightning_gen.cli.loggers import as_list, finish, point_logger
 from lightning_gen.cli.messages import explain, first_error, user_error
 from lightning_gen.cli.parser import BadArgumentsError, Parser
 from lightning_gen.cli.record import RecordRun
-from lightning_gen.cli.results import report, write_codes
+from lightning_gen.cli.results import announce, list_files, report, write_codes
 from lightning_gen.cli.trainer import RunTrainer
 from lightning_gen.errors import UserError
 from lightning_gen.runs import RunDirectory, RunLogger
@@ -144,13 +143,7 @@ class TrainingCLI(LightningCLI):
 
     def before_fit(self) -> None:
         """Say what is about to be trained."""
-        parameters = sum(p.numel() for p in self.model.parameters())
-        shape = "x".join(str(n) for n in image_shape(self.datamodule))
-        place = f", run {self.directory.path}" if self.directory else ""
-        rank_zero_info(
-            f"{type(self.model).__name__} of {parameters:,} parameters "
-            f"on {type(self.datamodule).__name__} ({shape}){place}"
-        )
+        announce(self.model, self.datamodule, self.directory)
 
     def after_fit(self) -> None:
         """Evaluate the best checkpoint on the test split; say where everything is."""
@@ -159,9 +152,7 @@ class TrainingCLI(LightningCLI):
             self.trainer.test(self.model, self.datamodule, ckpt_path=best, verbose=False)
             report(self.trainer)
         if self.directory is not None:
-            rank_zero_info(f"Pictures    {self.directory.images}")
-            rank_zero_info(f"Metrics     {self.directory.metrics}")
-            rank_zero_info(f"Checkpoint  {best or 'none was saved'}")
+            list_files(self.directory, best)
 
     def after_validate(self) -> None:
         """Say the result."""
