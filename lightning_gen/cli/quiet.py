@@ -5,7 +5,15 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-NOISE = ("💡 Tip", "TPU available", "Seed set to", "`Trainer.fit` stopped", "GPU available: False")
+NOISE = (
+    "💡 Tip",
+    "TPU available",
+    "GPU available: False",
+    "Seed set to",
+    "`Trainer.fit` stopped",
+    "Restoring states from",
+    "Loaded model weights from",
+)
 WARNINGS = (
     r".*isinstance\(treespec, LeafSpec\)",
     "The number of training batches .* is smaller than",
