@@ -21,7 +21,7 @@ def claim_directory(options: Namespace) -> RunDirectory:
         BadArgumentsError: no directory can be made, or there is no run to go on with.
     """
     root = Path(options.trainer.default_root_dir or "logs")
-    name = options.name or default_name(options)
+    name = options.name
     if options.ckpt_path == "last":
         runs = [run for run in RunDirectory.all_of(root, name) if run.last.is_file()]
         if not runs:

@@ -15,7 +15,12 @@ import lightning_gen.data
 import lightning_gen.models  # noqa: F401  (the parser knows by their short names what is imported)
 from lightning_gen.cli import VERBS, quiet
 from lightning_gen.cli.checkpoint import best_checkpoint, check_same_model, load_checkpoint
-from lightning_gen.cli.claim import RUN_VARIABLE, claim_directory, is_first_process
+from lightning_gen.cli.claim import (
+    RUN_VARIABLE,
+    claim_directory,
+    default_name,
+    is_first_process,
+)
 from lightning_gen.cli.defaults import complete_callbacks
 from lightning_gen.cli.files import check_files
 from lightning_gen.cli.finished import NO_RUN, expand_run
@@ -85,6 +90,17 @@ class TrainingCLI(LightningCLI):
             target = f"model.init_args.{argument}"
             parser.link_arguments("data", target, compute, apply_on="instantiate")
 
+    def _prepare_subcommand_parser(
+        self,
+        klass: type,
+        subcommand: str,
+        **kwargs: Any,  # noqa: ANN401
+    ) -> LightningArgumentParser:
+        parser = super()._prepare_subcommand_parser(klass, subcommand, **kwargs)
+        if "verbose" in self._subcommand_method_arguments[subcommand]:
+            parser.set_defaults(verbose=False)  # Lightning's table says what our line says
+        return parser
+
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:  # noqa: ANN401
         """Parse; the words may differ from those of the process."""
         check_files(args)
@@ -104,6 +120,8 @@ class TrainingCLI(LightningCLI):
 
     def before_instantiate_classes(self) -> None:
         """Claim the run's directory, and send every logger there."""
+        if self.subcommand == "fit":  # config.yaml keeps it: run again, it is the next version
+            self.options.name = self.options.name or default_name(self.options)
         self.config_text = self._parser(self.subcommand).dump(self.options, skip_unset=False)
         path = self.options.ckpt_path
         if path not in (None, "last") and not Path(path).is_file():

@@ -79,6 +79,14 @@ def test_its_config_runs_it_again(fit, command, tmp_path):
     assert rows(fit(*words, "--seed_everything", "8")) != rows(first)
 
 
+def test_a_run_without_a_name_runs_again_under_the_one_it_was_given(command, tmp_path):
+    assert command("fit", *SMALL).code == 0
+    first = only_run(tmp_path / "logs")
+    assert first.parent.name == "vae_minifashionmnist"
+    assert command("fit", "--config", first / "config.yaml").code == 0
+    assert runs(tmp_path / "logs") == [first, first.parent / "version_1"]
+
+
 def test_the_printed_test_loss_is_the_logged_one(fit, command, caplog):
     with caplog.at_level("INFO"):
         directory = fit()
