@@ -27,7 +27,8 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 from usual_data import TiledMiniFashionMNIST, has_fashion_mnist
 
-from lightning_gen.cli.training import TrainingCLI, run
+from lightning_gen.cli.training import run
+from lightning_gen.cli.training_cli import TrainingCLI
 from lightning_gen.data import FashionMNIST
 
 CONF = Path(__file__).parents[1] / "conf"

@@ -1,0 +1,159 @@
+"""LightningCLI as this project uses it."""
+
+from pathlib import Path
+from typing import Any
+
+from jsonargparse import Namespace
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch import Trainer
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+
+from lightning_gen.cli.checkpoint import best_checkpoint, check_same_model, load_checkpoint
+from lightning_gen.cli.claim import (
+    claim_directory,
+    default_name,
+    is_first_process,
+)
+from lightning_gen.cli.defaults import complete_callbacks
+from lightning_gen.cli.files import check_files
+from lightning_gen.cli.finished import NO_RUN
+from lightning_gen.cli.links import class_count, image_shape
+from lightning_gen.cli.loggers import as_list, finish, point_logger
+from lightning_gen.cli.messages import explain, first_error, user_error
+from lightning_gen.cli.parser import BadArgumentsError
+from lightning_gen.cli.record import RecordRun
+from lightning_gen.cli.results import announce, list_files, report, write_codes
+from lightning_gen.errors import UserError
+from lightning_gen.runs import RunDirectory, RunLogger
+
+
+class TrainingCLI(LightningCLI):
+    """LightningCLI with run directories, linked shapes and one-line errors."""
+
+    directory: RunDirectory | None = None
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Add what belongs to a run, and link the data's shape to the model."""
+        parser.add_argument(
+            "--name", type=str | None, help="name of the run (default: the config file's)"
+        )
+        parser.add_argument(
+            "--test_after_fit",
+            type=bool,
+            default=True,
+            help="fit ends with one evaluation of the best checkpoint on the test split",
+        )
+        for argument, compute in (("image_shape", image_shape), ("num_classes", class_count)):
+            target = f"model.init_args.{argument}"
+            parser.link_arguments("data", target, compute, apply_on="instantiate")
+
+    def _prepare_subcommand_parser(
+        self,
+        klass: type,
+        subcommand: str,
+        **kwargs: Any,  # noqa: ANN401
+    ) -> LightningArgumentParser:
+        parser = super()._prepare_subcommand_parser(klass, subcommand, **kwargs)
+        if "verbose" in self._subcommand_method_arguments[subcommand]:
+            parser.set_defaults(verbose=False)  # Lightning's table says what our line says
+        return parser
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:  # noqa: ANN401
+        """Parse; the words may differ from those of the process."""
+        check_files(args)
+        try:
+            self.config = parser.parse_args(args)
+        except BadArgumentsError as error:
+            raise BadArgumentsError(explain(str(error), error)) from error
+
+    def _parse_ckpt_path(self) -> None:
+        """Nothing: a checkpoint never silently replaces the model that was asked for."""
+
+    @property
+    def options(self) -> Namespace:
+        """The configuration of the verb."""
+        options: Namespace = self.config[self.subcommand]
+        return options
+
+    def before_instantiate_classes(self) -> None:
+        """Claim the run's directory, and send every logger there."""
+        if self.subcommand == "fit":  # config.yaml keeps it: run again, it is the next version
+            self.options.name = self.options.name or default_name(self.options)
+        self.config_text = self._parser(self.subcommand).dump(self.options, skip_unset=False)
+        path = self.options.ckpt_path
+        if path not in (None, "last") and not Path(path).is_file():
+            raise BadArgumentsError(f"ckpt_path: expected the file of a checkpoint, got {path!r}.")
+        if path is None and self.subcommand != "fit":
+            raise BadArgumentsError(NO_RUN)
+        if self.subcommand == "fit" and not self.options.trainer.fast_dev_run:
+            self.directory = claim_directory(self.options)
+            for logger in as_list(self.options.trainer.logger):
+                point_logger(logger, self.directory)
+
+    def instantiate_classes(self) -> None:
+        """Build data, model and trainer; a fault in their arguments is a bad argument."""
+        try:
+            super().instantiate_classes()
+            if self.options.ckpt_path is not None:
+                check_same_model(self.model, load_checkpoint(Path(self.options.ckpt_path)))
+        except Exception as error:
+            self._discard_empty_directory()
+            cause = user_error(error) or first_error(error)
+            if not isinstance(cause, MisconfigurationException | ValueError | ModuleNotFoundError):
+                raise
+            raise BadArgumentsError(explain(str(cause))) from error
+
+    def instantiate_trainer(self, **kwargs: Any) -> Trainer:  # noqa: ANN401
+        """Build the trainer with the callbacks and loggers that every run has."""
+        options = self._get(self.config_init, "trainer")
+        callbacks = complete_callbacks(options, self.model, self.datamodule, self.directory)
+        loggers: list[Any] = []
+        if self.directory is not None:
+            loggers = [RunLogger(self.directory), *as_list(options.logger)]
+            seed = self.options.seed_everything
+            callbacks.append(
+                RecordRun(self.directory, self.config_text, None if seed is False else seed)
+            )
+        return super().instantiate_trainer(callbacks=callbacks, logger=loggers, **kwargs)
+
+    def before_fit(self) -> None:
+        """Say what is about to be trained."""
+        announce(self.model, self.datamodule, self.directory)
+
+    def after_fit(self) -> None:
+        """Evaluate the best checkpoint on the test split; say where everything is."""
+        best = best_checkpoint(self.trainer)
+        if self.options.test_after_fit:
+            self.trainer.test(self.model, self.datamodule, ckpt_path=best, verbose=False)
+            report(self.trainer)
+        if self.directory is not None:
+            list_files(self.directory, best)
+
+    def after_validate(self) -> None:
+        """Say the result."""
+        report(self.trainer)
+
+    after_test = after_validate
+
+    def predict(self, **kwargs: Any) -> None:  # noqa: ANN401
+        """Write the codes of the test split beside the checkpoint's run."""
+        path = RunDirectory.of(Path(self.options.ckpt_path)).path / "codes.npz"
+        batches: list[Any] = self.trainer.predict(**kwargs) or []
+        write_codes(batches, path)
+
+    def _run_subcommand(self, subcommand: str) -> None:
+        failed = True
+        try:
+            super()._run_subcommand(subcommand)
+            failed = False
+        except UserError as error:
+            if self.trainer.global_step == 0:  # nothing was lost: the data or the arguments
+                raise BadArgumentsError(str(error)) from error
+            raise
+        finally:
+            finish(self.trainer.loggers, failed=failed)
+            self._discard_empty_directory()
+
+    def _discard_empty_directory(self) -> None:
+        if self.directory is not None and is_first_process():
+            self.directory.discard_if_empty()
