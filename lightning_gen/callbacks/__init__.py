@@ -7,6 +7,7 @@ from lightning_gen.callbacks.picture import Picture
 from lightning_gen.callbacks.progress import Progress
 from lightning_gen.callbacks.random_state import RandomState
 from lightning_gen.callbacks.reconstructions import Reconstructions
+from lightning_gen.callbacks.same_noise import SameNoise
 from lightning_gen.callbacks.samples import Samples
 
 __all__ = [
@@ -17,5 +18,6 @@ __all__ = [
     "Progress",
     "RandomState",
     "Reconstructions",
+    "SameNoise",
     "Samples",
 ]

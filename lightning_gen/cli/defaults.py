@@ -13,9 +13,9 @@ from lightning_gen.callbacks import (
     Progress,
     RandomState,
     Reconstructions,
+    SameNoise,
     Samples,
 )
-from lightning_gen.cli.same_noise import SameNoise
 from lightning_gen.runs import RunDirectory
 
 PICTURES = (Reconstructions, Samples, LossCurves, CollapseMonitor)
