@@ -1,6 +1,6 @@
 """What data, models and tools promise each other: the batch and the capabilities of a model."""
 
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor
@@ -28,6 +28,10 @@ class Batch(NamedTuple):
     images: Shaped[Tensor, "n c h w"]
     labels: Int[Tensor, " n"]
     factors: Shaped[Tensor, "n f"]
+
+    def first(self, n: int) -> "Batch":
+        """Its first ``n`` images, fewer where it has fewer."""
+        return Batch(self.images[:n], self.labels[:n], self.factors[:n])
 
 
 @runtime_checkable
@@ -81,6 +85,30 @@ class Infers(Protocol):
 
     def posterior(self, images: Images) -> Posterior:
         """q(z|x) of each image."""
+
+
+@runtime_checkable
+class Denoises(Protocol):
+    """A model that is trained to give clean images back from damaged ones."""
+
+    def corrupt(self, images: Images) -> Images:
+        """Damaged images, as training shows them to the encoder."""
+
+
+@runtime_checkable
+class Conditional(Protocol):
+    """A model that is told something about each image, such as its class."""
+
+    def given(self, batch: Batch) -> Any:  # noqa: ANN401  (any of the capabilities above)
+        """The model with the condition of each image of ``batch`` filled in."""
+
+
+def given(model: object, batch: Batch) -> Any:  # noqa: ANN401
+    """``model``, which knows the condition of each image of ``batch`` if it is a conditional one.
+
+    Whatever asks a model to encode, decode or reconstruct images of a dataset goes through here.
+    """
+    return model.given(batch) if isinstance(model, Conditional) else model
 
 
 def require(model: object, capability: type, asker: str) -> None:

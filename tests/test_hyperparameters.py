@@ -1,6 +1,5 @@
 """Constructor arguments come back from a checkpoint that holds plain values alone."""
 
-import inspect
 from functools import partial
 
 import numpy as np
@@ -13,13 +12,13 @@ from torch.optim.lr_scheduler import StepLR
 from torch.utils.data import DataLoader
 
 from lightning_gen import models
-from lightning_gen.contracts import Batch
 from lightning_gen.data import MiniFashionMNIST
 from lightning_gen.errors import UserError
 from lightning_gen.hyperparameters import plain
-from lightning_gen.models import AE, CAE, VAE, BetaVAE, ResVAE
-from lightning_gen.networks import Conv, Dense, Residual
+from lightning_gen.models import AE, CAE, CVAE, VAE, BetaVAE, ResVAE, StackedDAE
+from lightning_gen.networks import Conv, Dense, Masking, Residual, SaltAndPepper
 from lightning_gen.objectives import ELBO, DiscretizedLogistic, Gaussian
+from support.models import batch_of, build, terms_of
 
 SHAPE = (1, 12, 10)
 OPTIMIZER = partial(SGD, lr=0.1, momentum=0.5)
@@ -42,19 +41,19 @@ GIVEN = {
         "optimizer": OPTIMIZER,
     },
     BetaVAE: {"latent_dim": 3, "beta": 7.0, "architecture": Residual((4,))},
-    ResVAE: {"latent_dim": 3, "objective": ELBO(0.5)},
+    ResVAE: {"latent_dim": 3, "objective": ELBO(0.5), "corruption": SaltAndPepper(0.1)},
+    CVAE: {"latent_dim": 3, "attributes": ("hat",), "embedding_dim": 2},
+    StackedDAE: {"widths": (9, 4), "activation": nn.Tanh, "corruption": Masking(0.4)},
 }
 ALL = [getattr(models, name) for name in models.__all__]
 
 
-def build(kind):
-    accepted = inspect.signature(kind).parameters
-    linked = {"image_shape": SHAPE, "num_classes": 10}
-    return kind(**{k: v for k, v in linked.items() if k in accepted}, **GIVEN.get(kind, {}))
+def build_given(kind):
+    return build(kind, SHAPE, **GIVEN.get(kind, {}))
 
 
 def train_a_step(model, path):
-    batch = Batch(torch.rand(4, *SHAPE), torch.zeros(4, dtype=torch.int64), torch.empty(4, 0))
+    batch = batch_of(torch.rand(4, *SHAPE))
     trainer = Trainer(
         accelerator="cpu",
         max_steps=1,
@@ -70,7 +69,7 @@ def train_a_step(model, path):
 
 @pytest.fixture(params=ALL)
 def trained(request, tmp_path):
-    model = build(request.param)
+    model = build_given(request.param)
     path = tmp_path / "model.ckpt"
     train_a_step(model, path)
     return model, path
@@ -116,13 +115,13 @@ def test_the_loaded_model_computes_the_same(trained):
     losses = []
     for one in (model.eval(), loaded.eval()):
         torch.manual_seed(2)
-        losses.append(one.terms(images))
+        losses.append(terms_of(one, images))
     assert losses[0] == losses[1]
 
 
 @pytest.mark.parametrize("kind", [AE, VAE])
 def test_the_loaded_model_has_the_optimizer(kind, tmp_path):
-    train_a_step(build(kind), tmp_path / "model.ckpt")
+    train_a_step(build_given(kind), tmp_path / "model.ckpt")
     trainer = train_a_step(
         kind.load_from_checkpoint(tmp_path / "model.ckpt"), tmp_path / "again.ckpt"
     )
@@ -140,7 +139,7 @@ def test_checkpoint_holds_plain_values(trained):
 
 
 def test_a_loaded_model_trains_on(tmp_path):
-    model = build(AE)
+    model = build_given(AE)
     train_a_step(model, tmp_path / "one.ckpt")
     loaded = AE.load_from_checkpoint(tmp_path / "one.ckpt")
     trainer = train_a_step(loaded, tmp_path / "two.ckpt")

@@ -1,6 +1,6 @@
 """How much of the code a variational autoencoder uses, and a warning when it uses none."""
 
-from typing import Any, ClassVar, NamedTuple, cast
+from typing import Any, ClassVar, NamedTuple
 
 from jaxtyping import Bool, Float
 from lightning.pytorch import LightningModule, Trainer
@@ -9,7 +9,7 @@ from torch import Tensor
 
 from lightning_gen import contracts
 from lightning_gen.callbacks.picture import Picture, check_at_least
-from lightning_gen.contracts import Batch
+from lightning_gen.contracts import Batch, given
 from lightning_gen.figures import Pixels, kl_bars, to_array
 from lightning_gen.metrics import ActiveUnits, KLPerDimension
 
@@ -69,10 +69,10 @@ class CollapseMonitor(Picture):
         """Measure the batch while images are missing."""
         if self._missing == 0 or dataloader_idx > 0:
             return
-        images = batch.images[: self._missing]
-        self._missing -= len(images)
+        batch = batch.first(self._missing)
+        self._missing -= len(batch.images)
         with trainer.precision_plugin.forward_context():
-            posterior = cast(contracts.Infers, pl_module).posterior(images)
+            posterior = given(pl_module, batch).posterior(batch.images)
         mean, log_var = posterior.mean, posterior.log_var
         if mean.device.type == "mps":  # which has no float64
             mean, log_var = mean.cpu(), log_var.cpu()

@@ -1,13 +1,13 @@
 """Originals over their reconstructions."""
 
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 import torch
 from lightning.pytorch import LightningModule, Trainer
 
 from lightning_gen import contracts
 from lightning_gen.callbacks.picture import Picture, check_at_least
-from lightning_gen.contracts import Batch, Images
+from lightning_gen.contracts import Batch, given
 from lightning_gen.figures import Pixels, image_rows
 
 
@@ -28,7 +28,7 @@ class Reconstructions(Picture):
         super().__init__(every_n_epochs)
         check_at_least(1, num_images, "Reconstructions.num_images")
         self.num_images = num_images
-        self._kept: dict[str, Images] = {}
+        self._kept: dict[str, Batch] = {}
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Forget the images of an earlier fit."""
@@ -45,7 +45,7 @@ class Reconstructions(Picture):
     ) -> None:
         """Keep images of the first training batch."""
         if "training" not in self._kept:
-            self._kept["training"] = batch.images[: self.num_images].clone()
+            self._kept["training"] = Batch(*(t.clone() for t in batch.first(self.num_images)))
 
     def on_validation_batch_end(
         self,
@@ -59,17 +59,18 @@ class Reconstructions(Picture):
         """Keep the first validation images."""
         if dataloader_idx > 0:
             return
-        kept = self._kept.get("validation", batch.images[:0]) if batch_idx else batch.images[:0]
-        missing = self.num_images - len(kept)
+        kept = self._kept.get("validation") if batch_idx else None
+        missing = self.num_images - (len(kept.images) if kept else 0)
         if missing > 0:
-            self._kept["validation"] = torch.cat([kept, batch.images[:missing]])
+            parts = zip(kept or batch.first(0), batch.first(missing), strict=True)
+            self._kept["validation"] = Batch(*(torch.cat(pair) for pair in parts))
 
     def draw(self, trainer: Trainer, pl_module: LightningModule) -> Pixels | None:
         """Rows of originals and reconstructions."""
         split = next((name for name in ("validation", "training") if name in self._kept), None)
         if split is None:
             return None
-        originals = self._kept[split]
-        model = cast(contracts.Reconstructs, pl_module)
-        rows = {"original": originals, "reconstruction": model.reconstruct(originals)}
+        batch = self._kept[split]
+        reconstructions = given(pl_module, batch).reconstruct(batch.images)
+        rows = {"original": batch.images, "reconstruction": reconstructions}
         return image_rows(rows, f"Reconstructions of {split} images at step {trainer.global_step}")

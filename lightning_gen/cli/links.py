@@ -25,4 +25,24 @@ def image_shape(data: LightningDataModule) -> ImageShape:
 
 def class_count(data: LightningDataModule) -> int:
     """The number of classes of the dataset, at least 1."""
-    return max(1, len(getattr(data, "class_names", ())))
+    return max(1, len(class_names(data)))
+
+
+def class_names(data: LightningDataModule) -> tuple[str, ...]:
+    """A name for each class; one where the dataset has none."""
+    return tuple(getattr(data, "class_names", ("image",)))
+
+
+def factors(data: LightningDataModule) -> dict[str, int]:
+    """The number of values of each factor, by its name."""
+    names = getattr(data, "factor_names", ())
+    return dict(zip(names, getattr(data, "factor_sizes", ()), strict=True))
+
+
+LINKS = {
+    "image_shape": image_shape,
+    "num_classes": class_count,
+    "class_names": class_names,
+    "factors": factors,
+}
+"""What of the data becomes which argument of a model that has such an argument."""

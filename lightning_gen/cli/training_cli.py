@@ -17,7 +17,7 @@ from lightning_gen.cli.claim import (
 from lightning_gen.cli.defaults import complete_callbacks
 from lightning_gen.cli.files import check_files
 from lightning_gen.cli.finished import NO_RUN
-from lightning_gen.cli.links import class_count, image_shape
+from lightning_gen.cli.links import LINKS
 from lightning_gen.cli.loggers import as_list, finish, point_logger
 from lightning_gen.cli.messages import explain, first_error, user_error
 from lightning_gen.cli.parser import BadArgumentsError
@@ -43,7 +43,7 @@ class TrainingCLI(LightningCLI):
             default=True,
             help="fit ends with one evaluation of the best checkpoint on the test split",
         )
-        for argument, compute in (("image_shape", image_shape), ("num_classes", class_count)):
+        for argument, compute in LINKS.items():
             target = f"model.init_args.{argument}"
             parser.link_arguments("data", target, compute, apply_on="instantiate")
 

@@ -6,7 +6,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.optim import Adam
 
-from lightning_gen.contracts import Codes, Images, ImageShape
+from lightning_gen.contracts import Batch, Codes, Images, ImageShape
 from lightning_gen.hyperparameters import remember
 from lightning_gen.models.base import (
     Autoencoder,
@@ -14,7 +14,7 @@ from lightning_gen.models.base import (
     SchedulerFactory,
     check_latent_dim,
 )
-from lightning_gen.networks import Architecture, Conv, Pooled
+from lightning_gen.networks import Architecture, Conv, Corruption, Pooled
 from lightning_gen.objectives import Bernoulli, Likelihood
 
 
@@ -31,10 +31,12 @@ class DeterministicAutoencoder(Autoencoder):
         """The code [N, D] of each image."""
         return self.encoder(images)  # type: ignore[no-any-return]
 
-    def terms(self, images: Images, training_step: int | None = None) -> ReconstructionTerms:
+    def terms(
+        self, batch: Batch, inputs: Images, training_step: int | None = None
+    ) -> ReconstructionTerms:
         """-log p(x|z), in nats per image."""
-        params = self.decoder(self.encode(images))
-        return ReconstructionTerms(-self.likelihood.log_prob(params, images).mean())
+        params = self.decoder(self.encode(inputs))
+        return ReconstructionTerms(-self.likelihood.log_prob(params, batch.images).mean())
 
 
 class AE(DeterministicAutoencoder):
@@ -47,6 +49,7 @@ class AE(DeterministicAutoencoder):
         likelihood: of the images given a code; its negative logarithm is the loss.
         optimizer: builds the optimizer from the parameters.
         lr_scheduler: builds a scheduler from the optimizer, stepped once an epoch.
+        corruption: damages the training input; see :mod:`lightning_gen.networks.corruption`.
     """
 
     def __init__(
@@ -57,6 +60,7 @@ class AE(DeterministicAutoencoder):
         likelihood: Likelihood = Bernoulli(),  # noqa: B008  (copied by the base)
         optimizer: OptimizerFactory = Adam,
         lr_scheduler: SchedulerFactory | None = None,
+        corruption: Corruption | None = None,
     ) -> None:
         given = dict(locals())
         check_latent_dim(latent_dim)
@@ -66,6 +70,7 @@ class AE(DeterministicAutoencoder):
             likelihood,
             optimizer,
             lr_scheduler,
+            corruption,
         )
         remember(self, given)
 
@@ -82,6 +87,7 @@ class CAE(DeterministicAutoencoder):
         likelihood: of the images given a code; its negative logarithm is the loss.
         optimizer: builds the optimizer from the parameters.
         lr_scheduler: builds a scheduler from the optimizer, stepped once an epoch.
+        corruption: damages the training input; see :mod:`lightning_gen.networks.corruption`.
     """
 
     def __init__(
@@ -91,6 +97,7 @@ class CAE(DeterministicAutoencoder):
         likelihood: Likelihood = Bernoulli(),  # noqa: B008  (copied by the base)
         optimizer: OptimizerFactory = Adam,
         lr_scheduler: SchedulerFactory | None = None,
+        corruption: Corruption | None = None,
     ) -> None:
         given = dict(locals())
         networks = Pooled(widths, image_shape)
@@ -100,5 +107,6 @@ class CAE(DeterministicAutoencoder):
             likelihood,
             optimizer,
             lr_scheduler,
+            corruption,
         )
         remember(self, given)

@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
-from lightning_gen.contracts import Batch, Codes, Images
+from lightning_gen.contracts import Batch, Codes, Denoises, Images, given
 from lightning_gen.errors import UserError
+from lightning_gen.networks import Corruption
 from lightning_gen.objectives import Likelihood
 
 OptimizerFactory = Callable[[Iterable[Any]], Optimizer]
@@ -40,7 +41,11 @@ class Autoencoder(LightningModule, ABC):
         optimizer: builds the optimizer from the parameters.
         lr_scheduler: builds a scheduler from the optimizer; it is stepped once an epoch, and
             ReduceLROnPlateau watches ``val/loss``.
+        corruption: damages what the encoder sees in training; the loss is against the clean image.
+            With one, the model has ``corrupt`` (:class:`~lightning_gen.contracts.Denoises`).
     """
+
+    corrupt: Corruption
 
     def __init__(
         self,
@@ -49,6 +54,7 @@ class Autoencoder(LightningModule, ABC):
         likelihood: Likelihood,
         optimizer: OptimizerFactory,
         lr_scheduler: SchedulerFactory | None,
+        corruption: Corruption | None,
     ) -> None:
         super().__init__()
         self.encoder = encoder
@@ -56,14 +62,22 @@ class Autoencoder(LightningModule, ABC):
         self.likelihood = deepcopy(likelihood)
         self._optimizer = optimizer
         self._lr_scheduler = lr_scheduler
+        if corruption is not None:
+            self.corrupt = corruption
 
     @abstractmethod
     def encode(self, images: Images) -> Codes:
         """The code [N, D] of each image."""
 
     @abstractmethod
-    def terms(self, images: Images, training_step: int | None = None) -> Terms:
-        """The loss and its parts; ``training_step`` is None in evaluation."""
+    def terms(self, batch: Batch, inputs: Images, training_step: int | None = None) -> Terms:
+        """The loss and its parts.
+
+        Args:
+            batch: the images that the decoder is to give back, and what else is known of them.
+            inputs: what the encoder sees: ``batch.images``, damaged in training by a corruption.
+            training_step: number of training steps done; None in evaluation.
+        """
 
     def decode(self, codes: Codes) -> Images:
         """Images [N, C, H, W] of codes [N, D]."""
@@ -91,7 +105,8 @@ class Autoencoder(LightningModule, ABC):
 
     def predict_step(self, batch: Batch, batch_idx: int) -> Codes:
         """The codes of the batch."""
-        return self.encode(batch.images)
+        codes: Codes = given(self, batch).encode(batch.images)
+        return codes
 
     def configure_optimizers(self) -> Any:  # noqa: ANN401  (Lightning's union of eight forms)
         """The optimizer and, where given, the scheduler."""
@@ -104,7 +119,9 @@ class Autoencoder(LightningModule, ABC):
     def _step(self, batch: Batch, batch_idx: int, training_step: int | None = None) -> Terms:
         if batch_idx == 0:  # once an epoch: on an accelerator the look costs a wait
             check_range(batch.images)
-        return self.terms(batch.images, training_step)
+        damages = training_step is not None and isinstance(self, Denoises)
+        inputs = self.corrupt(batch.images) if damages else batch.images
+        return self.terms(batch, inputs, training_step)
 
     def _log_terms(self, stage: str, terms: Terms, batch_size: int) -> None:
         values = {f"{stage}/{name}": value.detach() for name, value in terms._asdict().items()}

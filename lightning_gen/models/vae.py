@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.optim import Adam
 
-from lightning_gen.contracts import Codes, Images, ImageShape
+from lightning_gen.contracts import Batch, Codes, Images, ImageShape
 from lightning_gen.hyperparameters import remember
 from lightning_gen.models.base import (
     Autoencoder,
@@ -16,7 +16,7 @@ from lightning_gen.models.base import (
     SchedulerFactory,
     check_latent_dim,
 )
-from lightning_gen.networks import Architecture, Conv, Residual
+from lightning_gen.networks import Architecture, Conv, Corruption, Residual
 from lightning_gen.objectives import ELBO, Bernoulli, DiagonalGaussian, Gaussian, Likelihood
 from lightning_gen.objectives.elbo import ELBOTerms
 
@@ -42,6 +42,7 @@ class VariationalAutoencoder(Autoencoder):
         objective: ELBO,
         optimizer: OptimizerFactory,
         lr_scheduler: SchedulerFactory | None,
+        corruption: Corruption | None,
     ) -> None:
         check_latent_dim(latent_dim)
         super().__init__(
@@ -50,6 +51,7 @@ class VariationalAutoencoder(Autoencoder):
             likelihood,
             optimizer,
             lr_scheduler,
+            corruption,
         )
         self.latent_dim = latent_dim
         self.objective = objective
@@ -66,10 +68,17 @@ class VariationalAutoencoder(Autoencoder):
         """``n`` images decoded from draws of the prior."""
         return self.decode(torch.randn(n, self.latent_dim, device=self.device))
 
-    def terms(self, images: Images, training_step: int | None = None) -> ELBOTerms | DiscreteTerms:
+    def terms(
+        self, batch: Batch, inputs: Images, training_step: int | None = None
+    ) -> ELBOTerms | DiscreteTerms:
         """The negative ELBO and its parts, one posterior sample an image."""
-        posterior = self.posterior(images)
-        log_likelihood = self.likelihood.log_prob(self.decoder(posterior.sample()), images)
+        posterior = self.posterior(inputs)
+        return self._bound(posterior, posterior.sample(), batch.images, training_step)
+
+    def _bound(
+        self, posterior: DiagonalGaussian, codes: Codes, images: Images, training_step: int | None
+    ) -> ELBOTerms | DiscreteTerms:
+        log_likelihood = self.likelihood.log_prob(self.decoder(codes), images)
         terms = self.objective(log_likelihood, posterior.kl_to_standard_normal(), training_step)
         if not self.likelihood.discrete:
             return terms
@@ -88,6 +97,7 @@ class VAE(VariationalAutoencoder):
         objective: the bound, with warm-up and free bits.
         optimizer: builds the optimizer from the parameters.
         lr_scheduler: builds a scheduler from the optimizer, stepped once an epoch.
+        corruption: damages the training input; see :mod:`lightning_gen.networks.corruption`.
     """
 
     def __init__(
@@ -99,10 +109,18 @@ class VAE(VariationalAutoencoder):
         objective: ELBO = ELBO(),  # noqa: B008  (frozen)
         optimizer: OptimizerFactory = Adam,
         lr_scheduler: SchedulerFactory | None = None,
+        corruption: Corruption | None = None,
     ) -> None:
         given = dict(locals())
         super().__init__(
-            image_shape, latent_dim, architecture, likelihood, objective, optimizer, lr_scheduler
+            image_shape,
+            latent_dim,
+            architecture,
+            likelihood,
+            objective,
+            optimizer,
+            lr_scheduler,
+            corruption,
         )
         remember(self, given)
 
@@ -118,6 +136,7 @@ class BetaVAE(VariationalAutoencoder):
         likelihood: of the images given a code.
         optimizer: builds the optimizer from the parameters.
         lr_scheduler: builds a scheduler from the optimizer, stepped once an epoch.
+        corruption: damages the training input; see :mod:`lightning_gen.networks.corruption`.
     """
 
     def __init__(
@@ -129,11 +148,19 @@ class BetaVAE(VariationalAutoencoder):
         likelihood: Likelihood = Bernoulli(),  # noqa: B008  (copied by the base)
         optimizer: OptimizerFactory = Adam,
         lr_scheduler: SchedulerFactory | None = None,
+        corruption: Corruption | None = None,
     ) -> None:
         given = dict(locals())
         objective = ELBO(beta=beta)
         super().__init__(
-            image_shape, latent_dim, architecture, likelihood, objective, optimizer, lr_scheduler
+            image_shape,
+            latent_dim,
+            architecture,
+            likelihood,
+            objective,
+            optimizer,
+            lr_scheduler,
+            corruption,
         )
         remember(self, given)
 
@@ -151,6 +178,7 @@ class ResVAE(VariationalAutoencoder):
         objective: the bound, with warm-up and free bits.
         optimizer: builds the optimizer from the parameters.
         lr_scheduler: builds a scheduler from the optimizer, stepped once an epoch.
+        corruption: damages the training input; see :mod:`lightning_gen.networks.corruption`.
     """
 
     def __init__(
@@ -161,6 +189,7 @@ class ResVAE(VariationalAutoencoder):
         objective: ELBO = ELBO(),  # noqa: B008  (frozen)
         optimizer: OptimizerFactory = Adam,
         lr_scheduler: SchedulerFactory | None = None,
+        corruption: Corruption | None = None,
     ) -> None:
         given = dict(locals())
         stages = max(1, (min(image_shape[1:]) // 4).bit_length() - 1)
@@ -173,5 +202,6 @@ class ResVAE(VariationalAutoencoder):
             objective,
             optimizer,
             lr_scheduler,
+            corruption,
         )
         remember(self, given)

@@ -26,10 +26,10 @@ class Architecture(ABC):
         """A module from codes [N, in_features] to raw parameters [N, P * C, H, W]."""
 
 
-def check_widths(architecture: Architecture, widths: Sequence[int]) -> None:
+def check_widths(owner: object, widths: Sequence[int]) -> None:
     """Raise a UserError unless ``widths`` holds at least one positive number."""
     if not widths or min(widths) < 1:
         raise UserError(
-            f"{type(architecture).__name__}.widths lists one positive number a layer, "
+            f"{type(owner).__name__}.widths lists one positive number a layer, "
             f"got {list(widths)}. Pass for instance [32, 64]."
         )

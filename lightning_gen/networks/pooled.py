@@ -7,7 +7,7 @@ from itertools import pairwise
 from torch import nn
 
 from lightning_gen.errors import UserError
-from lightning_gen.networks.architecture import ImageShape
+from lightning_gen.networks.architecture import ImageShape, check_widths
 
 
 class Pooled:
@@ -23,11 +23,7 @@ class Pooled:
 
     def __init__(self, widths: Sequence[int], image_shape: ImageShape) -> None:
         channels, height, width = image_shape
-        if not widths or min(widths) < 1:
-            raise UserError(
-                f"CAE.widths lists one positive number a layer, got {list(widths)}. "
-                "Pass for instance [32, 64, 128]."
-            )
+        check_widths(self, widths)
         halvings = len(widths) - 1
         if min(height, width) < 2**halvings:
             raise UserError(

@@ -1,9 +1,12 @@
 """Small models."""
 
+import inspect
 from functools import partial
 
+import torch
 from torch.optim import Adam
 
+from lightning_gen.contracts import Batch
 from lightning_gen.models import VAE
 from lightning_gen.networks import Dense
 
@@ -17,3 +20,26 @@ def tiny(model=VAE, **arguments):
 def frozen(model=VAE, **arguments):
     """A model that training does not change."""
     return tiny(model, optimizer=partial(Adam, lr=0.0), **arguments)
+
+
+def build(kind, image_shape=(1, 28, 28), **arguments):
+    """A model as the command line builds it: what the data knows is linked."""
+    accepted = inspect.signature(kind).parameters
+    linked = {
+        "image_shape": image_shape,
+        "num_classes": 10,
+        "class_names": tuple("abcdefghij"),
+        "factors": {"size": 3, "hat": 2},
+    }
+    return kind(**{k: v for k, v in linked.items() if k in accepted}, **arguments)
+
+
+def batch_of(images):
+    """A batch as it reaches a model, with classes 0 to 9 in turn and two factors."""
+    numbers = torch.arange(len(images))
+    return Batch(images, numbers % 10, torch.stack([numbers % 3, numbers % 2], dim=1))
+
+
+def terms_of(model, images, training_step=None):
+    """The terms of clean images."""
+    return model.terms(batch_of(images), images, training_step)

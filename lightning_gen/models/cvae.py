@@ -1,0 +1,220 @@
+"""The conditional variational autoencoder."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int, Shaped
+from torch import Tensor, nn
+from torch.optim import Adam
+
+from lightning_gen.contracts import Batch, Codes, Images, ImageShape
+from lightning_gen.errors import UserError
+from lightning_gen.hyperparameters import remember
+from lightning_gen.models.base import OptimizerFactory, SchedulerFactory
+from lightning_gen.models.vae import DiscreteTerms, VariationalAutoencoder
+from lightning_gen.networks import Architecture, Conv, Corruption
+from lightning_gen.networks.condition import (
+    AttributeCondition,
+    ClassCondition,
+    Condition,
+    ConditionalDecoder,
+    ConditionalEncoder,
+    Vectors,
+)
+from lightning_gen.objectives import ELBO, Bernoulli, DiagonalGaussian, Likelihood
+from lightning_gen.objectives.elbo import ELBOTerms
+
+
+class CVAE(VariationalAutoencoder):
+    """Conditional VAE (Kingma et al. 2014, arXiv:1406.5298, model M2; Sohn, Lee & Yan 2015).
+
+    Encoder and decoder are told the class of each image, or some of its attributes: q(z|x, y) and
+    p(x|z, y), with p(z) = N(0, I) whatever y is. A code is [z, y]: the latent vector, then the
+    condition as the networks see it, so that ``decode`` needs nothing else, and two codes can be
+    mixed with their conditions. What encodes images must know y: ``model.given(batch)`` is the
+    model with the conditions of a batch filled in.
+
+    Args:
+        image_shape: (channels, height, width); the command line takes it from the data.
+        class_names: names of the classes; the command line takes them from the data.
+        latent_dim: length of z.
+        attributes: names of the factors to condition on; None conditions on the class.
+        factors: number of values of each factor, by name; the command line takes it from the data.
+        embedding_dim: length of a learned linear embedding of the condition in each network; None
+            gives the networks the vector itself (one-hot for a class).
+        architecture: makes the encoder and the decoder.
+        likelihood: of the images given a code.
+        objective: the bound, with warm-up and free bits.
+        optimizer: builds the optimizer from the parameters.
+        lr_scheduler: builds a scheduler from the optimizer, stepped once an epoch.
+        corruption: damages the training input; see :mod:`lightning_gen.networks.corruption`.
+    """
+
+    frequency: Float[Tensor, " k"]
+    steps_counted: Int[Tensor, ""]
+
+    def __init__(
+        self,
+        image_shape: ImageShape,
+        class_names: tuple[str, ...],
+        latent_dim: int = 20,
+        attributes: tuple[str, ...] | None = None,
+        factors: dict[str, int] | None = None,
+        embedding_dim: int | None = None,
+        architecture: Architecture = Conv(),  # noqa: B008  (frozen)
+        likelihood: Likelihood = Bernoulli(),  # noqa: B008  (copied by the base)
+        objective: ELBO = ELBO(),  # noqa: B008  (frozen)
+        optimizer: OptimizerFactory = Adam,
+        lr_scheduler: SchedulerFactory | None = None,
+        corruption: Corruption | None = None,
+    ) -> None:
+        given = dict(locals())
+        self.condition = condition_on(class_names, attributes, factors or {})
+        size = len(self.condition.names)
+        super().__init__(
+            image_shape,
+            latent_dim,
+            Told(architecture, size, embedding_dim),
+            likelihood,
+            objective,
+            optimizer,
+            lr_scheduler,
+            corruption,
+        )
+        self.register_buffer("frequency", self.condition.even())
+        self.register_buffer("steps_counted", torch.tensor(0))
+        remember(self, given)
+
+    def given(self, batch: Batch) -> "Given":
+        """The model with the condition of each image of ``batch`` filled in."""
+        return Given(self, self.condition.of(batch))
+
+    def posterior(self, images: Images, vectors: Vectors | None = None) -> DiagonalGaussian:
+        """q(z|x, y) of each image."""
+        if vectors is None:
+            raise UserError(
+                "CVAE must know the condition of each image, got images alone. "
+                "Ask model.given(batch), which knows the labels or factors of the batch."
+            )
+        return DiagonalGaussian.from_features(self.encoder(images, vectors))
+
+    def encode(self, images: Images, vectors: Vectors | None = None) -> Codes:
+        """The code [z, y] of each image: the posterior mean and the condition."""
+        mean = self.posterior(images, vectors).mean
+        return torch.cat([mean, vectors], dim=1)  # type: ignore[list-item]
+
+    def reconstruct(self, images: Images, vectors: Vectors | None = None) -> Images:
+        """Each image decoded from its own code."""
+        return self.decode(self.encode(images, vectors))
+
+    def sample(self, n: int, labels: Shaped[Tensor, "n ..."] | None = None) -> Images:
+        """``n`` images decoded from draws of the prior.
+
+        Args:
+            n: number of images.
+            labels: the condition of each: class numbers [N], or attributes in [0, 1] [N, K]; None
+                draws them as often as training has seen them.
+
+        Raises:
+            UserError: the labels are not ``n``, or not labels of this condition.
+        """
+        if labels is not None and len(labels) != n:
+            raise UserError(f"labels has one row an image, expected {n}, got {len(labels)}.")
+        codes = torch.randn(n, self.latent_dim, device=self.device)
+        if labels is None:
+            vectors = self.condition.draw(self.frequency, n)
+        else:
+            vectors = self.condition.vectors(labels).to(codes)
+        return self.decode(torch.cat([codes, vectors], dim=1))
+
+    def terms(
+        self, batch: Batch, inputs: Images, training_step: int | None = None
+    ) -> ELBOTerms | DiscreteTerms:
+        """The negative ELBO of log p(x|y) and its parts, one posterior sample an image."""
+        vectors = self.condition.of(batch)
+        if training_step is not None:
+            self._count(vectors)
+        posterior = self.posterior(inputs, vectors)
+        codes = torch.cat([posterior.sample(), vectors], dim=1)
+        return self._bound(posterior, codes, batch.images, training_step)
+
+    @torch.no_grad()
+    def _count(self, vectors: Vectors) -> None:
+        self.steps_counted += 1
+        self.frequency += (vectors.mean(dim=0) - self.frequency) / self.steps_counted
+
+
+@dataclass(frozen=True)
+class Given:
+    """A :class:`CVAE` and the conditions of the images that it will be asked about."""
+
+    model: CVAE
+    vectors: Vectors
+
+    def posterior(self, images: Images) -> DiagonalGaussian:
+        """q(z|x, y) of each image."""
+        return self.model.posterior(images, self.vectors)
+
+    def encode(self, images: Images) -> Codes:
+        """The code [z, y] of each image."""
+        return self.model.encode(images, self.vectors)
+
+    def decode(self, codes: Codes) -> Images:
+        """Images of codes [z, y]."""
+        return self.model.decode(codes)
+
+    def reconstruct(self, images: Images) -> Images:
+        """Each image decoded from its own code."""
+        return self.model.reconstruct(images, self.vectors)
+
+
+@dataclass(frozen=True)
+class Told(Architecture):
+    """An architecture whose encoder and decoder are told a condition.
+
+    Args:
+        architecture: makes the networks.
+        size: length of the condition's vector.
+        embedding_dim: length of a linear embedding of it, one in each network; None for none.
+    """
+
+    architecture: Architecture
+    size: int
+    embedding_dim: int | None
+
+    def __post_init__(self) -> None:
+        if self.embedding_dim is not None and self.embedding_dim < 1:
+            raise UserError(
+                f"model.embedding_dim is at least 1, got {self.embedding_dim}. "
+                "Set it to 8, or to null for the vector itself."
+            )
+
+    def encoder(self, image_shape: ImageShape, out_features: int) -> nn.Module:
+        """From images and vectors to features."""
+        channels, height, width = image_shape
+        embed, length = self._embedding()
+        shape = (channels + length, height, width)
+        return ConditionalEncoder(self.architecture.encoder(shape, out_features), embed)
+
+    def decoder(
+        self, image_shape: ImageShape, in_features: int, params_per_channel: int
+    ) -> nn.Module:
+        """From codes [z, y] to raw parameters."""
+        embed, length = self._embedding()
+        inner = self.architecture.decoder(image_shape, in_features + length, params_per_channel)
+        return ConditionalDecoder(inner, embed, self.size)
+
+    def _embedding(self) -> tuple[nn.Module, int]:
+        if self.embedding_dim is None:
+            return nn.Identity(), self.size
+        return nn.Linear(self.size, self.embedding_dim, bias=False), self.embedding_dim
+
+
+def condition_on(
+    class_names: Sequence[str], attributes: Sequence[str] | None, factors: Mapping[str, int]
+) -> Condition:
+    """The class, or the factors of the names in ``attributes``."""
+    if attributes is None:
+        return ClassCondition(tuple(class_names))
+    return AttributeCondition.named(attributes, factors)

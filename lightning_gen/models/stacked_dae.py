@@ -1,0 +1,53 @@
+"""The stacked denoising autoencoder."""
+
+from torch import nn
+from torch.optim import Adam
+
+from lightning_gen.contracts import ImageShape
+from lightning_gen.hyperparameters import remember
+from lightning_gen.models.autoencoder import DeterministicAutoencoder
+from lightning_gen.models.base import OptimizerFactory, SchedulerFactory
+from lightning_gen.networks import Corruption, Dense, GaussianNoise
+from lightning_gen.networks.architecture import check_widths
+from lightning_gen.objectives import Bernoulli, Likelihood
+
+
+class StackedDAE(DeterministicAutoencoder):
+    """Stacked denoising autoencoder (Vincent et al. 2010), all layers trained at once.
+
+    Fully connected; the code is a hidden layer like the others, so the activation follows it too:
+    on 28x28 images the widths (100, 30) are 784-100-30-100-784.
+
+    Args:
+        image_shape: (channels, height, width); the command line takes it from the data.
+        widths: units of each layer of the encoder; the last is the length of the code.
+        activation: class of the activation after each layer but the decoder's last.
+        likelihood: of the clean images given a code; its negative logarithm is the loss.
+        optimizer: builds the optimizer from the parameters.
+        lr_scheduler: builds a scheduler from the optimizer, stepped once an epoch.
+        corruption: damages the training input; see :mod:`lightning_gen.networks.corruption`.
+    """
+
+    def __init__(
+        self,
+        image_shape: ImageShape,
+        widths: tuple[int, ...] = (100, 30),
+        activation: type[nn.Module] = nn.SELU,
+        likelihood: Likelihood = Bernoulli(),  # noqa: B008  (copied by the base)
+        optimizer: OptimizerFactory = Adam,
+        lr_scheduler: SchedulerFactory | None = None,
+        corruption: Corruption | None = GaussianNoise(),  # noqa: B008  (frozen)
+    ) -> None:
+        given = dict(locals())
+        check_widths(self, widths)
+        *hidden, latent_dim = widths
+        dense = Dense(tuple(hidden), activation)
+        super().__init__(
+            nn.Sequential(dense.encoder(image_shape, latent_dim), activation()),
+            dense.decoder(image_shape, latent_dim, likelihood.params_per_channel),
+            likelihood,
+            optimizer,
+            lr_scheduler,
+            corruption,
+        )
+        remember(self, given)

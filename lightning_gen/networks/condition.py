@@ -1,0 +1,194 @@
+"""What a conditional model is told about an image, and how its networks are told."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int, Shaped
+from torch import Tensor, nn
+
+from lightning_gen.contracts import Batch
+from lightning_gen.errors import UserError
+
+Vectors = Float[Tensor, "n k"]
+"""A condition as the networks are given it: one-hot, or one number in [0, 1] an attribute."""
+
+
+@dataclass(frozen=True)
+class Condition(ABC):
+    """What is known of each image.
+
+    Attributes:
+        names: a name for each entry of the vector.
+    """
+
+    names: tuple[str, ...]
+
+    @abstractmethod
+    def vectors(self, labels: Shaped[Tensor, "n ..."]) -> Vectors:
+        """The vector of each label, in the form that a user gives it."""
+
+    @abstractmethod
+    def of(self, batch: Batch) -> Vectors:
+        """The vector of each image of a batch."""
+
+    @abstractmethod
+    def even(self) -> Float[Tensor, " k"]:
+        """The mean vector where all labels are equally frequent."""
+
+    @abstractmethod
+    def draw(self, frequency: Float[Tensor, " k"], n: int) -> Vectors:
+        """``n`` random vectors whose mean is ``frequency``."""
+
+    @abstractmethod
+    def examples(self) -> dict[str, Tensor]:
+        """A label to sample for each name worth a row of a picture."""
+
+
+@dataclass(frozen=True)
+class ClassCondition(Condition):
+    """The class of an image, one-hot; a label is its number [N] int64."""
+
+    def __post_init__(self) -> None:
+        if len(self.names) < 2:
+            raise UserError(
+                f"a model conditional on the class needs at least 2 classes, and the data has "
+                f"{len(self.names)}. Set model.attributes to names of factors, or use VAE."
+            )
+
+    def vectors(self, labels: Int[Tensor, " n"]) -> Vectors:
+        """One-hot rows."""
+        size = len(self.names)
+        if labels.is_floating_point() or labels.ndim != 1 or not _within(labels, size - 1):
+            raise UserError(
+                f"labels are whole numbers from 0 to {size - 1}, one an image, "
+                f"got {_summary(labels)}. The classes are {', '.join(self.names)}."
+            )
+        return F.one_hot(labels.long(), size).float()
+
+    def of(self, batch: Batch) -> Vectors:
+        """One-hot labels."""
+        return F.one_hot(batch.labels, len(self.names)).float()
+
+    def even(self) -> Float[Tensor, " k"]:
+        """1 / K."""
+        return torch.full((len(self.names),), 1 / len(self.names))
+
+    def draw(self, frequency: Float[Tensor, " k"], n: int) -> Vectors:
+        """Classes, each as often as in ``frequency``."""
+        return F.one_hot(torch.multinomial(frequency, n, replacement=True), len(self.names)).float()
+
+    def examples(self) -> dict[str, Tensor]:
+        """Each class."""
+        return {name: torch.tensor(number) for number, name in enumerate(self.names)}
+
+
+@dataclass(frozen=True)
+class AttributeCondition(Condition):
+    """Some factors of an image, each scaled to [0, 1]; a label is such a vector [N, K].
+
+    Attributes:
+        columns: where the factors stand in ``Batch.factors``.
+        sizes: number of values of each; 2 is an attribute that an image has or has not.
+    """
+
+    columns: tuple[int, ...]
+    sizes: tuple[int, ...]
+
+    @classmethod
+    def named(cls, names: Sequence[str], factors: Mapping[str, int]) -> "AttributeCondition":
+        """The condition on the factors of these names; ``factors`` gives the sizes of all.
+
+        Raises:
+            UserError: the data has no factor of a name.
+        """
+        for name in names:
+            if name not in factors:
+                known = ", ".join(factors) or "none"
+                raise UserError(
+                    f"model.attributes names factors of the data, got {name!r}. Known: {known}."
+                )
+        places = {name: place for place, name in enumerate(factors)}
+        columns = tuple(places[name] for name in names)
+        return cls(tuple(names), columns, tuple(factors[name] for name in names))
+
+    def vectors(self, labels: Float[Tensor, "n k"]) -> Vectors:
+        """The labels themselves."""
+        if labels.ndim != 2 or labels.shape[1] != len(self.names) or not _within(labels, 1):
+            raise UserError(
+                f"labels are {len(self.names)} numbers in [0, 1] an image ({', '.join(self.names)})"
+                f", got {_summary(labels)}. Pass for instance a row of zeros and ones."
+            )
+        return labels.float()
+
+    def of(self, batch: Batch) -> Vectors:
+        """The factors, scaled."""
+        most = torch.tensor(self.sizes, device=batch.factors.device) - 1
+        return batch.factors[:, list(self.columns)] / most.clamp(min=1)
+
+    def even(self) -> Float[Tensor, " k"]:
+        """1 / 2."""
+        return torch.full((len(self.names),), 0.5)
+
+    def draw(self, frequency: Float[Tensor, " k"], n: int) -> Vectors:
+        """Attributes that an image has or has not, each as often as in ``frequency``."""
+        return torch.bernoulli(frequency.expand(n, -1))
+
+    def examples(self) -> dict[str, Tensor]:
+        """No attribute, then each one alone."""
+        rows = torch.eye(len(self.names))
+        return {"none": torch.zeros_like(rows[0]), **dict(zip(self.names, rows, strict=True))}
+
+
+class ConditionalEncoder(nn.Module):
+    """An encoder whose images carry the condition as further channels of constant planes.
+
+    Args:
+        encoder: takes images of C + E channels.
+        embed: from vectors [N, K] to [N, E].
+    """
+
+    def __init__(self, encoder: nn.Module, embed: nn.Module) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.embed = embed
+
+    def forward(self, images: Float[Tensor, "n c h w"], vectors: Vectors) -> Float[Tensor, "n d"]:
+        """The features [N, D]."""
+        planes = self.embed(vectors)[:, :, None, None].expand(-1, -1, *images.shape[2:])
+        return self.encoder(torch.cat([images, planes], dim=1))  # type: ignore[no-any-return]
+
+
+class ConditionalDecoder(nn.Module):
+    """A decoder of codes [z, y] whose last entries are the condition's vector.
+
+    Args:
+        decoder: takes codes of length D + E.
+        embed: from vectors [N, K] to [N, E].
+        size: K, the length of a vector.
+    """
+
+    def __init__(self, decoder: nn.Module, embed: nn.Module, size: int) -> None:
+        super().__init__()
+        self.decoder = decoder
+        self.embed = embed
+        self.size = size
+
+    def forward(self, codes: Float[Tensor, "n d"]) -> Float[Tensor, "n p h w"]:
+        """The likelihood's raw parameters."""
+        latent, vectors = codes[:, : -self.size], codes[:, -self.size :]
+        told = torch.cat([latent, self.embed(vectors)], dim=1)
+        return self.decoder(told)  # type: ignore[no-any-return]
+
+
+def _within(labels: Tensor, most: int) -> bool:
+    return len(labels) == 0 or (labels.min().item() >= 0 and labels.max().item() <= most)
+
+
+def _summary(labels: Tensor) -> str:
+    shape = list(labels.shape)
+    if labels.numel() == 0:
+        return f"shape {shape}"
+    return f"shape {shape} with values from {labels.min().item():g} to {labels.max().item():g}"
