@@ -99,8 +99,26 @@ class Denoises(Protocol):
 class Conditional(Protocol):
     """A model that is told something about each image, such as its class."""
 
+    def examples(self) -> dict[str, Tensor]:
+        """The label of one image for each name worth a row of a picture."""
+
+    def sample(self, n: int, labels: Tensor | None = None) -> Images:
+        """``n`` new images with these labels, one an image; None draws them."""
+
     def given(self, batch: Batch) -> Any:  # noqa: ANN401  (any of the capabilities above)
         """The model with the condition of each image of ``batch`` filled in."""
+
+
+@runtime_checkable
+class Quantizes(Protocol):
+    """A model whose codes are entries of codebooks."""
+
+    @property
+    def codebook_size(self) -> int:
+        """How many codes each codebook has."""
+
+    def quantize(self, images: Images) -> Int[Tensor, "n positions codebooks"]:
+        """The index of the code of each position of the latent map, row by row."""
 
 
 def given(model: object, batch: Batch) -> Any:  # noqa: ANN401

@@ -1,6 +1,8 @@
 """When to draw, to measure and to stop during training."""
 
 from lightning_gen.callbacks.collapse_monitor import CollapseMonitor
+from lightning_gen.callbacks.conditional_samples import ConditionalSamples
+from lightning_gen.callbacks.denoising import Denoising
 from lightning_gen.callbacks.finite_loss import FiniteLoss
 from lightning_gen.callbacks.loss_curves import LossCurves
 from lightning_gen.callbacks.picture import Picture
@@ -12,6 +14,8 @@ from lightning_gen.callbacks.samples import Samples
 
 __all__ = [
     "CollapseMonitor",
+    "ConditionalSamples",
+    "Denoising",
     "FiniteLoss",
     "LossCurves",
     "Picture",

@@ -1,21 +1,16 @@
 """Originals over their reconstructions."""
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
-import torch
-from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch import LightningModule
 
 from lightning_gen import contracts
-from lightning_gen.callbacks.picture import Picture, check_at_least
-from lightning_gen.contracts import Batch, given
-from lightning_gen.figures import Pixels, image_rows
+from lightning_gen.callbacks.first_images import FirstImages
+from lightning_gen.contracts import Batch, Images, given
 
 
-class Reconstructions(Picture):
+class Reconstructions(FirstImages):
     """Draws the first validation images over their reconstructions, the same ones each time.
-
-    Where no validation has run, not even a sanity check, they come from the first training batch.
-    On several devices they are the first images of rank zero's share.
 
     Args:
         num_images: how many images.
@@ -24,53 +19,7 @@ class Reconstructions(Picture):
 
     requires: ClassVar[type] = contracts.Reconstructs
 
-    def __init__(self, num_images: int = 16, every_n_epochs: int = 1) -> None:
-        super().__init__(every_n_epochs)
-        check_at_least(1, num_images, "Reconstructions.num_images")
-        self.num_images = num_images
-        self._kept: dict[str, Batch] = {}
-
-    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Forget the images of an earlier fit."""
-        super().setup(trainer, pl_module, stage)
-        self._kept = {}
-
-    def on_train_batch_end(
-        self,
-        trainer: Trainer,
-        pl_module: LightningModule,
-        outputs: Any,  # noqa: ANN401  (Lightning's)
-        batch: Batch,
-        batch_idx: int,
-    ) -> None:
-        """Keep images of the first training batch."""
-        if "training" not in self._kept:
-            self._kept["training"] = Batch(*(t.clone() for t in batch.first(self.num_images)))
-
-    def on_validation_batch_end(
-        self,
-        trainer: Trainer,
-        pl_module: LightningModule,
-        outputs: Any,  # noqa: ANN401  (Lightning's)
-        batch: Batch,
-        batch_idx: int,
-        dataloader_idx: int = 0,
-    ) -> None:
-        """Keep the first validation images."""
-        if dataloader_idx > 0:
-            return
-        kept = self._kept.get("validation") if batch_idx else None
-        missing = self.num_images - (len(kept.images) if kept else 0)
-        if missing > 0:
-            parts = zip(kept or batch.first(0), batch.first(missing), strict=True)
-            self._kept["validation"] = Batch(*(torch.cat(pair) for pair in parts))
-
-    def draw(self, trainer: Trainer, pl_module: LightningModule) -> Pixels | None:
-        """Rows of originals and reconstructions."""
-        split = next((name for name in ("validation", "training") if name in self._kept), None)
-        if split is None:
-            return None
-        batch = self._kept[split]
+    def rows(self, pl_module: LightningModule, batch: Batch) -> dict[str, Images]:
+        """Originals and reconstructions."""
         reconstructions = given(pl_module, batch).reconstruct(batch.images)
-        rows = {"original": batch.images, "reconstruction": reconstructions}
-        return image_rows(rows, f"Reconstructions of {split} images at step {trainer.global_step}")
+        return {"original": batch.images, "reconstruction": reconstructions}

@@ -8,6 +8,8 @@ from lightning.pytorch.callbacks import ModelCheckpoint, ProgressBar
 
 from lightning_gen.callbacks import (
     CollapseMonitor,
+    ConditionalSamples,
+    Denoising,
     FiniteLoss,
     LossCurves,
     Progress,
@@ -18,7 +20,14 @@ from lightning_gen.callbacks import (
 )
 from lightning_gen.runs import RunDirectory
 
-PICTURES = (Reconstructions, Samples, LossCurves, CollapseMonitor)
+PICTURES = (
+    Reconstructions,
+    Denoising,
+    Samples,
+    ConditionalSamples,
+    LossCurves,
+    CollapseMonitor,
+)
 
 
 def complete_callbacks(

@@ -16,6 +16,7 @@ OWN = {
     "data": lightning_gen.data,
     "callbacks": lightning_gen.callbacks,
     "architecture": lightning_gen.networks,
+    "corruption": lightning_gen.networks,
     "likelihood": lightning_gen.objectives,
 }
 BORROWED = {

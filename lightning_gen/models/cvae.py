@@ -90,6 +90,10 @@ class CVAE(VariationalAutoencoder):
         """The model with the condition of each image of ``batch`` filled in."""
         return Given(self, self.condition.of(batch))
 
+    def examples(self) -> dict[str, Tensor]:
+        """The label of each class; or of no attribute, then of each alone."""
+        return self.condition.examples()
+
     def posterior(self, images: Images, vectors: Vectors | None = None) -> DiagonalGaussian:
         """q(z|x, y) of each image."""
         if vectors is None:
