@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int, Shaped
+from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
 from lightning_gen.contracts import Batch
@@ -27,7 +27,7 @@ class Condition(ABC):
     names: tuple[str, ...]
 
     @abstractmethod
-    def vectors(self, labels: Shaped[Tensor, "n ..."]) -> Vectors:
+    def vectors(self, labels: Shaped[Tensor, "..."]) -> Vectors:
         """The vector of each label, in the form that a user gives it."""
 
     @abstractmethod
@@ -58,7 +58,7 @@ class ClassCondition(Condition):
                 f"{len(self.names)}. Set model.attributes to names of factors, or use VAE."
             )
 
-    def vectors(self, labels: Int[Tensor, " n"]) -> Vectors:
+    def vectors(self, labels: Shaped[Tensor, "..."]) -> Vectors:
         """One-hot rows."""
         size = len(self.names)
         if labels.is_floating_point() or labels.ndim != 1 or not _within(labels, size - 1):
@@ -114,7 +114,7 @@ class AttributeCondition(Condition):
         columns = tuple(places[name] for name in names)
         return cls(tuple(names), columns, tuple(factors[name] for name in names))
 
-    def vectors(self, labels: Float[Tensor, "n k"]) -> Vectors:
+    def vectors(self, labels: Shaped[Tensor, "..."]) -> Vectors:
         """The labels themselves."""
         if labels.ndim != 2 or labels.shape[1] != len(self.names) or not _within(labels, 1):
             raise UserError(
