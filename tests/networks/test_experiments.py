@@ -1,15 +1,44 @@
 """The networks of the experiments to the letter: layers, and parameters counted by hand."""
 
+import itertools
+from pathlib import Path
+
 import torch
+import yaml
+from lightning.pytorch import LightningModule
+from lightning.pytorch.cli import instantiate_module
 from torch import nn
 
 from lightning_gen.models import CAE, VAE, ResVAE
 from lightning_gen.networks import Conv, Dense, Pooled
 from lightning_gen.networks.residual import ResidualBlock
 
+EXPERIMENTS = Path(__file__).parents[2] / "conf" / "experiment"
+GREY, SMALL_FACES, FACES = (1, 28, 28), (3, 64, 64), (3, 128, 128)
+
+
+def shipped(name, image_shape=GREY, **linked):
+    """The model of conf/experiment/NAME.yaml, with what the data knows filled in."""
+    path = EXPERIMENTS / f"{name}.yaml"
+    model = yaml.safe_load(path.read_text())["model"]
+    if isinstance(model, str):
+        model = yaml.safe_load((path.parent / model).read_text())
+    arguments = {"_class_path": model["class_path"], **model["init_args"], **linked}
+    return instantiate_module(LightningModule, arguments | {"image_shape": image_shape})
+
 
 def count(module):
     return sum(p.numel() for p in module.parameters())
+
+
+def conv(before, after, kernel):
+    """Parameters of a convolution, transposed or not, with its bias."""
+    return before * after * kernel**2 + after
+
+
+def dense(*widths):
+    """Parameters of linear layers with their biases."""
+    return sum(a * b + b for a, b in itertools.pairwise(widths))
 
 
 def letters(module):
@@ -81,10 +110,61 @@ class TestA:
         )
         assert count(CAE((1, 28, 28))) == 92_672 + 92_545
 
+    def test_parameters_of_the_shipped_experiments(self):
+        up = conv(128, 64, 3) + conv(64, 32, 3) + conv(32, 1, 3)
+        down = conv(1, 32, 3) + conv(32, 64, 3) + conv(64, 128, 3)
+        assert count(shipped("fashion_mnist_cae")) == down + up == 185_217
+        assert count(shipped("fashion_mnist_denoising_cae")) == down + up
+        bottleneck = conv(128, 2, 3) + conv(2, 128, 3)  # 7x7x128 -> 4x4x2 -> 7x7x128
+        assert count(shipped("fashion_mnist_cae_bottleneck")) == down + bottleneck + up == 189_955
+
     def test_the_output_is_a_sigmoid(self):
         model = CAE((1, 28, 28))
         codes = torch.rand(2, 6272)
         assert torch.equal(model.decode(codes), torch.sigmoid(model.decoder(codes)))
+
+
+class TestB:
+    """VAE against AE on Fashion-MNIST, two latent dimensions."""
+
+    down = conv(1, 32, 4) + conv(32, 64, 4)  # 28 -> 14 -> 7
+    up = dense(2, 64 * 7 * 7) + conv(64, 32, 4) + conv(32, 1, 4)
+
+    def test_parameters(self):
+        autoencoder = self.down + dense(64 * 7 * 7, 2) + self.up
+        assert count(shipped("fashion_mnist_ae_2d")) == autoencoder == 82_371
+        variational = self.down + 2 * dense(64 * 7 * 7, 2) + self.up  # two heads
+        assert count(shipped("fashion_mnist_vae_2d")) == variational == 88_645
+
+
+class TestD:
+    """The course project on MNIST, Fashion-MNIST and CelebA 64x64."""
+
+    def test_basic_vae(self):
+        encoder = dense(784, 400) + 2 * dense(400, 20)
+        assert count(shipped("mnist_dense_vae")) == encoder + dense(20, 400, 784) == 652_824
+
+    def test_convolutional_vae(self):
+        stages = conv(1, 32, 4) + conv(32, 64, 4) + conv(64, 128, 4)  # 28 -> 14 -> 7 -> 3
+        mirror = conv(128, 64, 4) + conv(64, 32, 4) + conv(32, 1, 4)
+        flat = 128 * 3 * 3
+        expected = stages + 2 * dense(flat, 20) + dense(20, flat) + mirror
+        assert count(shipped("fashion_mnist_conv_vae")) == expected == 399_337
+
+    def test_beta_vae_on_faces(self):
+        stages = conv(3, 32, 4) + conv(32, 64, 4) + conv(64, 128, 4) + conv(128, 256, 4)
+        mirror = conv(256, 128, 4) + conv(128, 64, 4) + conv(64, 32, 4) + conv(32, 3, 4)
+        flat = 256 * 4 * 4
+        expected = stages + 2 * dense(flat, 100) + dense(100, flat) + mirror
+        assert count(shipped("celeba_beta_vae", SMALL_FACES)) == expected == 2_613_131
+
+    def test_conditional_vaes(self):
+        """One plane of the condition a class into the encoder, one more input of the decoder."""
+        names = tuple("abcdefghij")
+        expected = (conv(11, 32, 4) + conv(32, 64, 4) + 2 * dense(64 * 7 * 7, 10)) + (
+            dense(10 + 10, 64 * 7 * 7) + conv(64, 32, 4) + conv(32, 1, 4)
+        )
+        assert count(shipped("fashion_mnist_cvae", class_names=names)) == expected == 200_405
 
 
 class TestC:
@@ -112,6 +192,7 @@ class TestC:
             + (64 * 32 * 16 + 32 + block(32))
             + (32 * 3 * 16 + 3)
         )
+        assert count(shipped("celeba_res_vae", FACES)) == count(model)
 
     def test_layers(self):
         model = ResVAE((3, 128, 128), latent_dim=128)
@@ -150,7 +231,17 @@ class TestC:
 
 
 class TestE:
-    """Dense VAE on Fashion-MNIST."""
+    """Denoising stack, dense VAE and DCGAN on Fashion-MNIST."""
+
+    def test_denoising_stack(self):
+        model = shipped("fashion_mnist_stacked_dae")
+        assert count(model) == dense(784, 100, 30) + dense(30, 100, 784) == 163_814
+        *encoder, selu = model.encoder
+        assert letters([*encoder[0], selu]) == [
+            *(nn.Flatten, nn.Linear, nn.SELU),
+            *(nn.Linear, nn.SELU),
+        ]
+        assert letters(model.decoder) == [nn.Linear, nn.SELU, nn.Linear, nn.Unflatten]
 
     def test_parameters(self):
         model = VAE((1, 28, 28), latent_dim=10, architecture=Dense((150, 100)))
@@ -158,6 +249,8 @@ class TestE:
             (784 * 150 + 150) + (150 * 100 + 100) + 2 * (100 * 10 + 10)  # two heads
         )
         assert count(model.decoder) == ((10 * 100 + 100) + (100 * 150 + 150) + (150 * 784 + 784))
+        expected = dense(784, 150, 100) + 2 * dense(100, 10) + dense(10, 100, 150, 784)
+        assert count(shipped("fashion_mnist_dense_vae")) == expected == 269_504
 
 
 def test_conv_mirrors_itself():
