@@ -1,20 +1,38 @@
 """The papers' formulas: functions and small objects on tensors."""
 
+from lightning_gen.objectives.adversarial import (
+    Adversarial,
+    Hinge,
+    NonSaturating,
+    Wasserstein,
+)
 from lightning_gen.objectives.elbo import ELBO, ELBOTerms
+from lightning_gen.objectives.gradient_penalty import R1, GradientPenalty, Penalty
 from lightning_gen.objectives.likelihoods import (
     Bernoulli,
     DiscretizedLogistic,
     Gaussian,
     Likelihood,
 )
+from lightning_gen.objectives.mmd import RBF, InverseMultiquadratics, Kernel
 from lightning_gen.objectives.posterior import DiagonalGaussian
 
 __all__ = [
     "ELBO",
+    "R1",
+    "RBF",
+    "Adversarial",
     "Bernoulli",
     "DiagonalGaussian",
     "DiscretizedLogistic",
     "ELBOTerms",
     "Gaussian",
+    "GradientPenalty",
+    "Hinge",
+    "InverseMultiquadratics",
+    "Kernel",
     "Likelihood",
+    "NonSaturating",
+    "Penalty",
+    "Wasserstein",
 ]

@@ -1,0 +1,89 @@
+"""Penalties on the gradient of a discriminator with respect to its images.
+
+They are computed outside autocast: in float16 the gradient of a score falls below the smallest
+number, and the loss scale does not reach it. The gradient of each image is its own only where the
+discriminator judges images one by one, so it must have no BatchNorm.
+"""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from lightning_gen.errors import UserError
+
+Images = Float[Tensor, "n c h w"]
+Discriminator = Callable[[Tensor], Tensor]
+"""From images [N, C, H, W] to raw scores [N]."""
+
+
+@dataclass(frozen=True)
+class Penalty(ABC):
+    """A term that is added to the discriminator's loss.
+
+    Args:
+        weight: factor of the term.
+    """
+
+    weight: float = 10.0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.weight < math.inf:
+            raise UserError(
+                f"{type(self).__name__}.weight is a finite number above 0, got {self.weight}. "
+                "Pass 10.0, or leave model.penalty out for none."
+            )
+
+    @abstractmethod
+    def __call__(
+        self, discriminator: Discriminator, real: Images, fake: Images
+    ) -> Float[Tensor, ""]:
+        """The weighted term, a mean over the batch.
+
+        Args:
+            discriminator: from images to raw scores [N].
+            real: images of the data.
+            fake: as many generated images.
+        """
+
+
+@dataclass(frozen=True)
+class R1(Penalty):
+    """weight / 2 * E |grad D(x)|^2 over real images (Mescheder et al. 2018, arXiv:1801.04406)."""
+
+    def __call__(
+        self, discriminator: Discriminator, real: Images, fake: Images
+    ) -> Float[Tensor, ""]:
+        """The penalty on real images; the generated ones do not enter."""
+        squared = image_gradients(discriminator, real).square().flatten(1).sum(dim=1)
+        return 0.5 * self.weight * squared.mean()
+
+
+@dataclass(frozen=True)
+class GradientPenalty(Penalty):
+    """weight * E (|grad D(x)| - 1)^2 (Gulrajani et al. 2017, arXiv:1704.00028).
+
+    Each x lies on the line between a real and a generated image, at a uniform place of its own.
+    """
+
+    def __call__(
+        self, discriminator: Discriminator, real: Images, fake: Images
+    ) -> Float[Tensor, ""]:
+        """The penalty between the images."""
+        place = torch.rand(len(real), 1, 1, 1, device=real.device)
+        between = torch.lerp(fake.detach().to(real.dtype), real.detach(), place.to(real.dtype))
+        gradients = image_gradients(discriminator, between).flatten(1)
+        norms: Tensor = torch.linalg.vector_norm(gradients, dim=1)
+        return self.weight * (norms - 1).square().mean()
+
+
+def image_gradients(discriminator: Discriminator, images: Images) -> Images:
+    """The gradient of each image's score with respect to the image, itself differentiable."""
+    images = images.detach().requires_grad_()
+    with torch.autocast(images.device.type, enabled=False):
+        total = discriminator(images).sum()
+        return torch.autograd.grad(total, images, create_graph=True)[0]
