@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from lightning_gen.data import MiniFashionMNIST
+from lightning_gen.data import CelebA, MiniFashionMNIST
 from lightning_gen.models import VAE
 from lightning_gen.networks import Dense
 from support.models import terms_of
@@ -90,3 +90,33 @@ def test_the_bare_loop_minimises_the_models_own_loss(monkeypatch):
     for _ in range(20):
         loop.train(batches=1)
     assert loop.loss(loop.images).item() < before - 10
+
+
+def test_drawn_faces_are_a_celeba(tmp_path):
+    words = [sys.executable, str(BENCHMARKS / "drawn_faces.py"), "--images", "10"]
+    subprocess.run([*words, "--root", str(tmp_path)], check=True, timeout=120)
+    data = CelebA(root=str(tmp_path), image_size=32)
+    assert data.image_shape == (3, 32, 32)
+    assert {"Eyeglasses", "Smiling", "Blond_Hair"} <= set(data.factor_names)
+    data.setup("fit")
+    data.setup("test")
+    batch = next(iter(data.train_dataloader()))
+    assert len(batch.images) == 8
+    assert len(next(iter(data.test_dataloader())).images) == 1
+    assert batch.images.float().std() > 20
+
+
+@pytest.mark.slow
+def test_real_images_beat_the_samples_of_an_untrained_model(tmp_path, command):
+    arguments = ("--model", "CVAE", "--model.architecture", "Dense", "--data", "MiniFashionMNIST")
+    limits = ("--trainer.max_epochs", 1, "--trainer.limit_train_batches", 1)
+    assert command("fit", *arguments, *limits, "--name", "cvae").code == 0
+    directory = tmp_path / "logs" / "cvae" / "version_0"
+    words = ("--mini", "--images", "1000", "--epochs", "2")
+    results = run("sample_quality.py", tmp_path, str(directory), *words)
+    assert_describes_the_machine(results)
+    assert results["classifier_accuracy"] > 0.75
+    judged = results[str(directory)]
+    assert judged["frechet_distance"] > 3 * results["frechet_distance_of_training_images"]
+    assert sum(judged["class_shares"]) == pytest.approx(1)
+    assert 0 <= judged["class_agreement"] <= 1

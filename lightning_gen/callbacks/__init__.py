@@ -1,5 +1,6 @@
 """When to draw, to measure and to stop during training."""
 
+from lightning_gen.callbacks.codebook_use import CodebookUse
 from lightning_gen.callbacks.collapse_monitor import CollapseMonitor
 from lightning_gen.callbacks.conditional_samples import ConditionalSamples
 from lightning_gen.callbacks.denoising import Denoising
@@ -10,9 +11,11 @@ from lightning_gen.callbacks.progress import Progress
 from lightning_gen.callbacks.random_state import RandomState
 from lightning_gen.callbacks.reconstructions import Reconstructions
 from lightning_gen.callbacks.same_noise import SameNoise
+from lightning_gen.callbacks.sample_diversity import SampleDiversity
 from lightning_gen.callbacks.samples import Samples
 
 __all__ = [
+    "CodebookUse",
     "CollapseMonitor",
     "ConditionalSamples",
     "Denoising",
@@ -23,5 +26,6 @@ __all__ = [
     "RandomState",
     "Reconstructions",
     "SameNoise",
+    "SampleDiversity",
     "Samples",
 ]

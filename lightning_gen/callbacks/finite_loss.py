@@ -67,10 +67,15 @@ class FiniteLoss(Callback):
         values = torch.stack([loss for _, loss in self._losses]).tolist()
         for (step, _), value in zip(self._losses, values, strict=True):
             if not math.isfinite(value):
+                clipping = (
+                    "trainer.gradient_clip_val"
+                    if trainer.lightning_module.automatic_optimization
+                    else "model.clip_norm"
+                )
                 raise UserError(
                     f"the loss became {value} at step {step} (counted from 0, as in metrics.csv). "
                     f"The last good checkpoint: {last_checkpoint(trainer)}. Lower the learning "
-                    "rate, set trainer.gradient_clip_val, or use trainer.precision 32-true."
+                    f"rate, set {clipping}, or use trainer.precision 32-true."
                 )
         self._losses = []
 

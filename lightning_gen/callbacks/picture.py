@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import WeightAveraging
 
 from lightning_gen.callbacks.publish import publish
 from lightning_gen.contracts import require
@@ -74,13 +75,16 @@ class Picture(Callback, ABC):
 def untouched(trainer: Trainer, model: LightningModule) -> Iterator[None]:
     """Evaluation mode, no gradients, the trainer's precision; afterwards all is as it was before.
 
-    That is the mode of each module and torch's random state, on the CPU and on a CUDA device.
+    That is the mode of each module and torch's random state, on the CPU and on a CUDA device. The
+    model has its averaged weights meanwhile, where a callback averages them: the weights that are
+    validated and kept.
     """
     modes = [(module, module.training) for module in model.modules()]
     devices = [model.device] if model.device.type == "cuda" else []
     model.eval()
     try:
         with (
+            averaged(trainer, model),
             torch.random.fork_rng(devices, device_type="cuda"),
             torch.no_grad(),
             trainer.precision_plugin.forward_context(),
@@ -89,6 +93,24 @@ def untouched(trainer: Trainer, model: LightningModule) -> Iterator[None]:
     finally:
         for module, mode in modes:
             module.training = mode
+
+
+@contextmanager
+def averaged(trainer: Trainer, model: LightningModule) -> Iterator[None]:
+    """The weights and buffers of Lightning's WeightAveraging, such as EMAWeightAveraging."""
+    callbacks = [callback for callback in trainer.callbacks if is_averaging(callback)]  # type: ignore[attr-defined]
+    for callback in callbacks:
+        callback._swap_models(model)
+    try:
+        yield
+    finally:
+        for callback in reversed(callbacks):
+            callback._swap_models(model)
+
+
+def is_averaging(callback: Callback) -> bool:
+    """Whether the callback holds an average of a model in training."""
+    return isinstance(callback, WeightAveraging) and callback._average_model is not None
 
 
 def snake_case(name: str) -> str:

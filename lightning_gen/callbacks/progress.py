@@ -1,4 +1,4 @@
-"""A progress bar that names the loss and its unit."""
+"""A progress bar that names the losses and their unit."""
 
 import sys
 import time
@@ -8,11 +8,18 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import TQDMProgressBar
 
 SECONDS_BETWEEN_LINES = 60.0
-SHOWN = {"loss": "train/loss", "val": "val/loss"}
+SHOWN = {
+    "loss": ("train/loss", "{:.1f} nats"),
+    "val": ("val/loss", "{:.1f} nats"),
+    "discriminator": ("train/discriminator_loss", "{:.3f}"),
+    "generator": ("train/generator_loss", "{:.3f}"),
+    "diversity": ("samples/diversity", "{:.2f}"),
+}
+"""What is shown under which name, where the model logs it."""
 
 
 class Progress(TQDMProgressBar):
-    """The losses of training and validation in nats per image, beside a bar.
+    """The losses beside a bar, in nats per image; those of a GAN have no unit.
 
     Where the output is no terminal (a log file, CI) there is no bar: one line is printed at the end
     of each epoch, and one a minute in a long epoch. Epochs count from 0, as in metrics.csv.
@@ -33,7 +40,9 @@ class Progress(TQDMProgressBar):
         """The losses that were logged so far, in words."""
         logged = trainer.callback_metrics
         return {
-            shown: f"{logged[name]:.1f} nats" for shown, name in SHOWN.items() if name in logged
+            shown: text.format(float(logged[name]))
+            for shown, (name, text) in SHOWN.items()
+            if name in logged
         }
 
     def on_train_batch_end(
@@ -59,7 +68,7 @@ class Progress(TQDMProgressBar):
         self._last_line = time.monotonic()
         if trainer.is_global_zero:
             losses = [
-                f"{name} {nats}" for name, nats in self.get_metrics(trainer, pl_module).items()
+                f"{name} {value}" for name, value in self.get_metrics(trainer, pl_module).items()
             ]
             place = [f"epoch {trainer.current_epoch}", f"step {trainer.global_step}"]
             print(", ".join(place + losses), flush=True)

@@ -7,6 +7,7 @@ from warnings import catch_warnings
 
 import torch
 from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import WeightAveraging
 
 from lightning_gen.errors import UserError
 
@@ -39,6 +40,16 @@ def best_checkpoint(trainer: Trainer) -> str | None:
     if not path.is_file():
         return None
     return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
+
+
+def forget_averages(trainer: Trainer) -> None:
+    """Let the test after a training load the averaged weights, which are the checkpoint's own.
+
+    A callback that still holds its average would load the weights of the last step beside them.
+    """
+    for callback in trainer.callbacks:  # type: ignore[attr-defined]
+        if isinstance(callback, WeightAveraging):
+            callback._average_model = None
 
 
 def check_same_model(model: LightningModule, checkpoint: dict[str, Any]) -> None:

@@ -7,6 +7,7 @@ from lightning.pytorch import Callback, LightningDataModule, LightningModule
 from lightning.pytorch.callbacks import ModelCheckpoint, ProgressBar
 
 from lightning_gen.callbacks import (
+    CodebookUse,
     CollapseMonitor,
     ConditionalSamples,
     Denoising,
@@ -16,8 +17,10 @@ from lightning_gen.callbacks import (
     RandomState,
     Reconstructions,
     SameNoise,
+    SampleDiversity,
     Samples,
 )
+from lightning_gen.contracts import Infers
 from lightning_gen.runs import RunDirectory
 
 PICTURES = (
@@ -27,6 +30,7 @@ PICTURES = (
     ConditionalSamples,
     LossCurves,
     CollapseMonitor,
+    CodebookUse,
 )
 
 
@@ -38,11 +42,14 @@ def complete_callbacks(
 ) -> list[Callback]:
     """The callbacks of ``trainer.callbacks`` and those that keep a run safe.
 
-    Where ``trainer.callbacks`` is null, the pictures that the model is able to give are drawn.
+    Where ``trainer.callbacks`` is null, the pictures that the model is able to give are drawn, and
+    the samples of a model that has no posterior to be watched are.
     """
     asked: Any = options.callbacks
     if asked is None:
         asked = [kind() for kind in PICTURES if isinstance(model, kind.requires)]
+        if isinstance(model, SampleDiversity.requires) and not isinstance(model, Infers):
+            asked.append(SampleDiversity())
     callbacks: list[Callback] = list(asked) if isinstance(asked, list) else [asked]
     if options.enable_progress_bar is not False and not has(callbacks, ProgressBar):
         callbacks.append(Progress())
@@ -50,17 +57,23 @@ def complete_callbacks(
         return [*callbacks, SameNoise()]
     callbacks += [RandomState(), SameNoise(), FiniteLoss()]  # the noise after the state was kept
     if options.enable_checkpointing is not False and not has(callbacks, ModelCheckpoint):
-        callbacks.append(best_and_last(data, directory))
+        callbacks.append(best_and_last(model, data, directory))
     return callbacks
 
 
-def best_and_last(data: LightningDataModule, directory: RunDirectory) -> ModelCheckpoint:
-    """Keeps ``best.ckpt`` by validation loss, and ``last.ckpt``, after every epoch."""
+def best_and_last(
+    model: LightningModule, data: LightningDataModule, directory: RunDirectory
+) -> ModelCheckpoint:
+    """Keeps ``best.ckpt`` and ``last.ckpt``, after every epoch.
+
+    The best is that of the least ``val/loss``, or of what the model calls its ``monitor``; without
+    a validation split, or where ``monitor`` is None, it is the latest.
+    """
     validates = getattr(data, "val_fraction", 1) > 0
     return ModelCheckpoint(
         directory.checkpoints,
         filename="best",
-        monitor="val/loss" if validates else None,
+        monitor=getattr(model, "monitor", "val/loss") if validates else None,
         save_last=True,
         enable_version_counter=False,
     )

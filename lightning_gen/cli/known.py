@@ -1,6 +1,9 @@
 """The names that a configuration may hold, to find the nearest to a misspelt one."""
 
 import inspect
+from collections.abc import Iterator
+from types import ModuleType
+from typing import get_args
 
 import torch
 from lightning.pytorch import Trainer, callbacks, loggers
@@ -11,18 +14,18 @@ import lightning_gen.models
 import lightning_gen.networks
 import lightning_gen.objectives
 
-OWN = {
+ROOMS = {
     "model": lightning_gen.models,
     "data": lightning_gen.data,
     "callbacks": lightning_gen.callbacks,
-    "architecture": lightning_gen.networks,
-    "corruption": lightning_gen.networks,
-    "likelihood": lightning_gen.objectives,
 }
+PARTS = (lightning_gen.networks, lightning_gen.objectives)
+OPTIMIZERS = [kind.__name__ for kind in torch.optim.Optimizer.__subclasses__()]
 BORROWED = {
     "callbacks": callbacks.__all__,
     "logger": loggers.__all__,
-    "optimizer": [kind.__name__ for kind in torch.optim.Optimizer.__subclasses__()],
+    "optimizer": OPTIMIZERS,
+    "discriminator_optimizer": OPTIMIZERS,
     "lr_scheduler": torch.optim.lr_scheduler.__all__,
     "activation": [f"torch.nn.{name}" for name in torch.nn.modules.activation.__all__],
     "normalization": [
@@ -35,21 +38,37 @@ BORROWED = {
 
 def classes(key: str) -> list[str]:
     """The classes that may stand at ``key``, the last word of a dotted key."""
-    own = [
-        name
-        for name in getattr(OWN.get(key), "__all__", ())
-        if not inspect.isabstract(getattr(OWN[key], name))
-    ]
-    return [*own, *BORROWED.get(key, ())]
+    if key in ROOMS:
+        own = members(ROOMS[key])
+    else:
+        kinds = tuple(part_types(key))
+        own = [part for part in members(*PARTS) if issubclass(part, kinds)]
+    return [*(part.__name__ for part in own), *BORROWED.get(key, ())]
 
 
 def argument_names() -> set[str]:
     """Every argument of the project's parts and of the usual optimizer."""
     names = set(inspect.signature(torch.optim.AdamW).parameters) - {"params"}
-    for module in OWN.values():
-        for name in module.__all__:
-            names |= set(inspect.signature(getattr(module, name)).parameters)
+    for part in members(*ROOMS.values(), *PARTS):
+        names |= set(inspect.signature(part).parameters)
     return names
+
+
+def members(*modules: ModuleType) -> list[type]:
+    """The classes that can be built of those which the modules offer."""
+    found = [getattr(module, name) for module in modules for name in module.__all__]
+    return [part for part in found if inspect.isclass(part) and not inspect.isabstract(part)]
+
+
+def part_types(key: str) -> Iterator[type]:
+    """The project's types of the arguments called ``key``, wherever a class has one."""
+    for owner in members(*ROOMS.values(), *PARTS):
+        argument = inspect.signature(owner).parameters.get(key)
+        if argument is None:
+            continue
+        for kind in get_args(argument.annotation) or (argument.annotation,):
+            if inspect.isclass(kind) and kind.__module__.startswith("lightning_gen."):
+                yield kind
 
 
 def top_keys() -> set[str]:

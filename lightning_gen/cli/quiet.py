@@ -13,13 +13,16 @@ NOISE = (
     "`Trainer.fit` stopped",
     "Restoring states from",
     "Loaded model weights from",
+    "Found current_model_state in the checkpoint",
 )
 WARNINGS = (
     r".*isinstance\(treespec, LeafSpec\)",
     "The number of training batches .* is smaller than",
     "Be aware that when using `ckpt_path`, callbacks used to create the checkpoint",
+    "You're using the WeightAveraging callback, but loading a checkpoint outside",
     "The dirpath has changed from .*best_model_path",
     "Checkpoint directory .* exists and is not empty",
+    "Using ModelCheckpoint with manual optimization and every_n_train_steps",
 )
 LOGGERS = (
     "lightning.pytorch.utilities.rank_zero",

@@ -34,7 +34,7 @@ def list_files(directory: RunDirectory, checkpoint: str | None) -> None:
 
 
 def report(trainer: Trainer) -> None:
-    """Say the metrics of an evaluation, in nats per image where they are."""
+    """Say the metrics of an evaluation; a ``loss`` is in nats per image, and a GAN has none."""
     metrics = {k: float(v) for k, v in trainer.callback_metrics.items()}
     for stage, title in (("val", "Validation"), ("test", "Test")):
         values = {k.partition("/")[2]: v for k, v in metrics.items() if k.startswith(f"{stage}/")}
@@ -43,6 +43,8 @@ def report(trainer: Trainer) -> None:
         if loss is not None:
             details = f" ({parts})" if parts else ""
             rank_zero_info(f"{title} loss {loss:.2f} nats per image{details}")
+        elif parts:
+            rank_zero_info(f"{title} {parts}")
 
 
 def write_codes(batches: list[Tensor], path: Path) -> None:

@@ -3,8 +3,9 @@
 from contextlib import nullcontext
 from typing import Any
 
-from lightning.pytorch import Trainer
+from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.profilers import PassThroughProfiler, Profiler
+from lightning.pytorch.strategies import DDPStrategy
 
 
 class NoProfiler(PassThroughProfiler):
@@ -53,3 +54,13 @@ class RunTrainer(Trainer):
         )
         if type(self.profiler) is PassThroughProfiler:
             self.profiler = NoProfiler()
+
+
+def let_gradients_be_missing(trainer: Trainer, model: LightningModule) -> None:
+    """Prepare DDP, however it was asked for, for a model that updates some of its parameters only.
+
+    Each backward pass of a model that optimises by hand leaves the other networks without a
+    gradient; DDP waits for all of them unless it is told to find out which are missing.
+    """
+    if isinstance(trainer.strategy, DDPStrategy) and not model.automatic_optimization:
+        trainer.strategy._ddp_kwargs.setdefault("find_unused_parameters", True)

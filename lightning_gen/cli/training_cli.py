@@ -8,7 +8,12 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
-from lightning_gen.cli.checkpoint import best_checkpoint, check_same_model, load_checkpoint
+from lightning_gen.cli.checkpoint import (
+    best_checkpoint,
+    check_same_model,
+    forget_averages,
+    load_checkpoint,
+)
 from lightning_gen.cli.claim import (
     claim_directory,
     default_name,
@@ -23,6 +28,8 @@ from lightning_gen.cli.messages import explain, first_error, user_error
 from lightning_gen.cli.parser import BadArgumentsError
 from lightning_gen.cli.record import RecordRun
 from lightning_gen.cli.results import announce, list_files, report, write_codes
+from lightning_gen.cli.trainer import let_gradients_be_missing
+from lightning_gen.contracts import Encodes
 from lightning_gen.errors import UserError
 from lightning_gen.runs import RunDirectory, RunLogger
 
@@ -114,7 +121,9 @@ class TrainingCLI(LightningCLI):
             callbacks.append(
                 RecordRun(self.directory, self.config_text, None if seed is False else seed)
             )
-        return super().instantiate_trainer(callbacks=callbacks, logger=loggers, **kwargs)
+        trainer = super().instantiate_trainer(callbacks=callbacks, logger=loggers, **kwargs)
+        let_gradients_be_missing(trainer, self.model)
+        return trainer
 
     def before_fit(self) -> None:
         """Say what is about to be trained."""
@@ -123,6 +132,7 @@ class TrainingCLI(LightningCLI):
     def after_fit(self) -> None:
         """Evaluate the best checkpoint on the test split; say where everything is."""
         best = best_checkpoint(self.trainer)
+        forget_averages(self.trainer)
         if self.options.test_after_fit:
             self.trainer.test(self.model, self.datamodule, ckpt_path=best, verbose=False)
             report(self.trainer)
@@ -137,6 +147,11 @@ class TrainingCLI(LightningCLI):
 
     def predict(self, **kwargs: Any) -> None:  # noqa: ANN401
         """Write the codes of the test split beside the checkpoint's run."""
+        if not isinstance(self.model, Encodes):
+            raise UserError(
+                f"predict writes the code of each image, and {type(self.model).__name__} has none. "
+                "Choose a run of a model with an encoder."
+            )
         path = RunDirectory.of(Path(self.options.ckpt_path)).path / "codes.npz"
         batches: list[Any] = self.trainer.predict(**kwargs) or []
         write_codes(batches, path)

@@ -1,8 +1,17 @@
 """How to draw: tensors and tables in, pixels or a matplotlib Figure out."""
 
 from lightning_gen.figures.bars import kl_bars
+from lightning_gen.figures.codebook import codebook_bars
 from lightning_gen.figures.curves import loss_curves
 from lightning_gen.figures.grid import image_grid, image_rows
 from lightning_gen.figures.style import Pixels, to_array
 
-__all__ = ["Pixels", "image_grid", "image_rows", "kl_bars", "loss_curves", "to_array"]
+__all__ = [
+    "Pixels",
+    "codebook_bars",
+    "image_grid",
+    "image_rows",
+    "kl_bars",
+    "loss_curves",
+    "to_array",
+]

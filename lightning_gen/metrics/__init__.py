@@ -1,5 +1,14 @@
 """Measures of models that accumulate over batches and over processes."""
 
+from lightning_gen.metrics.codebook import CodeCounts, code_perplexity, code_use
+from lightning_gen.metrics.diversity import mean_pairwise_distance
 from lightning_gen.metrics.latent import ActiveUnits, KLPerDimension
 
-__all__ = ["ActiveUnits", "KLPerDimension"]
+__all__ = [
+    "ActiveUnits",
+    "CodeCounts",
+    "KLPerDimension",
+    "code_perplexity",
+    "code_use",
+    "mean_pairwise_distance",
+]

@@ -2,15 +2,25 @@
 
 from lightning_gen.models.autoencoder import AE, CAE
 from lightning_gen.models.cvae import CVAE
+from lightning_gen.models.dcgan import DCGAN
+from lightning_gen.models.info_vae import InfoVAE
 from lightning_gen.models.stacked_dae import StackedDAE
 from lightning_gen.models.vae import VAE, BetaVAE, ResVAE
+from lightning_gen.models.vqvae import VQVAE
+from lightning_gen.models.wae import WAE
+from lightning_gen.models.wae_gan import WAEGAN
 
 __all__ = [
     "AE",
     "CAE",
     "CVAE",
+    "DCGAN",
     "VAE",
+    "VQVAE",
+    "WAE",
+    "WAEGAN",
     "BetaVAE",
+    "InfoVAE",
     "ResVAE",
     "StackedDAE",
 ]

@@ -1,7 +1,7 @@
 """Fully connected encoder and decoder."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -15,7 +15,8 @@ class Dense(Architecture):
     """Layers on the flattened image; the decoder has the same widths in reverse.
 
     Args:
-        widths: units of each hidden layer of the encoder.
+        widths: units of each hidden layer of the encoder; without any, encoder and decoder are one
+            linear layer each.
         activation: class of the activation after each hidden layer.
         normalization: class of a layer before each activation, built from the width
             (``torch.nn.BatchNorm1d``, ``torch.nn.LayerNorm``).
@@ -26,12 +27,13 @@ class Dense(Architecture):
     normalization: type[nn.Module] | None = None
 
     def __post_init__(self) -> None:
-        check_widths(self, self.widths)
+        check_widths(self, self.widths, fewest=0)
 
     def encoder(self, image_shape: ImageShape, out_features: int) -> nn.Module:
         """Flatten, hidden layers, one linear layer."""
-        hidden = self._layers((math.prod(image_shape), *self.widths))
-        return nn.Sequential(nn.Flatten(), *hidden, nn.Linear(self.widths[-1], out_features))
+        widths = (math.prod(image_shape), *self.widths)
+        hidden = hidden_layers(widths, self.activation, self.normalization)
+        return nn.Sequential(nn.Flatten(), *hidden, nn.Linear(widths[-1], out_features))
 
     def decoder(
         self, image_shape: ImageShape, in_features: int, params_per_channel: int
@@ -39,15 +41,22 @@ class Dense(Architecture):
         """Hidden layers in reverse, one linear layer, unflatten."""
         channels, height, width = image_shape
         out_shape = (channels * params_per_channel, height, width)
+        widths = (in_features, *reversed(self.widths))
         return nn.Sequential(
-            *self._layers((in_features, *reversed(self.widths))),
-            nn.Linear(self.widths[0], math.prod(out_shape)),
+            *hidden_layers(widths, self.activation, self.normalization),
+            nn.Linear(widths[-1], math.prod(out_shape)),
             nn.Unflatten(1, out_shape),
         )
 
-    def _layers(self, widths: tuple[int, ...]) -> Iterator[nn.Module]:
-        for before, after in pairwise(widths):
-            yield nn.Linear(before, after)
-            if self.normalization is not None:
-                yield self.normalization(after)
-            yield self.activation()
+
+def hidden_layers(
+    widths: Sequence[int],
+    activation: type[nn.Module],
+    normalization: type[nn.Module] | None = None,
+) -> Iterator[nn.Module]:
+    """Linear layer, normalization and activation from each width to the next."""
+    for before, after in pairwise(widths):
+        yield nn.Linear(before, after)
+        if normalization is not None:
+            yield normalization(after)
+        yield activation()

@@ -16,11 +16,9 @@ Finish = Callable[[int], Sequence[nn.Module]]
 def strided_encoder(
     image_shape: ImageShape, widths: Sequence[int], finish: Finish, out_features: int
 ) -> nn.Module:
-    """A 4x4 convolution of stride 2 and ``finish`` for each width, flatten, one linear layer."""
+    """:func:`halvings`, flatten, one linear layer."""
     height, width = halved_sizes(image_shape, len(widths))[-1]
-    layers: list[nn.Module] = []
-    for before, after in pairwise((image_shape[0], *widths)):
-        layers += [nn.Conv2d(before, after, 4, 2, padding=1), *finish(after)]
+    layers = halvings(image_shape[0], widths, finish)
     flat = widths[-1] * height * width
     return nn.Sequential(*layers, nn.Flatten(), nn.Linear(flat, out_features))
 
@@ -41,20 +39,35 @@ def strided_decoder(
         finish: completes each stage but the last, which gives the raw parameters.
         out_shape: (parameters per channel x channels, height, width).
     """
+    height, width = halved_sizes(out_shape, len(widths))[-1]
+    return nn.Sequential(
+        nn.Linear(in_features, widths[-1] * height * width),
+        nn.Unflatten(1, (widths[-1], height, width)),
+        *start,
+        *doublings(widths, finish, out_shape),
+    )
+
+
+def halvings(channels: int, widths: Sequence[int], finish: Finish) -> list[nn.Module]:
+    """A 4x4 convolution of stride 2 and ``finish`` for each width; a side is rounded down."""
+    layers: list[nn.Module] = []
+    for before, after in pairwise((channels, *widths)):
+        layers += [nn.Conv2d(before, after, 4, 2, padding=1), *finish(after)]
+    return layers
+
+
+def doublings(widths: Sequence[int], finish: Finish, out_shape: ImageShape) -> list[nn.Module]:
+    """Transposed convolutions that undo :func:`halvings`; the arguments of the decoder above."""
     out_channels, *_ = out_shape
     sizes = halved_sizes(out_shape, len(widths))[::-1]
-    layers: list[nn.Module] = [
-        nn.Linear(in_features, widths[-1] * sizes[0][0] * sizes[0][1]),
-        nn.Unflatten(1, (widths[-1], *sizes[0])),
-        *start,
-    ]
     channels = [*widths[::-1], out_channels]
+    layers: list[nn.Module] = []
     for (before, after), (small, large) in zip(pairwise(channels), pairwise(sizes), strict=True):
         odd = (large[0] - 2 * small[0], large[1] - 2 * small[1])
         layers.append(nn.ConvTranspose2d(before, after, 4, 2, padding=1, output_padding=odd))
         if large != sizes[-1]:
             layers.extend(finish(after))
-    return nn.Sequential(*layers)
+    return layers
 
 
 def halved_sizes(image_shape: ImageShape, times: int) -> list[Size]:

@@ -69,6 +69,19 @@ def test_decoder_restores_the_shape(
     assert gradients_reach_all(encoder, decoder)
 
 
+def test_dense_without_widths_is_linear():
+    architecture = Dense(())
+    encoder, decoder = architecture.encoder((2, 3, 4), 5), architecture.decoder((2, 3, 4), 5, 2)
+    images = torch.rand(3, 2, 3, 4)
+    assert decoder(encoder(images)).shape == (3, 4, 3, 4)
+    for module, x, y in (
+        (encoder, images, 2 * images),
+        (decoder, torch.ones(1, 5), 3 * torch.ones(1, 5)),
+    ):
+        middle = (module(x) + module(y)) / 2
+        torch.testing.assert_close(module((x + y) / 2), middle)
+
+
 @given(
     image_shape=image_shapes,
     widths=st.lists(st.integers(1, 6), min_size=1, max_size=4),
@@ -107,8 +120,11 @@ def test_activation_is_used(kind):
         assert nn.ReLU not in kinds
 
 
-@pytest.mark.parametrize("kind", ARCHITECTURES)
-@pytest.mark.parametrize("widths", [(), (0,), (32, 0), (32, -1)])
+@pytest.mark.parametrize(
+    ("kind", "widths"),
+    [(kind, widths) for kind in ARCHITECTURES for widths in [(0,), (32, 0), (32, -1)]]
+    + [(kind, ()) for kind in ARCHITECTURES if kind is not Dense],
+)
 def test_bad_widths(kind, widths):
     with pytest.raises(
         UserError, match=rf"{kind.__name__}\.widths .* got {re.escape(str([*widths]))}"

@@ -1,0 +1,258 @@
+"""Generative adversarial networks."""
+
+import math
+from collections.abc import Iterable
+from functools import partial
+from typing import Any, ClassVar, NamedTuple, cast
+
+import torch
+from jaxtyping import Float
+from lightning.pytorch import Callback, LightningModule
+from lightning.pytorch.core.optimizer import LightningOptimizer
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.optim import Adam, Optimizer
+from torch.optim.lr_scheduler import ReduceLROnPlateau
+
+from lightning_gen.contracts import Batch, Codes, Images, ImageShape
+from lightning_gen.errors import UserError
+from lightning_gen.hyperparameters import remember
+from lightning_gen.models.base import (
+    OptimizerFactory,
+    SchedulerFactory,
+    check_latent_dim,
+    check_range,
+)
+from lightning_gen.models.manual import (
+    catch_up_schedulers,
+    refuse_automatic_options,
+    step_schedulers,
+    update,
+)
+from lightning_gen.networks import AdversarialNetworks, DCGANNetworks
+from lightning_gen.objectives import Adversarial, NonSaturating, Penalty
+
+
+class PaperAdam(Adam):
+    """Adam with the learning rate and the first beta of Radford et al. 2016."""
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 2e-4,
+        betas: tuple[float, float] = (0.5, 0.999),
+    ) -> None:
+        super().__init__(params, lr, betas)
+
+
+class DiscriminatorTerms(NamedTuple):
+    """Means over a batch; the scores are the discriminator's raw output, high for real images."""
+
+    discriminator_loss: Float[Tensor, ""]
+    real_score: Float[Tensor, ""]
+    fake_score: Float[Tensor, ""]
+    penalty: Float[Tensor, ""] | None = None
+
+    @property
+    def loss(self) -> Tensor:
+        """What the discriminator minimises."""
+        if self.penalty is None:
+            return self.discriminator_loss
+        return self.discriminator_loss + self.penalty
+
+
+class GeneratorTerms(NamedTuple):
+    """Mean over a batch."""
+
+    generator_loss: Float[Tensor, ""]
+
+    @property
+    def loss(self) -> Tensor:
+        """What the generator minimises."""
+        return self.generator_loss
+
+
+class DCGAN(LightningModule):
+    """Deep convolutional GAN (Radford, Metz & Chintala 2016, arXiv:1511.06434).
+
+    Each batch updates the discriminator on real images and on as many new ones; then, on every
+    ``discriminator_steps``-th batch, the generator on noise of its own (Goodfellow et al. 2014,
+    algorithm 1). ``trainer.global_step`` counts batches.
+
+    A GAN has no loss that tells how good it is: ``best.ckpt`` is the latest. Validation and test
+    log the terms of held-out images, without the penalty, for which gradients are needed.
+
+    ``sample`` and ``decode`` leave the mode as it is: in evaluation mode, where pictures are drawn
+    too, BatchNorm uses its running statistics, so that an image depends on its own noise alone.
+
+    Attributes:
+        monitor: the metric that picks the best checkpoint; None keeps the latest.
+
+    Args:
+        image_shape: (channels, height, width); the command line takes it from the data.
+        latent_dim: length of the noise.
+        architecture: makes the generator and the discriminator.
+        objective: the two losses.
+        penalty: on the discriminator's gradient; it needs a discriminator without BatchNorm.
+        discriminator_steps: batches, and discriminator updates, to one update of the generator.
+        optimizer: builds the generator's optimizer from its parameters.
+        discriminator_optimizer: the discriminator's; None takes the generator's.
+        lr_scheduler: builds a scheduler for each of the two, stepped once an epoch.
+        clip_norm: greatest norm of the gradient of either network; None clips nothing.
+    """
+
+    monitor: ClassVar[str | None] = None
+
+    def __init__(
+        self,
+        image_shape: ImageShape,
+        latent_dim: int = 100,
+        architecture: AdversarialNetworks = DCGANNetworks(),  # noqa: B008  (frozen)
+        objective: Adversarial = NonSaturating(),  # noqa: B008  (frozen)
+        penalty: Penalty | None = None,
+        discriminator_steps: int = 1,
+        optimizer: OptimizerFactory = PaperAdam,
+        discriminator_optimizer: OptimizerFactory | None = None,
+        lr_scheduler: SchedulerFactory | None = None,
+        clip_norm: float | None = None,
+    ) -> None:
+        given = dict(locals())
+        check_latent_dim(latent_dim)
+        _check_numbers(discriminator_steps, clip_norm)
+        super().__init__()
+        self.automatic_optimization = False
+        self.latent_dim = latent_dim
+        self.generator = architecture.generator(image_shape, latent_dim)
+        self.discriminator = architecture.discriminator(image_shape)
+        self.objective = objective
+        self.penalty = penalty
+        self.discriminator_steps = discriminator_steps
+        self.clip_norm = clip_norm
+        self._optimizers = optimizer, discriminator_optimizer or optimizer
+        self._lr_scheduler = lr_scheduler
+        if penalty is not None:
+            _check_no_batch_norm(self.discriminator)
+        remember(self, given)
+
+    def decode(self, codes: Codes) -> Images:
+        """Images [N, C, H, W] of noise [N, D]."""
+        return self.generator(codes)  # type: ignore[no-any-return]
+
+    def sample(self, n: int) -> Images:
+        """``n`` new images."""
+        return self.decode(torch.randn(n, self.latent_dim, device=self.device))
+
+    def training_step(self, batch: Batch, batch_idx: int) -> None:
+        """Update the discriminator and, where it is due, the generator."""
+        images, step = batch.images, self.global_step
+        if batch_idx == 0:
+            check_range(images)
+        due = (step + 1) % self.discriminator_steps == 0
+        generator, discriminator = cast(list[LightningOptimizer], self.optimizers())
+        judge = partial(self._discriminator_terms, images, self.penalty)
+        values = update(self, discriminator, judge, counted=not due)._asdict()
+        if due:
+            create = partial(self._generator_terms, len(images))
+            values |= update(self, generator, create, counted=True)._asdict()
+        every: int = self.trainer.log_every_n_steps  # type: ignore[attr-defined]
+        if every and (step + 1) % every == 0:
+            self._log_terms("train", values, len(images))
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Log the terms of held-out images as means over the split."""
+        self._evaluate("val", batch.images, batch_idx)
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        """Log the terms of held-out images as means over the split."""
+        self._evaluate("test", batch.images, batch_idx)
+
+    def configure_optimizers(self) -> Any:  # noqa: ANN401  (Lightning's union of eight forms)
+        """The generator's optimizer and the discriminator's, and a scheduler of each."""
+        networks = self.generator, self.discriminator
+        pairs = zip(self._optimizers, networks, strict=True)
+        optimizers = [build(network.parameters()) for build, network in pairs]
+        if self._lr_scheduler is None:
+            return optimizers
+        schedulers = [self._lr_scheduler(optimizer) for optimizer in optimizers]
+        if any(isinstance(scheduler, ReduceLROnPlateau) for scheduler in schedulers):
+            raise UserError(
+                "ReduceLROnPlateau waits for a loss that tells how good the model is, and a GAN "
+                "has none. Set model.lr_scheduler to one that counts epochs, such as ExponentialLR."
+            )
+        return optimizers, schedulers
+
+    def configure_callbacks(self) -> list[Callback]:
+        """None; the first hook that knows the trainer refuses what it cannot do."""
+        refuse_automatic_options(self.trainer)
+        return []
+
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        """Clip the gradient, which is unscaled by now."""
+        if self.clip_norm is not None:
+            self.clip_gradients(optimizer, self.clip_norm, "norm")
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        """Step the schedulers for an end of an epoch that the checkpoint was written before."""
+        catch_up_schedulers(self)
+
+    def on_train_epoch_end(self) -> None:
+        """Step the schedulers."""
+        step_schedulers(self)
+
+    def _discriminator_terms(self, images: Images, penalty: Penalty | None) -> DiscriminatorTerms:
+        with torch.no_grad():
+            fake = self.decode(self._noise(len(images)))
+        real_scores, fake_scores = self.discriminator(images), self.discriminator(fake)
+        return DiscriminatorTerms(
+            self.objective.discriminator(real_scores, fake_scores),
+            real_scores.float().mean(),
+            fake_scores.float().mean(),
+            None if penalty is None else penalty(self.discriminator, images, fake),
+        )
+
+    def _generator_terms(self, count: int) -> GeneratorTerms:
+        scores = self.discriminator(self.decode(self._noise(count)))
+        return GeneratorTerms(self.objective.generator(scores))
+
+    def _noise(self, count: int) -> Codes:
+        """This rank's share [N, D] of noise that all ranks draw alike.
+
+        Lightning gives all ranks one seed; the shares differ, and nothing but torch's random state
+        has to be restored for a run to go on.
+        """
+        shares = self.trainer.world_size, count, self.latent_dim
+        return torch.randn(shares, device=self.device)[self.global_rank]
+
+    def _evaluate(self, stage: str, images: Images, batch_idx: int) -> None:
+        if batch_idx == 0:
+            check_range(images)
+        terms = self._discriminator_terms(images, None), self._generator_terms(len(images))
+        self._log_terms(stage, terms[0]._asdict() | terms[1]._asdict(), len(images))
+
+    def _log_terms(self, stage: str, terms: dict[str, Tensor | None], batch_size: int) -> None:
+        values = {f"{stage}/{k}": v.detach() for k, v in terms.items() if v is not None}
+        evaluating = stage != "train"
+        # In training, what is logged for the progress bar is fetched from the device at every step.
+        self.log_dict(values, batch_size=batch_size, sync_dist=evaluating, prog_bar=evaluating)
+
+
+def _check_numbers(discriminator_steps: int, clip_norm: float | None) -> None:
+    if discriminator_steps < 1:
+        raise UserError(
+            "discriminator_steps is the number of batches to one update of the generator, at least "
+            f"1, got {discriminator_steps}. Set model.discriminator_steps to 1, or 5 for a critic."
+        )
+    if clip_norm is not None and not 0 < clip_norm < math.inf:
+        raise UserError(
+            f"clip_norm is the greatest norm of a gradient, above 0, got {clip_norm}. "
+            "Set model.clip_norm to 1.0, or to null for no clipping."
+        )
+
+
+def _check_no_batch_norm(discriminator: nn.Module) -> None:
+    if any(isinstance(module, _BatchNorm) for module in discriminator.modules()):
+        raise UserError(
+            "a penalty needs the gradient of each image's own score, and BatchNorm in the "
+            "discriminator mixes the images of a batch. Set model.architecture.norm_discriminator "
+            "to false, or leave model.penalty out."
+        )

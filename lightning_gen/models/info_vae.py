@@ -1,0 +1,127 @@
+"""The information-maximising variational autoencoder."""
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.optim import Adam
+
+from lightning_gen.contracts import Batch, Images, ImageShape
+from lightning_gen.errors import UserError
+from lightning_gen.hyperparameters import remember
+from lightning_gen.models.base import OptimizerFactory, SchedulerFactory
+from lightning_gen.models.vae import DiscreteTerms, VariationalAutoencoder
+from lightning_gen.networks import Architecture, Conv, Corruption
+from lightning_gen.objectives import (
+    ELBO,
+    RBF,
+    Bernoulli,
+    Kernel,
+    Likelihood,
+)
+from lightning_gen.objectives.mmd import maximum_mean_discrepancy
+
+
+class InfoVAETerms(NamedTuple):
+    """Means over a batch, in nats per image but for ``mmd``, which has no unit.
+
+    loss = reconstruction + (1 - alpha) * kl + (alpha + lambda - 1) * mmd.
+    """
+
+    loss: Float[Tensor, ""]
+    reconstruction: Float[Tensor, ""]
+    kl: Float[Tensor, ""]
+    mmd: Float[Tensor, ""]
+
+
+class DiscreteInfoVAETerms(NamedTuple):
+    """:class:`InfoVAETerms` with the ELBO in bits per dimension, for a discrete likelihood."""
+
+    loss: Float[Tensor, ""]
+    reconstruction: Float[Tensor, ""]
+    kl: Float[Tensor, ""]
+    mmd: Float[Tensor, ""]
+    bits_per_dimension: Float[Tensor, ""]
+
+
+class InfoVAE(VariationalAutoencoder):
+    """InfoVAE (Zhao, Song & Ermon 2019, arXiv:1706.02262) with the MMD as its divergence.
+
+    The loss is -log p(x|z) + (1 - alpha) KL(q(z|x) || p(z)) + (alpha + lambda - 1) MMD(q(z), p(z))
+    in nats per image. alpha = 0, lambda = 1 is the VAE, alpha = 1 drops the KL; between them a
+    larger alpha lets a code tell more of its image, and a larger lambda holds the codes of all
+    images together to the prior. The MMD is of one posterior sample an image, within a batch, on
+    each device.
+
+    Args:
+        image_shape: (channels, height, width); the command line takes it from the data.
+        latent_dim: length of a code.
+        alpha: how much of the KL is taken away, at most 1.
+        lambda_: nats per image for each unit of the MMD, before 1 - alpha is taken off. The
+            estimate is noisy: 1000 on batches of 100 can hold the codes at the prior for good,
+            where they tell nothing.
+        kernel: of the MMD.
+        architecture: makes the encoder and the decoder.
+        likelihood: of the images given a code.
+        optimizer: builds the optimizer from the parameters.
+        lr_scheduler: builds a scheduler from the optimizer, stepped once an epoch.
+        corruption: damages the training input; see :mod:`lightning_gen.networks.corruption`.
+    """
+
+    def __init__(
+        self,
+        image_shape: ImageShape,
+        latent_dim: int = 10,
+        alpha: float = 0.5,
+        lambda_: float = 100.0,
+        kernel: Kernel = RBF(),  # noqa: B008  (frozen)
+        architecture: Architecture = Conv(),  # noqa: B008  (frozen)
+        likelihood: Likelihood = Bernoulli(),  # noqa: B008  (copied by the base)
+        optimizer: OptimizerFactory = Adam,
+        lr_scheduler: SchedulerFactory | None = None,
+        corruption: Corruption | None = None,
+    ) -> None:
+        given = dict(locals())
+        check_weights(alpha, lambda_)
+        super().__init__(
+            image_shape,
+            latent_dim,
+            architecture,
+            likelihood,
+            ELBO(beta=1 - alpha),
+            optimizer,
+            lr_scheduler,
+            corruption,
+        )
+        self.mmd_weight = alpha + lambda_ - 1
+        self.kernel = kernel
+        remember(self, given)
+
+    def terms(  # type: ignore[override]
+        self, batch: Batch, inputs: Images, training_step: int | None = None
+    ) -> InfoVAETerms | DiscreteInfoVAETerms:
+        """The loss and its parts, one posterior sample and one draw of the prior an image."""
+        posterior = self.posterior(inputs)
+        codes = posterior.sample()
+        bound = self._bound(posterior, codes, batch.images, training_step)
+        mmd = maximum_mean_discrepancy(codes, torch.randn_like(codes), self.kernel)
+        loss = bound.loss + self.mmd_weight * mmd
+        terms = InfoVAETerms(loss, bound.reconstruction, bound.kl, mmd)
+        if isinstance(bound, DiscreteTerms):
+            return DiscreteInfoVAETerms(*terms, bound.bits_per_dimension)
+        return terms
+
+
+def check_weights(alpha: float, lambda_: float) -> None:
+    """Raise a UserError unless the KL and the MMD have finite weights of at least 0."""
+    if not -float("inf") < alpha <= 1:
+        raise UserError(
+            f"alpha is finite and at most 1, so that the KL's weight 1 - alpha is at least 0, "
+            f"got {alpha}. Set model.alpha between 0 (the VAE's KL) and 1 (no KL)."
+        )
+    if not 0 <= alpha + lambda_ - 1 < float("inf"):
+        raise UserError(
+            "alpha + lambda_ - 1 is the MMD's weight, finite and at least 0, got "
+            f"alpha {alpha} and lambda_ {lambda_}. Set model.lambda_ to at least {1 - alpha:g}."
+        )

@@ -1,0 +1,147 @@
+"""What a model that optimises by hand, with several optimizers, needs of Lightning.
+
+Such a model sets ``automatic_optimization = False`` and calls from its hooks:
+
+- ``configure_callbacks``: :func:`refuse_automatic_options`;
+- ``training_step``: :func:`update`, once or more a batch, counted at the last one;
+- ``on_before_optimizer_step``: ``clip_gradients``, where the gradients are already unscaled;
+- ``on_train_batch_start`` and ``on_train_epoch_end``: :func:`catch_up_schedulers` and
+  :func:`step_schedulers`.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Protocol, TypeVar, runtime_checkable
+from warnings import catch_warnings, filterwarnings
+
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.core.optimizer import LightningOptimizer, do_nothing_closure
+from lightning.pytorch.trainer.states import TrainerFn
+from torch import Tensor
+from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
+
+from lightning_gen.errors import UserError
+
+
+@runtime_checkable
+class HasLoss(Protocol):
+    """A NamedTuple of scalars, ``loss`` among them."""
+
+    @property
+    def loss(self) -> Tensor:
+        """What the update minimises."""
+
+
+T = TypeVar("T", bound=HasLoss)
+
+
+def update(
+    module: LightningModule,
+    optimizer: LightningOptimizer,
+    terms: Callable[[], T],
+    *,
+    counted: bool,
+) -> T:
+    """One step of one of the module's optimizers.
+
+    While it runs, no parameter of another optimizer takes a gradient: the forward pass belongs
+    into ``terms``, which is called within.
+
+    Args:
+        module: the model, in its ``training_step``.
+        optimizer: one of ``module.optimizers()``.
+        terms: computes the loss, and whatever else is to be logged.
+        counted: whether the step counts in ``trainer.global_step``. Let the last update of a batch
+            count and no other: then ``max_steps``, ``every_n_train_steps`` and the loggers count
+            batches, as for every other model.
+
+    Returns:
+        What ``terms`` gave.
+    """
+    with module.toggled_optimizer(optimizer):
+        result = terms()
+        optimizer.zero_grad()
+        module.manual_backward(result.loss)
+        if counted:
+            optimizer.step()
+        else:
+            with _uncounted(optimizer):
+                optimizer.step()
+    return result
+
+
+def step_schedulers(module: LightningModule, monitor: str | None = None) -> None:
+    """Step the module's learning-rate schedulers once; an epoch that is cut short does not count.
+
+    Args:
+        module: the model, in its ``on_train_epoch_end``.
+        monitor: the metric that ReduceLROnPlateau watches, which rests in an epoch without it.
+    """
+    if not module.trainer.is_last_batch:
+        return
+    metrics = module.trainer.callback_metrics
+    for scheduler in _schedulers(module):
+        if not isinstance(scheduler, ReduceLROnPlateau):
+            _step(scheduler)
+        elif monitor in metrics:
+            scheduler.step(metrics[monitor])
+
+
+def catch_up_schedulers(module: LightningModule) -> None:
+    """Step the schedulers for an epoch whose end a checkpoint was written before.
+
+    A run that goes on from the last batch of an epoch comes neither to that epoch's end again nor
+    to the start of the next one.
+
+    Args:
+        module: the model, in its ``on_train_batch_start``.
+    """
+    for scheduler in _schedulers(module):
+        if not isinstance(scheduler, ReduceLROnPlateau):
+            while getattr(scheduler, "last_epoch", math.inf) < module.trainer.current_epoch:
+                _step(scheduler)
+
+
+def refuse_automatic_options(trainer: Trainer) -> None:
+    """Raise a UserError for options of the trainer that only automatic optimisation has.
+
+    Lightning raises one of its own, a little after ``configure_callbacks``.
+    """
+    if trainer.state.fn != TrainerFn.FITTING:
+        return
+    if trainer.accumulate_grad_batches != 1:
+        raise UserError(
+            "a model with several optimizers takes trainer.accumulate_grad_batches 1, got "
+            f"{trainer.accumulate_grad_batches}. Leave it out, and raise data.batch_size instead."
+        )
+    if trainer.gradient_clip_val:
+        raise UserError(
+            "a model with several optimizers clips by model.clip_norm, got "
+            f"trainer.gradient_clip_val {trainer.gradient_clip_val}. Set model.clip_norm instead."
+        )
+
+
+@contextmanager
+def _uncounted(optimizer: LightningOptimizer) -> Iterator[None]:
+    """Steps within do not count in ``trainer.global_step``, whose count these two hooks keep."""
+    hooks = optimizer._on_before_step, optimizer._on_after_step
+    optimizer._on_before_step = optimizer._on_after_step = do_nothing_closure
+    try:
+        yield
+    finally:
+        optimizer._on_before_step, optimizer._on_after_step = hooks
+
+
+def _schedulers(module: LightningModule) -> list[LRScheduler | ReduceLROnPlateau]:
+    found = module.lr_schedulers()
+    if found is None:
+        return []
+    return found if isinstance(found, list) else [found]
+
+
+def _step(scheduler: LRScheduler) -> None:
+    with catch_warnings():
+        # Where a run goes on, the first step of the optimizer was in an earlier process.
+        filterwarnings("ignore", "Detected call of `lr_scheduler.step")
+        scheduler.step()

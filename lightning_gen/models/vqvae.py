@@ -1,0 +1,208 @@
+"""The vector-quantised autoencoder and the learned prior of its codes."""
+
+import math
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.optim import Adam
+
+from lightning_gen.contracts import Batch, Codes, Images, ImageShape
+from lightning_gen.errors import UserError
+from lightning_gen.hyperparameters import remember
+from lightning_gen.models.base import Autoencoder, OptimizerFactory, SchedulerFactory
+from lightning_gen.models.vae import DiscreteTerms
+from lightning_gen.networks import (
+    Codebook,
+    Corruption,
+    SpatialArchitecture,
+    SpatialResidual,
+    Transformer,
+)
+from lightning_gen.objectives import Bernoulli, Likelihood
+from lightning_gen.objectives.elbo import ELBOTerms
+from lightning_gen.objectives.vq import code_use, commitment, perplexity, straight_through
+
+Indices = Int[Tensor, "n positions codebooks"]
+Maps = Float[Tensor, "n d map_h map_w"]
+
+
+class AutoencoderTerms(NamedTuple):
+    """The first phase: loss = reconstruction + kl + commitment, in nats per image.
+
+    ``kl`` is the uniform prior's, a constant. ``perplexity`` (a number of codes) and ``code_use``
+    (a share of them) are the batch's, means over the codebooks.
+    """
+
+    loss: Float[Tensor, ""]
+    reconstruction: Float[Tensor, ""]
+    kl: Float[Tensor, ""]
+    commitment: Float[Tensor, ""]
+    perplexity: Float[Tensor, ""]
+    code_use: Float[Tensor, ""]
+
+
+class PriorTerms(NamedTuple):
+    """The second phase: the loss is the kl, -log p(codes), in nats per image."""
+
+    loss: Float[Tensor, ""]
+    kl: Float[Tensor, ""]
+
+
+class VQVAE(Autoencoder):
+    """VQ-VAE (van den Oord, Vinyals & Kavukcuoglu 2017, arXiv:1711.00937).
+
+    The encoder's feature map is replaced, position by position, by the nearest codes. A run has two
+    phases, told apart by the epoch, so that a resumed run is in the right one:
+
+    1. The first ``autoencoder_epochs`` epochs train encoder, codebooks and decoder on
+       -log p(x|z) + weight * ||z_e - sg[e]||^2, both summed over the image, the paper's equation 3
+       with codes that are moving averages. The prior of the codes is uniform.
+    2. All other epochs train the prior, a causal transformer, on -log p(codes) of the undamaged
+       images; encoder, codebooks and decoder are frozen, and the decoder is not run.
+
+    The posterior is one point, so KL(q(z|x) || p(z)) = -log p(codes). ``val/loss`` and
+    ``test/loss`` are -log p(x|z) - log p(codes), the negative ELBO, in both phases: the first ends
+    with the uniform prior's positions * codebooks * log(size) nats in it, the second brings them
+    down, so the best checkpoint has a trained prior where ``trainer.max_epochs`` leaves time for
+    one. With a discrete likelihood the bound is also given in bits per dimension.
+
+    In each phase some parameters take no part: several devices need ``trainer.strategy``
+    ``ddp_find_unused_parameters_true``.
+
+    Args:
+        image_shape: (channels, height, width); the command line takes it from the data.
+        architecture: makes the encoder to feature maps, and the decoder.
+        codebook: size and number of the codebooks, how they are kept in use, the commitment.
+        prior: the transformer that learns the distribution of the codes.
+        autoencoder_epochs: epochs of the first phase, at least 1.
+        likelihood: of the images given their codes.
+        optimizer: builds the one optimizer of both phases from the parameters.
+        lr_scheduler: builds a scheduler from the optimizer, stepped once an epoch.
+            CosineAnnealingWarmRestarts with ``T_0`` = ``autoencoder_epochs`` starts each phase at
+            the full learning rate.
+        corruption: damages the training input; see :mod:`lightning_gen.networks.corruption`.
+    """
+
+    def __init__(
+        self,
+        image_shape: ImageShape,
+        architecture: SpatialArchitecture = SpatialResidual(),  # noqa: B008  (frozen)
+        codebook: Codebook = Codebook(),  # noqa: B008  (frozen)
+        prior: Transformer = Transformer(),  # noqa: B008  (frozen)
+        autoencoder_epochs: int = 10,
+        likelihood: Likelihood = Bernoulli(),  # noqa: B008  (copied by the base)
+        optimizer: OptimizerFactory = Adam,
+        lr_scheduler: SchedulerFactory | None = None,
+        corruption: Corruption | None = None,
+    ) -> None:
+        given = dict(locals())
+        check_epochs(autoencoder_epochs)
+        super().__init__(
+            architecture.encoder(image_shape, codebook.dim),
+            architecture.decoder(image_shape, codebook.dim, likelihood.params_per_channel),
+            likelihood,
+            optimizer,
+            lr_scheduler,
+            corruption,
+        )
+        height, width = architecture.map_size(image_shape)
+        self.latent_shape = (codebook.dim, height, width)
+        self.quantizer = codebook.quantizer()
+        self.prior = prior.prior(height * width, codebook.count, codebook.size)
+        self.autoencoder_epochs = autoencoder_epochs
+        self.commitment_weight = codebook.commitment
+        remember(self, given)
+
+    @property
+    def codebook_size(self) -> int:
+        """How many codes each codebook has."""
+        return self.quantizer.size
+
+    def quantize(self, images: Images) -> Indices:
+        """The index of the code of each position of the latent map, row by row."""
+        return self.quantizer.nearest(self.encoder(images)).flatten(1, 2)
+
+    def encode(self, images: Images) -> Codes:
+        """The quantised latent map [N, D, h, w] of each image, flattened to [N, D * h * w]."""
+        return self._lookup(self.quantize(images)).flatten(1)
+
+    def decode(self, codes: Codes) -> Images:
+        """Images [N, C, H, W] of codes [N, D * h * w].
+
+        Each position is first moved to the nearest entry of the codebooks, since the decoder has
+        seen no other: what ``encode`` gave stays as it is, a mixture of two codes does not.
+        """
+        latent = codes.view(len(codes), *self.latent_shape)
+        return self._decode(self.quantizer.lookup(self.quantizer.nearest(latent)))
+
+    def sample(self, n: int) -> Images:
+        """``n`` images decoded from draws of the prior: uniform ones before its training."""
+        return self._decode(self._lookup(self.prior.sample(n)))
+
+    def sample_uniformly(self, n: int) -> Images:
+        """``n`` images decoded from codes that are all equally probable, for comparison."""
+        shape = (n, *self.prior.shape)
+        codes = torch.randint(self.codebook_size, shape, device=self.device)
+        return self._decode(self._lookup(codes))
+
+    def terms(
+        self, batch: Batch, inputs: Images, training_step: int | None = None
+    ) -> AutoencoderTerms | PriorTerms | ELBOTerms | DiscreteTerms:
+        """The negative ELBO in evaluation; in training the loss of the present phase."""
+        if training_step is None:
+            return self._bound(batch.images, inputs)
+        if self.current_epoch < self.autoencoder_epochs:
+            return self._train_autoencoder(batch.images, inputs)
+        return self._train_prior(batch.images)
+
+    def _bound(self, images: Images, inputs: Images) -> ELBOTerms | DiscreteTerms:
+        features = self.encoder(inputs).float()
+        indices = self.quantizer.nearest(features)
+        quantised = straight_through(features, self.quantizer.lookup(indices))
+        reconstruction = self._reconstruction(images, quantised)
+        kl = -self.prior.log_prob(indices.flatten(1, 2)).mean()
+        terms = ELBOTerms(reconstruction + kl, reconstruction, kl)
+        if not self.likelihood.discrete:
+            return terms
+        return DiscreteTerms(*terms, terms.loss / (math.log(2) * images[0].numel()))
+
+    def _train_autoencoder(self, images: Images, inputs: Images) -> AutoencoderTerms:
+        features = self.encoder(inputs).float()
+        indices = self.quantizer.nearest(features)
+        quantised = self.quantizer.lookup(indices)
+        self.quantizer.update(features, indices)
+        reconstruction = self._reconstruction(images, straight_through(features, quantised))
+        kl = reconstruction.new_tensor(indices[0].numel() * math.log(self.codebook_size))
+        distance = self.commitment_weight * commitment(features, quantised).mean()
+        loss = reconstruction + kl + distance
+        used = self.quantizer.use(indices)
+        shares = perplexity(used).mean(), code_use(used).mean()
+        return AutoencoderTerms(loss, reconstruction, kl, distance, *shares)
+
+    def _train_prior(self, images: Images) -> PriorTerms:
+        for part in (self.encoder, self.decoder):
+            part.eval()  # a normalisation's running averages are frozen too
+        with torch.no_grad():
+            codes = self.quantize(images)
+        kl = -self.prior.log_prob(codes).mean()
+        return PriorTerms(kl, kl)
+
+    def _reconstruction(self, images: Images, latent: Maps) -> Float[Tensor, ""]:
+        return -self.likelihood.log_prob(self.decoder(latent), images).mean()
+
+    def _decode(self, latent: Maps) -> Images:
+        return self.likelihood.image(self.decoder(latent))
+
+    def _lookup(self, codes: Indices) -> Maps:
+        return self.quantizer.lookup(codes.view(len(codes), *self.latent_shape[1:], -1))
+
+
+def check_epochs(autoencoder_epochs: int) -> None:
+    """Raise a UserError unless the autoencoder is trained for an epoch."""
+    if autoencoder_epochs < 1:
+        raise UserError(
+            "autoencoder_epochs is a number of training epochs, at least 1, got "
+            f"{autoencoder_epochs}. Set it to about half of trainer.max_epochs."
+        )

@@ -1,0 +1,196 @@
+"""The Wasserstein autoencoder whose penalty is a discriminator of codes."""
+
+from functools import partial
+from itertools import chain
+from typing import Any, NamedTuple, cast
+
+from jaxtyping import Float
+from lightning.pytorch import Callback
+from lightning.pytorch.core.optimizer import LightningOptimizer
+from torch import Tensor
+from torch.optim import Adam, Optimizer
+
+from lightning_gen.contracts import Batch, Codes, Denoises, Images, ImageShape
+from lightning_gen.errors import UserError
+from lightning_gen.hyperparameters import remember
+from lightning_gen.models.base import OptimizerFactory, SchedulerFactory, check_range
+from lightning_gen.models.manual import refuse_automatic_options, step_schedulers, update
+from lightning_gen.models.wae import WassersteinAutoencoder
+from lightning_gen.networks import Architecture, Conv, Corruption, LatentDiscriminator
+from lightning_gen.objectives import (
+    Gaussian,
+    InverseMultiquadratics,
+    Likelihood,
+    NonSaturating,
+)
+from lightning_gen.objectives.mmd import maximum_mean_discrepancy
+
+
+class AutoencoderTerms(NamedTuple):
+    """What encoder and decoder minimise: loss = reconstruction + weight * adversarial, in nats."""
+
+    loss: Float[Tensor, ""]
+    reconstruction: Float[Tensor, ""]
+    adversarial: Float[Tensor, ""]
+
+
+class DiscriminatorTerms(NamedTuple):
+    """Means over a batch; the scores are raw, high for draws of the prior, 0 where undecided."""
+
+    discriminator_loss: Float[Tensor, ""]
+    prior_score: Float[Tensor, ""]
+    code_score: Float[Tensor, ""]
+
+    @property
+    def loss(self) -> Tensor:
+        """What the discriminator minimises."""
+        return self.discriminator_loss
+
+
+class EvaluationTerms(NamedTuple):
+    """Both players' terms, but loss = reconstruction + weight * mmd."""
+
+    loss: Float[Tensor, ""]
+    reconstruction: Float[Tensor, ""]
+    mmd: Float[Tensor, ""]
+    adversarial: Float[Tensor, ""]
+    discriminator_loss: Float[Tensor, ""]
+    prior_score: Float[Tensor, ""]
+    code_score: Float[Tensor, ""]
+
+
+class WAEGAN(WassersteinAutoencoder):
+    """WAE-GAN (Tolstikhin, Bousquet, Gelly & Schoelkopf 2018, arXiv:1711.01558, algorithm 1).
+
+    A discriminator D learns to tell draws of the prior from codes; encoder and decoder minimise
+    -log p(x|z) - weight * log D(z). At each batch the discriminator is updated first, then encoder
+    and decoder, from the same codes.
+
+    -log D(z) says how good the discriminator is as much as how far the codes are from the prior, so
+    that it does not compare epochs. ``val/loss`` and ``test/loss``, by which the best checkpoint is
+    chosen, have in its place a yardstick that does not move: the MMD with the paper's kernel, as in
+    :class:`~lightning_gen.models.WAE`, and so compare with a ``WAE`` of the same weight. Where the
+    game is even, ``discriminator_loss`` is 2 log 2 = 1.386 and both scores are 0.
+
+    Args:
+        image_shape: (channels, height, width); the command line takes it from the data.
+        latent_dim: length of a code; see :class:`~lightning_gen.models.WAE`.
+        architecture: makes the encoder and the decoder.
+        discriminator: makes the discriminator of codes.
+        weight: of -log D(z), which is in nats per image; at least 0.
+        likelihood: of the images given a code.
+        optimizer: builds the optimizer of encoder and decoder from their parameters.
+        discriminator_optimizer: the discriminator's; None takes that of encoder and decoder.
+        lr_scheduler: builds a scheduler from an optimizer, once for each of the two; stepped once
+            an epoch, and ReduceLROnPlateau watches ``val/loss``.
+        clip_norm: greatest norm of the gradient of either update; None clips nothing.
+        corruption: damages the training input; see :mod:`lightning_gen.networks.corruption`.
+    """
+
+    def __init__(
+        self,
+        image_shape: ImageShape,
+        latent_dim: int = 8,
+        architecture: Architecture = Conv(),  # noqa: B008  (frozen)
+        discriminator: LatentDiscriminator = LatentDiscriminator(),  # noqa: B008  (frozen)
+        weight: float = 10.0,
+        likelihood: Likelihood = Gaussian(),  # noqa: B008  (copied by the base)
+        optimizer: OptimizerFactory = Adam,
+        discriminator_optimizer: OptimizerFactory | None = None,
+        lr_scheduler: SchedulerFactory | None = None,
+        clip_norm: float | None = None,
+        corruption: Corruption | None = None,
+    ) -> None:
+        given = dict(locals())
+        check_clip_norm(clip_norm)
+        super().__init__(
+            image_shape,
+            latent_dim,
+            architecture,
+            weight,
+            likelihood,
+            optimizer,
+            lr_scheduler,
+            corruption,
+        )
+        self.automatic_optimization = False
+        self.discriminator = discriminator.network(latent_dim)
+        self.clip_norm = clip_norm
+        self._discriminator_optimizer = discriminator_optimizer or optimizer
+        self._adversarial = NonSaturating()
+        self._kernel = InverseMultiquadratics()
+        remember(self, given)
+
+    def terms(
+        self, batch: Batch, inputs: Images, training_step: int | None = None
+    ) -> EvaluationTerms:
+        """What evaluation reports; training has a loss for each of its two updates."""
+        codes, prior = self.encode(inputs), self._prior(len(inputs))
+        mmd = maximum_mean_discrepancy(codes, prior, self._kernel)
+        _, reconstruction, adversarial = self._autoencoder_terms(codes, batch.images)
+        loss = reconstruction + self.weight * mmd
+        judged = self._discriminator_terms(codes, prior)
+        return EvaluationTerms(loss, reconstruction, mmd, adversarial, *judged)
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """One update of the discriminator, then one of encoder and decoder."""
+        images, step = batch.images, self.global_step
+        if batch_idx == 0:
+            check_range(images)
+        codes = self.encode(self.corrupt(images) if isinstance(self, Denoises) else images)
+        prior = self._prior(len(codes))
+        autoencoder, discriminator = cast(list[LightningOptimizer], self.optimizers())
+        judge = partial(self._discriminator_terms, codes.detach(), prior)
+        judged = update(self, discriminator, judge, counted=False)
+        code = partial(self._autoencoder_terms, codes, images)
+        coded = update(self, autoencoder, code, counted=True)
+        every: int = self.trainer.log_every_n_steps  # type: ignore[attr-defined]
+        if every and (step + 1) % every == 0:
+            self._log_terms("train", coded, len(images))
+            self._log_terms("train", judged, len(images))
+        return coded.loss.detach()
+
+    def on_train_epoch_end(self) -> None:
+        """Step the schedulers."""
+        step_schedulers(self, "val/loss")
+
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        """Clip the gradient, which is unscaled by now."""
+        if self.clip_norm is not None:
+            self.clip_gradients(optimizer, self.clip_norm, "norm")
+
+    def configure_callbacks(self) -> list[Callback]:
+        """None; the first hook that knows the trainer refuses what it cannot do."""
+        refuse_automatic_options(self.trainer)
+        return []
+
+    def configure_optimizers(self) -> Any:  # noqa: ANN401  (Lightning's union of eight forms)
+        """The optimizer of encoder and decoder, then the discriminator's; a scheduler for each."""
+        parts = (self.encoder, self.decoder, self.likelihood)
+        optimizers = [
+            self._optimizer(chain.from_iterable(part.parameters() for part in parts)),
+            self._discriminator_optimizer(self.discriminator.parameters()),
+        ]
+        if self._lr_scheduler is None:
+            return optimizers
+        return optimizers, [self._lr_scheduler(optimizer) for optimizer in optimizers]
+
+    def _autoencoder_terms(self, codes: Codes, images: Images) -> AutoencoderTerms:
+        reconstruction = self._reconstruction(codes, images)
+        adversarial = self._adversarial.generator(self.discriminator(codes))
+        loss = reconstruction + self.weight * adversarial
+        return AutoencoderTerms(loss, reconstruction, adversarial)
+
+    def _discriminator_terms(self, codes: Codes, prior: Codes) -> DiscriminatorTerms:
+        on_prior, on_codes = self.discriminator(prior), self.discriminator(codes)
+        loss = self._adversarial.discriminator(on_prior, on_codes)
+        return DiscriminatorTerms(loss, on_prior.float().mean(), on_codes.float().mean())
+
+
+def check_clip_norm(clip_norm: float | None) -> None:
+    """Raise a UserError unless ``clip_norm`` is a finite number above 0 or None."""
+    if clip_norm is not None and not 0 < clip_norm < float("inf"):
+        raise UserError(
+            f"clip_norm is the greatest norm of a gradient, above 0, got {clip_norm}. "
+            "Set model.clip_norm to 1.0, or to null for no clipping."
+        )

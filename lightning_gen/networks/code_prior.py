@@ -1,0 +1,155 @@
+"""A learned distribution of discrete codes: a causal transformer over their sequence."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from lightning_gen.errors import UserError
+from lightning_gen.networks.ranges import check_ranges
+
+Sequences = Int[Tensor, "n positions codebooks"]
+Hidden = Float[Tensor, "n t width"]
+Logits = Float[Tensor, "n t size"]
+KeysAndValues = tuple[Float[Tensor, "n heads _ d"], Float[Tensor, "n heads _ d"]]
+
+RANGES = {
+    "width": (1, math.inf),
+    "depth": (1, math.inf),
+    "heads": (1, math.inf),
+    "dropout": (0, 1),
+}
+
+
+@dataclass(frozen=True)
+class Transformer:
+    """A recipe for a causal transformer (Vaswani et al. 2017, arXiv:1706.03762).
+
+    Args:
+        width: length of the hidden vectors.
+        depth: blocks.
+        heads: attention heads in a block; they share the width out evenly.
+        dropout: probability of each output of a block's two halves to be dropped in training.
+    """
+
+    width: int = 128
+    depth: int = 3
+    heads: int = 4
+    dropout: float = 0.1
+
+    def __post_init__(self) -> None:
+        check_ranges(self, RANGES)
+        if self.width % self.heads:
+            raise UserError(
+                f"Transformer.width is shared out evenly among Transformer.heads, got width "
+                f"{self.width} for {self.heads} heads. Set width to a multiple of {self.heads}."
+            )
+
+    def prior(self, positions: int, codebooks: int, size: int) -> "CodePrior":
+        """The module for so many positions, each with one of ``size`` codes a codebook."""
+        return CodePrior(self, positions, codebooks, size)
+
+
+class CodePrior(nn.Module):
+    """p(codes) = prod_t p(code_t | earlier codes), uniform until it is trained.
+
+    The codes of a position stand in the order of their codebooks, the positions row by row; the
+    sequence begins with a start token. Each codebook has its own embedding and output layer. The
+    output layer starts at zero: an untrained prior gives each code the probability 1 / size.
+
+    Args:
+        recipe: width, depth, heads and dropout.
+        positions: of the code map, height * width.
+        codebooks: codes at each position.
+        size: codes in each codebook.
+    """
+
+    def __init__(self, recipe: Transformer, positions: int, codebooks: int, size: int) -> None:
+        super().__init__()
+        width = recipe.width
+        self.shape = (positions, codebooks)
+        self.size = size
+        self.start = nn.Parameter(0.02 * torch.randn(1, width))
+        self.places = nn.Parameter(0.02 * torch.randn(positions * codebooks, width))
+        self.embedding = nn.Parameter(0.02 * torch.randn(codebooks, size, width))
+        self.blocks = nn.ModuleList(
+            Block(width, recipe.heads, recipe.dropout) for _ in range(recipe.depth)
+        )
+        self.norm = nn.LayerNorm(width)
+        self.output = nn.Parameter(torch.zeros(codebooks, size, width))
+        self.bias = nn.Parameter(torch.zeros(codebooks, size))
+
+    def log_prob(self, codes: Sequences) -> Float[Tensor, " n"]:
+        """Log p(codes) of each image, in nats, summed over positions and codebooks."""
+        logits = self.logits(codes).float().flatten(0, 1)
+        nats = F.cross_entropy(logits, codes.flatten(), reduction="none")
+        return -nats.view(len(codes), -1).sum(dim=1)
+
+    def logits(self, codes: Sequences) -> Logits:
+        """Unnormalised log p(code_t | earlier codes) for each place t of the sequence."""
+        books = torch.arange(codes.shape[2], device=codes.device)
+        embedded = self.embedding[books, codes].flatten(1, 2)
+        start = self.start.expand(len(codes), 1, -1)
+        hidden = torch.cat([start, embedded[:, :-1]], dim=1) + self.places
+        for block in self.blocks:
+            hidden, _ = block(hidden)
+        hidden = self.norm(hidden).view(*codes.shape, -1)
+        return (torch.einsum("npcw,csw->npcs", hidden, self.output) + self.bias).flatten(1, 2)
+
+    @torch.no_grad()
+    def sample(self, n: int) -> Sequences:
+        """``n`` draws, from torch's global random state; each place takes one pass."""
+        past: list[KeysAndValues | None] = [None] * len(self.blocks)
+        token = self.start.expand(n, 1, -1)
+        drawn: list[Tensor] = []
+        for t, place in enumerate(self.places):
+            book = t % self.shape[1]
+            hidden = token + place
+            for depth, block in enumerate(self.blocks):
+                hidden, past[depth] = block(hidden, past[depth])
+            logits = self.norm(hidden) @ self.output[book].T + self.bias[book]
+            drawn.append(logits.float().squeeze(1).softmax(dim=1).multinomial(1))
+            token = self.embedding[book, drawn[-1]]
+        return torch.cat(drawn, dim=1).view(n, *self.shape)
+
+
+class Block(nn.Module):
+    """Causal self-attention, then a feed-forward network, each after a layer norm.
+
+    Args:
+        width: length of the hidden vectors.
+        heads: attention heads.
+        dropout: probability of each output of the two halves to be dropped in training.
+    """
+
+    def __init__(self, width: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        self.heads = heads
+        self.norm = nn.LayerNorm(width)
+        self.query_key_value = nn.Linear(width, 3 * width)
+        self.merge = nn.Sequential(nn.Linear(width, width), nn.Dropout(dropout))
+        self.feed_forward = nn.Sequential(
+            nn.LayerNorm(width),
+            nn.Linear(width, 4 * width),
+            nn.GELU(),
+            nn.Linear(4 * width, width),
+            nn.Dropout(dropout),
+        )
+
+    def forward(self, x: Hidden, past: KeysAndValues | None = None) -> tuple[Hidden, KeysAndValues]:
+        """The block's output, and the keys and values of all places so far.
+
+        Args:
+            x: all places from the first; or, with ``past``, the one place that follows.
+            past: what an earlier call gave back.
+        """
+        heads = self.query_key_value(self.norm(x)).view(*x.shape[:2], 3 * self.heads, -1)
+        query, key, value = heads.transpose(1, 2).chunk(3, dim=1)
+        if past is not None:
+            key, value = torch.cat([past[0], key], dim=2), torch.cat([past[1], value], dim=2)
+        seen = F.scaled_dot_product_attention(query, key, value, is_causal=past is None)
+        x = x + self.merge(seen.transpose(1, 2).flatten(2))
+        return x + self.feed_forward(x), (key, value)

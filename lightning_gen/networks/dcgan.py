@@ -1,0 +1,133 @@
+"""Generators and discriminators of DCGAN (Radford, Metz & Chintala 2016, arXiv:1511.06434)."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from lightning_gen.errors import UserError
+from lightning_gen.networks.architecture import ImageShape, check_widths
+from lightning_gen.networks.strided import Size, halved_sizes
+
+Images = Float[Tensor, "n c h w"]
+
+
+@dataclass(frozen=True)
+class AdversarialNetworks(ABC):
+    """A recipe for a generator and the discriminator that it plays against."""
+
+    @abstractmethod
+    def generator(self, image_shape: ImageShape, latent_dim: int) -> nn.Module:
+        """A module from noise [N, latent_dim] to images [N, C, H, W] in [0, 1]."""
+
+    @abstractmethod
+    def discriminator(self, image_shape: ImageShape) -> nn.Module:
+        """A module from images [N, C, H, W] in [0, 1] to raw scores [N], high for real images."""
+
+
+@dataclass(frozen=True)
+class DCGANNetworks(AdversarialNetworks):
+    """Strided convolutions in the discriminator, transposed ones in the generator.
+
+    The defaults are the paper's layout; the widths (128, 256, 512, 1024) give its generator for
+    64x64 images. Weights start from N(0, 0.02^2), biases from 0, the scales of BatchNorm from
+    N(1, 0.02^2). An even kernel halves the sides rounding down, an odd one rounding up.
+
+    Args:
+        widths: channels after each halving of the discriminator; the generator mirrors them.
+        kernel_size: of every convolution, at least 3.
+        dropout: share of the discriminator's activations that are dropped after each convolution.
+        norm_start: BatchNorm and ReLU between the generator's linear layer and its first
+            convolution; without them the two are one linear map. Its further stages have both.
+        norm_discriminator: BatchNorm in the discriminator's stages but the first. A gradient
+            penalty needs it off.
+    """
+
+    widths: tuple[int, ...] = (64, 128, 256)
+    kernel_size: int = 4
+    dropout: float = 0.0
+    norm_start: bool = True
+    norm_discriminator: bool = True
+
+    def __post_init__(self) -> None:
+        check_widths(self, self.widths)
+        if self.kernel_size < 3:
+            raise UserError(
+                f"DCGANNetworks.kernel_size is at least 3, got {self.kernel_size}. "
+                "Pass 4 (Radford et al.) or 5."
+            )
+        if not 0 <= self.dropout < 1:
+            raise UserError(
+                f"DCGANNetworks.dropout is a share of at least 0 and below 1, got {self.dropout}. "
+                "Pass 0.0 for none."
+            )
+
+    def generator(self, image_shape: ImageShape, latent_dim: int) -> nn.Module:
+        """One linear layer, unflatten, transposed convolutions, tanh."""
+        sizes = self._sizes(image_shape)[::-1]
+        channels = [*self.widths[::-1], image_shape[0]]
+        start = (channels[0], *sizes[0])
+        layers: list[nn.Module] = [
+            nn.Linear(latent_dim, start[0] * start[1] * start[2]),
+            nn.Unflatten(1, start),
+        ]
+        finish = [nn.BatchNorm2d(start[0]), nn.ReLU()] if self.norm_start else []
+        for (before, after), (small, large) in zip(
+            pairwise(channels), pairwise(sizes), strict=True
+        ):
+            layers += [*finish, self._doubling(before, after, small, large)]
+            finish = [nn.BatchNorm2d(after), nn.ReLU()]
+        return nn.Sequential(*layers, _FromTanh()).apply(_initialise)
+
+    def discriminator(self, image_shape: ImageShape) -> nn.Module:
+        """Convolutions with LeakyReLU 0.2 and dropout, flatten, one linear layer."""
+        height, width = self._sizes(image_shape)[-1]
+        padding = (self.kernel_size - 1) // 2
+        layers: list[nn.Module] = [_ToTanhRange()]
+        for stage, (before, after) in enumerate(pairwise((image_shape[0], *self.widths))):
+            layers.append(nn.Conv2d(before, after, self.kernel_size, 2, padding))
+            layers += [nn.BatchNorm2d(after)] if self.norm_discriminator and stage else []
+            layers.append(nn.LeakyReLU(0.2))
+            layers += [nn.Dropout(self.dropout)] if self.dropout else []
+        score = nn.Linear(self.widths[-1] * height * width, 1)
+        return nn.Sequential(*layers, nn.Flatten(), score, nn.Flatten(0)).apply(_initialise)
+
+    def _sizes(self, image_shape: ImageShape) -> list[Size]:
+        """(height, width) before and after each halving."""
+        sizes = halved_sizes(image_shape, len(self.widths))
+        if self.kernel_size % 2 == 0:
+            return sizes
+        _, height, width = image_shape
+        return [(-(-height >> stage), -(-width >> stage)) for stage in range(len(sizes))]
+
+    def _doubling(self, before: int, after: int, small: Size, large: Size) -> nn.Module:
+        padding = (self.kernel_size - 1) // 2
+        least = [2 * (side - 1) - 2 * padding + self.kernel_size for side in small]
+        missing = (large[0] - least[0], large[1] - least[1])
+        return nn.ConvTranspose2d(before, after, self.kernel_size, 2, padding, missing)
+
+
+class _FromTanh(nn.Module):
+    """tanh, mapped to [0, 1], in float32: bfloat16 has too few grey levels."""
+
+    def forward(self, raw: Images) -> Images:
+        return (torch.tanh(raw.float()) + 1) / 2
+
+
+class _ToTanhRange(nn.Module):
+    """[0, 1] to [-1, 1]."""
+
+    def forward(self, images: Images) -> Images:
+        return 2 * images - 1
+
+
+def _initialise(module: nn.Module) -> None:
+    if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
+        nn.init.normal_(module.weight, 0.0, 0.02)
+    elif isinstance(module, nn.BatchNorm2d):
+        nn.init.normal_(module.weight, 1.0, 0.02)
+    if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d) and module.bias is not None:
+        nn.init.zeros_(module.bias)

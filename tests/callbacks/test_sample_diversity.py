@@ -1,0 +1,110 @@
+import csv
+import math
+import warnings
+
+import pytest
+import torch
+from lightning.pytorch import LightningModule, seed_everything
+
+from lightning_gen.callbacks import RandomState, SampleDiversity, sample_diversity
+from lightning_gen.errors import UserError
+from lightning_gen.metrics import mean_pairwise_distance
+from lightning_gen.models import AE, DCGAN
+from lightning_gen.networks import DCGANNetworks
+from support.models import tiny
+
+
+class Made(LightningModule):
+    """Its samples are around one image, as far as it is told; training does nothing."""
+
+    def __init__(self, spread):
+        super().__init__()
+        self.spread = torch.nn.Parameter(torch.tensor(spread))
+        self.seen = []
+        self.first = {}
+
+    def sample(self, n):
+        self.seen.append((self.training, torch.is_grad_enabled()))
+        return 0.5 + self.spread * torch.randn(n, 1, 28, 28)
+
+    def training_step(self, batch, batch_idx):
+        self.first.setdefault("training", batch.images)
+        return 0 * self.spread
+
+    def validation_step(self, batch, batch_idx):
+        self.first.setdefault("validation", batch.images)
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), lr=0.1)
+
+
+def logged(tmp_path):
+    with (tmp_path / "run" / "metrics.csv").open(newline="") as file:
+        return [float(v) for row in csv.DictReader(file) if (v := row.get("samples/diversity"))]
+
+
+def test_mean_pairwise_distance_by_hand():
+    images = torch.tensor([[0.0, 0.0], [3.0, 4.0], [0.0, 1.0]]).view(3, 1, 1, 2)
+    expected = (5 + 1 + math.sqrt(9 + 9)) / 3
+    assert mean_pairwise_distance(images).item() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("limit_val_batches", [2, 0])
+def test_diversity_is_relative_to_real_images(limit_val_batches, trainer, mini, tmp_path):
+    model = Made(0.1)
+    arguments = {"limit_val_batches": limit_val_batches, "max_epochs": 2}
+    trainer(SampleDiversity(num_images=30, seed=5), **arguments).fit(model, mini)
+    torch.manual_seed(5)
+    samples = (0.5 + 0.1 * torch.randn(30, 1, 28, 28)).flatten(1).double()
+    split = "validation" if limit_val_batches else "training"
+    real = model.first[split].flatten(1).double()
+
+    def distance(rows):
+        return torch.cdist(rows, rows).sum() / (len(rows) * (len(rows) - 1))
+
+    expected = (distance(samples) / distance(real)).item()
+    assert logged(tmp_path) == pytest.approx([expected, expected], rel=1e-4)
+    assert model.seen == [(False, False)] * 2
+
+
+def test_a_collapse_is_told_once(trainer, mini, monkeypatch):
+    monkeypatch.setattr(sample_diversity, "FIRST_STEPS", 3)
+    with pytest.warns(UserWarning, match=r"differ from each other 0\.\d\d times as much") as found:
+        trainer(SampleDiversity(), max_epochs=4).fit(Made(1e-3), mini)
+    assert len([w for w in found if "collapsed" in str(w.message)]) == 1
+
+
+@pytest.mark.parametrize(("spread", "first_steps"), [(1e-3, 5), (0.2, 1)])
+def test_a_healthy_or_young_model_is_not_warned_of(spread, first_steps, trainer, mini, monkeypatch):
+    monkeypatch.setattr(sample_diversity, "FIRST_STEPS", first_steps)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warnings.filterwarnings("ignore", ".*LeafSpec|.*does not have many workers")
+        trainer(SampleDiversity(), max_epochs=2).fit(Made(spread), mini)
+
+
+def test_training_is_left_bit_for_bit_the_same(trainer, mini):
+    def train(*callbacks):
+        seed_everything(0, verbose=False)
+        model = DCGAN((1, 28, 28), 8, DCGANNetworks((4, 8), dropout=0.2))
+        trainer(RandomState(), *callbacks, max_epochs=3, logger=False).fit(model, mini)
+        return model.state_dict()
+
+    bare, watched = train(), train(SampleDiversity(10))
+    assert all(torch.equal(tensor, watched[name]) for name, tensor in bare.items())
+
+
+def test_a_fast_dev_run_measures_nothing(trainer, mini):
+    model = Made(0.1)
+    trainer(SampleDiversity(), fast_dev_run=True).fit(model, mini)
+    assert model.seen == []
+
+
+def test_a_model_that_makes_no_images_is_refused(trainer, mini):
+    with pytest.raises(UserError, match="SampleDiversity needs a model that samples, and AE"):
+        trainer(SampleDiversity()).fit(tiny(AE), mini)
+
+
+def test_numbers_too_small_are_refused():
+    with pytest.raises(UserError, match=r"SampleDiversity.num_images is at least 2, got 1"):
+        SampleDiversity(1)

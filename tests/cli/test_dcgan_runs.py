@@ -1,0 +1,186 @@
+"""The command line with a model that optimises by hand and has no ``val/loss``."""
+
+import subprocess
+import sys
+
+import pytest
+import torch
+from lightning.pytorch.strategies import DDPStrategy
+
+from lightning_gen.cli.trainer import RunTrainer, let_gradients_be_missing
+from lightning_gen.models import DCGAN
+from lightning_gen.networks import DCGANNetworks
+from lightning_gen.runs import RunDirectory
+from support.command import (
+    MINI_DATA,
+    NO_PICTURES,
+    TWO_BATCHES,
+    assert_whole,
+    column,
+    only_run,
+    rows,
+)
+from support.models import tiny
+
+GAN = (
+    *("--model", "DCGAN", "--model.latent_dim", "5"),
+    *("--model.architecture", "DCGANNetworks", "--model.architecture.widths", "[4,8]"),
+)
+SMALL_GAN = (*GAN, *MINI_DATA, *TWO_BATCHES, "--trainer.log_every_n_steps", "1")
+AVERAGE = (
+    *("--trainer.callbacks", "lightning.pytorch.callbacks.EMAWeightAveraging"),
+    *("--trainer.callbacks.decay", "0.5"),
+)
+
+
+def weights_of(path):
+    state = torch.load(path, weights_only=True)["state_dict"]
+    return {name: value for name, value in state.items() if value.is_floating_point()}
+
+
+def test_a_run_by_default(command, tmp_path, caplog):
+    with caplog.at_level("INFO"):
+        answer = command("fit", *SMALL_GAN, "--trainer.enable_progress_bar", "true")
+    assert (answer.code, answer.err) == (0, "")
+    directory = only_run(tmp_path / "logs")
+    assert_whole(directory)
+    assert {path.name for path in (directory / "images").iterdir()} == {"samples", "loss_curves"}
+    assert len(column(directory, "samples/diversity")) == 1
+    (value,) = column(directory, "test/discriminator_loss").values()
+    assert f"Test discriminator_loss {value:.4g}, " in caplog.text
+    assert "nats" not in caplog.text + answer.out
+    assert "epoch 0, step 2, discriminator " in answer.out
+    optimizer = "init_args:\n        lr: 0.0002\n        betas:\n        - 0.5\n        - 0.999\n"
+    assert optimizer in (directory / "config.yaml").read_text()
+
+
+def test_the_best_checkpoint_is_the_latest(command, tmp_path):
+    words = (*SMALL_GAN, *NO_PICTURES, "--trainer.max_epochs", "3")
+    assert command("fit", *words).code == 0
+    directory = RunDirectory(only_run(tmp_path / "logs"))
+    for path in (directory.best, directory.last):
+        assert torch.load(path, weights_only=True)["global_step"] == 6
+
+
+def test_its_config_runs_it_again(command, tmp_path):
+    assert command("fit", *SMALL_GAN, *NO_PICTURES).code == 0
+    first = only_run(tmp_path / "logs")
+    assert command("fit", "--config", first / "config.yaml").code == 0
+    assert rows(first) == rows(first.parent / "version_1")
+
+
+def test_a_test_evaluates_the_averaged_weights(command, tmp_path, caplog):
+    words = (*SMALL_GAN, *AVERAGE, "--trainer.max_epochs", "2", "--model.optimizer.lr", "0.01")
+    answer = command("fit", *words)
+    assert (answer.code, answer.err) == (0, "")
+    directory = only_run(tmp_path / "logs")
+    # The last validation and the checkpoint saw the same weights; the raw ones are elsewhere.
+    saved = torch.load(RunDirectory(directory).best, weights_only=True)
+    raw, average = saved["current_model_state"], saved["state_dict"]
+    assert any(not torch.equal(raw[name], average[name]) for name in raw)
+    (value,) = column(directory, "test/real_score").values()
+    caplog.clear()
+    with caplog.at_level("INFO"):
+        answer = command("test", directory)
+    assert (answer.code, answer.err) == (0, "")
+    assert f"real_score {value:.4g}" in caplog.text
+
+
+def test_an_averaged_run_goes_on_as_if_it_had_never_stopped(command, tmp_path):
+    words = (*SMALL_GAN, *AVERAGE, "--model.architecture.dropout", "0.2")
+    for name, parts in (("whole", ["3"]), ("parts", ["1", "3"])):
+        for epochs in parts:
+            again = ("--ckpt_path", "last") if epochs != parts[0] else ()
+            length = ("--trainer.max_epochs", epochs, "--name", name)
+            answer = command("fit", *words, *length, *again)
+            assert (answer.code, answer.err) == (0, "")
+    ends = [
+        torch.load(tmp_path / "logs" / name / "version_0" / "checkpoints" / "last.ckpt")
+        for name in ("whole", "parts")
+    ]
+    for part in ("state_dict", "current_model_state"):
+        whole, parts = (end[part] for end in ends)
+        assert all(torch.equal(value, parts[name]) for name, value in whole.items())
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--trainer.accumulate_grad_batches", "2"), "takes trainer.accumulate_grad_batches 1"),
+        (("--trainer.gradient_clip_val", "0.5"), "Set model.clip_norm instead"),
+        (("--model.penalty", "R2"), "model.penalty: there is no class R2"),
+        (("--model.penalty", "R1"), "model.architecture.norm_discriminator to false"),
+        (
+            ("--model.lr_scheduler", "torch.optim.lr_scheduler.ReduceLROnPlateau"),
+            "a GAN has none",
+        ),
+    ],
+)
+def test_a_mistake_is_one_line(words, message, command):
+    answer = command("fit", *SMALL_GAN, *NO_PICTURES, *words)
+    assert answer.code == 2
+    assert message in answer.line
+
+
+def test_it_has_no_codes_to_predict(command, tmp_path):
+    assert command("fit", *SMALL_GAN, *NO_PICTURES).code == 0
+    answer = command("predict", only_run(tmp_path / "logs"))
+    assert answer.code == 2
+    assert "DCGAN has none" in answer.line
+
+
+@pytest.mark.parametrize("strategy", ["ddp", "ddp_spawn", DDPStrategy()])
+def test_ddp_finds_the_parameters_without_a_gradient(strategy):
+    quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
+    trainer = RunTrainer(accelerator="cpu", devices=2, strategy=strategy, **quiet)
+    before = dict(trainer.strategy._ddp_kwargs)
+    let_gradients_be_missing(trainer, tiny())
+    assert trainer.strategy._ddp_kwargs == before
+    let_gradients_be_missing(trainer, DCGAN((1, 8, 8), 2, DCGANNetworks((4,))))
+    assert trainer.strategy._ddp_kwargs["find_unused_parameters"] is True
+
+
+SPY = """
+import torch
+from lightning.pytorch import Callback
+
+class Spy(Callback):
+    def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
+        self.images = batch.images
+        state = torch.get_rng_state()
+        self.noise = pl_module._noise(4)
+        torch.set_rng_state(state)
+
+    def on_train_end(self, trainer, pl_module):
+        seen = {"noise": self.noise, "images": self.images, "state": pl_module.state_dict()}
+        torch.save(seen | {"step": trainer.global_step}, f"rank{trainer.global_rank}.pt")
+"""
+
+
+@pytest.mark.slow
+def test_two_processes_train_one_model(tmp_path):
+    (tmp_path / "spy.py").write_text(SPY)
+    words = (*SMALL_GAN, "--trainer.callbacks", "spy.Spy", "--trainer.limit_train_batches", "4")
+    ddp = (
+        "--trainer.devices",
+        "2",
+        "--trainer.strategy",
+        "ddp",
+        "--model.discriminator_steps",
+        "2",
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "lightning_gen", "fit", *words, *ddp],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    ranks = [torch.load(tmp_path / f"rank{rank}.pt", weights_only=True) for rank in range(2)]
+    assert [rank["step"] for rank in ranks] == [4, 4]
+    parameters = [name for name in ranks[0]["state"] if "running" not in name]
+    assert all(torch.equal(*(rank["state"][name] for rank in ranks)) for name in parameters)
+    for name in ("noise", "images"):
+        assert not torch.equal(ranks[0][name], ranks[1][name])

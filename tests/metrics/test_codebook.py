@@ -1,0 +1,50 @@
+import numpy as np
+import pytest
+import torch
+from torch import distributed, multiprocessing
+
+from lightning_gen.metrics import CodeCounts, code_perplexity, code_use
+
+
+def test_counts_are_of_all_batches():
+    indices = torch.randint(7, (30, 4, 2))
+    metric = CodeCounts(2, 7)
+    for batch in indices.split(8):
+        metric.update(batch)
+    expected = [np.bincount(indices[:, :, book].flatten(), minlength=7) for book in range(2)]
+    np.testing.assert_array_equal(metric.compute(), expected)
+    metric.reset()
+    metric.update(indices[:1])
+    assert metric.compute().sum() == 8
+
+
+def test_perplexity_agrees_with_torch_distributions():
+    counts = torch.randint(0, 50, (3, 40))
+    entropy = torch.distributions.Categorical(counts.float()).entropy()
+    torch.testing.assert_close(code_perplexity(counts), entropy.exp())
+
+
+@pytest.mark.parametrize("size", [2, 512])
+def test_the_extremes(size):
+    counts = torch.zeros(2, size, dtype=torch.int64)
+    counts[0], counts[1, 0] = 1_000_000, 1_000_000
+    assert code_perplexity(counts).tolist() == pytest.approx([size, 1])
+    assert code_use(counts).tolist() == pytest.approx([1, 1 / size])
+
+
+def count_half(rank, store, indices, results):
+    distributed.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=2)
+    metric = CodeCounts(2, 5)
+    metric.update(indices[:3] if rank == 0 else indices[3:])
+    results[rank] = metric.compute().tolist()
+    distributed.destroy_process_group()
+
+
+def test_two_processes_count_all_images(tmp_path):
+    indices = torch.randint(5, (10, 6, 2))
+    alone = CodeCounts(2, 5)
+    alone.update(indices)
+    with multiprocessing.Manager() as manager:
+        results = manager.dict()
+        multiprocessing.spawn(count_half, (tmp_path / "store", indices, results), nprocs=2)
+        assert results[0] == results[1] == alone.compute().tolist()

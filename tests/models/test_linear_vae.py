@@ -1,0 +1,133 @@
+"""A linear VAE is probabilistic PCA, whose maximum likelihood is known (Tipping & Bishop 1999)."""
+
+import math
+from functools import partial
+
+import pytest
+import torch
+from lightning.pytorch import Trainer
+from sklearn.decomposition import PCA
+from torch.optim import Adam
+from torch.optim.lr_scheduler import CosineAnnealingLR
+from torch.utils.data import DataLoader
+
+from lightning_gen.models import VAE
+from lightning_gen.networks import Dense
+from lightning_gen.objectives import Gaussian
+from support.models import batch_of, terms_of
+
+IMAGE_SHAPE = (1, 4, 4)
+PIXELS, LATENT_DIM, EPOCHS = 16, 3, 300
+
+
+def known_images(count=1000):
+    """x = 1/2 + W z + noise, z ~ N(0, I), in [0, 1]."""
+    basis, _ = torch.linalg.qr(torch.randn(PIXELS, LATENT_DIM))
+    codes = torch.randn(count, LATENT_DIM) * torch.tensor([0.16, 0.12, 0.08])
+    images = 0.5 + codes @ basis.T + 0.03 * torch.randn(count, PIXELS)
+    assert images.min() > 0
+    assert images.max() < 1
+    return images.view(-1, *IMAGE_SHAPE)
+
+
+def greatest_mean_log_likelihood(images):
+    """Tipping & Bishop 1999, equations 3 to 8: from the eigenvalues of the covariance alone."""
+    covariance = torch.cov(images.flatten(1).double().T, correction=0)
+    eigenvalues = torch.linalg.eigvalsh(covariance).flip(0)
+    noise = eigenvalues[LATENT_DIM:].mean()
+    log_determinant = eigenvalues[:LATENT_DIM].log().sum() + (PIXELS - LATENT_DIM) * noise.log()
+    return -0.5 * (PIXELS * math.log(2 * math.pi) + log_determinant + PIXELS).item()
+
+
+def mean_log_marginal(model, images):
+    """Mean log N(x; b, W W^T + sigma^2 I) of the trained decoder, in nats per image."""
+    weight, offset = linear_map(model.decoder, LATENT_DIM)
+    noise = torch.exp(2 * model.likelihood.log_sigma.detach()).double()
+    covariance = weight @ weight.T + noise * torch.eye(PIXELS).double()
+    normal = torch.distributions.MultivariateNormal(offset, covariance)
+    return normal.log_prob(images.flatten(1).double()).mean().item()
+
+
+def linear_map(decoder, inputs):
+    """W [pixels, inputs] and b of a decoder W z + b."""
+    with torch.no_grad():
+        rows = decoder(torch.cat([torch.zeros(1, inputs), torch.eye(inputs)])).flatten(1).double()
+    return (rows[1:] - rows[0]).T, rows[0]
+
+
+@pytest.fixture(scope="module")
+def trained():
+    torch.manual_seed(0)
+    images = known_images()
+    model = VAE(
+        IMAGE_SHAPE,
+        LATENT_DIM,
+        Dense(()),
+        Gaussian(0.3, learned=True, bounded=False),
+        optimizer=partial(Adam, lr=0.05),
+        lr_scheduler=partial(CosineAnnealingLR, T_max=EPOCHS),
+    )
+    loader = DataLoader([batch_of(images)] * 10, batch_size=None)
+    quiet = {"enable_progress_bar": False, "enable_model_summary": False}
+    Trainer(
+        accelerator="cpu", max_epochs=EPOCHS, logger=False, enable_checkpointing=False, **quiet
+    ).fit(model, loader)
+    return model, images
+
+
+def test_networks_are_one_linear_layer_each():
+    model = VAE(IMAGE_SHAPE, LATENT_DIM, Dense(()))
+    shapes = sorted(tuple(p.shape) for p in model.parameters())
+    assert shapes == [(6,), (6, 16), (16,), (16, 3)]
+
+
+def test_reaches_the_closed_form(trained):
+    model, images = trained
+    best = greatest_mean_log_likelihood(images)
+    found = mean_log_marginal(model, images)
+    assert found <= best + 1e-6
+    assert found == pytest.approx(best, rel=0.005)
+
+
+def test_the_closed_form_is_the_likelihood_of_the_leading_components(trained):
+    """The reference itself, computed as the density of the model that it describes."""
+    _, images = trained
+    flat = images.flatten(1).double()
+    eigenvalues, vectors = torch.linalg.eigh(torch.cov(flat.T, correction=0))
+    noise = eigenvalues[:-LATENT_DIM].mean()
+    leading = vectors[:, -LATENT_DIM:] * (eigenvalues[-LATENT_DIM:] - noise).sqrt()
+    covariance = leading @ leading.T + noise * torch.eye(PIXELS).double()
+    normal = torch.distributions.MultivariateNormal(flat.mean(dim=0), covariance)
+    expected = normal.log_prob(flat).mean().item()
+    assert greatest_mean_log_likelihood(images) == pytest.approx(expected)
+
+
+def test_the_closed_form_is_that_of_scikit_learn(trained):
+    """Whose covariance is divided by N - 1, so that the data are scaled to undo it."""
+    _, images = trained
+    flat = images.flatten(1).double().numpy()
+    count = len(flat)
+    centred = (flat - flat.mean(axis=0)) * math.sqrt((count - 1) / count)
+    mean_density = PCA(LATENT_DIM).fit(centred).score(flat - flat.mean(axis=0))
+    assert greatest_mean_log_likelihood(images) == pytest.approx(mean_density, rel=1e-6)
+
+
+def test_learns_the_noise_and_the_subspace(trained):
+    model, images = trained
+    flat = images.flatten(1).double()
+    eigenvalues, vectors = torch.linalg.eigh(torch.cov(flat.T, correction=0))
+    noise = eigenvalues[:-LATENT_DIM].mean().sqrt().item()
+    assert model.likelihood.log_sigma.exp().item() == pytest.approx(noise, rel=0.02)
+    weight, _ = linear_map(model.decoder, LATENT_DIM)
+    leading = vectors[:, -LATENT_DIM:]
+    outside = weight - leading @ (leading.T @ weight)
+    assert outside.norm() < 0.05 * weight.norm()
+
+
+def test_the_bound_is_tight(trained):
+    model, images = trained
+    with torch.no_grad():
+        bound = -terms_of(model, images.repeat(50, 1, 1, 1)).loss.item()
+    marginal = mean_log_marginal(model, images)
+    assert bound <= marginal + 0.01  # the noise of 50,000 draws
+    assert bound == pytest.approx(marginal, rel=0.005)

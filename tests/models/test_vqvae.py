@@ -1,0 +1,325 @@
+"""What VQ-VAE promises beyond tests/models/test_all_models.py: two phases, the codes, the bound."""
+
+import math
+from functools import partial
+
+import pytest
+import torch
+from lightning.pytorch import Callback, Trainer
+from torch import nn
+from torch.optim import AdamW
+from torch.utils.data import DataLoader
+
+from lightning_gen.callbacks import CodebookUse
+from lightning_gen.contracts import Batch
+from lightning_gen.data import MiniFashionMNIST
+from lightning_gen.errors import UserError
+from lightning_gen.models import VQVAE
+from lightning_gen.networks import Codebook, SpatialResidual, Transformer
+from lightning_gen.objectives import DiscretizedLogistic, Gaussian
+
+SHAPE = (1, 13, 10)  # a map of 3 x 2
+POSITIONS = 6
+
+
+def small(**arguments):
+    defaults = {
+        "architecture": SpatialResidual((4, 8), 1),
+        "codebook": Codebook(size=16, dim=4),
+        "prior": Transformer(8, 1, 2, dropout=0.0),
+        "autoencoder_epochs": 1,
+    }
+    return VQVAE(SHAPE, **defaults | arguments)
+
+
+def batch_of(images):
+    return Batch(images, torch.zeros(len(images), dtype=torch.int64), torch.empty(len(images), 0))
+
+
+def loader_of(images, batch_size=8):
+    return DataLoader([batch_of(part) for part in images.split(batch_size)], batch_size=None)
+
+
+def trainer(*callbacks, **arguments):
+    return Trainer(
+        **{
+            "accelerator": "cpu",
+            "callbacks": list(callbacks),
+            "logger": False,
+            "enable_checkpointing": False,
+            "enable_progress_bar": False,
+            "enable_model_summary": False,
+            "log_every_n_steps": 1,
+        }
+        | arguments
+    )
+
+
+@pytest.fixture
+def images():
+    return torch.randint(0, 256, (24, *SHAPE)) / 255
+
+
+@pytest.fixture
+def used(images):
+    """A model whose codebooks have seen the images, and are used."""
+    model = small(codebook=Codebook(size=16, dim=4, count=2))
+    with torch.no_grad():
+        for _ in range(3):
+            model.terms(batch_of(images), images, 0)
+        assert model.quantize(images).unique().numel() > 4
+    return model.eval()
+
+
+class States(Callback):
+    """The model's state at the end of every epoch."""
+
+    def __init__(self):
+        self.kept = []
+
+    def on_train_epoch_end(self, trainer, pl_module):
+        self.kept.append({k: v.clone() for k, v in pl_module.state_dict().items()})
+
+
+class Bounds(Callback):
+    """What was logged up to the end of every epoch."""
+
+    def __init__(self):
+        self.kept = []
+
+    def on_train_epoch_end(self, trainer, pl_module):
+        self.kept.append(dict(trainer.callback_metrics))
+
+
+def same(one, other, prior):
+    """The parts of a state that are equal, of the prior or of the rest."""
+    keys = [key for key in one if key.startswith("prior.") == prior]
+    assert keys
+    return [key for key in keys if torch.equal(one[key], other[key])], keys
+
+
+def test_each_phase_freezes_the_other(images):
+    architecture = SpatialResidual((4, 8), 1, normalization=nn.BatchNorm2d)
+    model = small(
+        architecture=architecture,
+        autoencoder_epochs=2,
+        likelihood=Gaussian(learned=True),
+        optimizer=partial(AdamW, lr=0.01, weight_decay=0.1),
+    )
+    states = States()
+    states.kept.append({k: v.clone() for k, v in model.state_dict().items()})
+    trainer(states, max_epochs=4).fit(model, loader_of(images), loader_of(images))
+    for before, after, trained in [(0, 1, False), (1, 2, False), (2, 3, True), (3, 4, True)]:
+        one, other = states.kept[before], states.kept[after]
+        untouched, all_frozen = same(one, other, prior=not trained)
+        assert untouched == all_frozen
+        assert not same(one, other, prior=trained)[0]
+
+
+def test_a_resumed_run_is_in_the_phase_of_its_epoch(images, tmp_path):
+    torch.manual_seed(1)
+    whole = small(autoencoder_epochs=2)
+    torch.manual_seed(1)
+    parts = small(autoencoder_epochs=2)
+    torch.manual_seed(2)
+    trainer(max_epochs=3).fit(whole, loader_of(images))
+    torch.manual_seed(2)
+    run = trainer(max_epochs=2)
+    run.fit(parts, loader_of(images))
+    run.save_checkpoint(tmp_path / "half.ckpt")
+    resumed = small(autoencoder_epochs=2)
+    path = tmp_path / "half.ckpt"
+    trainer(max_epochs=3).fit(resumed, loader_of(images), ckpt_path=path, weights_only=True)
+    expected = whole.state_dict()
+    assert all(torch.equal(v, expected[k]) for k, v in resumed.state_dict().items())
+
+
+@pytest.mark.parametrize("stage", ["val", "test"])
+@pytest.mark.parametrize("count", [1, 2])
+def test_the_bound_before_the_prior_is_trained(stage, count, images):
+    model = small(codebook=Codebook(size=16, dim=4, count=count))
+    with torch.no_grad():
+        p = model.reconstruct(images).double()
+    x = images.double()
+    reconstruction = -(x * p.log() + (1 - x) * (1 - p).log()).sum().item() / len(images)
+    kl = POSITIONS * count * math.log(16)
+    run = trainer()
+    evaluate = run.validate if stage == "val" else run.test
+    [logged] = evaluate(model, loader_of(images, 5), verbose=False)
+    names = {"loss": reconstruction + kl, "reconstruction": reconstruction, "kl": kl}
+    assert logged == pytest.approx({f"{stage}/{k}": v for k, v in names.items()}, rel=1e-5)
+
+
+@torch.no_grad()
+def test_the_bound_has_the_prior_of_the_codes(used, images):
+    used.prior.bias.normal_()
+    codes = used.quantize(images)
+    by_hand = used.prior.bias.log_softmax(dim=1)  # the output layer is zero but for its bias
+    kl = -sum(by_hand[book, codes[:, :, book]].sum() for book in range(2)) / len(images)
+    terms = used.terms(batch_of(images), images)
+    assert terms.kl.item() == pytest.approx(kl.item(), rel=1e-5)
+    assert terms.loss.item() == pytest.approx((terms.reconstruction + terms.kl).item())
+
+
+def test_the_loss_of_the_autoencoder(images):
+    model = small(codebook=Codebook(size=16, dim=4, commitment=0.7))
+    with torch.no_grad():
+        features = model.encoder(images)
+        quantised = model.encode(images).view_as(features)
+        expected = model.terms(batch_of(images), images)
+    terms = model.terms(batch_of(images), images, 0)
+    distance = 0.7 * torch.dist(features, quantised).item() ** 2 / len(images)
+    assert terms.commitment.item() == pytest.approx(distance, rel=1e-4)
+    assert terms.kl.item() == pytest.approx(expected.kl.item(), rel=1e-5)
+    assert terms.reconstruction.item() == pytest.approx(expected.reconstruction.item(), rel=1e-5)
+    parts = terms.reconstruction + terms.kl + terms.commitment
+    assert terms.loss.item() == pytest.approx(parts.item())
+    assert 1 <= terms.perplexity <= 16 * terms.code_use <= 16
+
+
+def test_the_encoder_gets_the_decoders_gradient(images):
+    model = small(codebook=Codebook(size=16, dim=4, commitment=0.0))
+    features = model.encoder(images)
+    seen = []
+    model.encoder.register_forward_hook(lambda module, inputs, output: features)
+    model.decoder.register_full_backward_hook(lambda module, into, out: seen.append(into[0]))
+    features.retain_grad()
+    model.terms(batch_of(images), images, 0).loss.backward()
+    assert features.grad.abs().sum() > 0
+    assert torch.equal(features.grad, seen[0])
+
+
+def test_evaluation_leaves_the_codebooks_alone(images):
+    model = small()
+    before = {k: v.clone() for k, v in model.state_dict().items()}
+    trainer().validate(model, loader_of(images), verbose=False)
+    model.sample(3)
+    model.reconstruct(images)
+    assert all(torch.equal(v, before[k]) for k, v in model.state_dict().items())
+
+
+@pytest.mark.parametrize(("epoch", "trained"), [(0, False), (1, True)])
+def test_gradients_reach_the_parts_of_the_phase(epoch, trained, images, monkeypatch):
+    monkeypatch.setattr(VQVAE, "current_epoch", epoch)
+    model = small()
+    model.terms(batch_of(images), images, 0).loss.backward()
+    for name, parameter in model.named_parameters():
+        assert (parameter.grad is not None) == (name.startswith("prior.") == trained), name
+
+
+def test_the_prior_learns_from_undamaged_images(used, images, monkeypatch):
+    monkeypatch.setattr(VQVAE, "current_epoch", 1)
+    used.prior.bias.data.normal_()
+    terms = used.terms(batch_of(images), torch.zeros_like(images), 0)
+    expected = -used.prior.log_prob(used.quantize(images)).mean()
+    assert terms.loss == terms.kl == expected
+
+
+@torch.no_grad()
+def test_codes_are_entries_of_the_codebooks(used, images):
+    codes = used.encode(images)
+    assert codes.shape == (24, 4 * POSITIONS)
+    maps, indices = codes.view(24, 2, 2, POSITIONS), used.quantize(images)
+    assert indices.shape == (24, POSITIONS, 2)
+    for book in range(2):
+        entries = used.quantizer.codes[book][indices[:, :, book]]
+        assert torch.equal(maps[:, book].mT, entries)
+
+
+@torch.no_grad()
+def test_a_code_decodes_to_the_reconstruction_and_so_does_its_neighbourhood(used, images):
+    codes = used.encode(images)
+    expected = used.reconstruct(images)
+    assert torch.equal(used.decode(codes), expected)
+    log_likelihood = used.likelihood.log_prob(used.decoder(codes.view(24, 4, 3, 2)), images)
+    terms = used.terms(batch_of(images), images)
+    assert terms.reconstruction.item() == pytest.approx(-log_likelihood.mean().item())
+    gap = torch.cat([torch.pdist(book) for book in used.quantizer.codes]).min()
+    near = codes + 0.2 * gap * torch.rand_like(codes)
+    assert torch.equal(used.decode(near), expected)
+
+
+@torch.no_grad()
+def test_samples_come_from_the_prior_and_uniform_ones_do_not(used):
+    used.prior.bias[:, 3] = 50.0
+    index = torch.full((1, POSITIONS, 2), 3)
+    [expected] = used._decode(used._lookup(index))
+    torch.testing.assert_close(used.sample(5), expected.expand(5, *SHAPE))
+    drawn = used.sample_uniformly(40)
+    assert drawn.shape == (40, *SHAPE)
+    assert len({tuple(image.flatten().tolist()) for image in drawn}) == 40
+
+
+def test_a_checkpoint_has_codebooks_and_prior(images, tmp_path):
+    model = small(autoencoder_epochs=1, architecture=SpatialResidual((4, 8), 1, nn.SELU))
+    run = trainer(max_epochs=3)
+    run.fit(model, loader_of(images))
+    run.save_checkpoint(tmp_path / "model.ckpt")
+    loaded = VQVAE.load_from_checkpoint(tmp_path / "model.ckpt", weights_only=True)
+    assert dict(loaded.hparams)["autoencoder_epochs"] == 1
+    drawn = []
+    for one in (model.eval(), loaded.eval()):
+        torch.manual_seed(4)
+        drawn.append((one.sample(6), one.reconstruct(images), one.terms(batch_of(images), images)))
+    assert all(torch.equal(a, b) for a, b in zip(drawn[0][:2], drawn[1][:2], strict=True))
+    assert drawn[0][2] == drawn[1][2]
+    assert drawn[1][2].kl < POSITIONS * math.log(16)
+
+
+@torch.no_grad()
+def test_bits_per_dimension_are_of_the_whole_bound(images):
+    model = small(likelihood=DiscretizedLogistic())
+    terms = model.terms(batch_of(images), images)
+    bits = (terms.reconstruction + terms.kl).item() / 0.6931471805599453 / 130
+    assert terms.bits_per_dimension.item() == pytest.approx(bits)
+
+
+def test_a_discrete_likelihood_trains_in_both_phases(images):
+    run = trainer(max_epochs=2)
+    run.fit(small(likelihood=DiscretizedLogistic()), loader_of(images), loader_of(images))
+    assert {"train/loss", "train/kl", "val/bits_per_dimension"} <= set(run.callback_metrics)
+
+
+def test_autoencoder_epochs_must_be_positive():
+    with pytest.raises(UserError, match=r"autoencoder_epochs .* at least 1, got 0"):
+        small(autoencoder_epochs=0)
+
+
+def test_both_phases_learn_on_real_images():
+    torch.manual_seed(0)
+    data = MiniFashionMNIST(batch_size=50)
+    model = VQVAE(
+        data.image_shape,
+        SpatialResidual((8, 16), 1),
+        Codebook(size=64, dim=16),
+        Transformer(32, 1, 2),
+        autoencoder_epochs=2,
+        optimizer=partial(torch.optim.Adam, lr=3e-3),
+    )
+    bounds = Bounds()
+    trainer(CodebookUse(), bounds, max_epochs=3).fit(model, data)
+    _, first, last = bounds.kept
+    images = data.load_train().images / 255
+    mean = images.mean(dim=0, keepdim=True).clamp(1e-6, 1 - 1e-6).expand_as(images)
+    constant = nn.functional.binary_cross_entropy(mean, images, reduction="sum") / len(images)
+    assert last["val/reconstruction"] == first["val/reconstruction"]
+    assert last["val/reconstruction"] < constant - 120
+    assert first["val/kl"].item() == pytest.approx(49 * math.log(64))
+    assert last["val/kl"] < 0.75 * first["val/kl"]
+    assert last["val/perplexity"] > 32
+    assert last["val/code_use"] > 0.9
+
+
+@pytest.mark.slow
+def test_two_processes_train_both_phases(images, tmp_path):
+    model = small(autoencoder_epochs=1)
+    before = {k: v.clone() for k, v in model.state_dict().items()}
+    run = trainer(
+        max_epochs=2,
+        devices=2,
+        strategy="ddp_spawn_find_unused_parameters_true",
+        default_root_dir=tmp_path,
+    )
+    run.fit(model, loader_of(images))
+    assert not same(before, model.state_dict(), prior=True)[0]
+    assert not same(before, model.state_dict(), prior=False)[0]
