@@ -28,7 +28,7 @@ from torchmetrics.image.fid import FrechetInceptionDistance
 
 import lightning_gen.models  # noqa: F401  (load_from_checkpoint finds what is imported)
 from lightning_gen.contracts import Conditional, Decodes, Encodes, Samples
-from lightning_gen.data import FashionMNIST
+from lightning_gen.data import FashionMNIST, ImageDataModule, MiniFashionMNIST
 from lightning_gen.data.sources import TensorSource
 from lightning_gen.runs import RunDirectory
 
@@ -48,7 +48,7 @@ class Classifier(nn.Sequential):
 
     def features(self) -> nn.Module:
         """The network up to its 128 features."""
-        return self[:-2]
+        return nn.Sequential(*list(self)[:-2])
 
 
 def train_classifier(train: TensorSource, epochs: int) -> Classifier:
@@ -78,7 +78,7 @@ def predicted(classifier: nn.Module, images: Tensor) -> Tensor:
     return torch.cat([classifier(part).argmax(1) for part in images.split(BATCH)])
 
 
-def trained_classifier(path: Path, data: FashionMNIST, epochs: int) -> Classifier:
+def trained_classifier(path: Path, data: ImageDataModule, epochs: int) -> Classifier:
     """The classifier kept in ``path``, trained and kept there first if there is none."""
     classifier = Classifier()
     if path.exists():
@@ -125,7 +125,12 @@ class Judge:
 
     def __init__(self, classifier: Classifier, real: Tensor) -> None:
         self.classifier = classifier
-        self.metric = FrechetInceptionDistance(classifier.features(), reset_real_features=False)
+        self.metric = FrechetInceptionDistance(
+            classifier.features(),
+            reset_real_features=False,
+            normalize=True,
+            input_img_size=(1, 28, 28),
+        )
         for part in real.split(BATCH):
             self.metric.update(part, real=True)
 
@@ -149,11 +154,11 @@ class Judge:
             asked = torch.arange(n) % 10
             given = predicted(self.classifier, samples(model, n, asked))
             found["class_agreement"] = (given == asked).float().mean().item()
-        if hasattr(model, "sample_uniform"):
+        if hasattr(model, "sample_uniformly"):
             torch.manual_seed(0)
             with torch.no_grad():
-                images = torch.cat([model.sample_uniform(BATCH) for _ in range(n // BATCH)])
-            found["frechet_distance_uniform_codes"] = self.frechet_distance(images)
+                images = torch.cat([model.sample_uniformly(BATCH) for _ in range(-(-n // BATCH))])
+            found["frechet_distance_uniform_codes"] = self.frechet_distance(images[:n])
         return found
 
 
@@ -162,18 +167,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("runs", nargs="+", type=Path, help="run directories or checkpoints")
     parser.add_argument("--root", default="data", help="folder of Fashion-MNIST")
+    parser.add_argument("--mini", action="store_true", help="use the images of the package")
     parser.add_argument("--images", type=int, default=10_000)
     parser.add_argument("--classifier", type=Path, default=Path("logs/classifier.pt"))
     parser.add_argument("--epochs", type=int, default=8, help="of the classifier's training")
     parser.add_argument("--json", type=Path, help="file for the results")
     args = parser.parse_args()
 
-    data = FashionMNIST(root=args.root)
+    data = MiniFashionMNIST() if args.mini else FashionMNIST(root=args.root)
     classifier = trained_classifier(args.classifier, data, args.epochs)
     test = cast(TensorSource, data.load_test())
     real = test.images.float() / 255
     accuracy = (predicted(classifier, real) == test.labels).float().mean().item()
-    judge = Judge(classifier, real)
+    judge = Judge(classifier, real[: args.images])
     train = cast(TensorSource, data.load_train()).images[: args.images].float() / 255
     results: dict = {
         "machine": describe_machine(),
