@@ -57,10 +57,10 @@ class RunTrainer(Trainer):
 
 
 def let_gradients_be_missing(trainer: Trainer, model: LightningModule) -> None:
-    """Prepare DDP, however it was asked for, for a model that updates some of its parameters only.
+    """Prepare DDP, however it was asked for, for a model that says so by ``leaves_gradients_out``.
 
-    Each backward pass of a model that optimises by hand leaves the other networks without a
-    gradient; DDP waits for all of them unless it is told to find out which are missing.
+    Where a backward pass leaves some parameters without a gradient, as each one of a GAN does, DDP
+    waits for them unless it is told to find out which are missing.
     """
-    if isinstance(trainer.strategy, DDPStrategy) and not model.automatic_optimization:
+    if isinstance(trainer.strategy, DDPStrategy) and getattr(model, "leaves_gradients_out", False):
         trainer.strategy._ddp_kwargs.setdefault("find_unused_parameters", True)

@@ -36,7 +36,8 @@ class Autoencoder(LightningModule, ABC):
 
     Args:
         encoder: from images [N, C, H, W] to features [N, ...].
-        decoder: from codes [N, D] to the likelihood's raw parameters [N, P * C, H, W].
+        decoder: from codes, [N, D] unless the family overrides ``decode``, to the likelihood's raw
+            parameters [N, P * C, H, W].
         likelihood: turns parameters into log-probabilities and images.
         optimizer: builds the optimizer from the parameters.
         lr_scheduler: builds a scheduler from the optimizer; it is stepped once an epoch, and
@@ -117,11 +118,15 @@ class Autoencoder(LightningModule, ABC):
         return {"optimizer": optimizer, "lr_scheduler": scheduler}
 
     def _step(self, batch: Batch, batch_idx: int, training_step: int | None = None) -> Terms:
+        inputs = self._inputs(batch, batch_idx, training=training_step is not None)
+        return self.terms(batch, inputs, training_step)
+
+    def _inputs(self, batch: Batch, batch_idx: int, *, training: bool) -> Images:
         if batch_idx == 0:  # once an epoch: on an accelerator the look costs a wait
             check_range(batch.images)
-        damages = training_step is not None and isinstance(self, Denoises)
-        inputs = self.corrupt(batch.images) if damages else batch.images
-        return self.terms(batch, inputs, training_step)
+        if training and isinstance(self, Denoises):
+            return self.corrupt(batch.images)
+        return batch.images
 
     def _log_terms(self, stage: str, terms: Terms, batch_size: int) -> None:
         values = {f"{stage}/{name}": value.detach() for name, value in terms._asdict().items()}

@@ -1,17 +1,15 @@
 """Generative adversarial networks."""
 
-import math
 from collections.abc import Iterable
 from functools import partial
 from typing import Any, ClassVar, NamedTuple, cast
 
 import torch
 from jaxtyping import Float
-from lightning.pytorch import Callback, LightningModule
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
-from torch.optim import Adam, Optimizer
+from torch.optim import Adam
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from lightning_gen.contracts import Batch, Codes, Images, ImageShape
@@ -23,12 +21,7 @@ from lightning_gen.models.base import (
     check_latent_dim,
     check_range,
 )
-from lightning_gen.models.manual import (
-    catch_up_schedulers,
-    refuse_automatic_options,
-    step_schedulers,
-    update,
-)
+from lightning_gen.models.manual import OptimizesByHand, check_clip_norm, update
 from lightning_gen.networks import AdversarialNetworks, DCGANNetworks
 from lightning_gen.objectives import Adversarial, NonSaturating, Penalty
 
@@ -72,7 +65,7 @@ class GeneratorTerms(NamedTuple):
         return self.generator_loss
 
 
-class DCGAN(LightningModule):
+class DCGAN(OptimizesByHand):
     """Deep convolutional GAN (Radford, Metz & Chintala 2016, arXiv:1511.06434).
 
     Each batch updates the discriminator on real images and on as many new ones; then, on every
@@ -118,7 +111,8 @@ class DCGAN(LightningModule):
     ) -> None:
         given = dict(locals())
         check_latent_dim(latent_dim)
-        _check_numbers(discriminator_steps, clip_norm)
+        check_clip_norm(clip_norm)
+        _check_steps(discriminator_steps)
         super().__init__()
         self.automatic_optimization = False
         self.latent_dim = latent_dim
@@ -181,24 +175,6 @@ class DCGAN(LightningModule):
             )
         return optimizers, schedulers
 
-    def configure_callbacks(self) -> list[Callback]:
-        """None; the first hook that knows the trainer refuses what it cannot do."""
-        refuse_automatic_options(self.trainer)
-        return []
-
-    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
-        """Clip the gradient, which is unscaled by now."""
-        if self.clip_norm is not None:
-            self.clip_gradients(optimizer, self.clip_norm, "norm")
-
-    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
-        """Step the schedulers for an end of an epoch that the checkpoint was written before."""
-        catch_up_schedulers(self)
-
-    def on_train_epoch_end(self) -> None:
-        """Step the schedulers."""
-        step_schedulers(self)
-
     def _discriminator_terms(self, images: Images, penalty: Penalty | None) -> DiscriminatorTerms:
         with torch.no_grad():
             fake = self.decode(self._noise(len(images)))
@@ -236,16 +212,11 @@ class DCGAN(LightningModule):
         self.log_dict(values, batch_size=batch_size, sync_dist=evaluating, prog_bar=evaluating)
 
 
-def _check_numbers(discriminator_steps: int, clip_norm: float | None) -> None:
+def _check_steps(discriminator_steps: int) -> None:
     if discriminator_steps < 1:
         raise UserError(
             "discriminator_steps is the number of batches to one update of the generator, at least "
             f"1, got {discriminator_steps}. Set model.discriminator_steps to 1, or 5 for a critic."
-        )
-    if clip_norm is not None and not 0 < clip_norm < math.inf:
-        raise UserError(
-            f"clip_norm is the greatest norm of a gradient, above 0, got {clip_norm}. "
-            "Set model.clip_norm to 1.0, or to null for no clipping."
         )
 
 

@@ -98,7 +98,7 @@ class InfoVAE(VariationalAutoencoder):
         self.kernel = kernel
         remember(self, given)
 
-    def terms(  # type: ignore[override]
+    def terms(
         self, batch: Batch, inputs: Images, training_step: int | None = None
     ) -> InfoVAETerms | DiscreteInfoVAETerms:
         """The loss and its parts, one posterior sample and one draw of the prior an image."""

@@ -1,26 +1,19 @@
-"""What a model that optimises by hand, with several optimizers, needs of Lightning.
-
-Such a model sets ``automatic_optimization = False`` and calls from its hooks:
-
-- ``configure_callbacks``: :func:`refuse_automatic_options`;
-- ``training_step``: :func:`update`, once or more a batch, counted at the last one;
-- ``on_before_optimizer_step``: ``clip_gradients``, where the gradients are already unscaled;
-- ``on_train_batch_start`` and ``on_train_epoch_end``: :func:`catch_up_schedulers` and
-  :func:`step_schedulers`.
-"""
+"""What a model that optimises by hand, with several optimizers, needs of Lightning."""
 
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Protocol, TypeVar, runtime_checkable
+from typing import ClassVar, Protocol, TypeVar, runtime_checkable
 from warnings import catch_warnings, filterwarnings
 
-from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.core.optimizer import LightningOptimizer, do_nothing_closure
 from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor
+from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
+from lightning_gen.contracts import Batch
 from lightning_gen.errors import UserError
 
 
@@ -34,6 +27,36 @@ class HasLoss(Protocol):
 
 
 T = TypeVar("T", bound=HasLoss)
+
+
+class OptimizesByHand(LightningModule):
+    """The hooks of a model with several optimizers; its ``training_step`` calls :func:`update`.
+
+    Attributes:
+        clip_norm: greatest norm of the gradient of an update; None clips nothing.
+        leaves_gradients_out: DDP must not wait for a gradient of every parameter.
+    """
+
+    clip_norm: float | None = None
+    leaves_gradients_out: ClassVar[bool] = True
+
+    def configure_callbacks(self) -> list[Callback]:
+        """None; the first hook that knows the trainer refuses what it cannot do."""
+        refuse_automatic_options(self.trainer)
+        return []
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        """See that a run which goes on has the learning rate of its epoch."""
+        catch_up_schedulers(self)
+
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        """Clip the gradient, which is unscaled by now."""
+        if self.clip_norm is not None:
+            self.clip_gradients(optimizer, self.clip_norm, "norm")
+
+    def on_train_epoch_end(self) -> None:
+        """Step the schedulers."""
+        step_schedulers(self, "val/loss")
 
 
 def update(
@@ -145,3 +168,12 @@ def _step(scheduler: LRScheduler) -> None:
         # Where a run goes on, the first step of the optimizer was in an earlier process.
         filterwarnings("ignore", "Detected call of `lr_scheduler.step")
         scheduler.step()
+
+
+def check_clip_norm(clip_norm: float | None) -> None:
+    """Raise a UserError unless ``clip_norm`` is a finite number above 0 or None."""
+    if clip_norm is not None and not 0 < clip_norm < math.inf:
+        raise UserError(
+            f"clip_norm is the greatest norm of a gradient, above 0, got {clip_norm}. "
+            "Set model.clip_norm to 1.0, or to null for no clipping."
+        )

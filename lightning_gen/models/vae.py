@@ -14,6 +14,7 @@ from lightning_gen.models.base import (
     Autoencoder,
     OptimizerFactory,
     SchedulerFactory,
+    Terms,
     check_latent_dim,
 )
 from lightning_gen.networks import Architecture, Conv, Corruption, Residual
@@ -68,9 +69,7 @@ class VariationalAutoencoder(Autoencoder):
         """``n`` images decoded from draws of the prior."""
         return self.decode(torch.randn(n, self.latent_dim, device=self.device))
 
-    def terms(
-        self, batch: Batch, inputs: Images, training_step: int | None = None
-    ) -> ELBOTerms | DiscreteTerms:
+    def terms(self, batch: Batch, inputs: Images, training_step: int | None = None) -> Terms:
         """The negative ELBO and its parts, one posterior sample an image."""
         posterior = self.posterior(inputs)
         return self._bound(posterior, posterior.sample(), batch.images, training_step)

@@ -1,7 +1,7 @@
 """The vector-quantised autoencoder and the learned prior of its codes."""
 
 import math
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from jaxtyping import Float, Int
@@ -68,8 +68,10 @@ class VQVAE(Autoencoder):
     down, so the best checkpoint has a trained prior where ``trainer.max_epochs`` leaves time for
     one. With a discrete likelihood the bound is also given in bits per dimension.
 
-    In each phase some parameters take no part: several devices need ``trainer.strategy``
-    ``ddp_find_unused_parameters_true``.
+    Attributes:
+        leaves_gradients_out: in each phase some parameters take no part, so DDP must not wait for a
+            gradient of every one: ``trainer.strategy`` is ``ddp_find_unused_parameters_true`` on
+            several devices, which the command line sets by itself.
 
     Args:
         image_shape: (channels, height, width); the command line takes it from the data.
@@ -84,6 +86,8 @@ class VQVAE(Autoencoder):
             the full learning rate.
         corruption: damages the training input; see :mod:`lightning_gen.networks.corruption`.
     """
+
+    leaves_gradients_out: ClassVar[bool] = True
 
     def __init__(
         self,

@@ -5,16 +5,14 @@ from itertools import chain
 from typing import Any, NamedTuple, cast
 
 from jaxtyping import Float
-from lightning.pytorch import Callback
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor
-from torch.optim import Adam, Optimizer
+from torch.optim import Adam
 
-from lightning_gen.contracts import Batch, Codes, Denoises, Images, ImageShape
-from lightning_gen.errors import UserError
+from lightning_gen.contracts import Batch, Codes, Images, ImageShape
 from lightning_gen.hyperparameters import remember
-from lightning_gen.models.base import OptimizerFactory, SchedulerFactory, check_range
-from lightning_gen.models.manual import refuse_automatic_options, step_schedulers, update
+from lightning_gen.models.base import OptimizerFactory, SchedulerFactory
+from lightning_gen.models.manual import OptimizesByHand, check_clip_norm, update
 from lightning_gen.models.wae import WassersteinAutoencoder
 from lightning_gen.networks import Architecture, Conv, Corruption, LatentDiscriminator
 from lightning_gen.objectives import (
@@ -59,7 +57,7 @@ class EvaluationTerms(NamedTuple):
     code_score: Float[Tensor, ""]
 
 
-class WAEGAN(WassersteinAutoencoder):
+class WAEGAN(OptimizesByHand, WassersteinAutoencoder):
     """WAE-GAN (Tolstikhin, Bousquet, Gelly & Schoelkopf 2018, arXiv:1711.01558, algorithm 1).
 
     A discriminator D learns to tell draws of the prior from codes; encoder and decoder minimise
@@ -135,9 +133,7 @@ class WAEGAN(WassersteinAutoencoder):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """One update of the discriminator, then one of encoder and decoder."""
         images, step = batch.images, self.global_step
-        if batch_idx == 0:
-            check_range(images)
-        codes = self.encode(self.corrupt(images) if isinstance(self, Denoises) else images)
+        codes = self.encode(self._inputs(batch, batch_idx, training=True))
         prior = self._prior(len(codes))
         autoencoder, discriminator = cast(list[LightningOptimizer], self.optimizers())
         judge = partial(self._discriminator_terms, codes.detach(), prior)
@@ -149,20 +145,6 @@ class WAEGAN(WassersteinAutoencoder):
             self._log_terms("train", coded, len(images))
             self._log_terms("train", judged, len(images))
         return coded.loss.detach()
-
-    def on_train_epoch_end(self) -> None:
-        """Step the schedulers."""
-        step_schedulers(self, "val/loss")
-
-    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
-        """Clip the gradient, which is unscaled by now."""
-        if self.clip_norm is not None:
-            self.clip_gradients(optimizer, self.clip_norm, "norm")
-
-    def configure_callbacks(self) -> list[Callback]:
-        """None; the first hook that knows the trainer refuses what it cannot do."""
-        refuse_automatic_options(self.trainer)
-        return []
 
     def configure_optimizers(self) -> Any:  # noqa: ANN401  (Lightning's union of eight forms)
         """The optimizer of encoder and decoder, then the discriminator's; a scheduler for each."""
@@ -185,12 +167,3 @@ class WAEGAN(WassersteinAutoencoder):
         on_prior, on_codes = self.discriminator(prior), self.discriminator(codes)
         loss = self._adversarial.discriminator(on_prior, on_codes)
         return DiscriminatorTerms(loss, on_prior.float().mean(), on_codes.float().mean())
-
-
-def check_clip_norm(clip_norm: float | None) -> None:
-    """Raise a UserError unless ``clip_norm`` is a finite number above 0 or None."""
-    if clip_norm is not None and not 0 < clip_norm < float("inf"):
-        raise UserError(
-            f"clip_norm is the greatest norm of a gradient, above 0, got {clip_norm}. "
-            "Set model.clip_norm to 1.0, or to null for no clipping."
-        )
