@@ -15,6 +15,10 @@ UNITS = {
     "reconstruction": "nats per image",
     "kl": "nats per image",
     "bits_per_dimension": "bits per dimension",
+    "commitment": "nats per image",
+    "perplexity": "codes",
+    "noisy_psnr": "dB",
+    "denoised_psnr": "dB",
 }
 FIRST = 0.1
 """The share of the steps, from the first, that does not set the upper end of a y axis."""

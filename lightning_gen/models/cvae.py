@@ -1,11 +1,10 @@
 """The conditional variational autoencoder."""
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int, Shaped
-from torch import Tensor, nn
+from torch import Tensor
 from torch.optim import Adam
 
 from lightning_gen.contracts import Batch, Codes, Images, ImageShape
@@ -14,14 +13,8 @@ from lightning_gen.hyperparameters import remember
 from lightning_gen.models.base import OptimizerFactory, SchedulerFactory
 from lightning_gen.models.vae import DiscreteTerms, VariationalAutoencoder
 from lightning_gen.networks import Architecture, Conv, Corruption
-from lightning_gen.networks.condition import (
-    AttributeCondition,
-    ClassCondition,
-    Condition,
-    ConditionalDecoder,
-    ConditionalEncoder,
-    Vectors,
-)
+from lightning_gen.networks.condition import Vectors, condition_on
+from lightning_gen.networks.conditional import Conditional
 from lightning_gen.objectives import ELBO, Bernoulli, DiagonalGaussian, Likelihood
 from lightning_gen.objectives.elbo import ELBOTerms
 
@@ -75,7 +68,7 @@ class CVAE(VariationalAutoencoder):
         super().__init__(
             image_shape,
             latent_dim,
-            Told(architecture, size, embedding_dim),
+            Conditional(architecture, size, embedding_dim),
             likelihood,
             objective,
             optimizer,
@@ -171,54 +164,3 @@ class Given:
     def reconstruct(self, images: Images) -> Images:
         """Each image decoded from its own code."""
         return self.model.reconstruct(images, self.vectors)
-
-
-@dataclass(frozen=True)
-class Told(Architecture):
-    """An architecture whose encoder and decoder are told a condition.
-
-    Args:
-        architecture: makes the networks.
-        size: length of the condition's vector.
-        embedding_dim: length of a linear embedding of it, one in each network; None for none.
-    """
-
-    architecture: Architecture
-    size: int
-    embedding_dim: int | None
-
-    def __post_init__(self) -> None:
-        if self.embedding_dim is not None and self.embedding_dim < 1:
-            raise UserError(
-                f"model.embedding_dim is at least 1, got {self.embedding_dim}. "
-                "Set it to 8, or to null for the vector itself."
-            )
-
-    def encoder(self, image_shape: ImageShape, out_features: int) -> nn.Module:
-        """From images and vectors to features."""
-        channels, height, width = image_shape
-        embed, length = self._embedding()
-        shape = (channels + length, height, width)
-        return ConditionalEncoder(self.architecture.encoder(shape, out_features), embed)
-
-    def decoder(
-        self, image_shape: ImageShape, in_features: int, params_per_channel: int
-    ) -> nn.Module:
-        """From codes [z, y] to raw parameters."""
-        embed, length = self._embedding()
-        inner = self.architecture.decoder(image_shape, in_features + length, params_per_channel)
-        return ConditionalDecoder(inner, embed, self.size)
-
-    def _embedding(self) -> tuple[nn.Module, int]:
-        if self.embedding_dim is None:
-            return nn.Identity(), self.size
-        return nn.Linear(self.size, self.embedding_dim, bias=False), self.embedding_dim
-
-
-def condition_on(
-    class_names: Sequence[str], attributes: Sequence[str] | None, factors: Mapping[str, int]
-) -> Condition:
-    """The class, or the factors of the names in ``attributes``."""
-    if attributes is None:
-        return ClassCondition(tuple(class_names))
-    return AttributeCondition.named(attributes, factors)

@@ -1,4 +1,4 @@
-"""What a conditional model is told about an image, and how its networks are told."""
+"""What a conditional model is told about an image."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Shaped
-from torch import Tensor, nn
+from torch import Tensor
 
 from lightning_gen.contracts import Batch
 from lightning_gen.errors import UserError
@@ -142,45 +142,13 @@ class AttributeCondition(Condition):
         return {"none": torch.zeros_like(rows[0]), **dict(zip(self.names, rows, strict=True))}
 
 
-class ConditionalEncoder(nn.Module):
-    """An encoder whose images carry the condition as further channels of constant planes.
-
-    Args:
-        encoder: takes images of C + E channels.
-        embed: from vectors [N, K] to [N, E].
-    """
-
-    def __init__(self, encoder: nn.Module, embed: nn.Module) -> None:
-        super().__init__()
-        self.encoder = encoder
-        self.embed = embed
-
-    def forward(self, images: Float[Tensor, "n c h w"], vectors: Vectors) -> Float[Tensor, "n d"]:
-        """The features [N, D]."""
-        planes = self.embed(vectors)[:, :, None, None].expand(-1, -1, *images.shape[2:])
-        return self.encoder(torch.cat([images, planes], dim=1))  # type: ignore[no-any-return]
-
-
-class ConditionalDecoder(nn.Module):
-    """A decoder of codes [z, y] whose last entries are the condition's vector.
-
-    Args:
-        decoder: takes codes of length D + E.
-        embed: from vectors [N, K] to [N, E].
-        size: K, the length of a vector.
-    """
-
-    def __init__(self, decoder: nn.Module, embed: nn.Module, size: int) -> None:
-        super().__init__()
-        self.decoder = decoder
-        self.embed = embed
-        self.size = size
-
-    def forward(self, codes: Float[Tensor, "n d"]) -> Float[Tensor, "n p h w"]:
-        """The likelihood's raw parameters."""
-        latent, vectors = codes[:, : -self.size], codes[:, -self.size :]
-        told = torch.cat([latent, self.embed(vectors)], dim=1)
-        return self.decoder(told)  # type: ignore[no-any-return]
+def condition_on(
+    class_names: Sequence[str], attributes: Sequence[str] | None, factors: Mapping[str, int]
+) -> Condition:
+    """The class, or the factors of the names in ``attributes``."""
+    if attributes is None:
+        return ClassCondition(tuple(class_names))
+    return AttributeCondition.named(attributes, factors)
 
 
 def _within(labels: Tensor, most: int) -> bool:

@@ -6,12 +6,8 @@ from torch import nn
 
 from lightning_gen.contracts import Batch
 from lightning_gen.errors import UserError
-from lightning_gen.networks.condition import (
-    AttributeCondition,
-    ClassCondition,
-    ConditionalDecoder,
-    ConditionalEncoder,
-)
+from lightning_gen.networks.condition import AttributeCondition, ClassCondition
+from lightning_gen.networks.conditional import ConditionalDecoder, ConditionalEncoder
 
 FACTORS = {"shape": 3, "hat": 2, "constant": 1, "x": 5}
 BATCH = Batch(
