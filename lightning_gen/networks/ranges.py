@@ -1,5 +1,6 @@
 """The check that the recipes of parts share."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
@@ -20,7 +21,8 @@ def check_ranges(recipe: Any, ranges: Mapping[str, tuple[Number, Number]]) -> No
     for name, (least, above) in ranges.items():
         value = getattr(recipe, name)
         if not least <= value < above:
+            limits = f"at least {least}" + (f" and below {above}" if above < math.inf else "")
             raise UserError(
-                f"{type(recipe).__name__}.{name} is at least {least} and below {above}, got "
-                f"{value}. Set it to its default {defaults[name]}."
+                f"{type(recipe).__name__}.{name} is {limits}, got {value}. "
+                f"Set it to its default {defaults[name]}."
             )

@@ -118,9 +118,9 @@ def test_dropout_acts_in_training_alone():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"width": 0}, "width is at least 1 and below inf, got 0"),
-        ({"depth": 0}, "depth is at least 1 and below inf, got 0"),
-        ({"heads": -2}, "heads is at least 1 and below inf, got -2"),
+        ({"width": 0}, "width is at least 1, got 0"),
+        ({"depth": 0}, "depth is at least 1, got 0"),
+        ({"heads": -2}, "heads is at least 1, got -2"),
         ({"dropout": 1.0}, "dropout is at least 0 and below 1, got 1.0"),
         ({"width": 10, "heads": 4}, "got width 10 for 4 heads. Set width to a multiple of 4"),
     ],

@@ -188,12 +188,12 @@ def test_two_processes_keep_the_same_codebooks(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"size": 1}, "size is at least 2 and below inf, got 1"),
-        ({"dim": 0}, "dim is at least 1 and below inf, got 0"),
-        ({"count": 0}, "count is at least 1 and below inf, got 0"),
+        ({"size": 1}, "size is at least 2, got 1"),
+        ({"dim": 0}, "dim is at least 1, got 0"),
+        ({"count": 0}, "count is at least 1, got 0"),
         ({"decay": 1.0}, "decay is at least 0 and below 1, got 1.0"),
         ({"restart_below": -0.1}, "restart_below is at least 0 and below 1, got -0.1"),
-        ({"commitment": float("nan")}, "commitment is at least 0 and below inf, got nan"),
+        ({"commitment": float("nan")}, "commitment is at least 0, got nan"),
         ({"dim": 10, "count": 4}, "got 10 channels for 4. Set dim to a multiple of 4"),
     ],
 )
