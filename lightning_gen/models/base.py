@@ -20,6 +20,27 @@ OptimizerFactory = Callable[[Iterable[Any]], Optimizer]
 SchedulerFactory = Callable[[Optimizer], LRScheduler | ReduceLROnPlateau]
 
 
+class Shared:
+    """A factory that the copies of a model share.
+
+    What the command line hands over holds on to the parser and to the trainer, which an average of
+    the weights, a deep copy of the model, must not copy, and on several devices cannot.
+
+    Args:
+        build: the factory.
+    """
+
+    def __init__(self, build: Callable[[Any], Any]) -> None:
+        self.build = build
+
+    def __call__(self, argument: Any) -> Any:  # noqa: ANN401  (the factory's)
+        """What the factory builds."""
+        return self.build(argument)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Shared":
+        return self
+
+
 @runtime_checkable
 class Terms(Protocol):
     """A NamedTuple of scalars in nats per image, ``loss`` among them."""
@@ -61,8 +82,8 @@ class Autoencoder(LightningModule, ABC):
         self.encoder = encoder
         self.decoder = decoder
         self.likelihood = deepcopy(likelihood)
-        self._optimizer = optimizer
-        self._lr_scheduler = lr_scheduler
+        self._optimizer = Shared(optimizer)
+        self._lr_scheduler = lr_scheduler and Shared(lr_scheduler)
         if corruption is not None:
             self.corrupt = corruption
 

@@ -18,6 +18,7 @@ from lightning_gen.hyperparameters import remember
 from lightning_gen.models.base import (
     OptimizerFactory,
     SchedulerFactory,
+    Shared,
     check_latent_dim,
     check_range,
 )
@@ -122,8 +123,8 @@ class DCGAN(OptimizesByHand):
         self.penalty = penalty
         self.discriminator_steps = discriminator_steps
         self.clip_norm = clip_norm
-        self._optimizers = optimizer, discriminator_optimizer or optimizer
-        self._lr_scheduler = lr_scheduler
+        self._optimizers = Shared(optimizer), Shared(discriminator_optimizer or optimizer)
+        self._lr_scheduler = lr_scheduler and Shared(lr_scheduler)
         if penalty is not None:
             _check_no_batch_norm(self.discriminator)
         remember(self, given)

@@ -11,7 +11,7 @@ from torch.optim import Adam
 
 from lightning_gen.contracts import Batch, Codes, Images, ImageShape
 from lightning_gen.hyperparameters import remember
-from lightning_gen.models.base import OptimizerFactory, SchedulerFactory
+from lightning_gen.models.base import OptimizerFactory, SchedulerFactory, Shared
 from lightning_gen.models.manual import OptimizesByHand, check_clip_norm, update
 from lightning_gen.models.wae import WassersteinAutoencoder
 from lightning_gen.networks import Architecture, Conv, Corruption, LatentDiscriminator
@@ -114,7 +114,7 @@ class WAEGAN(OptimizesByHand, WassersteinAutoencoder):
         self.automatic_optimization = False
         self.discriminator = discriminator.network(latent_dim)
         self.clip_norm = clip_norm
-        self._discriminator_optimizer = discriminator_optimizer or optimizer
+        self._discriminator_optimizer = Shared(discriminator_optimizer or optimizer)
         self._adversarial = NonSaturating()
         self._kernel = InverseMultiquadratics()
         remember(self, given)

@@ -160,7 +160,8 @@ class Spy(Callback):
 @pytest.mark.slow
 def test_two_processes_train_one_model(tmp_path):
     (tmp_path / "spy.py").write_text(SPY)
-    words = (*SMALL_GAN, "--trainer.callbacks", "spy.Spy", "--trainer.limit_train_batches", "4")
+    callbacks = ("--trainer.callbacks", "spy.Spy", "--trainer.callbacks+=EMAWeightAveraging")
+    words = (*SMALL_GAN, *callbacks, "--trainer.limit_train_batches", "4")
     ddp = (
         "--trainer.devices",
         "2",

@@ -1,6 +1,9 @@
 """What every model promises: capabilities, losses in nats per image, the same in every stage."""
 
 import inspect
+from copy import deepcopy
+from functools import partial
+from threading import Lock
 
 import pytest
 import torch
@@ -314,3 +317,22 @@ def test_predict_gives_the_codes(trainer):
     images = torch.rand(6, 1, 28, 28)
     codes = torch.cat(trainer.predict(model, loader_of(images, 4)))
     torch.testing.assert_close(codes, model.encode(images).detach())
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_copies_share_what_builds_the_optimizer(kind):
+    """As an average of the weights is a copy; a factory may hold what cannot be copied."""
+    lock = Lock()
+
+    def build_optimizer(parameters):
+        assert not lock.locked()
+        return torch.optim.SGD(parameters, lr=0.1)
+
+    held = partial(lambda lock, parameters: build_optimizer(parameters), lock)
+    model = build(kind)
+    for name in ("_optimizer", "_discriminator_optimizer"):
+        if hasattr(model, name):
+            setattr(model, name, type(getattr(model, name))(held))
+    if hasattr(model, "_optimizers"):
+        model._optimizers = tuple(type(one)(held) for one in model._optimizers)
+    assert deepcopy(model).configure_optimizers()
