@@ -1,6 +1,8 @@
 """What data, models and tools promise each other: the batch and the capabilities of a model."""
 
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+import re
+from types import UnionType
+from typing import Any, NamedTuple, Protocol, get_args, runtime_checkable
 
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor
@@ -80,6 +82,18 @@ class Samples(Protocol):
 
 
 @runtime_checkable
+class SamplesCodes(Protocol):
+    """A model that draws codes from a standard normal prior, p(z) = N(0, I)."""
+
+    @property
+    def latent_dim(self) -> int:
+        """How many entries of a code the prior is over, the first ones; a condition follows."""
+
+    def sample_codes(self, n: int) -> Codes:
+        """``n`` codes [N, D]; ``decode`` of them is what ``sample`` gives from the same noise."""
+
+
+@runtime_checkable
 class Infers(Protocol):
     """A model with a Gaussian posterior over its codes."""
 
@@ -129,10 +143,26 @@ def given(model: object, batch: Batch) -> Any:  # noqa: ANN401
     return model.given(batch) if isinstance(model, Conditional) else model
 
 
-def require(model: object, capability: type, asker: str) -> None:
-    """Raise a UserError when ``model`` lacks ``capability``, which ``asker`` needs."""
-    if not isinstance(model, capability):
-        raise UserError(
-            f"{asker} needs a model that {capability.__name__.lower()}, and {type(model).__name__} "
-            f"does not. Remove {asker} from trainer.callbacks or choose another model."
-        )
+Needs = tuple[type | UnionType, ...]
+"""Capabilities that are all needed; of a union one is enough."""
+
+
+def able(model: object, needs: Needs) -> bool:
+    """Whether ``model`` has every capability of ``needs``."""
+    return all(isinstance(model, need) for need in needs)
+
+
+def require(model: object, needs: Needs, asker: str, remedy: str) -> None:
+    """Raise a UserError, which ends with the ``remedy``, where ``model`` lacks what it needs."""
+    for need in needs:
+        if not isinstance(model, need):
+            kinds = get_args(need) or (need,)
+            wanted = " or ".join(_in_words(kind.__name__) for kind in kinds)
+            raise UserError(
+                f"{asker} needs a model that {wanted}, and {type(model).__name__} does not. "
+                f"{remedy}"
+            )
+
+
+def _in_words(name: str) -> str:
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower()

@@ -2,7 +2,7 @@ import pytest
 import torch
 from jaxtyping import TypeCheckError
 
-from lightning_gen.contracts import Decodes, Encodes, require
+from lightning_gen.contracts import Decodes, Encodes, SamplesCodes, able, require
 from lightning_gen.errors import UserError
 from lightning_gen.objectives import Bernoulli
 
@@ -17,11 +17,21 @@ def test_annotations_are_checked_while_the_tests_run():
         Bernoulli().log_prob(torch.zeros(2, 1, 4, 4), torch.zeros(2, 16))
 
 
+NEEDS = (Encodes, Decodes | SamplesCodes)
+
+
 def test_require_passes_a_capable_model():
-    require(Encoder(), Encodes, "LatentScatter")
+    require(Encoder(), (Encodes, Encodes | Decodes), "LatentScatter", "")
 
 
-def test_require_names_the_asker_and_the_model():
-    message = "LatentScatter needs a model that decodes, and Encoder does not"
+def test_require_names_the_asker_the_model_and_the_remedy():
+    message = (
+        "LatentScatter needs a model that decodes or samples codes, and Encoder does not. Go home."
+    )
     with pytest.raises(UserError, match=message):
-        require(Encoder(), Decodes, "LatentScatter")
+        require(Encoder(), NEEDS, "LatentScatter", "Go home.")
+
+
+def test_able_asks_for_all():
+    assert able(Encoder(), (Encodes, Encodes | Decodes))
+    assert not able(Encoder(), NEEDS)

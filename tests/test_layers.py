@@ -9,18 +9,21 @@ PACKAGE = Path(__file__).parents[1] / "lightning_gen"
 FILES = sorted(PACKAGE.rglob("*.py"))
 LIGHTNING = {"lightning", "lightning_fabric", "lightning_utilities", "pytorch_lightning"}
 
-FREE = {"contracts", "errors"}
-LEAVES = {"networks", "objectives", "metrics", "figures"}
+FREE = {"atomic", "contracts", "errors"}
+LEAVES = {"networks", "objectives", "metrics", "figures", "latent"}
+VIEWS = FREE | {"latent", "figures"}
 MODELS = FREE | {"hyperparameters", "networks", "objectives"}
 DATA = FREE | {"hyperparameters"}
-CALLBACKS = FREE | {"figures", "metrics"}
+CALLBACKS = VIEWS | {"views", "metrics"}
 RUNS = MODELS | DATA | CALLBACKS | {"models", "data", "callbacks"}
 ALLOWED = {
     "__init__": set(),
     "errors": set(),
+    "atomic": set(),
     "contracts": {"errors"},
     "hyperparameters": {"errors"},
     **dict.fromkeys(LEAVES, FREE),
+    "views": VIEWS,
     "models": MODELS,
     "data": DATA,
     "callbacks": CALLBACKS,
@@ -28,7 +31,7 @@ ALLOWED = {
     "cli": RUNS | {"runs"},
     "__main__": {"cli"},
 }
-WITHOUT_LIGHTNING = LEAVES | FREE | {"__init__"}
+WITHOUT_LIGHTNING = LEAVES | FREE | {"__init__", "views"}
 
 
 def layer_of(file):

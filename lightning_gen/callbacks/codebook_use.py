@@ -24,7 +24,7 @@ class CodebookUse(Picture):
         every_n_epochs: training epochs from one picture to the next.
     """
 
-    requires: ClassVar[type] = contracts.Quantizes
+    requires: ClassVar[contracts.Needs] = (contracts.Quantizes,)
 
     def __init__(self, every_n_epochs: int = 1) -> None:
         super().__init__(every_n_epochs)

@@ -36,7 +36,7 @@ class CollapseMonitor(Picture):
         every_n_epochs: training epochs from one picture to the next.
     """
 
-    requires: ClassVar[type] = contracts.Infers
+    requires: ClassVar[contracts.Needs] = (contracts.Infers,)
 
     def __init__(self, num_images: int = 2000, every_n_epochs: int = 5) -> None:
         super().__init__(every_n_epochs)

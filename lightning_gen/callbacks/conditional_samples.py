@@ -21,7 +21,7 @@ class ConditionalSamples(Picture):
         seed: of the noise; it does not touch the random state of training.
     """
 
-    requires: ClassVar[type] = contracts.Conditional
+    requires: ClassVar[contracts.Needs] = (contracts.Conditional,)
 
     def __init__(
         self, num_images: int = 10, max_rows: int = 10, every_n_epochs: int = 1, seed: int = 0

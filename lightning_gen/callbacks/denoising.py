@@ -26,7 +26,7 @@ class Denoising(FirstImages):
         every_n_epochs: training epochs from one picture to the next.
     """
 
-    requires: ClassVar[type] = contracts.Denoises
+    requires: ClassVar[contracts.Needs] = (contracts.Denoises,)
 
     def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Begin to measure."""

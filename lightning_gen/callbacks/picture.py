@@ -4,14 +4,14 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import WeightAveraging
 
 from lightning_gen.callbacks.publish import publish
-from lightning_gen.contracts import require
+from lightning_gen.contracts import Needs, require
 from lightning_gen.errors import UserError
 from lightning_gen.figures import Pixels
 
@@ -23,13 +23,13 @@ class Picture(Callback, ABC):
     zero draws alone, and nothing is drawn in a ``fast_dev_run``.
 
     Attributes:
-        requires: the capability that the model must have; asked for before training.
+        requires: the capabilities that the model must have; asked for before training.
 
     Args:
         every_n_epochs: training epochs from one picture to the next.
     """
 
-    requires: ClassVar[type] = object
+    requires: ClassVar[Needs] = ()
 
     def __init__(self, every_n_epochs: int = 1) -> None:
         check_at_least(1, every_n_epochs, f"{type(self).__name__}.every_n_epochs")
@@ -45,7 +45,7 @@ class Picture(Callback, ABC):
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Raise a UserError when the model lacks what this picture shows."""
-        require(pl_module, self.requires, type(self).__name__)
+        require_for(self, pl_module)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Forget the pictures of an earlier fit."""
@@ -69,6 +69,13 @@ class Picture(Callback, ABC):
             picture = self.draw(trainer, pl_module)
         if picture is not None:
             publish(trainer, snake_case(type(self).__name__), picture)
+
+
+def require_for(callback: Any, model: LightningModule) -> None:  # noqa: ANN401
+    """Raise a UserError when the model lacks what a callback says that it ``requires``."""
+    name = type(callback).__name__
+    remedy = f"Remove {name} from trainer.callbacks or choose another model."
+    require(model, callback.requires, name, remedy)
 
 
 @contextmanager

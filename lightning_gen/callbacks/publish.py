@@ -1,12 +1,12 @@
 """Where a picture goes: a PNG in the run directory, and every logger that takes pictures."""
 
-import os
 from pathlib import Path
 
 from lightning.pytorch import Trainer
 from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
 from PIL import Image
 
+from lightning_gen.atomic import draft
 from lightning_gen.figures import Pixels
 
 
@@ -37,7 +37,5 @@ def publish(trainer: Trainer, name: str, picture: Pixels) -> None:
 
 def write_png(image: Image.Image, path: Path) -> None:
     """Write a PNG that is never seen half written, and the folders above it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    image.save(unfinished, format="PNG")
-    os.replace(unfinished, path)
+    with draft(path) as unfinished:
+        image.save(unfinished, format="PNG")

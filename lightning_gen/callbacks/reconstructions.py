@@ -17,7 +17,7 @@ class Reconstructions(FirstImages):
         every_n_epochs: training epochs from one picture to the next.
     """
 
-    requires: ClassVar[type] = contracts.Reconstructs
+    requires: ClassVar[contracts.Needs] = (contracts.Reconstructs,)
 
     def rows(self, pl_module: LightningModule, batch: Batch) -> dict[str, Images]:
         """Originals and reconstructions."""

@@ -7,8 +7,8 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.utilities import rank_zero_warn
 
 from lightning_gen import contracts
-from lightning_gen.callbacks.picture import check_at_least, untouched
-from lightning_gen.contracts import Batch, require
+from lightning_gen.callbacks.picture import check_at_least, require_for, untouched
+from lightning_gen.contracts import Batch
 from lightning_gen.metrics import mean_pairwise_distance
 
 FIRST_STEPS = 500
@@ -32,7 +32,7 @@ class SampleDiversity(Callback):
         seed: of the noise.
     """
 
-    requires: ClassVar[type] = contracts.Samples
+    requires: ClassVar[contracts.Needs] = (contracts.Samples,)
 
     def __init__(self, num_images: int = 100, seed: int = 0) -> None:
         check_at_least(2, num_images, "SampleDiversity.num_images")
@@ -43,7 +43,7 @@ class SampleDiversity(Callback):
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Forget an earlier fit; raise a UserError when the model makes no images."""
-        require(pl_module, self.requires, type(self).__name__)
+        require_for(self, pl_module)
         self._real, self._warned = {}, False
 
     def on_train_batch_end(

@@ -19,7 +19,7 @@ class Samples(Picture):
         seed: of the noise; it does not touch the random state of training.
     """
 
-    requires: ClassVar[type] = contracts.Samples
+    requires: ClassVar[contracts.Needs] = (contracts.Samples,)
 
     def __init__(self, num_images: int = 64, every_n_epochs: int = 1, seed: int = 0) -> None:
         super().__init__(every_n_epochs)

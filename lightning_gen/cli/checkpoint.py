@@ -1,37 +1,13 @@
-"""Reads a checkpoint without running anything in it, and compares it with the model asked for."""
+"""Which checkpoint a training leaves, and whether one fits the model asked for."""
 
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from warnings import catch_warnings
 
-import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import WeightAveraging
 
 from lightning_gen.errors import UserError
-
-
-def load_checkpoint(path: Path) -> dict[str, Any]:
-    """The content of a checkpoint, on the CPU.
-
-    Raises:
-        UserError: the file is broken, no checkpoint of Lightning, or holds more than plain values.
-    """
-    try:
-        with catch_warnings(action="ignore"):  # of pickle protocols that torch did not write
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # a broken pickle raises nearly anything
-        raise UserError(
-            f"{path} is broken, or holds more than the plain values and tensors of a checkpoint; "
-            "nothing in it was run. Use another file of its folder."
-        ) from error
-    if not isinstance(content, dict) or "state_dict" not in content:
-        raise UserError(
-            f"{path} is no checkpoint of a run: it has no state_dict. Pass one of a run's "
-            "checkpoints folder."
-        )
-    return content
 
 
 def best_checkpoint(trainer: Trainer) -> str | None:

@@ -20,7 +20,7 @@ from lightning_gen.callbacks import (
     SampleDiversity,
     Samples,
 )
-from lightning_gen.contracts import Infers
+from lightning_gen.contracts import Infers, able
 from lightning_gen.runs import RunDirectory
 
 PICTURES = (
@@ -47,8 +47,8 @@ def complete_callbacks(
     """
     asked: Any = options.callbacks
     if asked is None:
-        asked = [kind() for kind in PICTURES if isinstance(model, kind.requires)]
-        if isinstance(model, SampleDiversity.requires) and not isinstance(model, Infers):
+        asked = [kind() for kind in PICTURES if able(model, kind.requires)]
+        if able(model, SampleDiversity.requires) and not isinstance(model, Infers):
             asked.append(SampleDiversity())
     callbacks: list[Callback] = list(asked) if isinstance(asked, list) else [asked]
     if options.enable_progress_bar is not False and not has(callbacks, ProgressBar):

@@ -6,9 +6,9 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from lightning_gen import __version__
+from lightning_gen.atomic import write_text
 from lightning_gen.cli.loggers import show_config
 from lightning_gen.runs import RunDirectory, RunLogger, describe_environment
-from lightning_gen.runs.directory import write_atomically
 
 
 class RecordRun(Callback):
@@ -45,10 +45,10 @@ class RecordRun(Callback):
         config = self.directory.path / "config.yaml"
         again = f"lightning-gen fit --config {config}"
         header = f"# lightning-gen {__version__}: {again} runs it again\n"
-        write_atomically(config, header + self.config_text)
+        write_text(config, header + self.config_text)
         environment = describe_environment(self.seed, device_names(trainer), trainer.world_size)
         text = json.dumps(environment, indent=2) + "\n"
-        write_atomically(self.directory.path / "environment.json", text)
+        write_text(self.directory.path / "environment.json", text)
 
 
 def device_names(trainer: Trainer) -> list[str]:

@@ -1,6 +1,5 @@
 """What a run says on the screen, and the file of codes that a prediction writes."""
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +8,7 @@ from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor
 
+from lightning_gen.atomic import draft
 from lightning_gen.cli.links import image_shape
 from lightning_gen.runs import RunDirectory
 
@@ -49,7 +49,6 @@ def report(trainer: Trainer) -> None:
 
 def write_codes(batches: list[Tensor], path: Path) -> None:
     """Write the codes of all batches as one array, whole or not at all."""
-    draft = path.with_name(f".{os.getpid()}.{path.name}")
-    np.savez(draft, codes=torch.cat(batches).float().numpy())
-    draft.replace(path)
+    with draft(path) as unfinished:
+        np.savez(unfinished, codes=torch.cat(batches).float().numpy())
     rank_zero_info(f"Codes       {path}")

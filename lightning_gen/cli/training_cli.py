@@ -12,7 +12,6 @@ from lightning_gen.cli.checkpoint import (
     best_checkpoint,
     check_same_model,
     forget_averages,
-    load_checkpoint,
 )
 from lightning_gen.cli.claim import (
     claim_directory,
@@ -32,6 +31,7 @@ from lightning_gen.cli.trainer import let_gradients_be_missing
 from lightning_gen.contracts import Encodes
 from lightning_gen.errors import UserError
 from lightning_gen.runs import RunDirectory, RunLogger
+from lightning_gen.runs.checkpoint import load_checkpoint
 
 
 class TrainingCLI(LightningCLI):

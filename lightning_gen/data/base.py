@@ -101,6 +101,19 @@ class ImageDataModule(LightningDataModule, ABC):
         """Batches in a fixed order."""
         return self._loader(self._splits["test"])
 
+    def in_order(self, split: str, batch_size: int | None = None) -> BatchLoader:
+        """All batches of "train", "val" or "test" in a fixed order, after ``setup``.
+
+        Raises:
+            UserError: there is no such split.
+        """
+        if split not in self._splits:
+            raise UserError(
+                f"{type(self).__name__} has no {split} split: data.val_fraction is "
+                f"{self.val_fraction}. Choose --split test or train."
+            )
+        return self._loader(self._splits[split], batch_size=batch_size)
+
     def predict_dataloader(self) -> BatchLoader:
         """The test split."""
         return self.test_dataloader()
@@ -130,14 +143,16 @@ class ImageDataModule(LightningDataModule, ABC):
             source = source.binarized()
         return Split.whole(source)
 
-    def _loader(self, split: Split, shuffle_seed: int | None = None) -> BatchLoader:
+    def _loader(
+        self, split: Split, shuffle_seed: int | None = None, batch_size: int | None = None
+    ) -> BatchLoader:
         source, num_workers = split.source, self.num_workers
         if isinstance(source, TensorSource):
             source, num_workers = source.to(self._device_for(source)), 0
         return BatchLoader(
             source,
             split.indices,
-            self.batch_size,
+            batch_size or self.batch_size,
             shuffle_seed=shuffle_seed,
             rank=self.trainer.global_rank if self.trainer else 0,
             world_size=self.trainer.world_size if self.trainer else 1,

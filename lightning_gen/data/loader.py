@@ -86,6 +86,11 @@ class BatchLoader:
         self._epoch, self._position = state["epoch"], state["batch"]
         self._start = self._position
 
+    @property
+    def num_images(self) -> int:
+        """Images of the whole split, on all ranks."""
+        return len(self._indices)
+
     def __len__(self) -> int:
         rank, world_size = self._shard
         images, rest = divmod(len(self._indices), world_size)

@@ -105,8 +105,8 @@ class CVAE(VariationalAutoencoder):
         """Each image decoded from its own code."""
         return self.decode(self.encode(images, vectors))
 
-    def sample(self, n: int, labels: Shaped[Tensor, "n ..."] | None = None) -> Images:
-        """``n`` images decoded from draws of the prior.
+    def sample_codes(self, n: int, labels: Shaped[Tensor, "n ..."] | None = None) -> Codes:
+        """``n`` codes [z, y]: draws of the prior, and conditions.
 
         Args:
             n: number of images.
@@ -123,7 +123,11 @@ class CVAE(VariationalAutoencoder):
             vectors = self.condition.draw(self.frequency, n)
         else:
             vectors = self.condition.vectors(labels).to(codes)
-        return self.decode(torch.cat([codes, vectors], dim=1))
+        return torch.cat([codes, vectors], dim=1)
+
+    def sample(self, n: int, labels: Shaped[Tensor, "n ..."] | None = None) -> Images:
+        """``n`` images decoded from :meth:`sample_codes`."""
+        return self.decode(self.sample_codes(n, labels))
 
     def terms(
         self, batch: Batch, inputs: Images, training_step: int | None = None

@@ -133,9 +133,13 @@ class DCGAN(OptimizesByHand):
         """Images [N, C, H, W] of noise [N, D]."""
         return self.generator(codes)  # type: ignore[no-any-return]
 
+    def sample_codes(self, n: int) -> Codes:
+        """``n`` draws [N, D] of the noise."""
+        return torch.randn(n, self.latent_dim, device=self.device)
+
     def sample(self, n: int) -> Images:
         """``n`` new images."""
-        return self.decode(torch.randn(n, self.latent_dim, device=self.device))
+        return self.decode(self.sample_codes(n))
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:
         """Update the discriminator and, where it is due, the generator."""

@@ -65,9 +65,13 @@ class VariationalAutoencoder(Autoencoder):
         """The posterior mean [N, D] of each image."""
         return self.posterior(images).mean
 
+    def sample_codes(self, n: int) -> Codes:
+        """``n`` draws [N, D] of the prior."""
+        return torch.randn(n, self.latent_dim, device=self.device)
+
     def sample(self, n: int) -> Images:
         """``n`` images decoded from draws of the prior."""
-        return self.decode(torch.randn(n, self.latent_dim, device=self.device))
+        return self.decode(self.sample_codes(n))
 
     def terms(self, batch: Batch, inputs: Images, training_step: int | None = None) -> Terms:
         """The negative ELBO and its parts, one posterior sample an image."""

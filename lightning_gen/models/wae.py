@@ -69,12 +69,13 @@ class WassersteinAutoencoder(Autoencoder):
         """The code [N, D] of each image, in float32."""
         return self.encoder(images).float()  # type: ignore[no-any-return]
 
+    def sample_codes(self, n: int) -> Codes:
+        """``n`` draws [N, D] of the prior."""
+        return torch.randn(n, self.latent_dim, device=self.device)
+
     def sample(self, n: int) -> Images:
         """``n`` images decoded from draws of the prior."""
-        return self.decode(self._prior(n))
-
-    def _prior(self, n: int) -> Codes:
-        return torch.randn(n, self.latent_dim, device=self.device)
+        return self.decode(self.sample_codes(n))
 
     def _reconstruction(self, codes: Codes, images: Images) -> Float[Tensor, ""]:
         return -self.likelihood.log_prob(self.decoder(codes), images).mean()
@@ -134,7 +135,7 @@ class WAE(WassersteinAutoencoder):
     def terms(self, batch: Batch, inputs: Images, training_step: int | None = None) -> WAETerms:
         """The loss and its parts, against as many draws of the prior as there are images."""
         codes = self.encode(inputs)
-        mmd = maximum_mean_discrepancy(codes, self._prior(len(codes)), self.kernel)
+        mmd = maximum_mean_discrepancy(codes, self.sample_codes(len(codes)), self.kernel)
         reconstruction = self._reconstruction(codes, batch.images)
         return WAETerms(reconstruction + self.weight * mmd, reconstruction, mmd)
 

@@ -123,7 +123,7 @@ class WAEGAN(OptimizesByHand, WassersteinAutoencoder):
         self, batch: Batch, inputs: Images, training_step: int | None = None
     ) -> EvaluationTerms:
         """What evaluation reports; training has a loss for each of its two updates."""
-        codes, prior = self.encode(inputs), self._prior(len(inputs))
+        codes, prior = self.encode(inputs), self.sample_codes(len(inputs))
         mmd = maximum_mean_discrepancy(codes, prior, self._kernel)
         _, reconstruction, adversarial = self._autoencoder_terms(codes, batch.images)
         loss = reconstruction + self.weight * mmd
@@ -134,7 +134,7 @@ class WAEGAN(OptimizesByHand, WassersteinAutoencoder):
         """One update of the discriminator, then one of encoder and decoder."""
         images, step = batch.images, self.global_step
         codes = self.encode(self._inputs(batch, batch_idx, training=True))
-        prior = self._prior(len(codes))
+        prior = self.sample_codes(len(codes))
         autoencoder, discriminator = cast(list[LightningOptimizer], self.optimizers())
         judge = partial(self._discriminator_terms, codes.detach(), prior)
         judged = update(self, discriminator, judge, counted=False)

@@ -1,6 +1,5 @@
 """The directory of a run: ``<root>/<name>/version_<n>``."""
 
-import os
 import re
 from contextlib import suppress
 from dataclasses import dataclass
@@ -8,6 +7,8 @@ from pathlib import Path
 from typing import Self
 
 from lightning_gen.errors import UserError
+
+CONFIG = "config.yaml"
 
 
 @dataclass(frozen=True)
@@ -58,18 +59,29 @@ class RunDirectory:
 
     @classmethod
     def of(cls, place: Path) -> Self:
-        """The finished run that ``place``, a run directory or one of its checkpoints, belongs to.
+        """The finished run that is meant by ``place``.
+
+        That is a run directory, one of its checkpoints, or the latest run of a name: the folder
+        ``logs/<name>``, or ``<name>`` alone.
 
         Raises:
             UserError: there is no run.
         """
-        path = place.parent.parent if place.suffix == ".ckpt" else place
-        if not place.exists() or not (path / "config.yaml").is_file():
-            raise UserError(
-                f"expected a run directory that holds config.yaml, or a checkpoint inside one, "
-                f"got {place}. Finished runs stand in logs/<name>/version_<n>."
-            )
-        return cls(path)
+        if place.suffix == ".ckpt":
+            found = [cls(place.parent.parent)] if place.is_file() else []
+        else:
+            folders = Path("logs") / place, place
+            found = [run for path in folders for run in cls.all_of(path.parent, path.name)]
+            found.append(cls(place))
+        finished = [run for run in found if (run.path / CONFIG).is_file()]
+        if finished:
+            return finished[-1]
+        names = sorted(folder.name for folder in Path("logs").glob("*") if folder.is_dir())
+        known = f" Runs in logs: {', '.join(names[:10])}." if names else ""
+        raise UserError(
+            f"expected a run directory that holds {CONFIG}, a checkpoint inside one, or the name "
+            f"of a run, got {place}. Finished runs stand in logs/<name>/version_<n>.{known}"
+        )
 
     @property
     def version(self) -> int:
@@ -115,11 +127,3 @@ class RunDirectory:
             self.path.rmdir()
             with suppress(OSError):  # another run stands beside it
                 self.path.parent.rmdir()
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Write a file so that a reader, or a crash, sees the old one or the new one, whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.write_text(text, encoding="utf-8")
-    draft.replace(path)

@@ -10,7 +10,8 @@ from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
 
-from lightning_gen.runs.directory import RunDirectory, write_atomically
+from lightning_gen.atomic import write_text
+from lightning_gen.runs.directory import RunDirectory
 
 Row = dict[str, Any]
 
@@ -54,7 +55,7 @@ class MetricsFile:
             self._pending[0] = self._written.pop() | self._pending[0]
         if continued or columns != self._columns or not self._written:
             text = table(columns, self._written + self._pending, header=True)
-            write_atomically(self.path, text)
+            write_text(self.path, text)
         else:
             with self.path.open("a", encoding="utf-8", newline="") as file:
                 file.write(table(columns, self._pending, header=False))
@@ -67,7 +68,7 @@ class MetricsFile:
         kept = [row for row in self._written if row["step"] < step]
         if len(kept) < len(self._written):
             self._written = kept
-            write_atomically(self.path, table(self._columns, kept, header=True))
+            write_text(self.path, table(self._columns, kept, header=True))
 
 
 def table(columns: list[str], rows: list[Row], *, header: bool) -> str:

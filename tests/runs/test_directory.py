@@ -6,7 +6,6 @@ import pytest
 
 from lightning_gen.errors import UserError
 from lightning_gen.runs import RunDirectory
-from lightning_gen.runs.directory import write_atomically
 
 
 def make(root, *versions, name="run"):
@@ -97,17 +96,3 @@ def test_only_empty_directories_are_discarded(tmp_path):
     alone.discard_if_empty()
     alone.discard_if_empty()
     assert not alone.path.parent.exists()
-
-
-def test_a_crash_while_writing_leaves_the_old_file(tmp_path, monkeypatch):
-    path = tmp_path / "new" / "file"
-    write_atomically(path, "old")
-
-    def crash(*_):
-        raise OSError("disk full")
-
-    monkeypatch.setattr(os, "replace", crash)
-    monkeypatch.setattr("pathlib.Path.replace", crash)
-    with pytest.raises(OSError, match="disk full"):
-        write_atomically(path, "new")
-    assert path.read_text() == "old"

@@ -1,0 +1,144 @@
+"""A finished run, ready to be used."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from lightning.pytorch import LightningDataModule, LightningModule
+from lightning.pytorch.cli import LightningArgumentParser
+
+from lightning_gen.contracts import ImageShape, Needs, require
+from lightning_gen.errors import UserError
+from lightning_gen.runs.checkpoint import load_model
+from lightning_gen.runs.directory import CONFIG, RunDirectory
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """A trained model and what is known of its training.
+
+    Attributes:
+        model: the model with its weights, in evaluation mode and frozen.
+        checkpoint: the file of the weights.
+        path: the run directory, or the folder of a checkpoint that lies in none; new files go here.
+    """
+
+    model: LightningModule
+    checkpoint: Path
+    path: Path
+
+    @classmethod
+    def open(cls, place: str | Path, device: str = "cpu") -> "FinishedRun":
+        """Load a run: its best checkpoint, or the latest where nothing was validated.
+
+        Args:
+            place: a run directory, a checkpoint, or the name of a run (its latest version).
+            device: where the model is put; "auto" is a CUDA device where there is one.
+
+        Raises:
+            UserError: there is no such run or checkpoint, it is broken, or there is no such device.
+        """
+        place = Path(place).expanduser()
+        if place.suffix == ".ckpt" and place.is_file():
+            checkpoint = place
+            inside = (place.parent.parent / CONFIG).is_file()
+            path = place.parent.parent if inside else place.parent
+        else:
+            directory = RunDirectory.of(place)
+            checkpoint, path = directory.best, directory.path
+        return cls(load_model(checkpoint).to(existing_device(device)), checkpoint, path)
+
+    @property
+    def name(self) -> str:
+        """``<name>/version_<n>`` of a run directory, or the checkpoint's own name."""
+        if (self.path / CONFIG).is_file():
+            return f"{self.path.resolve().parent.name}/{self.path.resolve().name}"
+        return self.checkpoint.stem
+
+    @property
+    def image_shape(self) -> ImageShape:
+        """(channels, height, width) of the model's images.
+
+        Raises:
+            UserError: the model does not keep it.
+        """
+        shape = self.model.hparams.get("image_shape")
+        if shape is None:
+            name = type(self.model).__name__
+            raise UserError(
+                f"the checkpoint of {name} holds no image_shape. Let {name} take image_shape and "
+                "keep its arguments with lightning_gen.hyperparameters.remember."
+            )
+        channels, height, width = shape
+        return channels, height, width
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """The complete configuration of the run.
+
+        Raises:
+            UserError: the checkpoint does not lie in a run directory.
+        """
+        path = self.path / CONFIG
+        if not path.is_file():
+            raise UserError(
+                f"{self.checkpoint} lies in no run directory, so the dataset of its training is "
+                "not known. Pass images of your own with --images, or the run directory."
+            )
+        content: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return content
+
+    @cached_property
+    def data(self) -> LightningDataModule:
+        """The dataset of the training, built as it was for it.
+
+        Raises:
+            UserError: it cannot be built, for instance since its folder is gone.
+        """
+        parser = LightningArgumentParser(exit_on_error=False)
+        parser.add_subclass_arguments(LightningDataModule, "data", required=True)
+        try:
+            options = parser.parse_object({"data": self.config["data"]})
+            data: LightningDataModule = parser.instantiate(options).data
+        except UserError:
+            raise
+        except Exception as error:  # jsonargparse raises what its parts raise
+            reason = " ".join(str(error).split())[:300]
+            raise UserError(
+                f"the dataset of {self.path / CONFIG} cannot be built: {reason}. Pass images of "
+                "your own with --images."
+            ) from error
+        return data
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """A name for each class of the dataset; empty where the run's directory is not known."""
+        if not (self.path / CONFIG).is_file():
+            return ()
+        return tuple(getattr(self.data, "class_names", ()))
+
+    def require(self, needs: Needs, asker: str) -> None:
+        """Raise a UserError where the model lacks a capability that ``asker`` needs."""
+        require(self.model, needs, asker, "Choose a run of another model.")
+
+
+def existing_device(name: str) -> torch.device:
+    """The device of this name.
+
+    Raises:
+        UserError: this machine does not have it.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise UserError(
+            f"device is auto, cpu, cuda, cuda:1 or mps, and this machine has no {name!r}. "
+            "Pass --device cpu."
+        ) from error
+    return device
