@@ -19,10 +19,12 @@ install_import_hook(
         "lightning_gen.contracts",
         "lightning_gen.data",
         "lightning_gen.figures",
+        "lightning_gen.latent",
         "lightning_gen.metrics",
         "lightning_gen.models",
         "lightning_gen.networks",
         "lightning_gen.objectives",
+        "lightning_gen.views",
     ],
     "beartype.beartype",
 )

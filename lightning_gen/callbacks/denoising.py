@@ -10,7 +10,8 @@ from torchmetrics import MeanSquaredError
 from lightning_gen import contracts
 from lightning_gen.callbacks.first_images import FirstImages
 from lightning_gen.callbacks.picture import untouched
-from lightning_gen.contracts import Batch, Images, given
+from lightning_gen.contracts import Batch, given
+from lightning_gen.views import View
 
 
 class Denoising(FirstImages):
@@ -72,12 +73,13 @@ class Denoising(FirstImages):
         """Measure the batch."""
         self._measure(trainer, pl_module, batch, batch_idx)
 
-    def rows(self, pl_module: LightningModule, batch: Batch) -> dict[str, Images]:
+    def view(self, pl_module: LightningModule, batch: Batch, split: str) -> View:
         """Noisy, denoised and clean images."""
         torch.manual_seed(0)  # the base gives the random state back
         noisy = cast(contracts.Denoises, pl_module).corrupt(batch.images)
         denoised = given(pl_module, batch).reconstruct(noisy)
-        return {"noisy": noisy, "denoised": denoised, "clean": batch.images}
+        rows = {"noisy": noisy, "denoised": denoised, "clean": batch.images}
+        return View(rows, f"Denoising of {split} images")
 
     def _measure(
         self, trainer: Trainer, pl_module: LightningModule, batch: Batch, batch_idx: int

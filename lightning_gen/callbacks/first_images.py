@@ -7,12 +7,13 @@ import torch
 from lightning.pytorch import LightningModule, Trainer
 
 from lightning_gen.callbacks.picture import Picture, check_at_least
-from lightning_gen.contracts import Batch, Images
-from lightning_gen.figures import Pixels, image_rows
+from lightning_gen.contracts import Batch
+from lightning_gen.figures import Pixels
+from lightning_gen.views import View
 
 
 class FirstImages(Picture):
-    """Draws rows about the first validation images, the same ones each time.
+    """Draws what a model makes of the first validation images, the same ones each time.
 
     Where no validation has run, not even a sanity check, they come from the first training batch.
     On several devices they are the first images of rank zero's share.
@@ -29,8 +30,8 @@ class FirstImages(Picture):
         self._kept: dict[str, Batch] = {}
 
     @abstractmethod
-    def rows(self, pl_module: LightningModule, batch: Batch) -> dict[str, Images]:
-        """Images of equal number under each label; the model is in evaluation mode."""
+    def view(self, pl_module: LightningModule, batch: Batch, split: str) -> View:
+        """What the model makes of a batch of the split; it is in evaluation mode."""
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Forget the images of an earlier fit."""
@@ -68,11 +69,9 @@ class FirstImages(Picture):
             self._kept["validation"] = Batch(*(torch.cat(pair) for pair in parts))
 
     def draw(self, trainer: Trainer, pl_module: LightningModule) -> Pixels | None:
-        """The rows; None where no image was seen yet."""
+        """The view; None where no image was seen yet."""
         split = next((name for name in ("validation", "training") if name in self._kept), None)
         if split is None:
             return None
-        rows = self.rows(pl_module, self._kept[split])
-        return image_rows(
-            rows, f"{type(self).__name__} of {split} images at step {trainer.global_step}"
-        )
+        view = self.view(pl_module, self._kept[split], split)
+        return view.pixels(f"at step {trainer.global_step}")

@@ -6,7 +6,8 @@ from lightning.pytorch import LightningModule
 
 from lightning_gen import contracts
 from lightning_gen.callbacks.first_images import FirstImages
-from lightning_gen.contracts import Batch, Images, given
+from lightning_gen.contracts import Batch, given
+from lightning_gen.views import View
 
 
 class Reconstructions(FirstImages):
@@ -19,7 +20,8 @@ class Reconstructions(FirstImages):
 
     requires: ClassVar[contracts.Needs] = (contracts.Reconstructs,)
 
-    def rows(self, pl_module: LightningModule, batch: Batch) -> dict[str, Images]:
+    def view(self, pl_module: LightningModule, batch: Batch, split: str) -> View:
         """Originals and reconstructions."""
         reconstructions = given(pl_module, batch).reconstruct(batch.images)
-        return {"original": batch.images, "reconstruction": reconstructions}
+        rows = {"original": batch.images, "reconstruction": reconstructions}
+        return View(rows, f"Reconstructions of {split} images")

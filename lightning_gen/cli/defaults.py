@@ -7,11 +7,15 @@ from lightning.pytorch import Callback, LightningDataModule, LightningModule
 from lightning.pytorch.callbacks import ModelCheckpoint, ProgressBar
 
 from lightning_gen.callbacks import (
+    Arithmetic,
     CodebookUse,
     CollapseMonitor,
     ConditionalSamples,
     Denoising,
     FiniteLoss,
+    Interpolation,
+    LatentGrid,
+    LatentScatter,
     LossCurves,
     Progress,
     RandomState,
@@ -19,6 +23,7 @@ from lightning_gen.callbacks import (
     SameNoise,
     SampleDiversity,
     Samples,
+    Traversal,
 )
 from lightning_gen.contracts import Infers, able
 from lightning_gen.runs import RunDirectory
@@ -28,6 +33,11 @@ PICTURES = (
     Denoising,
     Samples,
     ConditionalSamples,
+    Interpolation,
+    LatentScatter,
+    LatentGrid,
+    Traversal,
+    Arithmetic,
     LossCurves,
     CollapseMonitor,
     CodebookUse,

@@ -18,7 +18,7 @@ MAX_WIDTH = 1200
 """Pixels of images side by side; a longer row is broken into equal lines."""
 
 MARGIN, GAP, GROUP_GAP = 14, 2, 12
-TITLE_SIZE, LABEL_SIZE = 17, 15
+TITLE_SIZE, LABEL_SIZE, HEADING_SIZE, HEADING_LINE = 17, 15, 13, 17
 PAPER, INK = 246, (34, 34, 34)
 
 Tiles = UInt8[np.ndarray, "n tile_h tile_w 3"]
@@ -32,26 +32,31 @@ class Line(NamedTuple):
     gap_above: int
 
 
-def image_rows(rows: Mapping[str, Images], title: str) -> Pixels:
+def image_rows(
+    rows: Mapping[str, Images], title: str, columns: Sequence[str] = (), gap: int = GAP
+) -> Pixels:
     """One row of images under each label, column by column comparable.
 
-    Rows too long for the page are broken together, so that images of one column stay in one column.
+    Rows too long for the page are broken together, so that images of one column stay in one column;
+    rows with headings are not broken.
 
     Args:
         rows: images of equal shape under each label, such as "original" and "reconstruction".
         title: the line above.
+        columns: a heading above each column, or none.
+        gap: pixels between images; 0 shows a plane without seams.
     """
     tiles = {label: enlarged(images) for label, images in rows.items()}
     count = max(len(row) for row in tiles.values())
-    width = next(iter(tiles.values())).shape[2] + GAP
-    breaks = -(-count * width // MAX_WIDTH)
+    width = next(iter(tiles.values())).shape[2] + gap
+    breaks = 1 if columns else -(-count * width // MAX_WIDTH)
     step = -(-count // breaks)
     lines = [
-        Line(label, row[start : start + step], GROUP_GAP if number == 0 else GAP)
+        Line(label, row[start : start + step], GROUP_GAP if number == 0 and not columns else gap)
         for start in range(0, count, step)
         for number, (label, row) in enumerate(tiles.items())
     ]
-    return _page(lines, title)
+    return _page(lines, title, columns, gap)
 
 
 def image_grid(images: Images, title: str) -> Pixels:
@@ -75,29 +80,50 @@ def enlarged(images: Images) -> Tiles:
     return tiles.repeat(factor, axis=1).repeat(factor, axis=2)
 
 
-def _page(lines: Sequence[Line], title: str) -> Pixels:
+def _page(lines: Sequence[Line], title: str, columns: Sequence[str] = (), gap: int = GAP) -> Pixels:
     title_font, label_font = ImageFont.load_default(TITLE_SIZE), ImageFont.load_default(LABEL_SIZE)
+    headings = [_fitted(name, lines[0].tiles.shape[2] + gap) for name in columns]
     longest = max(label_font.getlength(line.label) for line in lines)
     left = MARGIN + (math.ceil(longest) + MARGIN if longest else 0)
     _, height, width, _ = lines[0].tiles.shape
-    right = left + max(len(line.tiles) for line in lines) * (width + GAP) - GAP
-    tops = _tops(lines, height)
+    right = left + max(len(line.tiles) for line in lines) * (width + gap) - gap
+    heading_height = HEADING_LINE * max((len(words) for words in headings), default=0)
+    tops = _tops(lines, height, heading_height)
     page_width = max(right, MARGIN + math.ceil(title_font.getlength(title))) + MARGIN
     page = np.full((tops[-1] + height + MARGIN, page_width, 3), PAPER, dtype=np.uint8)
     for line, top in zip(lines, tops, strict=True):
         for number, tile in enumerate(line.tiles):
-            start = left + number * (width + GAP)
+            start = left + number * (width + gap)
             page[top : top + height, start : start + width] = tile
     picture = Image.fromarray(page)
     draw = ImageDraw.Draw(picture)
     draw.text((MARGIN, MARGIN), title, INK, title_font, anchor="lt")
     for line, top in zip(lines, tops, strict=True):
         draw.text((MARGIN, top + height / 2), line.label, INK, label_font, anchor="lm")
+    heading_font = ImageFont.load_default(HEADING_SIZE)
+    for number, words in enumerate(headings):
+        middle = left + number * (width + gap) + width / 2
+        for row, word in enumerate(reversed(words)):
+            place = middle, tops[0] - 4 - row * HEADING_LINE
+            draw.text(place, word, INK, heading_font, anchor="md")
     return np.asarray(picture)
 
 
-def _tops(lines: Sequence[Line], height: int) -> list[int]:
-    tops = [MARGIN + TITLE_SIZE + GROUP_GAP]
+def _fitted(heading: str, width: int) -> list[str]:
+    """The lines that a heading takes, broken between words."""
+    font = ImageFont.load_default(HEADING_SIZE)
+    lines = [""]
+    for word in heading.split():
+        longer = f"{lines[-1]} {word}".strip()
+        if not lines[-1] or font.getlength(longer) <= width:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return lines
+
+
+def _tops(lines: Sequence[Line], height: int, heading_height: int) -> list[int]:
+    tops = [MARGIN + TITLE_SIZE + GROUP_GAP + heading_height]
     for line in lines[1:]:
         tops.append(tops[-1] + height + line.gap_above)
     return tops

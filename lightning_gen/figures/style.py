@@ -4,8 +4,12 @@ Charts are made without pyplot, so drawing one changes no state of the program, 
 white background, so that they read the same on dark and on light pages.
 """
 
+import io
+import re
+
 import numpy as np
 from jaxtyping import UInt8
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -17,6 +21,11 @@ Pixels = UInt8[np.ndarray, "page_h page_w 3"]
 # Colours that colour-blind people can tell apart (Okabe & Ito 2008).
 BLUE, VERMILLION, GREEN = "#0072B2", "#D55E00", "#009E73"
 GREY, TEXT, FAINT, LINES = "#999999", "#222222", "#666666", "#DDDDDD"
+
+# For points of many classes: their eight colours, and other forms where these have run out.
+_COLOURS = (BLUE, "#E69F00", GREEN, VERMILLION, "#56B4E9", "#CC79A7", "#222222", "#F0E442")
+CLASS_STYLES = tuple((colour, marker) for marker in ("o", "^", "s") for colour in _COLOURS)
+"""A colour and a form of point for each class."""
 
 PANEL_INCHES = (4.4, 3.3)
 PAD_INCHES = 0.1
@@ -58,3 +67,24 @@ def to_array(figure: Figure) -> Pixels:
         raise TypeError(f"to_array reads a figure with an Agg canvas, got {type(canvas).__name__}.")
     canvas.draw()  # type: ignore[no-untyped-call]
     return np.asarray(canvas.buffer_rgba())[:, :, :3].copy()  # type: ignore[no-untyped-call]
+
+
+def to_svg(figure: Figure, name: str) -> str:
+    """A figure as SVG to stand inside a page, the same text each time it is made.
+
+    Its text is text, and it scales with its width.
+
+    Args:
+        figure: the chart.
+        name: letters, digits and dashes; what the chart refers to inside itself begins with it, so
+            that charts of other names may stand in the same page.
+    """
+    file = io.StringIO()
+    with rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
+        figure.savefig(file, format="svg", metadata={"Date": None})
+    svg = file.getvalue()[file.getvalue().index("<svg") :]
+    svg = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>", "", svg, flags=re.DOTALL)
+    svg = re.sub(r' (?:width|height)="[\d.]+pt"', "", svg, count=2)
+    svg = re.sub(r' (id="|xlink:href="#)|(url\(#)', rf"\g<0>{name}-", svg)
+    svg = svg.replace("<svg", '<svg style="stroke-linejoin:round;stroke-linecap:butt"', 1)
+    return re.sub(r"\n\s*", "\n", svg).strip()

@@ -1,0 +1,83 @@
+"""Where the images of each class lie in the latent space."""
+
+from typing import Any, ClassVar
+
+from lightning.pytorch import LightningModule, Trainer
+
+from lightning_gen import contracts
+from lightning_gen.callbacks.picture import untouched
+from lightning_gen.callbacks.publish import publish
+from lightning_gen.callbacks.validation_codes import ValidationCodes, class_names
+from lightning_gen.contracts import Batch
+from lightning_gen.figures import Pixels
+from lightning_gen.latent import PCA, Projection
+from lightning_gen.views import LabelledCodes, latent_scatter
+
+
+class LatentScatter(ValidationCodes):
+    """Draws the codes of validation images, coloured by class.
+
+    Codes of two dimensions are drawn as they are. After a training its test is drawn too, as
+    ``images/latent_scatter_test``.
+
+    Args:
+        projection: lays out codes of more than two dimensions: PCA, at once, or TSNE or UMAP, in
+            seconds.
+        num_images: how many images are drawn, the first ones.
+        every_n_epochs: training epochs from one picture to the next.
+    """
+
+    requires: ClassVar[contracts.Needs] = (contracts.Encodes,)
+
+    def __init__(
+        self,
+        projection: Projection = PCA(),  # noqa: B008  (frozen)
+        num_images: int = 2000,
+        every_n_epochs: int = 5,
+    ) -> None:
+        super().__init__(num_images, every_n_epochs)
+        self.projection = projection
+        self._trained = False
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """The test that follows belongs to this training."""
+        super().on_train_start(trainer, pl_module)
+        self._trained = True
+
+    def draw(self, trainer: Trainer, pl_module: LightningModule) -> Pixels | None:
+        """The scatter; None where the epoch had no validation."""
+        codes = self.kept()
+        return codes and self._scatter(trainer, pl_module, codes, "validation")
+
+    def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Forget the codes of the validation."""
+        self._parts, self._seen = [], 0
+
+    def on_test_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,  # noqa: ANN401  (Lightning's)
+        batch: Batch,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Encode the batch while images are missing."""
+        drawing = self._trained and trainer.is_global_zero and not trainer.fast_dev_run  # type: ignore[attr-defined]
+        if drawing and dataloader_idx == 0:
+            self._keep(trainer, pl_module, batch)
+
+    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Draw the codes of the test split."""
+        codes, self._parts = self.kept(), []
+        if codes is not None:
+            with untouched(trainer, pl_module):
+                picture = self._scatter(trainer, pl_module, codes, "test")
+            publish(trainer, "latent_scatter_test", picture)
+
+    def _scatter(
+        self, trainer: Trainer, pl_module: LightningModule, codes: LabelledCodes, split: str
+    ) -> Pixels:
+        what = f"{split} images at step {trainer.global_step}"
+        names = class_names(trainer)
+        return latent_scatter(pl_module, codes, names, self.projection, what, total=self._seen)

@@ -1,0 +1,90 @@
+"""Pictures of the codes of validation images."""
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+import torch
+from lightning.pytorch import LightningModule, Trainer
+
+from lightning_gen.callbacks.picture import Picture, check_at_least
+from lightning_gen.contracts import Batch, Codes, Encodes, SamplesCodes
+from lightning_gen.views import LabelledCodes, encode, join
+
+
+class ValidationCodes(Picture):
+    """Keeps the codes of the first validation images in the epochs in which a picture is due.
+
+    Without a validation nothing is drawn, unless the model has no encoder. On several devices the
+    images are those of rank zero's share.
+
+    Args:
+        num_images: how many images are encoded.
+        every_n_epochs: training epochs from one picture to the next.
+    """
+
+    def __init__(self, num_images: int = 2000, every_n_epochs: int = 5) -> None:
+        super().__init__(every_n_epochs)
+        check_at_least(2, num_images, f"{type(self).__name__}.num_images")
+        self.num_images = num_images
+        self._parts: list[LabelledCodes] = []
+        self._seen = 0
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Forget the codes of an earlier epoch."""
+        self._parts = []
+
+    def on_validation_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,  # noqa: ANN401  (Lightning's)
+        batch: Batch,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Encode the batch while images are missing."""
+        if batch_idx == 0:
+            self._parts, self._seen = [], 0
+        if dataloader_idx == 0 and trainer.is_global_zero and self._is_due(trainer):
+            self._keep(trainer, pl_module, batch)
+
+    def kept(self) -> LabelledCodes | None:
+        """The codes of this epoch; None where there was no validation."""
+        return join(self._parts) if self._parts else None
+
+    def codes_or_draw(self, pl_module: LightningModule) -> LabelledCodes | None:
+        """The codes of this epoch; of a model without an encoder one draw of its prior."""
+        if isinstance(pl_module, Encodes):
+            return self.kept()
+        return drawn(cast(SamplesCodes, pl_module), 1)
+
+    def _keep(self, trainer: Trainer, pl_module: LightningModule, batch: Batch) -> None:
+        missing = self.num_images - self._seen
+        self._seen += len(batch.images)
+        if missing > 0 and isinstance(pl_module, Encodes):
+            with trainer.precision_plugin.forward_context():
+                self._parts.append(encode(pl_module, batch.first(missing)))
+
+    def _is_due(self, trainer: Trainer) -> bool:
+        epoch = trainer.current_epoch + 1
+        last = epoch == trainer.max_epochs
+        rehearsal = trainer.sanity_checking or trainer.fast_dev_run  # type: ignore[attr-defined]
+        return not rehearsal and (epoch % self.every_n_epochs == 0 or last)
+
+
+def drawn(model: SamplesCodes, count: int, seed: int = 0) -> LabelledCodes:
+    """Codes from the prior, the same ones each time; to be called where the state is given back."""
+    torch.manual_seed(seed)
+    codes: Codes = model.sample_codes(count).float().cpu()
+    nothing = torch.empty(count, 0)
+    return LabelledCodes(codes, torch.zeros(count, dtype=torch.int64), nothing, nothing)
+
+
+def class_names(trainer: Trainer) -> Sequence[str]:
+    """A name for each class of the data; none where they are not known."""
+    return tuple(getattr(trainer.datamodule, "class_names", ()))  # type: ignore[attr-defined]
+
+
+def factor_names(trainer: Trainer) -> Sequence[str]:
+    """A name for each factor of the data."""
+    return tuple(getattr(trainer.datamodule, "factor_names", ()))  # type: ignore[attr-defined]

@@ -1,0 +1,129 @@
+"""Codes of many dimensions in two."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import NamedTuple
+from warnings import catch_warnings
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy.typing import NDArray
+from sklearn import decomposition, manifold
+from torch import Tensor
+
+from lightning_gen.contracts import Codes
+from lightning_gen.errors import UserError
+
+WIDEST = 50
+"""Codes of more dimensions go through PCA to so many before t-SNE and UMAP, as is usual."""
+
+
+class Projected(NamedTuple):
+    """Points in a plane, and what its two axes are."""
+
+    points: Float[Tensor, "n 2"]
+    axes: tuple[str, str]
+
+
+class Projection(ABC):
+    """A way to lay out codes in a plane."""
+
+    @abstractmethod
+    def project(self, codes: Codes) -> Projected:
+        """The points of codes [N, D], D > 2."""
+
+
+@dataclass(frozen=True)
+class PCA(Projection):
+    """The two principal components."""
+
+    def project(self, codes: Codes) -> Projected:
+        """Linear, so distances in the plane are at most those of the codes."""
+        pca = decomposition.PCA(
+            2, svd_solver="covariance_eigh" if codes.shape[1] < 1000 else "arpack", random_state=0
+        )
+        points = pca.fit_transform(codes.double().cpu().numpy())
+        first, second = (100 * pca.explained_variance_ratio_).tolist()
+        return Projected(
+            torch.from_numpy(points).float(),
+            (
+                f"principal component 1 ({first:.0f} % of the variance)",
+                f"principal component 2 ({second:.0f} %)",
+            ),
+        )
+
+
+@dataclass(frozen=True)
+class TSNE(Projection):
+    """t-SNE (van der Maaten & Hinton 2008): neighbours stay neighbours, distances mean little.
+
+    Attributes:
+        perplexity: about how many neighbours each point has; lowered where there are few points.
+        seed: of its start.
+    """
+
+    perplexity: float = 30.0
+    seed: int = 0
+
+    def project(self, codes: Codes) -> Projected:
+        """Seconds for some thousands of codes, and more than linear."""
+        narrow = narrowed(codes)
+        perplexity = min(self.perplexity, max(1.0, (len(narrow) - 1) / 3))
+        tsne = manifold.TSNE(perplexity=perplexity, init="pca", random_state=self.seed)
+        return Projected(
+            torch.from_numpy(tsne.fit_transform(narrow)).float(), ("t-SNE 1", "t-SNE 2")
+        )
+
+
+@dataclass(frozen=True)
+class UMAP(Projection):
+    """UMAP (McInnes, Healy & Melville 2018, arXiv:1802.03426), of the package umap-learn.
+
+    Attributes:
+        neighbors: of each point; lowered where there are few points.
+        min_distance: between points in the plane.
+        seed: of its start.
+    """
+
+    neighbors: int = 15
+    min_distance: float = 0.1
+    seed: int = 0
+
+    def project(self, codes: Codes) -> Projected:
+        """As t-SNE, with more of the layout at large."""
+        try:
+            from umap import UMAP as Umap  # noqa: N811  (an optional package)
+        except ImportError as error:
+            raise UserError(
+                'UMAP is not installed. Run: pip install "lightning-gen[umap]", or take TSNE.'
+            ) from error
+        neighbors = min(self.neighbors, len(codes) - 1)
+        umap = Umap(
+            n_neighbors=neighbors, min_dist=self.min_distance, random_state=self.seed, n_jobs=1
+        )
+        with catch_warnings(action="ignore"):  # its own calls to scikit-learn
+            points = umap.fit_transform(narrowed(codes))
+        return Projected(torch.from_numpy(np.asarray(points)).float(), ("UMAP 1", "UMAP 2"))
+
+
+def to_plane(codes: Codes, projection: Projection) -> Projected:
+    """Codes of one or two dimensions as they are, others by the projection."""
+    size = codes.shape[1]
+    if size == 2:
+        return Projected(codes.float().cpu(), ("z0", "z1"))
+    if size == 1:
+        line = codes.float().cpu()
+        return Projected(torch.cat([line, torch.zeros_like(line)], dim=1), ("z0", ""))
+    if len(codes) < 3:
+        raise UserError(f"a picture of codes takes at least 3 of them, got {len(codes)}.")
+    return projection.project(codes)
+
+
+def narrowed(codes: Codes) -> NDArray[np.float32]:
+    """At most ``WIDEST`` principal components of the codes."""
+    array: NDArray[np.float32] = codes.float().cpu().numpy()
+    size = min(WIDEST, len(array) - 1)
+    if array.shape[1] <= WIDEST:
+        return array
+    return decomposition.PCA(size, random_state=0).fit_transform(array)  # type: ignore[no-any-return]

@@ -1,0 +1,130 @@
+"""Codes of images, and images of codes."""
+
+import csv
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lightning_gen import contracts
+from lightning_gen.contracts import Codes, given
+from lightning_gen.data.progress import progress
+from lightning_gen.errors import UserError
+from lightning_gen.runs.arrays import read_rows
+from lightning_gen.runs.finished import FinishedRun
+from lightning_gen.runs.inputs import Inputs
+from lightning_gen.runs.outputs import output
+
+
+def reconstruct(run: FinishedRun, inputs: Inputs, out: Path, num_images: int | None = None) -> Path:
+    """Give images back through their codes.
+
+    Args:
+        run: the finished run.
+        inputs: the images.
+        out: a .png page of originals over reconstructions, a folder of PNGs under the names of the
+            images, or an .npz with images, names and labels.
+        num_images: the first so many; by default 64 on a page, else all.
+    """
+    run.require((contracts.Reconstructs,), "reconstruct")
+    title = f"Reconstructions by {run.name}"
+    with output(out, title, inputs.class_names) as result:
+        for batch, names in inputs.shown("reconstructing", num_images or result.default_count):
+            images = given(run.model, batch).reconstruct(batch.images)
+            rows = {"original": batch.images, "reconstruction": images}
+            result.add(names, rows, labels=batch.labels)
+    return out
+
+
+def encode(run: FinishedRun, inputs: Inputs, out: Path, num_images: int | None = None) -> Path:
+    """Write the code of each image.
+
+    Args:
+        run: the finished run.
+        inputs: the images.
+        out: an .npz with codes [N, D], names and labels, or a .csv with a line an image.
+        num_images: the first so many; all by default.
+    """
+    run.require((contracts.Encodes,), "encode")
+    with output(out, class_names=inputs.class_names, images=False) as result:
+        for batch, names in inputs.shown("encoding", num_images):
+            codes = given(run.model, batch).encode(batch.images).float()
+            result.add(names, {}, codes=codes, labels=batch.labels)
+    return out
+
+
+def decode(run: FinishedRun, codes: Path, out: Path, batch_size: int = 256) -> Path:
+    """Make images of codes.
+
+    Args:
+        run: the finished run.
+        codes: an .npz with an array "codes" [N, D], or a .csv with columns z0, z1, ..., as encode
+            writes them.
+        out: a .png page, a folder of PNGs, or an .npz with the images.
+        batch_size: codes decoded at once.
+
+    Raises:
+        UserError: the file cannot be read, or holds codes of another length than the model's.
+    """
+    run.require((contracts.Decodes,), "decode")
+    with output(out, f"{codes.name} decoded by {run.name}") as result:
+        count = 0
+        at_once = min(batch_size, result.default_count or batch_size)
+        with progress(None, "decoding") as bar:
+            for part in read_codes(codes, at_once):
+                images = _decoded(run, part.to(run.model.device), codes)
+                names = [f"{count + number:05}" for number in range(len(images))]
+                result.add(names, {"decoded": images})
+                count += len(images)
+                bar.update(len(images))
+                if count == result.default_count:
+                    break
+    return out
+
+
+def read_codes(path: Path, batch_size: int) -> Iterator[Codes]:
+    """Codes of a file, ``batch_size`` at a time.
+
+    Raises:
+        UserError: there is no such file, or no codes in it.
+    """
+    if not path.is_file() or path.suffix not in (".npz", ".csv"):
+        raise UserError(f"expected an .npz or .csv of codes, as encode writes them, got {path}.")
+    rows = (
+        read_rows(path, "codes", batch_size) if path.suffix == ".npz" else _lines(path, batch_size)
+    )
+    for part in rows:
+        yield torch.from_numpy(np.array(part, dtype=np.float32))
+
+
+def _lines(path: Path, batch_size: int) -> Iterator[list[list[float]]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        reader = csv.DictReader(file)
+        columns = [
+            name for name in reader.fieldnames or () if name[:1] == "z" and name[1:].isdigit()
+        ]
+        if not columns:
+            raise UserError(f"{path}: expected columns z0, z1, ..., got {reader.fieldnames}.")
+        while lines := list(islice(reader, batch_size)):
+            try:
+                yield [[float(line[name]) for name in columns] for line in lines]
+            except (TypeError, ValueError) as error:
+                where = reader.line_num
+                raise UserError(
+                    f"{path}, up to line {where}: expected numbers, {error}."
+                ) from error
+
+
+def _decoded(run: FinishedRun, codes: Tensor, path: Path) -> contracts.Images:
+    try:
+        return cast(contracts.Decodes, run.model).decode(codes)
+    except RuntimeError as error:
+        shape = "x".join(map(str, codes.shape[1:]))
+        raise UserError(
+            f"{path} holds codes of {shape} numbers, and {run.name} takes another length. "
+            "Encode with the same run."
+        ) from error

@@ -1,0 +1,85 @@
+"""New images from a finished run."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import cast
+
+import torch
+
+from lightning_gen import contracts
+from lightning_gen.contracts import Conditional, Decodes, Images, SamplesCodes, able
+from lightning_gen.data.progress import progress
+from lightning_gen.errors import UserError
+from lightning_gen.runs.finished import FinishedRun
+from lightning_gen.runs.outputs import output
+
+
+def sample(
+    run: FinishedRun,
+    out: Path,
+    num_images: int = 64,
+    labels: Sequence[str] | None = None,
+    batch_size: int = 256,
+) -> Path:
+    """Make new images.
+
+    Args:
+        run: the finished run.
+        out: a .png page, a folder of PNGs, or an .npz with the images and, where the model has a
+            normal prior, their codes.
+        num_images: how many; with --labels, of each.
+        labels: classes or attributes of a conditional model, one row each, with the same noise.
+        batch_size: images made at once.
+    """
+    run.require((contracts.Samples,), "sample")
+    if num_images < 1:
+        raise UserError(f"--num_images is at least 1, got {num_images}.")
+    title = f"Samples of {run.name}"
+    if labels is not None:
+        rows = _of_each(run, labels, num_images)
+        with output(out, title) as result:
+            if out.suffix == ".png":
+                result.add([], rows)
+            else:
+                for label, images in rows.items():
+                    names = [f"{label}/{number:05}" for number in range(num_images)]
+                    result.add(names, {"sample": images})
+        return out
+    with output(out, title) as result, progress(num_images, "sampling") as bar:
+        start = 0
+        for images, codes in _batches(run, num_images, batch_size):
+            names = [f"{start + number:05}" for number in range(len(images))]
+            result.add(names, {"sample": images}, **({} if codes is None else {"codes": codes}))
+            start += len(images)
+            bar.update(len(images))
+    return out
+
+
+def _batches(
+    run: FinishedRun, count: int, batch_size: int
+) -> Iterator[tuple[Images, contracts.Codes | None]]:
+    if not able(run.model, (SamplesCodes, Decodes)):
+        model = cast(contracts.Samples, run.model)
+        for start in range(0, count, batch_size):
+            yield model.sample(min(batch_size, count - start)), None
+        return
+    # All noise at once: the images do not depend on the size of a batch.
+    codes = cast(SamplesCodes, run.model).sample_codes(count)
+    for part in torch.split(codes, batch_size):
+        yield cast(Decodes, run.model).decode(part), part
+
+
+def _of_each(run: FinishedRun, labels: Sequence[str], count: int) -> dict[str, Images]:
+    run.require((Conditional,), "sample --labels")
+    model = cast(Conditional, run.model)
+    examples = model.examples()
+    rows = {}
+    state = torch.get_rng_state()
+    for name in labels:
+        if name not in examples:
+            known = ", ".join(examples)
+            raise UserError(f"--labels: this model knows no {name!r}. Known: {known}.")
+        torch.set_rng_state(state)
+        label = examples[name].to(run.model.device)
+        rows[name] = model.sample(count, label.expand(count, *label.shape))
+    return rows

@@ -1,0 +1,29 @@
+"""What a model shows: a model and codes in, images with their labels out."""
+
+from lightning_gen.views.arithmetic import Terms, arithmetic, check_terms, default_terms
+from lightning_gen.views.codes import LabelledCodes, encode, free_dimensions, join
+from lightning_gen.views.interpolation import interpolation
+from lightning_gen.views.latent_grid import GridAxes, grid_axes, latent_grid
+from lightning_gen.views.latent_scatter import latent_scatter
+from lightning_gen.views.traversal import Ranked, rank, traversal
+from lightning_gen.views.view import View
+
+__all__ = [
+    "GridAxes",
+    "LabelledCodes",
+    "Ranked",
+    "Terms",
+    "View",
+    "arithmetic",
+    "check_terms",
+    "default_terms",
+    "encode",
+    "free_dimensions",
+    "grid_axes",
+    "interpolation",
+    "join",
+    "latent_grid",
+    "latent_scatter",
+    "rank",
+    "traversal",
+]

@@ -1,0 +1,79 @@
+"""mean(A) - mean(B) + mean(C), decoded."""
+
+from collections.abc import Sequence
+from difflib import get_close_matches
+
+import torch
+from jaxtyping import Bool
+from torch import Tensor
+
+from lightning_gen.contracts import Decodes
+from lightning_gen.errors import UserError
+from lightning_gen.latent import Sum, mean_code
+from lightning_gen.views.codes import LabelledCodes
+from lightning_gen.views.view import View
+
+Terms = tuple[str, str, str]
+
+
+def arithmetic(
+    model: Decodes,
+    codes: LabelledCodes,
+    terms: Terms,
+    class_names: Sequence[str],
+    factor_names: Sequence[str],
+    device: torch.device,
+) -> View:
+    """The three mean codes, decoded, and mean(A) - mean(B) + mean(C).
+
+    Args:
+        model: decodes.
+        codes: codes of images.
+        terms: names of A, B and C: classes, or attributes; ``!Smiling`` is without the attribute.
+        class_names: a name for each label.
+        factor_names: a name for each factor; an image has an attribute where it is not 0.
+        device: the model's.
+
+    Raises:
+        UserError: there is no class or attribute of a name, or no image of it.
+    """
+    check_terms(terms, class_names, factor_names)
+    chosen = [select(codes, name, class_names, factor_names) for name in terms]
+    pairs = zip(chosen, terms, strict=True)
+    total = Sum(*(mean_code(codes.codes, mask, name) for mask, name in pairs))
+    images = model.decode(torch.stack([*total, total.result]).to(device))
+    a, b, c = terms
+    counts = ", ".join(str(int(mask.sum())) for mask in chosen)
+    title = f"{a} - {b} + {c}: means of {counts} codes and their sum, decoded"
+    return View({"": images}, title, (a, f"- {b}", f"+ {c}", "= sum"))
+
+
+def select(
+    codes: LabelledCodes, name: str, class_names: Sequence[str], factor_names: Sequence[str]
+) -> Bool[Tensor, " n"]:
+    """Which images are of the class, or have the attribute, or with ``!`` have it not."""
+    if name in class_names:
+        return codes.labels == list(class_names).index(name)
+    attribute = codes.factors[:, list(factor_names).index(name.removeprefix("!"))] != 0
+    return ~attribute if name.startswith("!") else attribute
+
+
+def check_terms(
+    terms: Sequence[str], class_names: Sequence[str], factor_names: Sequence[str]
+) -> None:
+    """Raise a UserError where a term is no class and no attribute."""
+    known = [*class_names, *factor_names, *(f"!{name}" for name in factor_names)]
+    for name in terms:
+        if name not in known:
+            close = get_close_matches(name, known, n=3, cutoff=0.4) or known[:20]
+            raise UserError(
+                f"arithmetic takes names of classes or attributes, got {name!r}. "
+                f"Did you mean {' or '.join(close)}?"
+            )
+
+
+def default_terms(class_names: Sequence[str]) -> Terms | None:
+    """The last class, less the middle one, plus the first; None where there are no three."""
+    if len(class_names) < 3:
+        return None
+    return class_names[-1], class_names[len(class_names) // 2], class_names[0]

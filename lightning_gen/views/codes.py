@@ -1,0 +1,48 @@
+"""Codes of images, and what is known of each image."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import torch
+from jaxtyping import Float, Int, Shaped
+from torch import Tensor
+
+from lightning_gen.contracts import Batch, Codes, Infers, SamplesCodes, given
+
+
+class LabelledCodes(NamedTuple):
+    """Codes on the CPU with the labels and factors of their images.
+
+    Attributes:
+        codes: [N, D] float32.
+        labels: [N].
+        factors: [N, F].
+        kl: nats of each posterior in each of its K dimensions, [N, K]; K = 0 without a posterior.
+    """
+
+    codes: Codes
+    labels: Int[Tensor, " n"]
+    factors: Shaped[Tensor, "n f"]
+    kl: Float[Tensor, "n k"]
+
+
+def encode(model: object, batch: Batch) -> LabelledCodes:
+    """The codes of a batch."""
+    knowing: Any = given(model, batch)
+    codes = knowing.encode(batch.images)
+    kl = torch.empty(len(codes), 0)
+    if isinstance(model, Infers):
+        posterior = knowing.posterior(batch.images)
+        mean, log_var = posterior.mean.float(), posterior.log_var.float()
+        kl = 0.5 * (mean.square() + log_var.exp() - 1 - log_var)
+    return LabelledCodes(codes.float().cpu(), batch.labels.cpu(), batch.factors.cpu(), kl.cpu())
+
+
+def join(parts: Sequence[LabelledCodes]) -> LabelledCodes:
+    """The codes of several batches."""
+    return LabelledCodes(*(torch.cat(pieces) for pieces in zip(*parts, strict=True)))
+
+
+def free_dimensions(model: object, codes: Codes) -> int:
+    """How many entries of a code are the model's own: what follows them is a condition."""
+    return model.latent_dim if isinstance(model, SamplesCodes) else codes.shape[1]

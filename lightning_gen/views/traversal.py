@@ -1,0 +1,69 @@
+"""What each latent dimension does."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+
+from lightning_gen.contracts import Codes, Decodes, SamplesCodes
+from lightning_gen.errors import UserError
+from lightning_gen.latent import traverse
+from lightning_gen.views.codes import LabelledCodes, free_dimensions
+from lightning_gen.views.view import View
+
+
+class Ranked(NamedTuple):
+    """A latent dimension, and why it stands where it stands."""
+
+    dimension: int
+    label: str
+
+
+def traversal(
+    model: Decodes,
+    origin: Codes,
+    spread: LabelledCodes | None,
+    ranked: Sequence[Ranked],
+    *,
+    steps: int = 9,
+    span: float = 3.0,
+) -> View:
+    """A row for each dimension: one code with this dimension changed in even steps.
+
+    Args:
+        model: decodes.
+        origin: the code [1, D] that is changed.
+        spread: codes of images, from whose mean and standard deviation the range of a model without
+            a standard normal prior follows.
+        ranked: the dimensions, in the order of the rows.
+        steps: images in a row.
+        span: the range, in standard deviations to both sides.
+    """
+    if steps < 2 or span <= 0:
+        raise UserError(f"a traversal has at least 2 steps and a span > 0, got {steps}, {span}.")
+    dimensions = [dimension for dimension, _ in ranked]
+    positions = torch.linspace(-span, span, steps)
+    values = positions.expand(len(dimensions), -1)
+    if isinstance(model, SamplesCodes) or spread is None:
+        meaning = f"from {-span:g} to {span:g}, standard deviations of the prior"
+    else:
+        chosen = spread.codes[:, dimensions]
+        values = chosen.mean(dim=0)[:, None] + positions * chosen.std(dim=0)[:, None]
+        meaning = f"from {-span:g} to {span:g} standard deviations of its codes around their mean"
+    codes = traverse(origin[0], dimensions, values)
+    images = model.decode(codes.flatten(0, 1))
+    images = images.view(*codes.shape[:2], *images.shape[1:])
+    rows = dict(zip((label for _, label in ranked), images, strict=True))
+    columns = tuple(f"{position:.3g}" for position in positions.tolist())
+    return View(rows, f"One dimension a row, {meaning}", columns)
+
+
+def rank(model: object, codes: LabelledCodes, count: int) -> list[Ranked]:
+    """The dimensions that carry most: by mean KL, or by standard deviation without a posterior."""
+    if codes.kl.shape[1]:
+        score, unit = codes.kl.mean(dim=0), "nats"
+    else:
+        free = free_dimensions(model, codes.codes)
+        score, unit = codes.codes[:, :free].std(dim=0, correction=0), "sd"
+    order = score.argsort(descending=True)[:count].tolist()
+    return [Ranked(j, f"z{j}  {score[j]:.2f} {unit}") for j in order]

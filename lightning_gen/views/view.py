@@ -1,0 +1,29 @@
+"""Images in rows, with what they are."""
+
+from typing import NamedTuple
+
+from lightning_gen.contracts import Images
+from lightning_gen.figures import Pixels, image_rows
+
+
+class View(NamedTuple):
+    """What a model shows, ready to be drawn or to be kept image by image.
+
+    Attributes:
+        rows: images of equal shape under each label.
+        title: what the picture shows.
+        columns: a heading above each column, or none.
+        seamless: the images are points of a plane, drawn without gaps.
+    """
+
+    rows: dict[str, Images]
+    title: str
+    columns: tuple[str, ...] = ()
+    seamless: bool = False
+
+    def pixels(self, note: str = "") -> Pixels:
+        """The picture; the ``note`` follows the title."""
+        title = f"{self.title} {note}".strip()
+        if self.seamless:
+            return image_rows(self.rows, title, self.columns, gap=0)
+        return image_rows(self.rows, title, self.columns)
