@@ -4,7 +4,11 @@ import pytest
 import torch
 import yaml
 
+from lightning_gen.cli.sweep_arguments import check_values, ends
 from lightning_gen.runs import RunDirectory
+from lightning_gen.runs.sweep.outcome import read_outcome
+from lightning_gen.runs.sweep.reading import read_sweep
+from lightning_gen.runs.sweep.trial import fit_words, options
 from support.command import (
     CONF,
     MINI_DATA,
@@ -53,7 +57,7 @@ def key(path):
 def test_every_file_is_of_a_folder_that_the_tests_know():
     assert FILES
     folders = {key(path).rpartition("/")[0] for path in FILES}
-    assert folders == {"", "experiment", "model", "data", "trainer", "logger"}
+    assert folders == {"", "experiment", "model", "data", "trainer", "logger", "sweep"}
     assert [key(path) for path in FILES if "/" not in key(path)] == ["quickstart"]
 
 
@@ -152,3 +156,17 @@ def test_loggers(path, command, tmp_path):
     directory = only_run(tmp_path / "logs")
     assert (directory / path.stem).is_dir()
     assert RunDirectory(directory).best.is_file()
+
+
+@pieces("sweep")
+def test_sweeps(path, command, tmp_path):
+    """`fit` takes every value, and a run with the first of each gives the metric."""
+    sweep = read_sweep(path)
+    check_values(sweep, ())
+    first = {key: ends(parameter)[0] for key, parameter in sweep.parameters.items()}
+    words = (*fit_words(sweep, ()), *options(first), "--data", MINI, *NO_PICTURES, *TWO_BATCHES)
+    answer = command(*words)
+    assert answer.code == 0, answer.err
+    outcome = read_outcome(sweep, RunDirectory(only_run(tmp_path / "logs")))
+    assert outcome.value is not None
+    assert f"Command: lightning-gen sweep {path.relative_to(CONF.parent)}\n" in path.read_text()

@@ -1,17 +1,25 @@
 """How to draw: tensors and tables in, pixels or a matplotlib Figure out."""
 
+from lightning_gen.figures.accuracy import AccuracyCurve, accuracy_curves
 from lightning_gen.figures.bars import kl_bars
 from lightning_gen.figures.codebook import codebook_bars
 from lightning_gen.figures.curves import loss_curves
 from lightning_gen.figures.grid import image_grid, image_rows
+from lightning_gen.figures.scatter import scatter
 from lightning_gen.figures.style import Pixels, to_array
+from lightning_gen.figures.sweep import SweptParameter, sweep_panels
 
 __all__ = [
+    "AccuracyCurve",
     "Pixels",
+    "SweptParameter",
+    "accuracy_curves",
     "codebook_bars",
     "image_grid",
     "image_rows",
     "kl_bars",
     "loss_curves",
+    "scatter",
+    "sweep_panels",
     "to_array",
 ]

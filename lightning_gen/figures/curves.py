@@ -19,12 +19,17 @@ UNITS = {
     "perplexity": "codes",
     "noisy_psnr": "dB",
     "denoised_psnr": "dB",
+    "active_units": "dimensions",
 }
 FIRST = 0.1
 """The share of the steps, from the first, that does not set the upper end of a y axis."""
 
 MARKED = 30
 """A curve of at most so many points shows each of them."""
+
+
+MOST_POINTS = 2000
+"""A curve of more points is thinned where each of them would be written down."""
 
 
 class Curve(NamedTuple):
@@ -58,6 +63,32 @@ def loss_curves(rows: Sequence[Mapping[str, str]]) -> Figure:
     for panel, name in zip(axes, sorted(quantities, key=_place), strict=True):
         _draw(panel, name, quantities[name])
     return figure
+
+
+def separate_curves(rows: Sequence[Mapping[str, str]]) -> dict[str, Figure]:
+    """The panels of :func:`loss_curves`, a figure of its own for each quantity.
+
+    A curve of very many points is drawn by the extremes of equal stretches.
+    """
+    quantities = _quantities(rows)
+    figures = {}
+    for name in sorted(quantities, key=_place):
+        figures[name], [panel] = panels(1)
+        _draw(panel, name, {k: thinned(curve) for k, curve in quantities[name].items()})
+    return figures
+
+
+def thinned(curve: Curve) -> Curve:
+    """A curve that looks the same on a panel: the least and the greatest of each stretch."""
+    stretch = 2 * len(curve.steps) // MOST_POINTS
+    if stretch < 3:
+        return curve
+    kept = set()
+    for start in range(0, len(curve.steps), stretch):
+        part = range(start, min(start + stretch, len(curve.steps)))
+        kept |= {min(part, key=curve.values.__getitem__), max(part, key=curve.values.__getitem__)}
+    places = sorted(kept | {0, len(curve.steps) - 1})
+    return Curve([curve.steps[place] for place in places], [curve.values[p] for p in places])
 
 
 def _quantities(rows: Sequence[Mapping[str, str]]) -> dict[str, Quantity]:

@@ -54,10 +54,10 @@ def _panel(figure: Figure, rows: int, columns: int, place: int) -> Axes:
 
 
 def label(axes: Axes, title: str, x: str, y: str) -> None:
-    """Write the title and both axis labels."""
-    axes.set_title(title, fontsize=11, color=TEXT, loc="left")
-    axes.set_xlabel(x, fontsize=9, color=TEXT)
-    axes.set_ylabel(y, fontsize=9, color=TEXT)
+    """Write the title and both axis labels; a dollar sign is one."""
+    axes.set_title(title, fontsize=11, color=TEXT, loc="left", parse_math=False)
+    axes.set_xlabel(x, fontsize=9, color=TEXT, parse_math=False)
+    axes.set_ylabel(y, fontsize=9, color=TEXT, parse_math=False)
 
 
 def to_array(figure: Figure) -> Pixels:

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from functools import cached_property
 from typing import NamedTuple
 
 import torch
@@ -10,7 +11,7 @@ from lightning_gen.contracts import Batch
 from lightning_gen.data.progress import progress
 from lightning_gen.errors import UserError
 from lightning_gen.runs.finished import FinishedRun
-from lightning_gen.runs.splits import SplitName, load_split
+from lightning_gen.runs.splits import LoadedSplit, SplitName, load_split
 
 
 class NamedBatch(NamedTuple):
@@ -25,9 +26,11 @@ class Inputs(ABC):
 
     Attributes:
         class_names: a name for each label; empty where there are no classes.
+        factor_names: a name for each factor; empty where there are none.
     """
 
-    class_names: tuple[str, ...]
+    class_names: tuple[str, ...] = ()
+    factor_names: tuple[str, ...] = ()
 
     @abstractmethod
     def __len__(self) -> int:
@@ -42,26 +45,29 @@ class Inputs(ABC):
         return None
 
     def shown(self, task: str, limit: int | None = None) -> Iterator[NamedBatch]:
-        """The batches of the first ``limit`` images, with a progress bar."""
-        missing = min(len(self), len(self) if limit is None else limit)
-        with progress(missing, task) as bar:
-            for batch, names in self if missing else ():
-                part = NamedBatch(batch.first(missing), names[:missing])
-                yield part
-                bar.update(len(part.names))
-                missing -= len(part.names)
-                if missing == 0:
-                    return
-
-    def first(self, count: int) -> NamedBatch:
-        """The first images as one batch.
+        """The batches of the first ``limit`` images, with a progress bar.
 
         Raises:
-            UserError: there are none.
+            UserError: there is not one, or ``limit`` is below 1.
         """
+        wanted = len(self) if limit is None else min(len(self), limit)
+        if limit is not None and limit < 1:
+            raise UserError(f"the number of images is at least 1, got {limit}.")
+        count = 0
+        with progress(wanted, task) as bar:
+            for batch, names in self:
+                part = NamedBatch(batch.first(wanted - count), names[: wanted - count])
+                yield part
+                bar.update(len(part.names))
+                count += len(part.names)
+                if count == wanted:
+                    return
+        if count == 0:
+            raise UserError(self.note() or "expected at least one image, found none.")
+
+    def first(self, count: int) -> NamedBatch:
+        """The first images as one batch."""
         parts = list(self.shown("reading images", count))
-        if not parts:
-            raise UserError("expected at least one image, found none. Pass others with --images.")
         batch = Batch(*(torch.cat(p) for p in zip(*(part.batch for part in parts), strict=True)))
         return NamedBatch(batch, [name for part in parts for name in part.names])
 
@@ -76,17 +82,31 @@ class SplitInputs(Inputs):
     """
 
     def __init__(self, run: FinishedRun, split: SplitName, batch_size: int | None = None) -> None:
-        self.split = load_split(run.data, split, batch_size)
-        self.class_names = run.class_names
+        self._run = run
         self._name = split
-        self._device = run.model.device
+        self._batch_size = batch_size
+
+    @cached_property
+    def split(self) -> LoadedSplit:
+        """The split, loaded when it is first asked for."""
+        return load_split(self._run.data, self._name, self._batch_size)
+
+    @property
+    def class_names(self) -> tuple[str, ...]:  # type: ignore[override]
+        """Those of the dataset."""
+        return self._run.class_names
+
+    @property
+    def factor_names(self) -> tuple[str, ...]:  # type: ignore[override]
+        """Those of the dataset."""
+        return tuple(getattr(self._run.data, "factor_names", ()))
 
     def __len__(self) -> int:
         return len(self.split)
 
     def __iter__(self) -> Iterator[NamedBatch]:
         start = 0
-        for batch in self.split.batches(self._device):
+        for batch in self.split.batches(self._run.model.device):
             numbers = range(start, start + len(batch.images))
             yield NamedBatch(batch, [f"{self._name}/{number:05}" for number in numbers])
             start += len(batch.images)

@@ -10,6 +10,7 @@ from lightning_gen.contracts import Codes, Decodes, SamplesCodes
 from lightning_gen.errors import UserError
 from lightning_gen.latent import Plane, coordinate_plane, normal_quantiles, principal_plane
 from lightning_gen.views.codes import free_dimensions
+from lightning_gen.views.interpolation import unique
 from lightning_gen.views.view import View
 
 MASS = 0.98
@@ -30,9 +31,8 @@ def latent_grid(model: Decodes, axes: GridAxes) -> View:
     ys = axes.ys.flip(0)
     images = model.decode(axes.plane.codes(axes.xs, ys))
     rows = images.view(len(ys), len(axes.xs), *images.shape[1:])
-    labels = [f"{y:.2f}" for y in ys.tolist()]
-    columns = tuple(f"{x:.2f}" for x in axes.xs.tolist())
-    return View(dict(zip(labels, rows, strict=True)), axes.meaning, columns, seamless=True)
+    named = dict(zip(unique(distinct(ys)), rows, strict=True))
+    return View(named, axes.meaning, tuple(distinct(axes.xs)), seamless=True)
 
 
 def grid_axes(
@@ -64,7 +64,7 @@ def grid_axes(
         plane = principal_plane(codes[:, :free]).with_condition(codes[0, free:])
         return GridAxes(plane, quantiles, quantiles, meaning)
     first, second = dimensions or (0, 1)
-    plane = coordinate_plane(codes[0], first, second)
+    plane = coordinate_plane(codes[0, :free], first, second).with_condition(codes[0, free:])
     if isinstance(model, SamplesCodes):
         meaning = f"Plane of z{first} (right) and z{second} (up), at quantiles of the prior"
         return GridAxes(plane, quantiles, quantiles, meaning)
@@ -78,3 +78,12 @@ def even_steps(values: Float[Tensor, " n"], steps: int) -> Float[Tensor, " steps
     tail = (1 - MASS) / 2
     low, high = values.float().quantile(torch.tensor([tail, 1 - tail], device=values.device))
     return torch.linspace(low.item(), high.item(), steps)
+
+
+def distinct(values: Float[Tensor, " n"]) -> list[str]:
+    """Numbers with two decimals, or as many as it takes to tell them apart."""
+    for decimals in range(2, 7):
+        labels = [f"{value:.{decimals}f}" for value in values.tolist()]
+        if len(set(labels)) == len(labels):
+            return labels
+    return [f"{value:.3g}" for value in values.tolist()]

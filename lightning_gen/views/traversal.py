@@ -48,7 +48,7 @@ def traversal(
         meaning = f"from {-span:g} to {span:g}, standard deviations of the prior"
     else:
         chosen = spread.codes[:, dimensions]
-        values = chosen.mean(dim=0)[:, None] + positions * chosen.std(dim=0)[:, None]
+        values = chosen.mean(dim=0)[:, None] + positions * chosen.std(dim=0, correction=0)[:, None]
         meaning = f"from {-span:g} to {span:g} standard deviations of its codes around their mean"
     codes = traverse(origin[0], dimensions, values)
     images = model.decode(codes.flatten(0, 1))
@@ -59,7 +59,13 @@ def traversal(
 
 
 def rank(model: object, codes: LabelledCodes, count: int) -> list[Ranked]:
-    """The dimensions that carry most: by mean KL, or by standard deviation without a posterior."""
+    """The dimensions that carry most: by mean KL, or by standard deviation without a posterior.
+
+    Of one code alone they are the first ones.
+    """
+    if len(codes.codes) == 1:
+        free = free_dimensions(model, codes.codes)
+        return [Ranked(j, f"z{j}") for j in range(min(count, free))]
     if codes.kl.shape[1]:
         score, unit = codes.kl.mean(dim=0), "nats"
     else:

@@ -1,0 +1,108 @@
+"""The arguments of the verb sweep, and whether ``fit`` takes what it will be given."""
+
+import argparse
+import io
+from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
+from typing import NoReturn
+
+from lightning_gen.cli import VERBS, training
+from lightning_gen.cli.parser import BadArgumentsError
+from lightning_gen.errors import UserError
+from lightning_gen.runs.sweep.reading import RESERVED, check_free, read_sweep
+from lightning_gen.runs.sweep.space import Choice, Plain, Range
+from lightning_gen.runs.sweep.sweep_file import SweepFile
+from lightning_gen.runs.sweep.trial import fit_words, options
+
+DESCRIPTION = """\
+{summary}: lightning-gen {example}
+
+Each trial is a fit in a process of its own. The same command goes on where it was stopped. In
+logs/<name>: results.csv, results.png, sweep.db, and a folder for each trial with its run and its
+output.log. A sampler's seed is not used with --storage, where all machines would draw the same.
+"""
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that raises where argparse prints a page of usage and exits."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise BadArgumentsError with argparse's own message."""
+        raise BadArgumentsError(message)
+
+
+def parser() -> Parser:
+    """The options of the sweep itself."""
+    verb = VERBS["sweep"]
+    found = Parser(
+        prog="lightning-gen sweep",
+        usage="lightning-gen sweep FILE [options] [any option of fit, given to every trial]",
+        description=DESCRIPTION.format(summary=verb.summary, example=verb.example),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = found.add_argument
+    add("--name", metavar="NAME", help="name of the sweep (default: the file's)")
+    add("--trials", type=count, metavar="N", help="trials in all (default: the file's)")
+    add("--jobs", type=count, default=1, metavar="N", help="trials at once (default: 1)")
+    add("--storage", metavar="URL", help="an SQLAlchemy URL that machines share (default: SQLite)")
+    add("--retry_failed", action="store_true", help="run trials that failed once more")
+    add("--write-wandb", metavar="FILE", help="write a sweep file of W&B, and train nothing")
+    add("--trainer.default_root_dir", dest="root", default="logs", metavar="FOLDER",
+        help="where the sweep's folder stands (default: logs)")  # fmt: skip
+    return found
+
+
+def count(text: str) -> int:
+    """A whole number of at least 1."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, got {text}")
+    return int(text)
+
+
+def parse(words: list[str]) -> tuple[SweepFile, argparse.Namespace, tuple[str, ...]]:
+    """The sweep, its options, and what is left for every ``fit``."""
+    if {"-h", "--help"} & set(words):
+        parser().parse_args(["--help"])
+    if not words or words[0].startswith("-"):
+        raise BadArgumentsError("pass the sweep's file first: lightning-gen sweep FILE [options].")
+    given, rest = parser().parse_known_args(words[1:])
+    try:
+        file = read_sweep(Path(words[0]))
+        keys = [word.partition("=")[0].strip("-+") for word in rest if word.startswith("--")]
+        check_free(keys, RESERVED, "the sweep itself gives it. Leave it out")
+        check_free(keys, file.parameters, f"{file.path} varies it. Leave it out")
+    except UserError as error:
+        raise BadArgumentsError(str(error)) from error
+    if file.sampler is None and given.trials:
+        number = len(file.combinations)
+        raise BadArgumentsError(f"--trials: a grid runs each of its {number} combinations.")
+    check_values(file, tuple(rest))
+    return file, given, tuple(rest)
+
+
+def check_values(file: SweepFile, rest: tuple[str, ...]) -> None:
+    """Raise a BadArgumentsError where ``fit`` would refuse a value, before anything is trained."""
+    first = {key: ends(parameter)[0] for key, parameter in file.parameters.items()}
+    changed = [
+        first | {key: value}
+        for key, parameter in file.parameters.items()
+        for value in ends(parameter)[1:]
+    ]
+    for values in [first, *changed]:
+        words = [*fit_words(file, rest), *options(values), "--print_config"]
+        said = io.StringIO()
+        try:
+            with redirect_stdout(io.StringIO()), redirect_stderr(said):
+                training.run(words)
+        except SystemExit:
+            continue
+        message = said.getvalue().strip().removeprefix("lightning-gen fit: ")
+        raise BadArgumentsError(f"{file.path}: {message}")
+
+
+def ends(parameter: Choice | Range) -> tuple[Plain, ...]:
+    """The values of a choice, or both ends of a range."""
+    if isinstance(parameter, Choice):
+        return parameter.values
+    return (parameter.low, parameter.high)

@@ -1,0 +1,188 @@
+"""Pictures of the latent space of a finished run."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+
+from lightning_gen import contracts
+from lightning_gen.contracts import Encodes, SamplesCodes, given
+from lightning_gen.errors import UserError
+from lightning_gen.latent import PathName
+from lightning_gen.runs.finished import FinishedRun
+from lightning_gen.runs.inputs import Inputs, SplitInputs
+from lightning_gen.runs.outputs import output, write_page
+from lightning_gen.views import (
+    LabelledCodes,
+    Ranked,
+    View,
+    check_terms,
+    encode,
+    free_dimensions,
+    interpolation,
+    join,
+    rank,
+    traversal,
+)
+from lightning_gen.views import arithmetic as arithmetic_view
+
+NEEDS: contracts.Needs = (contracts.Decodes, contracts.Encodes | contracts.SamplesCodes)
+
+
+def interpolate(
+    run: FinishedRun,
+    inputs: Inputs,
+    out: Path,
+    num_pairs: int = 6,
+    steps: int = 10,
+    path: PathName = "linear",
+) -> Path:
+    """Show the way from one image to the next through their codes.
+
+    The first image goes to the second, the third to the fourth, and so on. A model without an
+    encoder is shown between draws of its prior.
+
+    Args:
+        run: the finished run.
+        inputs: the images.
+        out: a .png page, a folder of PNGs, or an .npz with the images.
+        num_pairs: how many pairs, a row each.
+        steps: decoded codes in a row, those of both ends included.
+        path: linear, or spherical along a great arc.
+    """
+    run.require(NEEDS, "interpolate")
+    _at_least(1, num_pairs=num_pairs)
+    model = cast(contracts.Decodes, run.model)
+    if not encodes(run, inputs):
+        codes = cast(SamplesCodes, run.model).sample_codes(2 * num_pairs)
+        view = interpolation(model, codes[::2], codes[1::2], steps=steps, path=path)
+        return write_view(view, run, out)
+    batch, names = inputs.first(2 * num_pairs)
+    if len(names) < 2:
+        raise UserError(f"interpolate takes at least 2 images, got {len(names)}.")
+    codes = given(run.model, batch).encode(batch.images).float()
+    if inputs.class_names:
+        names = [inputs.class_names[label] for label in batch.labels.tolist()]
+    even = 2 * (len(names) // 2)
+    ends = slice(0, even, 2), slice(1, even, 2)
+    view = interpolation(
+        model,
+        *(codes[end] for end in ends),
+        steps=steps,
+        path=path,
+        names=[f"{a} to {b}" for a, b in zip(*(names[end] for end in ends), strict=True)],
+        originals=(batch.images[ends[0]], batch.images[ends[1]]),
+    )
+    return write_view(view, run, out)
+
+
+def traverse(
+    run: FinishedRun,
+    inputs: Inputs,
+    out: Path,
+    num_dimensions: int = 10,
+    dimensions: Sequence[int] | None = None,
+    steps: int = 9,
+    span: float = 3.0,
+    num_images: int = 2000,
+) -> Path:
+    """Show what each latent dimension does to the first image.
+
+    A model without an encoder is shown around a draw of its prior.
+
+    Args:
+        run: the finished run.
+        inputs: the images.
+        out: a .png page, a folder of PNGs, or an .npz with the images.
+        num_dimensions: rows: the dimensions of the largest KL, or of the largest standard deviation
+            of the codes for a model without a posterior.
+        dimensions: these dimensions instead.
+        steps: images in a row.
+        span: the range, in standard deviations to both sides.
+        num_images: the first so many images rank the dimensions and give their range.
+    """
+    run.require(NEEDS, "traverse")
+    _at_least(1, num_dimensions=num_dimensions, num_images=num_images)
+    if encodes(run, inputs):
+        codes = all_codes(run, inputs, num_images)
+    else:
+        drawn = cast(SamplesCodes, run.model).sample_codes(1).cpu()
+        nothing = torch.empty(1, 0)
+        codes = LabelledCodes(drawn, torch.zeros(1, dtype=torch.int64), nothing, nothing)
+    ranked = rank(run.model, codes, num_dimensions)
+    if dimensions is not None:
+        ranked = [_dimension(j, free_dimensions(run.model, codes.codes)) for j in dimensions]
+    view = traversal(
+        cast(contracts.Decodes, run.model),
+        codes.codes[:1].to(run.model.device),
+        codes,
+        ranked,
+        steps=steps,
+        span=span,
+    )
+    return write_view(view, run, out)
+
+
+def arithmetic(
+    run: FinishedRun, a: str, b: str, c: str, inputs: Inputs, out: Path, num_images: int = 10_000
+) -> Path:
+    """Show mean(A) - mean(B) + mean(C) of the codes of classes or attributes, with its terms.
+
+    Args:
+        run: the finished run.
+        a: class or attribute; "!Smiling" is without the attribute.
+        b: what is taken away.
+        c: what is added.
+        inputs: the images whose codes are averaged.
+        out: a .png page, a folder of PNGs, or an .npz with the images.
+        num_images: the first so many images.
+    """
+    run.require((contracts.Encodes, contracts.Decodes), "arithmetic")
+    check_terms((a, b, c), inputs.class_names, inputs.factor_names)
+    view = arithmetic_view(
+        cast(contracts.Decodes, run.model),
+        all_codes(run, inputs, num_images),
+        (a, b, c),
+        inputs.class_names,
+        inputs.factor_names,
+        run.model.device,
+    )
+    return write_view(view, run, out)
+
+
+def encodes(run: FinishedRun, inputs: Inputs) -> bool:
+    """Whether the images are to be encoded; images of the user's own that cannot be are refused."""
+    if not isinstance(inputs, SplitInputs):
+        run.require((Encodes,), "--images")
+    return isinstance(run.model, Encodes)
+
+
+def all_codes(run: FinishedRun, inputs: Inputs, limit: int | None = None) -> LabelledCodes:
+    """The codes of the first images, in memory."""
+    return join([encode(run.model, batch) for batch, _ in inputs.shown("encoding", limit)])
+
+
+def write_view(view: View, run: FinishedRun, out: Path) -> Path:
+    """Write a page, or every image as ``<row>/<number>``."""
+    view = view._replace(title=f"{run.name}: {view.title}")
+    if out.suffix == ".png":
+        write_page(view.pixels(), out)
+        return out
+    with output(out) as result:
+        for label, images in view.rows.items():
+            names = [f"{label or 'row'}/{number:02}".lstrip("/") for number in range(len(images))]
+            result.add(names, {"decoded": images})
+    return out
+
+
+def _dimension(number: int, size: int) -> Ranked:
+    if not 0 <= number < size:
+        raise UserError(f"--dimensions are from 0 to {size - 1} in this model, got {number}.")
+    return Ranked(number, f"z{number}")
+
+
+def _at_least(least: int, **values: Any) -> None:  # noqa: ANN401
+    for name, value in values.items():
+        if value < least:
+            raise UserError(f"--{name} is at least {least}, got {value}.")

@@ -1,0 +1,124 @@
+"""``compare``: several runs side by side in one HTML file."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from markupsafe import Markup
+
+from lightning_gen.errors import UserError
+from lightning_gen.figures.compared import compared_curves
+from lightning_gen.figures.curves import Curve
+from lightning_gen.figures.style import to_svg
+from lightning_gen.runs.pages import exhibits
+from lightning_gen.runs.pages.compared_configs import compared_settings
+from lightning_gen.runs.pages.compared_metrics import compared_metrics, leader
+from lightning_gen.runs.pages.compared_runs import ComparedRun, open_all
+from lightning_gen.runs.pages.exhibit import Exhibit
+from lightning_gen.runs.pages.html import write_page
+from lightning_gen.runs.pages.shared_images import SharedImages
+
+COLUMN = "val/loss"
+
+
+def compare(
+    runs: list[str],
+    out: Path = Path("compare.html"),
+    num_images: int = 16,
+    seed: int = 0,
+    device: str = "auto",
+) -> Path:
+    """Write the comparison of several runs; torch's random state stays as it was.
+
+    Args:
+        runs: run directories, checkpoints inside them, or names of runs; two at least.
+        out: an .html file.
+        num_images: how many test images are reconstructed, and how many samples are drawn.
+        seed: of the samples.
+        device: where the models run.
+
+    Returns:
+        The file.
+
+    Raises:
+        UserError: a run cannot be loaded, their image shapes differ, or the page cannot be written.
+    """
+    if num_images < 1:
+        raise UserError(f"num_images is at least 1, got {num_images}. Set it to 16.")
+    devices = range(torch.cuda.device_count())
+    with torch.random.fork_rng(devices, device_type="cuda"), torch.no_grad():
+        opened = open_all(runs, device)
+        shown, notes = draw_all(opened, num_images, seed)
+    metrics = compared_metrics(opened)
+    settings = compared_settings([run.record.config for run in opened])
+    return write_page(
+        "compare.html",
+        out,
+        sections=_sections(shown),
+        runs=opened,
+        notes=[*_dataset_notes(opened), *notes],
+        metrics=metrics,
+        leader=leader(metrics),
+        curves=_curves(opened),
+        exhibits=shown,
+        differing=[setting for setting in settings if not setting.same],
+        common=[setting for setting in settings if setting.same],
+    )
+
+
+def draw_all(
+    runs: Sequence[ComparedRun], num_images: int, seed: int
+) -> tuple[list[Exhibit], list[str]]:
+    """All figures, and notes about what could not be drawn."""
+    try:
+        images = SharedImages.read(runs, num_images)
+    except UserError:
+        note = (
+            f"The test split of {runs[0].label} cannot be read here, so nothing is shown that "
+            "needs images. Run compare where the data.root of its config.yaml is found."
+        )
+        return [
+            exhibits.samples(runs, num_images, seed),
+            exhibits.latent_grids(runs, None, seed),
+        ], [note]
+    return [
+        exhibits.reconstructions(runs, images),
+        exhibits.samples(runs, num_images, seed),
+        exhibits.latent_grids(runs, images, seed),
+        exhibits.latent_scatters(runs, images),
+        exhibits.sums(runs, images),
+    ], []
+
+
+def _sections(shown: Sequence[Exhibit]) -> list[tuple[str, str]]:
+    """What a link calls each part of the page, and its heading."""
+    return [
+        ("runs", "Runs"),
+        ("metrics", "Metrics"),
+        ("curves", "Loss curves"),
+        *((exhibit.anchor, exhibit.title) for exhibit in shown),
+        ("configuration", "Configuration"),
+    ]
+
+
+def _dataset_notes(runs: Sequence[ComparedRun]) -> list[str]:
+    names = {run.label: run.record.part("data") for run in runs}
+    if len(set(names.values())) < 2:
+        return []
+    first, *_ = runs
+    trained = ", ".join(f"{label} on {data}" for label, data in names.items())
+    return [
+        f"The runs were trained on different datasets: {trained}. All images here are of "
+        f"{names[first.label]}, the test split of {first.label}."
+    ]
+
+
+def _curves(runs: Sequence[ComparedRun]) -> Markup | None:
+    """The validation losses as SVG; None where no run has any."""
+    curves = {}
+    for run in runs:
+        points = [p for p in run.record.logged.curve(COLUMN) if math.isfinite(p.value)]
+        if points:
+            curves[run.label] = Curve([float(p.step) for p in points], [p.value for p in points])
+    return Markup(to_svg(compared_curves(curves, COLUMN), "curves")) if curves else None

@@ -1,0 +1,128 @@
+"""One self-contained HTML file: text, charts and pictures, in less than five megabytes."""
+
+import base64
+import io
+import re
+from functools import cache, partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
+from PIL import Image
+
+from lightning_gen import __version__
+from lightning_gen.atomic import write_text
+from lightning_gen.errors import UserError
+from lightning_gen.runs.pages.logged import number
+
+LIMIT = 5_000_000
+"""Bytes of a file, at most."""
+
+
+class Encoding(NamedTuple):
+    """How pictures are written.
+
+    Attributes:
+        quality: of WebP; None is PNG, which loses nothing.
+        longest: pixels of the longer side, at most.
+    """
+
+    quality: int | None
+    longest: int
+
+
+ENCODINGS = (
+    Encoding(None, 4000),
+    Encoding(90, 2000),
+    Encoding(80, 1200),
+    Encoding(70, 800),
+    Encoding(60, 500),
+    Encoding(40, 250),
+)
+"""The first that keeps a file below the limit is taken."""
+
+
+def write_page(template: str, path: Path, **content: Any) -> Path:  # noqa: ANN401
+    """Fill a template in; its pictures are as good as the limit of the file's size allows.
+
+    Args:
+        template: file in ``runs/pages/templates``.
+        path: where the page goes.
+        content: what the template asks for.
+
+    Raises:
+        UserError: the page is too large with the smallest pictures, or cannot be written.
+    """
+    page = _environment().get_template(template)
+    for encoding in ENCODINGS:
+        text = page.render(uri=partial(data_uri, encoding), version=__version__, **content)
+        if len(text.encode()) <= LIMIT:
+            try:
+                write_text(path, text)
+            except OSError as error:
+                raise UserError(
+                    f"{path} cannot be written: {error.strerror}. Pass another file with --out."
+                ) from error
+            return path
+    raise UserError(
+        f"{path} would be larger than {LIMIT / 1e6:.0f} MB, even with small pictures. "
+        "Ask for fewer runs or images."
+    )
+
+
+def data_uri(encoding: Encoding, image: Image.Image, longest: int = LIMIT) -> str:
+    """A picture as text that stands in the page itself.
+
+    Args:
+        encoding: how it is written.
+        image: the picture.
+        longest: pixels of the longer side, at most.
+    """
+    longest = min(longest, encoding.longest)
+    if max(image.size) > longest:
+        image = image.copy()
+        image.thumbnail((longest, longest), Image.Resampling.LANCZOS)
+    file = io.BytesIO()
+    if encoding.quality is None:
+        _smallest_mode(image).save(file, format="PNG", optimize=True)
+    else:
+        image.save(file, format="WEBP", quality=encoding.quality)
+    kind = "png" if encoding.quality is None else "webp"
+    return f"data:image/{kind};base64,{base64.b64encode(file.getvalue()).decode()}"
+
+
+def _smallest_mode(image: Image.Image) -> Image.Image:
+    """One channel where all three are the same, which loses nothing."""
+    pixels = np.asarray(image)
+    grey = (pixels == pixels[:, :, :1]).all()
+    return Image.fromarray(pixels[:, :, 0]) if grey else image
+
+
+def link_arxiv(text: str) -> Markup:
+    """The text, with a link at each ``arXiv:`` number."""
+    linked = re.sub(
+        r"arXiv:(\d{4}\.\d{4,5})",
+        r'<a href="https://arxiv.org/abs/\1">arXiv:\1</a>',
+        str(escape(text)),
+    )
+    return Markup(linked)
+
+
+def breakable(name: str) -> Markup:
+    """A name that a narrow page breaks where its words end."""
+    return Markup(re.sub(r"([_/.])", r"\1<wbr>", str(escape(name))))
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("lightning_gen.runs.pages"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"breakable": breakable, "link_arxiv": link_arxiv, "number": number}
+    return environment

@@ -1,0 +1,227 @@
+"""What the codes of a finished run know about the classes."""
+
+import csv
+import io
+from collections.abc import Callable, Iterator, Sequence
+from math import nan
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int
+from sklearn.base import ClassifierMixin
+from sklearn.decomposition import PCA
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedShuffleSplit
+from sklearn.neighbors import KNeighborsClassifier
+
+from lightning_gen import contracts
+from lightning_gen.atomic import write_text
+from lightning_gen.data.progress import progress
+from lightning_gen.errors import UserError
+from lightning_gen.figures import AccuracyCurve, accuracy_curves, to_array
+from lightning_gen.runs.finished import FinishedRun
+from lightning_gen.runs.inputs import SplitInputs
+from lightning_gen.runs.outputs import write_page
+from lightning_gen.runs.splits import SplitName
+from lightning_gen.views import encode, free_dimensions
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+STRENGTH = 10.0
+"""C of the logistic regression, on features whose mean squared norm is 1."""
+
+NEIGHBOURS = 5
+
+
+class Part(NamedTuple):
+    """Features and classes of the images of a split."""
+
+    codes: Float[Array, "n d"]
+    pixels: Float[Array, "n p"]
+    classes: Int[Array, " n"]
+
+
+class Accuracy(NamedTuple):
+    """Accuracy on the test images: mean and standard deviation over draws of the labelled ones."""
+
+    features: str
+    dimensions: int
+    classifier: str
+    labels: int
+    repeats: int
+    mean: float
+    deviation: float
+
+
+def probe(
+    run: FinishedRun,
+    out: Path,
+    labels: Sequence[int] = (10, 50, 100, 1000),
+    repeats: int = 5,
+    num_train: int | None = None,
+    seed: int = 0,
+) -> Path:
+    """Classify the test images by their frozen codes, with few labels and with all.
+
+    Logistic regression, and k nearest neighbours (k = 5, or the labels of a class where they are
+    fewer), on the codes, and for comparison on the pixels and on as many principal components of
+    the pixels as a code has numbers. Features are centred and divided by one number, so that
+    inactive dimensions stay inactive; labels are drawn from all classes alike, anew in each repeat.
+
+    Args:
+        run: the finished run.
+        out: a .csv; the plot stands beside it as a .png.
+        labels: numbers of labelled training images; all of them come last.
+        repeats: draws of the labelled images.
+        num_train: the first so many training images are all; by default all are.
+        seed: of the draws.
+    """
+    run.require((contracts.Encodes,), "probe")
+    if out.suffix != ".csv":
+        raise UserError(f"--out of probe is a .csv, got {out}. The plot stands beside it.")
+    train, test = load(run, "train", num_train), load(run, "test", None)
+    check(run, train, labels, repeats)
+    counts = sorted({*(n for n in labels if n < len(train.classes)), len(train.classes)})
+    sets = list(feature_sets(train, test))
+    tasks = [(kind, n) for kind in sets for n in counts]
+    results: list[Accuracy] = []
+    with progress(len(tasks), "probing", unit="classifier") as bar:
+        for features, n in tasks:
+            results += measure(features, train.classes, test.classes, n, repeats, seed)
+            bar.update()
+    write_text(out, table(results))
+    title = f"What {run.name} knows: classes of {len(test.classes):,} test images"
+    write_page(to_array(accuracy_curves(curves(results), title)), out.with_suffix(".png"))
+    print(summary(results))
+    return out
+
+
+class Features(NamedTuple):
+    """A representation of the training and of the test images."""
+
+    name: str
+    train: Float[Array, "n d"]
+    test: Float[Array, "m d"]
+
+
+def load(run: FinishedRun, split: SplitName, limit: int | None) -> Part:
+    """Codes, pixels and classes of a split; the condition at the end of a code is left out."""
+    codes, pixels, classes = [], [], []
+    for batch, _ in SplitInputs(run, split).shown(f"encoding {split}", limit):
+        found = encode(run.model, batch)
+        codes.append(found.codes[:, : free_dimensions(run.model, found.codes)].numpy())
+        pixels.append(batch.images.flatten(1).cpu().numpy())
+        classes.append(found.labels.numpy())
+    return Part(*(np.concatenate(parts) for parts in (codes, pixels, classes)))
+
+
+def check(run: FinishedRun, train: Part, labels: Sequence[int], repeats: int) -> None:
+    """Raise a UserError where there are no classes, or the numbers make no sense."""
+    found = len(np.unique(train.classes))
+    if found < 2:
+        raise UserError(
+            f"probe needs images of at least 2 classes, and {run.name} has {found}. Choose a run "
+            "on a dataset with classes."
+        )
+    if repeats < 1 or any(n < found for n in labels):
+        raise UserError(
+            f"probe takes at least 1 repeat and {found} labels, one a class, got {repeats} and "
+            f"{', '.join(map(str, labels))}."
+        )
+
+
+def feature_sets(train: Part, test: Part) -> Iterator[Features]:
+    """Codes, pixels, and as many principal components as a code has numbers, if that is fewer."""
+    yield scaled("codes", train.codes, test.codes)
+    yield scaled("pixels", train.pixels, test.pixels)
+    size = train.codes.shape[1]
+    if size < min(train.pixels.shape):
+        pca = PCA(size, random_state=0).fit(train.pixels)
+        yield scaled("PCA", pca.transform(train.pixels), pca.transform(test.pixels))
+
+
+def scaled(name: str, train: Float[Array, "n d"], test: Float[Array, "m d"]) -> Features:
+    """Centred, with a mean squared norm of 1 over the training images."""
+    mean = train.mean(axis=0)
+    size = max(float(np.sqrt(train.var(axis=0).sum())), 1e-12)
+    return Features(name, (train - mean) / size, (test - mean) / size)
+
+
+def measure(
+    features: Features,
+    train_classes: Int[Array, " n"],
+    test_classes: Int[Array, " m"],
+    count: int,
+    repeats: int,
+    seed: int,
+) -> list[Accuracy]:
+    """Both classifiers, with ``count`` labels."""
+    draws = list(drawn(train_classes, count, repeats, seed))
+    each = count // len(np.unique(train_classes))
+    kinds: dict[str, Callable[[], ClassifierMixin]] = {
+        "logistic regression": lambda: LogisticRegression(C=STRENGTH, max_iter=1000),
+        "nearest neighbours": lambda: KNeighborsClassifier(max(1, min(NEIGHBOURS, each))),
+    }
+    found = []
+    for classifier, build in kinds.items():
+        scores = [
+            build().fit(features.train[d], train_classes[d]).score(features.test, test_classes)
+            for d in draws
+        ]
+        deviation = stdev(scores) if len(scores) > 1 else nan
+        size = features.train.shape[1]
+        found.append(
+            Accuracy(features.name, size, classifier, count, len(draws), fmean(scores), deviation)
+        )
+    return found
+
+
+def drawn(
+    classes: Int[Array, " n"], count: int, repeats: int, seed: int
+) -> Iterator[Int[Array, " k"]]:
+    """Positions of the labelled images of each repeat; all of them are drawn once."""
+    if count == len(classes):
+        yield np.arange(count)
+        return
+    splits = StratifiedShuffleSplit(repeats, train_size=count, test_size=None, random_state=seed)
+    for chosen, _ in splits.split(np.zeros(len(classes)), classes):
+        yield chosen
+
+
+def table(results: Sequence[Accuracy]) -> str:
+    """The results as CSV."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(Accuracy._fields)
+    for row in results:
+        writer.writerow([*row[:5], f"{row.mean:.4f}", f"{row.deviation:.4f}"])
+    return text.getvalue()
+
+
+def curves(results: Sequence[Accuracy]) -> list[AccuracyCurve]:
+    """A curve for each representation and classifier."""
+    found: dict[tuple[str, str], AccuracyCurve] = {}
+    for row in results:
+        key = row.features, row.classifier
+        name = f"{row.features} ({row.dimensions} numbers)"
+        curve = found.setdefault(key, AccuracyCurve(name, row.classifier, [], [], []))
+        curve.labels.append(row.labels)
+        curve.means.append(row.mean)
+        curve.deviations.append(row.deviation)
+    return list(found.values())
+
+
+def summary(results: Sequence[Accuracy]) -> str:
+    """The accuracies in per cent, a line for each representation and classifier."""
+    columns = sorted({row.labels for row in results})
+    lines = [f"{'accuracy in % at':<34}" + "".join(f"{n:>14,}" for n in columns) + " labels"]
+    for curve in curves(results):
+        cells = [
+            f"{100 * mean:.1f}" + ("" if deviation != deviation else f" ± {100 * deviation:.1f}")
+            for mean, deviation in zip(curve.means, curve.deviations, strict=True)
+        ]
+        head = f"{curve.features.partition(' (')[0]}, {curve.classifier}"
+        lines.append(f"{head:<34}" + "".join(f"{cell:>14}" for cell in cells))
+    return "\n".join(lines)

@@ -1,0 +1,125 @@
+"""What a sweep found: a table, a plot, and the best trials in words."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from optuna.trial import TrialState
+
+from lightning_gen.atomic import draft, write_text
+from lightning_gen.figures import SweptParameter, sweep_panels
+from lightning_gen.runs.metrics_file import table
+from lightning_gen.runs.sweep.space import Choice, Plain, Range, short_names, word
+from lightning_gen.runs.sweep.study import Study
+from lightning_gen.runs.sweep.sweep_file import SweepFile
+
+STATES = {
+    TrialState.COMPLETE: "complete",
+    TrialState.FAIL: "failed",
+    TrialState.RUNNING: "running",
+}
+BEST = 5
+"""Trials of the table that is printed."""
+
+
+class Result(NamedTuple):
+    """A trial of a sweep; without a value it failed or has not ended."""
+
+    number: int
+    state: str
+    parameters: Mapping[str, Plain]
+    value: float | None
+    error: str
+    directory: str
+    test: Mapping[str, float]
+    seconds: float
+
+
+def results(study: Study) -> list[Result]:
+    """All trials of a study, by number."""
+    return [
+        Result(
+            trial.number,
+            STATES[trial.state],
+            study.parameters(trial) or {},
+            trial.value,
+            trial.user_attrs.get("error", ""),
+            trial.user_attrs.get("directory", ""),
+            trial.user_attrs.get("test", {}),
+            round(trial.user_attrs.get("seconds", 0.0), 1),
+        )
+        for trial in study.trials()
+    ]
+
+
+def write_results(sweep: SweepFile, found: list[Result], folder: Path) -> None:
+    """Write ``results.csv``, a row a trial, and ``results.png``, each whole or not at all."""
+    tests = sorted({name for result in found for name in result.test})
+    middle = [*sweep.parameters, sweep.metric_name, *(t for t in tests if t not in sweep.metric)]
+    columns = ["trial", "state", *middle, "seconds", "directory", "error"]
+    text = table(columns, [as_row(sweep, result) for result in found], header=True)
+    write_text(folder / "results.csv", text)
+    complete = ranked(sweep, found)
+    if not complete:
+        return
+    parameters = [
+        SweptParameter(
+            key,
+            [_place(space, result.parameters[key]) for result in complete],  # type: ignore[arg-type]
+            [word(value) for value in space.values] if isinstance(space, Choice) else [],
+            log=isinstance(space, Range) and space.log,
+        )
+        for key, space in sweep.parameters.items()
+    ]
+    values = [result.value for result in complete if result.value is not None]
+    figure = sweep_panels(parameters, values, sweep.metric_name, minimize=sweep.minimize)
+    with draft(folder / "results.png") as unfinished:
+        figure.savefig(unfinished)
+
+
+def _place(space: Choice | Range, value: Plain) -> str | float:
+    return word(value) if isinstance(space, Choice) else float(value or 0)
+
+
+def as_row(sweep: SweepFile, result: Result) -> dict[str, object]:
+    """A trial as a row of the table."""
+    parameters = {key: word(value) for key, value in result.parameters.items()}
+    value = {} if result.value is None else {sweep.metric_name: result.value}
+    about = {"trial": result.number, "state": result.state, "seconds": result.seconds}
+    end = {"directory": result.directory, "error": result.error}
+    return {**result.test, **parameters, **value, **about, **end}
+
+
+def ranked(sweep: SweepFile, found: list[Result]) -> list[Result]:
+    """The trials with a value, the best first."""
+    sign = 1 if sweep.minimize else -1
+    complete = [result for result in found if result.value is not None]
+    return sorted(complete, key=lambda result: sign * (result.value or 0))
+
+
+def line(sweep: SweepFile, result: Result) -> str:
+    """A finished trial in one line."""
+    short = short_names(list(sweep.parameters))
+    values = ", ".join(f"{short[key]} {_brief(v)}" for key, v in result.parameters.items())
+    if result.value is None:
+        return f"trial {result.number}: {values}: failed: {result.error}"
+    shown = f"{sweep.metric_name} {result.value:.5g}"
+    return f"trial {result.number}: {values}: {shown} ({result.seconds:.0f} s)"
+
+
+def best_table(sweep: SweepFile, found: list[Result]) -> str:
+    """The best trials as a table of text."""
+    short = short_names(list(sweep.parameters))
+    rows = [["trial", sweep.metric_name, *short.values(), "run"]]
+    for result in ranked(sweep, found)[:BEST]:
+        values = [_brief(result.parameters[key]) for key in sweep.parameters]
+        rows.append([str(result.number), f"{result.value:.5g}", *values, result.directory])
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join(cell.ljust(n) for cell, n in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    )
+
+
+def _brief(value: Plain) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else word(value)

@@ -1,0 +1,71 @@
+"""Optuna's samplers, by their names."""
+
+import inspect
+from collections.abc import Iterable
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any
+from warnings import catch_warnings
+
+import optuna
+from optuna.samplers import BaseSampler
+
+from lightning_gen.errors import UserError
+
+SAMPLERS = {
+    name: kind
+    for name, kind in vars(optuna.samplers).items()
+    if inspect.isclass(kind) and issubclass(kind, BaseSampler) and not inspect.isabstract(kind)
+}
+
+
+@dataclass(frozen=True)
+class Sampler:
+    """A class of ``optuna.samplers`` and the arguments of its constructor."""
+
+    kind: type[BaseSampler]
+    arguments: dict[str, Any]
+
+    def build(self, drawn: int | None) -> BaseSampler:
+        """A sampler after ``drawn`` trials.
+
+        A sampler with a seed would draw its first values again when a sweep goes on, so the number
+        of trials is added to the seed. With None, for trials that other machines draw too, the seed
+        is left out.
+        """
+        arguments = dict(self.arguments)
+        if arguments.get("seed") is not None:
+            arguments["seed"] = None if drawn is None else arguments["seed"] + drawn
+        with catch_warnings(action="ignore"):  # of arguments that Optuna may yet change
+            return self.kind(**arguments)
+
+
+def read_sampler(content: object) -> Sampler | None:
+    """The sampler that a sweep file names; None for ``grid``.
+
+    Raises:
+        UserError: there is no such sampler, or it has no such arguments.
+    """
+    given: dict[str, Any] = content if isinstance(content, dict) else {"class_path": content}
+    name, arguments = str(given.get("class_path")), given.get("init_args") or {}
+    if name == "grid":
+        return None
+    kind = SAMPLERS.get(name.removeprefix("optuna.samplers."))
+    if kind is None or kind is optuna.samplers.GridSampler:
+        raise UserError(
+            "sampler: expected grid or a class of optuna.samplers, "
+            f"got {name}. {nearest(name.rpartition('.')[2], ['grid', *SAMPLERS])}"
+        )
+    sampler = Sampler(kind, arguments)
+    try:
+        sampler.build(0)
+    except Exception as error:  # whatever a constructor raises, its arguments are the cause
+        raise UserError(f"sampler: {name} does not take these init_args: {error}.") from error
+    return sampler
+
+
+def nearest(given: str, names: Iterable[str]) -> str:
+    """The name closest to a misspelt one, or all of them."""
+    known = sorted(names)
+    close = get_close_matches(given, known, n=1)
+    return f"Did you mean {close[0]}?" if close else f"Choose among {', '.join(known)}."

@@ -1,0 +1,80 @@
+"""A sweep as a file of Weights & Biases, whose agents then run it."""
+
+from pathlib import Path
+from typing import Any
+
+import optuna
+import yaml
+
+from lightning_gen.atomic import write_text
+from lightning_gen.errors import UserError
+from lightning_gen.runs.sweep.space import Choice, Parameter, Range
+from lightning_gen.runs.sweep.sweep_file import SweepFile
+from lightning_gen.runs.sweep.trial import fit_words
+
+LOGGER = "--trainer.logger"
+
+
+def write_wandb(sweep: SweepFile, words: tuple[str, ...], trials: int | None, path: Path) -> None:
+    """Write the sweep for ``wandb sweep FILE``.
+
+    Raises:
+        UserError: W&B has nothing that is the same.
+    """
+    content = wandb_sweep(sweep, words, trials)
+    header = f"# {sweep.path} for Weights & Biases: wandb sweep {path}, then wandb agent SWEEP_ID\n"
+    try:
+        write_text(path, header + yaml.safe_dump(content, sort_keys=False))
+    except OSError as error:
+        raise UserError(
+            f"{path} cannot be written: {error.strerror}. Pass a file in a folder of your own."
+        ) from error
+
+
+def wandb_sweep(sweep: SweepFile, words: tuple[str, ...], trials: int | None) -> dict[str, Any]:
+    """The content of the file."""
+    logged = any(word.partition("=")[0] == LOGGER for word in words) or (
+        LOGGER.lstrip("-") in sweep.overrides
+    )
+    logger = () if logged else (LOGGER, "lightning.pytorch.loggers.WandbLogger")
+    command = ["${env}", "${program}", *fit_words(sweep, words), *logger, "${args}"]
+    content: dict[str, Any] = {"program": "lightning-gen", "method": method(sweep)}
+    if len(sweep.metric) == 1:
+        goal = "minimize" if sweep.minimize else "maximize"
+        content["metric"] = {"name": sweep.metric_name, "goal": goal}
+    elif content["method"] == "bayes":
+        raise UserError(
+            f"W&B follows one metric, and {sweep.path} has {sweep.metric_name}. Set metric to one "
+            "of them, or sampler to grid or RandomSampler, which need none."
+        )
+    if sweep.sampler is not None:
+        content["run_cap"] = trials or sweep.trials
+    parameters = {key: wandb_parameter(key, p) for key, p in sweep.parameters.items()}
+    return {**content, "parameters": parameters, "command": command}
+
+
+def method(sweep: SweepFile) -> str:
+    """W&B's name of the sampler; of the guided ones it has Bayesian search alone."""
+    if sweep.sampler is None:
+        return "grid"
+    return "random" if sweep.sampler.kind is optuna.samplers.RandomSampler else "bayes"
+
+
+def wandb_parameter(key: str, parameter: Parameter) -> dict[str, Any]:
+    """A parameter in W&B's form."""
+    if isinstance(parameter, Choice):
+        return {"values": list(parameter.values)}
+    if parameter.whole and parameter.log:
+        raise UserError(f"{key}: W&B has no logarithmic range of whole numbers. List its values.")
+    if parameter.step is not None:
+        return {"values": steps(parameter)}
+    kind = "int_uniform" if parameter.whole else "uniform"
+    kind = "log_uniform_values" if parameter.log else kind
+    return {"distribution": kind, "min": parameter.low, "max": parameter.high}
+
+
+def steps(parameter: Range) -> list[float]:
+    """The values of a range with a step."""
+    step = parameter.step or 1
+    number = int((parameter.high - parameter.low) / step + 1e-9) + 1
+    return [parameter.low + place * step for place in range(number)]

@@ -1,0 +1,200 @@
+"""The verb sweep, from its words to its exit code."""
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import yaml
+
+from lightning_gen.cli import sweep as verb
+from lightning_gen.cli.sweep_machine import environments, progress
+from lightning_gen.runs import RunDirectory
+from lightning_gen.runs.sweep.lock import TrialLock
+from support.command import TWO_BATCHES
+from support.sweeps import GRID, RANDOM, FakeFit, write_sweep
+
+RUN = [sys.executable, "-m", "lightning_gen", "sweep", "own.yaml"]
+TINY = GRID | {"parameters": {"model.architecture.widths": [[8], [16, 8]]}}
+
+
+def results(folder):
+    with (folder / "results.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture
+def fake(monkeypatch):
+    """The trials take no time; what is asked for them."""
+    fit = FakeFit()
+
+    def make(file, words, environments):
+        fit.words, fit.environments = words, environments
+        return fit
+
+    monkeypatch.setattr(verb, "FitProcess", make)
+    return fit
+
+
+def test_help(capsys):
+    with pytest.raises(SystemExit, match=r"\A0\Z"):
+        verb.run(["sweep", "--help"])
+    text = capsys.readouterr().out
+    for part in ("lightning-gen sweep conf/sweep/", "--jobs", "--storage", "--write-wandb", "FILE"):
+        assert part in text
+
+
+def test_a_sweep_of_two_trainings(tmp_path):
+    """In processes, as a user runs it."""
+    write_sweep(tmp_path, TINY)
+    words = [*RUN, "--jobs", "2", *TWO_BATCHES]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "trial 1: widths [16, 8]: val/loss " in done.stdout
+    folder = tmp_path / "logs" / "own"
+    for row in results(folder):
+        assert row["state"] == "complete"
+        assert float(row["val/loss"]) > 0 < float(row["test/loss"])
+        run = RunDirectory(tmp_path / row["directory"])
+        widths = yaml.safe_load((run.path / "config.yaml").read_text())["model"]["init_args"][
+            "architecture"
+        ]["init_args"]["widths"]
+        assert str(widths) == row["model.architecture.widths"]
+        assert "Test loss" in (run.path.parent / "output.log").read_text()
+    assert (folder / "results.png").is_file()
+
+
+@pytest.mark.slow
+def test_ctrl_c_and_the_same_command_again(tmp_path):
+    write_sweep(tmp_path, TINY | {"parameters": {"model.latent_dim": [2]}})
+    endless = [*RUN, "--trainer.limit_train_batches", "2", "--trainer.max_epochs", "100000"]
+    process = subprocess.Popen(endless, stderr=subprocess.PIPE, text=True, cwd=tmp_path)
+    begun = RunDirectory(tmp_path / "logs/own/trial_0000/version_0")
+    until = time.monotonic() + 120
+    while not begun.last.is_file() and time.monotonic() < until:
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    said = process.communicate(timeout=60)[1].splitlines()
+    assert process.returncode == 1
+    assert said == [
+        "lightning-gen sweep: stopped after 0 of 1 trials. The same command goes on where it "
+        "stopped."
+    ]
+    lock = TrialLock.take(begun.path.parent)
+    assert lock is not None, "a training goes on"
+    lock.release()
+    reached = yaml.safe_load((begun.path / "environment.json").read_text())["started"]
+    short = [*RUN, "--trainer.limit_train_batches", "2", "--trainer.max_steps", "2"]
+    subprocess.run(short, capture_output=True, check=True, cwd=tmp_path)
+    assert [row["state"] for row in results(tmp_path / "logs/own")] == ["complete"]
+    assert [run.path.name for run in RunDirectory.all_of(tmp_path / "logs/own", "trial_0000")] == [
+        "version_0"
+    ]
+    after = yaml.safe_load((begun.path / "environment.json").read_text())["started"]
+    assert after == reached, "the run that was cut off went on"
+
+
+def test_what_is_said_at_the_end(command, fake, tmp_path):
+    write_sweep(tmp_path)
+    answer = command("sweep", "own.yaml", "--jobs", 2, "--trainer.max_epochs", 2)
+    assert (answer.code, answer.err) == (0, "")
+    assert fake.words == ("--trainer.max_epochs", "2")
+    assert len(fake.environments) == 2
+    lines = answer.out.splitlines()
+    assert sum(line.startswith("trial ") and "(0 s)" in line for line in lines) == 6
+    assert lines[-2:] == ["Results     logs/own/results.csv", "Plot        logs/own/results.png"]
+    again = command("sweep", "own.yaml", "--name", "other", "--trainer.default_root_dir", "here")
+    assert again.out.endswith("Plot        here/other/results.png\n")
+
+
+def test_failed_trials(command, fake, tmp_path):
+    write_sweep(tmp_path)
+    fake.failing = range(6)
+    answer = command("sweep", "own.yaml")
+    assert answer.code == 1
+    assert answer.line.startswith("lightning-gen sweep: all 6 trials failed; the output of each")
+    fake.failing = [6, 8]
+    answer = command("sweep", "own.yaml", "--retry_failed")
+    assert answer.code == 0
+    assert "8 of 12 trials failed; --retry_failed runs them once more." in answer.out
+
+
+def test_ctrl_c_is_one_line(command, fake, tmp_path, monkeypatch):
+    write_sweep(tmp_path)
+
+    def interrupt(work, jobs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(verb.Sweep, "run", interrupt)
+    answer = command("sweep", "own.yaml")
+    assert answer.code == 1
+    assert "stopped after 0 of 6 trials. The same command goes on" in answer.line
+
+
+@pytest.mark.parametrize(
+    ("changes", "words", "match"),
+    [
+        ({"parameters": {"model.latnt_dim": [2]}}, (), r"own\.yaml: model\.latnt_dim is no option"),
+        ({"parameters": {"model.latent_dim": [2, "x"]}}, (), "latent_dim: expected int, got x"),
+        ({"overrides": {"trainer.max_epoch": 2}}, (), "Did you mean trainer.max_epochs"),
+        ({"metric": ""}, (), "metric is missing"),
+        ({}, ("--trainer.max_epoch", 2), "Did you mean trainer.max_epochs"),
+        ({}, ("--job", 2), "job is no option"),
+        ({}, ("--jobs", 0), "--jobs: expected a whole number of at least 1, got 0"),
+        ({}, ("--jobs",), "--jobs: expected one argument"),
+        ({}, ("--trials", 3), "--trials: a grid runs each of its 6 combinations"),
+        ({}, ("--ckpt_path", "last"), "ckpt_path cannot be set here"),
+        ({}, ("--model.init_args.latent_dim=3",), "model.init_args.latent_dim cannot be set here"),
+        ({}, ("--storage", "sweep.db"), "storage: expected an SQLAlchemy URL"),
+        ({}, ("stray",), "stray is no option"),
+    ],
+)
+def test_bad_arguments(changes, words, match, command, fake, tmp_path):
+    write_sweep(tmp_path, **changes)
+    answer = command("sweep", "own.yaml", *words)
+    assert answer.code == 2
+    assert answer.line.startswith("lightning-gen sweep: ")
+    assert match.replace("\\", "") in answer.line
+    assert fake.calls == []
+
+
+def test_the_file_comes_first(command):
+    assert "pass the sweep's file first" in command("sweep").line
+    assert "pass the sweep's file first" in command("sweep", "--jobs", 2).line
+    assert "there is no file none.yaml" in command("sweep", "none.yaml").line
+
+
+def test_a_changed_file(command, fake, tmp_path):
+    write_sweep(tmp_path)
+    assert command("sweep", "own.yaml").code == 0
+    write_sweep(tmp_path, metric="val/kl")
+    answer = command("sweep", "own.yaml")
+    assert answer.code == 2
+    assert "Pass another --name, or delete sqlite:///logs/own/sweep.db" in answer.line
+
+
+def test_the_file_of_weights_and_biases(command, fake, tmp_path):
+    write_sweep(tmp_path, RANDOM)
+    answer = command("sweep", "own.yaml", "--write-wandb", "wandb.yaml", "--trials", 9)
+    assert (answer.code, answer.out) == (0, "Sweep file  wandb.yaml\n")
+    assert yaml.safe_load((tmp_path / "wandb.yaml").read_text())["run_cap"] == 9
+    assert fake.calls == []
+    assert not (tmp_path / "logs").exists()
+
+
+def test_trials_at_once_share_the_machine(monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,5,6")
+    monkeypatch.setattr(os, "cpu_count", lambda: 8)
+    assert environments(1) == ({},)
+    assert [env["CUDA_VISIBLE_DEVICES"] for env in environments(2)] == ["4,6", "5"]
+    assert [env["CUDA_VISIBLE_DEVICES"] for env in environments(4)] == ["4", "5", "6", "4"]
+    assert {env["OMP_NUM_THREADS"] for env in environments(4)} == {"2"}
+
+
+def test_the_bar_can_be_switched_off(monkeypatch):
+    monkeypatch.setenv("TQDM_DISABLE", "1")
+    assert progress(3, 1).disable

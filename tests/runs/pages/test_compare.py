@@ -1,0 +1,296 @@
+"""``compare``: several runs side by side in one HTML file."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from PIL import Image
+
+from lightning_gen.errors import UserError
+from lightning_gen.runs.pages.compare import compare
+from lightning_gen.runs.pages.compared_configs import compared_settings
+from support.command import MINI_DATA, NO_PICTURES, SMALL, TWO_BATCHES
+from support.pages import Browser, cells, parsed, words
+
+NONE = "\N{EN DASH}"
+DENSE = ("--model.architecture", "Dense", "--model.architecture.widths", "[8]")
+REST = (*NO_PICTURES, *TWO_BATCHES)
+FITS = {
+    "ae": ("--model", "AE", "--model.latent_dim", "2", *DENSE, *MINI_DATA, *REST),
+    "wide": ("--model", "VAE", "--model.latent_dim", "3", *DENSE, *MINI_DATA, *REST),
+    "gaussian": (*SMALL, "--model.likelihood", "Gaussian"),
+    "cvae": ("--model", "CVAE", "--model.latent_dim", "2", *DENSE, *MINI_DATA, *REST),
+    "gan": (
+        *("--model", "DCGAN", "--model.latent_dim", "2", "--model.architecture", "DCGANNetworks"),
+        *("--model.architecture.widths", "[4]", *MINI_DATA, *REST),
+    ),
+    "faces": ("--model", "VAE", "--model.latent_dim", "2", *DENSE, "--data", "Shapes", *REST),
+}
+
+
+@pytest.fixture(scope="module")
+def place(main, finished, tmp_path_factory):
+    """Trains a run when it is first asked for; ``vae`` is the finished one."""
+    root = tmp_path_factory.mktemp("compared")
+    shutil.copytree(finished, root / "logs" / "vae" / "version_0")
+
+    def get(name):
+        folder = root / "logs" / name
+        if not folder.is_dir():
+            with pytest.MonkeyPatch.context() as patch:
+                patch.chdir(root)
+                patch.setenv("PL_GLOBAL_SEED", "0")
+                patch.setenv("PL_SEED_WORKERS", "0")
+                assert main(["fit", *FITS[name], "--name", name]) == 0
+        return str(folder / "version_0")
+
+    return get
+
+
+@pytest.fixture
+def page(place, tmp_path):
+    """The page of runs, as a tree."""
+
+    def build(*names, num_images=4, seed=0):
+        places = [place(name) for name in names]
+        return parsed(compare(places, tmp_path / "compare.html", num_images, seed, "cpu"))
+
+    return build
+
+
+def alts(tree):
+    return [image.get("alt") for image in tree.iter("img")]
+
+
+def metric(tree, name):
+    return next(row for row in cells(tree) if row[0].startswith(name))
+
+
+def test_an_autoencoder_beside_a_vae(page):
+    """The four figures of experiment B."""
+    tree = page("vae", "ae")
+    assert alts(tree) == [
+        "Reconstructions of all runs",
+        "Samples of vae",
+        *("Latent grid of vae", "Latent grid of ae"),
+        "Latent codes of the test split of vae",
+        "Latent codes of the test split of ae",
+        *("Latent arithmetic of vae", "Latent arithmetic of ae"),
+    ]
+    text = words(tree)
+    assert "ae is left out: AE does not make new images." in text
+    assert "Kingma & Welling 2014" in text
+    assert "Hinton & Salakhutdinov 2006" in text
+
+
+def test_metrics_with_units_differences_and_the_best(page):
+    tree = page("vae", "ae")
+    loss = metric(tree, "test/loss")
+    assert "nats per image" in loss[0]
+    assert "not comparable: the losses are made of different terms" in loss[0]
+    assert not any(mark in cell for cell in loss[1:] for mark in "★+-")
+    name, vae, ae = metric(tree, "test/reconstruction")
+    assert "not comparable" not in name
+    values = [float(cell.split()[0]) for cell in (vae, ae)]
+    assert ["★" in cell for cell in (vae, ae)] == [v == min(values) for v in values]
+    assert float(ae.split()[-1]) == pytest.approx(values[1] - values[0], abs=0.1)
+    assert float(metric(tree, "test/loss")[2]) == values[1], "an autoencoder's loss"
+    assert metric(tree, "test/kl")[2] == NONE
+    assert f"Best test/reconstruction {min(values)}" in words(tree)
+
+
+def test_runs_of_one_loss_compare_by_it(page):
+    tree = page("vae", "wide")
+    name, *values = metric(tree, "test/loss")
+    assert "not comparable" not in name
+    assert sum("★" in value for value in values) == 1
+    assert "Best test/loss" in words(tree)
+
+
+def test_other_likelihoods_are_not_comparable(page):
+    tree = page("vae", "gaussian")
+    for name in ("test/loss", "val/reconstruction"):
+        assert "not comparable: the likelihoods differ" in metric(tree, name)[0]
+    assert "No metric compares all of these runs" in words(tree)
+    assert "the levels are not comparable, since the likelihoods differ" in words(tree)
+
+
+def test_larger_codes_go_through_principal_axes(page):
+    tree = page("vae", "wide")
+    assert "Latent grid of wide" in alts(tree)
+    assert "More than two dimensions are laid out by PCA." in words(tree)
+
+
+def test_a_gan_is_left_out_of_what_it_cannot_do(page):
+    tree = page("vae", "gan")
+    text = words(tree)
+    assert "gan is left out: DCGAN does not reconstruct images." in text
+    assert "gan is left out: DCGAN does not encode images." in text
+    assert "vae and gan have latent_dim 2: images at the same place are decoded from" in text
+    assert {"Samples of gan", "Latent grid of gan"} <= set(alts(tree))
+    assert "Latent arithmetic of gan" not in alts(tree)
+
+
+def test_a_conditional_model_is_told_the_classes(page):
+    tree = page("vae", "cvae")
+    for kind in ("Samples", "Latent grid", "Latent codes of the test split", "Latent arithmetic"):
+        assert f"{kind} of cvae" in alts(tree)
+    assert "one is told the condition of an image" in metric(tree, "test/loss")[0]
+
+
+def test_a_conditional_model_of_other_classes_is_left_out(page, place, elsewhere, tmp_path):
+    def rename(config):
+        folder = {"root": str(tmp_path / "photos"), "image_size": 28}
+        config["data"] = {"class_path": "lightning_gen.data.ImageFolder", "init_args": folder}
+
+    for split in ("train", "test"):
+        for name in ("cats", "dogs"):
+            for number in range(4):
+                path = tmp_path / "photos" / split / name / f"{number}.png"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                Image.new("L", (28, 28), 20 * number).save(path)
+    path = compare([elsewhere(rename), place("cvae")], tmp_path / "c.html", 4, 0, "cpu")
+    tree = parsed(path)
+    message = "its 10 classes are not the 2 of these images"
+    left_out = f"cvae is left out: it is told the class of each image, and {message}"
+    assert words(tree).count(left_out) == 2, "reconstructions and codes"
+    assert "Latent grid of cvae" in alts(tree)
+    assert "fewer than three classes" in words(tree)
+
+
+def test_the_settings_that_differ(page):
+    tree = page("vae", "ae")
+    rows = {row[0].replace(" ", ""): row[1:] for row in cells(tree, 1)[1:]}
+    assert [value.replace(" ", "") for value in rows["model"]] == [
+        "lightning_gen.models.VAE",
+        "lightning_gen.models.AE",
+    ]
+    assert rows["model.objective.beta"] == ["1. 0", NONE]
+    assert "data.batch_size" not in rows
+    shared = {row[0].replace(" ", "") for row in cells(tree, 2)}
+    assert {"data.batch_size", "model.latent_dim", "model.likelihood"} <= shared
+    marked = {words(mark).replace(" ", "") for mark in tree.iter("mark")}
+    assert "lightning_gen.models.AE" in marked
+    assert "lightning_gen.models.VAE" not in marked
+
+
+def test_settings_are_named_as_on_the_command_line():
+    one = {"model": {"class_path": "a.B", "init_args": {"part": {"class_path": "C"}, "n": 1}}}
+    two = {"model": {"class_path": "a.B", "init_args": {"n": 2, "list": [1, 2]}}, "name": "x"}
+    found = {s.key: s.values for s in compared_settings([one, two])}
+    assert found == {
+        "model": ["a.B", "a.B"],
+        "model.part": ["C", None],
+        "model.n": ["1", "2"],
+        "model.list": [None, "[1, 2]"],
+    }
+
+
+def test_the_seed_decides_the_samples(page, tmp_path):
+    def samples(seed):
+        tree = page("vae", "ae", seed=seed)
+        return next(i.get("src") for i in tree.iter("img") if i.get("alt") == "Samples of vae")
+
+    assert samples(0) == samples(0) != samples(1)
+
+
+def test_torchs_random_state_is_left_alone(page):
+    page("vae", "ae")  # trains them
+    before = torch.get_rng_state()
+    page("vae", "ae")
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_checkpoints_of_one_run_are_told_apart(place, tmp_path):
+    checkpoints = Path(place("vae"), "checkpoints")
+    places = [str(checkpoints / name) for name in ("best.ckpt", "last.ckpt")]
+    tree = parsed(compare(places, tmp_path / "c.html", 2, 0, "cpu"))
+    assert "Samples of vae/version_0/last" in alts(tree)
+    assert "The configurations do not differ." in words(tree)
+
+
+def test_versions_of_one_name_are_told_apart(place, tmp_path):
+    other = shutil.copytree(place("vae"), tmp_path / "vae" / "version_7")
+    tree = parsed(compare([place("vae"), str(other)], tmp_path / "c.html", 2, 0, "cpu"))
+    assert "Samples of vae/version_7" in alts(tree)
+
+
+@pytest.fixture
+def elsewhere(place, tmp_path):
+    """A copy of a run whose configuration may be changed."""
+
+    def copy(change):
+        run = shutil.copytree(place("vae"), tmp_path / "other" / "version_0")
+        config = yaml.safe_load((run / "config.yaml").read_text())
+        change(config)
+        (run / "config.yaml").write_text(yaml.safe_dump(config))
+        return str(run)
+
+    return copy
+
+
+def test_a_dataset_that_is_not_at_hand(place, elsewhere, tmp_path):
+    def lose(config):
+        folder = {"root": str(tmp_path / "gone"), "image_size": 28}
+        config["data"] = {"class_path": "lightning_gen.data.ImageFolder", "init_args": folder}
+
+    path = compare([elsewhere(lose), place("ae")], tmp_path / "c.html", 2, 0, "cpu")
+    text = words(parsed(path))
+    assert "The test split of other cannot be read here" in text
+    assert "different datasets: other on ImageFolder, ae on MiniFashionMNIST" in text
+    assert "ae is left out: there are no codes of test images" in text
+    assert "not comparable: the datasets differ" in text
+
+
+def test_hostile_names_stay_text(place, tmp_path):
+    hostile = "_<script>alert(1)<b>$a{$"
+    run = shutil.copytree(place("vae"), tmp_path / hostile / "version_0")
+    tree = parsed(compare([str(run), place("ae")], tmp_path / "c.html", 2, 0, "cpu"))
+    assert hostile in words(next(tree.iter("h1"))).replace(" ", "")
+    [svg] = [element for element in tree.iter() if element.tag.endswith("svg")]
+    assert hostile in words(svg)
+
+
+def test_a_run_without_metrics(place, elsewhere, tmp_path):
+    run = elsewhere(lambda config: None)
+    Path(run, "metrics.csv").unlink()
+    tree = parsed(compare([run, place("ae")], tmp_path / "c.html", 2, 0, "cpu"))
+    assert metric(tree, "test/loss")[1] == NONE
+
+
+def test_shapes_that_differ_are_refused(place, tmp_path):
+    places = [place("vae"), place("faces")]
+    with pytest.raises(UserError, match=r"vae has 1x28x28, faces 1x64x64. Compare runs of one"):
+        compare(places, tmp_path / "c.html", 2, 0, "cpu")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (["vae"], "at least two runs, got 1"),
+        (["vae", "vae"], "vae/version_0/best stands there twice"),
+    ],
+)
+def test_what_cannot_be_compared(place, tmp_path, names, message):
+    with pytest.raises(UserError, match=message):
+        compare([place(name) for name in names], tmp_path / "c.html", 2, 0, "cpu")
+
+
+def test_no_images_asked_for(place, tmp_path):
+    with pytest.raises(UserError, match="num_images is at least 1, got 0"):
+        compare([place("vae"), place("ae")], tmp_path / "c.html", 0, 0, "cpu")
+
+
+def test_in_a_browser(page, tmp_path):
+    page("vae", "ae")
+    browser, path = Browser(tmp_path), tmp_path / "compare.html"
+    for width in (390, 1280):
+        assert browser.overflow(path, width) <= 0
+    browser(path, f"--screenshot={tmp_path / 'page.png'}", "--window-size=390,3000")
+    with Image.open(tmp_path / "page.png") as picture:
+        assert picture.size == (390, 3000)
+    browser(path, f"--print-to-pdf={tmp_path / 'page.pdf'}")
+    assert (tmp_path / "page.pdf").read_bytes().startswith(b"%PDF")

@@ -1,0 +1,236 @@
+"""``report``: one self-contained HTML file."""
+
+import json
+import os
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from lightning_gen import callbacks
+from lightning_gen.callbacks.picture import Picture, snake_case
+from lightning_gen.errors import UserError
+from lightning_gen.runs.pages.captions import CAPTIONS, caption
+from lightning_gen.runs.pages.html import LIMIT
+from lightning_gen.runs.pages.report import report
+from support.pages import Browser, cells, parsed, words
+
+
+@pytest.fixture
+def run(finished, tmp_path):
+    """A copy of a finished run without pictures."""
+    return shutil.copytree(finished, tmp_path / "logs" / "tiny_vae" / "version_3")
+
+
+def draw(run, kind, step, pixels=None):
+    path = run / "images" / kind / f"{step:08d}.png"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    plain = np.full((60, 200, 3), 246, np.uint8)
+    Image.fromarray(plain if pixels is None else pixels).save(path)
+    return path
+
+
+def page(run, **options):
+    return parsed(report(run, **options))
+
+
+def test_the_whole_page(run):
+    draw(run, "samples", 2)
+    tree = page(run)
+    text = words(tree)
+    assert words(next(tree.iter("h1"))) == "tiny_ vae/ version_ 3"
+    for said in ("Kingma & Welling 2014", "MiniFashionMNIST", "latent dim 2", "Dense", "Seed 0"):
+        assert said in text
+    assert "1 of 1 epochs, 2 steps" in text
+    assert "lightning-gen fit --config" in text
+    assert "class_path: lightning_gen.models.VAE" in words(next(tree.iter("pre")))
+    assert CAPTIONS["samples"].text in text
+    assert (run / "report.html").is_file()
+    assert not list(run.rglob(".*"))
+
+
+def test_metrics_have_units_and_every_stage(run):
+    head, *rows = cells(page(run))
+    assert [word.split()[0] for word in head] == [
+        *("Metric", "Training", "Validation", "Validation", "Test")
+    ]
+    loss = next(row for row in rows if row[0].startswith("loss"))
+    assert loss[0] == "loss nats per image"
+    assert all(float(cell) > 0 for cell in loss[1:])
+
+
+def test_the_headline_is_the_test_loss(run):
+    metrics = (run / "metrics.csv").read_text().splitlines()
+    columns, last = metrics[0].split(","), metrics[-1].split(",")
+    value = float(last[columns.index("test/loss")])
+    assert f"Test loss {value:,.5g} nats per image" in words(page(run))
+
+
+def test_curves_are_text_and_scale(run):
+    svgs = [element for element in page(run).iter() if element.tag.endswith("svg")]
+    assert len(svgs) >= 3
+    for svg in svgs:
+        assert svg.get("viewBox")
+        assert svg.get("width") is None
+        assert "step" in words(svg)
+
+
+def test_a_report_is_the_same_each_time(run):
+    first = report(run).read_bytes()
+    assert report(run).read_bytes() == first
+
+
+def test_a_copied_run_says_no_time_that_is_wrong(run):
+    assert " s from the start to the last checkpoint" in words(page(run))
+    os.utime(run / "config.yaml", (2e9, 2e9))
+    assert "from the start" not in words(page(run))
+
+
+@pytest.mark.parametrize("missing", ["metrics.csv", "environment.json", "checkpoints"])
+def test_a_run_that_lacks_a_part(run, missing):
+    path = run / missing
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+    text = words(page(run))
+    assert ("No result yet" in text) == (missing == "metrics.csv")
+    assert "images/ holds no pictures" in text
+
+
+def test_a_run_without_validation(run):
+    write_metrics(run, ["train/loss"], [[5], [4]])
+    text = words(page(run))
+    assert "No val/loss was logged" in text
+    assert "Overfitting" not in text
+
+
+def test_losses_that_are_not_numbers(run):
+    write_metrics(run, ["train/loss", "val/loss"], [[5, 6], ["nan", "inf"]])
+    tree = page(run)
+    assert "val/loss became inf at step 1" in words(tree) or "became nan at step 1" in words(tree)
+    assert "Best validation loss 6" in words(tree)
+    assert "1 to look at" in words(tree)
+
+
+def write_metrics(run, columns, rows):
+    lines = [",".join(["epoch", "step", *columns])]
+    lines += [",".join(map(str, [step, step, *row])) for step, row in enumerate(rows)]
+    (run / "metrics.csv").write_text("\n".join(lines) + "\n")
+
+
+def test_a_gan_is_led_by_its_diversity(run):
+    write_metrics(run, ["train/generator_loss", "samples/diversity"], [[1, 0.5], [2, 0.75]])
+    assert "Sample diversity 0.75 where real images have 1" in words(page(run))
+
+
+def test_the_latest_picture_and_two_earlier_ones(run):
+    for step in (1, 2, 3, 4, 5):
+        draw(run, "samples", step)
+    draw(run, "of_my_own", 7)
+    alts = [image.get("alt") for image in page(run).iter("img")]
+    assert alts == ["Samples, step 5", "Samples, step 1", "Samples, step 3", "Of my own, step 7"]
+
+
+def test_drawn_curves_take_the_place_of_their_pictures(run):
+    draw(run, "loss_curves", 2)
+    assert list(page(run).iter("img")) == []
+    (run / "metrics.csv").unlink()
+    assert len(list(page(run).iter("img"))) == 1
+
+
+def test_every_callback_has_a_caption():
+    kinds = [getattr(callbacks, name) for name in callbacks.__all__]
+    drawn = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, Picture)]
+    assert len(drawn) >= 6
+    drawn.remove(Picture)
+    for kind in drawn:
+        assert caption(snake_case(kind.__name__)).text, kind
+
+
+def test_a_broken_picture_is_named(run):
+    draw(run, "samples", 1)
+    draw(run, "samples", 2).write_bytes(b"no picture")
+    assert "Cannot be read: samples/00000002.png" in words(page(run))
+
+
+def test_large_pictures_are_made_smaller(run):
+    noise = np.random.default_rng(0).integers(0, 256, (1500, 1500, 3), np.uint8)
+    for kind in ("samples", "reconstructions"):
+        draw(run, kind, 1, noise)
+    tree = page(run)
+    assert 1_000_000 < (run / "report.html").stat().st_size < LIMIT
+    assert all("image/webp" in image.get("src")[:20] for image in tree.iter("img"))
+
+
+def test_many_steps_stay_a_small_file(run):
+    rng = np.random.default_rng(0)
+    write_metrics(run, ["train/loss", "train/kl"], rng.random((20_000, 2)))
+    page(run)
+    assert (run / "report.html").stat().st_size < 500_000
+
+
+HOSTILE = '_<script>alert(1)</script>&"\' $a{$ id="'
+
+
+def test_a_model_of_the_users_own_is_not_taken_for_one_of_ours(run):
+    text = (run / "config.yaml").read_text().replace("lightning_gen.models.VAE", "my_file.VAE")
+    (run / "config.yaml").write_text(text)
+    page_text = words(page(run))
+    assert "Kingma" not in page_text
+    assert "VAE: latent dim 2" in page_text
+
+
+def test_hostile_text_stays_text(run):
+    run = run.rename(run.with_name(HOSTILE.replace("/", "")))
+    environment = {"started": HOSTILE, "devices": [HOSTILE], "packages": {HOSTILE: HOSTILE}}
+    (run / "environment.json").write_text(json.dumps(environment))
+    config = {"model": {"class_path": f"x.{HOSTILE}"}, "data": HOSTILE, "name": HOSTILE}
+    (run / "config.yaml").write_text(json.dumps(config))
+    write_metrics(run, [f"train/{HOSTILE}", HOSTILE], [[1, 2]])
+    draw(run, HOSTILE.replace("/", ""), 1)
+    text = words(page(run))
+    assert HOSTILE in text
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("config.yaml", "a: [", "config.yaml is broken"),
+        ("config.yaml", "just words", "holds no keys and values"),
+        ("environment.json", "{", "environment.json is broken"),
+        ("metrics.csv", "epoch,step,val/loss\n0,1,abc\n", "metrics.csv is no table of numbers"),
+        ("metrics.csv", "a,b\n1,2\n", "metrics.csv is no table of numbers"),
+    ],
+)
+def test_a_broken_file_is_named_in_one_line(run, name, content, message):
+    (run / name).write_text(content)
+    with pytest.raises(UserError, match=message):
+        report(run)
+
+
+def test_a_file_that_cannot_be_written(run):
+    with pytest.raises(UserError, match=r"cannot be written: .* Pass another file with --out"):
+        report(run, run / "config.yaml" / "report.html")
+
+
+def test_no_run(tmp_path):
+    with pytest.raises(UserError, match="expected a run directory"):
+        report(tmp_path)
+
+
+def test_in_a_browser(run, tmp_path):
+    for kind in ("samples", "collapse_monitor"):
+        for step in (1, 2, 3):
+            draw(run, kind, step, np.zeros((400, 1300, 3), np.uint8))
+    browser, path = Browser(tmp_path), report(run)
+    for width in (390, 320, 1280):
+        assert browser.overflow(path, width) <= 0
+    wide = tmp_path / "wide.html"
+    wide.write_text("<!DOCTYPE html><body><p style='width:500px'>too wide</p></body>")
+    assert browser.overflow(wide, 390) > 100, "the measurement sees nothing"
+    for width in (390, 1280):
+        picture = tmp_path / f"{width}.png"
+        browser(path, f"--screenshot={picture}", f"--window-size={width},2000")
+        with Image.open(picture) as shot:
+            assert len(shot.convert("RGB").getcolors(2000 * width)) > 10
+    browser(path, f"--print-to-pdf={tmp_path / 'page.pdf'}")
+    assert (tmp_path / "page.pdf").read_bytes().startswith(b"%PDF")

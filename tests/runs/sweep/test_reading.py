@@ -1,0 +1,126 @@
+"""A sweep file: what it says, and what can be wrong in it."""
+
+import os
+
+import pytest
+
+from lightning_gen.errors import UserError
+from lightning_gen.runs.sweep.reading import read_sweep
+from lightning_gen.runs.sweep.space import Choice, Range, word
+from support.sweeps import GRID, RANDOM, write_sweep
+
+KEY = "model.latent_dim"
+
+
+def test_a_grid(tmp_path):
+    sweep = read_sweep(write_sweep(tmp_path, overrides={"trainer.max_epochs": 2}))
+    assert sweep.config.samefile(tmp_path / "base.yaml")
+    assert (sweep.metric, sweep.minimize, sweep.sampler) == (("val/loss",), True, None)
+    assert sweep.overrides == {"trainer.max_epochs": 2}
+    assert len(sweep.combinations) == 6
+    assert sweep.combinations[1] == {KEY: 2, "model.optimizer.lr": 0.01}
+
+
+def test_values_of_every_kind(tmp_path):
+    values = [[150, 100], {"class_path": "Conv"}, None, True, 0.5, "Dense"]
+    sweep = read_sweep(write_sweep(tmp_path, parameters={"model.x": values}))
+    words = [word(value) for value in sweep.parameters["model.x"].values]
+    assert words == ["[150, 100]", '{"class_path": "Conv"}', "null", "true", "0.5", "Dense"]
+
+
+def test_ranges_and_numbers_without_a_point(tmp_path):
+    path = write_sweep(tmp_path, RANDOM)
+    path.write_text(
+        "config: base.yaml\nmetric: val/reconstruction + val/kl\nsampler: RandomSampler\n"
+        "trials: 3\nparameters:\n  model.optimizer.lr: {low: 1e-4, high: 1E-2, log: true}\n"
+        "  model.latent_dim: {low: 2, high: 10, step: 4}\n  model.x: [1e-3, -2e5]\n"
+    )
+    sweep = read_sweep(path)
+    assert sweep.metric == ("val/reconstruction", "val/kl")
+    assert sweep.parameters == {
+        "model.optimizer.lr": Range(1e-4, 1e-2, log=True),
+        "model.latent_dim": Range(2, 10, step=4),
+        "model.x": Choice((1e-3, -2e5)),
+    }
+    assert sweep.parameters[KEY].whole
+
+
+@pytest.mark.parametrize(
+    ("changes", "match"),
+    [
+        ({"metrics": "val/loss"}, r"metrics is no key of a sweep\. Did you mean metric\?"),
+        ({"parameters": {}}, "parameters is missing"),
+        ({"parameters": [KEY]}, r"parameters: expected keys of the configuration"),
+        ({"overrides": 3}, r"overrides: expected keys"),
+        ({"config": "bsae.yaml"}, r"config: there is no file .*bsae\.yaml"),
+        ({"metric": ""}, "metric is missing"),
+        ({"metric": ["val/loss"]}, "metric: expected a text"),
+        ({"direction": "down"}, "expected minimize or maximize, got 'down'"),
+        ({"parameters": {KEY: 3}}, rf"{KEY}: expected a list of values or a range.*\[3\]"),
+        ({"parameters": {KEY: []}}, rf"{KEY}: expected at least one value"),
+        ({"parameters": {KEY: [2, 4, 2]}}, rf"{KEY}: 2 stands twice"),
+        ({"parameters": {KEY: {"low": 1, "high": 3}}}, r"a grid takes lists.*TPESampler"),
+        ({"parameters": {"name": ["a"]}}, "name cannot be set here: the sweep itself gives it"),
+        ({"overrides": {"trainer.default_root_dir": "x"}}, "the sweep itself gives it"),
+        ({"overrides": {"model.init_args.latent_dim": 3}}, "stands among the parameters too"),
+        ({"trials": 3}, "a grid runs each of its 6 combinations"),
+        ({"sampler": "TPESamplr", "trials": 3}, r"got TPESamplr\. Did you mean TPESampler\?"),
+        ({"sampler": "GridSampler"}, r"sampler: expected grid"),
+        (
+            {"sampler": {"class_path": "TPESampler", "init_args": {"sede": 3}}, "trials": 3},
+            r"TPESampler does not take these init_args.*sede",
+        ),
+        ({"sampler": "TPESampler"}, "trials: expected a whole number of at least 1, got None"),
+        ({"sampler": "TPESampler", "trials": 0}, "at least 1, got 0"),
+    ],
+)
+def test_a_mistake_is_one_line(changes, match, tmp_path):
+    path = write_sweep(tmp_path, **changes)
+    with pytest.raises(UserError, match=match) as caught:
+        read_sweep(path)
+    assert str(caught.value).startswith(f"{path}: ")
+
+
+@pytest.mark.parametrize(
+    ("content", "match"),
+    [
+        ({"low": 3, "high": 3}, "low is less than high"),
+        ({"low": 3}, "low and high are needed, got low"),
+        ({"lo": 1, "high": 3}, "a range has low, high, log, step"),
+        ({"low": 0, "high": 3, "log": True}, "starts above 0"),
+        ({"low": 1, "high": 3, "log": True, "step": 1}, "has no step"),
+        ({"low": 1, "high": 3, "log": "yes"}, "log: expected true or false, got 'yes'"),
+        ({"low": 1, "high": 3, "step": 0}, "step: expected a number above 0, got 0"),
+        ({"low": "a", "high": 3}, "low: expected a number, got 'a'"),
+        ({"low": 1, "high": float("inf")}, "low is less than high"),
+    ],
+)
+def test_a_wrong_range(content, match, tmp_path):
+    path = write_sweep(tmp_path, RANDOM, parameters={KEY: content})
+    with pytest.raises(UserError, match=rf"{KEY}: .*{match}"):
+        read_sweep(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "match"),
+    [("a: [", "no valid YAML"), ("- a", "holds no key: value"), ("", "holds no key: value")],
+)
+def test_a_file_that_is_no_sweep(text, match, tmp_path):
+    (tmp_path / "x.yaml").write_text(text)
+    with pytest.raises(UserError, match=match):
+        read_sweep(tmp_path / "x.yaml")
+
+
+def test_a_missing_file(tmp_path):
+    path = write_sweep(tmp_path)
+    with pytest.raises(UserError, match=r"there is no file .*owm\.yaml\. Did you mean .*own\.yaml"):
+        read_sweep(path.with_name("owm.yaml"))
+
+
+def test_the_config_is_named_from_the_current_folder(tmp_path, monkeypatch):
+    (tmp_path / "sweep").mkdir()
+    write_sweep(tmp_path)
+    path = write_sweep(tmp_path / "sweep", GRID, config="../base.yaml")
+    monkeypatch.chdir(tmp_path)
+    assert str(read_sweep(path).config) == "base.yaml"
+    assert os.path.isfile(read_sweep(path).config)

@@ -1,0 +1,86 @@
+"""What a sweep leaves behind."""
+
+import csv
+from pathlib import Path
+
+from PIL import Image
+
+from lightning_gen.runs.sweep.reading import read_sweep
+from lightning_gen.runs.sweep.results import best_table, results
+from lightning_gen.runs.sweep.study import Study
+from lightning_gen.runs.sweep.trials import Sweep
+from support.sweeps import GRID, RANDOM, FakeFit, write_sweep
+
+
+def sweep_of(tmp_path, content=GRID):
+    return Study(read_sweep(write_sweep(tmp_path, content)), "own", tmp_path)
+
+
+def table(folder):
+    with (folder / "results.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_row_a_trial(tmp_path):
+    study = sweep_of(tmp_path)
+    Sweep(study, tmp_path, FakeFit(failing=[1])).run()
+    rows = table(tmp_path)
+    assert list(rows[0]) == [
+        *("trial", "state", "model.latent_dim", "model.optimizer.lr", "val/loss", "test/loss"),
+        *("seconds", "directory", "error"),
+    ]
+    assert [row["trial"] for row in rows] == list("012345")
+    assert rows[0] | {"seconds": ""} == {
+        "trial": "0",
+        "state": "complete",
+        "model.latent_dim": "2",
+        "model.optimizer.lr": "0.1",
+        "val/loss": "2.1",
+        "test/loss": "1.5",
+        "seconds": "",
+        "directory": str(tmp_path / "trial_0000"),
+        "error": "",
+    }
+    assert float(rows[0]["seconds"]) >= 0
+    assert (rows[1]["state"], rows[1]["val/loss"]) == ("failed", "")
+    assert rows[1]["error"] == "ValueError: the loss is no number"
+    with Image.open(tmp_path / "results.png") as image:
+        assert image.size[0] > 400
+    assert not list(tmp_path.glob(".*.results.*")), "a draft was left behind"
+
+
+def test_they_stand_there_when_the_sweep_is_interrupted(tmp_path):
+    Sweep(sweep_of(tmp_path), tmp_path, FakeFit(cut_off=[2])).run()
+    assert [row["state"] for row in table(tmp_path)] == ["complete", "complete", "running"]
+    assert (tmp_path / "results.png").is_file()
+
+
+def test_without_a_finished_trial_there_is_no_plot(tmp_path):
+    Sweep(sweep_of(tmp_path), tmp_path, FakeFit(failing=range(6))).run()
+    assert len(table(tmp_path)) == 6
+    assert not (tmp_path / "results.png").exists()
+
+
+def test_ranges_and_lists(tmp_path):
+    study = sweep_of(tmp_path, RANDOM)
+    Sweep(study, tmp_path, FakeFit()).run()
+    rows = table(tmp_path)
+    assert {row["model.architecture.widths"] for row in rows} <= {"[8]", "[16, 8]"}
+    assert all(0.001 <= float(row["model.optimizer.lr"]) <= 0.1 for row in rows)
+    assert (tmp_path / "results.png").is_file()
+
+
+def test_the_best_five_trials(tmp_path):
+    study = sweep_of(tmp_path)
+    Sweep(study, tmp_path, FakeFit()).run()
+    first, *lines = best_table(study.sweep, results(study)).splitlines()
+    assert first.split() == ["trial", "val/loss", "latent_dim", "lr", "run"]
+    assert [line.split()[1] for line in lines] == ["2.01", "2.1", "4.01", "4.1", "8.01"]
+    assert lines[0].split()[2:4] == ["2", "0.01"]
+    assert Path(lines[0].split()[4]) == tmp_path / "trial_0001"
+
+
+def test_more_can_be_better(tmp_path):
+    study = sweep_of(tmp_path, GRID | {"direction": "maximize"})
+    Sweep(study, tmp_path, FakeFit()).run()
+    assert best_table(study.sweep, results(study)).splitlines()[1].split()[1] == "8.1"

@@ -1,0 +1,165 @@
+"""A trial's process: its words, its end, and what is read from its run."""
+
+import os
+import sys
+import time
+from threading import Event, Timer
+
+import pytest
+
+from lightning_gen.errors import UserError
+from lightning_gen.runs import RunDirectory
+from lightning_gen.runs.sweep.lock import TrialLock
+from lightning_gen.runs.sweep.outcome import failure, read_outcome
+from lightning_gen.runs.sweep.reading import read_sweep
+from lightning_gen.runs.sweep.trial import CutOffError, FitProcess, Trial
+from support.sweeps import write_sweep
+
+
+@pytest.fixture
+def trial(tmp_path):
+    folder = tmp_path / "trial_0003"
+    folder.mkdir()
+    return Trial(3, {"model.latent_dim": 2, "model.widths": "[8, 4]"}, folder)
+
+
+def fit_of(tmp_path, **changes):
+    changes = {"overrides": {"trainer.max_epochs": 2}} | changes
+    return FitProcess(read_sweep(write_sweep(tmp_path, **changes)), ("--data.root", "x"))
+
+
+def test_the_words_of_a_trial(tmp_path, trial):
+    fit = fit_of(tmp_path)
+    words = fit.command(trial)
+    assert words == [
+        *(sys.executable, "-m", "lightning_gen", "fit", "--config", str(fit.sweep.config)),
+        *("--trainer.max_epochs", "2", "--data.root", "x"),
+        *("--model.latent_dim", "2", "--model.widths", "[8, 4]"),
+        *("--name", "trial_0003", "--trainer.default_root_dir", str(tmp_path)),
+    ]
+    RunDirectory.claim(tmp_path, "trial_0003")
+    assert fit.command(trial) == words, "it has no checkpoint to go on from"
+    begun = RunDirectory.claim(tmp_path, "trial_0003")
+    begun.checkpoints.mkdir()
+    begun.last.touch()
+    assert fit.command(trial) == [*words, "--ckpt_path", "last"]
+
+
+class Script(FitProcess):
+    """Runs Python code in place of a training."""
+
+    def command(self, trial):
+        return [sys.executable, "-c", trial.parameters["code"]]
+
+
+def run_code(tmp_path, trial, code, stop=None, lock=-1):
+    script = Script(fit_of(tmp_path).sweep)
+    return script(trial._replace(parameters={"code": code}, lock=lock), stop or Event())
+
+
+@pytest.mark.parametrize(
+    ("code", "error"),
+    [
+        ("print('x'); raise ValueError('too hot')", "ValueError: too hot"),
+        (
+            "import sys; print('lightning-gen fit: no such thing', file=sys.stderr); sys.exit(2)",
+            "no such thing",
+        ),
+        ("print('last words'); raise SystemExit(3)", "last words"),
+        ("raise SystemExit(3)", "exit code 3, and it printed nothing"),
+        ("import os; os.kill(os.getpid(), 9)", "it was killed, as the system does"),
+        ("pass", "exit code 0, and it printed nothing"),
+    ],
+)
+def test_a_failed_trial_says_why(code, error, tmp_path, trial):
+    outcome = run_code(tmp_path, trial, code)
+    assert outcome.value is None
+    assert outcome.error.startswith(error)
+
+
+def test_an_error_before_other_lines_is_found(tmp_path):
+    (tmp_path / "log").write_text("RuntimeError: no space\nwandb: synced\n")
+    assert failure(tmp_path / "log", 1) == "RuntimeError: no space"
+
+
+SLEEP = "import pathlib, os, time; pathlib.Path('pid').write_text(str(os.getpid())); "
+
+
+@pytest.mark.parametrize(
+    "stubborn", ["", "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); "]
+)
+def test_the_process_ends_with_the_sweep(stubborn, tmp_path, trial, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("lightning_gen.runs.sweep.trial.GRACE_SECONDS", 0.3)
+    stop = Event()
+    Timer(1.0, stop.set).start()
+    start = time.monotonic()
+    with pytest.raises(CutOffError):
+        run_code(tmp_path, trial, f"{stubborn}{SLEEP}time.sleep(60)", stop)
+    assert time.monotonic() - start < 20
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "pid").read_text()), 0)
+
+
+def test_a_training_that_is_told_to_end_was_cut_off(tmp_path, trial):
+    with pytest.raises(CutOffError):
+        run_code(tmp_path, trial, "import os, time; os.kill(os.getpid(), 15); time.sleep(9)")
+
+
+def test_the_training_holds_the_lock_too(tmp_path, trial):
+    """Where the sweep is killed, its trials go on, and no other sweep may take them."""
+    lock = TrialLock.take(trial.folder)
+    assert TrialLock.take(trial.folder) is None
+    Timer(0.5, lock.release).start()
+    code = "import time; time.sleep(1.5)"
+    seen = []
+    Timer(1.0, lambda: seen.append(TrialLock.take(trial.folder))).start()
+    run_code(tmp_path, trial, code, lock=lock.descriptor)
+    assert seen == [None]
+    again = TrialLock.take(trial.folder)
+    assert again is not None
+    again.release()
+
+
+def run_with(tmp_path, text):
+    run = RunDirectory(tmp_path / "run" / "version_0")
+    run.path.mkdir(parents=True)
+    run.metrics.write_text(text)
+    return run
+
+
+METRICS = """\
+epoch,step,test/loss,train/loss,val/kl,val/reconstruction
+0,5,,9,,
+0,9,,,4,90
+1,18,,,nan,1
+2,27,,,3,80
+3,36,,,7,77
+3,36,83.5,,,
+"""
+
+
+@pytest.mark.parametrize(
+    ("metric", "direction", "value"),
+    [
+        ("val/reconstruction + val/kl", "minimize", 83),
+        ("val/kl", "minimize", 3),
+        ("val/kl", "maximize", 7),
+        ("test/loss", "minimize", 83.5),
+    ],
+)
+def test_the_metric_is_the_best_of_the_epochs(metric, direction, value, tmp_path):
+    sweep = fit_of(tmp_path, metric=metric, direction=direction).sweep
+    run = run_with(tmp_path, METRICS)
+    assert read_outcome(sweep, run) == (value, "", str(run.path), {"test/loss": 83.5})
+
+
+def test_a_metric_that_no_run_logs(tmp_path):
+    sweep = fit_of(tmp_path, metric="val/kll").sweep
+    with pytest.raises(UserError, match=r"the run logs no val/kll\. Did you mean val/kl\?"):
+        read_outcome(sweep, run_with(tmp_path, METRICS))
+
+
+def test_a_metric_that_was_never_a_number(tmp_path):
+    outcome = read_outcome(fit_of(tmp_path).sweep, run_with(tmp_path, "step,val/loss\n3,nan\n4,\n"))
+    assert (outcome.value, outcome.error) == (None, "val/loss was never a number")

@@ -1,0 +1,83 @@
+"""A sweep as a file of Weights & Biases."""
+
+import pytest
+import yaml
+
+from lightning_gen.errors import UserError
+from lightning_gen.runs.sweep.reading import read_sweep
+from lightning_gen.runs.sweep.wandb_file import wandb_sweep, write_wandb
+from support.sweeps import GRID, RANDOM, write_sweep
+
+
+def content_of(tmp_path, content=GRID, words=(), trials=None, **changes):
+    return wandb_sweep(read_sweep(write_sweep(tmp_path, content, **changes)), words, trials)
+
+
+def test_a_grid(tmp_path):
+    sweep = read_sweep(write_sweep(tmp_path, overrides={"trainer.max_epochs": 2}))
+    assert wandb_sweep(sweep, ("--data.root", "x"), None) == {
+        "program": "lightning-gen",
+        "method": "grid",
+        "metric": {"name": "val/loss", "goal": "minimize"},
+        "parameters": {
+            "model.latent_dim": {"values": [2, 4, 8]},
+            "model.optimizer.lr": {"values": [0.1, 0.01]},
+        },
+        "command": [
+            *("${env}", "${program}", "fit", "--config", str(sweep.config)),
+            *("--trainer.max_epochs", "2", "--data.root", "x"),
+            *("--trainer.logger", "lightning.pytorch.loggers.WandbLogger", "${args}"),
+        ],
+    }
+
+
+def test_a_logger_of_ones_own_stays(tmp_path):
+    words = ("--trainer.logger", "conf/logger/wandb.yaml")
+    command = content_of(tmp_path, words=words)["command"]
+    assert command.count("--trainer.logger") == 1
+
+
+@pytest.mark.parametrize(
+    ("parameter", "expected"),
+    [
+        ({"low": 0.1, "high": 0.9}, {"distribution": "uniform", "min": 0.1, "max": 0.9}),
+        ({"low": 2, "high": 9}, {"distribution": "int_uniform", "min": 2, "max": 9}),
+        (
+            {"low": 0.001, "high": 0.1, "log": True},
+            {"distribution": "log_uniform_values", "min": 0.001, "max": 0.1},
+        ),
+        ({"low": 2, "high": 9, "step": 3}, {"values": [2, 5, 8]}),
+        ({"low": 0.0, "high": 0.3, "step": 0.1}, {"values": pytest.approx([0, 0.1, 0.2, 0.3])}),
+        ([[8], [16, 8]], {"values": ["[8]", "[16, 8]"]}),
+    ],
+)
+def test_ranges(parameter, expected, tmp_path):
+    content = content_of(tmp_path, RANDOM, parameters={"model.x": parameter})
+    assert content["parameters"] == {"model.x": expected}
+    assert (content["method"], content["run_cap"]) == ("random", 5)
+
+
+def test_guided_samplers(tmp_path):
+    content = content_of(tmp_path, RANDOM, sampler="TPESampler", trials=7)
+    assert (content["method"], content["run_cap"]) == ("bayes", 7)
+
+
+def test_what_wandb_cannot_do(tmp_path):
+    logarithmic = {"model.x": {"low": 1, "high": 9, "log": True}}
+    with pytest.raises(UserError, match=r"model\.x: W&B has no logarithmic range of whole"):
+        content_of(tmp_path, RANDOM, parameters=logarithmic)
+    total = {"metric": "val/reconstruction + val/kl"}
+    with pytest.raises(UserError, match="W&B follows one metric"):
+        content_of(tmp_path, RANDOM, sampler="TPESampler", **total)
+    assert "metric" not in content_of(tmp_path, GRID, **total)
+
+
+def test_the_file(tmp_path):
+    sweep = read_sweep(write_sweep(tmp_path))
+    write_wandb(sweep, (), None, tmp_path / "wandb.yaml")
+    text = (tmp_path / "wandb.yaml").read_text()
+    assert text.startswith("# ")
+    assert yaml.safe_load(text) == wandb_sweep(sweep, (), None)
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match="cannot be written"):
+        write_wandb(sweep, (), None, tmp_path / "file" / "wandb.yaml")

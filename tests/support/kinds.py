@@ -1,0 +1,36 @@
+"""A small model of each kind: with and without a prior, an encoder, a condition."""
+
+from functools import partial
+
+from torch.optim import Adam
+
+from lightning_gen.data import MiniFashionMNIST
+from lightning_gen.models import AE, CVAE, DCGAN, VAE, VQVAE
+from lightning_gen.networks import Codebook, DCGANNetworks, SpatialResidual, Transformer
+from support.models import tiny
+
+SHAPE = (1, 28, 28)
+
+
+def dcgan(**arguments):
+    return DCGAN(SHAPE, 4, DCGANNetworks((4, 8)), **arguments)
+
+
+def vqvae(**arguments):
+    networks = SpatialResidual((4, 8), 1), Codebook(size=16, dim=4), Transformer(8, 1, 2)
+    return VQVAE(SHAPE, *networks, autoencoder_epochs=1, **arguments)
+
+
+KINDS = {
+    "AE": partial(tiny, AE),
+    "VAE": partial(tiny, VAE),
+    "CVAE": partial(tiny, CVAE, class_names=MiniFashionMNIST.class_names),
+    "VQVAE": vqvae,
+    "DCGAN": dcgan,
+}
+WITH_ENCODER = ("AE", "VAE", "CVAE", "VQVAE")
+
+
+def fixed(kind):
+    """A model that training does not change."""
+    return KINDS[kind](optimizer=partial(Adam, lr=0.0))

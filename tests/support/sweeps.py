@@ -1,0 +1,65 @@
+"""Sweep files, and a training that takes no time."""
+
+import yaml
+
+from lightning_gen.runs.sweep.outcome import Outcome
+from lightning_gen.runs.sweep.trial import CutOffError
+
+BASE = {
+    "model": {
+        "class_path": "VAE",
+        "init_args": {
+            "latent_dim": 2,
+            "architecture": {"class_path": "Dense", "init_args": {"widths": [8]}},
+        },
+    },
+    "data": {"class_path": "MiniFashionMNIST", "init_args": {"batch_size": 50}},
+    "trainer": {"callbacks": [], "log_every_n_steps": 1},
+}
+GRID = {
+    "config": "base.yaml",
+    "metric": "val/loss",
+    "parameters": {"model.latent_dim": [2, 4, 8], "model.optimizer.lr": [0.1, 0.01]},
+}
+RANDOM = GRID | {
+    "sampler": {"class_path": "optuna.samplers.RandomSampler", "init_args": {"seed": 0}},
+    "trials": 5,
+    "parameters": {
+        "model.optimizer.lr": {"low": 0.001, "high": 0.1, "log": True},
+        "model.architecture.widths": [[8], [16, 8]],
+    },
+}
+
+
+def write_sweep(folder, content=GRID, name="own.yaml", **changes):
+    """Write a sweep and its base configuration; the path of the sweep."""
+    (folder / "base.yaml").write_text(yaml.safe_dump(BASE))
+    path = folder / name
+    path.write_text(yaml.safe_dump(content | changes))
+    return path
+
+
+class FakeFit:
+    """A runner whose metric is the sum of the parameters that are numbers.
+
+    Args:
+        cut_off: what is done instead at these calls, counted from 0: the sweep is interrupted.
+        failing: trials of these numbers fail.
+    """
+
+    def __init__(self, cut_off=(), failing=()):
+        self.cut_off, self.failing = cut_off, failing
+        self.calls, self.ended = [], []
+
+    def __call__(self, trial, stop):
+        self.calls.append(trial)
+        assert (trial.folder / ".lock").exists()
+        if len(self.calls) - 1 in self.cut_off:
+            stop.set()
+        if stop.is_set():
+            raise CutOffError
+        self.ended.append(trial)
+        if trial.number in self.failing:
+            return Outcome(None, "ValueError: the loss is no number", str(trial.folder))
+        numbers = [v for v in trial.parameters.values() if isinstance(v, float | int)]
+        return Outcome(float(sum(numbers)), "", str(trial.folder), {"test/loss": 1.5})
