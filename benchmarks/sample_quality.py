@@ -26,11 +26,10 @@ from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 from torchmetrics.image.fid import FrechetInceptionDistance
 
-import lightning_gen.models  # noqa: F401  (load_from_checkpoint finds what is imported)
+import lightning_gen
 from lightning_gen.contracts import Conditional, Decodes, Encodes, Samples
 from lightning_gen.data import FashionMNIST, ImageDataModule, MiniFashionMNIST
 from lightning_gen.data.sources import TensorSource
-from lightning_gen.runs import RunDirectory
 
 BATCH = 500
 
@@ -163,7 +162,7 @@ class Judge:
 def main() -> None:
     """Train or load the classifier, judge each run, print, write."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("runs", nargs="+", type=Path, help="run directories or checkpoints")
+    parser.add_argument("runs", nargs="+", help="run directories, checkpoints or names of runs")
     parser.add_argument("--root", default="data", help="folder of Fashion-MNIST")
     parser.add_argument("--mini", action="store_true", help="use the images of the package")
     parser.add_argument("--images", type=int, default=10_000)
@@ -187,10 +186,8 @@ def main() -> None:
     }
     print(results)
     for run in args.runs:
-        checkpoint = run if run.suffix == ".ckpt" else RunDirectory.of(run).best
-        model = LightningModule.load_from_checkpoint(checkpoint, map_location="cpu").eval()
-        results[str(run)] = judge.judge(model, args.images)
-        print(run, results[str(run)], flush=True)
+        results[run] = judge.judge(lightning_gen.load(run), args.images)
+        print(run, results[run], flush=True)
     write_json(args.json, results)
 
 

@@ -18,7 +18,11 @@ def test_a_crash_while_writing_leaves_the_old_file_and_no_other(tmp_path, monkey
 
 
 def test_an_error_inside_the_block_leaves_nothing(tmp_path):
-    with pytest.raises(KeyError), draft(tmp_path / "file") as unfinished:
-        unfinished.write_text("half")
-        raise KeyError
+    def fail():
+        with draft(tmp_path / "file") as unfinished:
+            unfinished.write_text("half")
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
     assert list(tmp_path.iterdir()) == []

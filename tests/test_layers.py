@@ -17,7 +17,7 @@ DATA = FREE | {"hyperparameters"}
 CALLBACKS = VIEWS | {"views", "metrics"}
 RUNS = MODELS | DATA | CALLBACKS | {"models", "data", "callbacks"}
 ALLOWED = {
-    "__init__": set(),
+    "__init__": {"runs"},
     "errors": set(),
     "atomic": set(),
     "contracts": {"errors"},
@@ -31,7 +31,7 @@ ALLOWED = {
     "cli": RUNS | {"runs"},
     "__main__": {"cli"},
 }
-WITHOUT_LIGHTNING = LEAVES | FREE | {"__init__", "views"}
+WITHOUT_LIGHTNING = LEAVES | FREE | {"views"}
 
 
 def layer_of(file):

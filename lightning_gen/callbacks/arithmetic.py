@@ -3,11 +3,9 @@
 from typing import ClassVar, cast
 
 from lightning.pytorch import LightningModule, Trainer
-from lightning.pytorch.utilities import rank_zero_warn
 
 from lightning_gen import contracts
 from lightning_gen.callbacks.validation_codes import ValidationCodes, class_names, factor_names
-from lightning_gen.errors import UserError
 from lightning_gen.figures import Pixels
 from lightning_gen.views import Terms, arithmetic, check_terms, default_terms
 
@@ -43,9 +41,5 @@ class Arithmetic(ValidationCodes):
         if codes is None or terms is None:
             return None
         model = cast(contracts.Decodes, pl_module)
-        try:
-            view = arithmetic(model, codes, terms, names, factor_names(trainer), pl_module.device)
-        except UserError as error:  # a class without images is no reason to end a training
-            rank_zero_warn(f"Arithmetic draws nothing: {error}")
-            return None
+        view = arithmetic(model, codes, terms, names, factor_names(trainer), pl_module.device)
         return view.pixels(f"at step {trainer.global_step}")

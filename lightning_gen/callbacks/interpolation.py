@@ -9,6 +9,7 @@ from lightning_gen.callbacks.first_images import FirstImages
 from lightning_gen.callbacks.picture import check_at_least
 from lightning_gen.callbacks.validation_codes import class_names, drawn
 from lightning_gen.contracts import Batch, Codes, Encodes, given
+from lightning_gen.errors import UserError
 from lightning_gen.latent import PathName
 from lightning_gen.views import View, interpolation
 
@@ -53,6 +54,8 @@ class Interpolation(FirstImages):
             view = interpolation(model, start, end, steps=self.steps, path=self.path)
             return view._replace(title=f"{view.title}, between draws of the prior")
         half = len(batch.images) // 2
+        if half == 0:
+            raise UserError("an interpolation takes at least 2 images, got 1. Take more images.")
         codes: Codes = given(pl_module, batch).encode(batch.images).float()
         classes = class_names(pl_module.trainer)
         names = [classes[label] if classes else split for label in batch.labels.tolist()]

@@ -2,12 +2,14 @@
 
 from typing import ClassVar, cast
 
+import torch
 from lightning.pytorch import LightningModule, Trainer
 
 from lightning_gen import contracts
 from lightning_gen.callbacks.picture import check_at_least
 from lightning_gen.callbacks.validation_codes import ValidationCodes
 from lightning_gen.figures import Pixels
+from lightning_gen.latent import coordinate_plane
 from lightning_gen.views import grid_axes, latent_grid
 
 
@@ -42,6 +44,12 @@ class LatentGrid(ValidationCodes):
         check_at_least(2, steps, "LatentGrid.steps")
         self.steps = steps
         self.dimensions = dimensions
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Raise a UserError when the model lacks what this picture shows, or the dimensions."""
+        super().setup(trainer, pl_module, stage)
+        if self.dimensions is not None and isinstance(pl_module, contracts.SamplesCodes):
+            coordinate_plane(torch.zeros(pl_module.latent_dim), *self.dimensions)
 
     def draw(self, trainer: Trainer, pl_module: LightningModule) -> Pixels | None:
         """The grid; None where the epoch had no validation."""

@@ -1,11 +1,11 @@
 """Where the images of each class lie in the latent space."""
 
+from functools import partial
 from typing import Any, ClassVar
 
 from lightning.pytorch import LightningModule, Trainer
 
 from lightning_gen import contracts
-from lightning_gen.callbacks.picture import untouched
 from lightning_gen.callbacks.publish import publish
 from lightning_gen.callbacks.validation_codes import ValidationCodes, class_names
 from lightning_gen.contracts import Batch
@@ -70,9 +70,11 @@ class LatentScatter(ValidationCodes):
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Draw the codes of the test split."""
         codes, self._parts = self.kept(), []
-        if codes is not None:
-            with untouched(trainer, pl_module):
-                picture = self._scatter(trainer, pl_module, codes, "test")
+        if codes is None:
+            return
+        draw = partial(self._scatter, trainer, pl_module, codes, "test")
+        picture = self._attempt(trainer, pl_module, draw)
+        if picture is not None:
             publish(trainer, "latent_scatter_test", picture)
 
     def _scatter(

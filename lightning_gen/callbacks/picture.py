@@ -2,13 +2,15 @@
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, ClassVar
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import WeightAveraging
+from lightning.pytorch.utilities import rank_zero_warn
 
 from lightning_gen.callbacks.publish import publish
 from lightning_gen.contracts import Needs, require
@@ -65,10 +67,20 @@ class Picture(Callback, ABC):
         if trainer.fast_dev_run or not trainer.is_global_zero or step == self._drawn_at:  # type: ignore[attr-defined]
             return
         self._drawn_at = step
-        with untouched(trainer, pl_module):
-            picture = self.draw(trainer, pl_module)
+        picture = self._attempt(trainer, pl_module, partial(self.draw, trainer, pl_module))
         if picture is not None:
             publish(trainer, snake_case(type(self).__name__), picture)
+
+    def _attempt(
+        self, trainer: Trainer, pl_module: LightningModule, draw: Callable[[], Pixels | None]
+    ) -> Pixels | None:
+        """What ``draw`` gives; images that do not suffice for it end no training."""
+        try:
+            with untouched(trainer, pl_module):
+                return draw()
+        except UserError as error:
+            rank_zero_warn(f"{type(self).__name__} draws nothing: {error}")
+            return None
 
 
 def require_for(callback: Any, model: LightningModule) -> None:  # noqa: ANN401

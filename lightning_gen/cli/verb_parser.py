@@ -79,6 +79,7 @@ class VerbParser:
         )
         for name, kind in lists.items():
             default = self.asked[name].default
+            default = list(default) if isinstance(default, tuple) else default
             add(f"--{name}", nargs="+", type=kind, default=default, help=self._helps[name])
         if "inputs" in self.asked:
             add("--images", type=Path | None, help="an image file, or a folder of them")

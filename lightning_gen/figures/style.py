@@ -22,9 +22,11 @@ Pixels = UInt8[np.ndarray, "page_h page_w 3"]
 BLUE, VERMILLION, GREEN = "#0072B2", "#D55E00", "#009E73"
 GREY, TEXT, FAINT, LINES = "#999999", "#222222", "#666666", "#DDDDDD"
 
-# For points of many classes: their eight colours, and other forms where these have run out.
+# For points of many classes: forms change with the colours, since eight colours are not told apart
+# by everyone; eight and five have no common divisor, so that forty classes differ.
 _COLOURS = (BLUE, "#E69F00", GREEN, VERMILLION, "#56B4E9", "#CC79A7", "#222222", "#F0E442")
-CLASS_STYLES = tuple((colour, marker) for marker in ("o", "^", "s") for colour in _COLOURS)
+_MARKERS = ("o", "^", "s", "D", "v")
+CLASS_STYLES = tuple((_COLOURS[n % 8], _MARKERS[n % 5]) for n in range(40))
 """A colour and a form of point for each class."""
 
 PANEL_INCHES = (4.4, 3.3)

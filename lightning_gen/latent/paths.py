@@ -6,6 +6,7 @@ from typing import Literal
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn.functional import normalize
 
 from lightning_gen.contracts import Codes
 from lightning_gen.errors import UserError
@@ -30,13 +31,14 @@ def spherical(start: Codes, end: Codes, steps: int) -> CodePaths:
     Where two codes are parallel, opposite, or one is zero, there is no one arc: the line is taken.
     """
     t = _positions(steps, start)
-    lengths = start.norm(dim=1) * end.norm(dim=1)
-    cosine = (start * end).sum(dim=1) / lengths.clamp(min=torch.finfo(start.dtype).tiny)
-    angle = cosine.clamp(-1, 1).acos()[:, None, None]
+    # The angle as 2 atan2(|u - v|, |u + v|): the arc cosine is coarse near parallel and opposite.
+    u, v = normalize(start, dim=1), normalize(end, dim=1)
+    angle = 2 * torch.atan2((u - v).norm(dim=1), (u + v).norm(dim=1))[:, None, None]
     arc = (
         torch.sin((1 - t) * angle) * start[:, None] + torch.sin(t * angle) * end[:, None]
     ) / angle.sin()
-    plain = (angle < PARALLEL) | (angle > torch.pi - PARALLEL) | (lengths == 0)[:, None, None]
+    zero = (u == 0).all(dim=1) | (v == 0).all(dim=1)
+    plain = (angle < PARALLEL) | (angle > torch.pi - PARALLEL) | zero[:, None, None]
     return torch.where(plain, linear(start, end, steps), arc)
 
 

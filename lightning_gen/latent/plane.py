@@ -8,6 +8,7 @@ from torch import Tensor
 
 from lightning_gen.contracts import Codes
 from lightning_gen.errors import UserError
+from lightning_gen.latent.principal import principal_components
 
 Code = Float[Tensor, " d"]
 
@@ -55,15 +56,12 @@ def principal_plane(codes: Codes) -> Plane:
 
     x and y count standard deviations of the codes along each axis.
     """
-    mean = codes.mean(dim=0)
-    _, deviations, axes = torch.pca_lowrank(codes - mean, q=min(2, *codes.shape), center=False)
-    axes = axes.T * deviations[:, None] / max(1, len(codes) - 1) ** 0.5
+    pca = principal_components(codes)
+    deviations = pca.singular_values_ / max(1, len(codes) - 1) ** 0.5
+    axes = torch.from_numpy(pca.components_ * deviations[:, None]).to(codes)
     if len(axes) < 2:
         axes = torch.cat([axes, torch.zeros_like(axes)])
-    # The sign of an axis is free: its largest entry is positive, so that pictures stay the same.
-    largest = axes.gather(1, axes.abs().argmax(dim=1, keepdim=True))
-    axes = torch.where(largest < 0, -axes, axes)
-    return Plane(mean, axes[0], axes[1])
+    return Plane(codes.mean(dim=0), axes[0], axes[1])
 
 
 def normal_quantiles(steps: int, mass: float = 0.98) -> Float[Tensor, " steps"]:

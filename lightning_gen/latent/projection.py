@@ -14,6 +14,7 @@ from torch import Tensor
 
 from lightning_gen.contracts import Codes
 from lightning_gen.errors import UserError
+from lightning_gen.latent.principal import check_finite, principal_components
 
 WIDEST = 50
 """Codes of more dimensions go through PCA to so many before t-SNE and UMAP, as is usual."""
@@ -40,13 +41,11 @@ class PCA(Projection):
 
     def project(self, codes: Codes) -> Projected:
         """Linear, so distances in the plane are at most those of the codes."""
-        pca = decomposition.PCA(
-            2, svd_solver="covariance_eigh" if codes.shape[1] < 1000 else "arpack", random_state=0
-        )
-        points = pca.fit_transform(codes.double().cpu().numpy())
-        first, second = (100 * pca.explained_variance_ratio_).tolist()
+        pca = principal_components(codes)
+        points = pca.transform(codes.double().cpu().numpy())
+        first, second = (100 * np.nan_to_num(pca.explained_variance_ratio_)).tolist()
         return Projected(
-            torch.from_numpy(points).float(),
+            torch.from_numpy(np.ascontiguousarray(points)).float(),
             (
                 f"principal component 1 ({first:.0f} % of the variance)",
                 f"principal component 2 ({second:.0f} %)",
@@ -93,14 +92,19 @@ class UMAP(Projection):
     def project(self, codes: Codes) -> Projected:
         """As t-SNE, with more of the layout at large."""
         try:
-            from umap import UMAP as Umap  # noqa: N811  (an optional package)
+            with catch_warnings(action="ignore"):  # it misses an optional package of its own
+                from umap import UMAP as Umap  # noqa: N811  (an optional package)
         except ImportError as error:
             raise UserError(
                 'UMAP is not installed. Run: pip install "lightning-gen[umap]", or take TSNE.'
             ) from error
         neighbors = min(self.neighbors, len(codes) - 1)
         umap = Umap(
-            n_neighbors=neighbors, min_dist=self.min_distance, random_state=self.seed, n_jobs=1
+            n_neighbors=neighbors,
+            min_dist=self.min_distance,
+            init="spectral" if len(codes) > 4 else "random",  # it has as many vectors as codes
+            random_state=self.seed,
+            n_jobs=1,
         )
         with catch_warnings(action="ignore"):  # its own calls to scikit-learn
             points = umap.fit_transform(narrowed(codes))
@@ -109,6 +113,7 @@ class UMAP(Projection):
 
 def to_plane(codes: Codes, projection: Projection) -> Projected:
     """Codes of one or two dimensions as they are, others by the projection."""
+    check_finite(codes)
     size = codes.shape[1]
     if size == 2:
         return Projected(codes.float().cpu(), ("z0", "z1"))
@@ -117,6 +122,8 @@ def to_plane(codes: Codes, projection: Projection) -> Projected:
         return Projected(torch.cat([line, torch.zeros_like(line)], dim=1), ("z0", ""))
     if len(codes) < 3:
         raise UserError(f"a picture of codes takes at least 3 of them, got {len(codes)}.")
+    if (codes == codes[0]).all():  # of a collapsed model; the others divide by their spread
+        return PCA().project(codes)
     return projection.project(codes)
 
 

@@ -2,6 +2,7 @@
 
 from lightning_gen.runs.directory import RunDirectory
 from lightning_gen.runs.environment import describe_environment
+from lightning_gen.runs.finished import FinishedRun
 from lightning_gen.runs.metrics_file import MetricsFile, RunLogger
 
-__all__ = ["MetricsFile", "RunDirectory", "RunLogger", "describe_environment"]
+__all__ = ["FinishedRun", "MetricsFile", "RunDirectory", "RunLogger", "describe_environment"]

@@ -2,6 +2,7 @@
 
 import shutil
 import tempfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -90,7 +91,7 @@ def read_rows(path: Path, name: str, batch_size: int) -> Iterator[NDArray[Any]]:
                 rows = min(batch_size, shape[0] - start)
                 content = member.read(rows * row_bytes)
                 yield np.frombuffer(content, dtype).reshape(rows, *shape[1:])
-    except (BadZipFile, KeyError, OSError, ValueError) as error:
+    except (BadZipFile, EOFError, IndexError, KeyError, OSError, ValueError, zlib.error) as error:
         raise UserError(
             f"{path} is no .npz with an array {name!r} of numbers ({error}). Make one with "
             f"numpy.savez(path, {name}=array) or lightning-gen encode."

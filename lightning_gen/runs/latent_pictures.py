@@ -170,9 +170,7 @@ def write_view(view: View, run: FinishedRun, out: Path) -> Path:
         write_page(view.pixels(), out)
         return out
     with output(out) as result:
-        for label, images in view.rows.items():
-            names = [f"{label or 'row'}/{number:02}".lstrip("/") for number in range(len(images))]
-            result.add(names, {"decoded": images})
+        result.add_rows(view.rows, "decoded")
     return out
 
 

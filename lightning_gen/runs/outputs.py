@@ -5,6 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import TextIO
 
 import numpy as np
 import torch
@@ -36,6 +37,12 @@ class Output(ABC):
     def add(self, names: Sequence[str], rows: dict[str, Images], **arrays: Tensor) -> None:
         """Take a batch: its images, of which the last row is the result, and what else is known."""
 
+    def add_rows(self, rows: dict[str, Images], what: str) -> None:
+        """Take rows that belong together; an image is called ``<row>/<number>``."""
+        for label, images in rows.items():
+            names = [f"{label}/{number:05}".lstrip("/") for number in range(len(images))]
+            self.add(names, {what: images})
+
     @abstractmethod
     def finish(self) -> None:
         """Write what is left to be written."""
@@ -60,6 +67,10 @@ class Page(Output):
         """Keep the images."""
         for label, images in rows.items():
             self._rows.setdefault(label, []).append(images.cpu())
+
+    def add_rows(self, rows: dict[str, Images], what: str) -> None:
+        """Keep each row under its own label."""
+        self.add([], rows)
 
     def finish(self) -> None:
         """Draw."""
@@ -125,9 +136,8 @@ class Npz(Output):
 class Csv(Output):
     """A line an image: its name, its label (the class's name) and its code, z0, z1, ..."""
 
-    def __init__(self, path: Path, class_names: Sequence[str]) -> None:
-        self._file = path.open("w", encoding="utf-8", newline="")
-        self._writer = csv.writer(self._file)
+    def __init__(self, file: TextIO, class_names: Sequence[str]) -> None:
+        self._writer = csv.writer(file)
         self._class_names = class_names
         self._begun = False
 
@@ -142,8 +152,7 @@ class Csv(Output):
             self._writer.writerow([name, label, *(f"{value:.7g}" for value in code)])
 
     def finish(self) -> None:
-        """Close the file."""
-        self._file.close()
+        """Nothing: every line is written."""
 
 
 @contextmanager
@@ -172,7 +181,9 @@ def output(
             arrays = stack.enter_context(GrowingArrays(path.parent))
             result = Npz(path, arrays, class_names)
         elif path.suffix == ".csv":
-            result = Csv(stack.enter_context(draft(path)), class_names)
+            unfinished = stack.enter_context(draft(path))
+            file = stack.enter_context(unfinished.open("w", encoding="utf-8", newline=""))
+            result = Csv(file, class_names)
         else:
             result = Folder(path)
         yield result

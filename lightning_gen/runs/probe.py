@@ -13,7 +13,6 @@ from jaxtyping import Float, Int
 from sklearn.base import ClassifierMixin
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedShuffleSplit
 from sklearn.neighbors import KNeighborsClassifier
 
 from lightning_gen import contracts
@@ -181,13 +180,20 @@ def measure(
 def drawn(
     classes: Int[Array, " n"], count: int, repeats: int, seed: int
 ) -> Iterator[Int[Array, " k"]]:
-    """Positions of the labelled images of each repeat; all of them are drawn once."""
+    """Positions of the labelled images of each repeat, equally many of each class.
+
+    A class that runs out leaves its share to the others. All images are drawn once.
+    """
     if count == len(classes):
         yield np.arange(count)
         return
-    splits = StratifiedShuffleSplit(repeats, train_size=count, test_size=None, random_state=seed)
-    for chosen, _ in splits.split(np.zeros(len(classes)), classes):
-        yield chosen
+    for repeat in range(repeats):
+        order = np.random.default_rng([seed, repeat]).permutation(len(classes))
+        turn = np.empty(len(classes), dtype=int)  # how many of its class come before an image
+        for number in np.unique(classes):
+            same = classes[order] == number
+            turn[same] = np.arange(same.sum())
+        yield order[np.argsort(turn, kind="stable")[:count]]
 
 
 def table(results: Sequence[Accuracy]) -> str:

@@ -36,14 +36,9 @@ def sample(
         raise UserError(f"--num_images is at least 1, got {num_images}.")
     title = f"Samples of {run.name}"
     if labels is not None:
-        rows = _of_each(run, labels, num_images)
+        rows = _of_each(run, labels, num_images, batch_size)
         with output(out, title) as result:
-            if out.suffix == ".png":
-                result.add([], rows)
-            else:
-                for label, images in rows.items():
-                    names = [f"{label}/{number:05}" for number in range(num_images)]
-                    result.add(names, {"sample": images})
+            result.add_rows(rows, "sample")
         return out
     with output(out, title) as result, progress(num_images, "sampling") as bar:
         start = 0
@@ -69,17 +64,20 @@ def _batches(
         yield cast(Decodes, run.model).decode(part), part
 
 
-def _of_each(run: FinishedRun, labels: Sequence[str], count: int) -> dict[str, Images]:
+def _of_each(
+    run: FinishedRun, labels: Sequence[str], count: int, batch_size: int
+) -> dict[str, Images]:
     run.require((Conditional,), "sample --labels")
     model = cast(Conditional, run.model)
     examples = model.examples()
     rows = {}
-    state = torch.get_rng_state()
     for name in labels:
         if name not in examples:
             known = ", ".join(examples)
             raise UserError(f"--labels: this model knows no {name!r}. Known: {known}.")
-        torch.set_rng_state(state)
+        torch.manual_seed(torch.initial_seed())  # the same noise for each, on every device
         label = examples[name].to(run.model.device)
-        rows[name] = model.sample(count, label.expand(count, *label.shape))
+        sizes = [min(batch_size, count - start) for start in range(0, count, batch_size)]
+        parts = [model.sample(size, label.expand(size, *label.shape)) for size in sizes]
+        rows[name] = torch.cat(parts)
     return rows

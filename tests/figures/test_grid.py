@@ -81,3 +81,45 @@ def test_a_square_leaves_missing_places_empty():
     corner = last_tile(picture, np.zeros((84, 84, 3)))
     assert (corner == PAPER).all()
     assert (picture[-MARGIN - 84 : -MARGIN, MARGIN : MARGIN + 84] == 0).all()
+
+
+def test_headings_stand_above_their_columns():
+    """Each heading has its ink above its own column, and the images stay as they are."""
+    images = {"a": torch.zeros(3, 1, 28, 28), "b": torch.ones(3, 1, 28, 28)}
+    plain = image_rows(images, "t", columns=["", "", ""])
+    headed = image_rows(images, "t", columns=["", "heading", ""])
+    bottom = -MARGIN - 2 * 84 - GAP
+    np.testing.assert_array_equal(headed[bottom:], plain[bottom:])
+    left = headed.shape[1] - MARGIN - 3 * 84 - 2 * GAP
+    above = headed[bottom - 13 : bottom, left:]
+    ink = (above < 150).any(axis=(0, 2)).nonzero()[0]
+    assert 84 + GAP < ink.min() < ink.max() < 2 * 84 + GAP
+    assert abs((ink.min() + ink.max()) / 2 - (84 + GAP + 42)) < 3
+
+
+def test_rows_with_headings_are_not_broken():
+    columns = [str(number) for number in range(20)]
+    shown = image_rows({"a": torch.zeros(20, 1, 28, 28)}, "title", columns)
+    black = (shown[-MARGIN - 2] == 0).all(axis=-1)
+    assert black.sum() == 20 * 84
+    assert shown.shape[0] < 2 * 84
+
+
+def test_a_long_heading_is_broken_between_words():
+    images = {"": torch.zeros(2, 1, 28, 28)}
+    short = image_rows(images, "title", ["Ankle", "Bag"])
+    long = image_rows(images, "title", ["Ankle boots of last winter", "Bag"])
+    assert long.shape[0] > short.shape[0]
+    assert long.shape[1] == short.shape[1]
+    bottom = -MARGIN - 84
+    ink = (long[bottom - 40 : bottom] < 150).any(axis=(0, 2)).nonzero()[0]
+    assert MARGIN - 8 < ink.min() < ink.max() < MARGIN + 2 * 84
+
+
+def test_no_gap_is_seamless():
+    rows = {"1": torch.zeros(4, 1, 28, 28), "0": torch.zeros(4, 1, 28, 28)}
+    picture = image_rows(rows, "title", columns=list("abcd"), gap=0)
+    right, bottom = picture.shape[1] - MARGIN, picture.shape[0] - MARGIN
+    assert (picture[bottom - 2 * 84 : bottom, right - 4 * 84 : right] == 0).all()
+    assert (picture[bottom:] == PAPER).all()
+    assert (picture[:, right:] == PAPER).all()

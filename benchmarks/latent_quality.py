@@ -1,0 +1,140 @@
+"""Autoencoders against variational ones: sharpness, continuity, generation (docs/ae-vs-vae.md).
+
+    python benchmarks/latent_quality.py fashion_mnist_ae_2d fashion_mnist_vae_2d --json latent.json
+
+Each run is measured on the test split of Fashion-MNIST, in nothing but images, so that models with
+different losses compare:
+
+- sharpness: the variance of the Laplacian of the reconstructions as a share of that of the
+  originals (1 is as sharp), their mean squared error per pixel and their binary cross-entropy in
+  nats per image; codes are encoded without noise;
+- continuity: on straight lines between the codes of ``--lines`` random pairs of test images,
+  decoded at 51 even points, the largest step between neighbours (Euclidean distance of the
+  pixels) and how many times the line's mean step it is (1 is perfectly even); and how real the
+  middles look, by the Frechet distance below;
+- generation: the Frechet distance between ``--images`` samples and the test images in the features
+  of the classifier of sample_quality.py: of codes drawn from N(0, I), the prior, and from a normal
+  distribution with the mean and covariance of the training codes.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import cast
+
+import torch
+import torch.nn.functional as F
+from common import describe_machine, write_json
+from lightning.pytorch import LightningModule
+from sample_quality import BATCH, Judge, trained_classifier
+from torch import Tensor
+
+import lightning_gen
+from lightning_gen.data import FashionMNIST, MiniFashionMNIST
+from lightning_gen.data.sources import TensorSource
+from lightning_gen.latent import linear
+
+STEPS = 51
+LAPLACIAN = torch.tensor([[0.0, 1, 0], [1, -4, 1], [0, 1, 0]])[None, None]
+
+
+def laplacian_variance(images: Tensor) -> Tensor:
+    """The variance of the Laplacian of each grey image [N, 1, H, W]: higher is sharper."""
+    return F.conv2d(images, LAPLACIAN).flatten(1).var(dim=1)
+
+
+def encoded(model: LightningModule, images: Tensor) -> Tensor:
+    """The code of each image."""
+    return torch.cat([model.encode(part) for part in images.split(BATCH)])
+
+
+def decoded(model: LightningModule, codes: Tensor) -> Tensor:
+    """The image of each code."""
+    return torch.cat([model.decode(part) for part in codes.split(BATCH)])
+
+
+def sharpness(model: LightningModule, images: Tensor) -> dict[str, float]:
+    """How sharp and how right the reconstructions are."""
+    again = decoded(model, encoded(model, images))
+    entropy = F.binary_cross_entropy(again.clamp(1e-6, 1 - 1e-6), images, reduction="sum")
+    share = laplacian_variance(again).mean() / laplacian_variance(images).mean()
+    return {
+        "laplacian_variance_share": share.item(),
+        "mean_squared_error": F.mse_loss(again, images).item(),
+        "cross_entropy": entropy.item() / len(images),
+    }
+
+
+def continuity(
+    model: LightningModule, images: Tensor, lines: int, judge: Judge
+) -> dict[str, float]:
+    """How evenly the image changes along a line, and how real its middle looks."""
+    pairs = torch.randperm(len(images), generator=torch.Generator().manual_seed(0))[: 2 * lines]
+    start, end = encoded(model, images[pairs]).chunk(2)
+    largest, unevenness, middles = [], [], []
+    for a, b in zip(start.split(20), end.split(20), strict=True):
+        codes = linear(a, b, STEPS)
+        path = model.decode(codes.flatten(0, 1)).view(len(a), STEPS, -1)
+        steps = (path[:, 1:] - path[:, :-1]).norm(dim=2)
+        largest.append(steps.amax(dim=1))
+        unevenness.append(steps.amax(dim=1) / steps.mean(dim=1).clamp(min=1e-9))
+        middles.append(path[:, STEPS // 2].view(len(a), *images.shape[1:]))
+    return {
+        "largest_step": torch.cat(largest).mean().item(),
+        "largest_by_mean_step": torch.cat(unevenness).mean().item(),
+        "frechet_distance_of_middles": judge.frechet_distance(torch.cat(middles)),
+    }
+
+
+def generation(model: LightningModule, train: Tensor, n: int, judge: Judge) -> dict[str, float]:
+    """How far the samples are from real images."""
+    codes = encoded(model, train)
+    noise = torch.randn(n, codes.shape[1], generator=torch.Generator().manual_seed(0))
+    covariance = codes.T.cov().reshape(codes.shape[1], -1)
+    values, vectors = torch.linalg.eigh(covariance)
+    fitted = codes.mean(dim=0) + (noise * values.clamp(min=0).sqrt()) @ vectors.T
+    return {
+        "frechet_distance_of_standard_normal": judge.frechet_distance(decoded(model, noise)),
+        "frechet_distance_of_fitted_normal": judge.frechet_distance(decoded(model, fitted)),
+    }
+
+
+@torch.no_grad()
+def main() -> None:
+    """Measure each run, print, write."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("runs", nargs="+", help="run directories, checkpoints or names of runs")
+    parser.add_argument("--root", default="data", help="folder of Fashion-MNIST")
+    parser.add_argument("--mini", action="store_true", help="use the images of the package")
+    parser.add_argument("--images", type=int, default=10_000)
+    parser.add_argument("--lines", type=int, default=1000)
+    parser.add_argument("--classifier", type=Path, default=Path("logs/classifier.pt"))
+    parser.add_argument("--epochs", type=int, default=6, help="of the classifier's training")
+    parser.add_argument("--json", type=Path, help="file for the results")
+    args = parser.parse_args()
+
+    data = MiniFashionMNIST() if args.mini else FashionMNIST(root=args.root)
+    with torch.enable_grad():
+        classifier = trained_classifier(args.classifier, data, args.epochs)
+    test = cast(TensorSource, data.load_test()).images[: args.images].float() / 255
+    train = cast(TensorSource, data.load_train()).images[: args.images].float() / 255
+    judge = Judge(classifier, test)
+    results: dict = {
+        "machine": describe_machine(),
+        "laplacian_variance_of_originals": laplacian_variance(test).mean().item(),
+        "frechet_distance_of_training_images": judge.frechet_distance(train),
+    }
+    print(results)
+    for run in args.runs:
+        model = lightning_gen.load(run)
+        results[run] = {
+            **sharpness(model, test),
+            **continuity(model, test, args.lines, judge),
+            **generation(model, train, args.images, judge),
+        }
+        print(run, results[run], flush=True)
+    write_json(args.json, results)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,143 @@
+import csv
+
+import numpy as np
+import pytest
+import torch
+
+from lightning_gen.contracts import given
+from lightning_gen.errors import UserError
+from lightning_gen.runs.coding import decode, encode, read_codes, reconstruct
+from lightning_gen.runs.finished import FinishedRun
+from lightning_gen.runs.inputs import NamedBatch, SplitInputs
+from lightning_gen.runs.outputs import to_bytes
+from support.finished import run_of
+from support.kinds import KINDS, WITH_ENCODER
+from support.models import batch_of
+
+
+class Few:
+    """Seventy random images, in batches of 32."""
+
+    class_names = tuple("abcdefghij")
+
+    def __init__(self):
+        self.batch = batch_of(torch.rand(70, 1, 28, 28))
+
+    def shown(self, task, limit=None):
+        names = [f"{number}.png" for number in range(70)][:limit]
+        for start in range(0, len(names), 32):
+            part = slice(start, min(start + 32, len(names)))
+            yield NamedBatch(type(self.batch)(*(t[part] for t in self.batch)), names[part])
+
+
+def content(path):
+    with np.load(path) as file:
+        return {name: file[name] for name in file.files}
+
+
+@pytest.mark.parametrize("kind", WITH_ENCODER)
+def test_codes_are_decoded_to_the_same_images_from_either_file(kind, tmp_path):
+    run, inputs = run_of(KINDS[kind]()), Few()
+    encode(run, inputs, tmp_path / "codes.npz")
+    encode(run, inputs, tmp_path / "codes.csv")
+    kept = content(tmp_path / "codes.npz")
+    expected = given(run.model, inputs.batch).encode(inputs.batch.images)
+    np.testing.assert_allclose(kept["codes"], expected, rtol=1e-5, atol=1e-6)
+    assert kept["labels"].tolist() == inputs.batch.labels.tolist()
+    assert kept["names"].tolist() == [f"{number}.png" for number in range(70)]
+    assert kept["class_names"].tolist() == list(inputs.class_names)
+    decode(run, tmp_path / "codes.npz", tmp_path / "a.npz", batch_size=32)
+    decode(run, tmp_path / "codes.csv", tmp_path / "b.npz", batch_size=9)
+    reconstruct(run, inputs, tmp_path / "c.npz")
+    first, second, whole = (content(tmp_path / f"{name}.npz")["images"] for name in "abc")
+    assert first.shape == (70, 1, 28, 28)
+    for other in (second, whole):
+        assert np.abs(first.astype(int) - other).max() <= 1
+
+
+def test_a_table_names_the_classes(tmp_path):
+    encode(run_of(KINDS["AE"]()), Few(), tmp_path / "codes.csv", num_images=40)
+    with (tmp_path / "codes.csv").open(newline="") as file:
+        lines = list(csv.DictReader(file))
+    assert [line["label"] for line in lines] == list("abcdefghij") * 4
+
+
+def test_reconstructions_keep_names_and_labels(tmp_path):
+    run, inputs = run_of(KINDS["CVAE"]()), Few()
+    reconstruct(run, inputs, tmp_path / "a.npz", num_images=40)
+    kept = content(tmp_path / "a.npz")
+    expected = given(run.model, inputs.batch).reconstruct(inputs.batch.images)[:40]
+    assert np.abs(kept["images"].astype(int) - to_bytes(expected)).max() <= 1
+    assert kept["names"].tolist() == [f"{number}.png" for number in range(40)]
+    assert kept["labels"].tolist() == inputs.batch.labels[:40].tolist()
+
+
+def test_a_page_has_64_images_unless_told_otherwise(tmp_path):
+    run, seen = run_of(KINDS["AE"]()), []
+    run.model.encoder.register_forward_hook(lambda *arguments: seen.append(len(arguments[2])))
+    reconstruct(run, Few(), tmp_path / "a.png")
+    reconstruct(run, Few(), tmp_path / "b.png", num_images=3)
+    reconstruct(run, Few(), tmp_path / "folder")
+    assert seen == [32, 32, 3, 32, 32, 6]
+    assert len(list((tmp_path / "folder").iterdir())) == 70
+
+
+def test_a_page_of_codes_reads_no_more_than_it_shows(tmp_path):
+    run, seen = run_of(KINDS["AE"]()), []
+    encode(run, Few(), tmp_path / "codes.npz")
+    run.model.decoder.register_forward_hook(lambda *arguments: seen.append(len(arguments[2])))
+    decode(run, tmp_path / "codes.npz", tmp_path / "a.png")
+    assert sum(seen) == 64
+
+
+def test_a_finished_run_encodes_its_own_test_split(finished, tmp_path):
+    run = FinishedRun.open(finished)
+    inputs = SplitInputs(run, "test")
+    encode(run, inputs, tmp_path / "codes.npz", num_images=70)
+    batch, names = inputs.first(70)
+    kept = content(tmp_path / "codes.npz")
+    np.testing.assert_allclose(kept["codes"], run.model.encode(batch.images), rtol=1e-4, atol=1e-5)
+    assert kept["names"].tolist() == names
+    assert kept["class_names"].tolist() == list(run.class_names)
+
+
+def test_a_model_that_cannot_is_refused(tmp_path):
+    run = run_of(KINDS["DCGAN"]())
+    with pytest.raises(UserError, match="encode needs a model that encodes, and DCGAN does not"):
+        encode(run, Few(), tmp_path / "a.npz")
+    with pytest.raises(UserError, match="reconstruct needs a model that reconstructs"):
+        reconstruct(run, Few(), tmp_path / "a.npz")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("ending", ["npz", "csv"])
+def test_codes_of_another_length_are_refused(ending, tmp_path):
+    encode(run_of(KINDS["AE"](latent_dim=3)), Few(), tmp_path / f"codes.{ending}")
+    run = run_of(KINDS["AE"]())
+    words = f"codes.{ending} holds codes of 3 numbers, and own takes another length"
+    with pytest.raises(UserError, match=words):
+        decode(run, tmp_path / f"codes.{ending}", tmp_path / "a.npz")
+    assert not (tmp_path / "a.npz").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "expected columns z0, z1, ..., got None"),
+        ("name,label\na,1\n", "expected columns z0"),
+        ("z0,z1\n1,2\n3,x\n", "up to line 3: expected numbers"),
+        ("z0,z1\n1,2\n3\n", "up to line 3: expected numbers"),
+    ],
+)
+def test_a_table_without_codes_is_refused(text, words, tmp_path):
+    (tmp_path / "a.csv").write_text(text)
+    with pytest.raises(UserError, match=words) as caught:
+        list(read_codes(tmp_path / "a.csv", 100))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["none.npz", "none.csv", "there.txt"])
+def test_what_is_no_file_of_codes_is_refused(name, tmp_path):
+    (tmp_path / "there.txt").write_text("z0\n1\n")
+    with pytest.raises(UserError, match=r"expected an \.npz or \.csv of codes"):
+        list(read_codes(tmp_path / name, 100))

@@ -1,0 +1,171 @@
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from lightning_gen.errors import UserError
+from lightning_gen.runs.file_inputs import FileInputs
+from lightning_gen.runs.finished import FinishedRun
+from lightning_gen.runs.inputs import SplitInputs
+from support.finished import run_of
+from support.kinds import KINDS
+from support.models import build, tiny
+
+
+@pytest.fixture
+def run():
+    return run_of(tiny())
+
+
+def write(path, size=(28, 28), mode="L", colour=100):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", size, (colour,) * 3).convert(mode).save(path)
+
+
+def read(inputs):
+    """All images by name."""
+    return {
+        name: image
+        for batch, names in inputs
+        for name, image in zip(names, batch.images, strict=True)
+    }
+
+
+@pytest.mark.parametrize("size", [(28, 28), (60, 30), (9, 70), (300, 200)])
+@pytest.mark.parametrize("mode", ["L", "RGB", "P", "RGBA", "1"])
+def test_any_image_is_brought_to_the_shape_of_the_model(run, tmp_path, size, mode):
+    colour = 255 if mode == "1" else 102
+    write(tmp_path / "a.png", size, mode, colour)
+    image = read(FileInputs(run, tmp_path))["a.png"]
+    assert image.shape == (1, 28, 28)
+    torch.testing.assert_close(image, torch.full_like(image, colour / 255), atol=0.005, rtol=0)
+
+
+def test_grey_files_are_coloured_for_a_model_of_colours(tmp_path):
+    write(tmp_path / "a.png", mode="L", colour=51)
+    write(tmp_path / "b.png", mode="RGB", colour=51)
+    images = read(FileInputs(run_of(build(type(tiny()), (3, 32, 20))), tmp_path))
+    assert images["a.png"].shape == (3, 32, 20)
+    assert torch.equal(images["a.png"], images["b.png"])
+    torch.testing.assert_close(images["a.png"], torch.full((3, 32, 20), 0.2))
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 7, 100])
+def test_nested_files_come_sorted_under_their_own_names(run, tmp_path, batch_size):
+    names = ["b.png", "a/2.png", "a/b/1.jpg", "a/1.png", "c.bmp", "d/ä ö.png", "z.gif"]
+    for number, name in enumerate(sorted(names)):
+        write(tmp_path / name, colour=20 * number)
+    (tmp_path / "notes.txt").write_text("no image")
+    (tmp_path / ".hidden.png").write_bytes(b"")
+    inputs = FileInputs(run, tmp_path, batch_size)
+    found = read(inputs)
+    assert list(found) == sorted(names)
+    assert len(inputs) == 7
+    grey = [image.mean().item() * 255 for image in found.values()]
+    np.testing.assert_allclose(grey, 20 * np.arange(7), atol=1)
+    assert inputs.note() is None
+
+
+def test_a_single_file_is_enough(run, tmp_path):
+    write(tmp_path / "a.png")
+    inputs = FileInputs(run, tmp_path / "a.png")
+    assert list(read(inputs)) == ["a.png"]
+    assert inputs.class_names == ()
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 100])
+def test_a_broken_file_is_left_out_and_named(run, tmp_path, batch_size):
+    for name in ("a", "c", "d"):
+        write(tmp_path / f"{name}.png", colour=ord(name))
+    (tmp_path / "b.png").write_bytes(b"no image")
+    (tmp_path / "e.png").write_bytes((tmp_path / "a.png").read_bytes()[:45])
+    inputs = FileInputs(run, tmp_path, batch_size)
+    for _ in range(2):  # a second reading counts anew
+        found = read(inputs)
+        assert list(found) == ["a.png", "c.png", "d.png"]
+        torch.testing.assert_close(found["c.png"].mean() * 255, torch.tensor(99.0))
+        note = inputs.note()
+        assert note.startswith("2 of 5 images cannot be read: ")
+        assert "'b.png'" in note
+        assert "'e.png'" in note
+        assert "\n" not in note
+    assert len(inputs.first(3).names) == 3, "broken files do not count"
+
+
+def test_only_broken_files_are_refused(run, tmp_path):
+    (tmp_path / "b.png").write_bytes(b"no image")
+    with pytest.raises(UserError, match=r"1 of 1 images cannot be read: 'b\.png'"):
+        FileInputs(run, tmp_path).first(4)
+
+
+def test_no_file_and_no_image_are_refused(run, tmp_path):
+    with pytest.raises(UserError, match="there is no such file or folder"):
+        FileInputs(run, tmp_path / "none")
+    with pytest.raises(UserError, match="expected images in it or below, found none"):
+        FileInputs(run, tmp_path)
+
+
+def test_class_folders_give_the_labels(run, tmp_path):
+    for name in ("cat/1.png", "cat/2.png", "ant/1.png"):
+        write(tmp_path / name)
+    inputs = FileInputs(run, tmp_path)
+    assert inputs.class_names == ("ant", "cat")
+    assert inputs.first(9).batch.labels.tolist() == [0, 1, 1]
+    write(tmp_path / "loose.png")
+    inputs = FileInputs(run, tmp_path)
+    assert inputs.class_names == ()
+    assert inputs.first(9).batch.labels.tolist() == [0] * 4
+
+
+class TestAConditionalModel:
+    @pytest.fixture
+    def conditional(self):
+        return run_of(KINDS["CVAE"]())
+
+    def test_takes_folders_called_by_its_classes(self, conditional, tmp_path):
+        for name in ("Sandal/1.png", "Bag/1.png", "Bag/2.png", "Dress/x/1.png"):
+            write(tmp_path / name)
+        inputs = FileInputs(conditional, tmp_path)
+        batch, names = inputs.first(9)
+        classes = [inputs.class_names[label] for label in batch.labels]
+        assert classes == [name.split("/")[0] for name in names]
+        codes = conditional.model.given(batch).encode(batch.images)
+        assert codes[:, 4:].argmax(dim=1).tolist() == [8, 8, 3, 5]
+
+    @pytest.mark.parametrize("names", [("1.png", "2.png"), ("Bag/1.png", "cat/1.png")])
+    def test_refuses_images_of_unknown_classes(self, conditional, tmp_path, names):
+        for name in names:
+            write(tmp_path / name)
+        with pytest.raises(UserError, match="subfolders called by its classes, or use --split"):
+            FileInputs(conditional, tmp_path)
+
+    def test_refuses_files_where_it_is_told_attributes(self, tmp_path):
+        for name in ("size/1.png", "hat/1.png"):
+            write(tmp_path / name)
+        model = build(type(KINDS["CVAE"]()), attributes=("hat", "size"))
+        with pytest.raises(UserError, match="must know the condition of each image"):
+            FileInputs(run_of(model), tmp_path)
+
+
+def test_a_split_comes_in_its_own_order(finished):
+    run = FinishedRun.open(finished)
+    inputs = SplitInputs(run, "test", batch_size=300)
+    batch, names = inputs.first(700)
+    assert names == [f"test/{number:05}" for number in range(700)]
+    source = run.data._splits["test"].source
+    torch.testing.assert_close(batch.images, source.images[:700].float() / 255)
+    assert torch.equal(batch.labels, source.labels[:700])
+    assert len(inputs) == 2000
+    assert inputs.class_names == run.data.class_names
+
+
+def test_a_limit_ends_within_a_batch(finished):
+    inputs = SplitInputs(FinishedRun.open(finished), "val")
+    sizes = [len(names) for _, names in inputs.shown("reading", 120)]
+    assert sizes == [50, 50, 20]
+
+
+def test_training_and_validation_images_are_apart(finished):
+    run = FinishedRun.open(finished)
+    counts = [len(SplitInputs(run, split)) for split in ("train", "val", "test")]
+    assert counts == [9000, 1000, 2000]

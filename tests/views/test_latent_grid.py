@@ -1,0 +1,122 @@
+import pytest
+import torch
+from scipy import stats
+
+from lightning_gen.errors import UserError
+from lightning_gen.latent import Plane
+from lightning_gen.views import GridAxes, grid_axes, latent_grid
+from support.linear import Linear, WithPrior
+
+
+class Painter:
+    """Paints a code's first number into the left pixel and its second into the right one."""
+
+    def decode(self, codes):
+        return codes[:, None, None, :2]
+
+
+def painted(xs, ys, origin=(0.0, 0.0)):
+    plane = Plane(torch.tensor(origin), torch.eye(2)[0], torch.eye(2)[1])
+    return latent_grid(Painter(), GridAxes(plane, torch.tensor(xs), torch.tensor(ys), "meaning"))
+
+
+def test_x_grows_to_the_right_and_y_upwards():
+    view = painted([0.1, 0.2, 0.3], [0.5, 0.75])
+    assert list(view.rows) == ["0.75", "0.50"]
+    assert view.columns == ("0.10", "0.20", "0.30")
+    for label, row in view.rows.items():
+        torch.testing.assert_close(row[:, 0, 0, 0], torch.tensor([0.1, 0.2, 0.3]))
+        torch.testing.assert_close(row[:, 0, 0, 1], torch.full((3,), float(label)))
+    assert view.seamless
+    assert view.title == "meaning"
+
+
+def test_the_picture_gets_lighter_where_a_coordinate_grows():
+    """The left half of each image shows x, its right half y."""
+    page = painted([0.0, 0.5, 1.0], [0.0, 0.5, 1.0]).pixels()
+    picture = page[-14 - 3 * 40 : -14, -14 - 3 * 80 : -14, 0]  # 3 x 3 images of 40 x 80 pixels
+    xs, ys = picture[20, 20::80], picture[20::40, 60]
+    assert xs.tolist() == [0, 128, 255]
+    assert ys.tolist() == [255, 128, 0]
+
+
+@pytest.mark.parametrize("spread", [1e-3, 0.0])
+def test_rows_close_to_each_other_are_all_kept(spread):
+    """Codes of an autoencoder may all lie in a small range, or in one place."""
+    ys = (torch.linspace(0, 1, 5) * spread).tolist()
+    view = painted([0.0, 1.0], ys)
+    assert len(view.rows) == 5
+    assert view.pixels().shape[0] > 5 * 40
+
+
+def test_two_dimensions_of_a_prior_lie_at_its_quantiles():
+    axes = grid_axes(WithPrior(2), torch.randn(50, 2), 5)
+    quantiles = stats.norm.ppf([0.01, 0.255, 0.5, 0.745, 0.99])
+    for values in (axes.xs, axes.ys):
+        torch.testing.assert_close(values.double(), torch.tensor(quantiles), atol=1e-5, rtol=1e-5)
+    codes = axes.plane.codes(axes.xs, axes.ys)
+    assert torch.equal(codes[:5, 0], axes.xs)
+    assert torch.equal(codes[::5, 1], axes.ys)
+    assert "quantiles of the prior" in axes.meaning
+    assert "z0 (right) and z1 (up)" in axes.meaning
+
+
+def test_without_a_prior_the_grid_spans_the_codes():
+    codes = torch.randn(1000, 2) * torch.tensor([1.0, 20.0]) + 7
+    axes = grid_axes(Linear(2), codes, 4)
+    for values, own in zip((axes.xs, axes.ys), codes.T, strict=True):
+        low, high = own.quantile(torch.tensor([0.01, 0.99])).tolist()
+        torch.testing.assert_close(values, torch.linspace(low, high, 4))
+    assert "middle 98 % of the codes" in axes.meaning
+
+
+def test_more_dimensions_are_seen_along_the_principal_axes():
+    codes = torch.randn(4000, 4) * torch.tensor([0.1, 3.0, 0.1, 2.0]) + torch.arange(4.0)
+    axes = grid_axes(WithPrior(4), codes, 3)
+    plane = axes.plane
+    torch.testing.assert_close(plane.origin, codes.mean(dim=0))
+    deviations = codes.std(dim=0)
+    assert plane.x_axis.abs().argmax() == 1
+    assert plane.y_axis.abs().argmax() == 3
+    torch.testing.assert_close(plane.x_axis[1], deviations[1], rtol=0.01, atol=0)
+    torch.testing.assert_close(plane.y_axis[3], deviations[3], rtol=0.01, atol=0)
+    assert "principal axes" in axes.meaning
+
+
+@pytest.mark.parametrize(("latent_dim", "dimensions"), [(2, None), (4, None), (4, (3, 1))])
+def test_the_condition_of_the_first_code_is_kept(latent_dim, dimensions):
+    codes = torch.cat([torch.randn(30, latent_dim), torch.eye(3).repeat(10, 1)], dim=1)
+    axes = grid_axes(WithPrior(latent_dim + 3, latent_dim), codes, 4, dimensions)
+    grid = axes.plane.codes(axes.xs, axes.ys)
+    assert (grid[:, latent_dim:] == torch.tensor([1.0, 0, 0])).all()
+    assert len(grid[:, :latent_dim].unique(dim=0)) == 16
+
+
+def test_chosen_dimensions_keep_the_others_of_the_first_code():
+    codes = torch.randn(20, 5)
+    axes = grid_axes(WithPrior(5), codes, 3, (4, 2))
+    grid = axes.plane.codes(axes.xs, axes.ys)
+    assert torch.equal(grid[:3, 4], axes.xs)
+    assert torch.equal(grid[::3, 2], axes.ys)
+    assert (grid[:, [0, 1, 3]] == codes[0, [0, 1, 3]]).all()
+    assert "z4 (right) and z2 (up)" in axes.meaning
+
+
+def test_one_draw_of_the_prior_is_seen_in_its_first_dimensions():
+    codes = torch.randn(1, 5)
+    grid = grid_axes(WithPrior(5), codes, 3)
+    images = grid.plane.codes(grid.xs, grid.ys)
+    assert (images[:, 2:] == codes[0, 2:]).all()
+    assert "z0 (right) and z1 (up)" in grid.meaning
+
+
+@pytest.mark.parametrize("dimensions", [(0, 4), (5, 1), (2, 2)])
+def test_a_condition_is_no_dimension_to_show(dimensions):
+    model, codes = WithPrior(6, latent_dim=4), torch.randn(9, 6)
+    with pytest.raises(UserError, match="from 0 to 3, got"):
+        grid_axes(model, codes, 3, dimensions)
+
+
+def test_one_step_is_refused():
+    with pytest.raises(UserError, match="at least 2 steps, got 1"):
+        grid_axes(Linear(), torch.randn(3, 2), 1)
