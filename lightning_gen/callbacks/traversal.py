@@ -9,7 +9,9 @@ from lightning_gen.callbacks.picture import check_at_least
 from lightning_gen.callbacks.validation_codes import ValidationCodes
 from lightning_gen.errors import UserError
 from lightning_gen.figures import Pixels
-from lightning_gen.views import rank, traversal
+from lightning_gen.views import free_dimensions, rank, traversal
+
+MOST_DIMENSIONS = 1000
 
 
 class Traversal(ValidationCodes):
@@ -17,7 +19,8 @@ class Traversal(ValidationCodes):
 
     The rows are ordered by KL, or by the codes' standard deviation for a model without a posterior.
     The range is ``span`` standard deviations of the prior to both sides, or, without a prior, of
-    the dimension's own codes. Without an encoder the code is a draw of the prior.
+    the dimension's own codes. Without an encoder the code is a draw of the prior. Feature maps of
+    more than 1,000 numbers are not drawn: one of so many changes nothing that is seen.
 
     Args:
         num_dimensions: rows.
@@ -52,7 +55,7 @@ class Traversal(ValidationCodes):
     def draw(self, trainer: Trainer, pl_module: LightningModule) -> Pixels | None:
         """The rows; None where the epoch had no validation."""
         kept = self.codes_or_draw(pl_module)
-        if kept is None:
+        if kept is None or free_dimensions(pl_module, kept.codes) > MOST_DIMENSIONS:
             return None
         view = traversal(
             cast(contracts.Decodes, pl_module),
