@@ -13,6 +13,7 @@ import torch
 from lightning_gen.data import CelebA, MiniFashionMNIST
 from lightning_gen.models import VAE
 from lightning_gen.networks import Dense
+from support.command import MINI_DATA, TWO_BATCHES
 from support.models import terms_of
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
@@ -120,3 +121,48 @@ def test_real_images_beat_the_samples_of_an_untrained_model(tmp_path, command):
     assert judged["frechet_distance"] > 3 * results["frechet_distance_of_training_images"]
     assert sum(judged["class_shares"]) == pytest.approx(1)
     assert 0 <= judged["class_agreement"] <= 1
+
+
+class Identity:
+    """A model whose code is the image itself."""
+
+    def encode(self, images):
+        return images.flatten(1)
+
+    def decode(self, codes):
+        return codes.view(-1, 1, 28, 28)
+
+
+def test_a_model_that_keeps_all_is_sharp_and_even(monkeypatch):
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    import latent_quality
+    from sample_quality import Classifier, Judge
+
+    data = MiniFashionMNIST()
+    images = data.load_test().images[:200].float() / 255
+    found = latent_quality.sharpness(Identity(), images)
+    assert found["laplacian_variance_share"] == pytest.approx(1)
+    assert found["mean_squared_error"] == 0
+    blurred = torch.nn.functional.avg_pool2d(images, 3, 1, padding=1)
+    assert (
+        latent_quality.laplacian_variance(blurred) < latent_quality.laplacian_variance(images)
+    ).all()
+    judge = Judge(Classifier().eval(), images)
+    with torch.no_grad():
+        path = latent_quality.continuity(Identity(), images, 20, judge)
+    assert path["largest_by_mean_step"] == pytest.approx(1, abs=1e-3)
+
+
+@pytest.mark.slow
+def test_latent_quality(tmp_path, command):
+    words = ("--model", "AE", "--model.latent_dim", 2, "--model.architecture", "Dense")
+    assert command("fit", *words, *MINI_DATA, *TWO_BATCHES, "--name", "ae").code == 0
+    results = run(
+        "latent_quality.py",
+        tmp_path,
+        "ae",
+        *("--mini", "--images", "500", "--lines", "20", "--epochs", "1"),
+    )
+    assert_describes_the_machine(results)
+    assert 0 < results["ae"]["laplacian_variance_share"] < 0.5
+    assert_positive(results["ae"])

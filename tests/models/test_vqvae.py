@@ -285,7 +285,7 @@ def test_autoencoder_epochs_must_be_positive():
         small(autoencoder_epochs=0)
 
 
-def test_both_phases_learn_on_real_images():
+def test_both_phases_learn_on_real_images(tmp_path):
     torch.manual_seed(0)
     data = MiniFashionMNIST(batch_size=50)
     model = VQVAE(
@@ -297,7 +297,8 @@ def test_both_phases_learn_on_real_images():
         optimizer=partial(torch.optim.Adam, lr=3e-3),
     )
     bounds = Bounds()
-    trainer(CodebookUse(), bounds, max_epochs=3).fit(model, data)
+    arguments = {"max_epochs": 3, "default_root_dir": tmp_path}
+    trainer(CodebookUse(), bounds, **arguments).fit(model, data)
     _, first, last = bounds.kept
     images = data.load_train().images / 255
     mean = images.mean(dim=0, keepdim=True).clamp(1e-6, 1 - 1e-6).expand_as(images)
