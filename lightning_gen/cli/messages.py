@@ -113,7 +113,7 @@ def _wrong_type(text: str, found: re.Match[str]) -> str:
     literals = re.findall(r"typing\.Literal\[([^\]]+)\]", text.partition("Errors:")[2] or text)
     kinds = re.findall(r"Expected an? <class '(?:\w+\.)*(\w+)'>", text)
     kinds = [kind for kind in kinds if kind != "NoneType"] or ["null"]
-    wanted = ", ".join(literals) if literals else " or ".join(dict.fromkeys(kinds))
+    wanted = ", ".join(dict.fromkeys(literals)) if literals else " or ".join(dict.fromkeys(kinds))
     return f"{_key(text)}: expected {wanted}, got {given[1] if given else 'something else'}."
 
 
