@@ -146,6 +146,9 @@ def given(model: object, batch: Batch) -> Any:  # noqa: ANN401
 Needs = tuple[type | UnionType, ...]
 """Capabilities that are all needed; of a union one is enough."""
 
+WALKS: Needs = (Decodes, Encodes | SamplesCodes)
+"""A latent space to walk through: codes of images, or of the prior, and what they decode to."""
+
 
 def able(model: object, needs: Needs) -> bool:
     """Whether ``model`` has every capability of ``needs``."""

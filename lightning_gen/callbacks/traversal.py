@@ -30,10 +30,7 @@ class Traversal(ValidationCodes):
         every_n_epochs: training epochs from one picture to the next.
     """
 
-    requires: ClassVar[contracts.Needs] = (
-        contracts.Decodes,
-        contracts.Encodes | contracts.SamplesCodes,
-    )
+    requires: ClassVar[contracts.Needs] = contracts.WALKS
 
     def __init__(
         self,

@@ -27,8 +27,6 @@ from lightning_gen.views import (
 )
 from lightning_gen.views import arithmetic as arithmetic_view
 
-NEEDS: contracts.Needs = (contracts.Decodes, contracts.Encodes | contracts.SamplesCodes)
-
 
 def interpolate(
     run: FinishedRun,
@@ -51,7 +49,7 @@ def interpolate(
         steps: decoded codes in a row, those of both ends included.
         path: linear, or spherical along a great arc.
     """
-    run.require(NEEDS, "interpolate")
+    run.require(contracts.WALKS, "interpolate")
     _at_least(1, num_pairs=num_pairs)
     model = cast(contracts.Decodes, run.model)
     if not encodes(run, inputs):
@@ -102,7 +100,7 @@ def traverse(
         span: the range, in standard deviations to both sides.
         num_images: the first so many images rank the dimensions and give their range.
     """
-    run.require(NEEDS, "traverse")
+    run.require(contracts.WALKS, "traverse")
     _at_least(1, num_dimensions=num_dimensions, num_images=num_images)
     if encodes(run, inputs):
         codes = all_codes(run, inputs, num_images)

@@ -44,7 +44,8 @@ def test_a_run_by_default(command, tmp_path, caplog):
     assert (answer.code, answer.err) == (0, "")
     directory = only_run(tmp_path / "logs")
     assert_whole(directory)
-    assert {path.name for path in (directory / "images").iterdir()} == {"samples", "loss_curves"}
+    drawn = {path.name for path in (directory / "images").iterdir()}
+    assert drawn == {"samples", "loss_curves", "interpolation", "latent_grid", "traversal"}
     assert len(column(directory, "samples/diversity")) == 1
     (value,) = column(directory, "test/discriminator_loss").values()
     assert f"Test discriminator_loss {value:.4g}, " in caplog.text

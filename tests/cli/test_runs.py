@@ -193,6 +193,12 @@ def test_a_config_without_a_root_folder(fit, tmp_path):
     assert fit("--trainer.default_root_dir", "null").parent.parent == tmp_path / "logs"
 
 
+LATENT = {
+    *("arithmetic", "interpolation", "latent_grid", "latent_scatter", "latent_scatter_test"),
+    "traversal",
+}
+
+
 class TestCallbacks:
     """``trainer.callbacks``."""
 
@@ -201,8 +207,8 @@ class TestCallbacks:
     @pytest.mark.parametrize(
         ("words", "expected"),
         [
-            ((), {"reconstructions", "samples", "loss_curves", "collapse_monitor"}),
-            (("--model", "AE"), {"reconstructions", "loss_curves"}),
+            ((), {"reconstructions", "samples", "loss_curves", "collapse_monitor", *LATENT}),
+            (("--model", "AE"), {"reconstructions", "loss_curves", *LATENT}),
             (("--trainer.callbacks", "Samples"), {"samples"}),
             (("--trainer.callbacks+", "Samples"), {"samples"}),
             (NO_PICTURES, set()),

@@ -97,8 +97,7 @@ def latent_grids(runs: Sequence[ComparedRun], images: SharedImages | None, seed:
             raise UserError("there are no codes of test images to lay a plane through")
         return latent_grid(model, grid_axes(model, codes, GRID_STEPS)).pixels()
 
-    needs = (contracts.Decodes, contracts.Encodes | contracts.SamplesCodes)
-    exhibit.show_each(runs, needs, "decode codes that can be chosen", draw)
+    exhibit.show_each(runs, contracts.WALKS, "decode codes that can be chosen", draw)
     return exhibit
 
 
