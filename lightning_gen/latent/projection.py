@@ -43,9 +43,12 @@ class PCA(Projection):
         """Linear, so distances in the plane are at most those of the codes."""
         pca = principal_components(codes)
         points = pca.transform(codes.double().cpu().numpy())
-        first, second = (100 * np.nan_to_num(pca.explained_variance_ratio_)).tolist()
+        missing = 2 - points.shape[1]  # one code has one component
+        points = np.pad(points, ((0, 0), (0, missing)))
+        shares = np.pad(np.nan_to_num(pca.explained_variance_ratio_), (0, missing))
+        first, second = (100 * shares).tolist()
         return Projected(
-            torch.from_numpy(np.ascontiguousarray(points)).float(),
+            torch.from_numpy(points).float(),
             (
                 f"principal component 1 ({first:.0f} % of the variance)",
                 f"principal component 2 ({second:.0f} %)",
@@ -120,9 +123,8 @@ def to_plane(codes: Codes, projection: Projection) -> Projected:
     if size == 1:
         line = codes.float().cpu()
         return Projected(torch.cat([line, torch.zeros_like(line)], dim=1), ("z0", ""))
-    if len(codes) < 3:
-        raise UserError(f"a picture of codes takes at least 3 of them, got {len(codes)}.")
-    if (codes == codes[0]).all():  # of a collapsed model; the others divide by their spread
+    # Few codes, or those of a collapsed model: the others divide by their spread.
+    if len(codes) < 3 or (codes == codes[0]).all():
         return PCA().project(codes)
     return projection.project(codes)
 

@@ -64,13 +64,13 @@ def test_a_test_alone_draws_nothing(trainer, mini, drawn, tmp_path):
     assert not (tmp_path / "run" / "images").exists()
 
 
-def test_a_test_of_too_few_images_ends_well(trainer, mini, drawn):
+def test_a_test_of_two_images_is_drawn(trainer, mini, drawn, pictures):
     small = type(mini)(batch_size=2)
     run = trainer(LatentScatter(num_images=40), limit_test_batches=1, limit_val_batches=3)
     model = fixed("VAE")
     run.fit(model, small)
-    with pytest.warns(UserWarning, match="LatentScatter draws nothing: .* at least 3 of them, got"):
-        run.test(model, small, verbose=False)
+    run.test(model, small, verbose=False)
+    assert list(pictures("latent_scatter_test")) == [2]
 
 
 def test_bad_numbers():

@@ -129,7 +129,7 @@ class TestUpdates:
         model = small_gan(optimizer=partial(SGD, lr=0.1))
         reference = small_gan()
         reference.load_state_dict(model.state_dict())
-        model._prior = known_prior
+        model.sample_codes = known_prior
         loader = loader_of(batches=1)
         images = next(iter(loader)).images
         trainer_of().fit(model, loader)
@@ -238,7 +238,7 @@ class TestUpdates:
         def fit(epochs, path=None):
             torch.manual_seed(0)
             model, loader = small_gan(lr_scheduler=partial(ExponentialLR, gamma=0.5)), loader_of()
-            model._prior = known_prior
+            model.sample_codes = known_prior
             trainer = trainer_of(epochs)
             trainer.fit(model, loader, ckpt_path=path)
             path = tmp_path / f"{trainer.global_step}.ckpt"
