@@ -1,15 +1,16 @@
 """Images in rows on one page, drawn with PIL in a few milliseconds."""
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import UInt8
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from lightning_gen.contracts import Images
-from lightning_gen.figures.style import Pixels
+from lightning_gen.figures.style import Pixels, font
 
 LEAST_SIDE = 80
 """Pixels of an image's longer side, at least: small images are enlarged by a whole factor."""
@@ -18,7 +19,7 @@ MAX_WIDTH = 1200
 """Pixels of images side by side; a longer row is broken into equal lines."""
 
 MARGIN, GAP, GROUP_GAP = 14, 2, 12
-TITLE_SIZE, LABEL_SIZE, HEADING_SIZE, HEADING_LINE = 17, 15, 13, 17
+TITLE_SIZE, LABEL_SIZE, HEADING_SIZE, HEADING_LINE = 15, 13, 11, 16
 PAPER, INK = 246, (34, 34, 34)
 
 Tiles = UInt8[np.ndarray, "n tile_h tile_w 3"]
@@ -81,8 +82,9 @@ def enlarged(images: Images) -> Tiles:
 
 
 def _page(lines: Sequence[Line], title: str, columns: Sequence[str] = (), gap: int = GAP) -> Pixels:
-    title_font, label_font = ImageFont.load_default(TITLE_SIZE), ImageFont.load_default(LABEL_SIZE)
-    headings = [_fitted(name, lines[0].tiles.shape[2] + gap) for name in columns]
+    title_font, label_font = font(TITLE_SIZE), font(LABEL_SIZE)
+    headings = [_fitted(signed(name), lines[0].tiles.shape[2] + gap) for name in columns]
+    lines = [line._replace(label=signed(line.label)) for line in lines]
     longest = max(label_font.getlength(line.label) for line in lines)
     left = MARGIN + (math.ceil(longest) + MARGIN if longest else 0)
     _, height, width, _ = lines[0].tiles.shape
@@ -100,7 +102,7 @@ def _page(lines: Sequence[Line], title: str, columns: Sequence[str] = (), gap: i
     draw.text((MARGIN, MARGIN), title, INK, title_font, anchor="lt")
     for line, top in zip(lines, tops, strict=True):
         draw.text((MARGIN, top + height / 2), line.label, INK, label_font, anchor="lm")
-    heading_font = ImageFont.load_default(HEADING_SIZE)
+    heading_font = font(HEADING_SIZE)
     for number, words in enumerate(headings):
         middle = left + number * (width + gap) + width / 2
         for row, word in enumerate(reversed(words)):
@@ -109,13 +111,18 @@ def _page(lines: Sequence[Line], title: str, columns: Sequence[str] = (), gap: i
     return np.asarray(picture)
 
 
+def signed(text: str) -> str:
+    """The text with a true minus sign before its numbers: a hyphen is lost in a small picture."""
+    return re.sub(r"(?<!\w)-(?=\d)", "\u2212", text)
+
+
 def _fitted(heading: str, width: int) -> list[str]:
     """The lines that a heading takes, broken between words."""
-    font = ImageFont.load_default(HEADING_SIZE)
+    heading_font = font(HEADING_SIZE)
     lines = [""]
     for word in heading.split():
         longer = f"{lines[-1]} {word}".strip()
-        if not lines[-1] or font.getlength(longer) <= width:
+        if not lines[-1] or heading_font.getlength(longer) <= width:
             lines[-1] = longer
         else:
             lines.append(word)

@@ -6,14 +6,17 @@ white background, so that they read the same on dark and on light pages.
 
 import io
 import re
+from functools import cache
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import UInt8
-from matplotlib import rc_context
+from matplotlib import get_data_path, rc_context
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
+from PIL import ImageFont
 
 Pixels = UInt8[np.ndarray, "page_h page_w 3"]
 """An RGB picture."""
@@ -32,6 +35,12 @@ CLASS_STYLES = tuple((_COLOURS[n % 8], _MARKERS[n % 5]) for n in range(40))
 PANEL_INCHES = (4.4, 3.3)
 PAD_INCHES = 0.1
 DPI = 100
+
+
+@cache
+def font(size: int) -> ImageFont.FreeTypeFont:
+    """The font of the charts, for what is drawn without matplotlib."""
+    return ImageFont.truetype(Path(get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf", size)
 
 
 def panels(count: int, inches: tuple[float, float] = PANEL_INCHES) -> tuple[Figure, list[Axes]]:

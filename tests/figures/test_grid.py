@@ -3,7 +3,16 @@ import pytest
 import torch
 
 from lightning_gen.figures import image_grid, image_rows
-from lightning_gen.figures.grid import GAP, LEAST_SIDE, MARGIN, MAX_WIDTH, PAPER, enlarged
+from lightning_gen.figures.grid import (
+    GAP,
+    LEAST_SIDE,
+    MARGIN,
+    MAX_WIDTH,
+    PAPER,
+    enlarged,
+    signed,
+)
+from lightning_gen.figures.style import font
 
 
 def last_tile(picture, tile):
@@ -123,3 +132,10 @@ def test_no_gap_is_seamless():
     assert (picture[bottom - 2 * 84 : bottom, right - 4 * 84 : right] == 0).all()
     assert (picture[bottom:] == PAPER).all()
     assert (picture[:, right:] == PAPER).all()
+
+
+def test_names_of_other_languages_and_minus_signs_have_their_letters():
+    missing = font(13).getmask("\U0010ffff")
+    for letter in "äéñжλ\u2212":
+        assert bytes(font(13).getmask(letter)) != bytes(missing)
+    assert signed("-1.5 to -3, T-shirt, 2-3") == "\u22121.5 to \u22123, T-shirt, 2-3"

@@ -109,9 +109,8 @@ def latent_scatters(runs: Sequence[ComparedRun], images: SharedImages) -> Exhibi
 
     def draw(run: ComparedRun) -> Pixels:
         codes = images.of(run)
-        total = len(codes.codes)
         names = images.class_names
-        return latent_scatter(run.model, codes, names, PCA(), "test images", total=total)
+        return latent_scatter(run.model, codes, names, PCA(), "test images", total=images.total)
 
     exhibit.show_each(runs, (contracts.Encodes,), "encode images", draw)
     return exhibit

@@ -26,12 +26,14 @@ class SharedImages:
         class_names: a name for each label.
         factor_names: a name for each factor.
         codes: of many more of them, by the label of each run that is able to encode them.
+        total: images of the split.
     """
 
     batch: Batch
     class_names: Sequence[str]
     factor_names: Sequence[str]
     codes: dict[str, LabelledCodes]
+    total: int
 
     @classmethod
     def read(cls, runs: Sequence[ComparedRun], num_images: int) -> "SharedImages":
@@ -51,7 +53,8 @@ class SharedImages:
                 if isinstance(run.model, contracts.Encodes):
                     codes[run.label] = join([encode(run.model, part) for part in parts])
         factor_names = tuple(getattr(source.data, "factor_names", ()))
-        return cls(whole.first(num_images), source.class_names, factor_names, codes)
+        first = whole.first(num_images)
+        return cls(first, source.class_names, factor_names, codes, len(inputs))
 
     def of(self, run: ComparedRun) -> LabelledCodes:
         """The codes in a run that is able to encode.
