@@ -6,6 +6,7 @@ from typing import Literal
 
 import torch
 from lightning.pytorch import LightningDataModule
+from torch.utils.data import DataLoader
 
 from lightning_gen.contracts import Batch
 from lightning_gen.data import ImageDataModule
@@ -52,9 +53,10 @@ def load_split(
         loader = data.in_order(split, batch_size)
         return LoadedSplit(data, loader, loader.num_images)
     own = getattr(data, f"{split}_dataloader")()
-    if not isinstance(own, Iterable) or not hasattr(own, "dataset"):
+    if not isinstance(own, DataLoader):
         raise UserError(
             f"{type(data).__name__}.{split}_dataloader gives no DataLoader, so this split cannot "
             "be read. Pass images of your own with --images."
         )
-    return LoadedSplit(data, own, len(own.dataset))
+    # A dataset may hold whole batches, so that its length says nothing.
+    return LoadedSplit(data, own, sum(len(batch.images) for batch in own))

@@ -1,12 +1,16 @@
 import numpy as np
 import pytest
 import torch
+from lightning.pytorch import LightningDataModule
 from PIL import Image
+from torch.utils.data import DataLoader
 
+from lightning_gen.contracts import Batch
 from lightning_gen.errors import UserError
 from lightning_gen.runs.file_inputs import FileInputs
 from lightning_gen.runs.finished import FinishedRun
 from lightning_gen.runs.inputs import SplitInputs
+from lightning_gen.runs.splits import load_split
 from support.finished import run_of
 from support.kinds import KINDS
 from support.models import build, tiny
@@ -169,3 +173,20 @@ def test_training_and_validation_images_are_apart(finished):
     run = FinishedRun.open(finished)
     counts = [len(SplitInputs(run, split)) for split in ("train", "val", "test")]
     assert counts == [9000, 1000, 2000]
+
+
+def test_a_datamodule_of_ones_own_gives_its_batches():
+    class Own(LightningDataModule):
+        def test_dataloader(self):
+            batch = Batch(torch.full((3, 1, 28, 28), 0.5), torch.zeros(3).long(), torch.ones(3, 0))
+            return DataLoader([batch], batch_size=None)
+
+        def val_dataloader(self):
+            return iter(())
+
+    split = load_split(Own(), "test")
+    assert len(split) == 3
+    (batch,) = split.batches(torch.device("cpu"))
+    assert batch.images.shape == (3, 1, 28, 28)
+    with pytest.raises(UserError, match="val_dataloader gives no DataLoader"):
+        load_split(Own(), "val")
