@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import get_ident
 
 
 @contextmanager
@@ -13,7 +14,8 @@ def draft(path: Path) -> Iterator[Path]:
     A reader, or a crash, sees the old file or the new one. The folders above it are made.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{os.getpid()}.{path.name}")
+    writer = f"{os.getpid()}_{get_ident()}"
+    unfinished = path.with_name(f".{writer}.{path.name}")
     try:
         yield unfinished
         unfinished.replace(path)

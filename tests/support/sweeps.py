@@ -2,6 +2,7 @@
 
 import yaml
 
+from lightning_gen.atomic import write_text
 from lightning_gen.runs.sweep.outcome import Outcome
 from lightning_gen.runs.sweep.trial import CutOffError
 
@@ -33,9 +34,9 @@ RANDOM = GRID | {
 
 def write_sweep(folder, content=GRID, name="own.yaml", **changes):
     """Write a sweep and its base configuration; the path of the sweep."""
-    (folder / "base.yaml").write_text(yaml.safe_dump(BASE))
+    write_text(folder / "base.yaml", yaml.safe_dump(BASE))  # whole: others may be reading it
     path = folder / name
-    path.write_text(yaml.safe_dump(content | changes))
+    write_text(path, yaml.safe_dump(content | changes))
     return path
 
 
