@@ -1,6 +1,7 @@
-"""Generative models, each a LightningModule of its own name."""
+"""Models, each a LightningModule of its own name."""
 
 from lightning_gen.models.autoencoder import AE, CAE
+from lightning_gen.models.classifier import Classifier
 from lightning_gen.models.cvae import CVAE
 from lightning_gen.models.dcgan import DCGAN
 from lightning_gen.models.info_vae import InfoVAE
@@ -20,6 +21,7 @@ __all__ = [
     "WAE",
     "WAEGAN",
     "BetaVAE",
+    "Classifier",
     "InfoVAE",
     "ResVAE",
     "StackedDAE",

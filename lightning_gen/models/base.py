@@ -1,20 +1,17 @@
-"""What every encoder-decoder model shares: one step for all stages, decoding, the optimizer."""
+"""What every model of one loss shares: one step for all stages, its logging, the optimizer."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
-from copy import deepcopy
 from typing import Any, Protocol, runtime_checkable
 
 import torch
 from lightning.pytorch import LightningModule
-from torch import Tensor, nn
+from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
-from lightning_gen.contracts import Batch, Codes, Denoises, Images, given
+from lightning_gen.contracts import Batch, Codes, Images, given
 from lightning_gen.errors import UserError
-from lightning_gen.networks import Corruption
-from lightning_gen.objectives import Likelihood
 
 OptimizerFactory = Callable[[Iterable[Any]], Optimizer]
 SchedulerFactory = Callable[[Optimizer], LRScheduler | ReduceLROnPlateau]
@@ -52,40 +49,19 @@ class Terms(Protocol):
     def _asdict(self) -> dict[str, Tensor]: ...
 
 
-class Autoencoder(LightningModule, ABC):
-    """Images -> encoder -> code -> decoder -> likelihood -> images.
+class LossModel(LightningModule, ABC):
+    """A model that minimises one loss with one optimizer.
 
     Args:
-        encoder: from images [N, C, H, W] to features [N, ...].
-        decoder: from codes, [N, D] unless the family overrides ``decode``, to the likelihood's raw
-            parameters [N, P * C, H, W].
-        likelihood: turns parameters into log-probabilities and images.
         optimizer: builds the optimizer from the parameters.
         lr_scheduler: builds a scheduler from the optimizer; it is stepped once an epoch, and
             ReduceLROnPlateau watches ``val/loss``.
-        corruption: damages what the encoder sees in training; the loss is against the clean image.
-            With one, the model has ``corrupt`` (:class:`~lightning_gen.contracts.Denoises`).
     """
 
-    corrupt: Corruption
-
-    def __init__(
-        self,
-        encoder: nn.Module,
-        decoder: nn.Module,
-        likelihood: Likelihood,
-        optimizer: OptimizerFactory,
-        lr_scheduler: SchedulerFactory | None,
-        corruption: Corruption | None,
-    ) -> None:
+    def __init__(self, optimizer: OptimizerFactory, lr_scheduler: SchedulerFactory | None) -> None:
         super().__init__()
-        self.encoder = encoder
-        self.decoder = decoder
-        self.likelihood = deepcopy(likelihood)
         self._optimizer = Shared(optimizer)
         self._lr_scheduler = lr_scheduler and Shared(lr_scheduler)
-        if corruption is not None:
-            self.corrupt = corruption
 
     @abstractmethod
     def encode(self, images: Images) -> Codes:
@@ -96,18 +72,10 @@ class Autoencoder(LightningModule, ABC):
         """The loss and its parts.
 
         Args:
-            batch: the images that the decoder is to give back, and what else is known of them.
-            inputs: what the encoder sees: ``batch.images``, damaged in training by a corruption.
+            batch: the clean images, and what else is known of them.
+            inputs: what the model sees: ``batch.images``, changed in training by ``_altered``.
             training_step: number of training steps done; None in evaluation.
         """
-
-    def decode(self, codes: Codes) -> Images:
-        """Images [N, C, H, W] of codes [N, D]."""
-        return self.likelihood.image(self.decoder(codes))
-
-    def reconstruct(self, images: Images) -> Images:
-        """Each image decoded from its own code."""
-        return self.decode(self.encode(images))
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The loss; its parts are logged every ``trainer.log_every_n_steps`` steps."""
@@ -145,9 +113,11 @@ class Autoencoder(LightningModule, ABC):
     def _inputs(self, batch: Batch, batch_idx: int, *, training: bool) -> Images:
         if batch_idx == 0:  # once an epoch: on an accelerator the look costs a wait
             check_range(batch.images)
-        if training and isinstance(self, Denoises):
-            return self.corrupt(batch.images)
-        return batch.images
+        return self._altered(batch.images) if training else batch.images
+
+    def _altered(self, images: Images) -> Images:
+        """What the model sees of training images."""
+        return images
 
     def _log_terms(self, stage: str, terms: Terms, batch_size: int) -> None:
         values = {f"{stage}/{name}": value.detach() for name, value in terms._asdict().items()}
@@ -163,13 +133,4 @@ def check_range(images: Images) -> None:
         raise UserError(
             f"models take images in [0, 1], got values from {low:.3g} to {high:.3g}. "
             "Drop the Normalize transform, or scale the images to [0, 1] in the datamodule."
-        )
-
-
-def check_latent_dim(latent_dim: int) -> None:
-    """Raise a UserError unless there is at least one latent dimension."""
-    if latent_dim < 1:
-        raise UserError(
-            f"latent_dim is the length of a code, at least 1, got {latent_dim}. "
-            "Set model.latent_dim to 2 for a picture of the latent plane, 10 to 50 for quality."
         )

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 import torch
-from torch import distributed, multiprocessing
 
 from lightning_gen.metrics import CodeCounts, code_perplexity, code_use
+from support.processes import on_two_processes
 
 
 def test_counts_are_of_all_batches():
@@ -32,19 +32,15 @@ def test_the_extremes(size):
     assert code_use(counts).tolist() == pytest.approx([1, 1 / size])
 
 
-def count_half(rank, store, indices, results):
-    distributed.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=2)
+def count_share(rank, indices):
     metric = CodeCounts(2, 5)
     metric.update(indices[:3] if rank == 0 else indices[3:])
-    results[rank] = metric.compute().tolist()
-    distributed.destroy_process_group()
+    return metric.compute().tolist()
 
 
 def test_two_processes_count_all_images(tmp_path):
     indices = torch.randint(5, (10, 6, 2))
     alone = CodeCounts(2, 5)
     alone.update(indices)
-    with multiprocessing.Manager() as manager:
-        results = manager.dict()
-        multiprocessing.spawn(count_half, (tmp_path / "store", indices, results), nprocs=2)
-        assert results[0] == results[1] == alone.compute().tolist()
+    first, second = on_two_processes(count_share, tmp_path, indices)
+    assert first == second == alone.compute().tolist()

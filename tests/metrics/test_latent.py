@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 import torch
-from torch import distributed, multiprocessing
 from torch.distributions import Normal, kl_divergence
 
 from lightning_gen.metrics import ActiveUnits, KLPerDimension
+from support.processes import on_two_processes
 
 
 @pytest.fixture
@@ -64,24 +64,19 @@ def test_reset_forgets(posterior):
     assert metric.compute().sum() == 0
 
 
-def measure_half(rank, store, mean, log_var, results):
-    distributed.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=2)
+def measure_half(rank, mean, log_var):
     shares = slice(0, 30) if rank == 0 else slice(30, None)
     kl = updated(KLPerDimension(7), mean[shares], log_var[shares])
     units = updated(ActiveUnits(7), mean[shares])
-    results[rank] = kl.compute().tolist(), units.compute().item(), units.dimensions().tolist()
-    distributed.destroy_process_group()
+    return kl.compute().tolist(), units.compute().item(), units.dimensions().tolist()
 
 
 def test_two_processes_give_the_measure_of_all_images(posterior, tmp_path):
     mean, log_var = posterior
     mean[:30, 0], mean[30:, 0] = -0.15, 0.15  # each half alone does not vary
-    with multiprocessing.Manager() as manager:
-        results = manager.dict()
-        arguments = (tmp_path / "store", mean, log_var, results)
-        multiprocessing.spawn(measure_half, arguments, nprocs=2)
-        assert results[0] == results[1]
-        kl, count, active = results[0]
+    first, second = on_two_processes(measure_half, tmp_path, mean, log_var)
+    assert first == second
+    kl, count, active = first
     assert kl == pytest.approx(reference_kl(mean, log_var).tolist())
     assert active == (mean.numpy().var(axis=0) > 0.01).tolist()
     assert active[0]

@@ -13,7 +13,8 @@ from torch.utils.data import DataLoader
 from lightning_gen import models
 from lightning_gen.contracts import Decodes, Encodes, Infers, Reconstructs, Samples, given
 from lightning_gen.errors import UserError
-from lightning_gen.models.base import Autoencoder, check_range
+from lightning_gen.models.base import check_range
+from lightning_gen.models.encoder_decoder import Autoencoder
 from lightning_gen.networks import Dense
 from lightning_gen.objectives import Bernoulli, DiscretizedLogistic, Gaussian
 from support.models import batch_of, build, terms_of

@@ -2,10 +2,10 @@ import re
 
 import pytest
 import torch
-from torch import distributed, multiprocessing
 
 from lightning_gen.errors import UserError
 from lightning_gen.networks import Codebook
+from support.processes import on_two_processes
 
 
 def with_codes(codes, **arguments):
@@ -153,8 +153,7 @@ def test_the_averages_are_in_the_checkpoint_and_get_no_gradient():
     assert not list(quantizer.parameters())
 
 
-def update_half(rank, store, features, codes, results):
-    distributed.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=2)
+def update_half(rank, features, codes):
     torch.manual_seed(rank)
     shared = with_codes(codes, restart_below=0.0)
     step(shared, features[rank::2])
@@ -162,17 +161,12 @@ def update_half(rank, store, features, codes, results):
     restarted.codes.copy_(torch.arange(32.0).view(1, 16, 2))
     for half in (features[rank::2], features[rank::2] + 7):
         step(restarted, half)
-    results[rank] = shared.state_dict(), restarted.state_dict()
-    distributed.destroy_process_group()
+    return shared.state_dict(), restarted.state_dict()
 
 
 def test_two_processes_keep_the_same_codebooks(tmp_path):
     features, codes = torch.randn(20, 2, 3, 3), torch.tensor([[-1.0, 0.0], [1.0, 0.0]])
-    with multiprocessing.Manager() as manager:
-        results = manager.dict()
-        arguments = (tmp_path / "store", features, codes, results)
-        multiprocessing.spawn(update_half, arguments, nprocs=2)
-        first, second = results[0], results[1]
+    first, second = on_two_processes(update_half, tmp_path, features, codes)
     for one, other in zip(first, second, strict=True):
         assert all(torch.equal(one[key], other[key]) for key in one)
     alone = with_codes(codes, restart_below=0.0)

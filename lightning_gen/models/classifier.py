@@ -1,0 +1,78 @@
+"""A classifier of images, whose features judge what generative models make."""
+
+from typing import NamedTuple
+
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+from torch.optim import Adam
+
+from lightning_gen.contracts import Batch, Codes, Images, ImageShape
+from lightning_gen.errors import UserError
+from lightning_gen.hyperparameters import remember
+from lightning_gen.models.base import LossModel, OptimizerFactory, SchedulerFactory
+from lightning_gen.networks.classifier import ConvClassifier, flipped, shifted
+
+
+class ClassifierTerms(NamedTuple):
+    """Means over a batch: cross-entropy in nats per image, and the share of right answers."""
+
+    loss: Float[Tensor, ""]
+    accuracy: Float[Tensor, ""]
+
+
+class Classifier(LossModel):
+    """A small convolutional classifier, trained with the cross-entropy.
+
+    Its code is what the last layer sees: the features in which
+    :class:`~lightning_gen.features.TrainedClassifier` compares images.
+
+    Args:
+        image_shape: (channels, height, width); the command line takes it from the data.
+        num_classes: number of classes; the command line takes it from the data.
+        widths: channels of each stage; the last is the number of features.
+        shift: training images are moved by up to so many pixels in either direction.
+        flip: training images are mirrored left to right at random.
+        optimizer: builds the optimizer from the parameters.
+        lr_scheduler: builds a scheduler from the optimizer, stepped once an epoch.
+    """
+
+    def __init__(
+        self,
+        image_shape: ImageShape,
+        num_classes: int,
+        widths: tuple[int, ...] = (32, 64, 128, 128),
+        shift: int = 2,
+        flip: bool = False,
+        optimizer: OptimizerFactory = Adam,
+        lr_scheduler: SchedulerFactory | None = None,
+    ) -> None:
+        given = dict(locals())
+        super().__init__(optimizer, lr_scheduler)
+        if num_classes < 2:
+            raise UserError(
+                f"Classifier tells classes apart, so it needs at least 2, got {num_classes}. "
+                "Choose data with labels, for an ImageFolder one folder a class."
+            )
+        if shift < 0:
+            raise UserError(f"Classifier.shift is a number of pixels, got {shift}. Set it to 2.")
+        self.network = ConvClassifier(image_shape, num_classes, widths)
+        self.shift = shift
+        self.flip = flip
+        remember(self, given)
+
+    def encode(self, images: Images) -> Codes:
+        """The features [N, D] of each image."""
+        return self.network.features(images)  # type: ignore[no-any-return]
+
+    def terms(
+        self, batch: Batch, inputs: Images, training_step: int | None = None
+    ) -> ClassifierTerms:
+        """Cross-entropy and accuracy."""
+        logits = self.network(inputs)
+        right = logits.argmax(dim=1) == batch.labels
+        return ClassifierTerms(F.cross_entropy(logits.float(), batch.labels), right.float().mean())
+
+    def _altered(self, images: Images) -> Images:
+        images = shifted(images, self.shift)
+        return flipped(images) if self.flip else images

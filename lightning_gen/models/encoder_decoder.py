@@ -1,0 +1,66 @@
+"""What every encoder-decoder model shares: decoding, and the damage to its training images."""
+
+from abc import ABC
+from copy import deepcopy
+
+from torch import nn
+
+from lightning_gen.contracts import Codes, Denoises, Images
+from lightning_gen.errors import UserError
+from lightning_gen.models.base import LossModel, OptimizerFactory, SchedulerFactory
+from lightning_gen.networks import Corruption
+from lightning_gen.objectives import Likelihood
+
+
+class Autoencoder(LossModel, ABC):
+    """Images -> encoder -> code -> decoder -> likelihood -> images.
+
+    Args:
+        encoder: from images [N, C, H, W] to features [N, ...].
+        decoder: from codes, [N, D] unless the family overrides ``decode``, to the likelihood's raw
+            parameters [N, P * C, H, W].
+        likelihood: turns parameters into log-probabilities and images.
+        optimizer: builds the optimizer from the parameters.
+        lr_scheduler: builds a scheduler from the optimizer; it is stepped once an epoch, and
+            ReduceLROnPlateau watches ``val/loss``.
+        corruption: damages what the encoder sees in training; the loss is against the clean image.
+            With one, the model has ``corrupt`` (:class:`~lightning_gen.contracts.Denoises`).
+    """
+
+    corrupt: Corruption
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        decoder: nn.Module,
+        likelihood: Likelihood,
+        optimizer: OptimizerFactory,
+        lr_scheduler: SchedulerFactory | None,
+        corruption: Corruption | None,
+    ) -> None:
+        super().__init__(optimizer, lr_scheduler)
+        self.encoder = encoder
+        self.decoder = decoder
+        self.likelihood = deepcopy(likelihood)
+        if corruption is not None:
+            self.corrupt = corruption
+
+    def decode(self, codes: Codes) -> Images:
+        """Images [N, C, H, W] of codes [N, D]."""
+        return self.likelihood.image(self.decoder(codes))
+
+    def reconstruct(self, images: Images) -> Images:
+        """Each image decoded from its own code."""
+        return self.decode(self.encode(images))
+
+    def _altered(self, images: Images) -> Images:
+        return self.corrupt(images) if isinstance(self, Denoises) else images
+
+
+def check_latent_dim(latent_dim: int) -> None:
+    """Raise a UserError unless there is at least one latent dimension."""
+    if latent_dim < 1:
+        raise UserError(
+            f"latent_dim is the length of a code, at least 1, got {latent_dim}. "
+            "Set model.latent_dim to 2 for a picture of the latent plane, 10 to 50 for quality."
+        )
