@@ -102,6 +102,31 @@ class Infers(Protocol):
 
 
 @runtime_checkable
+class Likelihood(Protocol):
+    """p(x|z), and what its numbers are."""
+
+    @property
+    def discrete(self) -> bool:
+        """Whether it is a probability of 8-bit pixels."""
+
+    @property
+    def binary(self) -> bool:
+        """Whether it is a probability of pixels 0 and 1 only."""
+
+
+@runtime_checkable
+class EstimatesLikelihood(Protocol):
+    """A model that bounds log p(x) by importance sampling from its posterior."""
+
+    @property
+    def likelihood(self) -> Likelihood:
+        """p(x|z)."""
+
+    def log_weights(self, images: Images, num_samples: int) -> Float[Tensor, "k n"]:
+        """Log p(x, z) / q(z|x) of ``num_samples`` posterior draws for each image, in nats."""
+
+
+@runtime_checkable
 class Denoises(Protocol):
     """A model that is trained to give clean images back from damaged ones."""
 

@@ -13,16 +13,19 @@ FREE = {"atomic", "contracts", "errors"}
 LEAVES = {"networks", "objectives", "metrics", "figures", "latent"}
 VIEWS = FREE | {"latent", "figures"}
 MODELS = FREE | {"hyperparameters", "networks", "objectives"}
-DATA = FREE | {"hyperparameters"}
-CALLBACKS = VIEWS | {"views", "metrics"}
+DATA = FREE | {"hyperparameters", "progress"}
+CALLBACKS = VIEWS | {"views", "metrics", "features", "objectives", "progress"}
 RUNS = MODELS | DATA | CALLBACKS | {"models", "data", "callbacks"}
 ALLOWED = {
     "__init__": {"runs"},
     "errors": set(),
     "atomic": set(),
+    "progress": set(),
     "contracts": {"errors"},
     "hyperparameters": {"errors"},
     **dict.fromkeys(LEAVES, FREE),
+    "metrics": FREE | {"objectives"},
+    "features": FREE | {"networks"},
     "views": VIEWS,
     "models": MODELS,
     "data": DATA,
@@ -31,7 +34,7 @@ ALLOWED = {
     "cli": RUNS | {"runs"},
     "__main__": {"cli"},
 }
-WITHOUT_LIGHTNING = LEAVES | FREE | {"views"}
+WITHOUT_LIGHTNING = LEAVES | FREE | {"views", "features"}
 
 
 def layer_of(file):

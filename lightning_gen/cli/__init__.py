@@ -86,6 +86,11 @@ VERBS = {
         "train with many values of some parameters, and compare them",
         "sweep conf/sweep/mnist_vae_latent_dim.yaml --jobs 2",
     ),
+    "reproduce": Verb(
+        "lightning_gen.cli.reproduce",
+        "measure published results again",
+        "reproduce binarized_mnist_vae",
+    ),
 }
 
 HELP = """\

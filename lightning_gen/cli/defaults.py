@@ -12,6 +12,7 @@ from lightning_gen.callbacks import (
     CollapseMonitor,
     ConditionalSamples,
     Denoising,
+    Evaluation,
     FiniteLoss,
     Interpolation,
     LatentGrid,
@@ -52,15 +53,15 @@ def complete_callbacks(
 ) -> list[Callback]:
     """The callbacks of ``trainer.callbacks`` and those that keep a run safe.
 
-    Where ``trainer.callbacks`` is null, the pictures that the model is able to give are drawn, and
-    the samples of a model that has no posterior to be watched are.
+    Where ``trainer.callbacks`` is null, or asks for evaluations alone, the pictures that the model
+    is able to give are drawn, and the samples of a model that has no posterior are watched.
     """
     asked: Any = options.callbacks
-    if asked is None:
-        asked = [kind() for kind in PICTURES if able(model, kind.requires)]
-        if able(model, SampleDiversity.requires) and not isinstance(model, Infers):
-            asked.append(SampleDiversity())
     callbacks: list[Callback] = list(asked) if isinstance(asked, list) else [asked]
+    if asked is None:
+        callbacks = pictures(model)
+    elif callbacks and all(isinstance(callback, Evaluation) for callback in callbacks):
+        callbacks += pictures(model)
     if options.enable_progress_bar is not False and not has(callbacks, ProgressBar):
         callbacks.append(Progress())
     if directory is None:
@@ -69,6 +70,14 @@ def complete_callbacks(
     if options.enable_checkpointing is not False and not has(callbacks, ModelCheckpoint):
         callbacks.append(best_and_last(model, data, directory))
     return callbacks
+
+
+def pictures(model: LightningModule) -> list[Callback]:
+    """What is drawn and watched by default."""
+    found: list[Callback] = [kind() for kind in PICTURES if able(model, kind.requires)]
+    if able(model, SampleDiversity.requires) and not isinstance(model, Infers):
+        found.append(SampleDiversity())
+    return found
 
 
 def best_and_last(

@@ -10,6 +10,7 @@ from lightning.pytorch import Trainer, callbacks, loggers
 
 import lightning_gen.callbacks
 import lightning_gen.data
+import lightning_gen.features
 import lightning_gen.latent
 import lightning_gen.models
 import lightning_gen.networks
@@ -20,7 +21,12 @@ ROOMS = {
     "data": lightning_gen.data,
     "callbacks": lightning_gen.callbacks,
 }
-PARTS = (lightning_gen.latent, lightning_gen.networks, lightning_gen.objectives)
+PARTS = (
+    lightning_gen.features,
+    lightning_gen.latent,
+    lightning_gen.networks,
+    lightning_gen.objectives,
+)
 OPTIMIZERS = [kind.__name__ for kind in torch.optim.Optimizer.__subclasses__()]
 BORROWED = {
     "callbacks": callbacks.__all__,

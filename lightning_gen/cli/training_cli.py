@@ -32,6 +32,7 @@ from lightning_gen.contracts import Encodes
 from lightning_gen.errors import UserError
 from lightning_gen.runs import RunDirectory, RunLogger
 from lightning_gen.runs.checkpoint import load_checkpoint
+from lightning_gen.runs.directory import CONFIG
 
 
 class TrainingCLI(LightningCLI):
@@ -135,13 +136,15 @@ class TrainingCLI(LightningCLI):
         forget_averages(self.trainer)
         if self.options.test_after_fit:
             self.trainer.test(self.model, self.datamodule, ckpt_path=best, verbose=False)
-            report(self.trainer)
+            report(self.trainer, self.directory.path if self.directory else None, best)
         if self.directory is not None:
             list_files(self.directory, best)
 
     def after_validate(self) -> None:
-        """Say the result."""
-        report(self.trainer)
+        """Say the result, and keep the scores beside the checkpoint's run."""
+        checkpoint = Path(self.options.ckpt_path)
+        folder = checkpoint.resolve().parent.parent
+        report(self.trainer, folder if (folder / CONFIG).is_file() else None, str(checkpoint))
 
     after_test = after_validate
 

@@ -1,6 +1,7 @@
 """What all datasets share: splits, loaders, and the conversion of a batch on the device."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -26,6 +27,7 @@ class ImageDataModule(LightningDataModule, ABC):
         class_names: a name for each label; one name where there are no classes.
         factor_names: a name for each column of ``Batch.factors``.
         factor_sizes: number of values of each factor.
+        normal_classes: numbers of the ``train_classes``; empty where all are trained on.
 
     Args:
         batch_size: images a batch on each device.
@@ -34,6 +36,8 @@ class ImageDataModule(LightningDataModule, ABC):
         num_workers: processes that decode ahead; unused for datasets held in memory.
         binarize: make pixels 0 or 1 with probability equal to their grey level: "static" draws
             once, "dynamic" at every training step (evaluation keeps to one draw).
+        train_classes: names of the classes that are trained and validated on, the normal ones of
+            anomaly detection; None takes all. The test split keeps every class.
     """
 
     image_shape: ImageShape
@@ -47,8 +51,15 @@ class ImageDataModule(LightningDataModule, ABC):
         val_fraction: float,
         num_workers: int = 0,
         binarize: Binarize | None = None,
+        train_classes: Sequence[str] | None = None,
     ) -> None:
         super().__init__()
+        for name in train_classes or ():
+            if name not in self.class_names:
+                raise UserError(
+                    f"data.train_classes lists names among {', '.join(self.class_names)}, got "
+                    f"{name!r}. Leave it out to train on all classes."
+                )
         if batch_size < 1:
             raise UserError(f"data.batch_size is at least 1, got {batch_size}. Set it to 128.")
         if not 0 <= val_fraction < 1:
@@ -62,6 +73,7 @@ class ImageDataModule(LightningDataModule, ABC):
         self.val_fraction = val_fraction
         self.num_workers = num_workers
         self.binarize = binarize
+        self.normal_classes = tuple(self.class_names.index(name) for name in train_classes or ())
         self._splits: dict[str, Split] = {}
 
     @property
@@ -130,6 +142,9 @@ class ImageDataModule(LightningDataModule, ABC):
             train = train.binarized()
         if val is not None:
             return {"train": Split.whole(train), "val": self._evaluated(val)}
+        if self.normal_classes and isinstance(train, TensorSource):
+            normal = torch.isin(train.labels, torch.tensor(self.normal_classes))
+            train = train.subset(normal.nonzero().flatten())
         kept, held_out = cut(len(train), self.val_fraction, "data.val_fraction")
         splits = {"train": Split(train, kept)}
         if len(held_out) == 0:

@@ -22,6 +22,8 @@ class CIFAR10(ImageDataModule):
         download: fetch and unpack the archive where files are missing or broken.
         batch_size: images a batch on each device.
         val_fraction: share of the training images kept for validation.
+        train_classes: names of the classes that are trained and validated on; None takes all. The
+            test split keeps every class.
     """
 
     published = datasets.CIFAR10
@@ -38,9 +40,10 @@ class CIFAR10(ImageDataModule):
         download: bool = True,
         batch_size: int = 128,
         val_fraction: float = 0.1,
+        train_classes: tuple[str, ...] | None = None,
     ) -> None:
         given = dict(locals())
-        super().__init__(batch_size, val_fraction)
+        super().__init__(batch_size, val_fraction, train_classes=train_classes)
         remember(self, given)
         self.image_shape = (3, 32, 32)
         self.root = Path(root)

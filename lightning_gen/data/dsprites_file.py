@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lightning_gen.contracts import Batch
-from lightning_gen.data.progress import progress
 from lightning_gen.data.shapes import FACTORS, SIZE
+from lightning_gen.progress import progress
 
 PART = 4096
 """Images that are unpacked at a time while the file is read: 16 MiB."""

@@ -15,9 +15,9 @@ from torch import Tensor
 from lightning_gen.contracts import Batch, ImageShape
 from lightning_gen.data.decoding import decode
 from lightning_gen.data.files import Files
-from lightning_gen.data.progress import progress
 from lightning_gen.data.sources import TensorSource
 from lightning_gen.errors import UserError
+from lightning_gen.progress import progress
 
 IN_MEMORY_BYTES = 2**30
 """Up to this many bytes of pixels, a dataset is decoded once and held in memory."""

@@ -28,6 +28,8 @@ class IDXDataModule(ImageDataModule, ABC):
         val_fraction: share of the training images kept for validation.
         binarize: "static", "dynamic" (Burda et al. 2016) or none. Only binary images make a
             Bernoulli likelihood a likelihood.
+        train_classes: names of the classes that are trained and validated on; None takes all. The
+            test split keeps every class.
     """
 
     published: ClassVar[type[datasets.MNIST]]
@@ -40,9 +42,10 @@ class IDXDataModule(ImageDataModule, ABC):
         batch_size: int = 128,
         val_fraction: float = 0.1,
         binarize: Binarize | None = None,
+        train_classes: tuple[str, ...] | None = None,
     ) -> None:
         given = dict(locals())
-        super().__init__(batch_size, val_fraction, binarize=binarize)
+        super().__init__(batch_size, val_fraction, binarize=binarize, train_classes=train_classes)
         remember(self, given)
         self.image_shape = (1, 28, 28)
         self.folder = Path(root) / type(self).__name__ / "raw"

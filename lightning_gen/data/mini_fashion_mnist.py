@@ -20,15 +20,21 @@ class MiniFashionMNIST(ImageDataModule):
         batch_size: images a batch on each device.
         val_fraction: share of the training images kept for validation.
         binarize: "static", "dynamic" or none.
+        train_classes: names of the classes that are trained and validated on; None takes all. The
+            test split keeps every class.
     """
 
     class_names = FashionMNIST.class_names
 
     def __init__(
-        self, batch_size: int = 128, val_fraction: float = 0.1, binarize: Binarize | None = None
+        self,
+        batch_size: int = 128,
+        val_fraction: float = 0.1,
+        binarize: Binarize | None = None,
+        train_classes: tuple[str, ...] | None = None,
     ) -> None:
         given = dict(locals())
-        super().__init__(batch_size, val_fraction, binarize=binarize)
+        super().__init__(batch_size, val_fraction, binarize=binarize, train_classes=train_classes)
         remember(self, given)
         self.image_shape = (1, 28, 28)
 

@@ -1,16 +1,29 @@
 """Measures of models that accumulate over batches and over processes."""
 
+from lightning_gen.metrics.aggregate import MutualInformation, PriorMMD
+from lightning_gen.metrics.anomaly import AUROC
 from lightning_gen.metrics.codebook import CodeCounts, code_perplexity, code_use
 from lightning_gen.metrics.diversity import mean_pairwise_distance
 from lightning_gen.metrics.estimate import Estimate, MeanOverImages
 from lightning_gen.metrics.latent import ActiveUnits, KLPerDimension
+from lightning_gen.metrics.likelihood import BitsPerDimension, NegativeLogLikelihood
+from lightning_gen.metrics.reconstruction import BCE, MSE, PSNR, SSIM
 
 __all__ = [
+    "AUROC",
+    "BCE",
+    "MSE",
+    "PSNR",
+    "SSIM",
     "ActiveUnits",
+    "BitsPerDimension",
     "CodeCounts",
     "Estimate",
     "KLPerDimension",
     "MeanOverImages",
+    "MutualInformation",
+    "NegativeLogLikelihood",
+    "PriorMMD",
     "code_perplexity",
     "code_use",
     "mean_pairwise_distance",

@@ -17,6 +17,7 @@ from lightning_gen.networks.condition import Vectors, condition_on
 from lightning_gen.networks.conditional import Conditional
 from lightning_gen.objectives import ELBO, Bernoulli, DiagonalGaussian, Likelihood
 from lightning_gen.objectives.elbo import ELBOTerms
+from lightning_gen.objectives.importance import LogWeights
 
 
 class CVAE(VariationalAutoencoder):
@@ -168,3 +169,13 @@ class Given:
     def reconstruct(self, images: Images) -> Images:
         """Each image decoded from its own code."""
         return self.model.reconstruct(images, self.vectors)
+
+    def log_weights(self, images: Images, num_samples: int) -> LogWeights:
+        """Log p(x, z|y) / q(z|x, y) of posterior draws for each image, in nats."""
+        posterior = self.posterior(images)
+        return self.model._log_weights(posterior, images, num_samples, self.vectors)
+
+    @property
+    def likelihood(self) -> Likelihood:
+        """The model's p(x|z, y)."""
+        return self.model.likelihood

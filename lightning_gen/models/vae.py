@@ -15,6 +15,8 @@ from lightning_gen.models.encoder_decoder import Autoencoder, check_latent_dim
 from lightning_gen.networks import Architecture, Conv, Corruption, Residual
 from lightning_gen.objectives import ELBO, Bernoulli, DiagonalGaussian, Gaussian, Likelihood
 from lightning_gen.objectives.elbo import ELBOTerms
+from lightning_gen.objectives.importance import LogWeights
+from lightning_gen.objectives.posterior import standard_normal_log_prob
 
 
 class DiscreteTerms(NamedTuple):
@@ -68,10 +70,31 @@ class VariationalAutoencoder(Autoencoder):
         """``n`` images decoded from draws of the prior."""
         return self.decode(self.sample_codes(n))
 
+    def log_weights(self, images: Images, num_samples: int) -> LogWeights:
+        """Log p(x, z) / q(z|x) of ``num_samples`` posterior draws for each image, in nats."""
+        return self._log_weights(self.posterior(images), images, num_samples)
+
     def terms(self, batch: Batch, inputs: Images, training_step: int | None = None) -> Terms:
         """The negative ELBO and its parts, one posterior sample an image."""
         posterior = self.posterior(inputs)
         return self._bound(posterior, posterior.sample(), batch.images, training_step)
+
+    def _log_weights(
+        self,
+        posterior: DiagonalGaussian,
+        images: Images,
+        num_samples: int,
+        conditions: Float[Tensor, "n c"] | None = None,
+    ) -> LogWeights:
+        posterior = posterior.repeated(num_samples)
+        latents = posterior.sample()
+        log_ratio = standard_normal_log_prob(latents) - posterior.log_prob(latents)
+        codes = latents
+        if conditions is not None:
+            codes = torch.cat([latents, conditions.repeat(num_samples, 1)], dim=1)
+        images = images.repeat(num_samples, 1, 1, 1)
+        log_likelihood = self.likelihood.log_prob(self.decoder(codes), images)
+        return (log_likelihood + log_ratio).view(num_samples, -1)
 
     def _bound(
         self, posterior: DiagonalGaussian, codes: Codes, images: Images, training_step: int | None

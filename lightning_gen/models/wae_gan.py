@@ -1,25 +1,22 @@
 """The Wasserstein autoencoder whose penalty is a discriminator of codes."""
 
 from functools import partial
-from itertools import chain
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple
 
 from jaxtyping import Float
-from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor
 from torch.optim import Adam
 
 from lightning_gen.contracts import Batch, Codes, Images, ImageShape
 from lightning_gen.hyperparameters import remember
-from lightning_gen.models.base import OptimizerFactory, SchedulerFactory, Shared
-from lightning_gen.models.manual import OptimizesByHand, check_clip_norm, update
+from lightning_gen.models.base import OptimizerFactory, SchedulerFactory
+from lightning_gen.models.latent_game import LatentGame, Moves
 from lightning_gen.models.wae import WassersteinAutoencoder
 from lightning_gen.networks import Architecture, Conv, Corruption, LatentDiscriminator
 from lightning_gen.objectives import (
     Gaussian,
     InverseMultiquadratics,
     Likelihood,
-    NonSaturating,
 )
 from lightning_gen.objectives.mmd import maximum_mean_discrepancy
 
@@ -57,7 +54,7 @@ class EvaluationTerms(NamedTuple):
     code_score: Float[Tensor, ""]
 
 
-class WAEGAN(OptimizesByHand, WassersteinAutoencoder):
+class WAEGAN(LatentGame, WassersteinAutoencoder):
     """WAE-GAN (Tolstikhin, Bousquet, Gelly & Schoelkopf 2018, arXiv:1711.01558, algorithm 1).
 
     A discriminator D learns to tell draws of the prior from codes; encoder and decoder minimise
@@ -100,7 +97,6 @@ class WAEGAN(OptimizesByHand, WassersteinAutoencoder):
         corruption: Corruption | None = None,
     ) -> None:
         given = dict(locals())
-        check_clip_norm(clip_norm)
         super().__init__(
             image_shape,
             latent_dim,
@@ -111,11 +107,8 @@ class WAEGAN(OptimizesByHand, WassersteinAutoencoder):
             lr_scheduler,
             corruption,
         )
-        self.automatic_optimization = False
-        self.discriminator = discriminator.network(latent_dim)
-        self.clip_norm = clip_norm
-        self._discriminator_optimizer = Shared(discriminator_optimizer or optimizer)
-        self._adversarial = NonSaturating()
+        network = discriminator.network(latent_dim)
+        self._enter(network, discriminator_optimizer or optimizer, clip_norm)
         self._kernel = InverseMultiquadratics()
         remember(self, given)
 
@@ -130,32 +123,14 @@ class WAEGAN(OptimizesByHand, WassersteinAutoencoder):
         judged = self._discriminator_terms(codes, prior)
         return EvaluationTerms(loss, reconstruction, mmd, adversarial, *judged)
 
-    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """One update of the discriminator, then one of encoder and decoder."""
-        images, step = batch.images, self.global_step
-        codes = self.encode(self._inputs(batch, batch_idx, training=True))
+    def moves(self, batch: Batch, inputs: Images) -> Moves:
+        """The discriminator's cross-entropy, and the reconstruction with the penalty."""
+        codes = self.encode(inputs)
         prior = self.sample_codes(len(codes))
-        autoencoder, discriminator = cast(list[LightningOptimizer], self.optimizers())
-        judge = partial(self._discriminator_terms, codes.detach(), prior)
-        judged = update(self, discriminator, judge, counted=False)
-        code = partial(self._autoencoder_terms, codes, images)
-        coded = update(self, autoencoder, code, counted=True)
-        every: int = self.trainer.log_every_n_steps  # type: ignore[attr-defined]
-        if every and (step + 1) % every == 0:
-            self._log_terms("train", coded, len(images))
-            self._log_terms("train", judged, len(images))
-        return coded.loss.detach()
-
-    def configure_optimizers(self) -> Any:  # noqa: ANN401  (Lightning's union of eight forms)
-        """The optimizer of encoder and decoder, then the discriminator's; a scheduler for each."""
-        parts = (self.encoder, self.decoder, self.likelihood)
-        optimizers = [
-            self._optimizer(chain.from_iterable(part.parameters() for part in parts)),
-            self._discriminator_optimizer(self.discriminator.parameters()),
-        ]
-        if self._lr_scheduler is None:
-            return optimizers
-        return optimizers, [self._lr_scheduler(optimizer) for optimizer in optimizers]
+        return Moves(
+            partial(self._discriminator_terms, codes.detach(), prior),
+            partial(self._autoencoder_terms, codes, batch.images),
+        )
 
     def _autoencoder_terms(self, codes: Codes, images: Images) -> AutoencoderTerms:
         reconstruction = self._reconstruction(codes, images)

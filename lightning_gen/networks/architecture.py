@@ -26,10 +26,12 @@ class Architecture(ABC):
         """A module from codes [N, in_features] to raw parameters [N, P * C, H, W]."""
 
 
-def check_widths(owner: object, widths: Sequence[int], fewest: int = 1) -> None:
+def check_widths(
+    owner: object, widths: Sequence[int], fewest: int = 1, argument: str = "widths"
+) -> None:
     """Raise a UserError unless ``widths`` holds positive numbers, ``fewest`` of them or more."""
     if len(widths) < fewest or min(widths, default=1) < 1:
         raise UserError(
-            f"{type(owner).__name__}.widths lists one positive number a layer, "
+            f"{type(owner).__name__}.{argument} lists one positive number a layer, "
             f"got {list(widths)}. Pass for instance [32, 64]."
         )

@@ -15,7 +15,7 @@ Finish = Callable[[int], Sequence[nn.Module]]
 
 def strided_encoder(
     image_shape: ImageShape, widths: Sequence[int], finish: Finish, out_features: int
-) -> nn.Module:
+) -> nn.Sequential:
     """:func:`halvings`, flatten, one linear layer."""
     height, width = halved_sizes(image_shape, len(widths))[-1]
     layers = halvings(image_shape[0], widths, finish)
@@ -29,7 +29,7 @@ def strided_decoder(
     start: Sequence[nn.Module],
     finish: Finish,
     out_shape: ImageShape,
-) -> nn.Module:
+) -> nn.Sequential:
     """The mirror of :func:`strided_encoder`.
 
     Args:

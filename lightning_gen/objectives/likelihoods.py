@@ -25,10 +25,12 @@ class Likelihood(nn.Module, ABC):
         params_per_channel: how many output channels of the decoder each image channel takes.
         discrete: whether ``log_prob`` is the logarithm of a probability of 8-bit pixels, so that
             bits per dimension mean something.
+        binary: whether ``log_prob`` is the logarithm of a probability of pixels 0 and 1 only.
     """
 
     params_per_channel: ClassVar[int] = 1
     discrete: ClassVar[bool] = False
+    binary: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         super().__init__()
@@ -49,6 +51,8 @@ class Bernoulli(Likelihood):
     -log p is the binary cross-entropy in nats. It is a probability only on binary images; on grey
     levels in [0, 1] it is the usual loss, comparable between models and with no other likelihood.
     """
+
+    binary: ClassVar[bool] = True
 
     def log_prob(self, params: Params, images: Images) -> PerImage:
         """sum_i x_i log p_i + (1 - x_i) log(1 - p_i), in nats per image."""

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from lightning_gen import contracts
 from lightning_gen.contracts import Codes, given
-from lightning_gen.data.progress import progress
 from lightning_gen.errors import UserError
+from lightning_gen.progress import progress
 from lightning_gen.runs.arrays import read_rows
 from lightning_gen.runs.finished import FinishedRun
 from lightning_gen.runs.inputs import Inputs

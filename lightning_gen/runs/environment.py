@@ -23,6 +23,7 @@ def describe_environment(seed: int | None, devices: list[str], world_size: int) 
         "python": platform.python_version(),
         "platform": platform.platform(),
         "packages": {name: version(name) for name in PACKAGES},
+        "processor": processor(),
         "cuda": torch.version.cuda,
         "devices": devices,
         "world_size": world_size,
@@ -44,3 +45,13 @@ def git_commit(folder: Path) -> str | None:
         return f"{commit}+changes" if git("status", "--porcelain", "-uno") else commit
     except (OSError, subprocess.CalledProcessError):
         return None
+
+
+def processor() -> str:
+    """The name of the processor, as the system gives it."""
+    information = Path("/proc/cpuinfo")
+    if information.is_file():
+        for line in information.read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()

@@ -8,8 +8,8 @@ from typing import NamedTuple
 import torch
 
 from lightning_gen.contracts import Batch
-from lightning_gen.data.progress import progress
 from lightning_gen.errors import UserError
+from lightning_gen.progress import progress
 from lightning_gen.runs.finished import FinishedRun
 from lightning_gen.runs.splits import LoadedSplit, SplitName, load_split
 

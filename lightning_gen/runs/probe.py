@@ -15,9 +15,9 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from lightning_gen import contracts
 from lightning_gen.atomic import write_text
-from lightning_gen.data.progress import progress
 from lightning_gen.errors import UserError
 from lightning_gen.figures import accuracy_curves, to_array
+from lightning_gen.progress import progress
 from lightning_gen.runs.finished import FinishedRun
 from lightning_gen.runs.inputs import SplitInputs
 from lightning_gen.runs.outputs import write_page

@@ -8,8 +8,8 @@ import torch
 
 from lightning_gen import contracts
 from lightning_gen.contracts import Conditional, Decodes, Images, SamplesCodes, able
-from lightning_gen.data.progress import progress
 from lightning_gen.errors import UserError
+from lightning_gen.progress import progress
 from lightning_gen.runs.finished import FinishedRun
 from lightning_gen.runs.outputs import output
 

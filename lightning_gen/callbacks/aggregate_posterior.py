@@ -1,0 +1,93 @@
+"""What the posterior says over all images, and how far it is from the prior."""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+import torch
+from lightning.pytorch import LightningModule, Trainer
+
+from lightning_gen import contracts
+from lightning_gen.callbacks.evaluation import Evaluation, Score, home
+from lightning_gen.contracts import Batch, given
+from lightning_gen.metrics import (
+    ActiveUnits,
+    Estimate,
+    KLPerDimension,
+    MeanOverImages,
+    MutualInformation,
+    PriorMMD,
+)
+
+NATS = "nats per image"
+
+
+class AggregatePosterior(Evaluation):
+    """Scores the posterior q(z|x) and its mean over the data, q(z).
+
+    ``posterior_kl``, the mean KL(q(z|x) || p(z)), is the sum of ``mutual_information``, I(x; z),
+    and ``marginal_kl``, KL(q(z) || p(z)); all three in nats, the second at most log N
+    (:class:`~lightning_gen.metrics.MutualInformation`). ``prior_mmd`` is the squared MMD between
+    q(z) and p(z), ``active_units`` how many dimensions vary, and ``kl_dimension/00``, ``/01``, ...
+    the KL of each in nats. 10,000 images of 20 dimensions take half a minute of one CPU core.
+
+    Args:
+        num_images: the first so many images of the split are used.
+        seed: of the posterior draws.
+    """
+
+    requires: ClassVar[contracts.Needs] = (contracts.Infers,)
+
+    def __init__(self, num_images: int = 10_000, seed: int = 0) -> None:
+        super().__init__(num_images, seed)
+        self._information = MutualInformation(seed)
+        self._mmd = PriorMMD(seed=seed)
+        self._kl = MeanOverImages()
+        self._units: ActiveUnits | None = None
+        self._dimensions: KLPerDimension | None = None
+
+    def begin(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Forget the posteriors."""
+        device = home(pl_module)
+        self._information = MutualInformation(self.seed).to(device)
+        self._mmd = PriorMMD(seed=self.seed).to(device)
+        self._kl = MeanOverImages().to(device)
+        self._units = self._dimensions = None
+
+    def see(self, pl_module: LightningModule, batch: Batch) -> None:
+        """The posteriors of the batch."""
+        posterior = given(pl_module, batch).posterior(batch.images)
+        device = self._kl.device
+        mean, log_var = posterior.mean.to(device), posterior.log_var.to(device)
+        if self._units is None or self._dimensions is None:
+            self._units = ActiveUnits(mean.shape[1]).to(device)
+            self._dimensions = KLPerDimension(mean.shape[1]).to(device)
+        self._units.update(mean)
+        for metric in (self._information, self._mmd, self._dimensions):
+            metric.update(mean, log_var)
+        self._kl.update(0.5 * (mean.square() + log_var.exp() - 1 - log_var).sum(dim=1))
+
+    def finish(self, trainer: Trainer, pl_module: LightningModule) -> Mapping[str, Score]:
+        """The scores of all posteriors."""
+        assert self._units is not None
+        assert self._dimensions is not None
+        kl, information = self._kl.compute(), self._information.compute()
+        error = (kl.standard_error**2 + information.standard_error**2).sqrt()
+        marginal = Estimate(kl.value - information.value, error)
+        dimensions = self._dimensions.compute()
+        width = max(2, len(str(len(dimensions) - 1)))
+        return {
+            "posterior_kl": Score(kl, NATS),
+            "mutual_information": Score(information, NATS),
+            "marginal_kl": Score(marginal, "nats"),
+            "prior_mmd": Score(self._mmd.compute(), "none", {"kernel": "InverseMultiquadratics"}),
+            "active_units": Score(exact(self._units.compute()), "dimensions"),
+            **{
+                f"kl_dimension/{j:0{width}d}": Score(exact(nats), NATS)
+                for j, nats in enumerate(dimensions)
+            },
+        }
+
+
+def exact(value: torch.Tensor) -> Estimate:
+    """A value of which nothing is known about its error."""
+    return Estimate(value.double(), torch.tensor(float("nan")))

@@ -1,0 +1,116 @@
+"""How near a model's samples are to real images, in the features of a network."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar, cast
+
+from lightning.pytorch import LightningModule, Trainer
+
+from lightning_gen import contracts
+from lightning_gen.callbacks.evaluation import Evaluation, Score, home
+from lightning_gen.contracts import Batch, given
+from lightning_gen.features import Extractor
+from lightning_gen.metrics import Estimate
+from lightning_gen.metrics.generation import (
+    DensityCoverage,
+    FrechetDistance,
+    KernelDistance,
+    PrecisionRecall,
+)
+from lightning_gen.progress import progress
+
+BATCH = 500
+WIDE = 512
+"""Above so many features the Frechet distance has no standard error: it would take gigabytes."""
+
+
+class SampleQuality(Evaluation):
+    """Scores samples against the images of the split, in the features of ``extractor``.
+
+    With E the extractor's name: ``frechet_distance[E]``, ``kernel_distance[E]``, ``precision[E]``,
+    ``recall[E]``, ``density[E]``, ``coverage[E]``; ``fid`` and ``kid`` are those of Inception
+    alone. A model that reconstructs also has ``reconstruction_frechet_distance[E]`` and the gap
+    ``frechet_distance_gap[E]``, by which samples are worse than reconstructions: what the prior
+    costs. As many samples are drawn as there are images. The distances are biased upwards by the
+    number of images and compare at one number only.
+
+    10,000 images of 28x28 against 10,000 take under a minute of one CPU core, Inception a second of
+    a GPU or half an hour of a CPU for the features.
+
+    Args:
+        extractor: from images to features.
+        num_images: the first so many images of the split are used, and so many are drawn.
+        seed: of the samples.
+    """
+
+    requires: ClassVar[contracts.Needs] = (contracts.Samples,)
+
+    def __init__(self, extractor: Extractor, num_images: int = 10_000, seed: int = 0) -> None:
+        super().__init__(num_images, seed)
+        self.extractor = extractor
+        self._start(None)
+
+    def begin(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Forget the features."""
+        self.extractor.to(pl_module.device)
+        self._start(pl_module)
+
+    def see(self, pl_module: LightningModule, batch: Batch) -> None:
+        """Features of real images, and of their reconstructions."""
+        features = self.extractor(batch.images)
+        for metric in (*self._of_samples, self._of_reconstructions):
+            metric.update(features.to(metric.device), real=True)
+        if isinstance(pl_module, contracts.Reconstructs):
+            reconstructions = self.extractor(given(pl_module, batch).reconstruct(batch.images))
+            metric = self._of_reconstructions
+            metric.update(reconstructions.to(metric.device), real=False)
+
+    def finish(self, trainer: Trainer, pl_module: LightningModule) -> Mapping[str, Score]:
+        """Draw samples; the scores of their features."""
+        model = cast(contracts.Samples, pl_module)
+        with progress(self._seen, "samples") as bar:
+            for start in range(0, self._seen, BATCH):
+                count = min(BATCH, self._seen - start)
+                features = self.extractor(model.sample(count))
+                for metric in self._of_samples:
+                    metric.update(features.to(metric.device), real=False)
+                bar.update(count)
+        return dict(self._scores(isinstance(pl_module, contracts.Reconstructs)))
+
+    def _start(self, pl_module: LightningModule | None) -> None:
+        dim = self.extractor.feature_dim
+        groups = 10 if dim <= WIDE else 0
+        self._frechet = FrechetDistance(dim, groups)
+        self._of_reconstructions = FrechetDistance(dim, groups)
+        self._kernel = KernelDistance()
+        self._ranges = PrecisionRecall()
+        self._balls = DensityCoverage()
+        self._of_samples = (self._frechet, self._kernel, self._ranges, self._balls)
+        if pl_module is not None:
+            for metric in (*self._of_samples, self._of_reconstructions):
+                metric.to(home(pl_module))
+
+    def _scores(self, reconstructs: bool) -> Iterator[tuple[str, Score]]:
+        name = self.extractor.score_name
+        squared = "squared feature units"
+        distance = self._frechet.compute()
+        yield name("frechet_distance"), self._score(distance, squared)
+        yield name("kernel_distance"), self._score(self._kernel.compute(), "none")
+        found = {**self._ranges.compute()._asdict(), **self._balls.compute()._asdict()}
+        for key, estimate in found.items():
+            yield name(key), self._score(estimate, "none")
+        if reconstructs:
+            other = self._of_reconstructions.compute()
+            error = (distance.standard_error**2 + other.standard_error**2).sqrt()
+            gap = Estimate(distance.value - other.value, error)
+            yield name("reconstruction_frechet_distance"), self._score(other, squared)
+            yield name("frechet_distance_gap"), self._score(gap, squared)
+
+    def _score(self, estimate: Estimate, unit: str) -> Score:
+        extractor = self.extractor
+        card: dict[str, Any] = {
+            "name": extractor.name,
+            "sha256": extractor.sha256,
+            "resize": extractor.resize,
+            "features": extractor.feature_dim,
+        }
+        return Score(estimate, unit, {"extractor": card})

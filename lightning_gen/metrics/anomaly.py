@@ -1,0 +1,72 @@
+"""How well a score tells anomalous images from normal ones."""
+
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+from torchmetrics import Metric
+from torchmetrics.utilities import dim_zero_cat
+
+from lightning_gen.errors import UserError
+from lightning_gen.metrics.estimate import Estimate
+
+Scores = Float[Tensor, " n"]
+
+
+class AUROC(Metric):
+    """Area under the ROC curve: the probability that an anomaly scores higher than a normal image.
+
+    From 0 to 1, higher is better, 0.5 is chance; ties count one half. The standard error is that
+    of DeLong, DeLong & Clarke-Pearson 1988. Scores may be of any scale: they are only ranked.
+
+    Args:
+        kwargs: passed to torchmetrics.Metric.
+    """
+
+    is_differentiable: bool | None = False
+    higher_is_better: bool | None = True
+    full_state_update: bool | None = False
+
+    scores: list[Tensor]
+    anomalous: list[Tensor]
+
+    def __init__(self, **kwargs: Any) -> None:  # noqa: ANN401  (torchmetrics')
+        super().__init__(**kwargs)
+        self.add_state("scores", [], dist_reduce_fx="cat")
+        self.add_state("anomalous", [], dist_reduce_fx="cat")
+
+    def update(self, scores: Scores, anomalous: Bool[Tensor, " n"]) -> None:
+        """Add the scores of a batch of images, high for anomalies."""
+        self.scores.append(scores.double())
+        self.anomalous.append(anomalous)
+
+    def compute(self) -> Estimate:
+        """The area and its standard error.
+
+        Raises:
+            UserError: fewer than two normal or two anomalous images were seen.
+        """
+        scores, anomalous = dim_zero_cat(self.scores), dim_zero_cat(self.anomalous)
+        return area_under_roc(scores[anomalous], scores[~anomalous])
+
+
+def area_under_roc(anomalies: Scores, normals: Float[Tensor, " m"]) -> Estimate:
+    """P(anomaly > normal) + P(anomaly = normal) / 2, with DeLong's standard error."""
+    if min(len(anomalies), len(normals)) < 2:
+        raise UserError(
+            f"an AUROC needs two or more normal and anomalous images each, got {len(normals)} and "
+            f"{len(anomalies)}. Evaluate on a split that holds both."
+        )
+    of_anomalies = share_below(anomalies, normals)
+    of_normals = share_below(normals, anomalies)
+    variance = of_anomalies.var() / len(anomalies) + of_normals.var() / len(normals)
+    return Estimate(of_anomalies.mean(), variance.sqrt())
+
+
+def share_below(values: Scores, others: Float[Tensor, " m"]) -> Scores:
+    """For each value the share of ``others`` below it, equal ones counted half."""
+    ordered = others.sort().values
+    below = torch.searchsorted(ordered, values, right=False)
+    up_to = torch.searchsorted(ordered, values, right=True)
+    return (below + up_to).double() / (2 * len(others))

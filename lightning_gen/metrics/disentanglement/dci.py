@@ -1,0 +1,113 @@
+"""Disentanglement, completeness and informativeness."""
+
+from functools import partial
+from typing import Any, NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from sklearn.ensemble import GradientBoostingClassifier
+from torch import Tensor
+from tqdm import tqdm
+
+from lightning_gen.metrics.disentanglement.table import CodesAndFactors, varying
+from lightning_gen.metrics.estimate import Estimate
+
+
+class DCIScores(NamedTuple):
+    """The three scores of Eastwood & Williams 2018, each from 0 to 1; higher is better."""
+
+    disentanglement: Estimate
+    completeness: Estimate
+    informativeness: Estimate
+
+
+def disentanglement(importance: Float[Tensor, "d f"]) -> Float[Tensor, ""]:
+    """sum_j w_j (1 - H_f(p_j)): p_j is how dimension j's importance is shared among factors.
+
+    w_j is the dimension's share of all importance, H_f an entropy with base f, the number of
+    factors. A single factor gives 1, no importance at all 0.
+    """
+    shares = importance / importance.sum(dim=1, keepdim=True).clamp(min=1e-12)
+    base = torch.tensor(max(importance.shape[1], 2)).log()
+    concentration = 1 + torch.xlogy(shares, shares).sum(dim=1) / base
+    return (importance.sum(dim=1) * concentration).sum() / importance.sum().clamp(min=1e-12)
+
+
+def completeness(importance: Float[Tensor, "d f"]) -> Float[Tensor, ""]:
+    """``disentanglement`` with dimensions and factors exchanged: one dimension for each factor."""
+    return disentanglement(importance.T)
+
+
+def importance_and_accuracy(
+    codes: Float[Tensor, "n d"], factor: Int[Tensor, " n"], num_train: int, trees: int, seed: int
+) -> tuple[Float[Tensor, " d"], float]:
+    """How much each dimension helps to tell a factor's values apart, and how well they are told."""
+    model = GradientBoostingClassifier(n_estimators=trees, random_state=seed)
+    model.fit(codes[:num_train].numpy(), factor[:num_train].numpy())
+    accuracy = model.score(codes[num_train:].numpy(), factor[num_train:].numpy())
+    return torch.from_numpy(model.feature_importances_), float(accuracy)
+
+
+def dci_scores(
+    codes: Float[Tensor, "n d"],
+    factors: Int[Tensor, "n f"],
+    num_train: int = 5_000,
+    trees: int = 100,
+    seed: int = 0,
+) -> Float[Tensor, "3"]:
+    """Disentanglement, completeness and informativeness of images in random order.
+
+    The first ``num_train`` images, two thirds at most, train the predictors; the others test them.
+    """
+    num_train = min(num_train, len(codes) * 2 // 3)
+    columns = tqdm(varying(factors[:num_train]), desc="DCI", unit="factor", disable=None)
+    found = [
+        importance_and_accuracy(codes, factors[:, column], num_train, trees, seed)
+        for column in columns
+    ]
+    importance = torch.stack([importance for importance, _ in found], dim=1)
+    informativeness = sum(accuracy for _, accuracy in found) / len(found)
+    scores = [disentanglement(importance), completeness(importance), informativeness]
+    return torch.tensor(scores, dtype=torch.float64)
+
+
+class DCI(CodesAndFactors):
+    """Disentanglement, completeness, informativeness (Eastwood & Williams 2018, ICLR).
+
+    Disentanglement: does each dimension matter for one factor only? Completeness: is each factor
+    said by one dimension only? Informativeness: the accuracy with which predictors tell the
+    factors' values on images that they were not trained on, averaged over factors. Each from 0 to
+    1, without unit; higher is better. A code that says nothing has about 0, 0 and the accuracy of
+    guessing.
+
+    Importance is that of scikit-learn's GradientBoostingClassifier, one a factor, with its own
+    settings, as in Locatello et al. 2019 (arXiv:1811.12359), who train on 10,000 images. Scores of
+    different ``trees`` or ``num_train`` do not compare. Cost: ``trees`` trees for each value of
+    each factor, about 2.5 minutes on one core for 5,000 training images, 10 dimensions and 113
+    values in all; hence no jackknife unless ``groups`` asks for it.
+
+    Args:
+        num_train: how many images train the predictors, two thirds at most; the others test.
+        trees: boosting rounds.
+        groups: see CodesAndFactors.
+        seed: see CodesAndFactors.
+        kwargs: passed to torchmetrics.Metric.
+    """
+
+    def __init__(
+        self,
+        num_train: int = 5_000,
+        trees: int = 100,
+        groups: int = 0,
+        seed: int = 0,
+        **kwargs: Any,  # noqa: ANN401  (torchmetrics')
+    ) -> None:
+        super().__init__(groups, seed, **kwargs)
+        self.num_train = num_train
+        self.trees = trees
+
+    def compute(self) -> DCIScores:
+        """The scores of all images, and their standard errors."""
+        score = partial(dci_scores, num_train=self.num_train, trees=self.trees, seed=self.seed)
+        values, errors = self.jackknifed(score)
+        return DCIScores(*map(Estimate, values, errors))

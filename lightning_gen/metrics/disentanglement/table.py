@@ -1,0 +1,90 @@
+"""The table of codes and ground-truth factors that every score of disentanglement reads."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int, Shaped
+from torch import Tensor
+from torchmetrics import Metric
+from torchmetrics.utilities import dim_zero_cat
+
+from lightning_gen.errors import UserError
+from lightning_gen.metrics.disentanglement.jackknife import Jackknifed, Score, jackknife
+
+FEWEST_IMAGES = 100
+
+
+class CodesAndFactors(Metric):
+    """Keeps the code and the factors of every image; the caller bounds their number.
+
+    The table is sorted and then shuffled with a seed before it is scored, so that neither the order
+    in which images arrive nor their share among processes changes a score.
+
+    Args:
+        groups: how many groups of images the jackknife leaves out in turn; 0 for no standard error.
+        seed: of all that is random, apart from the global random state.
+        kwargs: passed to torchmetrics.Metric.
+    """
+
+    is_differentiable: bool | None = False
+    higher_is_better: bool | None = True
+    full_state_update: bool | None = False
+
+    codes: list[Tensor]
+    factors: list[Tensor]
+
+    def __init__(self, groups: int = 5, seed: int = 0, **kwargs: Any) -> None:  # noqa: ANN401
+        super().__init__(**kwargs)
+        if groups < 0 or groups == 1:
+            raise UserError(f"groups must be 0 or at least 2, got {groups}: pass 0 or 5.")
+        self.groups = groups
+        self.seed = seed
+        self.add_state("codes", [], dist_reduce_fx="cat")
+        self.add_state("factors", [], dist_reduce_fx="cat")
+
+    def update(self, codes: Float[Tensor, "n d"], factors: Shaped[Tensor, "n f"]) -> None:
+        """Add a batch of images: their codes, and the class number of each factor."""
+        numbers = factors.long()
+        if factors.is_floating_point() and not torch.equal(numbers.to(factors), factors):
+            raise UserError(
+                "Factors must be class numbers, got fractions: "
+                "pass the number of each factor's value, not the value."
+            )
+        self.codes.append(codes.detach().float())
+        self.factors.append(numbers)
+
+    def jackknifed(self, score: Score) -> Jackknifed:
+        """The score of the table and its standard error, on the CPU."""
+        count = sum(map(len, self.codes)) if isinstance(self.codes, list) else len(self.codes)
+        if count < FEWEST_IMAGES:
+            raise UserError(
+                f"{type(self).__name__} needs at least {FEWEST_IMAGES} images, got {count}: "
+                "give it more images."
+            )
+        codes, factors = dim_zero_cat(self.codes).cpu(), dim_zero_cat(self.factors).cpu()
+        if not codes.isfinite().all():
+            raise UserError(
+                f"{type(self).__name__} needs finite codes, got nan or infinity: "
+                "take a checkpoint from before the training diverged."
+            )
+        order = _canonical_order(codes, factors)
+        shuffle = torch.Generator().manual_seed(self.seed)
+        order = order[torch.randperm(count, generator=shuffle)]
+        return jackknife(score, codes[order], factors[order], self.groups)
+
+
+def _canonical_order(codes: Float[Tensor, "n d"], factors: Int[Tensor, "n f"]) -> Int[Tensor, " n"]:
+    columns = [*codes.T.numpy(), *factors.T.numpy()]
+    return torch.from_numpy(np.lexsort(columns))
+
+
+def varying(factors: Int[Tensor, "n f"]) -> list[int]:
+    """The columns of the factors that have more than one value."""
+    found = (factors != factors[:1]).any(dim=0).nonzero().flatten().tolist()
+    if not found:
+        raise UserError(
+            "Disentanglement needs a factor with two values, "
+            f"got {factors.shape[1]} factors without: give it other images."
+        )
+    return list(found)

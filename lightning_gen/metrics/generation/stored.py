@@ -1,0 +1,66 @@
+"""What the scores share that compare every image with every other."""
+
+from abc import ABC, abstractmethod
+from typing import Any, NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torchmetrics import Metric
+from torchmetrics.utilities import dim_zero_cat
+
+from lightning_gen.metrics.generation.checks import check_features, check_images
+
+
+class Features(NamedTuple):
+    """The features of all images."""
+
+    real: Float[Tensor, "n d"]
+    generated: Float[Tensor, "m d"]
+
+
+class StoredFeatures(Metric, ABC):
+    """Keeps the features of all images, in float32.
+
+    The memory is 4 D bytes an image on its own process, and 4 D bytes for each image of all
+    processes while the score is computed: 41 MB for 10,000 real and 10,000 generated images of
+    D = 512.
+
+    Args:
+        kwargs: passed to torchmetrics.Metric.
+    """
+
+    is_differentiable: bool | None = False
+    full_state_update: bool | None = False
+
+    real: list[Tensor]
+    generated: list[Tensor]
+    width: Int[Tensor, ""]
+
+    def __init__(self, **kwargs: Any) -> None:  # noqa: ANN401  (torchmetrics')
+        super().__init__(**kwargs)
+        # Flat, so that a process without images can join the others without knowing the width.
+        self.add_state("real", [], dist_reduce_fx="cat")
+        self.add_state("generated", [], dist_reduce_fx="cat")
+        self.add_state("width", torch.tensor(0), dist_reduce_fx="max")
+
+    def update(self, features: Float[Tensor, "n d"], real: bool) -> None:
+        """Add the features of a batch of real or of generated images."""
+        width = int(self.width) or features.shape[1]
+        check_features(type(self).__name__, features, width)
+        self.width.fill_(width)
+        (self.real if real else self.generated).append(features.detach().float().flatten())
+
+    @abstractmethod
+    def compute(self) -> Any:  # noqa: ANN401  (an Estimate, or several of them)
+        """The score over all images."""
+
+    def features(self, at_least: int, remedy: str) -> Features:
+        """All features, on all ranks inside ``compute``; refuses fewer images than ``at_least``."""
+        width = max(1, int(self.width))
+        real, generated = (
+            dim_zero_cat(kept).reshape(-1, width) if len(kept) else torch.empty(0, width)
+            for kept in (self.real, self.generated)
+        )
+        check_images(type(self).__name__, len(real), len(generated), at_least, remedy)
+        return Features(real, generated)

@@ -1,0 +1,87 @@
+"""The beta-TCVAE, which weighs the total correlation of the codes."""
+
+from typing import NamedTuple
+
+from jaxtyping import Float
+from torch import Tensor
+from torch.optim import Adam
+
+from lightning_gen.contracts import Batch, Images, ImageShape
+from lightning_gen.errors import UserError
+from lightning_gen.hyperparameters import remember
+from lightning_gen.models.base import OptimizerFactory, SchedulerFactory
+from lightning_gen.models.vae import VariationalAutoencoder
+from lightning_gen.networks import Architecture, Conv, Corruption
+from lightning_gen.objectives import ELBO, Bernoulli, Likelihood
+from lightning_gen.objectives.total_correlation import minibatch_total_correlation
+
+
+class TotalCorrelationTerms(NamedTuple):
+    """Means over a batch, in nats per image: loss = reconstruction + kl + weight * tc."""
+
+    loss: Float[Tensor, ""]
+    reconstruction: Float[Tensor, ""]
+    kl: Float[Tensor, ""]
+    total_correlation: Float[Tensor, ""]
+
+
+class BetaTCVAE(VariationalAutoencoder):
+    """beta-TCVAE (Chen, Li, Grosse & Duvenaud 2018, arXiv:1802.04942), with alpha = gamma = 1.
+
+    The KL holds the mutual information I(x; z), the total correlation of the codes and the KL of
+    each dimension; the total correlation, estimated from the batch, is weighted by beta and the
+    rest by 1. Its estimate depends on the batch size
+    (:func:`~lightning_gen.objectives.total_correlation.minibatch_total_correlation`), and so do
+    ``val/loss`` and ``test/loss``.
+
+    Args:
+        image_shape: (channels, height, width); the command line takes it from the data.
+        latent_dim: length of a code.
+        beta: weight of the total correlation, at least 1, which is the VAE.
+        architecture: makes the encoder and the decoder.
+        likelihood: of the images given a code.
+        optimizer: builds the optimizer from the parameters.
+        lr_scheduler: builds a scheduler from the optimizer, stepped once an epoch.
+        corruption: damages the training input; see :mod:`lightning_gen.networks.corruption`.
+    """
+
+    def __init__(
+        self,
+        image_shape: ImageShape,
+        latent_dim: int = 10,
+        beta: float = 6.0,
+        architecture: Architecture = Conv(),  # noqa: B008  (frozen)
+        likelihood: Likelihood = Bernoulli(),  # noqa: B008  (copied by the base)
+        optimizer: OptimizerFactory = Adam,
+        lr_scheduler: SchedulerFactory | None = None,
+        corruption: Corruption | None = None,
+    ) -> None:
+        given = dict(locals())
+        if not 1 <= beta < float("inf"):
+            raise UserError(
+                f"BetaTCVAE.beta is the weight of the total correlation, finite and at least 1, "
+                f"got {beta}. Set it to 6, or use BetaVAE for a smaller weight of the whole KL."
+            )
+        super().__init__(
+            image_shape,
+            latent_dim,
+            architecture,
+            likelihood,
+            ELBO(),
+            optimizer,
+            lr_scheduler,
+            corruption,
+        )
+        self.beta = beta
+        remember(self, given)
+
+    def terms(
+        self, batch: Batch, inputs: Images, training_step: int | None = None
+    ) -> TotalCorrelationTerms:
+        """The negative ELBO and the weighted total correlation, one posterior draw an image."""
+        posterior = self.posterior(inputs)
+        codes = posterior.sample()
+        bound = self._bound(posterior, codes, batch.images, training_step)
+        excess = minibatch_total_correlation(codes, posterior)
+        loss = bound.loss + (self.beta - 1) * excess
+        return TotalCorrelationTerms(loss, bound.reconstruction, bound.kl, excess)

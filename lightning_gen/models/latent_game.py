@@ -1,0 +1,67 @@
+"""An autoencoder that plays against a discriminator of its codes."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from itertools import chain
+from typing import Any, NamedTuple, cast
+
+from lightning.pytorch.core.optimizer import LightningOptimizer
+from torch import Tensor, nn
+
+from lightning_gen.contracts import Batch, Images
+from lightning_gen.models.base import OptimizerFactory, Shared, Terms
+from lightning_gen.models.encoder_decoder import Autoencoder
+from lightning_gen.models.manual import OptimizesByHand, check_clip_norm, update
+from lightning_gen.objectives import NonSaturating
+
+
+class Moves(NamedTuple):
+    """What each player minimises on a batch, from the same codes."""
+
+    discriminator: Callable[[], Terms]
+    autoencoder: Callable[[], Terms]
+
+
+class LatentGame(OptimizesByHand, Autoencoder, ABC):
+    """At each batch the discriminator is updated first, then encoder and decoder.
+
+    A model derives from this and from its family, and calls :meth:`_enter` in its constructor.
+    """
+
+    @abstractmethod
+    def moves(self, batch: Batch, inputs: Images) -> Moves:
+        """The two losses; the discriminator's codes carry no gradient."""
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """One update of the discriminator, then one of encoder and decoder."""
+        step = self.global_step
+        moves = self.moves(batch, self._inputs(batch, batch_idx, training=True))
+        autoencoder, discriminator = cast(list[LightningOptimizer], self.optimizers())
+        judged = update(self, discriminator, moves.discriminator, counted=False)
+        coded = update(self, autoencoder, moves.autoencoder, counted=True)
+        every: int = self.trainer.log_every_n_steps  # type: ignore[attr-defined]
+        if every and (step + 1) % every == 0:
+            self._log_terms("train", coded, len(batch.images))
+            self._log_terms("train", judged, len(batch.images))
+        return coded.loss.detach()
+
+    def configure_optimizers(self) -> Any:  # noqa: ANN401  (Lightning's union of eight forms)
+        """The optimizer of encoder and decoder, then the discriminator's; a scheduler for each."""
+        parts = (self.encoder, self.decoder, self.likelihood)
+        optimizers = [
+            self._optimizer(chain.from_iterable(part.parameters() for part in parts)),
+            self._discriminator_optimizer(self.discriminator.parameters()),
+        ]
+        if self._lr_scheduler is None:
+            return optimizers
+        return optimizers, [self._lr_scheduler(optimizer) for optimizer in optimizers]
+
+    def _enter(
+        self, discriminator: nn.Module, optimizer: OptimizerFactory, clip_norm: float | None
+    ) -> None:
+        check_clip_norm(clip_norm)
+        self.automatic_optimization = False
+        self.discriminator = discriminator
+        self.clip_norm = clip_norm
+        self._discriminator_optimizer = Shared(optimizer)
+        self._adversarial = NonSaturating()

@@ -1,0 +1,39 @@
+"""The importance-weighted bound on log p(x)."""
+
+import math
+from collections.abc import Callable, Iterator
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+LogWeights = Float[Tensor, "k n"]
+
+
+def importance_weighted_bound(log_weights: LogWeights) -> Float[Tensor, " n"]:
+    """L_k = log 1/k sum_i p(x, z_i) / q(z_i|x), in nats per image (Burda et al. 2016, equation 8).
+
+    In expectation at most log p(x), rising with k: the ELBO at k = 1, log p(x) in the limit
+    (arXiv:1509.00519, theorem 1).
+    """
+    return torch.logsumexp(log_weights, dim=0) - math.log(len(log_weights))
+
+
+def bound_in_parts(
+    draw: Callable[[int], LogWeights], num_samples: int, at_once: int
+) -> Float[Tensor, " n"]:
+    """:func:`importance_weighted_bound` of ``num_samples`` draws, ``at_once`` in memory at a time.
+
+    Args:
+        draw: gives the log-weights [k, N] of k new draws for the same N images.
+        num_samples: draws an image in all.
+        at_once: draws an image in one call of ``draw``.
+    """
+    parts = [torch.logsumexp(draw(size).double(), dim=0) for size in sizes(num_samples, at_once)]
+    return torch.logsumexp(torch.stack(parts), dim=0) - math.log(num_samples)
+
+
+def sizes(total: int, at_once: int) -> Iterator[int]:
+    """``total`` in parts of ``at_once``, the last one smaller where there is a rest."""
+    for start in range(0, total, at_once):
+        yield min(at_once, total - start)

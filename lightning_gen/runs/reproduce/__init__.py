@@ -1,0 +1,1 @@
+"""Published results, and what this project measures in their place."""

@@ -1,0 +1,57 @@
+"""``docs/results.md``: what was measured, a row each."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from lightning_gen.atomic import write_text
+from lightning_gen.errors import UserError
+from lightning_gen.runs.reproduce.measured import Measured
+from lightning_gen.runs.reproduce.target import Score, Target, in_digits
+from lightning_gen.runs.reproduce.training import Finished
+
+MARK = "<!-- lightning-gen reproduce writes below this line -->"
+HEADER = """\
+| target | score | published | measured (95 %) | verdict | runs | device | time | date | commit |
+|---|---|---|---|---|---|---|---|---|---|
+"""
+
+
+def row(target: Target, score: Score, measured: Measured, runs: Sequence[Finished]) -> str:
+    """A row of the table, without a line break; the time is that of all runs together."""
+    environment = runs[0].environment
+    unit = f" {score.unit}" if score.unit else ""
+    cells = (
+        target.name,
+        measured.metric,
+        published(score),
+        measured.in_words() + unit,
+        "reached" if measured.reached else f"missed ({in_digits(score.bound)} asked)",
+        str(len(runs)),
+        f"{environment['processor']}, {environment['cpu_threads']} threads"
+        if environment["devices"][0] == "cpu"
+        else f"{len(environment['devices'])} x {environment['devices'][0]}",
+        f"{sum(run.minutes for run in runs):.0f} min",
+        environment["started"].partition("T")[0],
+        (environment["git_commit"] or "unknown")[:9],
+    )
+    return "| " + " | ".join(cells) + " |"
+
+
+def published(score: Score) -> str:
+    """The published value or range."""
+    low, high = (in_digits(value) for value in score.published)
+    return low if low == high else f"{low} to {high}"
+
+
+def append(path: Path, rows: list[str]) -> None:
+    """Add rows at the end of the file, with the table's head where there is none yet.
+
+    Raises:
+        UserError: the file is there and is not of this kind.
+    """
+    text = path.read_text(encoding="utf-8") if path.is_file() else f"# Results\n\n{MARK}\n\n"
+    if MARK not in text:
+        raise UserError(f"{path} lacks the line {MARK!r}. Pass another --out.")
+    if HEADER not in text:
+        text = f"{text.rstrip()}\n\n{HEADER}"
+    write_text(path, "".join([text.rstrip("\n"), "\n", *(f"{line}\n" for line in rows)]))

@@ -1,0 +1,93 @@
+"""Trains the runs of a target, each in a process of its own."""
+
+import json
+import subprocess
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+from lightning_gen.errors import UserError
+from lightning_gen.runs.directory import RunDirectory
+from lightning_gen.runs.reproduce.target import Target
+from lightning_gen.runs.scores import read_scores
+from lightning_gen.runs.sweep.trial import options
+
+ERROR = "lightning-gen fit: "
+
+
+class NotRunError(UserError):
+    """Data or weights of the target cannot be had here."""
+
+
+class Finished(NamedTuple):
+    """What a finished run left behind.
+
+    Attributes:
+        cards: of its test split.
+        environment: its ``environment.json``.
+    """
+
+    cards: dict[str, Any]
+    environment: dict[str, Any]
+
+    @property
+    def minutes(self) -> float:
+        """From the start of the training to the last score."""
+        begun = datetime.fromisoformat(self.environment["started"])
+        ended = max(datetime.fromisoformat(card["date"]) for card in self.cards.values())
+        return (ended - begun).total_seconds() / 60
+
+
+def run_name(target: Target, number: int) -> str:
+    """The name of a run in ``logs``."""
+    return f"reproduce_{target.name}_{number}"
+
+
+def finished(target: Target, number: int, root: Path) -> Finished | None:
+    """The latest finished run of this number; None where there is none."""
+    for run in reversed(RunDirectory.all_of(root, run_name(target, number))):
+        cards: dict[str, Any] = read_scores(run.path).get("test", {})
+        if cards:
+            environment = json.loads((run.path / "environment.json").read_text(encoding="utf-8"))
+            return Finished(cards, environment)
+    return None
+
+
+def train(target: Target, number: int, root: Path) -> Finished:
+    """Run ``fit``, whose output goes to the screen.
+
+    A run that was interrupted goes on from its last checkpoint.
+
+    Raises:
+        NotRunError: it could not start, as where its data cannot be had.
+        UserError: it failed, or its experiment gives no scores.
+    """
+    name = run_name(target, number)
+    command = [sys.executable, "-m", "lightning_gen", "fit", "--config", str(target.config)]
+    command += [*options(target.runs[number]), "--name", name]
+    command += ["--trainer.default_root_dir", str(root)]
+    runs = RunDirectory.all_of(root, name)
+    if runs and not read_scores(runs[-1].path) and runs[-1].last.is_file():
+        command += ["--ckpt_path", "last"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, bufsize=1) as process:
+        assert process.stderr is not None
+        last = echoed(process.stderr)
+    if process.returncode == 2:
+        raise NotRunError(last.removeprefix(ERROR) or "its arguments were refused")
+    if process.returncode != 0:
+        raise UserError(f"{name} failed: {last.removeprefix(ERROR)}")
+    run = finished(target, number, root)
+    if run is None:
+        raise UserError(f"{name} has no scores. Let {target.config} have callbacks that evaluate.")
+    return run
+
+
+def echoed(stream: IO[str]) -> str:
+    """Show what a process says, and give back its last line."""
+    last = ""
+    for line in stream:
+        sys.stderr.write(line)
+        sys.stderr.flush()
+        last = line.strip() or last
+    return last

@@ -1,0 +1,73 @@
+"""``metrics.json``: the scores of a run, each with what a reader must know to compare it."""
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from lightning_gen.atomic import write_text
+from lightning_gen.callbacks.evaluation import Card
+from lightning_gen.errors import UserError
+
+FILE = "metrics.json"
+
+
+def read_scores(folder: Path) -> dict[str, dict[str, Any]]:
+    """The cards of a run by split and name; empty where none was written.
+
+    Raises:
+        UserError: the file is broken.
+    """
+    path = folder / FILE
+    if not path.is_file():
+        return {}
+    try:
+        scores: dict[str, dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UserError(f"{path} is no JSON ({error}). Move it away, then test again.") from error
+    return scores
+
+
+def write_scores(folder: Path, cards: Mapping[str, Card], about: Mapping[str, Any]) -> None:
+    """Add cards to those of the run, in place of older ones of the same split and name.
+
+    Args:
+        folder: the run's directory.
+        cards: by name.
+        about: what is known of the evaluation as a whole, such as its checkpoint.
+    """
+    scores = read_scores(folder)
+    date = datetime.now(UTC).isoformat(timespec="seconds")
+    for name, card in cards.items():
+        content = {**as_json(card), **about, "date": date}
+        scores.setdefault(card.split, {})[name] = content
+    write_text(folder / FILE, json.dumps(scores, indent=2) + "\n")
+
+
+def as_json(card: Card) -> dict[str, Any]:
+    """A card with its details beside the rest; JSON has no nan, and null takes its place."""
+    content = asdict(card)
+    details = content.pop("details")
+    numbers = {
+        k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in content.items()
+    }
+    return {**numbers, **details}
+
+
+def in_words(cards: Mapping[str, Card]) -> Iterable[str]:
+    """A line for each card: its value, standard error and unit."""
+    width = max((len(name) for name in cards), default=0)
+    for name, card in cards.items():
+        unit = "" if card.unit == "none" else f" {card.unit}"
+        yield f"{name:<{width}}  {with_error(card.value, card.standard_error)}{unit}"
+
+
+def with_error(value: float, error: float) -> str:
+    """``86.76 ± 0.12``: as many digits as the error justifies, four without one."""
+    if not math.isfinite(error) or error <= 0:
+        return f"{value:.4g}"
+    digits = min(8, max(0, 1 - math.floor(math.log10(error))))
+    return f"{value:.{digits}f} ± {error:.{digits}f}"

@@ -1,0 +1,110 @@
+"""What a perfect code, a code that says nothing and an entangled code are worth."""
+
+from functools import partial
+
+import pytest
+import torch
+
+from lightning_gen.metrics.disentanglement import (
+    attribute_predictability_gap,
+    beta_vae_score,
+    dci_scores,
+    factor_vae_score,
+    modularity_score,
+    mutual_information_gap,
+)
+
+dci = partial(dci_scores, trees=10)
+SCORES = {
+    "mig": mutual_information_gap,
+    "factor_vae": factor_vae_score,
+    "beta_vae": beta_vae_score,
+    "modularity": modularity_score,
+    "disentanglement": lambda codes, factors: dci(codes, factors)[0],
+    "completeness": lambda codes, factors: dci(codes, factors)[1],
+    "informativeness": lambda codes, factors: dci(codes, factors)[2],
+    "sap": attribute_predictability_gap,
+}
+
+
+def permuted_and_rescaled(codes):
+    return codes[:, [2, 0, 1]] * torch.tensor([-0.7, 3.0, 1.5]) + 5
+
+
+def with_unused_dimensions(codes):
+    return torch.cat([codes, torch.ones(len(codes), 1), 0.1 * torch.randn(len(codes), 1)], dim=1)
+
+
+@pytest.mark.parametrize("change", [torch.clone, permuted_and_rescaled, with_unused_dimensions])
+@pytest.mark.parametrize("name", [name for name in SCORES if name != "sap"])
+def test_the_factors_themselves_are_a_perfect_code(name, change, truth, factors):
+    assert SCORES[name](change(truth), factors).item() == pytest.approx(1, abs=0.03)
+
+
+@pytest.mark.parametrize("change", [torch.clone, permuted_and_rescaled, with_unused_dimensions])
+def test_sap_of_two_valued_factors_reaches_a_half(change):
+    factors = torch.randint(2, (2000, 3))
+    score = attribute_predictability_gap(change(factors.float()), factors)
+    assert score.item() == pytest.approx(0.5, abs=0.04)
+
+
+def of_other_images(truth):
+    return truth[torch.randperm(len(truth))]
+
+
+@pytest.mark.parametrize("make", [of_other_images, torch.randn_like])
+@pytest.mark.parametrize(
+    ("name", "chance", "tolerance"),
+    [
+        ("mig", 0, 0.02),
+        ("factor_vae", 1 / 3, 0.05),
+        ("beta_vae", 1 / 3, 0.05),
+        ("modularity", 0, 0),
+        ("disentanglement", 0, 0.1),
+        ("completeness", 0, 0.1),
+        ("informativeness", (1 / 3 + 1 / 4 + 1 / 5) / 3, 0.05),
+        ("sap", 0, 0.05),
+    ],
+)
+def test_a_code_that_says_nothing_is_at_chance(name, chance, tolerance, make, truth, factors):
+    assert SCORES[name](make(truth), factors).item() == pytest.approx(chance, abs=tolerance)
+
+
+@pytest.mark.parametrize(
+    ("name", "limit"),
+    [
+        ("mig", 0.3),
+        ("factor_vae", 0.8),
+        ("modularity", 0.8),
+        ("disentanglement", 0.5),
+        ("completeness", 0.5),
+    ],
+)
+def test_a_rotated_code_is_clearly_below(name, limit, rotated, factors):
+    assert SCORES[name](rotated, factors) < limit
+
+
+def test_sap_of_a_code_said_twice_is_nothing(truth, factors):
+    assert attribute_predictability_gap(truth.repeat(1, 2), factors) == 0
+
+
+def test_mig_of_a_code_said_twice_is_nothing(truth, factors):
+    assert mutual_information_gap(truth.repeat(1, 2), factors) == pytest.approx(0, abs=1e-9)
+
+
+@pytest.mark.parametrize("name", SCORES)
+def test_a_constant_factor_changes_nothing(name, noisy, factors):
+    with_constant = torch.cat([factors[:, :1], torch.full((2000, 1), 7), factors[:, 1:]], dim=1)
+    assert torch.equal(SCORES[name](noisy, with_constant), SCORES[name](noisy, factors))
+
+
+@pytest.mark.parametrize(("codes", "most"), [(torch.ones(500, 4), 0.6), (torch.randn(500, 1), 1)])
+@pytest.mark.parametrize("name", SCORES)
+def test_constant_codes_and_single_dimensions_have_a_score(name, codes, most):
+    factors = torch.randint(3, (500, 2))
+    assert 0 <= SCORES[name](codes, factors) <= most
+
+
+@pytest.mark.parametrize("name", SCORES)
+def test_one_factor_has_a_score(name, truth, factors):
+    assert 0 <= SCORES[name](truth, factors[:, :1]) <= 1

@@ -1,0 +1,152 @@
+"""What all scores share: the table of images, its order, its standard error, its errors."""
+
+import numpy as np
+import pytest
+import torch
+
+from lightning_gen.errors import UserError
+from lightning_gen.metrics.disentanglement import (
+    DCI,
+    MIG,
+    SAP,
+    BetaVAEScore,
+    FactorVAEScore,
+    Modularity,
+    TotalCorrelation,
+    jackknife,
+    mutual_information_gap,
+)
+from support.processes import on_two_processes
+
+
+def metrics():
+    few = {"train_votes": 300, "test_votes": 200, "groups": 2}
+    return {
+        "mig": MIG(),
+        "dci": DCI(trees=2),
+        "factor_vae": FactorVAEScore(**few),
+        "beta_vae": BetaVAEScore(num_train=300, num_test=200, groups=2),
+        "sap": SAP(groups=2),
+        "modularity": Modularity(shuffles=5),
+        "total_correlation": TotalCorrelation(),
+    }
+
+
+def numbers(metric, codes, factors, batch_size=64):
+    """All that the metric gives for these images, as plain numbers."""
+    for batch in zip(codes.split(batch_size), factors.split(batch_size), strict=True):
+        metric.update(*batch)
+    return np.array(metric.compute()).flatten().tolist()
+
+
+def random_states():
+    return torch.get_rng_state().tolist(), str(np.random.get_state(legacy=False))
+
+
+@pytest.mark.parametrize("name", metrics())
+def test_the_order_of_arrival_does_not_matter(name, noisy, factors):
+    noisy, factors = noisy[:400], factors[:400]
+    order = torch.randperm(400)
+    states = random_states()
+    first = numbers(metrics()[name], noisy, factors)
+    assert random_states() == states
+    second = numbers(metrics()[name], noisy[order], factors[order], batch_size=37)
+    np.testing.assert_array_equal(first, second)
+
+
+@pytest.mark.parametrize("name", ["dci", "factor_vae", "beta_vae", "sap"])
+def test_the_seed_matters_where_something_is_drawn(name, rotated, factors):
+    metric, other = metrics()[name], metrics()[name]
+    other.seed = 1
+    first = numbers(metric, rotated[:400], factors[:400])
+    second = numbers(other, rotated[:400], factors[:400])
+    assert not np.array_equal(first, second, equal_nan=True)
+
+
+def measure_share(rank, codes, factors):
+    share = slice(130, None) if rank == 0 else slice(0, 130)
+    return {
+        name: numbers(metric, codes[share], factors[share]) for name, metric in metrics().items()
+    }
+
+
+def test_two_processes_give_exactly_what_one_gives(noisy, factors, tmp_path):
+    noisy, factors = noisy[:400], factors[:400]
+    shares = on_two_processes(measure_share, tmp_path, noisy, factors)
+    for name, metric in metrics().items():
+        expected = numbers(metric, noisy, factors)
+        np.testing.assert_array_equal(shares[0][name], expected)
+        np.testing.assert_array_equal(shares[1][name], expected)
+
+
+def test_jackknife_of_a_mean_is_the_textbooks_standard_error():
+    codes, factors = torch.randn(100, 2).double(), torch.zeros(100, 1, dtype=torch.long)
+    value, error = jackknife(lambda codes, _: codes.mean(dim=0), codes, factors, groups=100)
+    torch.testing.assert_close(value, codes.mean(dim=0))
+    torch.testing.assert_close(error, codes.std(dim=0) / 10)
+
+
+def test_jackknife_says_how_far_other_images_are():
+    draws = []
+    for _ in range(40):
+        factors = torch.randint(4, (500, 3))
+        codes = factors + 0.7 * torch.randn(500, 3)
+        draws.append(jackknife(mutual_information_gap, codes, factors, groups=5))
+    spread = torch.stack([value for value, _ in draws]).std()
+    error = torch.stack([error for _, error in draws]).square().mean().sqrt()
+    assert 0.5 < error / spread < 2
+
+
+def test_no_groups_no_standard_error(noisy, factors):
+    value, error = numbers(MIG(groups=0), noisy, factors)
+    assert value == numbers(MIG(), noisy, factors)[0]
+    assert np.isnan(error)
+
+
+def test_a_factor_that_one_image_alone_varies_has_no_standard_error():
+    factors = torch.zeros(200, 1, dtype=torch.long)
+    factors[17] = 1
+    value, error = numbers(MIG(), torch.randn(200, 2), factors)
+    assert value > 0
+    assert np.isnan(error)
+
+
+def test_float_and_half_codes_and_whole_floats_as_factors_are_taken(noisy, factors):
+    expected = numbers(MIG(), noisy.half().float(), factors)
+    assert numbers(MIG(), noisy.half(), factors.float()) == expected
+
+
+@pytest.mark.parametrize("name", metrics())
+def test_too_few_images_are_refused(name, noisy, factors):
+    with pytest.raises(UserError, match="at least 100 images, got 99"):
+        numbers(metrics()[name], noisy[:99], factors[:99])
+
+
+@pytest.mark.filterwarnings("ignore:The ``compute`` method of metric MIG was called before")
+def test_no_images_are_refused():
+    with pytest.raises(UserError, match="at least 100 images, got 0"):
+        MIG().compute()
+
+
+@pytest.mark.parametrize("name", [name for name in metrics() if name != "total_correlation"])
+def test_factors_of_one_value_are_refused(name, noisy):
+    with pytest.raises(UserError, match="two values, got 2 factors without"):
+        numbers(metrics()[name], noisy, torch.ones(2000, 2))
+
+
+def test_fractions_as_factors_are_refused(noisy, factors):
+    with pytest.raises(UserError, match="class numbers, got fractions"):
+        MIG().update(noisy, factors / 2)
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+def test_codes_that_are_not_finite_are_refused(value, noisy, factors):
+    noisy[3, 1] = value
+    with pytest.raises(UserError, match="finite codes"):
+        numbers(MIG(), noisy, factors)
+
+
+@pytest.mark.parametrize("groups", [-1, 1])
+def test_one_group_is_refused(groups):
+    with pytest.raises(UserError, match=f"groups must be 0 or at least 2, got {groups}"):
+        MIG(groups=groups)

@@ -1,0 +1,148 @@
+import numpy as np
+import pytest
+import scipy.linalg
+import torch
+from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
+
+from lightning_gen.errors import UserError
+from lightning_gen.metrics.generation import FrechetDistance, Gaussian, frechet_distance
+
+
+def updated(real, generated, batch_size=64, **arguments):
+    metric = FrechetDistance(real.shape[1], **arguments)
+    for part in real.split(batch_size):
+        metric.update(part, real=True)
+    for part in generated.split(batch_size):
+        metric.update(part, real=False)
+    return metric
+
+
+def correlated(images, scale, shift):
+    mixing = torch.randn(6, 6, generator=torch.Generator().manual_seed(1)) + torch.eye(6)
+    return scale * torch.randn(images, 6) @ mixing + shift
+
+
+def by_scipy(real, generated):
+    x, y = real.double().numpy(), generated.double().numpy()
+    of_x, of_y = np.cov(x, rowvar=False), np.cov(y, rowvar=False)
+    root = scipy.linalg.sqrtm(of_x @ of_y)
+    shift = np.square(x.mean(axis=0) - y.mean(axis=0)).sum()
+    return shift + np.trace(of_x + of_y - 2 * root.real)
+
+
+def by_torch_fidelity(real, generated):
+    statistics = [fid_features_to_statistics(part.double()) for part in (real, generated)]
+    return fid_statistics_to_metric(*statistics, verbose=False)["frechet_inception_distance"]
+
+
+def test_large_samples_reach_the_closed_form_of_their_gaussians():
+    # Diagonal: sum (m1 - m2)^2 + (s1 - s2)^2 = 8 (0.25 + 0.25). The spread at N = 100,000 is 0.02.
+    real, generated = torch.randn(100_000, 8), 0.5 + 1.5 * torch.randn(100_000, 8)
+    value, error = updated(real, generated, batch_size=5000).compute()
+    assert value.item() == pytest.approx(4, abs=0.06)
+    assert 0.005 < error < 0.03
+
+
+def test_the_distance_of_gaussians_that_do_not_commute():
+    one = torch.tensor([[2.0, 1.0], [1.0, 3.0]]).double()
+    other = torch.tensor([[1.0, -0.5], [-0.5, 4.0]]).double()
+    mean = torch.tensor([1.0, 2.0]).double()
+    root = scipy.linalg.sqrtm((one @ other).numpy()).real
+    expected = 5 + np.trace((one + other).numpy() - 2 * root)
+    value = frechet_distance(Gaussian(mean, one), Gaussian(0 * mean, other))
+    assert value.item() == pytest.approx(expected, rel=1e-12)
+
+
+def test_agrees_with_scipy_and_torch_fidelity():
+    real, generated = correlated(200, 1, 0), correlated(150, 1.3, 0.2)
+    value = updated(real, generated).compute().value.item()
+    assert value == pytest.approx(by_scipy(real, generated), rel=1e-8)
+    assert value == pytest.approx(by_torch_fidelity(real, generated), rel=1e-8)
+
+
+def test_fewer_images_than_features_agree_with_torch_fidelity():
+    real, generated = torch.randn(30, 50), 0.3 + 1.2 * torch.randn(20, 50)
+    value, error = updated(real, generated).compute()
+    # torch-fidelity's eigenvalues of 1e-15 have roots of 3e-8, of either sign
+    assert value.item() == pytest.approx(by_torch_fidelity(real, generated), rel=1e-5)
+    assert error.isfinite()
+
+
+@pytest.mark.parametrize("images", [2, 5])
+def test_equal_images_are_at_distance_zero(images):
+    features = torch.randn(images, 10)
+    assert 0 <= updated(features, features, groups=0).compute().value < 1e-5
+
+
+def test_constant_features_leave_the_distance_of_the_means():
+    value, error = updated(torch.zeros(20, 4), torch.full((20, 4), 0.5)).compute()
+    assert value.item() == pytest.approx(1)
+    assert error.item() == pytest.approx(0, abs=1e-6)
+
+
+def test_a_large_common_offset_changes_nothing():
+    real, generated = torch.randn(300, 6) / 8, 0.1 + torch.randn(300, 6) / 4
+    shifted = 1000 + real, 1000 + generated
+    exact = tuple(features.double() - 1000 for features in shifted)
+    assert not torch.equal(exact[0].float(), real)
+    value = updated(*shifted).compute().value
+    assert value.item() == pytest.approx(by_scipy(*exact), rel=1e-6)
+
+
+def test_two_draws_of_one_distribution_are_near_and_noise_is_far():
+    real, again = correlated(4000, 1, 0), correlated(4000, 1, 0)
+    same = updated(real, again).compute()
+    noise = updated(real, 3 * torch.randn(4000, 6)).compute()
+    assert same.value < 0.1
+    assert noise.value > 100 * same.value
+
+
+def test_the_standard_error_is_the_spread_over_draws():
+    draws = [updated(correlated(400, 1, 0), correlated(400, 1.2, 0.3)).compute() for _ in range(20)]
+    spread = torch.stack([draw.value for draw in draws]).std()
+    error = torch.stack([draw.standard_error for draw in draws]).mean()
+    assert 0.5 < error / spread < 2
+
+
+def test_the_standard_error_is_that_of_leaving_each_group_out():
+    real, generated = correlated(53, 1, 0), correlated(41, 1, 1)
+    variance = 0.0
+    for side, features in enumerate((real, generated)):
+        scores = []
+        for group in range(5):
+            kept = features[torch.arange(len(features)) % 5 != group]
+            scores.append(by_scipy(*((kept, generated) if side == 0 else (real, kept))))
+        variance += 4 * np.var(scores)
+    error = updated(real, generated, batch_size=7, groups=5).compute().standard_error
+    assert error.item() == pytest.approx(variance**0.5, rel=1e-6)
+
+
+def test_without_groups_there_is_no_standard_error():
+    real, generated = correlated(50, 1, 0), correlated(50, 1, 1)
+    value, error = updated(real, generated, groups=0).compute()
+    assert value.item() == pytest.approx(by_scipy(real, generated))
+    assert error.isnan()
+
+
+@pytest.mark.parametrize(
+    ("real", "generated", "groups", "message"),
+    [
+        (1, 10, 0, "2 or more real and generated images, got 1 real and 10 generated"),
+        (10, 0, 0, "got 10 real and 0 generated"),
+        (10, 9, 10, "10 or more real and generated images, got 10 real and 9 generated"),
+    ],
+)
+def test_too_few_images_are_refused(real, generated, groups, message):
+    metric = updated(torch.randn(real, 3), torch.randn(generated, 3), groups=groups)
+    with pytest.raises(UserError, match=message):
+        metric.compute()
+
+
+def test_other_widths_and_nan_and_one_group_are_refused():
+    metric = FrechetDistance(4)
+    with pytest.raises(UserError, match="needs 4 features an image, as before, got 5"):
+        metric.update(torch.zeros(2, 5), real=True)
+    with pytest.raises(UserError, match="finite"):
+        metric.update(torch.full((2, 4), torch.nan), real=True)
+    with pytest.raises(UserError, match="got 1"):
+        FrechetDistance(4, groups=1)

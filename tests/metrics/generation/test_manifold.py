@@ -1,0 +1,176 @@
+import numpy as np
+import pytest
+import torch
+from sklearn.neighbors import NearestNeighbors
+from torch_fidelity.metric_prc import prc_features_to_metric
+
+from lightning_gen.errors import UserError
+from lightning_gen.metrics.generation import DensityCoverage, PrecisionRecall, balls
+
+METRICS = [PrecisionRecall, DensityCoverage]
+
+
+@pytest.fixture
+def small_blocks(monkeypatch):
+    monkeypatch.setattr(balls, "BLOCK", 700)  # a few rows at once
+
+
+def scored(metric, real, generated, batch_size=64):
+    for part in real.split(batch_size):
+        metric.update(part, real=True)
+    for part in generated.split(batch_size):
+        metric.update(part, real=False)
+    return metric.compute()
+
+
+def both(real, generated):
+    """Precision, recall, density and coverage."""
+    scores = (scored(make(), real, generated) for make in METRICS)
+    return [estimate.value.item() for score in scores for estimate in score]
+
+
+def clusters(images, used, dims=8):
+    """Images of the first ``used`` of ten clusters that lie far from each other."""
+    places = 20 * torch.randn(10, dims, generator=torch.Generator().manual_seed(3))
+    return places[torch.arange(images) % used] + torch.randn(images, dims)
+
+
+def density_and_coverage(real, generated, neighbours):
+    real, generated = real.double().numpy(), generated.double().numpy()
+    among = NearestNeighbors(n_neighbors=neighbours + 1).fit(real)
+    radii = among.kneighbors(real)[0][:, -1]
+    held, covered = [], np.zeros(len(real))
+    for image in generated:
+        inside = [np.linalg.norm(image - real[i]) <= radii[i] for i in range(len(real))]
+        held.append(sum(inside) / neighbours)
+        covered = np.maximum(covered, inside)
+    return np.array(held), covered
+
+
+def mean_and_error(values):
+    return values.mean(), values.std(ddof=1) / np.sqrt(len(values))
+
+
+@pytest.mark.usefixtures("small_blocks")
+@pytest.mark.parametrize("neighbours", [1, 3])
+def test_precision_and_recall_agree_with_torch_fidelity(neighbours):
+    real, generated = torch.randn(300, 6), 0.5 + torch.randn(200, 6)
+    reference = prc_features_to_metric(
+        generated.double(), real.double(), prc_neighborhood=neighbours, verbose=False
+    )
+    score = scored(PrecisionRecall(neighbours), real, generated)
+    for share, images in (("precision", 200), ("recall", 300)):
+        value, error = getattr(score, share)
+        assert value.item() == pytest.approx(reference[share], abs=1e-6)
+        expected = (value * (1 - value) / (images - 1)).sqrt()
+        assert 0.1 < value < 0.95
+        assert error.item() == pytest.approx(expected.item())
+
+
+@pytest.mark.usefixtures("small_blocks")
+@pytest.mark.parametrize("neighbours", [1, 5])
+def test_density_and_coverage_agree_with_a_plain_loop(neighbours):
+    real, generated = torch.randn(120, 4), 0.5 + torch.randn(90, 4)
+    held, covered = density_and_coverage(real, generated, neighbours)
+    density, coverage = scored(DensityCoverage(neighbours), real, generated)
+    assert tuple(map(float, density)) == pytest.approx(mean_and_error(held))
+    assert tuple(map(float, coverage)) == pytest.approx(mean_and_error(covered))
+    assert 0.1 < coverage.value < 0.95
+
+
+def test_points_on_a_line_by_hand():
+    # Reals 0, 1, 3 have radii 1, 1, 2; of the generated, 2 touches the last two, 9 touches none.
+    real = torch.tensor([[0.0], [1.0], [3.0]])
+    generated = torch.tensor([[2.0], [9.0]])
+    precision, recall = scored(PrecisionRecall(neighbours=1), real, generated)
+    density, coverage = scored(DensityCoverage(neighbours=1), real, generated)
+    assert precision.value == 0.5
+    assert recall.value == 1  # the balls of 2 and 9 reach 7 far
+    assert density.value == 1
+    assert coverage.value.item() == pytest.approx(2 / 3)
+
+
+def test_two_draws_of_one_distribution():
+    precision, recall, density, coverage = both(torch.randn(1500, 8), torch.randn(1500, 8))
+    assert precision == pytest.approx(0.86, abs=0.04)
+    assert recall == pytest.approx(0.86, abs=0.04)
+    assert density == pytest.approx(1, abs=0.05)
+    assert coverage == pytest.approx(1 - 0.5**5, abs=0.02)
+
+
+def test_a_set_against_itself_is_perfect_in_any_order():
+    features = torch.randn(200, 100)
+    precision, recall, density, coverage = both(features, features[torch.randperm(200)])
+    assert (precision, recall, coverage) == (1, 1, 1)
+    assert density == pytest.approx(6 / 5)  # each ball holds its centre and 5 neighbours
+
+
+def test_noise_far_away_has_nothing():
+    assert both(torch.randn(300, 8), 100 + torch.rand(300, 8)) == [0, 0, 0, 0]
+
+
+def test_dropped_modes_cost_recall_and_coverage():
+    precision, recall, density, coverage = both(clusters(1000, used=10), clusters(1000, used=3))
+    assert precision > 0.8
+    assert density > 0.8
+    assert recall == pytest.approx(0.3, abs=0.06)
+    assert coverage == pytest.approx(0.3, abs=0.06)
+
+
+def test_invented_modes_cost_precision_and_density():
+    precision, recall, density, coverage = both(clusters(1000, used=3), clusters(1000, used=10))
+    assert precision == pytest.approx(0.3, abs=0.06)
+    assert density == pytest.approx(0.3, abs=0.06)
+    assert recall > 0.7
+    assert coverage > 0.7
+
+
+def test_one_far_real_image_raises_precision_and_not_density():
+    real, generated = torch.randn(500, 4), 10 + torch.randn(500, 4)
+    real[0] = 100
+    precision, _, density, coverage = both(real, generated)
+    assert precision == 1
+    assert density == pytest.approx(0.2)
+    assert coverage == 1 / 500
+
+
+def test_a_large_common_offset_changes_nothing():
+    # multiples of 2^-13, which float32 keeps at 1000
+    real, generated = ((2**13 * torch.randn(300, 6)).round() / 2**13 for _ in range(2))
+    assert both(1000 + real, 1000 + generated) == both(real, generated)
+
+
+def test_near_copies_are_told_apart():
+    # 300 near copies of one image, 1e-3 apart at a length of 30 from the mean
+    real = 10 + 1e-3 * torch.randn(300, 8)
+    generated = 10 + 1e-3 * torch.randn(300, 8)
+    others = -10 + torch.randn(300, 8)
+    near = both(torch.cat([real, others]), generated)
+    reference = prc_features_to_metric(
+        generated.double(),
+        torch.cat([real, others]).double(),
+        prc_neighborhood=3,
+        verbose=False,
+    )
+    assert near[:2] == pytest.approx([reference["precision"], reference["recall"]], abs=1e-6)
+    assert 0.5 < near[0] < 1
+
+
+@pytest.mark.usefixtures("small_blocks")
+def test_exact_copies_lie_in_their_own_balls_of_radius_zero():
+    copies, others = torch.randn(100).repeat(50, 1) / 3, 5 + torch.randn(51, 100)
+    precision, recall, density, coverage = both(torch.cat([copies, others]), copies[:47])
+    assert precision == 1
+    assert recall == pytest.approx(50 / 101)
+    assert density == 10  # 50 balls, 5 neighbours
+    assert coverage == pytest.approx(50 / 101)
+
+
+@pytest.mark.parametrize("make", METRICS)
+def test_too_few_images_for_the_neighbours_are_refused(make):
+    for sizes in ((3, 10), (10, 3), (0, 0)):
+        with pytest.raises(UserError, match=f"got {sizes[0]} real and {sizes[1]} generated"):
+            scored(make(neighbours=3), *(torch.randn(size, 2) for size in sizes))
+    assert scored(make(neighbours=3), torch.randn(4, 2), torch.randn(4, 2))
+    with pytest.raises(UserError, match="1 or more, got 0"):
+        make(neighbours=0)
