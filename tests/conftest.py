@@ -18,6 +18,7 @@ install_import_hook(
         "lightning_gen.callbacks",
         "lightning_gen.contracts",
         "lightning_gen.data",
+        "lightning_gen.features",
         "lightning_gen.figures",
         "lightning_gen.latent",
         "lightning_gen.metrics",

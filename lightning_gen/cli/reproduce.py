@@ -9,7 +9,7 @@ from lightning_gen.cli.parser import BadArgumentsError
 from lightning_gen.cli.sweep_arguments import Parser
 from lightning_gen.errors import UserError
 from lightning_gen.runs.reproduce.measured import measure
-from lightning_gen.runs.reproduce.results_file import append, published, row
+from lightning_gen.runs.reproduce.results_file import append, published, read, row
 from lightning_gen.runs.reproduce.table import find, read_table
 from lightning_gen.runs.reproduce.target import Target
 from lightning_gen.runs.reproduce.training import Finished, NotRunError, finished, train
@@ -64,13 +64,17 @@ def reproduce(given: argparse.Namespace) -> None:
     """
     try:
         table = read_table(given.table)
-        targets = [find(table, name) for name in given.targets]
+        targets = [find(table, name) for name in dict.fromkeys(given.targets)]
+        read(given.out)  # before anything is trained for it
     except UserError as error:
         raise BadArgumentsError(str(error)) from error
     if given.list:
         print("\n\n".join(described(each) for each in targets or table.values()))
         return
-    verdicts = {target.name: verdict(target, given) for target in targets}
+    try:
+        verdicts = {target.name: verdict(target, given) for target in targets}
+    except KeyboardInterrupt:
+        raise UserError("stopped. The same command goes on where it stopped.") from None
     failed = [f"{name} {found}" for name, found in verdicts.items() if found != "reached"]
     if failed:
         raise UserError(f"{len(failed)} of {len(verdicts)} not reached: {'; '.join(failed)}")
@@ -94,30 +98,27 @@ def described(target: Target) -> str:
 
 
 def verdict(target: Target, given: argparse.Namespace) -> str:
-    """Train the runs of a target and say what they measured: reached, missed or not run."""
+    """Train the runs of a target and say what they measured: reached, missed, not run or failed."""
     try:
         runs = [each_run(target, number, given) for number in range(len(target.runs))]
-    except NotRunError as error:
-        print(f"{target.name}: not run: {error}")
-        return "not run"
-    rows = []
-    reached = True
-    for score in target.scores:
-        found = measure(score, [run.cards for run in runs])
-        reached &= found.reached
-        sign = "reached" if found.reached else "missed"
+        found = {score: measure(score, [run.cards for run in runs]) for score in target.scores}
+    except UserError as error:
+        result = "not run" if isinstance(error, NotRunError) else "failed"
+        print(f"{target.name}: {result}: {error}")
+        return result
+    for score, measured in found.items():
+        sign = "reached" if measured.reached else "missed"
+        value = f"{measured.in_words()} {score.unit}".rstrip()
         print(
-            f"{target.name}  {found.metric}: published {published(score)}, measured "
-            f"{found.in_words()} {score.unit}".rstrip()
-            + f": {sign}"
+            f"{target.name}  {measured.metric}: published {published(score)}, measured {value}: "
+            f"{sign}"
         )
-        rows.append(row(target, score, found, runs))
-    append(given.out, rows)
+    append(given.out, [row(target, *pair, runs) for pair in found.items()])
     print(given.out)
-    return "reached" if reached else "missed"
+    return "reached" if all(measured.reached for measured in found.values()) else "missed"
 
 
 def each_run(target: Target, number: int, given: argparse.Namespace) -> Finished:
     """A finished run: one that is there, unless all are to be fresh, or a new one."""
     found = None if given.fresh else finished(target, number, given.root)
-    return found or train(target, number, given.root)
+    return found or train(target, number, given.root, fresh=given.fresh)

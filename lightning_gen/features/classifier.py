@@ -3,12 +3,12 @@
 import hashlib
 from importlib.resources import as_file, files
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
-from zipfile import BadZipFile
+from warnings import catch_warnings, simplefilter
 
 import torch
 
+from lightning_gen.contracts import ImageShape
 from lightning_gen.errors import UserError
 from lightning_gen.features.extractor import Extractor, Features, Images
 from lightning_gen.networks.classifier import ConvClassifier
@@ -32,14 +32,7 @@ class TrainedClassifier(Extractor):
     def __init__(self, checkpoint: str, name: str | None = None) -> None:
         super().__init__()
         path = Path(checkpoint)
-        content = read(path)
-        arguments: dict[str, Any] = content["hyper_parameters"]
-        self.image_shape = tuple(arguments["image_shape"])
-        self.network = ConvClassifier(
-            self.image_shape, arguments["num_classes"], arguments["widths"]
-        )
-        weights = content["state_dict"]
-        self.network.load_state_dict({key.removeprefix(PREFIX): weights[key] for key in weights})
+        self.image_shape, self.network = load(path)
         self.requires_grad_(False)
         self.eval()
         self.feature_dim = self.network.head.in_features
@@ -57,7 +50,9 @@ class TrainedClassifier(Extractor):
 
     def classes(self, images: Images) -> torch.Tensor:
         """The class [N] of each image."""
-        return self.network.head(self(images)).argmax(dim=1)  # type: ignore[no-any-return]
+        features = self(images)
+        with torch.autocast(images.device.type, enabled=False):
+            return self.network.head(features).argmax(dim=1)  # type: ignore[no-any-return]
 
 
 class FashionMNISTClassifier(TrainedClassifier):
@@ -87,26 +82,39 @@ def weights_of(name: str) -> Any:  # noqa: ANN401  (importlib's Traversable move
     return files("lightning_gen.features") / "weights" / f"{name}.ckpt"
 
 
-def read(path: Path) -> dict[str, Any]:
-    """The checkpoint of a classifier.
+def load(path: Path) -> tuple[ImageShape, ConvClassifier]:
+    """The image shape and the network of a classifier's checkpoint.
 
     Raises:
-        UserError: there is none.
+        UserError: the file is not one.
     """
     expected = "TrainedClassifier.checkpoint is the checkpoint of a trained Classifier"
     try:
-        content: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, UnpicklingError, RuntimeError, EOFError, BadZipFile) as error:
-        reason = " ".join(str(error).split())[:200]
+        with catch_warnings():
+            simplefilter("ignore")  # torch warns of pickles that it refuses in the next line
+            content: Any = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch.load raises what pickle, zip and the file make of it
         raise UserError(
-            f"{expected}, and {path} cannot be read: {reason}. Pass logs/<name>/version_<n>/"
-            "checkpoints/best.ckpt."
+            f"{expected}, and {path} cannot be read: {one_line(error)}. Pass "
+            "logs/<name>/version_<n>/checkpoints/best.ckpt."
         ) from error
-    if not isinstance(content, dict) or "widths" not in content.get("hyper_parameters", {}):
-        raise UserError(f"{expected}, got that of another model: {path}.")
-    if not any(key.startswith(PREFIX) for key in content.get("state_dict", {})):
-        raise UserError(f"{expected}, got that of another model: {path}.")
-    return content
+    try:
+        arguments, weights = content["hyper_parameters"], content["state_dict"]
+        channels, height, width = (int(size) for size in arguments["image_shape"])
+        widths = [int(width) for width in arguments["widths"]]
+        network = ConvClassifier((channels, height, width), int(arguments["num_classes"]), widths)
+        network.load_state_dict({key.removeprefix(PREFIX): weights[key] for key in weights})
+    except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+        raise UserError(
+            f"{expected}, got another file, {path}: {type(error).__name__} {one_line(error)}. Pass "
+            "a checkpoint of lightning_gen.models.Classifier."
+        ) from error
+    return (channels, height, width), network
+
+
+def one_line(error: Exception) -> str:
+    """What an error says, without line breaks."""
+    return " ".join(str(error).split())[:200]
 
 
 def run_name(checkpoint: Path) -> str:

@@ -77,8 +77,8 @@ def fetched() -> Path:
     """
     path = Path(torch.hub.get_dir()) / "checkpoints" / FILE
     if not path.is_file():
-        path.parent.mkdir(parents=True, exist_ok=True)
         try:
+            path.parent.mkdir(parents=True, exist_ok=True)
             torch.hub.download_url_to_file(URL, str(path), HASH_PREFIX)
         except (URLError, OSError, RuntimeError) as error:
             raise UserError(

@@ -23,6 +23,7 @@ from lightning_gen.networks import (
 )
 from lightning_gen.objectives import Bernoulli, Likelihood
 from lightning_gen.objectives.elbo import ELBOTerms
+from lightning_gen.objectives.importance import LogWeights
 from lightning_gen.objectives.vq import code_use, commitment, perplexity, straight_through
 
 Indices = Int[Tensor, "n positions codebooks"]
@@ -151,6 +152,12 @@ class VQVAE(Autoencoder):
         shape = (n, *self.prior.shape)
         codes = torch.randint(self.codebook_size, shape, device=self.device)
         return self._decode(self._lookup(codes))
+
+    def log_weights(self, images: Images, num_samples: int) -> LogWeights:
+        """Log p(x, z) of the one code z that an image has, ``num_samples`` times, in nats."""
+        codes = self.quantize(images)
+        log_likelihood = self.likelihood.log_prob(self.decoder(self._lookup(codes)), images)
+        return (log_likelihood + self.prior.log_prob(codes)).expand(num_samples, -1)
 
     def terms(
         self, batch: Batch, inputs: Images, training_step: int | None = None

@@ -25,9 +25,11 @@ def read_scores(folder: Path) -> dict[str, dict[str, Any]]:
     if not path.is_file():
         return {}
     try:
-        scores: dict[str, dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
+        scores = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise UserError(f"{path} is no JSON ({error}). Move it away, then test again.") from error
+    if not isinstance(scores, dict) or not all(isinstance(each, dict) for each in scores.values()):
+        raise UserError(f"{path} holds no cards of scores. Move it away, then test again.")
     return scores
 
 
@@ -51,10 +53,10 @@ def as_json(card: Card) -> dict[str, Any]:
     """A card with its details beside the rest; JSON has no nan, and null takes its place."""
     content = asdict(card)
     details = content.pop("details")
-    numbers = {
-        k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in content.items()
+    return {
+        name: None if isinstance(value, float) and not math.isfinite(value) else value
+        for name, value in {**content, **details}.items()
     }
-    return {**numbers, **details}
 
 
 def in_words(cards: Mapping[str, Card]) -> Iterable[str]:
@@ -67,7 +69,7 @@ def in_words(cards: Mapping[str, Card]) -> Iterable[str]:
 
 def with_error(value: float, error: float) -> str:
     """``86.76 ± 0.12``: as many digits as the error justifies, four without one."""
-    if not math.isfinite(error) or error <= 0:
+    if not math.isfinite(value) or not math.isfinite(error) or error < 1e-8:
         return f"{value:.4g}"
-    digits = min(8, max(0, 1 - math.floor(math.log10(error))))
+    digits = max(0, 1 - math.floor(math.log10(error)))
     return f"{value:.{digits}f} ± {error:.{digits}f}"

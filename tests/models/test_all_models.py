@@ -70,7 +70,7 @@ def test_capabilities(kind, image_shape):
         posterior = model.posterior(images)
         assert posterior.mean.shape == posterior.log_var.shape
         assert torch.equal(posterior.mean, codes[:, : posterior.mean.shape[1]])
-    assert made
+    assert made or kind is models.Classifier
     for image in made:
         assert image.shape == images.shape
         assert image.dtype == torch.float32

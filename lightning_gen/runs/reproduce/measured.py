@@ -61,10 +61,11 @@ def value_of(cards: dict[str, Any], metric: str) -> float:
     Raises:
         UserError: there is none, or it is no number.
     """
-    value = cards.get(metric, {}).get("value")
-    if value is None:
+    if metric not in cards:
         raise UserError(
             f"the run has no score {metric}, only {', '.join(cards) or 'none'}. Let the experiment "
             "have the callback that gives it."
         )
-    return float(value)
+    if cards[metric]["value"] is None:
+        raise UserError(f"the run's {metric} is no finite number. Look at its pictures and losses.")
+    return float(cards[metric]["value"])

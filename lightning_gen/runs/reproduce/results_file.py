@@ -32,7 +32,7 @@ def row(target: Target, score: Score, measured: Measured, runs: Sequence[Finishe
         else f"{len(environment['devices'])} x {environment['devices'][0]}",
         f"{sum(run.minutes for run in runs):.0f} min",
         environment["started"].partition("T")[0],
-        (environment["git_commit"] or "unknown")[:9],
+        short(environment["git_commit"]),
     )
     return "| " + " | ".join(cells) + " |"
 
@@ -43,15 +43,39 @@ def published(score: Score) -> str:
     return low if low == high else f"{low} to {high}"
 
 
-def append(path: Path, rows: list[str]) -> None:
-    """Add rows at the end of the file, with the table's head where there is none yet.
+def short(commit: str | None) -> str:
+    """The first digits of a commit, and whether files differed from it."""
+    if commit is None:
+        return "unknown"
+    digits, changed, _ = commit.partition("+")
+    return digits[:9] + ("+changes" if changed else "")
+
+
+def read(path: Path) -> str:
+    """The file, or the beginning of one where there is none.
 
     Raises:
         UserError: the file is there and is not of this kind.
     """
-    text = path.read_text(encoding="utf-8") if path.is_file() else f"# Results\n\n{MARK}\n\n"
-    if MARK not in text:
+    if not path.exists():
+        return f"# Results\n\n{MARK}\n\n{HEADER}"
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            text = file.read()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} cannot be read: {error}. Pass another --out.") from error
+    before, mark, rows = text.partition(MARK)
+    if not mark:
         raise UserError(f"{path} lacks the line {MARK!r}. Pass another --out.")
-    if HEADER not in text:
-        text = f"{text.rstrip()}\n\n{HEADER}"
-    write_text(path, "".join([text.rstrip("\n"), "\n", *(f"{line}\n" for line in rows)]))
+    if not rows.strip():
+        rows = f"\n\n{HEADER}"
+    return before + mark + rows
+
+
+def append(path: Path, rows: list[str]) -> None:
+    """Add rows at the end of the file, which the table is.
+
+    Raises:
+        UserError: the file is there and is not of this kind.
+    """
+    write_text(path, "".join([read(path).rstrip("\r\n"), "\n", *(f"{line}\n" for line in rows)]))

@@ -1,5 +1,6 @@
 """The table of published results, read and checked."""
 
+import math
 import os
 from difflib import get_close_matches
 from itertools import product
@@ -62,16 +63,21 @@ def target(path: Path, name: str, row: Any) -> Target:  # noqa: ANN401  (YAML's)
     """
     place = f"{path}: {name}"
     check_keys(place, row, TARGET_KEYS, optional={"here", "runs"})
+    for key in ("source", "setting", "needs", "config"):
+        if not isinstance(row[key], str):
+            raise UserError(f"{place}: {key} is a text, got {row[key]!r}.")
     config = Path(os.path.relpath(path.parent / row["config"]))
     if not config.is_file():
         raise UserError(f"{place}: there is no config {config}.")
     if row["tier"] not in TIERS:
         raise UserError(f"{place}: tier is one of {', '.join(TIERS)}, got {row['tier']!r}.")
+    if not isinstance(row["scores"], list) or not row["scores"]:
+        raise UserError(f"{place}: scores lists one score or more, got {row['scores']!r}.")
     return Target(
         name,
         row["source"],
         row["setting"],
-        row.get("here", "the same"),
+        str(row.get("here", "the same")),
         row["tier"],
         row["needs"],
         config,
@@ -83,20 +89,41 @@ def target(path: Path, name: str, row: Any) -> Target:  # noqa: ANN401  (YAML's)
 def score(place: str, row: Any) -> Score:  # noqa: ANN401  (YAML's)
     """A score of a row."""
     check_keys(place, row, SCORE_KEYS, optional={"unit", "tolerance"})
-    published = row["published"]
-    low, high = published if isinstance(published, list) else (published, published)
+    published = row["published"] if isinstance(row["published"], list) else [row["published"]] * 2
+    numbers = [number(place, "published", each) for each in published]
+    if len(numbers) != 2 or numbers[0] > numbers[1]:
+        raise UserError(
+            f"{place}: published is a number, or the least and the greatest, got {published!r}."
+        )
+    tolerance = number(place, "tolerance", row.get("tolerance", 0.0))
+    if tolerance < 0:
+        raise UserError(f"{place}: tolerance is at least 0, got {tolerance}.")
     if row["better"] not in ("lower", "higher"):
         raise UserError(f"{place}: better is lower or higher, got {row['better']!r}.")
     metrics = row["metrics"] if isinstance(row["metrics"], list) else [row["metrics"]]
-    tolerance = float(row.get("tolerance", 0.0))
-    return Score(
-        tuple(metrics), (float(low), float(high)), tolerance, row["better"], row.get("unit", "")
-    )
+    if not metrics or not all(isinstance(metric, str) for metric in metrics):
+        raise UserError(f"{place}: metrics names one score or more, got {row['metrics']!r}.")
+    bounds = (numbers[0], numbers[1])
+    return Score(tuple(metrics), bounds, tolerance, row["better"], str(row.get("unit", "")))
+
+
+def number(place: str, key: str, value: Any) -> float:  # noqa: ANN401  (YAML's)
+    """A finite number.
+
+    Raises:
+        UserError: it is none.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise UserError(f"{place}: {key} is a finite number, got {value!r}.")
+    return float(value)
 
 
 def combinations(place: str, lists: Any) -> tuple[dict[str, Any], ...]:  # noqa: ANN401  (YAML's)
     """The options of each run: every combination of the listed values."""
-    if not isinstance(lists, dict) or not all(isinstance(each, list) for each in lists.values()):
+    listed = isinstance(lists, dict) and all(
+        isinstance(each, list) and each for each in lists.values()
+    )
+    if not listed:
         raise UserError(f"{place}: runs lists the values of each option, got {lists!r}.")
     return tuple(dict(zip(lists, values, strict=True)) for values in product(*lists.values()))
 

@@ -33,7 +33,7 @@ class Finished(NamedTuple):
 
     @property
     def minutes(self) -> float:
-        """From the start of the training to the last score."""
+        """From the start of the training to the last score, pauses included."""
         begun = datetime.fromisoformat(self.environment["started"])
         ended = max(datetime.fromisoformat(card["date"]) for card in self.cards.values())
         return (ended - begun).total_seconds() / 60
@@ -48,16 +48,16 @@ def finished(target: Target, number: int, root: Path) -> Finished | None:
     """The latest finished run of this number; None where there is none."""
     for run in reversed(RunDirectory.all_of(root, run_name(target, number))):
         cards: dict[str, Any] = read_scores(run.path).get("test", {})
-        if cards:
-            environment = json.loads((run.path / "environment.json").read_text(encoding="utf-8"))
-            return Finished(cards, environment)
+        environment = run.path / "environment.json"
+        if cards and environment.is_file():
+            return Finished(cards, json.loads(environment.read_text(encoding="utf-8")))
     return None
 
 
-def train(target: Target, number: int, root: Path) -> Finished:
+def train(target: Target, number: int, root: Path, *, fresh: bool) -> Finished:
     """Run ``fit``, whose output goes to the screen.
 
-    A run that was interrupted goes on from its last checkpoint.
+    A run that was interrupted goes on from its last checkpoint, unless all is to be ``fresh``.
 
     Raises:
         NotRunError: it could not start, as where its data cannot be had.
@@ -68,11 +68,15 @@ def train(target: Target, number: int, root: Path) -> Finished:
     command += [*options(target.runs[number]), "--name", name]
     command += ["--trainer.default_root_dir", str(root)]
     runs = RunDirectory.all_of(root, name)
-    if runs and not read_scores(runs[-1].path) and runs[-1].last.is_file():
+    if not fresh and runs and not read_scores(runs[-1].path) and runs[-1].last.is_file():
         command += ["--ckpt_path", "last"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, bufsize=1) as process:
         assert process.stderr is not None
-        last = echoed(process.stderr)
+        try:
+            last = echoed(process.stderr)
+        except KeyboardInterrupt:  # the fit has had it too, and may be writing a checkpoint
+            process.wait()
+            raise
     if process.returncode == 2:
         raise NotRunError(last.removeprefix(ERROR) or "its arguments were refused")
     if process.returncode != 0:

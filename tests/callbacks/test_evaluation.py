@@ -1,0 +1,274 @@
+"""What all evaluations promise, and the scores of each against the model's own answers."""
+
+import math
+
+import pytest
+import torch
+from torch.utils.data import DataLoader
+
+from lightning_gen.callbacks import (
+    AggregatePosterior,
+    AnomalyDetection,
+    Disentanglement,
+    LikelihoodBound,
+    ReconstructionQuality,
+    SampleQuality,
+)
+from lightning_gen.contracts import Batch
+from lightning_gen.data import MiniFashionMNIST
+from lightning_gen.errors import UserError
+from lightning_gen.features import FashionMNISTClassifier
+from lightning_gen.models import AE, CVAE, DCGAN, VAE, VQVAE
+from lightning_gen.objectives import DiscretizedLogistic, Gaussian
+from lightning_gen.objectives.importance import importance_weighted_bound
+from support.models import build, tiny
+
+
+@pytest.fixture(scope="module")
+def binary():
+    return MiniFashionMNIST(batch_size=20, binarize="dynamic")
+
+
+@pytest.fixture
+def tested(trainer, mini):
+    """The cards of one evaluation in ``test``."""
+
+    def run(callback, model, data=mini, **arguments):
+        run = trainer(callback, limit_test_batches=3, logger=False, **arguments)
+        run.test(model, data, verbose=False)
+        for name, card in callback.cards.items():
+            assert run.callback_metrics[f"test/{name}"].item() == pytest.approx(card.value)
+        return callback.cards
+
+    return run
+
+
+def test_images(data, count):
+    return data.load_test()[torch.arange(count)].images.float() / 255
+
+
+test_images.__test__ = False
+
+
+def test_reconstruction_is_that_of_the_first_images(tested, mini):
+    model = tiny()
+    cards = tested(ReconstructionQuality(num_images=50), model)
+    images = test_images(mini, 50)
+    with torch.no_grad():
+        error = (model.reconstruct(images) - images).square().flatten(1).mean(dim=1)
+    assert set(cards) == {"mse", "psnr", "ssim", "bce"}
+    assert cards["mse"].value == pytest.approx(error.mean().item(), rel=1e-5)
+    assert cards["mse"].standard_error == pytest.approx((error.std() / 50**0.5).item(), rel=1e-4)
+    assert {(card.num_images, card.split) for card in cards.values()} == {(50, "test")}
+    assert all(card.seconds > 0 for card in cards.values())
+
+
+@pytest.mark.parametrize("kind", [CVAE, VQVAE, AE])
+def test_every_kind_of_model_is_scored(kind, tested):
+    assert tested(ReconstructionQuality(), build(kind))["psnr"].num_images == 60
+
+
+def test_a_fit_is_scored_in_its_test_alone(trainer, mini):
+    callback = ReconstructionQuality()
+    run = trainer(callback, limit_test_batches=1)
+    run.fit(tiny(), mini)
+    assert callback.cards == {}
+    run.validate(run.lightning_module, mini, verbose=False)
+    assert {card.split for card in callback.cards.values()} == {"val"}
+    run.test(run.lightning_module, mini, verbose=False)
+    assert {card.split for card in callback.cards.values()} == {"test"}
+
+
+@pytest.mark.parametrize(
+    "callback",
+    [
+        SampleQuality(FashionMNISTClassifier(), num_images=40),
+        AggregatePosterior(num_images=40),
+        LikelihoodBound(num_samples=3, num_images=40),
+    ],
+    ids=lambda callback: type(callback).__name__,
+)
+def test_scores_repeat_and_leave_the_random_state_alone(callback, tested, binary):
+    model = tiny()
+    first = tested(callback, model, binary)
+    torch.manual_seed(5)
+    state = torch.get_rng_state()
+    assert {n: c.value for n, c in tested(callback, model, binary).items()} == {
+        n: c.value for n, c in first.items()
+    }
+    with torch.random.fork_rng():
+        model.test_step = lambda *_: None  # what the model itself draws is another matter
+        torch.set_rng_state(state)
+        tested(callback, model, binary)
+        assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_likelihood_is_the_importance_weighted_bound(tested, binary):
+    model = tiny()
+    [(name, card)] = tested(LikelihoodBound(400, num_images=20, at_once=70), model, binary).items()
+    images = binary.load_test().binarized().images[:20].float() / 255
+    with torch.no_grad():
+        expected = -importance_weighted_bound(model.log_weights(images, 400)).mean().item()
+    assert name == "negative_log_likelihood"
+    assert card.details["importance_samples"] == 400
+    assert card.value == pytest.approx(expected, abs=0.5)
+
+
+@pytest.mark.parametrize("likelihood", [DiscretizedLogistic(), Gaussian(sigma=0.2)])
+def test_eight_bit_images_have_bits_per_dimension(likelihood, tested):
+    cards = tested(LikelihoodBound(5, num_images=20), tiny(likelihood=likelihood))
+    nats, bits = (
+        cards["negative_log_likelihood"].value,
+        cards["negative_log_likelihood_bits"].value,
+    )
+    assert bits == pytest.approx(nats / (784 * math.log(2)))
+    assert ("dequantisation" in cards["negative_log_likelihood"].details) is (
+        not likelihood.discrete
+    )
+
+
+def test_a_gaussian_as_wide_as_the_range_costs_at_least_what_noise_does(tested):
+    cards = tested(LikelihoodBound(5, num_images=20), tiny(likelihood=Gaussian(sigma=1.0)))
+    assert cards["negative_log_likelihood_bits"].value > 8
+
+
+@pytest.mark.parametrize("verb", ["fit", "test"])
+def test_a_bernoulli_of_grey_levels_is_refused_at_the_first_batch(verb, trainer, mini):
+    run = trainer(LikelihoodBound(2, num_images=20))
+    with pytest.raises(UserError, match=r"grey levels.*no likelihood.*data\.binarize"):
+        getattr(run, verb)(tiny(), mini)
+    assert run.global_step == 0
+
+
+def test_samples_are_scored_under_the_extractors_name(tested):
+    cards = tested(SampleQuality(FashionMNISTClassifier(), num_images=60), build(VAE))
+    scores = {"frechet_distance", "kernel_distance", "precision", "recall", "density", "coverage"}
+    scores |= {"reconstruction_frechet_distance", "frechet_distance_gap"}
+    assert set(cards) == {f"{score}[fashion_mnist_classifier]" for score in scores}
+    gap, samples, reconstructions = (
+        cards[f"{score}[fashion_mnist_classifier]"].value
+        for score in ("frechet_distance_gap", "frechet_distance", "reconstruction_frechet_distance")
+    )
+    assert gap == pytest.approx(samples - reconstructions)
+    extractor = cards["precision[fashion_mnist_classifier]"].details["extractor"]
+    assert extractor["sha256"] == FashionMNISTClassifier().sha256
+    assert extractor["resize"] == "none"
+
+
+def test_a_gan_has_no_reconstructions_to_score(tested):
+    cards = tested(SampleQuality(FashionMNISTClassifier(), num_images=60), build(DCGAN))
+    assert len(cards) == 6
+
+
+class Memory(VAE):
+    """Its samples are the real images it was given."""
+
+    images = None
+
+    def sample(self, n):
+        self.images, samples = self.images[n:], self.images[:n]
+        return samples
+
+
+@pytest.mark.parametrize(("real", "nearly_zero"), [(True, True), (False, False)])
+def test_real_images_as_samples_are_near_and_noise_is_far(real, nearly_zero, trainer, mini):
+    model = tiny(Memory)
+    images = mini.load_train()[torch.arange(1000, 2000)].images.float() / 255
+    model.images = images if real else torch.rand_like(images)
+    callback = SampleQuality(FashionMNISTClassifier(), num_images=1000)
+    trainer(callback).test(model, mini, verbose=False)
+    card = callback.cards["frechet_distance[fashion_mnist_classifier]"]
+    coverage = callback.cards["coverage[fashion_mnist_classifier]"]
+    assert (card.value < 3) is nearly_zero
+    assert (coverage.value > 0.8) is nearly_zero
+
+
+def test_the_aggregate_posterior_adds_up(tested, mini):
+    model = tiny()
+    cards = tested(AggregatePosterior(num_images=60), model)
+    with torch.no_grad():
+        kl = model.posterior(test_images(mini, 60)).kl_to_standard_normal().mean(dim=0)
+    assert cards["posterior_kl"].value == pytest.approx(kl.sum().item(), rel=1e-4)
+    parts = [cards[f"kl_dimension/{j:02d}"].value for j in range(4)]
+    assert parts == pytest.approx(kl.tolist(), rel=1e-4)
+    total = cards["mutual_information"].value + cards["marginal_kl"].value
+    assert total == pytest.approx(cards["posterior_kl"].value)
+
+
+def test_anomalies_are_the_classes_that_were_not_trained_on(trainer):
+    data = MiniFashionMNIST(batch_size=50, train_classes=("Trouser",), val_fraction=0.1)
+    callback = AnomalyDetection()
+    run = trainer(callback, max_epochs=8, limit_train_batches=None)
+    run.fit(tiny(), data)
+    run.test(run.lightning_module, data, verbose=False)
+    cards = callback.cards
+    assert {name: card.details["normal_classes"] for name, card in cards.items()} == {
+        "auroc_reconstruction": [1],
+        "auroc_elbo": [1],
+    }
+    assert cards["auroc_reconstruction"].value > 0.9
+    assert cards["auroc_reconstruction"].num_images == 2000
+
+
+def test_data_of_all_classes_has_no_anomalies(trainer, mini):
+    with pytest.raises(UserError, match=r"trains on all.*data\.train_classes"):
+        trainer(AnomalyDetection()).fit(tiny(), mini)
+
+
+def test_data_without_factors_has_no_disentanglement(trainer, mini):
+    with pytest.raises(UserError, match=r"ground-truth factors.*MiniFashionMNIST has none"):
+        trainer(Disentanglement()).fit(tiny(), mini)
+
+
+class Factored(MiniFashionMNIST):
+    """Images whose first two pixels are their factors."""
+
+    factor_names = ("left", "right")
+    factor_sizes = (4, 3)
+
+    def test_dataloader(self):
+        numbers = torch.arange(600)
+        factors = torch.stack([numbers % 4, numbers // 4 % 3], dim=1)
+        images = torch.zeros(600, 1, 28, 28)
+        images[:, 0, 0, :2] = factors / 3
+        return DataLoader([Batch(images, numbers % 10, factors)], batch_size=None)
+
+    def on_after_batch_transfer(self, batch, dataloader_idx):
+        return batch
+
+
+class Reads(VAE):
+    """Its code is the first two pixels, or their sum twice."""
+
+    mixed = False
+
+    def encode(self, images):
+        codes = images[:, 0, 0, :2]
+        return codes.sum(dim=1, keepdim=True).repeat(1, 2) if self.mixed else codes
+
+
+@pytest.mark.parametrize("mixed", [False, True])
+def test_disentanglement_is_of_the_codes(mixed, trainer):
+    model = tiny(Reads)
+    model.mixed = mixed
+    callback = Disentanglement()
+    trainer(callback).test(model, Factored(), verbose=False)
+    scores = {name: card.value for name, card in callback.cards.items()}
+    perfect = ("mig", "dci_disentanglement", "dci_informativeness", "factor_vae_score")
+    for name in perfect:
+        assert (scores[name] > 0.97) is (not mixed), name
+    assert set(scores) == {
+        *perfect,
+        *("dci_completeness", "beta_vae_score", "sap", "modularity", "total_correlation"),
+    }
+
+
+@pytest.mark.parametrize("kind", [ReconstructionQuality, AnomalyDetection, AggregatePosterior])
+def test_too_few_images_are_refused(kind):
+    with pytest.raises(UserError, match=f"{kind.__name__}.num_images is at least 2, got 1"):
+        kind(num_images=1)
+
+
+def test_a_model_without_an_encoder_is_refused_before_training(trainer, mini):
+    with pytest.raises(UserError, match="ReconstructionQuality needs a model that reconstructs"):
+        trainer(ReconstructionQuality()).fit(build(DCGAN), mini)

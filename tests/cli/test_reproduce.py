@@ -1,0 +1,307 @@
+"""The verb reproduce, from its words to its exit code."""
+
+import io
+import json
+import shutil
+import subprocess
+from contextlib import redirect_stderr, redirect_stdout
+from statistics import fmean
+
+import pytest
+import yaml
+
+from lightning_gen.cli import reproduce as verb
+from lightning_gen.cli.parser import BadArgumentsError
+from lightning_gen.runs.reproduce.results_file import HEADER, MARK
+from lightning_gen.runs.reproduce.target import in_digits
+from support.command import CONF, Answer
+
+TINY = {
+    "model": {
+        "class_path": "VAE",
+        "init_args": {
+            "latent_dim": 2,
+            "architecture": {"class_path": "Dense", "init_args": {"widths": [16]}},
+        },
+    },
+    "data": {"class_path": "MiniFashionMNIST", "init_args": {"batch_size": 50}},
+    "trainer": {
+        "accelerator": "cpu",
+        "devices": 1,
+        "max_epochs": 1,
+        "limit_train_batches": 2,
+        "limit_val_batches": 1,
+        "limit_test_batches": 1,
+        "enable_progress_bar": False,
+        "log_every_n_steps": 1,
+        "callbacks": [{"class_path": "ReconstructionQuality"}],
+    },
+}
+NO_DATA = TINY | {
+    "data": {"class_path": "MNIST", "init_args": {"root": "nowhere", "download": False}}
+}
+PSNR = {"metrics": "psnr", "published": 1.0, "better": "higher", "unit": "dB"}
+TARGET = {
+    "source": "A & B 2020, table 1",
+    "setting": "all of it",
+    "tier": "minutes on a CPU",
+    "needs": "nothing",
+    "config": "tiny.yaml",
+    "scores": [PSNR],
+    "runs": {"seed_everything": [0, 1]},
+}
+NAMES = ("reproduce_tiny_0", "reproduce_tiny_1")
+ONCE = {name: ["version_0"] for name in NAMES}
+
+
+def write_table(folder, **changes):
+    """A table with the target ``tiny``, and its experiment."""
+    (folder / "tiny.yaml").write_text(yaml.safe_dump(TINY))
+    (folder / "no_data.yaml").write_text(yaml.safe_dump(NO_DATA))
+    table = {"tiny": TARGET | changes, "other": TARGET | {"tier": "hours on a GPU"}}
+    path = folder / "table.yaml"
+    path.write_text(yaml.safe_dump(table, sort_keys=False))
+    return path
+
+
+def versions(root):
+    return {name: sorted(path.name for path in (root / name).iterdir()) for name in NAMES}
+
+
+def psnr(run):
+    return json.loads((run / "metrics.json").read_text())["test"]["psnr"]["value"]
+
+
+def table_rows(path):
+    """The cells of each row below the head."""
+    lines = path.read_text().partition(HEADER)[2].splitlines()
+    return [line.strip("| ").split(" | ") for line in lines]
+
+
+@pytest.fixture(scope="module")
+def trained(main, tmp_path_factory):
+    """A folder where ``tiny`` was reproduced, and what was said; to be read only."""
+    root = tmp_path_factory.mktemp("reproduce")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)
+        write_table(root)
+        with redirect_stdout(io.StringIO()) as out, redirect_stderr(io.StringIO()) as err:
+            code = main(["reproduce", "tiny", "--table", "table.yaml"])
+    return root, Answer(code, out.getvalue(), err.getvalue())
+
+
+@pytest.fixture
+def logs(trained, in_tmp):
+    """A copy of its runs that may be changed, in ``tmp_path``."""
+    return shutil.copytree(trained[0] / "logs", in_tmp / "logs")
+
+
+@pytest.fixture
+def idle(monkeypatch):
+    """No process may be started."""
+
+    def start(*words, **options):
+        raise AssertionError(f"started {words}")
+
+    monkeypatch.setattr(subprocess, "Popen", start)
+
+
+def test_two_trainings(trained):
+    root, answer = trained
+    assert answer.code == 0, answer.err
+    values = [psnr(root / "logs" / name / "version_0") for name in NAMES]
+    assert values[0] != values[1], "each run has the seed that the table gives it"
+    assert versions(root / "logs") == ONCE
+    first, last = answer.out.splitlines()
+    measured = f"{in_digits(fmean(values))} ± "
+    assert first.startswith(f"tiny  psnr: published 1.00, measured {measured}")
+    assert first.endswith(" dB: reached")
+    assert last == "docs/results.md"
+    assert "Test loss" in answer.err, "the output of the trainings is shown"
+
+
+def test_the_row_of_two_trainings(trained):
+    root, _ = trained
+    assert (root / "docs/results.md").read_text().startswith(f"# Results\n\n{MARK}\n\n{HEADER}")
+    (cells,) = table_rows(root / "docs" / "results.md")
+    environment = json.loads(
+        (root / "logs" / NAMES[0] / "version_0" / "environment.json").read_text()
+    )
+    assert cells[:3] == ["tiny", "psnr", "1.00"]
+    assert cells[4:] == [
+        *("reached", "2"),
+        f"{environment['processor']}, {environment['cpu_threads']} threads",
+        *(cells[7], environment["started"][:10]),
+        (environment["git_commit"] or "unknown")[:9],
+    ]
+    assert cells[7] in {f"{minutes} min" for minutes in range(10)}
+
+
+@pytest.mark.parametrize(
+    ("changes", "sign", "code"),
+    [
+        ({"published": 1000}, "missed", 1),
+        ({"published": 1000, "tolerance": 999}, "reached", 0),
+        ({"published": [1, 1000]}, "reached", 0),
+        ({"published": 1, "better": "lower"}, "missed", 1),
+        ({"published": 1, "better": "lower", "tolerance": 999}, "reached", 0),
+    ],
+)
+def test_finished_runs_are_taken_as_they_are(changes, sign, code, command, trained, tmp_path, idle):
+    root, _ = trained
+    table = write_table(tmp_path, scores=[PSNR | changes])
+    words = ("--table", table, "--trainer.default_root_dir", root / "logs", "--out", "out.md")
+    answer = command("reproduce", "tiny", *words)
+    assert answer.code == code
+    assert answer.out.splitlines()[0].endswith(f" dB: {sign}")
+    assert versions(root / "logs") == ONCE
+    (cells,) = table_rows(tmp_path / "out.md")
+    assert cells[4].partition(" ")[0] == sign
+    if code:
+        assert answer.line == "lightning-gen reproduce: 1 of 1 not reached: tiny missed"
+    else:
+        assert answer.err == ""
+
+
+def test_a_missed_score_among_reached_ones(command, logs, tmp_path, idle):
+    scores = [PSNR, PSNR | {"metrics": ["mse", "bce"], "unit": ""}, PSNR | {"published": 1000}]
+    answer = command("reproduce", "tiny", "--table", write_table(tmp_path, scores=scores))
+    assert answer.code == 1
+    assert [line.rpartition(" ")[2] for line in answer.out.splitlines()[::2]] == [
+        "reached",
+        "missed",
+    ]
+    rows = table_rows(tmp_path / "docs/results.md")
+    assert [cells[1] for cells in rows] == ["psnr", "bce", "psnr"]
+    assert [cells[4] for cells in rows] == [
+        "reached",
+        "missed (1.00 asked)",
+        "missed (1000.00 asked)",
+    ]
+
+
+def test_a_score_that_no_run_has(command, logs, tmp_path, idle):
+    table = write_table(tmp_path, scores=[PSNR, PSNR | {"metrics": "fid"}])
+    answer = command("reproduce", "tiny", "--table", table)
+    assert answer.code == 1
+    assert "the run has no score fid, only " in answer.line
+    assert not (tmp_path / "docs").exists()
+
+
+def test_a_file_of_another_kind_is_left_alone(command, logs, tmp_path, idle):
+    (tmp_path / "notes.md").write_text("mine\n")
+    table = write_table(tmp_path)
+    answer = command("reproduce", "tiny", "--table", table, "--out", "notes.md")
+    assert answer.code == 1
+    assert "notes.md lacks the line" in answer.line
+    assert (tmp_path / "notes.md").read_text() == "mine\n"
+
+
+def test_fresh_trains_anew_what_has_finished(command, logs, tmp_path):
+    table = write_table(tmp_path, runs={"seed_everything": [0]})
+    answer = command("reproduce", "tiny", "--table", table, "--fresh")
+    assert answer.code == 0, answer.err
+    assert versions(logs)[NAMES[0]] == ["version_0", "version_1"]
+    old, new = (logs / NAMES[0] / version for version in ("version_0", "version_1"))
+    assert psnr(new) == pytest.approx(psnr(old)), "the same seed"
+    (cells,) = table_rows(tmp_path / "docs/results.md")
+    assert cells[5] == "1"
+
+
+def test_a_run_that_was_cut_off_goes_on(command, logs, tmp_path):
+    run = logs / NAMES[1] / "version_0"
+    whole = psnr(run)
+    (run / "metrics.json").unlink()
+    begun = (run / "environment.json").read_text()
+    answer = command("reproduce", "tiny", "--table", write_table(tmp_path))
+    assert answer.code == 0, answer.err
+    assert versions(logs) == ONCE
+    assert psnr(run) == pytest.approx(whole)
+    assert (run / "environment.json").read_text() == begun
+
+
+def test_a_target_whose_data_cannot_be_had(command, tmp_path):
+    table = write_table(tmp_path, config="no_data.yaml")
+    answer = command("reproduce", "tiny", "--table", table)
+    assert answer.code == 1
+    assert answer.out.startswith("tiny: not run: ")
+    assert answer.err.splitlines()[-1].endswith("1 of 1 not reached: tiny not run")
+    assert not (tmp_path / "docs").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ((), "pass a target, or --list"),
+        (("--fresh",), "pass a target, or --list"),
+        (("tiny", "--nope"), "unrecognized arguments: --nope"),
+        (("tiny", "--fres"), "unrecognized arguments: --fres"),
+        (("tiny", "--out"), "argument --out: expected one argument"),
+        (("tinny",), "there is no target tinny. Did you mean tiny?"),
+        (("tiny", "mnist"), "there is no target mnist. Choose among tiny, other."),
+        (("tiny", "--table", "none.yaml"), "the table of published results cannot be read"),
+    ],
+)
+def test_bad_words(words, said, command, tmp_path, idle):
+    write_table(tmp_path)
+    answer = command("reproduce", "--table", "table.yaml", *words)
+    assert answer.code == 2
+    assert answer.line.startswith(f"lightning-gen reproduce: {said}")
+    assert not (tmp_path / "logs").exists()
+
+
+def test_a_bad_table_is_one_line(command, tmp_path, idle):
+    write_table(tmp_path, tier="a week")
+    answer = command("reproduce", "tiny", "--table", "table.yaml")
+    assert answer.code == 2
+    assert "table.yaml: tiny: tier is one of " in answer.line
+
+
+def test_the_list_of_all_targets(command, tmp_path, idle):
+    write_table(tmp_path, scores=[PSNR | {"published": [1, 2], "tolerance": 0.25}])
+    answer = command("reproduce", "--list", "--table", "table.yaml")
+    assert (answer.code, answer.err) == (0, "")
+    first, second = answer.out.rstrip("\n").split("\n\n")
+    assert first.splitlines() == [
+        "tiny    minutes on a CPU; 2 runs",
+        "  source   A & B 2020, table 1",
+        "  setting  all of it",
+        "  here     the same",
+        "  needs    nothing",
+        "  config   tiny.yaml",
+        "  score    psnr: published 1.00 to 2.00 dB, asked at least 0.75",
+    ]
+    assert second.startswith("other    hours on a GPU; 2 runs\n")
+    answer = command("reproduce", "--list", "other", "--table", "table.yaml")
+    assert answer.out.startswith("other ")
+    assert "tiny  " not in answer.out
+    assert not (tmp_path / "logs").exists()
+    assert not (tmp_path / "docs").exists()
+
+
+def test_the_list_of_the_shipped_table(command, monkeypatch, idle):
+    monkeypatch.chdir(CONF.parent)
+    answer = command("reproduce", "--list")
+    names = yaml.safe_load((CONF / "reproduce.yaml").read_text())
+    assert answer.code == 0
+    heads = [block.split()[0] for block in answer.out.split("\n\n")]
+    assert heads == list(names)
+
+
+def test_help(capsys):
+    with pytest.raises(SystemExit, match=r"\A0\Z"):
+        verb.run(["reproduce", "--help"])
+    text = capsys.readouterr().out
+    for part in ("lightning-gen reproduce binarized_mnist_vae", "--list", "--fresh", "TARGET"):
+        assert part in text
+
+
+def test_paths_by_default():
+    given = verb.parse(["tiny"])
+    assert (str(given.table), str(given.out), str(given.root)) == (
+        "conf/reproduce.yaml",
+        "docs/results.md",
+        "logs",
+    )
+    with pytest.raises(BadArgumentsError):
+        verb.parse([])

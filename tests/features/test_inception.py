@@ -1,0 +1,220 @@
+"""Inception with weights of no training: the published ones are too large to be in a test."""
+
+import hashlib
+import os
+import shutil
+import sys
+from pathlib import Path
+from urllib.error import URLError
+
+import pytest
+import torch
+from torch import nn
+
+from lightning_gen.errors import UserError
+from lightning_gen.features import Inception, inception
+
+PUBLISHED = "6726825d"
+
+
+@pytest.fixture(scope="module")
+def reference():
+    """torch-fidelity's own module with random weights that keep the signal's scale."""
+    module = pytest.importorskip("torch_fidelity.feature_extractor_inceptionv3")
+
+    class Untrained(module.FeatureExtractorInceptionV3):
+        def load_state_dict(self, weights):
+            assert not weights
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "load_state_dict_from_url", lambda *_, **__: {})
+        network = Untrained("untrained", ["2048"])
+    torch.manual_seed(0)
+    for layer in network.modules():
+        if isinstance(layer, nn.Conv2d):
+            nn.init.kaiming_normal_(layer.weight)
+    return network
+
+
+@pytest.fixture(scope="module")
+def file(reference, tmp_path_factory):
+    path = tmp_path_factory.mktemp("inception") / "weights.pth"
+    torch.save(reference.state_dict(), path)
+    yield path
+    path.unlink()  # 96 MB
+
+
+@pytest.fixture(scope="module")
+def sha256(file):
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+@pytest.fixture
+def accepted(sha256, monkeypatch):
+    """The hash of the file is taken for that of the published weights."""
+    monkeypatch.setattr(inception, "HASH_PREFIX", sha256[:8])
+
+
+@pytest.fixture(scope="module")
+def extractor(file, sha256):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(inception, "HASH_PREFIX", sha256[:8])
+        return Inception(str(file))
+
+
+@pytest.fixture
+def hub(tmp_path, monkeypatch):
+    """An empty hub folder of torch."""
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "hub"))
+    return tmp_path / "hub"
+
+
+def refused(weights=None):
+    """The message, which is one line."""
+    with pytest.raises(UserError) as caught:
+        Inception(weights and str(weights))
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+class TestFeatures:
+    pixels = torch.randint(256, (2, 3, 32, 32), generator=torch.Generator().manual_seed(0)).byte()
+
+    def test_they_are_those_of_torch_fidelity(self, extractor, reference):
+        features = extractor(self.pixels / 255)
+        (expected,) = reference(self.pixels)
+        assert torch.equal(features, expected)
+        assert features.shape == (2, extractor.feature_dim) == (2, 2048)
+        assert features.dtype == torch.float32
+        assert (features[0] - features[1]).abs().max() > 0.01 * features.abs().max()
+        assert not features.requires_grad
+
+    def test_grey_images_are_three_equal_channels(self, extractor, reference):
+        grey = self.pixels[:, :1]
+        (expected,) = reference(grey.repeat(1, 3, 1, 1))
+        assert torch.equal(extractor(grey / 255), expected)
+
+    def test_neither_training_mode_nor_autocast_changes_them(self, extractor):
+        images = self.pixels[:1] / 255
+        expected = extractor(images)
+        extractor.train()
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            assert torch.equal(extractor(images), expected)
+
+    def test_values_between_two_levels_are_rounded(self, extractor):
+        levels = self.pixels[:1].clamp(1, 254)
+        images = levels / 255
+        expected = extractor(images)
+        assert torch.equal(extractor(images + 0.4 / 255), expected)
+        assert torch.equal(extractor(images - 0.4 / 255), expected)
+
+    @pytest.mark.parametrize("channels", [2, 4])
+    def test_other_channels_are_refused(self, extractor, channels):
+        with pytest.raises(UserError, match=f"images of 1 or 3 channels, got {channels}\\. Use"):
+            extractor(torch.rand(2, channels, 32, 32))
+
+
+@pytest.mark.parametrize(
+    ("score", "name"),
+    [
+        ("frechet_distance", "fid"),
+        ("kernel_distance", "kid"),
+        ("precision", "precision[inception]"),
+    ],
+)
+def test_scores_have_their_usual_names(extractor, score, name):
+    assert extractor.score_name(score) == name
+
+
+def test_the_extractor_is_described(extractor, sha256):
+    assert extractor.name == "inception"
+    assert extractor.sha256 == sha256
+    assert "299x299" in extractor.resize
+    assert not any(parameter.requires_grad for parameter in extractor.parameters())
+
+
+def test_the_published_file_is_known_by_its_name():
+    assert inception.HASH_PREFIX == PUBLISHED
+    assert inception.URL.startswith("https://")
+    assert inception.URL.endswith(f"-{PUBLISHED}.pth")
+
+
+class TestWeights:
+    def test_others_are_refused_before_they_are_unpickled(self, tmp_path):
+        pytest.importorskip("torch_fidelity")
+        path = tmp_path / "evil.pth"
+        torch.save(Evil(tmp_path / "evil"), path)
+        found = hashlib.sha256(path.read_bytes()).hexdigest()[:8]
+        message = refused(path)
+        assert f"begins with {PUBLISHED}, got {path} with {found}. Fetch it from" in message
+        assert not (tmp_path / "evil").exists()
+        torch.load(path, weights_only=False)
+        assert (tmp_path / "evil").exists()  # it would have run
+
+    def test_a_changed_byte_is_seen(self, tmp_path, monkeypatch):
+        path = tmp_path / "weights.pth"
+        path.write_bytes(b"published")
+        sha256 = hashlib.sha256(b"published").hexdigest()
+        monkeypatch.setattr(inception, "HASH_PREFIX", sha256[:8])
+        assert inception.checked(path) == sha256
+        path.write_bytes(b"publisheD")
+        with pytest.raises(UserError, match="whose sha256 begins with"):
+            inception.checked(path)
+
+    @pytest.mark.parametrize("name", ["missing.pth", "."])
+    def test_no_file_is_refused(self, name, tmp_path):
+        pytest.importorskip("torch_fidelity")
+        assert f"got {tmp_path / name}, which is not there" in refused(tmp_path / name)
+
+    @pytest.mark.parametrize(
+        "error",
+        [URLError("no network"), TimeoutError("no network"), RuntimeError("no network")],
+        ids=lambda error: type(error).__name__,
+    )
+    def test_without_network_the_place_for_the_file_is_named(self, error, hub, monkeypatch):
+        pytest.importorskip("torch_fidelity")
+
+        def fail(*_, **__):
+            raise error
+
+        monkeypatch.setattr(torch.hub, "download_url_to_file", fail)
+        message = refused()
+        assert f"cannot be fetched from {inception.URL}" in message
+        assert "no network" in message
+        assert f"Put the file at {hub / 'checkpoints' / inception.FILE}" in message
+
+    def test_a_hub_folder_that_cannot_be_made_is_one_line(self, hub):
+        pytest.importorskip("torch_fidelity")
+        hub.write_text("a file, not a folder")
+        assert str(hub) in refused()
+
+    @pytest.mark.usefixtures("accepted")
+    def test_they_are_fetched_once_into_the_hub_folder(self, hub, file, sha256, monkeypatch):
+        calls = []
+
+        def fetch(url, target, hash_prefix):
+            calls.append((url, Path(target), hash_prefix))
+            shutil.copyfile(file, target)
+
+        monkeypatch.setattr(torch.hub, "download_url_to_file", fetch)
+        place = hub / "checkpoints" / inception.FILE
+        assert [inception.fetched(), inception.fetched()] == [place, place]
+        assert calls == [(inception.URL, place, sha256[:8])]
+        assert Inception().sha256 == sha256
+        place.unlink()  # 96 MB
+
+
+def test_without_torch_fidelity_it_says_what_to_install(monkeypatch):
+    for name in ("torch_fidelity", "torch_fidelity.feature_extractor_inceptionv3"):
+        monkeypatch.setitem(sys.modules, name, None)
+    assert "pip install 'lightning-gen[inception]'" in refused("any.pth")
+
+
+class Evil:
+    """Makes a folder when it is unpickled."""
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.folder),)

@@ -1,0 +1,281 @@
+"""The features of trained classifiers: the shipped ones, one's own, and files that are neither."""
+
+import hashlib
+import os
+import pickle
+from importlib.resources import files
+
+import pytest
+import torch
+import yaml
+from lightning.pytorch import Trainer
+from torch.utils.data import DataLoader
+
+from lightning_gen.data import MNIST, FashionMNIST, MiniFashionMNIST
+from lightning_gen.errors import UserError
+from lightning_gen.features import FashionMNISTClassifier, MNISTClassifier, TrainedClassifier
+from lightning_gen.models import CAE, Classifier, StackedDAE
+from lightning_gen.runs.checkpoint import load_model
+from support.models import batch_of
+
+SHAPE = (3, 12, 10)
+WEIGHTS = files("lightning_gen.features") / "weights"
+SHIPPED = [
+    pytest.param(FashionMNISTClassifier, FashionMNIST, 0.92, id="fashion_mnist_classifier"),
+    pytest.param(MNISTClassifier, MNIST, 0.99, id="mnist_classifier"),
+]
+CONTENTS = {"hyper_parameters": {"_class_path": "no.Model"}, "state_dict": {}}
+
+
+@pytest.fixture(scope="module")
+def fashion():
+    return FashionMNISTClassifier()
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    """The checkpoint of a short run of one's own, in the folders of a run."""
+    batches = DataLoader([batch_of(torch.rand(8, *SHAPE))], batch_size=None)
+    trainer = Trainer(
+        accelerator="cpu",
+        max_epochs=1,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    trainer.fit(Classifier(SHAPE, 10, (4, 6), flip=True), batches)
+    folder = tmp_path_factory.mktemp("own") / "logs" / "my_run" / "version_0" / "checkpoints"
+    trainer.save_checkpoint(folder / "best.ckpt")
+    return folder / "best.ckpt"
+
+
+@pytest.fixture
+def own(checkpoint):
+    return TrainedClassifier(str(checkpoint))
+
+
+def mini_test_images():
+    return MiniFashionMNIST().load_test()
+
+
+def accuracy(extractor, source):
+    """The share of right answers on all images."""
+    right = 0
+    for numbers in torch.arange(len(source)).split(500):
+        batch = source[numbers]
+        right += (extractor.classes(batch.images / 255) == batch.labels).sum().item()
+    return right / len(source)
+
+
+def refused(path):
+    """The message about a checkpoint that is none of a classifier; it is one line."""
+    with pytest.raises(UserError) as caught:
+        TrainedClassifier(str(path))
+    message = str(caught.value)
+    assert message.startswith("TrainedClassifier.checkpoint is the checkpoint of a trained Clas")
+    assert str(path) in message
+    assert "\n" not in message
+    return message
+
+
+class TestShipped:
+    @pytest.mark.parametrize(("kind", "data", "least"), SHIPPED)
+    def test_its_file_is_small_and_holds_plain_values(self, kind, data, least):
+        extractor = kind()
+        file = WEIGHTS / f"{extractor.name}.ckpt"
+        assert file.stat().st_size < 2_000_000
+        content = torch.load(file, weights_only=True)
+        assert set(content) == {"state_dict", "hyper_parameters"}
+        assert extractor.sha256 == hashlib.sha256(file.read_bytes()).hexdigest()
+
+    @pytest.mark.parametrize(("kind", "data", "least"), SHIPPED)
+    def test_it_knows_grey_images_by_128_features(self, kind, data, least, request):
+        extractor = kind()
+        name = request.node.callspec.id
+        assert extractor.name == name
+        assert extractor.score_name("frechet_distance") == f"frechet_distance[{name}]"
+        assert extractor.resize == "none"
+        assert extractor.image_shape == (1, 28, 28)
+        assert extractor.feature_dim == 128
+        assert extractor(torch.rand(3, 1, 28, 28)).shape == (3, 128)
+
+    @pytest.mark.parametrize(("kind", "data", "least"), SHIPPED)
+    def test_the_file_beside_it_has_its_accuracy(self, kind, data, least, shared_data):
+        extractor = kind()
+        record = yaml.safe_load((WEIGHTS / f"{extractor.name}.yaml").read_text("utf-8"))
+        source = data(root=str(shared_data), download=False).load_test()
+        assert len(source) == 10_000
+        found = accuracy(extractor, source)
+        assert found == pytest.approx(record["test_accuracy"], abs=5e-5)
+        assert found >= least
+
+    def test_it_is_right_on_the_images_in_the_package(self, fashion):
+        assert accuracy(fashion, mini_test_images()) > 0.9
+
+
+class TestFeatures:
+    images = torch.rand(6, 1, 28, 28)
+
+    def test_they_are_what_the_model_encodes(self, own, checkpoint):
+        images = torch.rand(5, *SHAPE)
+        assert own.feature_dim == 6
+        assert torch.equal(own(images), load_model(checkpoint).encode(images))
+
+    def test_classes_are_those_of_the_model(self, own, checkpoint):
+        images = torch.rand(50, *SHAPE)
+        expected = load_model(checkpoint).network(images).argmax(dim=1)
+        assert torch.equal(own.classes(images), expected)
+
+    def test_classes_that_are_nearly_as_likely_are_told_apart_under_autocast(self, own):
+        own.network.head.weight.zero_()
+        own.network.head.bias.copy_(100 + torch.arange(10) / 100)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            assert own.classes(torch.rand(2, *SHAPE)).tolist() == [9, 9]
+
+    def test_training_mode_changes_nothing(self, fashion):
+        before = {key: value.clone() for key, value in fashion.state_dict().items()}
+        expected = fashion(self.images)
+        fashion.train()
+        assert torch.equal(fashion(self.images), expected)
+        assert all(torch.equal(value, before[key]) for key, value in fashion.state_dict().items())
+
+    def test_they_are_float32_under_autocast(self, fashion):
+        expected = fashion(self.images)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            found = fashion(self.images)
+        assert expected.dtype == torch.float32
+        assert torch.equal(found, expected)
+
+    def test_half_images_give_float32(self, fashion):
+        halved = self.images.bfloat16()
+        assert torch.equal(fashion(halved), fashion(halved.float()))
+
+    def test_nothing_has_a_gradient(self, fashion):
+        features = fashion(self.images.clone().requires_grad_())
+        assert not features.requires_grad
+        assert not any(parameter.requires_grad for parameter in fashion.parameters())
+
+    def test_an_image_has_the_same_features_in_any_batch(self, fashion):
+        together = fashion(self.images)
+        alone = torch.cat([fashion(image[None]) for image in self.images])
+        reversed_ = fashion(self.images.flip(0)).flip(0)
+        torch.testing.assert_close(together, alone)
+        torch.testing.assert_close(together, reversed_)
+        assert (together[0] - together[1]).abs().max() > 0.01
+
+    @pytest.mark.parametrize("shape", [(3, 28, 28), (1, 32, 32), (1, 28, 27)])
+    def test_other_images_are_refused(self, fashion, shape):
+        got = "x".join(map(str, shape))
+        with pytest.raises(
+            UserError, match=f"knows images of 1x28x28, got {got}\\. Train"
+        ) as error:
+            fashion(torch.rand(2, *shape))
+        assert "\n" not in str(error.value)
+
+
+class TestNames:
+    def test_the_run_is_the_name(self, own):
+        assert own.name == "my_run"
+        assert own.score_name("kernel_distance") == "kernel_distance[my_run]"
+
+    def test_relative_to_the_run_too(self, checkpoint, monkeypatch):
+        monkeypatch.chdir(checkpoint.parent)
+        assert TrainedClassifier("best.ckpt").name == "my_run"
+
+    def test_elsewhere_it_is_the_file(self, checkpoint, tmp_path):
+        path = tmp_path / "moved.ckpt"
+        path.write_bytes(checkpoint.read_bytes())
+        assert TrainedClassifier(str(path)).name == "moved"
+
+    def test_a_given_name_wins(self, checkpoint):
+        assert TrainedClassifier(str(checkpoint), name="mine").name == "mine"
+
+    def test_the_sha256_is_the_files(self, own, checkpoint):
+        assert own.sha256 == hashlib.sha256(checkpoint.read_bytes()).hexdigest()
+
+
+class TestRefused:
+    @pytest.fixture
+    def path(self, tmp_path):
+        return tmp_path / "given.ckpt"
+
+    @pytest.mark.parametrize(
+        "content",
+        [
+            CONTENTS,
+            CONTENTS | {"hyper_parameters": {"widths": [4]}},
+            {"state_dict": {"network.head.bias": torch.zeros(1)}},
+            {"epoch": 3},
+            [1, 2],
+            torch.zeros(3),
+        ],
+        ids=["no widths", "no network", "no arguments", "no checkpoint", "a list", "a tensor"],
+    )
+    def test_another_checkpoint(self, content, path):
+        torch.save(content, path)
+        assert "got another file" in refused(path)
+
+    @pytest.mark.parametrize("kind", [CAE, StackedDAE])
+    def test_another_model_with_widths(self, kind, path):
+        model = kind((1, 28, 28), widths=(4, 6))
+        content = {"hyper_parameters": dict(model.hparams), "state_dict": model.state_dict()}
+        torch.save(content, path)
+        assert "got another file" in refused(path)
+
+    @pytest.mark.parametrize("size", [0, 10, 1000, -1000, -10])
+    def test_a_cut_off_file(self, size, checkpoint, path):
+        path.write_bytes(checkpoint.read_bytes()[:size])
+        assert "cannot be read" in refused(path)
+
+    @pytest.mark.parametrize("text", ["test_accuracy: 0.9\n", "<html>", "hello\n", "a note\n"])
+    def test_a_text(self, text, path):
+        path.write_text(text)
+        assert "cannot be read" in refused(path)
+
+    @pytest.mark.parametrize("protocol", [2, pickle.DEFAULT_PROTOCOL])
+    def test_a_pickle_that_torch_did_not_write(self, protocol, path):
+        path.write_bytes(pickle.dumps({"a": 1}, protocol))
+        refused(path)
+
+    def test_no_file(self, path):
+        assert "cannot be read" in refused(path)
+
+    def test_a_folder(self, path):
+        path.mkdir()
+        assert "cannot be read" in refused(path)
+
+    @pytest.mark.parametrize(
+        ("argument", "value"),
+        [("widths", [4, 7]), ("num_classes", 3), ("image_shape", [1, 12, 10])],
+    )
+    def test_weights_that_do_not_fit_their_arguments(self, argument, value, checkpoint, path):
+        content = torch.load(checkpoint, weights_only=True)
+        content["hyper_parameters"][argument] = value
+        torch.save(content, path)
+        refused(path)
+
+    @pytest.mark.parametrize("argument", ["num_classes", "image_shape"])
+    def test_a_missing_argument(self, argument, checkpoint, path):
+        content = torch.load(checkpoint, weights_only=True)
+        del content["hyper_parameters"][argument]
+        torch.save(content, path)
+        refused(path)
+
+    def test_a_pickle_that_runs_something_is_not_unpacked(self, checkpoint, path, tmp_path):
+        content = torch.load(checkpoint, weights_only=True)
+        torch.save(content | {"callbacks": Evil(tmp_path / "evil")}, path)
+        assert "cannot be read" in refused(path)
+        assert not (tmp_path / "evil").exists()
+        torch.load(path, weights_only=False)
+        assert (tmp_path / "evil").exists()  # it would have run
+
+
+class Evil:
+    """Makes a folder when it is unpickled."""
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.folder),)

@@ -1,0 +1,102 @@
+import math
+
+import pytest
+import torch
+from torch.distributions import Categorical, Independent, MixtureSameFamily, Normal
+
+from lightning_gen.errors import UserError
+from lightning_gen.metrics import MutualInformation, PriorMMD
+from lightning_gen.metrics.aggregate import mutual_information
+from lightning_gen.objectives.mmd import InverseMultiquadratics
+from support.processes import on_two_processes
+
+
+def updated(metric, *tensors):
+    for part in zip(*(tensor.split(300) for tensor in tensors), strict=True):
+        metric.update(*part)
+    return metric
+
+
+def linear(n, slope, deviation):
+    """q(z|x) = N(slope x, deviation^2) with x ~ N(0, 1), in two dimensions."""
+    return slope * torch.randn(n, 2), torch.full((n, 2), 2 * math.log(deviation))
+
+
+def test_information_of_a_linear_channel_is_the_closed_form():
+    found = updated(MutualInformation(), *linear(4000, 0.8, 0.6)).compute()
+    exact = 2 * 0.5 * math.log(1 + 0.8**2 / 0.6**2)
+    assert found.value.item() == pytest.approx(exact, abs=4 * found.standard_error.item())
+    assert found.standard_error < 0.03
+
+
+def test_information_agrees_with_torch_distributions():
+    mean, log_var = torch.randn(50, 3), torch.randn(50, 3)
+    codes = mean + (log_var / 2).exp() * torch.randn(50, 3)
+    posterior = Independent(Normal(mean.double(), (log_var.double() / 2).exp()), 1)
+    mixture = MixtureSameFamily(Categorical(torch.ones(50).double()), posterior)
+    terms = posterior.log_prob(codes.double()) - mixture.log_prob(codes.double())
+    found = mutual_information(mean, log_var, codes)
+    assert found.value.item() == pytest.approx(terms.mean().item(), rel=1e-5)
+    assert found.standard_error.item() == pytest.approx((terms.std() / 50**0.5).item(), rel=1e-4)
+
+
+def test_a_collapsed_posterior_informs_of_nothing():
+    zeros = torch.zeros(1500, 4)
+    found = updated(MutualInformation(), zeros, zeros).compute()
+    assert found.value.item() == pytest.approx(0, abs=1e-5)
+
+
+def test_posteriors_that_do_not_overlap_tell_images_apart():
+    mean = 1000.0 * torch.arange(1100)[:, None]
+    found = updated(MutualInformation(), mean, torch.zeros(1100, 1)).compute()
+    assert found.value.item() == pytest.approx(math.log(1100))
+
+
+def test_one_image_has_no_information():
+    with pytest.raises(UserError, match="two or more images, got 1"):
+        updated(MutualInformation(), torch.zeros(1, 2), torch.zeros(1, 2)).compute()
+
+
+def test_mmd_is_about_zero_for_the_prior_and_not_for_another():
+    # x ~ N(0, 0.64), z|x ~ N(x, 0.36): the aggregate posterior is the prior.
+    found = updated(PriorMMD(), *linear(5000, 0.8, 0.6)).compute()
+    assert abs(found.value) < 4 * found.standard_error
+    wide = updated(PriorMMD(), *linear(5000, 1.6, 0.6)).compute()
+    assert wide.value > 20 * found.standard_error
+
+
+def test_mmd_is_the_mean_over_blocks_of_a_plain_loop():
+    mean, log_var = linear(40, 1.0, 1.0)
+    metric = updated(PriorMMD(seed=3), mean, log_var)
+    *_, codes = metric._posteriors()
+    prior = torch.randn(40, 2, generator=torch.Generator().manual_seed(4))
+    kernel = InverseMultiquadratics()
+    total = 0.0
+    for i in range(40):
+        for j in range(40):
+            same = i != j
+            total += same * (kernel(codes[i : i + 1], codes[j : j + 1])).item() / (40 * 39)
+            total += same * (kernel(prior[i : i + 1], prior[j : j + 1])).item() / (40 * 39)
+            total -= 2 * kernel(codes[i : i + 1], prior[j : j + 1]).item() / 1600
+    found = metric.compute()
+    assert found.value.item() == pytest.approx(total, abs=1e-5)
+    assert found.standard_error.isnan()
+
+
+def measure_share(rank, mean, log_var):
+    share = slice(0, 1000) if rank == 0 else slice(1000, None)
+    information = updated(MutualInformation(), mean[share], log_var[share])
+    mmd = updated(PriorMMD(), mean[share], log_var[share])
+    return [number.item() for metric in (information, mmd) for number in metric.compute()]
+
+
+def test_two_processes_give_the_measure_of_all_images(tmp_path):
+    mean, log_var = linear(2200, 0.8, 0.6)
+    first, second = on_two_processes(measure_share, tmp_path, mean, log_var)
+    assert first == second
+    assert first == pytest.approx(measure_share_of_all(mean, log_var))
+
+
+def measure_share_of_all(mean, log_var):
+    metrics = updated(MutualInformation(), mean, log_var), updated(PriorMMD(), mean, log_var)
+    return [number.item() for metric in metrics for number in metric.compute()]

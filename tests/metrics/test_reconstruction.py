@@ -1,0 +1,72 @@
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torchmetrics.image import PeakSignalNoiseRatio, StructuralSimilarityIndexMeasure
+
+from lightning_gen.metrics import BCE, MSE, PSNR, SSIM
+
+
+@pytest.fixture
+def pairs():
+    images = torch.rand(20, 3, 16, 18)
+    return (images + 0.1 * torch.randn_like(images)).clamp(0, 1), images
+
+
+def measured(metric, reconstructions, images):
+    for pair in zip(reconstructions.split(7), images.split(7), strict=True):
+        metric.update(*pair)
+    return metric.compute()
+
+
+def test_mse_is_that_of_all_pixels(pairs):
+    assert measured(MSE(), *pairs).value.item() == pytest.approx(F.mse_loss(*pairs).item())
+
+
+def test_psnr_is_the_mean_of_each_images(pairs):
+    theirs = PeakSignalNoiseRatio(data_range=1.0, dim=(1, 2, 3), reduction="elementwise_mean")
+    assert measured(PSNR(), *pairs).value.item() == pytest.approx(theirs(*pairs).item(), rel=1e-5)
+
+
+def test_psnr_of_noise_is_its_level():
+    images = torch.full((4, 1, 100, 100), 0.5)
+    noisy = images + 0.01 * torch.randn_like(images)
+    assert measured(PSNR(), noisy, images).value.item() == pytest.approx(40, abs=0.2)
+
+
+def test_an_exact_reconstruction_is_finite():
+    images = torch.rand(3, 1, 16, 16)
+    assert measured(PSNR(), images, images).value == 100
+    assert measured(SSIM(), images, images).value.item() == pytest.approx(1)
+    assert measured(MSE(), images, images).value == 0
+
+
+def test_ssim_is_torchmetrics(pairs):
+    theirs = StructuralSimilarityIndexMeasure(data_range=1.0)
+    assert measured(SSIM(), *pairs).value.item() == pytest.approx(theirs(*pairs).item(), rel=1e-5)
+
+
+def test_one_image_has_an_ssim():
+    images = torch.rand(1, 1, 16, 16)
+    assert measured(SSIM(), images, images).value.item() == pytest.approx(1)
+
+
+def test_bce_is_a_double_loop_over_pixels():
+    images, reconstructions = torch.rand(2, 1, 3, 3), torch.rand(2, 1, 3, 3)
+    total = 0.0
+    for x, y in zip(images.flatten().tolist(), reconstructions.flatten().tolist(), strict=True):
+        total -= x * math.log(y) + (1 - x) * math.log(1 - y)
+    found = measured(BCE(), reconstructions, images).value.item()
+    assert found == pytest.approx(total / images.numel(), rel=1e-5)
+
+
+def test_bce_of_a_certain_error_is_finite():
+    assert measured(BCE(), torch.zeros(1, 1, 2, 2), torch.ones(1, 1, 2, 2)).value == 100
+
+
+@pytest.mark.parametrize("metric", [MSE(), PSNR(), SSIM(), BCE()])
+def test_the_standard_error_is_that_of_the_images(metric, pairs):
+    values = metric.of(*pairs)
+    expected = values.double().std() / math.sqrt(len(values))
+    assert measured(metric, *pairs).standard_error.item() == pytest.approx(expected.item())

@@ -1,0 +1,158 @@
+"""The classifier: what it learns, what its terms are, and that only training changes images."""
+
+from functools import partial
+
+import pytest
+import torch
+import torch.nn.functional as F
+from lightning.pytorch import Trainer
+from torch.optim import Adam
+
+from lightning_gen.data import MiniFashionMNIST
+from lightning_gen.errors import UserError
+from lightning_gen.models import Classifier
+from lightning_gen.runs.checkpoint import load_model
+from support.models import batch_of, terms_of
+
+SHAPE = (1, 10, 8)
+small = partial(Classifier, SHAPE, 10, (4, 6))
+
+
+def trainer_of(**arguments):
+    quiet = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}
+    defaults = {"enable_checkpointing": False, "max_epochs": 1}
+    return Trainer(accelerator="cpu", **quiet, **(defaults | arguments))
+
+
+@pytest.fixture
+def seen(monkeypatch):
+    """The images that each call of a classifier's terms was given, the altered ones second."""
+    calls = []
+    terms = Classifier.terms
+
+    def recorded(model, batch, inputs, training_step=None):
+        calls.append((batch.images, inputs))
+        return terms(model, batch, inputs, training_step)
+
+    monkeypatch.setattr(Classifier, "terms", recorded)
+    return calls
+
+
+def test_it_learns_fashion_mnist_in_seconds():
+    data = MiniFashionMNIST(batch_size=128)
+    learns = partial(Adam, lr=3e-3)
+    model = Classifier(data.image_shape, data.num_classes, (16, 32, 64, 64), optimizer=learns)
+    trainer = trainer_of(limit_train_batches=60, limit_val_batches=0, limit_test_batches=4)
+    trainer.fit(model, data)
+    (results,) = trainer.test(model, data, verbose=False)
+    assert results["test/accuracy"] > 0.6
+    assert results["test/loss"] < 1.2
+
+
+class TestTerms:
+    images = torch.rand(20, *SHAPE)
+
+    def test_loss_is_the_mean_cross_entropy(self):
+        model = small().eval()
+        logits = model.network(self.images).double()
+        labels = batch_of(self.images).labels
+        expected = -logits.log_softmax(dim=1)[range(20), labels].mean()
+        assert terms_of(model, self.images).loss.item() == pytest.approx(expected.item())
+
+    @pytest.mark.parametrize("right", [0, 3, 20])
+    def test_accuracy_is_the_share_of_right_answers(self, right):
+        model = small().eval()
+        answers = model.network(self.images).argmax(dim=1)
+        labels = (answers + (torch.arange(20) >= right)) % 10
+        terms = model.terms(batch_of(self.images)._replace(labels=labels), self.images)
+        assert terms.accuracy.item() == pytest.approx(right / 20)
+
+    def test_they_are_of_the_inputs_and_not_of_the_clean_images(self):
+        model = small().eval()
+        inputs = self.images.flip(3)
+        terms = model.terms(batch_of(self.images), inputs)
+        expected = F.cross_entropy(model.network(inputs), batch_of(self.images).labels)
+        assert torch.equal(terms.loss, expected)
+        assert not torch.equal(terms.loss, terms_of(model, self.images).loss)
+
+    def test_the_loss_is_float32_from_bfloat16_logits(self):
+        terms = terms_of(small().bfloat16(), self.images.bfloat16())
+        assert {term.dtype for term in terms} == {torch.float32}
+
+
+class TestAlteration:
+    data = partial(MiniFashionMNIST, batch_size=50)
+
+    def test_training_shifts_and_flips(self, seen):
+        model = Classifier((1, 28, 28), 10, (4,), shift=1, flip=True)
+        trainer_of(limit_train_batches=1, limit_val_batches=0).fit(model, self.data())
+        ((clean, inputs),) = seen
+        kinds = set()
+        for image, altered in zip(clean, inputs, strict=True):
+            padded = F.pad(image, (1, 1, 1, 1))
+            patches = {
+                (mirrored, number): patch
+                for mirrored, whole in ((False, padded), (True, padded.flip(2)))
+                for number, patch in enumerate(
+                    whole[0].unfold(0, 28, 1).unfold(1, 28, 1).flatten(0, 1)
+                )
+            }
+            found = {kind for kind, patch in patches.items() if torch.equal(patch, altered[0])}
+            assert found
+            kinds |= found
+        assert {mirrored for mirrored, _ in kinds} == {False, True}
+        assert len({number for _, number in kinds}) == 9
+
+    def test_without_them_training_sees_the_images_as_they_are(self, seen):
+        model = Classifier((1, 28, 28), 10, (4,), shift=0, flip=False)
+        trainer_of(limit_train_batches=2, limit_val_batches=0).fit(model, self.data())
+        assert len(seen) == 2
+        assert all(torch.equal(clean, inputs) for clean, inputs in seen)
+
+    def test_evaluation_sees_the_images_as_they_are(self, seen):
+        model = Classifier((1, 28, 28), 10, (4,), shift=2, flip=True)
+        trainer = trainer_of(limit_val_batches=2, limit_test_batches=2)
+        losses = []
+        for seed in (1, 2):
+            torch.manual_seed(seed)
+            (validated,) = trainer.validate(model, self.data(), verbose=False)
+            (tested,) = trainer.test(model, self.data(), verbose=False)
+            losses.append((validated["val/loss"], tested["test/loss"]))
+        assert losses[0] == losses[1]
+        assert len(seen) == 8
+        assert all(torch.equal(clean, inputs) for clean, inputs in seen)
+
+
+def test_codes_are_what_the_last_layer_sees():
+    model = small().eval()
+    images = torch.rand(5, *SHAPE)
+    codes = model.encode(images)
+    assert codes.shape == (5, 6)
+    assert torch.equal(model.network.head(codes), model.network(images))
+
+
+@pytest.mark.parametrize("num_classes", [1, 0])
+def test_fewer_than_two_classes_are_refused(num_classes):
+    with pytest.raises(UserError, match=f"needs at least 2, got {num_classes}\\. Choose data"):
+        Classifier(SHAPE, num_classes)
+
+
+def test_a_negative_shift_is_refused():
+    with pytest.raises(UserError, match=r"Classifier\.shift is a number of pixels, got -1\. Set"):
+        small(shift=-1)
+
+
+@pytest.mark.parametrize("load", [load_model, Classifier.load_from_checkpoint])
+def test_a_checkpoint_gives_the_classifier_back(load, tmp_path):
+    data = MiniFashionMNIST(batch_size=50)
+    model = Classifier((1, 28, 28), 10, (4, 6), shift=1, flip=True, optimizer=partial(Adam, lr=0.1))
+    trainer = trainer_of(limit_train_batches=3, limit_val_batches=0)
+    trainer.fit(model, data)
+    path = tmp_path / "best.ckpt"
+    trainer.save_checkpoint(path)
+    images = torch.rand(4, 1, 28, 28)
+    loaded = load(path).eval()
+    assert isinstance(loaded, Classifier)
+    assert torch.equal(loaded.network(images), model.eval().network(images))
+    assert (loaded.shift, loaded.flip) == (1, True)
+    assert loaded.configure_optimizers().defaults["lr"] == 0.1

@@ -1,0 +1,115 @@
+"""What several runs measured, together."""
+
+import math
+from statistics import fmean
+
+import pytest
+from scipy import stats
+
+from lightning_gen.errors import UserError
+from lightning_gen.runs.reproduce.measured import Measured, measure
+from lightning_gen.runs.reproduce.target import Score, in_digits
+
+
+def score(*metrics, published=(20.0, 20.0), tolerance=0.0, better="higher"):
+    return Score(metrics or ("psnr",), published, tolerance, better)
+
+
+def card(value, error=None):
+    return {"value": value, "standard_error": error}
+
+
+@pytest.mark.parametrize("values", [(20.0, 23.0), (0.5, 0.25, 0.875, 0.5), (-1.0, -7.0, 40.0)])
+def test_the_interval_of_several_runs_is_students(values):
+    found = measure(score(), [{"psnr": card(value, 99.0)} for value in values])
+    low, high = stats.t.interval(0.95, len(values) - 1, fmean(values), stats.sem(values))
+    assert found.value == pytest.approx(fmean(values))
+    assert found.value - found.half_width == pytest.approx(low)
+    assert found.value + found.half_width == pytest.approx(high)
+
+
+def test_equal_runs_have_no_width():
+    assert measure(score(), [{"psnr": card(20.0)}] * 3).half_width == 0
+
+
+def test_the_interval_of_one_run_is_that_of_its_images():
+    found = measure(score(), [{"psnr": card(20.0, 0.5)}])
+    assert found == Measured("psnr", 20.0, pytest.approx(0.98), reached=True)
+    assert found.in_words() == "20.00 ± 0.98"
+
+
+def test_one_run_without_a_standard_error_has_no_interval():
+    found = measure(score(), [{"psnr": card(20.0)}])
+    assert math.isnan(found.half_width)
+    assert found.in_words() == "20.00"
+
+
+@pytest.mark.parametrize(("better", "best"), [("lower", "b"), ("higher", "a")])
+def test_of_several_metrics_the_better_mean_counts(better, best):
+    """Each is the better one in some run."""
+    runs = [{"a": card(4.0), "b": card(1.0)}, {"a": card(2.0), "b": card(3.0)}]
+    found = measure(score("a", "b", better=better), runs)
+    values = [run[best]["value"] for run in runs]
+    assert (found.metric, found.value) == (best, fmean(values))
+    assert found.half_width == pytest.approx(stats.t.ppf(0.975, 1) * stats.sem(values))
+
+
+@pytest.mark.parametrize(
+    ("better", "value", "reached"),
+    [
+        ("higher", 19.5, True),
+        ("higher", 19.25, False),
+        ("higher", 99.0, True),
+        ("lower", 22.5, True),
+        ("lower", 22.75, False),
+        ("lower", 1.0, True),
+    ],
+)
+def test_the_worse_end_of_a_range_and_the_tolerance_decide(better, value, reached):
+    asked = score(published=(20.0, 22.0), tolerance=0.5, better=better)
+    assert asked.bound == {"higher": 19.5, "lower": 22.5}[better]
+    assert measure(asked, [{"psnr": card(value)}]).reached is reached
+
+
+@pytest.mark.parametrize("better", ["lower", "higher"])
+def test_a_score_that_is_no_number_is_not_reached(better):
+    assert not score(better=better).reached(math.nan)
+
+
+@pytest.mark.parametrize(
+    ("cards", "fault"),
+    [
+        ({"ssim": card(0.5)}, r"no score psnr, only .*ssim"),
+        ({"psnr": card(None), "ssim": card(0.5)}, "psnr is no finite number"),
+    ],
+)
+def test_a_run_without_the_score_is_named(cards, fault):
+    runs = [{"psnr": card(20.0), "ssim": card(0.5)}, cards]
+    with pytest.raises(UserError, match=fault) as caught:
+        measure(score(), runs)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_run_without_any_score_is_named():
+    with pytest.raises(UserError, match="no score psnr, only none"):
+        measure(score(), [{}])
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (86.764, "86.76"),
+        (12345.678, "12345.68"),
+        (0.897, "0.90"),
+        (0.0897, "0.090"),
+        (0.00123, "0.0012"),
+        (-0.00123, "-0.0012"),
+        (0.00000012, "0.000000"),
+        (0, "0.00"),
+        (2, "2.00"),
+        (math.nan, "nan"),
+        (math.inf, "inf"),
+    ],
+)
+def test_digits(value, words):
+    assert in_digits(value) == words
