@@ -91,4 +91,4 @@ class DSprites(ImageDataModule):
 
     @property
     def _cut(self) -> Cut:
-        return cut(len(self._images), self._test_fraction, "data.test_fraction")
+        return cut(len(self._images), self._test_fraction, "data.test_fraction", ascending=False)

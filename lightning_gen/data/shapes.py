@@ -49,7 +49,7 @@ class Shapes(ImageDataModule):
         remember(self, given)
         check_test_fraction(test_fraction)
         self.image_shape = (1, SIZE, SIZE)
-        self._cut = cut(len(DrawnShapes()), test_fraction, "data.test_fraction")
+        self._cut = cut(len(DrawnShapes()), test_fraction, "data.test_fraction", ascending=False)
 
     def load_train(self) -> Subset:
         """The training images, those for validation included."""

@@ -22,19 +22,21 @@ class Split(NamedTuple):
 
 
 class Cut(NamedTuple):
-    """Positions in a dataset, each ascending: those kept and those held out."""
+    """Positions in a dataset: those kept and those held out."""
 
     kept: Tensor
     held_out: Tensor
 
 
-def cut(count: int, fraction: float, argument: str) -> Cut:
+def cut(count: int, fraction: float, argument: str, *, ascending: bool = True) -> Cut:
     """Hold out ``fraction`` of ``count`` images, the same ones each time.
 
     Args:
         count: number of images.
         fraction: share that is held out, at least 0 and below 1.
         argument: the user's name for ``fraction``, for the message.
+        ascending: keep the dataset's order in both; otherwise both are shuffled, so that the first
+            so many images of either are a fair sample of a dataset that is sorted.
 
     Raises:
         UserError: nothing is left to keep, or to hold out although ``fraction`` is not 0.
@@ -48,7 +50,8 @@ def cut(count: int, fraction: float, argument: str) -> Cut:
             f"{count - num_held_out} to train on, expected at least one of each. Add images or "
             "change the fraction."
         )
-    return Cut(order[num_held_out:].sort().values, order[:num_held_out].sort().values)
+    parts = Cut(order[num_held_out:], order[:num_held_out])
+    return Cut(*(part.sort().values for part in parts)) if ascending else parts
 
 
 def check_test_fraction(fraction: float) -> None:

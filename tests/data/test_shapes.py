@@ -156,3 +156,15 @@ def test_workers_draw_the_same_batches():
 def test_test_fraction_out_of_range(fraction):
     with pytest.raises(UserError, match=r"data\.test_fraction"):
         Shapes(test_fraction=fraction)
+
+
+@pytest.mark.parametrize("split", ["train", "val", "test"])
+def test_the_first_images_of_every_split_are_a_fair_sample(split):
+    data = Shapes(batch_size=1000)
+    data.setup("fit")
+    data.setup("test")
+    batch = next(iter(data.in_order(split)))
+    for column, size in zip(batch.factors.T, data.factor_sizes, strict=True):
+        counts = column.bincount(minlength=size)
+        assert (counts > 0).all()
+        assert counts.max() < 2.5 * 1000 / size
