@@ -31,7 +31,7 @@ class AggregatePosterior(Evaluation):
     the KL of each in nats. 10,000 images of 20 dimensions take half a minute of one CPU core.
 
     Args:
-        num_images: the first so many images of the split are used.
+        num_images: how many images of the split are used, spread evenly over it.
         seed: of the posterior draws.
     """
 

@@ -21,7 +21,7 @@ class AnomalyDetection(Evaluation):
     negative ELBO, the mean over ``num_samples`` posterior draws. Seconds on a CPU.
 
     Args:
-        num_images: the first so many images of the split are used.
+        num_images: how many images of the split are used, spread evenly over it.
         num_samples: posterior draws an image, for the ELBO.
         seed: of the draws.
     """

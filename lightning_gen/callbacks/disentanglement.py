@@ -34,7 +34,7 @@ class Disentanglement(Evaluation):
     of one CPU core, most of them for DCI; with progress.
 
     Args:
-        num_images: the first so many images of the split are used.
+        num_images: how many images of the split are used, spread evenly over it.
         dci: measure DCI, too, which takes the longest.
         seed: of what the scores draw.
     """

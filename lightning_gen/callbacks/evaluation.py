@@ -1,5 +1,6 @@
 """What every callback that scores a model shares."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -61,7 +62,8 @@ class Evaluation(Callback, ABC):
         cards: the cards of the latest evaluation, by the names of the scores.
 
     Args:
-        num_images: the first so many images of the split are used.
+        num_images: how many images of the split are used: batches spread evenly over it, since a
+            split may be sorted by class.
         seed: of everything random.
     """
 
@@ -75,6 +77,7 @@ class Evaluation(Callback, ABC):
         self._missing = 0
         self._seen = 0
         self._seconds = 0.0
+        self._stride = 1
 
     @abstractmethod
     def begin(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -109,8 +112,12 @@ class Evaluation(Callback, ABC):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Take in the batch while images are missing."""
+        """Take in the batch when its turn comes, while images are missing."""
         if self._seen >= self._missing or dataloader_idx > 0:
+            return
+        if batch_idx == 0:
+            self._stride = stride(trainer, -(-self._missing // len(batch.images)))
+        if batch_idx % self._stride > 0:
             return
         start = perf_counter()
         batch = batch.first(self._missing - self._seen)
@@ -151,6 +158,13 @@ class Evaluation(Callback, ABC):
         """Other numbers on every rank and in every batch, the same in every evaluation."""
         number = (self.seed * 1_000_003 + batch_idx + 1) * trainer.world_size + trainer.global_rank
         torch.manual_seed(number)
+
+
+def stride(trainer: Trainer, wanted: int) -> int:
+    """The step from one to the next of ``wanted`` batches that are spread over the split."""
+    counts = trainer.num_test_batches if trainer.testing else trainer.num_val_batches
+    [count, *_] = counts if isinstance(counts, list) else [counts]
+    return max(1, int(count) // wanted) if math.isfinite(count) else 1
 
 
 def home(pl_module: LightningModule) -> torch.device:

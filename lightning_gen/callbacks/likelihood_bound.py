@@ -30,7 +30,7 @@ class LikelihoodBound(Evaluation):
 
     Args:
         num_samples: k.
-        num_images: the first so many images of the split are used.
+        num_images: how many images of the split are used, spread evenly over it.
         at_once: draws, over all images of a batch, that are in memory at a time.
         seed: of the draws.
     """

@@ -21,7 +21,7 @@ class ReconstructionQuality(Evaluation):
     A VAE reconstructs from the posterior mean. Images under 12 pixels a side have no ``ssim``.
 
     Args:
-        num_images: the first so many images of the split are used.
+        num_images: how many images of the split are used, spread evenly over it.
     """
 
     requires: ClassVar[contracts.Needs] = (contracts.Reconstructs,)

@@ -38,7 +38,7 @@ class SampleQuality(Evaluation):
 
     Args:
         extractor: from images to features.
-        num_images: the first so many images of the split are used, and so many are drawn.
+        num_images: how many images of the split are used, and how many are drawn.
         seed: of the samples.
     """
 

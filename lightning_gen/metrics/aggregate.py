@@ -45,9 +45,16 @@ class Posteriors(Metric):
     def _posteriors(self) -> tuple[Codes, Codes, Codes]:
         """Means, log-variances and one draw of each."""
         mean, log_var = dim_zero_cat(self.means), dim_zero_cat(self.log_vars)
-        generator = torch.Generator().manual_seed(self.seed)
-        noise = torch.randn(mean.shape, generator=generator).to(mean)
-        return mean, log_var, mean + torch.exp(0.5 * log_var) * noise
+        return mean, log_var, mean + torch.exp(0.5 * log_var) * noise(mean, self.seed, 0)
+
+
+def noise(like: Codes, seed: int, stream: int) -> Codes:
+    """Standard normal numbers that depend on ``seed`` and ``stream`` alone.
+
+    Small seeds are what data and models are made with; numbers that follow theirs are no noise.
+    """
+    generator = torch.Generator().manual_seed(982_451_653 + 2 * seed + stream)
+    return torch.randn(like.shape, generator=generator).to(like)
 
 
 class MutualInformation(Posteriors):
@@ -132,8 +139,7 @@ class PriorMMD(Posteriors):
     def compute(self) -> Estimate:
         """The mean over blocks and its standard error, nan for a single block."""
         *_, codes = self._posteriors()
-        generator = torch.Generator().manual_seed(self.seed + 1)
-        prior = torch.randn(codes.shape, generator=generator).to(codes)
+        prior = noise(codes, self.seed, 1)
         # A rest makes the blocks larger, not one block small.
         count = max(1, len(codes) // BLOCK)
         blocks = zip(codes.tensor_split(count), prior.tensor_split(count), strict=True)

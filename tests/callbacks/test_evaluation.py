@@ -155,6 +155,30 @@ def test_samples_are_scored_under_the_extractors_name(tested):
     assert extractor["resize"] == "none"
 
 
+class Labels(ReconstructionQuality):
+    """Remembers the classes that it was shown."""
+
+    def begin(self, trainer, pl_module):
+        super().begin(trainer, pl_module)
+        self.labels = []
+
+    def see(self, pl_module, batch):
+        super().see(pl_module, batch)
+        self.labels += batch.labels.tolist()
+
+
+@pytest.mark.parametrize(("wanted", "seen"), [(100, 100), (1999, 1999), (5000, 2000)])
+def test_images_are_spread_over_a_split_that_is_sorted_by_class(wanted, seen, trainer):
+    data = MiniFashionMNIST(batch_size=20)
+    source = data.load_test()
+    data.load_test = lambda: source.subset(source.labels.argsort(stable=True))
+    callback = Labels(num_images=wanted)
+    trainer(callback, logger=False).test(tiny(), data, verbose=False)
+    counts = torch.tensor(callback.labels).bincount(minlength=10)
+    assert counts.sum() == seen == callback.cards["mse"].num_images
+    assert counts.max() - counts.min() <= 20
+
+
 def test_a_gan_has_no_reconstructions_to_score(tested):
     cards = tested(SampleQuality(FashionMNISTClassifier(), num_images=60), build(DCGAN))
     assert len(cards) == 6

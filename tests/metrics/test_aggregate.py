@@ -6,7 +6,7 @@ from torch.distributions import Categorical, Independent, MixtureSameFamily, Nor
 
 from lightning_gen.errors import UserError
 from lightning_gen.metrics import MutualInformation, PriorMMD
-from lightning_gen.metrics.aggregate import mutual_information
+from lightning_gen.metrics.aggregate import mutual_information, noise
 from lightning_gen.objectives.mmd import InverseMultiquadratics
 from support.processes import on_two_processes
 
@@ -69,7 +69,7 @@ def test_mmd_is_the_mean_over_blocks_of_a_plain_loop():
     mean, log_var = linear(40, 1.0, 1.0)
     metric = updated(PriorMMD(seed=3), mean, log_var)
     *_, codes = metric._posteriors()
-    prior = torch.randn(40, 2, generator=torch.Generator().manual_seed(4))
+    prior = noise(codes, 3, 1)
     kernel = InverseMultiquadratics()
     total = 0.0
     for i in range(40):

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 from scipy.stats import t
 
 from lightning_gen.errors import UserError
-from lightning_gen.runs.reproduce.target import Score, in_digits
+from lightning_gen.runs.reproduce.target import Score
+from lightning_gen.runs.scores import with_error
 
 CONFIDENCE = 0.95
 NORMAL = 1.96
@@ -29,9 +30,7 @@ class Measured(NamedTuple):
 
     def in_words(self) -> str:
         """``86.76 ± 0.12``."""
-        if not math.isfinite(self.half_width):
-            return in_digits(self.value)
-        return f"{in_digits(self.value)} ± {in_digits(self.half_width)}"
+        return with_error(self.value, self.half_width)
 
 
 def measure(score: Score, runs: Sequence[dict[str, Any]]) -> Measured:
