@@ -84,7 +84,7 @@ class VariationalAutoencoder(Autoencoder):
         posterior: DiagonalGaussian,
         images: Images,
         num_samples: int,
-        conditions: Float[Tensor, "n k"] | None = None,
+        conditions: Float[Tensor, "n c2"] | None = None,
     ) -> LogWeights:
         posterior = posterior.repeated(num_samples)
         latents = posterior.sample()

@@ -41,7 +41,7 @@ def test_the_interval_of_one_run_is_that_of_its_images():
 def test_one_run_without_a_standard_error_has_no_interval():
     found = measure(score(), [{"psnr": card(20.0)}])
     assert math.isnan(found.half_width)
-    assert found.in_words() == "20.00"
+    assert found.in_words() == "20"
 
 
 @pytest.mark.parametrize(("better", "best"), [("lower", "b"), ("higher", "a")])

@@ -65,7 +65,7 @@ def test_a_row_of_gpus_outside_of_a_repository():
 def test_a_row_of_a_missed_range(better, verdict):
     missed = Measured("psnr", 3.0, float("nan"), reached=False)
     found = cells(measured=missed, published=(20.0, 22.0), better=better, unit="")
-    assert found[2:5] == ["20.00 to 22.00", "3.00", verdict]
+    assert found[2:5] == ["20.00 to 22.00", "3", verdict]
 
 
 def test_a_new_file(tmp_path):
