@@ -14,12 +14,14 @@ from lightning_gen.runs.pages.html import write_page
 from lightning_gen.runs.pages.logged import ENDS_IN_DIMENSION, Logged, Point, unit
 from lightning_gen.runs.pages.pictures import read_series
 from lightning_gen.runs.pages.record import RunRecord
+from lightning_gen.runs.pages.score_rows import score_rows
 
 REPORT = "report.html"
 STAGES = ("train", "val", "test")
 SECTIONS = (
     ("what", "What was run"),
     ("metrics", "Metrics"),
+    ("scores", "Scores"),
     ("diagnosis", "Diagnosis"),
     ("curves", "Loss curves"),
     ("pictures", "Pictures"),
@@ -75,16 +77,18 @@ def report(run: Path, out: Path | None = None) -> Path:
     record = RunRecord.read(run)
     charts = draw_charts(record.logged)
     shown_as_charts = frozenset({"loss_curves"} if charts else ())
+    scores = score_rows(record.path)
     return write_page(
         "report.html",
         out or record.path / REPORT,
-        sections=SECTIONS,
+        sections=[section for section in SECTIONS if scores or section[0] != "scores"],
         run=record,
         facts=facts(record),
         headline=headline(record.logged),
         best=record.logged.least("val/loss"),
         findings=diagnose(record.logged.rows),
-        metrics=metric_rows(record.logged),
+        metrics=metric_rows(record.logged, {score.name for score in scores}),
+        scores=scores,
         others=other_metrics(record.logged),
         charts=charts,
         series=read_series(RunDirectory(record.path).images, shown_as_charts),
@@ -105,12 +109,12 @@ def headline(logged: Logged) -> Headline | None:
     return None
 
 
-def metric_rows(logged: Logged) -> list[MetricRow]:
-    """The last values of what was logged by stage, and those of the best epoch."""
+def metric_rows(logged: Logged, scores: set[str]) -> list[MetricRow]:
+    """The last values of what was logged by stage, and those of the best epoch; no scores."""
     names: dict[str, None] = {}
     for column in sorted(logged.columns, key=_importance):
         stage, _, name = column.partition("/")
-        if stage in STAGES and name:
+        if stage in STAGES and name and name not in scores and "/" not in name:
             names[name] = None
     best = logged.least("val/loss")
     return [

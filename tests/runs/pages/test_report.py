@@ -1,6 +1,7 @@
 """``report``: one self-contained HTML file."""
 
 import json
+import math
 import os
 import shutil
 
@@ -9,11 +10,13 @@ import pytest
 from PIL import Image
 
 from lightning_gen import callbacks
+from lightning_gen.callbacks.evaluation import Card
 from lightning_gen.callbacks.picture import Picture, snake_case
 from lightning_gen.errors import UserError
 from lightning_gen.runs.pages.captions import CAPTIONS, caption
 from lightning_gen.runs.pages.html import LIMIT
 from lightning_gen.runs.pages.report import report
+from lightning_gen.runs.scores import write_scores
 from support.pages import Browser, cells, parsed, words
 
 
@@ -33,6 +36,21 @@ def draw(run, kind, step, pixels=None):
 
 def page(run, **options):
     return parsed(report(run, **options))
+
+
+def test_scores_stand_with_their_errors_and_extractor(run):
+    assert "Scores" not in words(page(run))
+    extractor = {"extractor": {"name": "inception", "sha256": "6726825d" + 56 * "0"}}
+    cards = {
+        "psnr": Card(20.126, 0.021, "dB", 10_000, "test", 0, 1.0),
+        "fid": Card(48.31, math.nan, "none", 5_000, "test", 0, 9.0, extractor),
+        "kl_dimension/00": Card(1.0, math.nan, "nats", 100, "test", 0, 1.0),
+    }
+    write_scores(run, cards, {})
+    text = words(page(run))
+    for said in ("psnr dB 20.126 ± 0.021 10,000 test", "fid 48.31 5,000 test inception, 6726825d"):
+        assert said in text
+    assert "kl_dimension" not in text
 
 
 def test_the_whole_page(run):

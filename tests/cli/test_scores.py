@@ -1,0 +1,92 @@
+"""Evaluations from the command line: what is printed, what metrics.json and metrics.csv hold."""
+
+import json
+
+import pytest
+
+from lightning_gen.runs.scores import with_error
+from support.command import MINI_DATA, SMALL_MODEL, TWO_BATCHES, column, only_run
+
+QUALITY = ("--trainer.callbacks", "ReconstructionQuality")
+SCORED = (*SMALL_MODEL, *MINI_DATA, *TWO_BATCHES)
+
+
+def cards(directory):
+    return json.loads((directory / "metrics.json").read_text())
+
+
+def test_a_fit_leaves_a_card_for_each_score_and_the_default_pictures(command, tmp_path, caplog):
+    answer = command("fit", *SCORED, *QUALITY)
+    assert answer.code == 0, answer.err
+    directory = only_run(tmp_path / "logs")
+    found = cards(directory)
+    assert set(found) == {"test"}
+    card = found["test"]["psnr"]
+    assert card["value"] == pytest.approx(next(iter(column(directory, "test/psnr").values())))
+    assert card["standard_error"] > 0
+    expected = {"unit": "dB", "num_images": 50, "split": "test", "seed": 0, "device": "cpu"}
+    assert expected.items() <= card.items()
+    assert card["checkpoint"] == "best.ckpt"
+    assert f"psnr  {with_error(card['value'], card['standard_error'])} dB" in caplog.text
+    assert (directory / "images" / "reconstructions").is_dir()
+
+
+def test_test_repeats_the_scores_and_validate_adds_its_own(command, tmp_path):
+    command("fit", *SCORED, *QUALITY)
+    directory = only_run(tmp_path / "logs")
+    before = cards(directory)["test"]
+    for verb in ("test", "validate"):
+        answer = command(verb, directory, *TWO_BATCHES)
+        assert answer.code == 0, answer.err
+    after = cards(directory)
+    assert {name: card["value"] for name, card in after["test"].items()} == {
+        name: card["value"] for name, card in before.items()
+    }
+    assert set(after["val"]) == set(after["test"])
+
+
+def test_a_finished_run_is_scored_by_what_it_was_not_trained_with(command, tmp_path):
+    command("fit", *SCORED, "--trainer.callbacks", "[]")
+    directory = only_run(tmp_path / "logs")
+    assert not (directory / "metrics.json").exists()
+    words = ("--trainer.callbacks", "AggregatePosterior", *TWO_BATCHES)
+    answer = command("test", directory, *words)
+    assert answer.code == 0, answer.err
+    assert "mutual_information" in cards(directory)["test"]
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"test": 3}'])
+def test_a_broken_file_is_named_and_kept(content, command, tmp_path):
+    command("fit", *SCORED, "--trainer.callbacks", "[]")
+    directory = only_run(tmp_path / "logs")
+    (directory / "metrics.json").write_text(content)
+    answer = command("test", directory, *QUALITY, *TWO_BATCHES)
+    assert answer.code == 1 or answer.code == 2
+    assert "metrics.json" in answer.err.splitlines()[-1]
+    assert (directory / "metrics.json").read_text() == content
+
+
+@pytest.mark.parametrize(
+    ("words", "fault"),
+    [
+        (("--trainer.callbacks", "LikelihoodBound"), "grey levels"),
+        (("--trainer.callbacks", "AnomalyDetection"), "data.train_classes"),
+        (("--trainer.callbacks", "Disentanglement"), "ground-truth factors"),
+        (("--data.train_classes", "[Boots]"), "T-shirt/top, Trouser"),
+        (
+            (
+                *("--trainer.callbacks", "SampleQuality"),
+                *("--trainer.callbacks.extractor", "TrainedClassifier"),
+                *("--trainer.callbacks.extractor.checkpoint", "nowhere.ckpt"),
+            ),
+            "nowhere.ckpt",
+        ),
+    ],
+)
+def test_what_cannot_be_scored_is_one_line_before_training(words, fault, command, tmp_path):
+    answer = command("fit", *SCORED, *words)
+    assert answer.code == 2
+    last = answer.err.splitlines()[-1]
+    assert last.startswith("lightning-gen fit: ")
+    assert fault in last
+    assert "Traceback" not in answer.err
