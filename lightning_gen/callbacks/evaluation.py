@@ -142,7 +142,8 @@ class Evaluation(Callback, ABC):
         self.cards = {
             name: self._card(score, split, seen, seconds) for name, score in scores.items()
         }
-        pl_module.log_dict({f"{split}/{name}": card.value for name, card in self.cards.items()})
+        values = {f"{split}/{name}": card.value for name, card in self.cards.items()}
+        pl_module.log_dict(values, sync_dist=True)  # equal on all ranks; else Lightning warns
 
     on_test_epoch_start = on_validation_epoch_start
     on_test_batch_end = on_validation_batch_end

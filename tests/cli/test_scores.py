@@ -1,6 +1,8 @@
 """Evaluations from the command line: what is printed, what metrics.json and metrics.csv hold."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -90,3 +92,24 @@ def test_what_cannot_be_scored_is_one_line_before_training(words, fault, command
     assert last.startswith("lightning-gen fit: ")
     assert fault in last
     assert "Traceback" not in answer.err
+
+
+@pytest.mark.slow
+def test_two_processes_score_what_one_does(command, tmp_path):
+    command("fit", *SCORED, "--trainer.callbacks", "[]")
+    directory = only_run(tmp_path / "logs")
+    whole = ("--trainer.limit_test_batches", "null")
+    evaluate = ("test", str(directory), *QUALITY, *whole, "--trainer.accelerator", "cpu")
+    found = []
+    for processes in (("1", "auto"), ("2", "ddp")):
+        words = (*evaluate, "--trainer.devices", processes[0], "--trainer.strategy", processes[1])
+        done = subprocess.run(
+            [sys.executable, "-m", "lightning_gen", *words], capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        assert "Warning" not in done.stderr
+        found.append(cards(directory)["test"])
+    for name, card in found[0].items():
+        assert found[1][name]["num_images"] == card["num_images"] == 2000
+        assert found[1][name]["value"] == pytest.approx(card["value"], rel=1e-6)
+        assert found[1][name]["standard_error"] == pytest.approx(card["standard_error"], rel=1e-6)
