@@ -5,6 +5,7 @@ import torch
 import yaml
 
 from lightning_gen.cli.sweep_arguments import check_values, ends
+from lightning_gen.features import inception
 from lightning_gen.runs import RunDirectory
 from lightning_gen.runs.sweep.outcome import read_outcome
 from lightning_gen.runs.sweep.reading import read_sweep
@@ -28,6 +29,7 @@ from support.datasets import (
     write_dsprites,
     write_images,
 )
+from support.inception import write_weights
 
 FILES = sorted(CONF.rglob("*.y*ml"))
 MINI = CONF / "data" / "mini_fashion_mnist.yaml"
@@ -45,11 +47,20 @@ OVERRIDES = {
 
 
 # Two batches of these are too few, or take minutes.
-SCORED = ("--trainer.limit_test_batches", "4")
+FACTORS = (
+    *("--trainer.limit_test_batches", "4"),
+    *("--trainer.callbacks", "Disentanglement", "--trainer.callbacks.dci", "false"),
+)
+LIKELIHOOD = (
+    *("--trainer.check_val_every_n_epoch", "1"),
+    *("--trainer.callbacks", "LikelihoodBound", "--trainer.callbacks.num_samples", "10"),
+)
 SHORTER = {
-    **dict.fromkeys(("shapes_beta_vae", "shapes_factor_vae", "shapes_beta_tc_vae"), SCORED),
-    **dict.fromkeys(("dsprites_beta_vae", "dsprites_factor_vae"), SCORED),
-    **dict.fromkeys(("cifar10_vqvae", "cifar10_dcgan"), ("--data.batch_size", "4")),
+    **dict.fromkeys(("shapes_beta_vae", "shapes_factor_vae", "shapes_beta_tc_vae"), FACTORS),
+    **dict.fromkeys(("dsprites_beta_vae", "dsprites_factor_vae"), FACTORS),
+    **dict.fromkeys(("binarized_mnist_vae", "binarized_mnist_iwae"), LIKELIHOOD),
+    "cifar10_dcgan": ("--data.batch_size", "10"),
+    "cifar10_vqvae": ("--data.batch_size", "4"),
 }
 
 
@@ -75,7 +86,11 @@ def test_quickstart(command, tmp_path):
 
 
 @pieces("experiment")
-def test_experiments(path, command, tmp_path, request):
+def test_experiments(path, command, tmp_path, request, monkeypatch):
+    if "features.Inception" in path.read_text():
+        weights = write_weights(tmp_path / "weights.pth")
+        monkeypatch.setattr(inception, "fetched", lambda: weights)
+        monkeypatch.setattr(inception, "checked", lambda path: "0" * 64)
     check_experiment(path, command, tmp_path, *place(path, tmp_path, request))
 
 
@@ -128,7 +143,7 @@ def place(path, tmp_path, request):
             write_celeba_images(root / "celeba" / "img_align_celeba")
             write_celeba_tables(root / "celeba")
         case "DSprites":
-            write_dsprites(root, dsprites_arrays(60, metadata="none"))
+            write_dsprites(root, dsprites_arrays(3000, metadata="none"))
         case "ImageFolder":
             write_images(root)
         case "Shapes" | "MiniFashionMNIST":

@@ -37,8 +37,11 @@ class Arithmetic(ValidationCodes):
     def draw(self, trainer: Trainer, pl_module: LightningModule) -> Pixels | None:
         """The terms and their sum; None where the epoch had no validation."""
         codes, names = self.kept(), class_names(trainer)
-        terms = self.terms or default_terms(names)
-        if codes is None or terms is None:
+        if codes is None:
+            return None
+        present = [names[label] for label in codes.labels.unique().tolist() if label < len(names)]
+        terms = self.terms or default_terms(present)
+        if terms is None:
             return None
         model = cast(contracts.Decodes, pl_module)
         view = arithmetic(model, codes, terms, names, factor_names(trainer), pl_module.device)

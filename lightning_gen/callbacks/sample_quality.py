@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, cast
 
+import torch
 from lightning.pytorch import LightningModule, Trainer
 
 from lightning_gen import contracts
@@ -48,6 +49,13 @@ class SampleQuality(Evaluation):
         super().__init__(num_images, seed)
         self.extractor = extractor
         self._start(None)
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Raise a UserError when the model draws nothing, or the extractor knows no such images."""
+        super().setup(trainer, pl_module, stage)
+        image_shape = getattr(trainer.datamodule, "image_shape", None)  # type: ignore[attr-defined]
+        if image_shape is not None:
+            self.extractor.cpu()(torch.zeros(1, *image_shape))
 
     def begin(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Forget the features."""

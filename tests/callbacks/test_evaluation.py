@@ -15,7 +15,7 @@ from lightning_gen.callbacks import (
     SampleQuality,
 )
 from lightning_gen.contracts import Batch
-from lightning_gen.data import MiniFashionMNIST
+from lightning_gen.data import MiniFashionMNIST, Shapes
 from lightning_gen.errors import UserError
 from lightning_gen.features import FashionMNISTClassifier
 from lightning_gen.models import AE, CVAE, DCGAN, VAE, VQVAE
@@ -182,6 +182,12 @@ def test_images_are_spread_over_a_split_that_is_sorted_by_class(wanted, seen, tr
 def test_a_gan_has_no_reconstructions_to_score(tested):
     cards = tested(SampleQuality(FashionMNISTClassifier(), num_images=60), build(DCGAN))
     assert len(cards) == 6
+
+
+def test_images_that_the_extractor_does_not_know_are_refused_before_training(trainer):
+    callback = SampleQuality(FashionMNISTClassifier())
+    with pytest.raises(UserError, match="images of 1x28x28, got 1x64x64"):
+        trainer(callback).fit(build(VAE, (1, 64, 64)), Shapes())
 
 
 class Memory(VAE):

@@ -9,31 +9,17 @@ from urllib.error import URLError
 
 import pytest
 import torch
-from torch import nn
 
 from lightning_gen.errors import UserError
 from lightning_gen.features import Inception, inception
+from support.inception import untrained
 
 PUBLISHED = "6726825d"
 
 
 @pytest.fixture(scope="module")
 def reference():
-    """torch-fidelity's own module with random weights that keep the signal's scale."""
-    module = pytest.importorskip("torch_fidelity.feature_extractor_inceptionv3")
-
-    class Untrained(module.FeatureExtractorInceptionV3):
-        def load_state_dict(self, weights):
-            assert not weights
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "load_state_dict_from_url", lambda *_, **__: {})
-        network = Untrained("untrained", ["2048"])
-    torch.manual_seed(0)
-    for layer in network.modules():
-        if isinstance(layer, nn.Conv2d):
-            nn.init.kaiming_normal_(layer.weight)
-    return network
+    return untrained()
 
 
 @pytest.fixture(scope="module")
