@@ -60,7 +60,10 @@ SHORTER = {
     **dict.fromkeys(("dsprites_beta_vae", "dsprites_factor_vae"), FACTORS),
     **dict.fromkeys(("binarized_mnist_vae", "binarized_mnist_iwae"), LIKELIHOOD),
     "cifar10_dcgan": ("--data.batch_size", "10"),
-    "cifar10_vqvae": ("--data.batch_size", "4"),
+    "cifar10_vqvae": (  # a picture draws 640 codes an image, one after the other
+        *("--data.batch_size", "4", "--model.codebook.count", "2"),
+        *("--model.prior.width", "32", "--model.prior.depth", "1"),
+    ),
 }
 
 

@@ -14,6 +14,7 @@ from lightning_gen.cli import reproduce as verb
 from lightning_gen.cli.parser import BadArgumentsError
 from lightning_gen.runs.reproduce.results_file import HEADER, MARK
 from lightning_gen.runs.reproduce.target import in_digits
+from lightning_gen.runs.reproduce.training import NotRunError
 from support.command import CONF, Answer
 
 TINY = {
@@ -184,7 +185,8 @@ def test_a_score_that_no_run_has(command, logs, tmp_path, idle):
     table = write_table(tmp_path, scores=[PSNR, PSNR | {"metrics": "fid"}])
     answer = command("reproduce", "tiny", "--table", table)
     assert answer.code == 1
-    assert "the run has no score fid, only " in answer.line
+    assert "tiny: failed: the run has no score fid, only " in answer.out
+    assert "1 of 1 not reached: tiny failed" in answer.line
     assert not (tmp_path / "docs").exists()
 
 
@@ -192,7 +194,7 @@ def test_a_file_of_another_kind_is_left_alone(command, logs, tmp_path, idle):
     (tmp_path / "notes.md").write_text("mine\n")
     table = write_table(tmp_path)
     answer = command("reproduce", "tiny", "--table", table, "--out", "notes.md")
-    assert answer.code == 1
+    assert answer.code == 2
     assert "notes.md lacks the line" in answer.line
     assert (tmp_path / "notes.md").read_text() == "mine\n"
 
@@ -305,3 +307,40 @@ def test_paths_by_default():
     )
     with pytest.raises(BadArgumentsError):
         verb.parse([])
+
+
+def test_other_targets_go_on_after_one_that_failed(command, logs, tmp_path, idle):
+    table = write_table(tmp_path, scores=[PSNR | {"metrics": "fid"}])
+    content = yaml.safe_load(table.read_text())
+    content["second"] = content["tiny"] | {"scores": [PSNR]}
+    table.write_text(yaml.safe_dump(content))
+    for number in (0, 1):
+        (logs / f"reproduce_tiny_{number}").rename(logs / f"reproduce_second_{number}")
+        shutil.copytree(logs / f"reproduce_second_{number}", logs / f"reproduce_tiny_{number}")
+    answer = command("reproduce", "tiny", "second", "tiny", "--table", table)
+    assert answer.code == 1
+    assert "1 of 2 not reached: tiny failed" in answer.line
+    assert "second  psnr: " in answer.out
+
+
+def test_ctrl_c_is_one_line(command, logs, tmp_path, monkeypatch):
+    def interrupted(*arguments, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(verb, "train", interrupted)
+    answer = command("reproduce", "tiny", "--table", write_table(tmp_path), "--fresh")
+    assert answer.code == 1
+    assert "stopped. The same command goes on" in answer.line
+
+
+@pytest.mark.parametrize("words", [(), ("--fresh",)])
+def test_fresh_reaches_the_training(words, command, in_tmp, monkeypatch):
+    told = []
+
+    def trained(target, number, root, *, fresh):
+        told.append(fresh)
+        raise NotRunError("no data")
+
+    monkeypatch.setattr(verb, "train", trained)
+    command("reproduce", "tiny", "--table", write_table(in_tmp), *words)
+    assert told == [bool(words)]

@@ -1,5 +1,6 @@
 """The table of published results: what it says, and what can be wrong in it."""
 
+import math
 import os
 
 import pytest
@@ -136,6 +137,17 @@ def test_a_missing_key_of_a_score_is_named(key, tmp_path):
         ({"runs": {"seed_everything": 3}}, "runs lists the values of each option, got {'seed_"),
         ({"runs": [0, 1]}, "runs lists the values of each option, got [0, 1]."),
         ({"scores": ["psnr"]}, "expected the keys better, metrics, published, "),
+        ({"scores": []}, "scores lists one score or more, got []."),
+        ({"scores": 3}, "scores lists one score or more, got 3."),
+        ({"config": 3}, "config is a text, got 3."),
+        ({"scores": [SCORE | {"published": [1, 2, 3]}]}, "published is a number, or the least "),
+        ({"scores": [SCORE | {"published": [3, 1]}]}, "published is a number, or the least "),
+        ({"scores": [SCORE | {"published": "abc"}]}, "published is a finite number, got 'abc'."),
+        ({"scores": [SCORE | {"published": math.nan}]}, "published is a finite number, got nan."),
+        ({"scores": [SCORE | {"tolerance": "x"}]}, "tolerance is a finite number, got 'x'."),
+        ({"scores": [SCORE | {"tolerance": -1}]}, "tolerance is at least 0, got -1.0."),
+        ({"scores": [SCORE | {"metrics": []}]}, "metrics names one score or more, got []."),
+        ({"runs": {"seed_everything": []}}, "runs lists the values of each option, got {'seed_"),
     ],
 )
 def test_a_mistake_is_one_line_that_names_the_target(changes, said, tmp_path):

@@ -116,3 +116,11 @@ def test_a_broken_file_of_scores_is_named(tmp_path):
     (run.path / "metrics.json").write_text("{")
     with pytest.raises(UserError, match=re.escape(f"{run.path}/metrics.json is no JSON")):
         finished(TARGET, 0, tmp_path)
+
+
+def test_a_fresh_run_leaves_one_that_was_cut_off(process, tmp_path):
+    run = leave_run(tmp_path, checkpoint=True)
+    path = run.path / "metrics.json"
+    process.work = staticmethod(lambda: path.write_text(json.dumps({"test": {"psnr": CARD}})))
+    train(TARGET, 0, tmp_path, fresh=True)
+    assert "--ckpt_path" not in process.words
