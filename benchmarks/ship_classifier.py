@@ -23,13 +23,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("run", help="run directory, or the name of a run")
     parser.add_argument("--name", help="of the files (default: the run's)")
+    parser.add_argument("--folder", type=Path, default=WEIGHTS, help="default: the package's")
     args = parser.parse_args()
 
     run = RunDirectory.of(Path(args.run))
     name = args.name or run.path.resolve().parent.name
     content = torch.load(run.best, map_location="cpu", weights_only=True)
     kept = {key: content[key] for key in ("state_dict", "hyper_parameters")}
-    with draft(WEIGHTS / f"{name}.ckpt") as unfinished:
+    with draft(args.folder / f"{name}.ckpt") as unfinished:
         torch.save(kept, unfinished)
     config = yaml.safe_load((run.path / "config.yaml").read_text(encoding="utf-8"))
     accuracy = [row["test/accuracy"] for row in read_rows(run.metrics) if row["test/accuracy"]][-1]
@@ -39,8 +40,9 @@ def main() -> None:
         "config": {key: config[key] for key in ("seed_everything", "model", "data")}
         | {"trainer": {"max_epochs": config["trainer"]["max_epochs"]}},
     }
-    write_text(WEIGHTS / f"{name}.yaml", yaml.safe_dump(about, sort_keys=False))
-    print(f"{WEIGHTS / name}.ckpt  {(WEIGHTS / name).with_suffix('.ckpt').stat().st_size:,} bytes")
+    write_text(args.folder / f"{name}.yaml", yaml.safe_dump(about, sort_keys=False))
+    weights = args.folder / f"{name}.ckpt"
+    print(f"{weights}  {weights.stat().st_size:,} bytes")
 
 
 if __name__ == "__main__":

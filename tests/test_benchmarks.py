@@ -9,11 +9,14 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 
 from lightning_gen.data import CelebA, MiniFashionMNIST
+from lightning_gen.features import TrainedClassifier
 from lightning_gen.models import VAE
 from lightning_gen.networks import Dense
-from support.command import MINI_DATA, TWO_BATCHES
+from lightning_gen.runs import RunDirectory
+from support.command import MINI_DATA, NO_PICTURES, TWO_BATCHES
 from support.models import terms_of
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
@@ -166,3 +169,18 @@ def test_latent_quality(tmp_path, command):
     assert_describes_the_machine(results)
     assert 0 < results["ae"]["laplacian_variance_share"] < 0.5
     assert_positive(results["ae"])
+
+
+def test_a_trained_classifier_can_be_shipped(tmp_path, command):
+    words = ("--model", "Classifier", "--model.widths", "[4, 8]", *MINI_DATA, *TWO_BATCHES)
+    assert command("fit", *words, *NO_PICTURES, "--name", "mine").code == 0
+    script = [sys.executable, BENCHMARKS / "ship_classifier.py", "mine", "--folder", tmp_path]
+    subprocess.run(script, cwd=tmp_path, check=True)
+    extractor = TrainedClassifier(str(tmp_path / "mine.ckpt"))
+    assert (extractor.name, extractor.feature_dim) == ("mine", 8)
+    run = RunDirectory.of(tmp_path / "logs" / "mine" / "version_0")
+    weights = torch.load(run.best, weights_only=True)["state_dict"]
+    torch.testing.assert_close(extractor.network.head.weight, weights["network.head.weight"])
+    about = yaml.safe_load((tmp_path / "mine.yaml").read_text())
+    assert about["config"]["model"]["init_args"]["widths"] == [4, 8]
+    assert 0 <= about["test_accuracy"] <= 1
