@@ -3,6 +3,7 @@ from torch import distributions as D
 from torch.testing import assert_close
 
 from lightning_gen.objectives import DiagonalGaussian
+from lightning_gen.objectives.posterior import standard_normal_log_prob
 
 
 def random_posterior(n=6, d=4):
@@ -50,3 +51,19 @@ def test_features_are_split_into_halves():
     posterior = DiagonalGaussian.from_features(features)
     assert torch.equal(posterior.mean, features[:, :3].float())
     assert torch.equal(posterior.log_var, features[:, 3:].float())
+
+
+def test_densities():
+    posterior = random_posterior()
+    codes = torch.randn(6, 4)
+    normal = D.Independent(D.Normal(posterior.mean, torch.exp(0.5 * posterior.log_var)), 1)
+    assert_close(posterior.log_prob(codes), normal.log_prob(codes))
+    prior = D.Independent(D.Normal(torch.zeros(4), torch.ones(4)), 1)
+    assert_close(standard_normal_log_prob(codes), prior.log_prob(codes))
+
+
+def test_repeated_posteriors_come_one_round_after_the_other():
+    posterior = random_posterior(n=3)
+    repeated = posterior.repeated(2)
+    assert torch.equal(repeated.mean, torch.cat([posterior.mean, posterior.mean]))
+    assert torch.equal(repeated.log_var, torch.cat([posterior.log_var, posterior.log_var]))
