@@ -152,7 +152,7 @@ class Evaluation(Callback, ABC):
     def _card(self, score: Score, split: str, num_images: int, seconds: float) -> Card:
         value, error = (float(number) for number in score.estimate)
         return Card(
-            value, error, score.unit, num_images, split, self.seed, round(seconds, 1), score.details
+            value, error, score.unit, num_images, split, self.seed, round(seconds, 3), score.details
         )
 
     def _draw_from(self, trainer: Trainer, batch_idx: int) -> None:

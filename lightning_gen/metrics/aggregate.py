@@ -139,11 +139,11 @@ class PriorMMD(Posteriors):
     def compute(self) -> Estimate:
         """The mean over blocks and its standard error, nan for a single block."""
         *_, codes = self._posteriors()
+        codes = codes.double()  # a small difference of means of about 1
         prior = noise(codes, self.seed, 1)
         # A rest makes the blocks larger, not one block small.
         count = max(1, len(codes) // BLOCK)
         blocks = zip(codes.tensor_split(count), prior.tensor_split(count), strict=True)
         values = torch.stack([maximum_mean_discrepancy(*pair, self.kernel) for pair in blocks])
-        values = values.double()
         error = values.std() / math.sqrt(count) if count > 1 else torch.tensor(math.nan)
         return Estimate(values.mean(), error)

@@ -28,8 +28,13 @@ def bound_in_parts(
         draw: gives the log-weights [k, N] of k new draws for the same N images.
         num_samples: draws an image in all.
         at_once: draws an image in one call of ``draw``.
+
+    Returns:
+        The bound in float64 on the CPU, since not every device has float64.
     """
-    parts = [torch.logsumexp(draw(size).double(), dim=0) for size in sizes(num_samples, at_once)]
+    parts = [
+        torch.logsumexp(draw(size), dim=0).cpu().double() for size in sizes(num_samples, at_once)
+    ]
     return torch.logsumexp(torch.stack(parts), dim=0) - math.log(num_samples)
 
 

@@ -38,9 +38,10 @@ class Kernel(ABC):
         """The kernel of one scale: 1 at u = 0, falling to 0."""
 
     def __call__(self, x: Samples, y: Float[Tensor, "m d"]) -> Gram:
-        """k(x_i, y_j), in float32 also under autocast; from 0 to the number of scales."""
+        """k(x_i, y_j), in float32 or finer also under autocast; from 0 to the number of scales."""
+        fine = torch.promote_types(x.dtype, torch.float32)
         with torch.autocast(x.device.type, enabled=False):
-            u = squared_distances(x.float(), y.float()) / (2 * x.shape[1])
+            u = squared_distances(x.to(fine), y.to(fine)) / (2 * x.shape[1])
             return torch.stack([self.profile(u / scale) for scale in self.scales]).sum(dim=0)
 
 
