@@ -12,8 +12,8 @@ different losses compare:
   decoded at 51 even points, the largest step between neighbours (Euclidean distance of the
   pixels) and how many times the line's mean step it is (1 is perfectly even); and how real the
   middles look, by the Frechet distance below;
-- generation: the Frechet distance between ``--images`` samples and the test images in the features
-  of the classifier of sample_quality.py: of codes drawn from N(0, I), the prior, and from a normal
+- generation: ``frechet_distance[fashion_mnist_classifier]`` between ``--images`` samples and the
+  test images: of codes drawn from N(0, I), the prior, and from a normal
   distribution with the mean and covariance of the training codes.
 """
 
@@ -26,7 +26,7 @@ import torch
 import torch.nn.functional as F
 from common import describe_machine, write_json
 from lightning.pytorch import LightningModule
-from sample_quality import BATCH, Judge, trained_classifier
+from sample_quality import BATCH, Judge, described
 from torch import Tensor
 
 import lightning_gen
@@ -82,7 +82,7 @@ def continuity(
     return {
         "largest_step": torch.cat(largest).mean().item(),
         "largest_by_mean_step": torch.cat(unevenness).mean().item(),
-        "frechet_distance_of_middles": judge.frechet_distance(torch.cat(middles)),
+        **described("frechet_distance_of_middles", judge.frechet_distance(torch.cat(middles))),
     }
 
 
@@ -93,9 +93,11 @@ def generation(model: LightningModule, train: Tensor, n: int, judge: Judge) -> d
     covariance = codes.T.cov().reshape(codes.shape[1], -1)
     values, vectors = torch.linalg.eigh(covariance)
     fitted = codes.mean(dim=0) + (noise * values.clamp(min=0).sqrt()) @ vectors.T
+    prior = judge.frechet_distance(decoded(model, noise))
+    aggregate = judge.frechet_distance(decoded(model, fitted))
     return {
-        "frechet_distance_of_standard_normal": judge.frechet_distance(decoded(model, noise)),
-        "frechet_distance_of_fitted_normal": judge.frechet_distance(decoded(model, fitted)),
+        **described("frechet_distance_of_standard_normal", prior),
+        **described("frechet_distance_of_fitted_normal", aggregate),
     }
 
 
@@ -108,21 +110,17 @@ def main() -> None:
     parser.add_argument("--mini", action="store_true", help="use the images of the package")
     parser.add_argument("--images", type=int, default=10_000)
     parser.add_argument("--lines", type=int, default=1000)
-    parser.add_argument("--classifier", type=Path, default=Path("logs/classifier.pt"))
-    parser.add_argument("--epochs", type=int, default=6, help="of the classifier's training")
     parser.add_argument("--json", type=Path, help="file for the results")
     args = parser.parse_args()
 
     data = MiniFashionMNIST() if args.mini else FashionMNIST(root=args.root)
-    with torch.enable_grad():
-        classifier = trained_classifier(args.classifier, data, args.epochs)
     test = cast(TensorSource, data.load_test()).images[: args.images].float() / 255
     train = cast(TensorSource, data.load_train()).images[: args.images].float() / 255
-    judge = Judge(classifier, test)
+    judge = Judge(test)
     results: dict = {
         "machine": describe_machine(),
         "laplacian_variance_of_originals": laplacian_variance(test).mean().item(),
-        "frechet_distance_of_training_images": judge.frechet_distance(train),
+        **described("frechet_distance_of_training_images", judge.frechet_distance(train)),
     }
     print(results)
     for run in args.runs:

@@ -1,15 +1,14 @@
-"""How good the samples of trained models are, judged by a classifier of real images.
+"""How good the samples of trained models are, judged by the classifier in the package.
 
     python benchmarks/sample_quality.py logs/fashion_mnist_cvae/version_0 --json quality.json
 
-A small convolutional network learns the classes of Fashion-MNIST first (kept in ``--classifier``
-for the next time). Each model then gives ``--images`` samples, from the same random state, and is
-judged by
+Each model gives ``--images`` samples, from the same random state, and is judged by
 
-- the Frechet distance between the network's 128 last features of the samples and of as many images
-  of the test split (lower is better; comparable only with this network);
-- the share of samples that the network puts into each class, and the smallest of these shares;
-- for a conditional model, the share of samples that are given the class that was asked for.
+- ``frechet_distance[fashion_mnist_classifier]`` between them and as many images of the test split
+  of Fashion-MNIST, as of the callback ``SampleQuality``, with its standard error;
+- the share of samples that the classifier puts into each class, and the smallest of these shares;
+- for a conditional model, the share of samples that are given the class that was asked for;
+- for a VQVAE, the same distance of images decoded from uniformly drawn codes.
 
 A model that has a decoder and no prior, such as an autoencoder, decodes standard normal codes.
 """
@@ -20,71 +19,19 @@ from pathlib import Path
 from typing import cast
 
 import torch
-import torch.nn.functional as F
 from common import describe_machine, write_json
 from lightning.pytorch import LightningModule
-from torch import Tensor, nn
-from torchmetrics.image.fid import FrechetInceptionDistance
+from torch import Tensor
 
 import lightning_gen
 from lightning_gen.contracts import Conditional, Decodes, Encodes, Samples
-from lightning_gen.data import FashionMNIST, ImageDataModule, MiniFashionMNIST
+from lightning_gen.data import FashionMNIST, MiniFashionMNIST
 from lightning_gen.data.sources import TensorSource
+from lightning_gen.features import FashionMNISTClassifier
+from lightning_gen.metrics.estimate import Estimate
+from lightning_gen.metrics.generation import FrechetDistance
 
 BATCH = 500
-
-
-class Classifier(nn.Sequential):
-    """A convolutional network for 28x28 grey images, with 128 features before the last layer."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            *(nn.Conv2d(1, 32, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)),
-            *(nn.Conv2d(32, 64, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)),
-            *(nn.Flatten(), nn.Linear(64 * 7 * 7, 128), nn.ReLU(), nn.Dropout(0.3)),
-            nn.Linear(128, 10),
-        )
-
-    def features(self) -> nn.Module:
-        """The network up to its 128 features."""
-        return nn.Sequential(*list(self)[:-2])
-
-
-def train_classifier(train: TensorSource, epochs: int) -> Classifier:
-    """Adam under a one-cycle schedule, cross-entropy, no augmentation."""
-    torch.manual_seed(0)
-    classifier = Classifier()
-    optimizer = torch.optim.Adam(classifier.parameters())
-    steps = epochs * -(-len(train) // 128)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 2e-3, total_steps=steps)
-    for epoch in range(epochs):
-        for indices in torch.randperm(len(train)).split(128):
-            batch = train[indices]
-            loss = F.cross_entropy(classifier(batch.images.float() / 255), batch.labels)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            schedule.step()
-        print(f"classifier, epoch {epoch}: loss {loss.item():.3f}", flush=True)
-    return classifier
-
-
-@torch.no_grad()
-def predicted(classifier: nn.Module, images: Tensor) -> Tensor:
-    """The class of each image."""
-    return torch.cat([classifier(part).argmax(1) for part in images.split(BATCH)])
-
-
-def trained_classifier(path: Path, data: ImageDataModule, epochs: int) -> Classifier:
-    """The classifier kept in ``path``, trained and kept there first if there is none."""
-    classifier = Classifier()
-    if path.exists():
-        classifier.load_state_dict(torch.load(path, weights_only=True))
-    else:
-        classifier = train_classifier(cast(TensorSource, data.load_train()), epochs)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        torch.save(classifier.state_dict(), path)
-    return classifier.eval()
 
 
 @torch.no_grad()
@@ -113,76 +60,77 @@ def decoded_noise(model: LightningModule, n: int) -> Tensor:
 
 
 class Judge:
-    """A classifier of real images, and the features of the test split.
+    """The classifier in the package, and its features of real images.
 
     Args:
-        classifier: the trained network.
         real: test images [N, 1, 28, 28] in [0, 1].
     """
 
-    def __init__(self, classifier: Classifier, real: Tensor) -> None:
-        self.classifier = classifier
-        self.metric = FrechetInceptionDistance(
-            classifier.features(),
-            reset_real_features=False,
-            normalize=True,
-            input_img_size=(1, 28, 28),
-        )
-        for part in real.split(BATCH):
-            self.metric.update(part, real=True)
+    def __init__(self, real: Tensor) -> None:
+        self.classifier = FashionMNISTClassifier()
+        self.real = self.features(real)
 
-    def frechet_distance(self, images: Tensor) -> float:
-        """Between the features of these images and those of the test split."""
-        self.metric.reset()
-        for part in images.split(BATCH):
-            self.metric.update(part, real=False)
-        return self.metric.compute().item()
+    def features(self, images: Tensor) -> Tensor:
+        """The features of images, [N, 128]."""
+        return torch.cat([self.classifier(part) for part in images.split(BATCH)])
+
+    def classes(self, images: Tensor) -> Tensor:
+        """The class of each image."""
+        return torch.cat([self.classifier.classes(part) for part in images.split(BATCH)])
+
+    def frechet_distance(self, images: Tensor) -> Estimate:
+        """Between these images and the real ones."""
+        metric = FrechetDistance(self.classifier.feature_dim)
+        metric.update(self.real, real=True)
+        metric.update(self.features(images), real=False)
+        return metric.compute()
 
     def judge(self, model: LightningModule, n: int) -> dict:
         """All that is known of a model's samples."""
         images = samples(model, n)
-        shares = predicted(self.classifier, images).bincount(minlength=10) / n
+        shares = self.classes(images).bincount(minlength=10) / n
         found = {
-            "frechet_distance": self.frechet_distance(images),
+            **described("frechet_distance", self.frechet_distance(images)),
             "class_shares": shares.tolist(),
             "smallest_class_share": shares.min().item(),
         }
         if isinstance(model, Conditional):
             asked = torch.arange(n) % 10
-            given = predicted(self.classifier, samples(model, n, asked))
+            given = self.classes(samples(model, n, asked))
             found["class_agreement"] = (given == asked).float().mean().item()
         if hasattr(model, "sample_uniformly"):
             torch.manual_seed(0)
             with torch.no_grad():
                 images = torch.cat([model.sample_uniformly(BATCH) for _ in range(-(-n // BATCH))])
-            found["frechet_distance_uniform_codes"] = self.frechet_distance(images[:n])
+            distance = self.frechet_distance(images[:n])
+            found |= described("frechet_distance_uniform_codes", distance)
         return found
 
 
+def described(name: str, estimate: Estimate) -> dict[str, float]:
+    """A value and its standard error, for JSON."""
+    value, error = (float(number) for number in estimate)
+    return {name: value, f"{name}_standard_error": error}
+
+
 def main() -> None:
-    """Train or load the classifier, judge each run, print, write."""
+    """Judge each run, print, write."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("runs", nargs="+", help="run directories, checkpoints or names of runs")
     parser.add_argument("--root", default="data", help="folder of Fashion-MNIST")
     parser.add_argument("--mini", action="store_true", help="use the images of the package")
     parser.add_argument("--images", type=int, default=10_000)
-    parser.add_argument("--classifier", type=Path, default=Path("logs/classifier.pt"))
-    parser.add_argument("--epochs", type=int, default=6, help="of the classifier's training")
     parser.add_argument("--json", type=Path, help="file for the results")
     args = parser.parse_args()
 
     data = MiniFashionMNIST() if args.mini else FashionMNIST(root=args.root)
-    classifier = trained_classifier(args.classifier, data, args.epochs)
-    test = cast(TensorSource, data.load_test())
-    real = test.images.float() / 255
-    accuracy = (predicted(classifier, real) == test.labels).float().mean().item()
-    judge = Judge(classifier, real[: args.images])
+    test = cast(TensorSource, data.load_test()).images[: args.images].float() / 255
     train = cast(TensorSource, data.load_train()).images[: args.images].float() / 255
+    judge = Judge(test)
     results: dict = {
         "machine": describe_machine(),
         "images": args.images,
-        "classifier_accuracy": accuracy,
-        "frechet_distance_of_training_images": judge.frechet_distance(train),
+        **described("frechet_distance_of_training_images", judge.frechet_distance(train)),
     }
     print(results)
     for run in args.runs:

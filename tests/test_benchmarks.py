@@ -116,10 +116,8 @@ def test_real_images_beat_the_samples_of_an_untrained_model(tmp_path, command):
     limits = ("--trainer.max_epochs", 1, "--trainer.limit_train_batches", 1)
     assert command("fit", *arguments, *limits, "--name", "cvae").code == 0
     directory = tmp_path / "logs" / "cvae" / "version_0"
-    words = ("--mini", "--images", "1000", "--epochs", "2")
-    results = run("sample_quality.py", tmp_path, str(directory), *words)
+    results = run("sample_quality.py", tmp_path, str(directory), "--mini", "--images", "1000")
     assert_describes_the_machine(results)
-    assert results["classifier_accuracy"] > 0.75
     judged = results[str(directory)]
     assert judged["frechet_distance"] > 3 * results["frechet_distance_of_training_images"]
     assert sum(judged["class_shares"]) == pytest.approx(1)
@@ -139,7 +137,7 @@ class Identity:
 def test_a_model_that_keeps_all_is_sharp_and_even(monkeypatch):
     monkeypatch.syspath_prepend(BENCHMARKS)
     import latent_quality
-    from sample_quality import Classifier, Judge
+    from sample_quality import Judge
 
     data = MiniFashionMNIST()
     images = data.load_test().images[:200].float() / 255
@@ -150,7 +148,7 @@ def test_a_model_that_keeps_all_is_sharp_and_even(monkeypatch):
     assert (
         latent_quality.laplacian_variance(blurred) < latent_quality.laplacian_variance(images)
     ).all()
-    judge = Judge(Classifier().eval(), images)
+    judge = Judge(images)
     with torch.no_grad():
         path = latent_quality.continuity(Identity(), images, 20, judge)
     assert path["largest_by_mean_step"] == pytest.approx(1, abs=1e-3)
@@ -164,7 +162,7 @@ def test_latent_quality(tmp_path, command):
         "latent_quality.py",
         tmp_path,
         "ae",
-        *("--mini", "--images", "500", "--lines", "20", "--epochs", "1"),
+        *("--mini", "--images", "500", "--lines", "20"),
     )
     assert_describes_the_machine(results)
     assert 0 < results["ae"]["laplacian_variance_share"] < 0.5
