@@ -12,7 +12,7 @@ import yaml
 
 from lightning_gen.cli import reproduce as verb
 from lightning_gen.cli.parser import BadArgumentsError
-from lightning_gen.runs.reproduce.results_file import HEADER, MARK
+from lightning_gen.runs.reproduce.results_file import HEADER, MARK, device
 from lightning_gen.runs.reproduce.target import in_digits
 from lightning_gen.runs.reproduce.training import NotRunError
 from support.command import CONF, Answer
@@ -130,8 +130,8 @@ def test_the_row_of_two_trainings(trained):
     )
     assert cells[:3] == ["tiny", "psnr", "1.00"]
     assert cells[4:] == [
-        *("reached", "2"),
-        f"{environment['processor']}, {environment['cpu_threads']} threads",
+        *("reached (1.00 asked)", "2"),
+        device(environment),
         *(cells[7], environment["started"][:10]),
         (environment["git_commit"] or "unknown")[:9],
     ]
@@ -175,7 +175,7 @@ def test_a_missed_score_among_reached_ones(command, logs, tmp_path, idle):
     rows = table_rows(tmp_path / "docs/results.md")
     assert [cells[1] for cells in rows] == ["psnr", "bce", "psnr"]
     assert [cells[4] for cells in rows] == [
-        "reached",
+        "reached (1.00 asked)",
         "missed (1.00 asked)",
         "missed (1000.00 asked)",
     ]

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from lightning_gen.atomic import write_text
 from lightning_gen.errors import UserError
@@ -25,16 +26,23 @@ def row(target: Target, score: Score, measured: Measured, runs: Sequence[Finishe
         measured.metric,
         published(score),
         measured.in_words() + unit,
-        "reached" if measured.reached else f"missed ({in_digits(score.bound)} asked)",
+        f"{'reached' if measured.reached else 'missed'} ({in_digits(score.bound)} asked)",
         str(len(runs)),
-        f"{environment['processor']}, {environment['cpu_threads']} threads"
-        if environment["devices"][0] == "cpu"
-        else f"{len(environment['devices'])} x {environment['devices'][0]}",
+        device(environment),
         f"{sum(run.minutes for run in runs):.0f} min",
         environment["started"].partition("T")[0],
         short(environment["git_commit"]),
     )
     return "| " + " | ".join(cells) + " |"
+
+
+def device(environment: dict[str, Any]) -> str:
+    """What a run ran on."""
+    first, *_ = devices = environment["devices"]
+    if first != "cpu":
+        return f"{len(devices)} x {first}"
+    threads = environment["cpu_threads"]
+    return f"{environment['processor']}, {threads} thread{'' if threads == 1 else 's'}"
 
 
 def published(score: Score) -> str:

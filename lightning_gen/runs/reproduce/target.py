@@ -15,7 +15,7 @@ class Score:
     Attributes:
         metrics: names of cards in ``metrics.json``; of several the better one counts.
         published: the least and the greatest value of the source, equal where it has one.
-        tolerance: by which the better end of ``published`` may be missed, in the metric's unit.
+        tolerance: by which the worse end of ``published`` may be missed, in the metric's unit.
         better: "lower" or "higher".
         unit: of the metric.
     """

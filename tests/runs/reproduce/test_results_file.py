@@ -48,9 +48,13 @@ def test_a_row_has_a_cell_for_each_column():
 
 def test_a_row_of_a_cpu():
     assert cells() == [
-        *("tiny", "psnr", "20.00", "21.00 ± 0.25 dB", "reached", "1"),
+        *("tiny", "psnr", "20.00", "21.00 ± 0.25 dB", "reached (19.50 asked)", "1"),
         *("Acme 3000, 4 threads", "30 min", "2026-01-31", "012345678"),
     ]
+
+
+def test_a_row_of_one_thread():
+    assert cells(CPU | {"cpu_threads": 1})[6] == "Acme 3000, 1 thread"
 
 
 def test_a_row_of_gpus_outside_of_a_repository():
