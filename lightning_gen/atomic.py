@@ -1,10 +1,15 @@
 """Files that are written whole or not at all."""
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import get_ident
+
+from lightning_gen.errors import UserError
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 @contextmanager
@@ -12,15 +17,46 @@ def draft(path: Path) -> Iterator[Path]:
     """A hidden path beside ``path``, which it becomes when the block ends well.
 
     A reader, or a crash, sees the old file or the new one. The folders above it are made.
+
+    Raises:
+        UserError: the disk is full; the old file stays.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     writer = f"{os.getpid()}_{get_ident()}"
     unfinished = path.with_name(f".{writer}.{path.name}")
+    with room_for(path):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield unfinished
+            unfinished.replace(path)
+        finally:
+            unfinished.unlink(missing_ok=True)
+
+
+@contextmanager
+def room_for(path: Path) -> Iterator[None]:
+    """Say in one line that the disk of ``path`` is full, where writing within finds it so.
+
+    Raises:
+        UserError: it is.
+    """
     try:
-        yield unfinished
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+        yield
+    except Exception as error:
+        if not is_full(error):
+            raise
+        raise UserError(
+            f"the disk is full: {path} was not written, and what stood there before is whole. Free "
+            f"space on that disk, such as old runs of {path.parent}, or write elsewhere."
+        ) from error
+
+
+def is_full(error: BaseException | None) -> bool:
+    """Whether an error, or what it was raised from, says that a disk is full."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in FULL:
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def write_text(path: Path, text: str) -> None:

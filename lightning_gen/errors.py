@@ -1,4 +1,7 @@
-"""The one exception for what a user can put right."""
+"""The exceptions that are one line on the screen."""
+
+from pathlib import Path
+from signal import Signals
 
 
 class UserError(ValueError):
@@ -7,3 +10,21 @@ class UserError(ValueError):
     Its message is one line: what was expected, what came, and what to do. The command line prints
     it without a traceback; every other exception is a fault of the program and keeps its traceback.
     """
+
+
+class InterruptionError(UserError):
+    """A training was told to end, and has saved.
+
+    Args:
+        number: of the signal that came.
+        checkpoint: holds the training up to now.
+        step: the last one that was done; None where the training was over and its test was not.
+    """
+
+    def __init__(self, number: int, checkpoint: Path, step: int | None) -> None:
+        self.signal = Signals(number)
+        when = f"after step {step}" if step is not None else "in the test after the training"
+        super().__init__(
+            f"{self.signal.name} ended the run {when}; {checkpoint} holds the training. The same "
+            "command with --ckpt_path last goes on."
+        )

@@ -19,7 +19,7 @@ RUNS = MODELS | DATA | CALLBACKS | {"models", "data", "callbacks"}
 ALLOWED = {
     "__init__": {"runs"},
     "errors": set(),
-    "atomic": set(),
+    "atomic": {"errors"},
     "progress": set(),
     "contracts": {"errors"},
     "hyperparameters": {"errors"},

@@ -11,6 +11,7 @@ from lightning_gen.callbacks.disentanglement import Disentanglement
 from lightning_gen.callbacks.evaluation import Evaluation
 from lightning_gen.callbacks.finite_loss import FiniteLoss
 from lightning_gen.callbacks.interpolation import Interpolation
+from lightning_gen.callbacks.interruption import Interruption
 from lightning_gen.callbacks.latent_grid import LatentGrid
 from lightning_gen.callbacks.latent_scatter import LatentScatter
 from lightning_gen.callbacks.likelihood_bound import LikelihoodBound
@@ -20,6 +21,7 @@ from lightning_gen.callbacks.progress import Progress
 from lightning_gen.callbacks.random_state import RandomState
 from lightning_gen.callbacks.reconstruction_quality import ReconstructionQuality
 from lightning_gen.callbacks.reconstructions import Reconstructions
+from lightning_gen.callbacks.resume import Resume
 from lightning_gen.callbacks.same_noise import SameNoise
 from lightning_gen.callbacks.sample_diversity import SampleDiversity
 from lightning_gen.callbacks.sample_quality import SampleQuality
@@ -38,6 +40,7 @@ __all__ = [
     "Evaluation",
     "FiniteLoss",
     "Interpolation",
+    "Interruption",
     "LatentGrid",
     "LatentScatter",
     "LikelihoodBound",
@@ -47,6 +50,7 @@ __all__ = [
     "RandomState",
     "ReconstructionQuality",
     "Reconstructions",
+    "Resume",
     "SameNoise",
     "SampleDiversity",
     "SampleQuality",

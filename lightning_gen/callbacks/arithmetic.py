@@ -39,7 +39,8 @@ class Arithmetic(ValidationCodes):
         codes, names = self.kept(), class_names(trainer)
         if codes is None:
             return None
-        present = [names[label] for label in codes.labels.unique().tolist() if label < len(names)]
+        labels = sorted(set(codes.labels.tolist()))
+        present = [names[label] for label in labels if label < len(names)]
         terms = self.terms or default_terms(present)
         if terms is None:
             return None

@@ -1,6 +1,7 @@
 """Which directory a training writes into."""
 
 import os
+import sys
 from pathlib import Path
 
 from jsonargparse import Namespace
@@ -9,6 +10,8 @@ from lightning.pytorch.utilities import rank_zero_only
 from lightning_gen.cli.parser import BadArgumentsError
 from lightning_gen.errors import UserError
 from lightning_gen.runs import RunDirectory
+from lightning_gen.runs.checkpoint import newest_whole
+from lightning_gen.runs.environment import is_restart, job
 
 RUN_VARIABLE = "LIGHTNING_GEN_RUN"
 """How a process that Lightning starts for another device learns the run's directory."""
@@ -17,17 +20,24 @@ RUN_VARIABLE = "LIGHTNING_GEN_RUN"
 def claim_directory(options: Namespace) -> RunDirectory:
     """A new directory, or with ``ckpt_path last`` that of the latest run, whose path it becomes.
 
+    A job that a cluster has started again goes on with the run that it was at.
+
     Raises:
         BadArgumentsError: no directory can be made, or there is no run to go on with.
     """
     root = Path(options.trainer.default_root_dir or "logs")
     name = options.name
+    runs = RunDirectory.all_of(root, name)
     if options.ckpt_path == "last":
-        runs = [run for run in RunDirectory.all_of(root, name) if run.last.is_file()]
+        runs = [run for run in runs if run.resumable]
         if not runs:
             raise BadArgumentsError(f"ckpt_path last: no run of {root / name} has a checkpoint.")
-        options.ckpt_path = str(runs[-1].last)
+        options.ckpt_path = str(newest_whole(runs[-1]))
         return runs[-1]
+    begun = begun_by_this_job(runs)
+    if begun is not None and options.ckpt_path is None:
+        options.ckpt_path = str(newest_whole(begun)) if begun.resumable else None
+        return begun
     if not is_first_process():
         return RunDirectory(Path(os.environ.get(RUN_VARIABLE, root / name / "version_unknown")))
     try:
@@ -36,6 +46,15 @@ def claim_directory(options: Namespace) -> RunDirectory:
         raise BadArgumentsError(str(error)) from error
     os.environ[RUN_VARIABLE] = str(directory.path)
     return directory
+
+
+def begun_by_this_job(runs: list[RunDirectory]) -> RunDirectory | None:
+    """The run that this job was at when the cluster stopped it; None where it is a new one."""
+    this = job(), sys.argv
+    for run in reversed(runs) if is_restart() else ():
+        if any((start.get("job"), start.get("command")) == this for start in run.starts):
+            return run
+    return None
 
 
 def default_name(options: Namespace) -> str:
@@ -49,3 +68,8 @@ def default_name(options: Namespace) -> str:
 def is_first_process() -> bool:
     """Whether this process writes the run."""
     return bool(rank_zero_only.rank == 0)  # type: ignore[attr-defined]
+
+
+def is_helper() -> bool:
+    """Whether Lightning has started this process for another device of the first one's node."""
+    return RUN_VARIABLE in os.environ and not is_first_process()

@@ -15,12 +15,14 @@ from lightning_gen.callbacks import (
     Evaluation,
     FiniteLoss,
     Interpolation,
+    Interruption,
     LatentGrid,
     LatentScatter,
     LossCurves,
     Progress,
     RandomState,
     Reconstructions,
+    Resume,
     SameNoise,
     SampleDiversity,
     Samples,
@@ -67,8 +69,10 @@ def complete_callbacks(
     if directory is None:
         return [*callbacks, SameNoise()]
     callbacks += [RandomState(), SameNoise(), FiniteLoss()]  # the noise after the state was kept
-    if options.enable_checkpointing is not False and not has(callbacks, ModelCheckpoint):
-        callbacks.append(best_and_last(model, data, directory))
+    if options.enable_checkpointing is not False:
+        if not has(callbacks, ModelCheckpoint):
+            callbacks.append(best_and_last(model, data, directory))
+        callbacks += [Resume(), Interruption(directory.last)]  # after those that change a step
     return callbacks
 
 

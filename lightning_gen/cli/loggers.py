@@ -5,6 +5,7 @@ from typing import Any
 import wandb
 import yaml
 from jsonargparse import Namespace
+from lightning.pytorch import Trainer
 from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
 
 from lightning_gen.runs import RunDirectory
@@ -20,13 +21,23 @@ def as_list(value: Any) -> list[Any]:  # noqa: ANN401
 def point_logger(logger: Namespace, directory: RunDirectory) -> None:
     """Let a logger write into the run's directory unless its YAML names another place.
 
-    The path is absolute: the process that W&B starts may stand in another folder.
+    The path is absolute: the process that W&B starts may stand in another folder. What goes on here
+    goes on in W&B too.
     """
     arguments = logger.init_args
     if "save_dir" in arguments and arguments.save_dir in (None, "."):
         arguments.save_dir = str(directory.path.resolve())
     if logger.class_path.endswith("WandbLogger") and arguments.name is None:
         arguments.name = f"{directory.path.parent.name}/{directory.path.name}"
+        known = [start["wandb_run"] for start in directory.starts if start.get("wandb_run")]
+        if known and arguments.id is None:
+            arguments.id = known[-1]
+
+
+def wandb_run(trainer: Trainer) -> str | None:
+    """The id of the run in W&B; None where it is not shown there."""
+    shown = (logger.version for logger in trainer.loggers if isinstance(logger, WandbLogger))
+    return next(shown, None)
 
 
 def show_config(logger: Logger, config_text: str) -> None:

@@ -1,14 +1,15 @@
 """Writes down what a run was: its configuration and its environment."""
 
-import json
+from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from lightning_gen import __version__
 from lightning_gen.atomic import write_text
-from lightning_gen.cli.loggers import show_config
+from lightning_gen.cli.loggers import show_config, wandb_run
 from lightning_gen.runs import RunDirectory, RunLogger, describe_environment
+from lightning_gen.runs.directory import CONFIG
 
 
 class RecordRun(Callback):
@@ -35,20 +36,39 @@ class RecordRun(Callback):
         """Before the first step; a run that goes on keeps its files and forgets later rows."""
         if not trainer.is_global_zero:
             return
-        if not (self.directory.path / "config.yaml").exists():
-            self._write(trainer)
+        config = self.directory.path / CONFIG
+        if not config.exists():
+            again = f"lightning-gen fit --config {config}"
+            header = f"# lightning-gen {__version__}: {again} runs it again\n"
+            write_text(config, header + self.config_text)
+        environment = describe_environment(self.seed, device_names(trainer), trainer.world_size)
+        self.directory.record(environment | {"wandb_run": wandb_run(trainer)}, trainer.global_step)
         for logger in trainer.loggers:
             if isinstance(logger, RunLogger):
                 logger.file.forget_from(trainer.global_step)
 
-    def _write(self, trainer: Trainer) -> None:
-        config = self.directory.path / "config.yaml"
-        again = f"lightning-gen fit --config {config}"
-        header = f"# lightning-gen {__version__}: {again} runs it again\n"
-        write_text(config, header + self.config_text)
-        environment = describe_environment(self.seed, device_names(trainer), trainer.world_size)
-        text = json.dumps(environment, indent=2) + "\n"
-        write_text(self.directory.path / "environment.json", text)
+    def on_save_checkpoint(
+        self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Keep in ``metrics.csv`` what Lightning logs only after a checkpoint of the same step.
+
+        A run that goes on from the checkpoint does not log it again.
+        """
+        if not trainer.training:
+            return
+        connector, step = (
+            trainer._logger_connector,
+            trainer.fit_loop.epoch_loop._batches_that_stepped,
+        )
+        ending = connector._first_loop_iter is None  # an epoch, and not a batch
+        if not (ending or connector.should_update_logs):
+            return
+        metrics = connector.metrics["log"]
+        for logger in trainer.loggers:
+            if metrics and isinstance(logger, RunLogger):
+                row = {"epoch": float(trainer.current_epoch)} | metrics
+                logger.log_metrics(row, step - 1 if ending else step)
+                logger.save()
 
 
 def device_names(trainer: Trainer) -> list[str]:

@@ -3,9 +3,12 @@
 from contextlib import nullcontext
 from typing import Any
 
+from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.profilers import PassThroughProfiler, Profiler
 from lightning.pytorch.strategies import DDPStrategy
+
+from lightning_gen.runs.checkpoint_io import WholeCheckpoints
 
 
 class NoProfiler(PassThroughProfiler):
@@ -52,8 +55,20 @@ class RunTrainer(Trainer):
             overfit_batches=overfit_batches,
             **kwargs,
         )
+        # Interruption asks all processes, and less often than before every batch.
+        self.fit_loop.epoch_loop._broadcast_sigterm_tensor = nothing  # type: ignore[method-assign]
         if type(self.profiler) is PassThroughProfiler:
             self.profiler = NoProfiler()
+
+
+def nothing() -> None:
+    """Do nothing."""
+
+
+def write_checkpoints_whole(trainer: Trainer) -> None:
+    """Let our checkpoints take the place of Lightning's default, and of no other."""
+    if type(trainer.strategy.checkpoint_io) is TorchCheckpointIO:
+        trainer.strategy.checkpoint_io = WholeCheckpoints()
 
 
 def let_gradients_be_missing(trainer: Trainer, model: LightningModule) -> None:

@@ -1,6 +1,7 @@
 """LightningCLI as this project uses it."""
 
 from pathlib import Path
+from signal import SIGUSR1
 from typing import Any
 
 from jsonargparse import Namespace
@@ -18,6 +19,7 @@ from lightning_gen.cli.claim import (
     default_name,
     is_first_process,
 )
+from lightning_gen.cli.cluster import requeue
 from lightning_gen.cli.defaults import complete_callbacks
 from lightning_gen.cli.files import check_files
 from lightning_gen.cli.finished import NO_RUN
@@ -27,9 +29,9 @@ from lightning_gen.cli.messages import explain, first_error, user_error
 from lightning_gen.cli.parser import BadArgumentsError
 from lightning_gen.cli.record import RecordRun
 from lightning_gen.cli.results import announce, list_files, report, write_codes
-from lightning_gen.cli.trainer import let_gradients_be_missing
+from lightning_gen.cli.trainer import let_gradients_be_missing, write_checkpoints_whole
 from lightning_gen.contracts import Encodes
-from lightning_gen.errors import UserError
+from lightning_gen.errors import InterruptionError, UserError
 from lightning_gen.runs import RunDirectory, RunLogger
 from lightning_gen.runs.checkpoint import load_checkpoint
 from lightning_gen.runs.directory import CONFIG
@@ -124,6 +126,7 @@ class TrainingCLI(LightningCLI):
             )
         trainer = super().instantiate_trainer(callbacks=callbacks, logger=loggers, **kwargs)
         let_gradients_be_missing(trainer, self.model)
+        write_checkpoints_whole(trainer)
         return trainer
 
     def before_fit(self) -> None:
@@ -164,6 +167,10 @@ class TrainingCLI(LightningCLI):
         try:
             super()._run_subcommand(subcommand)
             failed = False
+        except InterruptionError as error:
+            if error.signal == SIGUSR1 and is_first_process():
+                requeue()
+            raise
         except UserError as error:
             if self.trainer.global_step == 0:  # nothing was lost: the data or the arguments
                 raise BadArgumentsError(str(error)) from error

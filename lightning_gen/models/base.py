@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Protocol, runtime_checkable
 
 import torch
-from lightning.pytorch import LightningModule
+from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
@@ -106,6 +106,21 @@ class LossModel(LightningModule, ABC):
         scheduler = {"scheduler": self._lr_scheduler(optimizer), "monitor": "val/loss"}
         return {"optimizer": optimizer, "lr_scheduler": scheduler}
 
+    def lr_scheduler_step(
+        self,
+        scheduler: LRScheduler | ReduceLROnPlateau,
+        metric: Any | None,  # noqa: ANN401  (Lightning's)
+    ) -> None:
+        """Step a scheduler; ReduceLROnPlateau is stepped by ``on_train_epoch_end``."""
+        if not isinstance(scheduler, ReduceLROnPlateau):
+            super().lr_scheduler_step(scheduler, metric)
+
+    def on_train_epoch_end(self) -> None:
+        """Step ReduceLROnPlateau before the checkpoint of the epoch, and not after it."""
+        scheduler, loss = self.lr_schedulers(), validation_loss(self.trainer)
+        if isinstance(scheduler, ReduceLROnPlateau) and loss is not None:
+            scheduler.step(loss)
+
     def _step(self, batch: Batch, batch_idx: int, training_step: int | None = None) -> Terms:
         inputs = self._inputs(batch, batch_idx, training=training_step is not None)
         return self.terms(batch, inputs, training_step)
@@ -124,6 +139,18 @@ class LossModel(LightningModule, ABC):
         evaluating = stage != "train"
         # In training, what is logged for the progress bar is fetched from the device at every step.
         self.log_dict(values, batch_size=batch_size, sync_dist=evaluating, prog_bar=evaluating)
+
+
+def validation_loss(trainer: Trainer) -> Any:  # noqa: ANN401  (a schedule takes a tensor as a number)
+    """``val/loss`` of this epoch; None in an epoch without a validation, or where none is logged.
+
+    Lightning also gives that of an earlier epoch, which a run that goes on does not have.
+    """
+    every: int | None = trainer.check_val_every_n_epoch
+    validated = trainer.enable_validation and (
+        every is None or (trainer.current_epoch + 1) % every == 0
+    )
+    return trainer.callback_metrics.get("val/loss") if validated else None
 
 
 def check_range(images: Images) -> None:

@@ -15,6 +15,7 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from lightning_gen.contracts import Batch
 from lightning_gen.errors import UserError
+from lightning_gen.models.base import validation_loss
 
 
 @runtime_checkable
@@ -56,7 +57,7 @@ class OptimizesByHand(LightningModule):
 
     def on_train_epoch_end(self) -> None:
         """Step the schedulers."""
-        step_schedulers(self, "val/loss")
+        step_schedulers(self)
 
 
 def update(
@@ -94,21 +95,22 @@ def update(
     return result
 
 
-def step_schedulers(module: LightningModule, monitor: str | None = None) -> None:
+def step_schedulers(module: LightningModule) -> None:
     """Step the module's learning-rate schedulers once; an epoch that is cut short does not count.
+
+    ReduceLROnPlateau watches ``val/loss``, and rests in an epoch without it.
 
     Args:
         module: the model, in its ``on_train_epoch_end``.
-        monitor: the metric that ReduceLROnPlateau watches, which rests in an epoch without it.
     """
     if not module.trainer.is_last_batch:
         return
-    metrics = module.trainer.callback_metrics
+    loss = validation_loss(module.trainer)
     for scheduler in _schedulers(module):
         if not isinstance(scheduler, ReduceLROnPlateau):
             _step(scheduler)
-        elif monitor in metrics:
-            scheduler.step(metrics[monitor])
+        elif loss is not None:
+            scheduler.step(loss)
 
 
 def catch_up_schedulers(module: LightningModule) -> None:

@@ -4,15 +4,18 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 from warnings import catch_warnings
+from zipfile import BadZipFile, ZipFile
 
 import torch
 from lightning.pytorch import LightningModule
+from lightning.pytorch.utilities import rank_zero_warn
 
 from lightning_gen.errors import UserError
+from lightning_gen.runs.directory import RunDirectory
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
-    """The content of a checkpoint, on the CPU.
+    """The content of a checkpoint, on the CPU, after its checksums were compared.
 
     Raises:
         UserError: the file is broken, no checkpoint of Lightning, or holds more than plain values.
@@ -20,6 +23,10 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     try:
         with catch_warnings(action="ignore"):  # of pickle protocols that torch did not write
             content = torch.load(path, map_location="cpu", weights_only=True)
+        with ZipFile(path) as archive:  # torch.load does not look at the checksums that it wrote
+            damaged = archive.testzip()
+        if damaged is not None:
+            raise BadZipFile(damaged)
     except Exception as error:  # a broken pickle raises nearly anything
         raise UserError(
             f"{path} is broken, or holds more than the plain values and tensors of a checkpoint; "
@@ -31,6 +38,31 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
             "checkpoints folder."
         )
     return content
+
+
+def newest_whole(run: RunDirectory) -> Path:
+    """The checkpoint that a run goes on from; a broken one is named, and the one before it used.
+
+    Raises:
+        UserError: the run has none that is whole.
+    """
+    broken: list[str] = []
+    for path in run.resumable:
+        try:
+            step = load_checkpoint(path)["global_step"]
+        except UserError as error:
+            broken.append(f"{path.name} ({error.__cause__ or error})")
+            continue
+        if broken:
+            rank_zero_warn(
+                f"{run.checkpoints}: {', '.join(broken)} cannot be read, so that the run goes on "
+                f"from {path.name}, step {step}."
+            )
+        return path
+    raise UserError(
+        f"{run.path} has no whole checkpoint to go on from: "
+        f"{', '.join(broken) or 'the folder is empty'}. Start anew, without --ckpt_path."
+    )
 
 
 def load_model(path: Path) -> LightningModule:

@@ -1,14 +1,20 @@
 """The directory of a run: ``<root>/<name>/version_<n>``."""
 
+import json
 import re
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
+from lightning_gen.atomic import write_text
 from lightning_gen.errors import UserError
 
 CONFIG = "config.yaml"
+ENVIRONMENT = "environment.json"
+LAST = "last.ckpt"
+PREVIOUS = "previous.ckpt"
+"""What was ``last.ckpt`` before it was written anew."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +112,16 @@ class RunDirectory:
     @property
     def last(self) -> Path:
         """The latest checkpoint."""
-        return self.checkpoints / "last.ckpt"
+        return self.checkpoints / LAST
+
+    @property
+    def resumable(self) -> list[Path]:
+        """The checkpoints that training can go on from, the latest first."""
+        others = sorted(
+            self.checkpoints.glob("[!.]*.ckpt"), key=lambda path: path.stat().st_mtime, reverse=True
+        )
+        paths = dict.fromkeys([self.last, self.checkpoints / PREVIOUS, *others])
+        return [path for path in paths if path.is_file()]
 
     @property
     def best(self) -> Path:
@@ -120,6 +135,23 @@ class RunDirectory:
             if path.is_file():
                 return path
         raise UserError(f"{self.path} holds no checkpoint. Train it first, or pass another run.")
+
+    @property
+    def starts(self) -> list[dict[str, Any]]:
+        """The environments that the run has been trained in, the first one first."""
+        try:
+            first = json.loads((self.path / ENVIRONMENT).read_text(encoding="utf-8"))
+            return [first, *first.get("resumed", ())]
+        except (OSError, ValueError, AttributeError, TypeError):
+            return []
+
+    def record(self, environment: dict[str, Any], step: int) -> None:
+        """Write ``environment.json``, or add to it that the run goes on from ``step``."""
+        first, *others = [*self.starts, environment]
+        if others:
+            others[-1] |= {"step": step}
+            first |= {"resumed": others}
+        write_text(self.path / ENVIRONMENT, json.dumps(first, indent=2) + "\n")
 
     def discard_if_empty(self) -> None:
         """Remove the directory when nothing was written into it."""

@@ -1,5 +1,6 @@
 """What would be needed to repeat a run, beside its configuration."""
 
+import os
 import platform
 import subprocess
 import sys
@@ -10,6 +11,11 @@ from typing import Any
 
 import torch
 
+JOBS = {
+    "slurm": ("SLURM_JOB_ID", "SLURM_RESTART_COUNT"),
+    "torchrun": ("TORCHELASTIC_RUN_ID", "TORCHELASTIC_RESTART_COUNT"),
+}
+"""The variables with a job's number and with how often it was started again."""
 PACKAGES = ("lightning-gen", "torch", "torchvision", "lightning", "torchmetrics", "numpy", "pillow")
 
 
@@ -19,6 +25,7 @@ def describe_environment(seed: int | None, devices: list[str], world_size: int) 
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": sys.argv,
         "seed": seed,
+        "job": job(),
         "git_commit": git_commit(Path.cwd()),
         "python": platform.python_version(),
         "platform": platform.platform(),
@@ -31,6 +38,19 @@ def describe_environment(seed: int | None, devices: list[str], world_size: int) 
         "float32_matmul_precision": torch.get_float32_matmul_precision(),
         "deterministic": torch.are_deterministic_algorithms_enabled(),
     }
+
+
+def job() -> str | None:
+    """The job of a cluster that this process belongs to, the same after it was requeued."""
+    for scheduler, (variable, _) in JOBS.items():
+        if variable in os.environ:
+            return f"{scheduler} {os.environ[variable]}"
+    return None
+
+
+def is_restart() -> bool:
+    """Whether the cluster has started this job before."""
+    return any(os.environ.get(restarts, "0") != "0" for _, restarts in JOBS.values())
 
 
 def git_commit(folder: Path) -> str | None:

@@ -10,7 +10,7 @@ from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
 
-from lightning_gen.atomic import write_text
+from lightning_gen.atomic import room_for, write_text
 from lightning_gen.runs.directory import RunDirectory
 
 Row = dict[str, Any]
@@ -57,18 +57,17 @@ class MetricsFile:
             text = table(columns, self._written + self._pending, header=True)
             write_text(self.path, text)
         else:
-            with self.path.open("a", encoding="utf-8", newline="") as file:
+            with room_for(self.path), self.path.open("a", encoding="utf-8", newline="") as file:
                 file.write(table(columns, self._pending, header=False))
         self._columns = columns
         self._written += self._pending
         self._pending = []
 
     def forget_from(self, step: int) -> None:
-        """Drop the rows of ``step`` and later: a resumed run writes them again."""
-        kept = [row for row in self._written if row["step"] < step]
-        if len(kept) < len(self._written):
-            self._written = kept
-            write_text(self.path, table(self._columns, kept, header=True))
+        """Drop the rows of ``step`` and later, which a resumed run writes again, and half a row."""
+        self._written = [row for row in self._written if row["step"] < step]
+        if self.path.is_file():
+            write_text(self.path, table(self._columns, self._written, header=True))
 
 
 def table(columns: list[str], rows: list[Row], *, header: bool) -> str:
@@ -82,11 +81,15 @@ def table(columns: list[str], rows: list[Row], *, header: bool) -> str:
 
 
 def read_rows(path: Path) -> list[Row]:
-    """The rows of a ``metrics.csv``; none where there is no file."""
+    """The rows of a ``metrics.csv``; none where there is no file.
+
+    A last line that does not end is being written, or was cut off by a crash, and does not count.
+    """
     if not path.is_file():
         return []
     with path.open(encoding="utf-8", newline="") as file:
-        return [row | {"step": int(row["step"])} for row in csv.DictReader(file)]
+        whole = (line for line in file if line.endswith("\n"))
+        return [row | {"step": int(row["step"])} for row in csv.DictReader(whole)]
 
 
 class RunLogger(CSVLogger):

@@ -1,0 +1,147 @@
+"""A run that is told to end saves and leaves."""
+
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.utilities import rank_zero_only
+from torch import distributed
+
+from lightning_gen.errors import InterruptionError
+
+AGAIN = {
+    signal.SIGTERM: "",
+    signal.SIGUSR1: "",
+    signal.SIGINT: " Once more to stop at once, without saving.",
+}
+"""The signals, and what is said of sending them again."""
+SAVE = 1
+"""The wish to save and to go on; the others are the numbers of signals, which are larger."""
+SECONDS = 1.0
+MOST_STEPS = 100
+
+
+class Interruption(Callback):
+    """SIGTERM, SIGUSR1 or Ctrl-C finish the step, save and end the run; a second Ctrl-C is at once.
+
+    These are what Slurm sends before it takes a node away, and a user who has waited enough. The
+    checkpoint is also written every few minutes, so that a crash in a long epoch costs no more.
+
+    Several processes end at the same step, whichever of them was told: they agree about once a
+    second. In validation nothing is saved: the run ends after it.
+
+    Args:
+        checkpoint: the file that is written.
+        minutes: between two checkpoints at most, of whatever callback; validation comes on top.
+    """
+
+    def __init__(self, checkpoint: Path, minutes: float = 15) -> None:
+        self.checkpoint = checkpoint
+        self.minutes = minutes
+        self._heard = 0
+        self._saved_at = time.monotonic()
+        self._agreement = Agreement()
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """All processes write to the folder of the first."""
+        self.checkpoint = trainer.strategy.broadcast(self.checkpoint)
+
+    def on_sanity_check_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Take the place of Lightning's handlers, which save in the middle of a step."""
+        if threading.current_thread() is threading.main_thread():
+            for number in AGAIN:
+                signal.signal(number, self._hear)
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Begin to count the minutes."""
+        self.on_sanity_check_start(trainer, pl_module)  # which there may be none of
+        self._saved_at = time.monotonic()
+        self._agreement = Agreement()
+
+    def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Listen in the test of a finished training too."""
+        self.on_sanity_check_start(trainer, pl_module)
+
+    def on_train_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,  # noqa: ANN401  (Lightning's)
+        batch: Any,  # noqa: ANN401
+        batch_idx: int,
+    ) -> None:
+        """Save where it is time, and leave where the run was told to.
+
+        Raises:
+            InterruptionError: it was, and ``checkpoint`` holds this step.
+        """
+        if trainer.fit_loop._should_accumulate():
+            return  # half of a step's gradients would be lost
+        late = time.monotonic() - self._saved_at > 60 * self.minutes
+        wish = self._agreement.on(self._heard or SAVE * late, trainer)
+        if wish:
+            trainer.save_checkpoint(self.checkpoint, weights_only=False)
+        if wish > SAVE:
+            trainer._logger_connector.update_train_step_metrics()  # Lightning's turn is later
+            raise InterruptionError(wish, self.checkpoint, trainer.global_step)
+
+    def on_test_batch_end(self, *_: Any) -> None:  # noqa: ANN401  (Lightning's)
+        """Leave: the training has been saved.
+
+        Raises:
+            InterruptionError: the run was told to.
+        """
+        if self._heard:
+            raise InterruptionError(self._heard, self.checkpoint, None)
+
+    def on_save_checkpoint(
+        self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Count the minutes from here, whoever saves."""
+        self._saved_at = time.monotonic()
+
+    def _hear(self, number: int, frame: FrameType | None) -> None:
+        if number == self._heard == signal.SIGINT:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+            os.kill(os.getpid(), signal.SIGINT)
+        if not self._heard and rank_zero_only.rank == 0:  # type: ignore[attr-defined]
+            name = signal.Signals(number)
+            text = f"{name.name}: saving after this step.{AGAIN[name]}\n"
+            os.write(sys.stderr.fileno(), text.encode())  # print may be at work right now
+        self._heard = number
+
+
+class Agreement:
+    """Lets all processes do the same at the same step.
+
+    They ask each other about once a second, at steps that all of them know, since an exchange at
+    every step would let a GPU wait.
+    """
+
+    def __init__(self) -> None:
+        self._steps = 0
+        self._until = 1
+        self._asked_at = time.monotonic()
+
+    def on(self, wish: int, trainer: Trainer) -> int:
+        """The greatest wish of all processes, or 0 at a step where they do not ask."""
+        if not (distributed.is_available() and distributed.is_initialized()):
+            return wish
+        self._steps += 1
+        if self._steps < self._until:
+            return 0
+        now = time.monotonic()
+        seconds_a_step = (now - self._asked_at) / self._steps
+        pause = min(MOST_STEPS, max(1, int(SECONDS / max(seconds_a_step, 1e-6))))
+        numbers = torch.tensor([wish, pause], device=trainer.strategy.root_device)
+        distributed.all_reduce(numbers, distributed.ReduceOp.MAX)
+        agreed, self._until = (int(number) for number in numbers.tolist())
+        self._steps, self._asked_at = 0, now
+        return agreed
