@@ -9,7 +9,7 @@ PACKAGE = Path(__file__).parents[1] / "lightning_gen"
 FILES = sorted(PACKAGE.rglob("*.py"))
 LIGHTNING = {"lightning", "lightning_fabric", "lightning_utilities", "pytorch_lightning"}
 
-FREE = {"atomic", "contracts", "errors"}
+FREE = {"atomic", "contracts", "errors", "noise"}
 LEAVES = {"networks", "objectives", "metrics", "figures", "latent"}
 VIEWS = FREE | {"latent", "figures"}
 MODELS = FREE | {"hyperparameters", "networks", "objectives"}
@@ -21,6 +21,7 @@ ALLOWED = {
     "errors": set(),
     "atomic": {"errors"},
     "progress": set(),
+    "noise": set(),
     "contracts": {"errors"},
     "hyperparameters": {"errors"},
     **dict.fromkeys(LEAVES, FREE),

@@ -8,6 +8,7 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import distributed
 
+AFTER_WEIGHTS = 982_451_653
 State = dict[str, Any]
 """Random states as tensors and plain numbers, which load with ``weights_only=True``."""
 
@@ -16,7 +17,7 @@ class RandomState(Callback):
     """Keeps the random states of torch, Python and numpy in the checkpoint, for every rank.
 
     Torch's are those of the CPU and of the rank's own CUDA device. A run that goes on with another
-    number of ranks restores what it finds by rank; further ranks keep the state they started with.
+    number of ranks restores what it finds by rank; further ranks start from the seed.
 
     Validation draws numbers of its own: a run that resumes after an epoch's last batch does not
     repeat that epoch's validation, so training must not depend on whether there was one.
@@ -39,9 +40,15 @@ class RandomState(Callback):
         self._restored = state_dict["ranks"]
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Restore this rank's state in a resumed run."""
+        """Restore this rank's state in a resumed run; else start from a number of the seed's own.
+
+        Lightning goes back to the seed where there are several processes, and with one goes on
+        after the numbers that the weights took. Here all trainings of a seed draw the same.
+        """
         if trainer.global_rank < len(self._restored):
             set_random_state(self._restored[trainer.global_rank])
+        else:
+            torch.manual_seed(torch.initial_seed() + AFTER_WEIGHTS)
         self._restored = []
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:

@@ -12,7 +12,7 @@ class SameNoise(Callback):
     """
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Start from the rank's own seed."""
-        torch.manual_seed(trainer.global_rank)
+        """Start from one seed, which all processes share out (``lightning_gen.noise``)."""
+        torch.manual_seed(0)
 
     on_test_start = on_predict_start = on_validation_start

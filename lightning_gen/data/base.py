@@ -13,6 +13,7 @@ from lightning_gen.data.loader import BatchLoader, Source
 from lightning_gen.data.sources import TensorSource
 from lightning_gen.data.splits import Split, cut
 from lightning_gen.errors import UserError
+from lightning_gen.noise import uniform_like
 
 Binarize = Literal["static", "dynamic"]
 
@@ -134,7 +135,7 @@ class ImageDataModule(LightningDataModule, ABC):
         """uint8 to float32 in [0, 1], and dynamic binarisation, on the device."""
         images = batch.images.float().div_(255)
         if self.binarize == "dynamic" and self.trainer is not None and self.trainer.training:
-            images = torch.bernoulli(images)
+            images = (uniform_like(images) < images).to(images.dtype)
         return batch._replace(images=images)
 
     def _training_splits(self, train: Source, val: Source | None) -> dict[str, Split]:

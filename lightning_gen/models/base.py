@@ -135,10 +135,20 @@ class LossModel(LightningModule, ABC):
         return images
 
     def _log_terms(self, stage: str, terms: Terms, batch_size: int) -> None:
-        values = {f"{stage}/{name}": value.detach() for name, value in terms._asdict().items()}
-        evaluating = stage != "train"
-        # In training, what is logged for the progress bar is fetched from the device at every step.
-        self.log_dict(values, batch_size=batch_size, sync_dist=evaluating, prog_bar=evaluating)
+        values = {f"{stage}/{name}": value for name, value in terms._asdict().items()}
+        log_means(self, values, batch_size, evaluating=stage != "train")
+
+
+def log_means(
+    module: LightningModule, values: dict[str, Tensor], batch_size: int, *, evaluating: bool
+) -> None:
+    """Log scalars of a batch; in an evaluation their means over the images of all processes."""
+    # Lightning divides by the rounded mean over processes of their numbers of images: that of W
+    # times as many needs no rounding. In training, what is logged for the progress bar is fetched
+    # from the device at every step.
+    weight = batch_size * (module.trainer.world_size if evaluating else 1)
+    detached = {name: value.detach() for name, value in values.items()}
+    module.log_dict(detached, batch_size=weight, sync_dist=evaluating, prog_bar=evaluating)
 
 
 def validation_loss(trainer: Trainer) -> Any:  # noqa: ANN401  (a schedule takes a tensor as a number)

@@ -15,10 +15,17 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from lightning_gen.contracts import Batch, Codes, Images, ImageShape
 from lightning_gen.errors import UserError
 from lightning_gen.hyperparameters import remember
-from lightning_gen.models.base import OptimizerFactory, SchedulerFactory, Shared, check_range
+from lightning_gen.models.base import (
+    OptimizerFactory,
+    SchedulerFactory,
+    Shared,
+    check_range,
+    log_means,
+)
 from lightning_gen.models.encoder_decoder import check_latent_dim
 from lightning_gen.models.manual import OptimizesByHand, check_clip_norm, update
 from lightning_gen.networks import AdversarialNetworks, DCGANNetworks
+from lightning_gen.noise import normal_like
 from lightning_gen.objectives import Adversarial, NonSaturating, Penalty
 
 
@@ -191,13 +198,7 @@ class DCGAN(OptimizesByHand):
         return GeneratorTerms(self.objective.generator(scores))
 
     def _noise(self, count: int) -> Codes:
-        """This rank's share [N, D] of noise that all ranks draw alike.
-
-        Lightning gives all ranks one seed; the shares differ, and nothing but torch's random state
-        has to be restored for a run to go on.
-        """
-        shares = self.trainer.world_size, count, self.latent_dim
-        return torch.randn(shares, device=self.device)[self.global_rank]
+        return normal_like(torch.empty(count, self.latent_dim, device=self.device))
 
     def _evaluate(self, stage: str, images: Images, batch_idx: int) -> None:
         if batch_idx == 0:
@@ -206,10 +207,8 @@ class DCGAN(OptimizesByHand):
         self._log_terms(stage, terms[0]._asdict() | terms[1]._asdict(), len(images))
 
     def _log_terms(self, stage: str, terms: dict[str, Tensor | None], batch_size: int) -> None:
-        values = {f"{stage}/{k}": v.detach() for k, v in terms.items() if v is not None}
-        evaluating = stage != "train"
-        # In training, what is logged for the progress bar is fetched from the device at every step.
-        self.log_dict(values, batch_size=batch_size, sync_dist=evaluating, prog_bar=evaluating)
+        values = {f"{stage}/{k}": v for k, v in terms.items() if v is not None}
+        log_means(self, values, batch_size, evaluating=stage != "train")
 
 
 def _check_steps(discriminator_steps: int) -> None:

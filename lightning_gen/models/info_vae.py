@@ -2,7 +2,6 @@
 
 from typing import NamedTuple
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.optim import Adam
@@ -13,6 +12,7 @@ from lightning_gen.hyperparameters import remember
 from lightning_gen.models.base import OptimizerFactory, SchedulerFactory
 from lightning_gen.models.vae import DiscreteTerms, VariationalAutoencoder
 from lightning_gen.networks import Architecture, Conv, Corruption
+from lightning_gen.noise import normal_like
 from lightning_gen.objectives import (
     ELBO,
     RBF,
@@ -105,7 +105,7 @@ class InfoVAE(VariationalAutoencoder):
         posterior = self.posterior(inputs)
         codes = posterior.sample()
         bound = self._bound(posterior, codes, batch.images, training_step)
-        mmd = maximum_mean_discrepancy(codes, torch.randn_like(codes), self.kernel)
+        mmd = maximum_mean_discrepancy(codes, normal_like(codes), self.kernel)
         loss = bound.loss + self.mmd_weight * mmd
         terms = InfoVAETerms(loss, bound.reconstruction, bound.kl, mmd)
         if isinstance(bound, DiscreteTerms):

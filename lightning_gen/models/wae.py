@@ -13,6 +13,7 @@ from lightning_gen.hyperparameters import remember
 from lightning_gen.models.base import OptimizerFactory, SchedulerFactory
 from lightning_gen.models.encoder_decoder import Autoencoder, check_latent_dim
 from lightning_gen.networks import Architecture, Conv, Corruption
+from lightning_gen.noise import normal_like
 from lightning_gen.objectives import (
     Gaussian,
     InverseMultiquadratics,
@@ -131,7 +132,7 @@ class WAE(WassersteinAutoencoder):
     def terms(self, batch: Batch, inputs: Images, training_step: int | None = None) -> WAETerms:
         """The loss and its parts, against as many draws of the prior as there are images."""
         codes = self.encode(inputs)
-        mmd = maximum_mean_discrepancy(codes, self.sample_codes(len(codes)), self.kernel)
+        mmd = maximum_mean_discrepancy(codes, normal_like(codes), self.kernel)
         reconstruction = self._reconstruction(codes, batch.images)
         return WAETerms(reconstruction + self.weight * mmd, reconstruction, mmd)
 

@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from lightning_gen.networks.architecture import ImageShape, check_widths
+from lightning_gen.noise import uniform_like
 
 Images = Float[Tensor, "n c h w"]
 
@@ -54,7 +55,8 @@ def shifted(images: Images, reach: int) -> Images:
     """Each image moved by up to ``reach`` pixels in either direction; zeros come in."""
     n, _, height, width = images.shape
     padded = F.pad(images, (reach,) * 4)
-    down, right = torch.randint(2 * reach + 1, (2, n, 1), device=images.device)
+    places = uniform_like(images.new_empty(n, 2)) * (2 * reach + 1)
+    down, right = places.long().T[:, :, None]
     rows = down + torch.arange(height, device=images.device)
     columns = right + torch.arange(width, device=images.device)
     numbers = torch.arange(n, device=images.device)[:, None, None]
@@ -64,5 +66,5 @@ def shifted(images: Images, reach: int) -> Images:
 
 def flipped(images: Images) -> Images:
     """Each image mirrored left to right with probability one half."""
-    chosen = torch.rand(len(images), 1, 1, 1, device=images.device) < 0.5
+    chosen = uniform_like(images[:, :1, :1, :1]) < 0.5
     return torch.where(chosen, images.flip(3), images)

@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lightning_gen.errors import UserError
+from lightning_gen.noise import normal_like, uniform_like
 
 Images = Float[Tensor, "n c h w"]
 
@@ -40,7 +41,7 @@ class GaussianNoise(Corruption):
 
     def __call__(self, images: Images) -> Images:
         """Noisy images."""
-        return (images + self.sigma * torch.randn_like(images)).clamp_(0, 1)
+        return (images + self.sigma * normal_like(images)).clamp_(0, 1)
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ class SaltAndPepper(Corruption):
 
 def one_per_pixel(images: Images) -> Float[Tensor, "n 1 h w"]:
     """Uniform numbers in [0, 1), one for all channels of a pixel."""
-    return torch.rand_like(images[:, :1])
+    return uniform_like(images[:, :1])
 
 
 def check_probability(corruption: Corruption, probability: float) -> None:

@@ -15,6 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lightning_gen.errors import UserError
+from lightning_gen.noise import uniform_like
 
 Images = Float[Tensor, "n c h w"]
 Discriminator = Callable[[Tensor], Tensor]
@@ -74,8 +75,8 @@ class GradientPenalty(Penalty):
         self, discriminator: Discriminator, real: Images, fake: Images
     ) -> Float[Tensor, ""]:
         """The penalty between the images."""
-        place = torch.rand(len(real), 1, 1, 1, device=real.device)
-        between = torch.lerp(fake.detach().to(real.dtype), real.detach(), place.to(real.dtype))
+        place = uniform_like(real[:, :1, :1, :1])
+        between = torch.lerp(fake.detach().to(real.dtype), real.detach(), place)
         gradients = image_gradients(discriminator, between).flatten(1)
         norms: Tensor = torch.linalg.vector_norm(gradients, dim=1)
         return self.weight * (norms - 1).square().mean()

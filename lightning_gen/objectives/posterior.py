@@ -7,6 +7,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from lightning_gen.noise import normal_like
+
 
 class DiagonalGaussian(NamedTuple):
     """q(z|x) = N(mean, diag(exp(log_var))), each [N, D] in float32."""
@@ -22,7 +24,7 @@ class DiagonalGaussian(NamedTuple):
 
     def sample(self) -> Float[Tensor, "n d"]:
         """Mean + std * noise: the reparameterisation of Kingma & Welling 2014, section 2.4."""
-        return self.mean + torch.exp(0.5 * self.log_var) * torch.randn_like(self.mean)
+        return self.mean + torch.exp(0.5 * self.log_var) * normal_like(self.mean)
 
     def kl_to_standard_normal(self) -> Float[Tensor, "n d"]:
         """KL(q(z|x) || N(0, I)) of each dimension, in nats (Kingma & Welling 2014, appendix B)."""

@@ -1,0 +1,90 @@
+"""Two processes with half of a batch each do what one does with the whole."""
+
+import os
+import socket
+import sys
+from multiprocessing import get_context
+
+import pytest
+import torch
+from lightning.pytorch.utilities import rank_zero_only
+
+from lightning_gen.cli import main
+from support.command import rows
+
+STEPS = (
+    *("--trainer.limit_train_batches", "10", "--trainer.max_epochs", "2"),
+    *("--trainer.accelerator", "cpu", "--trainer.callbacks", "[]", "--test_after_fit", "false"),
+    *("--trainer.enable_progress_bar", "false", "--trainer.log_every_n_steps", "1"),
+    *("--data", "MiniFashionMNIST", "--data.val_fraction", "0.0333"),  # 333 images
+)
+SGD = ("--model.optimizer", "torch.optim.SGD", "--model.optimizer.lr", "1e-4")
+DENSE = ("--model.architecture", "Dense", "--model.architecture.widths", "[16]")
+MODELS = {
+    "VAE": ("VAE", *DENSE, *SGD, "--data.binarize", "dynamic"),
+    "IWAE": ("IWAE", *DENSE, *SGD),
+    "denoising AE": ("AE", *DENSE, *SGD, "--model.corruption", "GaussianNoise"),
+    "DCGAN": (
+        *("DCGAN", "--model.architecture.widths", "[8]", "--model.penalty", "GradientPenalty"),
+        *("--model.objective", "Wasserstein", "--model.architecture.norm_discriminator", "false"),
+        *("--model.architecture.norm_start", "false", *SGD),
+        *("--model.discriminator_optimizer", "torch.optim.SGD"),
+        *("--model.discriminator_optimizer.lr", "1e-4"),
+    ),
+}
+
+
+def fit(words, folder, rank=0, world=1, port=0):
+    """Train in a process of its own, as torchrun would start it."""
+    os.chdir(folder)
+    torch.set_num_threads(1)
+    if world > 1:
+        os.environ |= {
+            **{"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(world)},
+            **{"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "GROUP_RANK": "0"},
+            **{"TORCHELASTIC_RUN_ID": "two", "LOCAL_WORLD_SIZE": str(world)},
+        }
+        rank_zero_only.rank = rank  # read of the variables when Lightning was imported
+        words = [*words, "--trainer.strategy", "ddp", "--trainer.devices", str(world)]
+    sys.argv = ["lightning-gen", *words]
+    sys.exit(main(words))
+
+
+def trained(words, folder, world):
+    """The final checkpoint and the metrics of a training on so many processes."""
+    folder.mkdir()
+    context = get_context("forkserver")
+    context.set_forkserver_preload(["lightning_gen.cli.training"])
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port = found.getsockname()[1]
+    processes = [
+        context.Process(target=fit, args=(words, folder, rank, world, port))
+        for rank in range(world)
+    ]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(120)
+        process.kill()
+    assert [process.exitcode for process in processes] == [0] * world
+    (directory,) = (folder / "logs" / "run").iterdir()
+    weights = torch.load(directory / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+    return weights, rows(directory)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", MODELS)
+def test_half_of_a_batch_each_gives_the_weights_of_the_whole(name, tmp_path):
+    model, *words = MODELS[name]
+    words = ["fit", "--model", model, *STEPS, *words, "--name", "run", "--data.batch_size"]
+    whole, logged = trained([*words, "32"], tmp_path / "one", 1)
+    halves, logged_by_two = trained([*words, "16"], tmp_path / "two", 2)
+    for key in whole:
+        torch.testing.assert_close(halves[key], whole[key], rtol=1e-4, atol=1e-6, msg=key)
+    (one,) = [row for row in logged[-1:]]
+    two = logged_by_two[-1]
+    assert one.keys() == two.keys()
+    for key in one:
+        if key.startswith("val/"):  # 333 images, of which one process has one more
+            assert float(two[key]) == pytest.approx(float(one[key]), rel=1e-4), key
