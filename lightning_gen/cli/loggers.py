@@ -7,6 +7,7 @@ import yaml
 from jsonargparse import Namespace
 from lightning.pytorch import Trainer
 from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
+from lightning.pytorch.utilities import rank_zero_info
 
 from lightning_gen.runs import RunDirectory
 
@@ -32,6 +33,22 @@ def point_logger(logger: Namespace, directory: RunDirectory) -> None:
         known = [start["wandb_run"] for start in directory.starts if start.get("wandb_run")]
         if known and arguments.id is None:
             arguments.id = known[-1]
+
+
+def open_or_go_offline(loggers: list[Logger]) -> None:
+    """Begin the W&B run; where its server cannot be reached, on this machine alone."""
+    for logger in loggers:
+        if isinstance(logger, WandbLogger):
+            try:
+                _ = logger.experiment
+            except wandb.Error as error:
+                reason = " ".join(str(error).split())[:150]
+                rank_zero_info(
+                    f"W&B cannot be reached ({reason}): the run is kept offline, in "
+                    f"{logger.save_dir}/wandb. Send it later with `wandb sync`."
+                )
+                logger._wandb_init["mode"] = "offline"
+                _ = logger.experiment
 
 
 def wandb_run(trainer: Trainer) -> str | None:

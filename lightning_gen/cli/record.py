@@ -4,6 +4,7 @@ from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.utilities import rank_zero_info
 
 from lightning_gen import __version__
 from lightning_gen.atomic import write_text
@@ -34,6 +35,7 @@ class RecordRun(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Before the first step; a run that goes on keeps its files and forgets later rows."""
+        rank_zero_info(batch_in_words(trainer))
         if not trainer.is_global_zero:
             return
         config = self.directory.path / CONFIG
@@ -69,6 +71,21 @@ class RecordRun(Callback):
                 row = {"epoch": float(trainer.current_epoch)} | metrics
                 logger.log_metrics(row, step - 1 if ending else step)
                 logger.save()
+
+
+def batch_in_words(trainer: Trainer) -> str:
+    """How many images a step has, and at which learning rate."""
+    images = getattr(trainer.datamodule, "batch_size", None)  # type: ignore[attr-defined]
+    factors = {"processes": trainer.world_size, "batches": trainer.accumulate_grad_batches}
+    several = [f"{count} {name}" for name, count in factors.items() if count > 1]
+    rates = [f"{group['lr']:.4g}" for each in trainer.optimizers for group in each.param_groups]
+    text = f"Learning rate {' and '.join(dict.fromkeys(rates))}"
+    if images is None:
+        return text
+    total = images * trainer.world_size * trainer.accumulate_grad_batches
+    if not several:
+        return f"{total} images a step. {text}"
+    return f"{images} x {' x '.join(several)} = {total} images a step. {text}, not scaled by it"
 
 
 def device_names(trainer: Trainer) -> list[str]:

@@ -24,7 +24,7 @@ from lightning_gen.cli.defaults import complete_callbacks
 from lightning_gen.cli.files import check_files
 from lightning_gen.cli.finished import NO_RUN
 from lightning_gen.cli.links import LINKS
-from lightning_gen.cli.loggers import as_list, finish, point_logger
+from lightning_gen.cli.loggers import as_list, finish, open_or_go_offline, point_logger
 from lightning_gen.cli.messages import explain, first_error, user_error
 from lightning_gen.cli.parser import BadArgumentsError
 from lightning_gen.cli.record import RecordRun
@@ -120,6 +120,7 @@ class TrainingCLI(LightningCLI):
         loggers: list[Any] = []
         if self.directory is not None:
             loggers = [RunLogger(self.directory), *as_list(options.logger)]
+            open_or_go_offline(loggers)
             seed = self.options.seed_everything
             callbacks.append(
                 RecordRun(self.directory, self.config_text, None if seed is False else seed)

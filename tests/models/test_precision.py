@@ -1,0 +1,62 @@
+"""Mixed precision changes the losses of no model by more than its rounding."""
+
+import inspect
+from functools import partial
+
+import pytest
+import torch
+from lightning.pytorch import Trainer, seed_everything
+from lightning.pytorch.plugins.precision import MixedPrecision
+from torch.optim import SGD
+
+from lightning_gen import models
+from lightning_gen.data import MiniFashionMNIST
+from support.models import build
+
+MODELS = [getattr(models, name) for name in models.__all__]
+KINDS = [kind for kind in MODELS if inspect.isclass(kind) and not inspect.isabstract(kind)]
+TYPES = ("bf16-mixed", "16-mixed")
+
+
+class HalfOnCPU(MixedPrecision):
+    """What ``16-mixed`` does on a GPU, which Lightning refuses to do on a CPU."""
+
+    def __init__(self):
+        super().__init__("16-mixed", "cpu", torch.amp.GradScaler("cpu", init_scale=2.0**8))
+
+
+def losses(kind, precision):
+    """What is logged in three steps that change no weight, and in a validation."""
+    seed_everything(0, verbose=False)
+    rates = [name for name in inspect.signature(kind).parameters if name.endswith("optimizer")]
+    model = build(kind, **dict.fromkeys(rates, partial(SGD, lr=0.0)))
+    plugins = [HalfOnCPU()] if precision == "16-mixed" else []
+    trainer = Trainer(
+        accelerator="cpu",
+        plugins=plugins,
+        precision=None if plugins else precision,
+        max_epochs=1,
+        limit_train_batches=3,
+        limit_val_batches=2,
+        log_every_n_steps=1,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    trainer.fit(model, MiniFashionMNIST(batch_size=32))
+    assert all(parameter.dtype == torch.float32 for parameter in model.parameters())
+    return dict(trainer.callback_metrics)
+
+
+@pytest.mark.parametrize("precision", TYPES)
+@pytest.mark.parametrize("kind", KINDS)
+def test_losses_are_those_of_float32(kind, precision):
+    exact, rounded = losses(kind, "32-true"), losses(kind, precision)
+    assert exact.keys() == rounded.keys()
+    for name in exact:
+        assert rounded[name].dtype == torch.float32, f"{name} was summed in {rounded[name].dtype}"
+        # Which of two codes is nearest is a matter of rounding too.
+        tolerance = 0.2 if name.endswith("perplexity") else 0.01
+        expected = pytest.approx(exact[name].item(), rel=tolerance, abs=0.02)
+        assert rounded[name].item() == expected, name
