@@ -24,6 +24,7 @@ install_import_hook(
         "lightning_gen.metrics",
         "lightning_gen.models",
         "lightning_gen.networks",
+        "lightning_gen.noise",
         "lightning_gen.objectives",
         "lightning_gen.views",
     ],

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import sys
 import threading
 import time
 from pathlib import Path
@@ -42,7 +41,7 @@ class Interruption(Callback):
         minutes: between two checkpoints at most, of whatever callback; validation comes on top.
     """
 
-    def __init__(self, checkpoint: Path, minutes: float = 15) -> None:
+    def __init__(self, checkpoint: Path, minutes: float = 15.0) -> None:
         self.checkpoint = checkpoint
         self.minutes = minutes
         self._heard = 0
@@ -114,7 +113,7 @@ class Interruption(Callback):
         if not self._heard and rank_zero_only.rank == 0:  # type: ignore[attr-defined]
             name = signal.Signals(number)
             text = f"{name.name}: saving after this step.{AGAIN[name]}\n"
-            os.write(sys.stderr.fileno(), text.encode())  # print may be at work right now
+            os.write(2, text.encode())  # print may be at work right now
         self._heard = number
 
 

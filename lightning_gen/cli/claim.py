@@ -27,16 +27,12 @@ def claim_directory(options: Namespace) -> RunDirectory:
     """
     root = Path(options.trainer.default_root_dir or "logs")
     name = options.name
-    runs = RunDirectory.all_of(root, name)
-    if options.ckpt_path == "last":
-        runs = [run for run in runs if run.resumable]
-        if not runs:
-            raise BadArgumentsError(f"ckpt_path last: no run of {root / name} has a checkpoint.")
-        options.ckpt_path = str(newest_whole(runs[-1]))
-        return runs[-1]
-    begun = begun_by_this_job(runs)
-    if begun is not None and options.ckpt_path is None:
-        options.ckpt_path = str(newest_whole(begun)) if begun.resumable else None
+    begun = begun_run(options, RunDirectory.all_of(root, name))
+    if begun is not None:
+        try:
+            options.ckpt_path = str(newest_whole(begun)) if begun.resumable else None
+        except UserError as error:
+            raise BadArgumentsError(str(error)) from error
         return begun
     if not is_first_process():
         return RunDirectory(Path(os.environ.get(RUN_VARIABLE, root / name / "version_unknown")))
@@ -48,8 +44,20 @@ def claim_directory(options: Namespace) -> RunDirectory:
     return directory
 
 
-def begun_by_this_job(runs: list[RunDirectory]) -> RunDirectory | None:
-    """The run that this job was at when the cluster stopped it; None where it is a new one."""
+def begun_run(options: Namespace, runs: list[RunDirectory]) -> RunDirectory | None:
+    """The run to go on with; None where a new one is to begin.
+
+    Raises:
+        BadArgumentsError: it is asked for, and there is none.
+    """
+    if options.ckpt_path == "last":
+        resumable = [run for run in runs if run.resumable]
+        if not resumable:
+            place = Path(options.trainer.default_root_dir or "logs") / options.name
+            raise BadArgumentsError(f"ckpt_path last: no run of {place} has a checkpoint.")
+        return resumable[-1]
+    if options.ckpt_path is not None:
+        return None
     this = job(), sys.argv
     for run in reversed(runs) if is_restart() else ():
         if any((start.get("job"), start.get("command")) == this for start in run.starts):

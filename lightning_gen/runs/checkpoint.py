@@ -8,7 +8,7 @@ from zipfile import BadZipFile, ZipFile
 
 import torch
 from lightning.pytorch import LightningModule
-from lightning.pytorch.utilities import rank_zero_warn
+from lightning.pytorch.utilities import rank_zero_info
 
 from lightning_gen.errors import UserError
 from lightning_gen.runs.directory import RunDirectory
@@ -50,18 +50,18 @@ def newest_whole(run: RunDirectory) -> Path:
     for path in run.resumable:
         try:
             step = load_checkpoint(path)["global_step"]
-        except UserError as error:
-            broken.append(f"{path.name} ({error.__cause__ or error})")
+        except UserError:
+            broken.append(path.name)
             continue
         if broken:
-            rank_zero_warn(
-                f"{run.checkpoints}: {', '.join(broken)} cannot be read, so that the run goes on "
-                f"from {path.name}, step {step}."
+            rank_zero_info(
+                f"{' and '.join(broken)} of {run.checkpoints} cannot be read: the run goes on from "
+                f"{path.name}, step {step}"
             )
         return path
     raise UserError(
-        f"{run.path} has no whole checkpoint to go on from: "
-        f"{', '.join(broken) or 'the folder is empty'}. Start anew, without --ckpt_path."
+        f"{run.path} has no whole checkpoint to go on from ({', '.join(broken)} cannot be read). "
+        "Start anew, without --ckpt_path."
     )
 
 

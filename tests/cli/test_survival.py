@@ -1,0 +1,394 @@
+"""Runs that are killed, told to end, started again, or find their files broken."""
+
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from lightning_gen.callbacks import FiniteLoss, Interruption
+from support.command import MINI_DATA, NO_PICTURES, SMALL_MODEL, column, only_run, rows, runs
+
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+STEPS = 6
+EPOCHS = (
+    *("--trainer.accelerator", "cpu", "--trainer.max_epochs", "3"),
+    *("--trainer.limit_train_batches", STEPS, "--trainer.limit_val_batches", "2"),
+    *("--trainer.limit_test_batches", "3", "--trainer.enable_progress_bar", "false"),
+    *("--trainer.log_every_n_steps", "1", "--name", "run"),
+)
+WORDS = (*SMALL_MODEL, *MINI_DATA, *EPOCHS)
+LAST = ("--ckpt_path", "last")
+SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
+
+
+class KilledError(BaseException):
+    """What comes instead of the end of the process."""
+
+
+@pytest.fixture(autouse=True)
+def _handlers():
+    """Signals mean in the next test what they meant in this one."""
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.fixture
+def at_step(monkeypatch):
+    """Lets something happen at the end of a step, before anything is saved there."""
+
+    def plan(step, action):
+        def hook(self, trainer, *_):
+            if trainer.global_step == step and trainer.training:
+                action()
+
+        monkeypatch.setattr(FiniteLoss, "on_train_batch_end", hook)
+
+    return plan
+
+
+def send(number):
+    return lambda: os.kill(os.getpid(), number)
+
+
+def kill():
+    raise KilledError
+
+
+def state(directory):
+    """All of the last checkpoint that must not depend on interruptions."""
+    kept = torch.load(directory / "checkpoints" / "last.ckpt", weights_only=True)
+    random = kept["callbacks"]["RandomState"]["ranks"][0]
+    return {
+        **kept["state_dict"],
+        **{
+            f"{number} {key}": value
+            for number, values in kept["optimizer_states"][0]["state"].items()
+            for key, value in values.items()
+        },
+        "random": random["torch"],
+        "schedulers": kept["lr_schedulers"],
+    }
+
+
+def assert_same(directory, other):
+    """Two runs end with the same weights, optimizer and rows, to the bit."""
+    one, two = state(directory), state(other)
+    assert one.keys() == two.keys()
+    for key, value in one.items():
+        same = (
+            torch.equal(value, two[key]) if isinstance(value, torch.Tensor) else value == two[key]
+        )
+        assert same, key
+    assert (directory / "metrics.csv").read_text() == (other / "metrics.csv").read_text()
+
+
+def whole_run(command, *words):
+    assert command("fit", *WORDS, *words, "--name", "whole").code == 0
+    (directory,) = Path("logs/whole").iterdir()
+    return directory
+
+
+class TestSignal:
+    """SIGTERM, SIGUSR1 and Ctrl-C."""
+
+    @pytest.mark.parametrize("number", SIGNALS)
+    def test_the_step_is_finished_and_saved(self, number, command, at_step):
+        at_step(8, send(number))
+        answer = command("fit", *WORDS, *NO_PICTURES)
+        assert answer.code == 128 + number
+        directory = only_run("logs")
+        line = answer.err.splitlines()[-1]
+        assert line == (
+            f"lightning-gen fit: {signal.Signals(number).name} ended the run after step 8; "
+            f"{directory}/checkpoints/last.ckpt holds the training. The same command with "
+            "--ckpt_path last goes on."
+        )
+        assert torch.load(directory / "checkpoints/last.ckpt")["global_step"] == 8
+        assert list(column(directory, "train/loss")) == list(range(8))
+
+    @pytest.mark.parametrize("step", [3, STEPS, 8, 2 * STEPS, 3 * STEPS])
+    def test_the_run_goes_on_as_if_it_had_not_been_told(self, step, command, at_step):
+        words = (
+            *(*NO_PICTURES, "--data.binarize", "dynamic", "--model.lr_scheduler"),
+            *("torch.optim.lr_scheduler.ReduceLROnPlateau", "--model.lr_scheduler.patience", "0"),
+            *("--model.lr_scheduler.threshold", "1"),  # a step in nearly each epoch
+        )
+        whole = whole_run(command, *words)
+        at_step(step, send(signal.SIGTERM))
+        assert command("fit", *WORDS, *words).code == 128 + signal.SIGTERM
+        at_step(0, kill)
+        assert command("fit", *WORDS, *words, *LAST).code == 0
+        assert_same(whole, whole.parents[1] / "run" / "version_0")
+
+    def test_in_the_test_the_training_stands(self, command, monkeypatch):
+        told = send(signal.SIGTERM)
+        monkeypatch.setattr(FiniteLoss, "on_test_batch_start", lambda *_: told(), raising=False)
+        answer = command("fit", *WORDS, *NO_PICTURES)
+        assert answer.code == 128 + signal.SIGTERM
+        assert "SIGTERM ended the run in the test after the training;" in answer.err
+        directory = only_run("logs")
+        assert column(directory, "test/loss") == {}
+        monkeypatch.delattr(FiniteLoss, "on_test_batch_start")
+        assert command("fit", *WORDS, *NO_PICTURES, *LAST).code == 0
+        assert len(column(directory, "train/loss")) == 3 * STEPS
+        assert len(column(directory, "test/loss")) == 1
+
+    def test_a_second_ctrl_c_is_at_once(self, monkeypatch, tmp_path):
+        sent = []
+        monkeypatch.setattr(os, "kill", lambda pid, number: sent.append((pid, number)))
+        callback = Interruption(tmp_path / "last.ckpt")
+        callback._hear(signal.SIGINT, None)
+        assert sent == []
+        callback._hear(signal.SIGINT, None)
+        assert sent == [(os.getpid(), signal.SIGINT)]
+        assert signal.getsignal(signal.SIGINT) == signal.SIG_DFL
+
+    def test_gradients_that_gather_are_not_lost(self, command, at_step):
+        words = (*NO_PICTURES, "--trainer.accumulate_grad_batches", "3")
+        whole = whole_run(command, *words)
+        at_step(2, send(signal.SIGTERM))  # first at its end, then between steps 2 and 3
+        assert command("fit", *WORDS, *words).code == 128 + signal.SIGTERM
+        at_step(0, kill)
+        assert command("fit", *WORDS, *words, *LAST).code == 0
+        assert_same(whole, whole.parents[1] / "run" / "version_0")
+
+
+def test_a_checkpoint_every_few_minutes(command, monkeypatch, at_step):
+    monkeypatch.setattr(Interruption, "__init__", _eager(Interruption.__init__))
+    at_step(5, kill)
+    with pytest.raises(KilledError):
+        command("fit", *WORDS, *NO_PICTURES)
+    last, previous = (
+        torch.load(only_run("logs") / "checkpoints" / name)["global_step"]
+        for name in ("last.ckpt", "previous.ckpt")
+    )
+    assert (last, previous) == (4, 3)
+
+
+def _eager(init):
+    return lambda self, checkpoint: init(self, checkpoint, minutes=0.0)
+
+
+class TestLastBatch:
+    """A checkpoint from before the validation that its epoch ends with."""
+
+    CALLBACKS = (
+        *("--trainer.callbacks", "lightning.pytorch.callbacks.ModelCheckpoint"),
+        *(
+            "--trainer.callbacks.every_n_train_steps",
+            STEPS,
+            "--trainer.callbacks.save_last",
+            "true",
+        ),
+    )
+
+    def test_its_validation_is_made_up_for(self, command, monkeypatch):
+        scheduler = "torch.optim.lr_scheduler.ReduceLROnPlateau"
+        words = (*self.CALLBACKS, "--model.lr_scheduler", scheduler)
+        words += ("--model.lr_scheduler.patience", "0", "--model.lr_scheduler.threshold", "1")
+        whole = whole_run(command, *words)
+        with monkeypatch.context() as patch:
+            patch.setattr(FiniteLoss, "on_validation_start", self.kill_at(2 * STEPS), raising=False)
+            with pytest.raises(KilledError):
+                command("fit", *WORDS, *words)
+        killed = whole.parents[1] / "run" / "version_0"
+        assert list(column(killed, "val/loss")) == [STEPS - 1]
+        assert command("fit", *WORDS, *words, *LAST).code == 0
+        assert list(column(killed, "val/loss")) == [number * STEPS - 1 for number in (1, 2, 3)]
+        assert_same(whole, killed)
+
+    def kill_at(self, step):
+        def hook(callback, trainer, module):
+            if trainer.global_step == step:
+                kill()
+
+        return hook
+
+    def test_early_stopping_stays_stopped(self, command):
+        words = (
+            *("--trainer.callbacks", "lightning.pytorch.callbacks.EarlyStopping"),
+            *("--trainer.callbacks.monitor", "val/loss", "--trainer.callbacks.patience", "1"),
+            *("--trainer.callbacks.min_delta", "1000"),
+        )
+        assert command("fit", *WORDS, *words).code == 0
+        before = column(only_run("logs"), "train/loss")
+        assert len(before) == 2 * STEPS
+        assert command("fit", *WORDS, *words, *LAST).code == 0
+        assert column(only_run("logs"), "train/loss") == before
+
+
+class TestBrokenCheckpoint:
+    """``last.ckpt`` is not what was written."""
+
+    @pytest.fixture
+    def directory(self, command):
+        return whole_run(command, *NO_PICTURES).rename("logs/run_0").rename(self.place())
+
+    def place(self):
+        Path("logs/run").mkdir()
+        return Path("logs/run/version_0")
+
+    @pytest.mark.parametrize("fault", ["cut", "flipped", "empty"])
+    def test_the_former_one_is_used(self, fault, directory, command, caplog):
+        last = directory / "checkpoints" / "last.ckpt"
+        damage(last, fault)
+        answer = command("fit", *WORDS, *NO_PICTURES, *LAST)
+        assert answer.code == 0
+        place = "logs/run/version_0/checkpoints"
+        step = f"the run goes on from previous.ckpt, step {2 * STEPS}"
+        assert f"last.ckpt of {place} cannot be read: {step}" in caplog.text
+        assert torch.load(last)["global_step"] == 3 * STEPS
+
+    def test_no_whole_one(self, directory, command):
+        for path in (directory / "checkpoints").iterdir():
+            damage(path, "flipped")
+        answer = command("fit", *WORDS, *NO_PICTURES, *LAST)
+        assert answer.code == 2
+        assert "has no whole checkpoint to go on from" in answer.line
+
+    def test_one_that_is_named(self, directory, command):
+        damage(directory / "checkpoints" / "best.ckpt", "flipped")
+        answer = command("test", directory)
+        assert answer.code == 2
+        assert "best.ckpt is broken" in answer.line
+
+
+def damage(path, fault):
+    content = bytearray(path.read_bytes())
+    if fault == "flipped":
+        content[len(content) // 2] ^= 1
+    path.write_bytes({"cut": content[: len(content) // 2], "empty": b""}.get(fault, content))
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A folder on a disk of 400 KiB of its own."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", str(place)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("only root may mount a small disk")
+    yield place
+    subprocess.run(["umount", "--lazy", str(place)], check=True)
+
+
+def test_a_full_disk(small_disk, command):
+    """The model's checkpoint takes 300 KiB: there is room for one."""
+    words = (*WORDS, *NO_PICTURES, "--trainer.default_root_dir", small_disk)
+    answer = command("fit", *words, "--model.architecture.widths", "[16]")
+    assert answer.code == 1
+    line = answer.err.splitlines()[-1]
+    assert "the disk is full: " in line
+    assert "Free space on that disk" in line
+    kept = [torch.load(path) for path in small_disk.rglob("*.ckpt")]
+    assert kept
+    assert {each["global_step"] for each in kept} <= {STEPS, 2 * STEPS}
+    assert not list(small_disk.rglob(".*"))
+
+
+def test_half_a_row_is_forgotten(command, at_step):
+    whole = whole_run(command, *NO_PICTURES)
+    at_step(8, send(signal.SIGTERM))
+    assert command("fit", *WORDS, *NO_PICTURES).code != 0
+    directory = whole.parents[1] / "run" / "version_0"
+    with (directory / "metrics.csv").open("a") as file:
+        file.write("1,1")  # of step 12, say
+    at_step(0, kill)
+    assert command("fit", *WORDS, *NO_PICTURES, *LAST).code == 0
+    assert_same(whole, directory)
+
+
+class TestCluster:
+    """A job that a cluster starts again."""
+
+    def start(self, command, monkeypatch, *words, job="7", restarts="0"):
+        words = [str(word) for word in ("fit", *WORDS, *NO_PICTURES, *words)]
+        monkeypatch.setattr(sys, "argv", ["lightning-gen", *words])
+        monkeypatch.setenv("SLURM_JOB_ID", job)
+        monkeypatch.setenv("SLURM_RESTART_COUNT", restarts)
+        return command(*words)
+
+    def test_goes_on_by_itself(self, command, monkeypatch, at_step):
+        whole = whole_run(command, *NO_PICTURES)
+        at_step(8, send(signal.SIGTERM))
+        self.start(command, monkeypatch)
+        at_step(0, kill)
+        assert self.start(command, monkeypatch, restarts="1").code == 0
+        directory = whole.parents[1] / "run" / "version_0"
+        assert_same(whole, directory)
+        environment = json.loads((directory / "environment.json").read_text())
+        assert environment["job"] == "slurm 7"
+        assert [start["step"] for start in environment["resumed"]] == [8]
+
+    @pytest.mark.parametrize(
+        ("words", "changes"),
+        [((), {"job": "8"}), ((), {"restarts": "0"}), (("--seed_everything", "1"), {})],
+    )
+    def test_another_job_is_another_run(self, words, changes, command, monkeypatch):
+        self.start(command, monkeypatch)
+        self.start(command, monkeypatch, *words, **({"restarts": "1"} | changes))
+        assert len(runs("logs")) == 2
+
+    def test_one_that_has_no_checkpoint_yet_starts_anew_in_its_place(
+        self, command, monkeypatch, at_step
+    ):
+        at_step(2, kill)
+        with pytest.raises(KilledError):
+            self.start(command, monkeypatch)
+        at_step(0, kill)
+        assert self.start(command, monkeypatch, restarts="1").code == 0
+        assert len(column(only_run("logs"), "train/loss")) == 3 * STEPS
+
+    @pytest.mark.parametrize(
+        ("number", "asked"), [(signal.SIGUSR1, ["requeue 7"]), (signal.SIGTERM, [])]
+    )
+    def test_asks_to_be_queued_again(
+        self, number, asked, command, monkeypatch, at_step, tmp_path, caplog
+    ):
+        program = tmp_path / "bin" / "scontrol"
+        program.parent.mkdir()
+        program.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/asked\n')
+        program.chmod(program.stat().st_mode | stat.S_IXUSR)
+        monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+        at_step(8, send(number))
+        assert self.start(command, monkeypatch).code == 128 + number
+        path = tmp_path / "asked"
+        assert (path.read_text().splitlines() if path.exists() else []) == asked
+        assert ("Slurm has queued job 7 again" in caplog.text) == bool(asked)
+
+
+def test_the_same_seed_gives_the_same_numbers_twice(command):
+    """With the pictures and what they measure."""
+    for name in ("one", "two"):
+        assert command("fit", *WORDS, "--name", name).code == 0
+    one, two = (Path("logs") / name / "version_0" for name in ("one", "two"))
+    assert (one / "metrics.csv").read_text() == (two / "metrics.csv").read_text()
+    assert command("fit", *WORDS, "--name", "other", "--seed_everything", "1").code == 0
+    assert rows(Path("logs/other/version_0")) != rows(one)
+
+
+def test_what_a_checkpoint_says_and_the_command_does_not(command):
+    whole = whole_run(command, *NO_PICTURES)
+    words = ("--model.latent_dim", "3", "--ckpt_path", whole / "checkpoints" / "last.ckpt")
+    answer = command("fit", *WORDS, *NO_PICTURES, *words)
+    assert answer.code == 2
+    assert "trained with latent_dim 2, and this run asks for 3" in answer.line
+
+
+@pytest.mark.slow
+def test_sigkill_at_random_times(tmp_path):
+    script = [sys.executable, BENCHMARKS / "kills.py", "--kills", "12", "--json", "kills.json"]
+    subprocess.run(script, cwd=tmp_path, check=True, timeout=900)
+    results = json.loads((tmp_path / "kills.json").read_text())
+    results.pop("machine")
+    assert len(results) == 4
+    for family, found in results.items():
+        assert found["survived"] == found["kills"] == 3, (family, found)
