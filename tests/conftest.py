@@ -36,6 +36,7 @@ import torch  # noqa: E402
 from hypothesis import settings  # noqa: E402
 
 from support.command import SMALL, Answer, only_run  # noqa: E402
+from support.slurm import cluster  # noqa: E402, F401  (a fixture)
 
 torch.set_num_threads(1)  # the networks are small, and threads that wait for a core cost more
 settings.register_profile("tests", deadline=None, derandomize=True, max_examples=30)

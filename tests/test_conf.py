@@ -35,12 +35,14 @@ FILES = sorted(CONF.rglob("*.y*ml"))
 MINI = CONF / "data" / "mini_fashion_mnist.yaml"
 
 # These take the network's place: what the machine has, and what leaves it.
+ONE_PROCESS = (
+    *("--trainer.accelerator", "cpu", "--trainer.devices", "1", "--trainer.strategy", "auto"),
+)
 OVERRIDES = {
     "trainer/cpu": (),
     "trainer/gpu": ("--trainer.accelerator", "cpu", "--trainer.devices", "1"),
-    "trainer/multi_gpu": (
-        *("--trainer.accelerator", "cpu", "--trainer.devices", "1", "--trainer.strategy", "auto"),
-    ),
+    "trainer/multi_gpu": ONE_PROCESS,
+    "trainer/slurm": ONE_PROCESS,
     "logger/wandb": ("--trainer.logger.offline", "true"),
     "logger/tensorboard": (),
 }

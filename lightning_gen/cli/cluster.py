@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 
 from lightning.pytorch.utilities import rank_zero_info
@@ -15,6 +16,7 @@ def requeue() -> None:
     number = os.environ.get("SLURM_JOB_ID")
     if number is None or shutil.which("scontrol") is None:
         return
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # Slurm sends it before the answer is here
     answer = subprocess.run(["scontrol", "requeue", number], capture_output=True, text=True)
     if answer.returncode == 0:
         rank_zero_info(f"Slurm has queued job {number} again, which goes on by itself.")

@@ -13,7 +13,10 @@ NO_RUN = (
 
 
 def expand_run(words: list[str]) -> list[str]:
-    """``VERB RUN ...`` as ``VERB --config RUN/config.yaml --ckpt_path BEST ...``."""
+    """``VERB RUN ...`` as ``VERB --config RUN/config.yaml --ckpt_path BEST ...``.
+
+    The nodes that trained the run are not those of now: one, unless the words say otherwise.
+    """
     verb, *rest = words
     if verb == "fit" or (rest and rest[0].startswith("-")):
         return words
@@ -26,4 +29,5 @@ def expand_run(words: list[str]) -> list[str]:
     except UserError as error:
         raise BadArgumentsError(str(error)) from error
     config = str(directory.path / "config.yaml")
-    return [verb, "--config", config, "--ckpt_path", str(checkpoint), *rest[1:]]
+    one = ["--trainer.num_nodes", "1"]
+    return [verb, "--config", config, "--ckpt_path", str(checkpoint), *one, *rest[1:]]

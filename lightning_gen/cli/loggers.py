@@ -1,5 +1,7 @@
 """The loggers that a configuration asks for, sent to the run's directory."""
 
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import wandb
@@ -7,7 +9,7 @@ import yaml
 from jsonargparse import Namespace
 from lightning.pytorch import Trainer
 from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
-from lightning.pytorch.utilities import rank_zero_info
+from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 
 from lightning_gen.runs import RunDirectory
 
@@ -64,7 +66,35 @@ def show_config(logger: Logger, config_text: str) -> None:
         logger.experiment.add_text("config", f"```yaml\n{config_text}```")
 
 
+def outlive_wandb(loggers: list[Any]) -> None:
+    """Let training go on where the process of W&B has ended, with a warning.
+
+    Some clusters send SIGTERM to every process of a job, and W&B's ends before the training's own
+    has saved.
+    """
+    for logger in loggers:
+        if isinstance(logger, WandbLogger):
+            logger.log_metrics = tolerant(logger.log_metrics)  # type: ignore[method-assign]
+
+
+def tolerant(log: Callable[..., None]) -> Callable[..., None]:
+    """``log`` without the error of a lost connection."""
+
+    def log_or_warn(*arguments: Any, **options: Any) -> None:  # noqa: ANN401
+        try:
+            log(*arguments, **options)
+        except ConnectionError:
+            rank_zero_warn("W&B's process has ended: only metrics.csv gets what is logged now.")
+
+    return log_or_warn
+
+
 def finish(loggers: list[Logger], *, failed: bool) -> None:
     """End the W&B run, so that the next training of this process has its own."""
-    if wandb.run is not None and any(isinstance(logger, WandbLogger) for logger in loggers):
+    if wandb.run is None or not any(isinstance(logger, WandbLogger) for logger in loggers):
+        return
+    try:
         wandb.finish(exit_code=int(failed))
+    except ConnectionError:  # its process has ended
+        with suppress(ConnectionError):
+            wandb.teardown()

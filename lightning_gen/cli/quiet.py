@@ -1,6 +1,8 @@
 """Lets through what a user can act on, and not the rest of what the libraries say."""
 
 import logging
+import os
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,6 +26,7 @@ WARNINGS = (
     "Checkpoint directory .* exists and is not empty",
     "Using ModelCheckpoint with manual optimization and every_n_train_steps",
 )
+OUTSIDE_SLURM = "The `srun` command is available on your system but is not used"
 LOGGERS = (
     "lightning.pytorch.utilities.rank_zero",
     "lightning.fabric.utilities.rank_zero",
@@ -41,6 +44,8 @@ def libraries() -> Iterator[None]:
         with warnings.catch_warnings():
             for message in WARNINGS:
                 warnings.filterwarnings("ignore", message)
+            if "SLURM_JOB_ID" not in os.environ:  # in a job it is worth reading
+                warnings.filterwarnings("ignore", OUTSIDE_SLURM)
             yield
     finally:
         for logger in loggers:
@@ -48,4 +53,5 @@ def libraries() -> Iterator[None]:
 
 
 def _useful(record: logging.LogRecord) -> bool:
-    return not record.getMessage().startswith(NOISE)
+    message = re.sub(r"\A\[rank: \d+\] ", "", record.getMessage())
+    return not message.startswith(NOISE)

@@ -4,6 +4,7 @@ from contextlib import nullcontext
 from typing import Any
 
 from lightning.fabric.plugins import TorchCheckpointIO
+from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.profilers import PassThroughProfiler, Profiler
 from lightning.pytorch.strategies import DDPStrategy
@@ -26,6 +27,9 @@ class RunTrainer(Trainer):
 
     ``typing`` orders the members of Lightning's ``Union[int, float]`` by whatever was imported
     before, and a parser that tries float first makes 1.0 of the 1.
+
+    Under Slurm Lightning would save in the middle of a step, into ``default_root_dir``, where any
+    later run would find it and go on from it. That is off.
 
     Args:
         limit_train_batches: batches of a training epoch (int), or the share of them (float).
@@ -59,6 +63,9 @@ class RunTrainer(Trainer):
         self.fit_loop.epoch_loop._broadcast_sigterm_tensor = nothing  # type: ignore[method-assign]
         if type(self.profiler) is PassThroughProfiler:
             self.profiler = NoProfiler()
+        environment = self._accelerator_connector.cluster_environment
+        if isinstance(environment, SLURMEnvironment):
+            environment.auto_requeue = False
 
 
 def nothing() -> None:

@@ -24,7 +24,13 @@ from lightning_gen.cli.defaults import complete_callbacks
 from lightning_gen.cli.files import check_files
 from lightning_gen.cli.finished import NO_RUN
 from lightning_gen.cli.links import LINKS
-from lightning_gen.cli.loggers import as_list, finish, open_or_go_offline, point_logger
+from lightning_gen.cli.loggers import (
+    as_list,
+    finish,
+    open_or_go_offline,
+    outlive_wandb,
+    point_logger,
+)
 from lightning_gen.cli.messages import explain, first_error, user_error
 from lightning_gen.cli.parser import BadArgumentsError
 from lightning_gen.cli.record import RecordRun
@@ -121,6 +127,7 @@ class TrainingCLI(LightningCLI):
         if self.directory is not None:
             loggers = [RunLogger(self.directory), *as_list(options.logger)]
             open_or_go_offline(loggers)
+            outlive_wandb(loggers)
             seed = self.options.seed_everything
             callbacks.append(
                 RecordRun(self.directory, self.config_text, None if seed is False else seed)
@@ -164,13 +171,12 @@ class TrainingCLI(LightningCLI):
         write_codes(batches, path)
 
     def _run_subcommand(self, subcommand: str) -> None:
-        failed = True
+        failed, again = True, False
         try:
             super()._run_subcommand(subcommand)
             failed = False
         except InterruptionError as error:
-            if error.signal == SIGUSR1 and is_first_process():
-                requeue()
+            again = error.signal == SIGUSR1 and is_first_process()
             raise
         except UserError as error:
             if self.trainer.global_step == 0:  # nothing was lost: the data or the arguments
@@ -179,6 +185,8 @@ class TrainingCLI(LightningCLI):
         finally:
             finish(self.trainer.loggers, failed=failed)
             self._discard_empty_directory()
+            if again:
+                requeue()  # last: Slurm ends all processes then
 
     def _discard_empty_directory(self) -> None:
         if self.directory is not None and is_first_process():

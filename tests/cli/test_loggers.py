@@ -7,9 +7,11 @@ import sys
 import numpy as np
 import pytest
 import yaml
+from lightning.pytorch.loggers import WandbLogger
 from PIL import Image
 from wandb.proto.wandb_internal_pb2 import Record
 
+from lightning_gen.cli.loggers import outlive_wandb
 from support.command import CONF, MINI_DATA, SMALL_MODEL, TWO_BATCHES, column, only_run, runs
 
 WORDS = (
@@ -162,3 +164,14 @@ def test_without_tensorboard(command, monkeypatch, tmp_path):
     assert answer.code == 2
     assert 'pip install "lightning-gen[tensorboard]"' in answer.line
     assert not list((tmp_path / "logs").glob("*"))
+
+
+def test_training_outlives_the_process_of_wandb(tmp_path):
+    class Broken(WandbLogger):
+        def log_metrics(self, metrics, step=None):
+            raise ConnectionResetError("Connection lost")
+
+    logger = Broken(save_dir=tmp_path, offline=True)
+    outlive_wandb([logger])
+    with pytest.warns(UserWarning, match="W&B's process has ended: only metrics.csv"):
+        logger.log_metrics({"train/loss": 1.0}, step=3)

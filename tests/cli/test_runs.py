@@ -14,6 +14,7 @@ import torch
 import yaml
 
 from lightning_gen.cli import quiet
+from lightning_gen.cli.finished import expand_run
 from lightning_gen.runs import RunDirectory
 from support.command import (
     CONF,
@@ -325,3 +326,9 @@ def test_the_header_of_the_config_is_a_command(fit, command):
     words = re.search(r"lightning-gen (fit .*) runs it again", header)[1].split()
     assert command(*words).code == 0
     assert CONF.is_dir()
+
+
+def test_a_run_of_many_nodes_is_tested_on_one(finished):
+    words = expand_run(["test", str(finished), "--trainer.num_nodes", "2"])
+    assert words[:3] == ["test", "--config", str(finished / "config.yaml")]
+    assert words[-4:] == ["--trainer.num_nodes", "1", "--trainer.num_nodes", "2"]
