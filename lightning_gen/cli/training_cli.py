@@ -10,6 +10,7 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
 from lightning_gen.cli.checkpoint import (
     best_checkpoint,
+    cannot_go_on,
     check_same_model,
     forget_averages,
 )
@@ -31,7 +32,6 @@ from lightning_gen.cli.trainer import let_gradients_be_missing
 from lightning_gen.contracts import Encodes
 from lightning_gen.errors import UserError
 from lightning_gen.runs import RunDirectory, RunLogger
-from lightning_gen.runs.checkpoint import load_checkpoint
 from lightning_gen.runs.directory import CONFIG
 
 
@@ -103,7 +103,7 @@ class TrainingCLI(LightningCLI):
         try:
             super().instantiate_classes()
             if self.options.ckpt_path is not None:
-                check_same_model(self.model, load_checkpoint(Path(self.options.ckpt_path)))
+                check_same_model(self.model, Path(self.options.ckpt_path))
         except Exception as error:
             self._discard_empty_directory()
             cause = user_error(error) or first_error(error)
@@ -168,6 +168,13 @@ class TrainingCLI(LightningCLI):
             if self.trainer.global_step == 0:  # nothing was lost: the data or the arguments
                 raise BadArgumentsError(str(error)) from error
             raise
+        except MisconfigurationException:
+            raise
+        except Exception as error:
+            reason = cannot_go_on(self.trainer, error)
+            if reason is None:
+                raise
+            raise BadArgumentsError(str(reason)) from error
         finally:
             finish(self.trainer.loggers, failed=failed)
             self._discard_empty_directory()
