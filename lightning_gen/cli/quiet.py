@@ -16,6 +16,7 @@ NOISE = (
     "Found current_model_state in the checkpoint",
 )
 WARNINGS = (
+    r"Glyph \d+ .* missing from",  # a picture shows a box
     r".*isinstance\(treespec, LeafSpec\)",
     "The number of training batches .* is smaller than",
     "Be aware that when using `ckpt_path`, callbacks used to create the checkpoint",
