@@ -87,8 +87,8 @@ def _classes(
     legend = axes.legend(
         loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False, fontsize=9, markerscale=1.8
     )
-    for text in legend.get_texts():
-        text.set_parse_math(False)
+    for text, name in zip(legend.get_texts(), class_names, strict=True):
+        text.set(text=name, parse_math=False)
 
 
 def _names(
