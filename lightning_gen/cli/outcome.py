@@ -9,6 +9,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from lightning_gen.cli import quiet
 from lightning_gen.cli.parser import BadArgumentsError
+from lightning_gen.data.loader import lost_worker
 from lightning_gen.errors import UserError
 
 
@@ -21,8 +22,17 @@ def outcome(verb: str, task: Callable[[], None]) -> int:
         with quiet.libraries():
             task()
     except (BadArgumentsError, UserError, MisconfigurationException) as error:
-        if os.environ.get("LIGHTNING_GEN_TRACEBACK"):
-            traceback.print_exc()
-        print(f"lightning-gen {verb}: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2 if isinstance(error, BadArgumentsError) else 1
+        return _failed(verb, error)
+    except RuntimeError as error:
+        lost = lost_worker(error)
+        if lost is None:
+            raise
+        return _failed(verb, lost)
     return 0
+
+
+def _failed(verb: str, error: Exception) -> int:
+    if os.environ.get("LIGHTNING_GEN_TRACEBACK"):
+        traceback.print_exc()
+    print(f"lightning-gen {verb}: {' '.join(str(error).split())}", file=sys.stderr)
+    return 2 if isinstance(error, BadArgumentsError) else 1

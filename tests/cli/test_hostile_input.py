@@ -1,10 +1,13 @@
 """Files of strangers: nothing in them runs, and each is answered in one line."""
 
+import multiprocessing
 import os
 import pickle
 import shutil
+import signal
 import subprocess
 import sys
+import threading
 import zipfile
 from pathlib import Path
 
@@ -13,8 +16,11 @@ import pytest
 import torch
 
 from lightning_gen.cli import VERBS
+from lightning_gen.data import encoded
+from lightning_gen.data.loader import lost_worker
 from lightning_gen.runs.checkpoint import load_checkpoint
 from support.command import MINI_DATA, NO_PICTURES, SMALL, TWO_BATCHES, runs
+from support.datasets import write_images
 
 
 class Bomb:
@@ -257,3 +263,47 @@ def test_weights_without_hyperparameters_are_taken_where_they_fit(command, run_o
     changed(checkpoint, without("hyper_parameters"))
     assert command("test", run_of_ones_own).code == 0
     assert "the model None, which cannot be imported" in command("sample", run_of_ones_own).line
+
+
+PHOTOS = (
+    *("--data", "ImageFolder", "--data.root", "photos", "--data.image_size", "16"),
+    *("--data.batch_size", "4"),
+)
+DENSE = ("--model", "VAE", "--model.latent_dim", "2", "--model.architecture", "Dense")
+
+
+@pytest.fixture
+def killer():
+    """Kills one after the other the processes that this one starts, as a system without memory."""
+    before, stop = multiprocessing.active_children(), threading.Event()
+
+    def kill():
+        while not stop.wait(0.05):
+            for child in set(multiprocessing.active_children()) - set(before):
+                os.kill(child.pid, signal.SIGKILL)
+
+    thread = threading.Thread(target=kill)
+    thread.start()
+    yield
+    stop.set()
+    thread.join()
+
+
+@pytest.mark.usefixtures("killer")
+def test_a_worker_that_is_killed(command, monkeypatch):
+    monkeypatch.setattr(encoded, "IN_MEMORY_BYTES", 0)
+    write_images(Path("photos"), 40)
+    quiet = (*NO_PICTURES, "--trainer.accelerator", "cpu", "--trainer.enable_progress_bar", "false")
+    words = (*DENSE, *PHOTOS, "--data.num_workers", "2", "--trainer.max_epochs", "1000", *quiet)
+    answer = command("fit", *words)
+    assert answer.code == 1
+    last = answer.err.splitlines()[-1]
+    assert last.startswith("lightning-gen fit: a process that loads images was ended from outside")
+    assert "most likely the memory ran out. Set data.num_workers to a smaller number, 0" in last
+    assert "Traceback" not in answer.err
+
+
+def test_a_worker_without_shared_memory():
+    said = "DataLoader worker (pid 7) is killed by signal: Bus error. It is possible that"
+    assert "the shared memory (/dev/shm) ran out" in str(lost_worker(RuntimeError(said)))
+    assert lost_worker(RuntimeError("CUDA error")) is None
