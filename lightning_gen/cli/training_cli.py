@@ -1,5 +1,6 @@
 """LightningCLI as this project uses it."""
 
+import errno
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,9 @@ from lightning_gen.contracts import Encodes
 from lightning_gen.errors import UserError
 from lightning_gen.runs import RunDirectory, RunLogger
 from lightning_gen.runs.directory import CONFIG
+
+NOT_WRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT)
+"""What the system says of a folder that takes no file."""
 
 
 class TrainingCLI(LightningCLI):
@@ -170,6 +174,13 @@ class TrainingCLI(LightningCLI):
             raise
         except MisconfigurationException:
             raise
+        except OSError as error:
+            if error.errno not in NOT_WRITABLE:
+                raise
+            raise UserError(
+                f"{error}. Make room there, or change its permissions; a run goes to a folder of "
+                "your own with --trainer.default_root_dir."
+            ) from error
         except Exception as error:
             reason = cannot_go_on(self.trainer, error)
             if reason is None:

@@ -1,10 +1,13 @@
 """Files of strangers: nothing in them runs, and each is answered in one line."""
 
+import errno
 import multiprocessing
 import os
 import pickle
+import re
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import threading
@@ -14,13 +17,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from lightning_gen.cli import VERBS
 from lightning_gen.data import encoded
 from lightning_gen.data.loader import lost_worker
 from lightning_gen.runs.checkpoint import load_checkpoint
+from support.bombs import write_bomb
 from support.command import MINI_DATA, NO_PICTURES, SMALL, TWO_BATCHES, runs
 from support.datasets import write_images
+from support.permissions import permissions_bind
 
 
 class Bomb:
@@ -307,3 +313,138 @@ def test_a_worker_without_shared_memory():
     said = "DataLoader worker (pid 7) is killed by signal: Bus error. It is possible that"
     assert "the shared memory (/dev/shm) ran out" in str(lost_worker(RuntimeError(said)))
     assert lost_worker(RuntimeError("CUDA error")) is None
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """Eleven images, and a tiny file that claims to be large."""
+    write_images(tmp_path / "photos", 11)
+    write_bomb(tmp_path / "photos" / "bomb.png", whole=False)
+    return tmp_path / "photos"
+
+
+@pytest.mark.usefixtures("photos")
+def test_a_training_leaves_a_bomb_out(command):
+    line = r"in 'photos' 1 of 12 images cannot be read: 'bomb\.png' \(DecompressionBombError"
+    with pytest.warns(UserWarning, match=line):
+        answer = command("fit", *DENSE, *PHOTOS, *TWO_BATCHES, *NO_PICTURES)
+    assert answer.code == 0
+
+
+def test_a_verb_leaves_a_bomb_and_a_truncated_image_out(command, photos, finished):
+    Image.effect_noise((64, 64), 99).save(photos / "cut.png")
+    content = (photos / "cut.png").read_bytes()
+    (photos / "cut.png").write_bytes(content[: len(content) // 2])
+    answer = command("encode", finished, "--images", photos, "--out", "codes.csv")
+    assert answer.code == 0
+    assert "2 of 13 images cannot be read: 'bomb.png' (DecompressionBombError" in answer.out
+    assert "'cut.png' (OSError: image file is truncated" in answer.out
+    assert len(Path("codes.csv").read_text().splitlines()) == 12
+    answer = command("encode", finished, "--images", photos / "bomb.png", "--out", "codes.csv")
+    assert answer.code == 2
+    assert "1 of 1 images cannot be read: 'bomb.png' (DecompressionBombError" in answer.line
+
+
+def header_of(shape, dtype="'<f4'"):
+    text = f"{{'descr': {dtype}, 'fortran_order': False, 'shape': {shape}}}\n".encode()
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        header_of("(1, 2)", "'|O'") + pickle.dumps(Bomb("exploded")),
+        header_of("(1, 10_000_000_000)"),
+        header_of("(100_000_000_000, 2)"),
+        header_of("(-5, 2)"),
+        header_of("(2, -2)"),
+        header_of("(0, 2)"),
+        header_of("(3, 0)"),
+        header_of("()"),
+        header_of("(" * 5000),
+        header_of("(1, 2)", "'<f4', 'extra': 3"),
+        header_of("(1, 2)", "[('a', '|O')]"),
+        b"\x93NUMPY\x09\x09",
+    ],
+)
+def test_codes_of_a_stranger(content, command, finished, tmp_path):
+    with zipfile.ZipFile(tmp_path / "codes.npz", "w") as archive:
+        archive.writestr("codes.npy", content)
+    answer = command("decode", finished, tmp_path / "codes.npz", "--out", "decoded.npz")
+    assert answer.code == 2
+    assert "codes.npz is no .npz with an array 'codes' of numbers" in answer.line
+    assert not Path("exploded").exists()
+    assert not Path("decoded.npz").exists()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"z0,z1\n\xff,2\n",
+        b"z0\n" + b"1" * 200_000,
+        b"\xffz0\n1\n",
+        b"z0,z1\n1\n",
+        b"z0,z1\n\0,2\n",
+    ],
+)
+def test_a_table_of_a_stranger(content, command, finished, tmp_path):
+    (tmp_path / "codes.csv").write_bytes(content)
+    answer = command("decode", finished, tmp_path / "codes.csv", "--out", "decoded.png")
+    assert answer.code == 2
+    assert "codes.csv" in answer.line
+    assert not Path("decoded.png").exists()
+
+
+@pytest.mark.parametrize("words", [(), ("--trainer.default_root_dir", "logs/below")])
+def test_logs_that_may_not_be_written(words, command, tmp_path):
+    (tmp_path / "logs").mkdir(mode=0o500)
+    with permissions_bind():
+        answer = command("fit", *SMALL, *words)
+    assert answer.code == 2
+    assert re.search(
+        "the run cannot be written to logs/.*: Permission denied. Pass a folder of your own with "
+        "--trainer.default_root_dir",
+        answer.line,
+    )
+
+
+@pytest.mark.parametrize("words", [(), ("--trainer.default_root_dir", "logs/below")])
+def test_logs_that_are_a_file(words, command, tmp_path):
+    (tmp_path / "logs").write_text("")
+    answer = command("fit", *SMALL, *words)
+    assert answer.code == 2
+    assert "the run cannot be written to logs/" in answer.line
+    assert "Pass a folder of your own with --trainer.default_root_dir" in answer.line
+
+
+def test_a_file_in_place_of_the_runs_of_a_name(command, tmp_path):
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "own").write_text("")
+    assert "logs/own is a file. Pass another --name" in command("fit", *SMALL, "--name", "own").line
+
+
+@pytest.mark.parametrize("verb", ["predict", "test", "sample", "encode", "report"])
+def test_a_run_that_may_not_be_written(verb, command, run_of_ones_own):
+    run_of_ones_own.chmod(0o500)
+    with permissions_bind():
+        answer = command(verb, run_of_ones_own)
+    run_of_ones_own.chmod(0o700)
+    if verb == "test":  # it prints the result, and has no score to keep
+        assert answer.code == 0
+        return
+    assert answer.code in (1, 2)
+    assert "Permission denied" in answer.line
+    assert str(run_of_ones_own) in answer.line
+
+
+def test_a_run_that_can_no_longer_be_written(command, monkeypatch):
+    """The disk is full, or was mounted anew, after the first epoch."""
+
+    def full(content, path, *arguments, **options):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "last.ckpt")
+
+    monkeypatch.setattr(torch, "save", full)
+    answer = command("fit", *SMALL)
+    assert answer.code == 1
+    assert "No space left on device" in answer.err.splitlines()[-1]
