@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from difflib import get_close_matches
 from importlib import import_module
 from importlib.metadata import version
+from io import TextIOWrapper
 from typing import NamedTuple
 
 
@@ -133,6 +134,8 @@ def main(arguments: list[str] | None = None) -> int:
         hint = f"Did you mean {close[0]}?" if close else f"Choose among {', '.join(VERBS)}."
         print(f"lightning-gen: there is no verb {words[0]}. {hint}", file=sys.stderr)
         return 2
+    if isinstance(sys.stdout, TextIOWrapper):  # names of files and classes may be of any kind
+        sys.stdout.reconfigure(errors="backslashreplace")
     with importable(os.getcwd()):
         return int(import_module(verb.module).run(words))
 

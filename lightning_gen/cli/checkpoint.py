@@ -1,13 +1,15 @@
 """Which checkpoint a training leaves, and whether one fits the model asked for."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import WeightAveraging
+from torch import Tensor
 
 from lightning_gen.errors import UserError
+from lightning_gen.runs.checkpoint import load_checkpoint
 
 
 def best_checkpoint(trainer: Trainer) -> str | None:
@@ -28,8 +30,14 @@ def forget_averages(trainer: Trainer) -> None:
             callback._average_model = None
 
 
-def check_same_model(model: LightningModule, checkpoint: dict[str, Any]) -> None:
-    """Raise a UserError when the checkpoint was trained with other arguments than ``model``."""
+def check_same_model(model: LightningModule, path: Path) -> None:
+    """Look whether a model can go on with a checkpoint.
+
+    Raises:
+        UserError: the file is no checkpoint, was trained with other arguments than ``model``, or
+            holds other weights.
+    """
+    checkpoint = load_checkpoint(path)
     kept = checkpoint.get("hyper_parameters", {})
     asked = {key: value for key, value in model.hparams.items() if key in kept}
     for key, old, new in differences({key: kept[key] for key in asked}, asked):
@@ -37,6 +45,34 @@ def check_same_model(model: LightningModule, checkpoint: dict[str, Any]) -> None
             f"the checkpoint was trained with {key} {old}, and this run asks for {new}. "
             "Ask for the same, or start without --ckpt_path."
         )
+    if not model.strict_loading:
+        return
+    found = shapes(checkpoint["state_dict"])
+    for name, old, new in differences(found, shapes(model.state_dict())):
+        raise UserError(
+            f"{path} does not fit {type(model).__name__}: its weights {name} are {old or 'missing'}"
+            f", expected {new or 'none'}. Pass a checkpoint of the same model."
+        )
+
+
+def shapes(weights: Mapping[str, Any]) -> dict[str, object]:
+    """The shape of each tensor, such as 8x784, or its type where it is none."""
+    return {
+        name: "x".join(map(str, value.shape)) or "a number"
+        if isinstance(value, Tensor)
+        else type(value).__name__
+        for name, value in weights.items()
+    }
+
+
+def cannot_go_on(trainer: Trainer, error: Exception) -> UserError | None:
+    """What to tell a user where ``error`` came up while a checkpoint was restored; else None."""
+    if not trainer._checkpoint_connector._loaded_checkpoint:
+        return None
+    reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+    return UserError(
+        f"{trainer.ckpt_path} cannot be restored ({reason}). Pass another checkpoint of the run."
+    )
 
 
 def differences(old: object, new: object, key: str = "") -> Iterator[tuple[str, object, object]]:

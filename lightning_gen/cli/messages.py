@@ -132,11 +132,16 @@ def _no_module(text: str, found: re.Match[str]) -> str:
     return f"{where}there is no module {found[1]}. Install it, or run from the folder that has it."
 
 
+def _odd_path(text: str, found: re.Match[str]) -> str:
+    return f"{_key(text)}: a file name is UTF-8 text here, got other bytes in it. Rename it."
+
+
 def _no_tensorboard(text: str, found: re.Match[str]) -> str:
     return 'TensorBoard is not installed. Run: pip install "lightning-gen[tensorboard]".'
 
 
 EXPLANATIONS: tuple[tuple[str, Callable[[str, re.Match[str]], str]], ...] = (
+    (r"surrogates not allowed", _odd_path),
     (r"Option '([^']+)' is not accepted", _unknown_key),
     (r"does not accept option '([^']+)'", _unknown_top_key),
     (r"unrecognized arguments: (\S+)", _unknown_top_key),

@@ -18,6 +18,8 @@ NOISE = (
     "Found current_model_state in the checkpoint",
 )
 WARNINGS = (
+    r"Image size \(\d+ pixels\) exceeds limit",  # a large JPEG is decoded at a fraction of it
+    r"Glyph \d+ .* missing from",  # a picture shows a box
     r".*isinstance\(treespec, LeafSpec\)",
     "The number of training batches .* is smaller than",
     "Be aware that when using `ckpt_path`, callbacks used to create the checkpoint",

@@ -1,5 +1,6 @@
 """LightningCLI as this project uses it."""
 
+import errno
 from pathlib import Path
 from signal import SIGUSR1
 from typing import Any
@@ -11,6 +12,7 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
 from lightning_gen.cli.checkpoint import (
     best_checkpoint,
+    cannot_go_on,
     check_same_model,
     forget_averages,
 )
@@ -39,8 +41,10 @@ from lightning_gen.cli.trainer import let_gradients_be_missing, write_checkpoint
 from lightning_gen.contracts import Encodes
 from lightning_gen.errors import InterruptionError, UserError
 from lightning_gen.runs import RunDirectory, RunLogger
-from lightning_gen.runs.checkpoint import load_checkpoint
 from lightning_gen.runs.directory import CONFIG
+
+NOT_WRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT)
+"""What the system says of a folder that takes no file."""
 
 
 class TrainingCLI(LightningCLI):
@@ -111,7 +115,7 @@ class TrainingCLI(LightningCLI):
         try:
             super().instantiate_classes()
             if self.options.ckpt_path is not None:
-                check_same_model(self.model, load_checkpoint(Path(self.options.ckpt_path)))
+                check_same_model(self.model, Path(self.options.ckpt_path))
         except Exception as error:
             self._discard_empty_directory()
             cause = user_error(error) or first_error(error)
@@ -182,6 +186,20 @@ class TrainingCLI(LightningCLI):
             if self.trainer.global_step == 0:  # nothing was lost: the data or the arguments
                 raise BadArgumentsError(str(error)) from error
             raise
+        except MisconfigurationException:
+            raise
+        except OSError as error:
+            if error.errno not in NOT_WRITABLE:
+                raise
+            raise UserError(
+                f"{error}. Make room there, or change its permissions; a run goes to a folder of "
+                "your own with --trainer.default_root_dir."
+            ) from error
+        except Exception as error:
+            reason = cannot_go_on(self.trainer, error)
+            if reason is None:
+                raise
+            raise BadArgumentsError(str(reason)) from error
         finally:
             finish(self.trainer.loggers, failed=failed)
             self._discard_empty_directory()

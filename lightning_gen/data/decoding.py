@@ -1,6 +1,8 @@
 """Image files as uint8 arrays of one shape."""
 
+from contextlib import nullcontext
 from io import BufferedReader, BytesIO
+from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +24,14 @@ FORMATS = tuple(name for name in _PICTURES if name in Image.OPEN)
 EXTENSIONS = frozenset(
     extension for extension, name in Image.registered_extensions().items() if name in FORMATS
 )
+MOST_PIXELS = 90_000_000
+"""An image of more is not decoded: it takes gigabytes, and may be a tiny file that means harm."""
+
+LARGE = 2**24
+"""Images of more pixels are decoded one at a time by each process."""
+
+_ONE_LARGE = Lock()
+
 GREY_MODES = ("1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "I;16N")
 
 
@@ -66,16 +76,20 @@ def decode(stream: Stream, shape: ImageShape) -> NDArray[np.uint8]:
 
     Raises:
         Exception: of whatever type Pillow raises for a broken file.
-        ValueError: the pixels are floating-point numbers, whose range is unknown.
+        ValueError: the pixels are floating-point numbers, whose range is unknown, or too many.
     """
     channels, height, width = shape
     mode = "L" if channels == 1 else "RGB"
     with Image.open(stream, formats=FORMATS) as image:
         # A JPEG is decoded at a fraction of its size, never below twice the size wanted.
         image.draft(mode, (2 * max(height, width),) * 2)
-        ImageOps.exif_transpose(image, in_place=True)
-        eight_bit = _eight_bit(image, mode)
-        fitted = ImageOps.fit(eight_bit, (width, height), Image.Resampling.BICUBIC)
+        pixels = image.width * image.height
+        if pixels > MOST_PIXELS:
+            raise ValueError(f"{pixels:,} pixels are more than {MOST_PIXELS:,}")
+        with _ONE_LARGE if pixels > LARGE else nullcontext():
+            ImageOps.exif_transpose(image, in_place=True)
+            eight_bit = _eight_bit(image, mode)
+            fitted = ImageOps.fit(eight_bit, (width, height), Image.Resampling.BICUBIC)
     return np.asarray(fitted).reshape(height, width, channels).transpose(2, 0, 1)
 
 
@@ -88,4 +102,4 @@ def _eight_bit(image: Image.Image, mode: str) -> Image.Image:
     if image.has_transparency_data:
         white = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(white, image.convert("RGBA"))
-    return image.convert(mode)
+    return image if image.mode == mode else image.convert(mode)

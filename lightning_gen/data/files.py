@@ -9,6 +9,9 @@ from zipfile import BadZipFile, ZipFile
 from lightning_gen.data.decoding import EXTENSIONS, Stream
 from lightning_gen.errors import UserError
 
+MOST_BYTES = 2**28
+"""A larger member of an archive is not read."""
+
 
 @runtime_checkable
 class Files(Protocol):
@@ -101,8 +104,15 @@ class ZipFiles:
             ) from error
 
     def open(self, name: str) -> Stream:
-        """The content of a member, its checksum verified."""
-        return BytesIO(self._archive().read(name))
+        """The content of a member, its checksum verified.
+
+        Raises:
+            ValueError: it is larger than any image, as a decompression bomb is.
+        """
+        member = self._archive().getinfo(name)
+        if member.file_size > MOST_BYTES:
+            raise ValueError(f"{member.file_size:,} bytes are more than {MOST_BYTES:,}")
+        return BytesIO(self._archive().read(member))
 
     def _archive(self) -> ZipFile:
         process = os.getpid()

@@ -145,6 +145,22 @@ class _Fetches(Dataset[Batch | UserError]):
             return error  # raised in a worker, its one line would come wrapped in a traceback
 
 
+def lost_worker(error: BaseException) -> UserError | None:
+    """What to tell a user where ``error`` is torch's about a worker that was killed; else None.
+
+    torch raises it wherever the main process happens to be, so that no loader can catch it.
+    """
+    text = " ".join(str(error).split())
+    if not isinstance(error, RuntimeError) or not text.startswith("DataLoader worker (pid"):
+        return None
+    what = "shared memory (/dev/shm)" if "Bus error" in text else "memory"
+    return UserError(
+        f"a process that loads images was ended from outside: {text.rstrip('. ')}; most likely the "
+        f"{what} ran out. Set data.num_workers to a smaller number, 0 for none, or "
+        "data.batch_size to a smaller one, and go on from the last checkpoint."
+    )
+
+
 def _raised(batch: Batch | UserError) -> Batch:
     if isinstance(batch, UserError):
         raise batch

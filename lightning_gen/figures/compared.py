@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from matplotlib.figure import Figure
 
 from lightning_gen.figures.curves import MARKED, UNITS, Curve, thinned
-from lightning_gen.figures.style import BLUE, GREEN, VERMILLION, label, panels
+from lightning_gen.figures.style import BLUE, GREEN, VERMILLION, drawable, label, panels
 
 COLOURS = (BLUE, VERMILLION, GREEN, "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 STYLES = ("-", "--", ":", "-.")
@@ -25,7 +25,7 @@ def compared_curves(curves: Mapping[str, Curve], quantity: str) -> Figure:
         marker = MARKERS[number % len(MARKERS)] if len(curve.steps) <= MARKED else None
         axes.plot(
             *thinned(curve),
-            label=f" {name}",  # matplotlib leaves out labels that begin with an underscore
+            label=f" {drawable(name)}",  # matplotlib leaves out those that begin with "_"
             color=COLOURS[number % len(COLOURS)],
             linestyle=STYLES[number % len(STYLES)],
             marker=marker,

@@ -10,7 +10,7 @@ from jaxtyping import UInt8
 from PIL import Image, ImageDraw
 
 from lightning_gen.contracts import Images
-from lightning_gen.figures.style import Pixels, font
+from lightning_gen.figures.style import Pixels, drawable, font
 
 LEAST_SIDE = 80
 """Pixels of an image's longer side, at least: small images are enlarged by a whole factor."""
@@ -83,6 +83,7 @@ def enlarged(images: Images) -> Tiles:
 
 def _page(lines: Sequence[Line], title: str, columns: Sequence[str] = (), gap: int = GAP) -> Pixels:
     title_font, label_font = font(TITLE_SIZE), font(LABEL_SIZE)
+    title = drawable(title)
     headings = [_fitted(signed(name), lines[0].tiles.shape[2] + gap) for name in columns]
     lines = [line._replace(label=signed(line.label)) for line in lines]
     longest = max(label_font.getlength(line.label) for line in lines)
@@ -113,7 +114,7 @@ def _page(lines: Sequence[Line], title: str, columns: Sequence[str] = (), gap: i
 
 def signed(text: str) -> str:
     """The text with a true minus sign before its numbers: a hyphen is lost in a small picture."""
-    return re.sub(r"(?<!\w)-(?=\d)", "\u2212", text)
+    return re.sub(r"(?<!\w)-(?=\d)", "\u2212", drawable(text))
 
 
 def _fitted(heading: str, width: int) -> list[str]:

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from lightning_gen.figures.style import CLASS_STYLES, GREY, TEXT, label, panels
+from lightning_gen.figures.style import CLASS_STYLES, GREY, TEXT, drawable, label, panels
 
 INCHES = (8.6, 6.4)
 LETTER, LINE, NEAR = 0.014, 0.035, 0.05
@@ -25,6 +25,7 @@ NAME_STYLE: dict[str, Any] = {
     "fontsize": 9,
     "ha": "center",
     "va": "center",
+    "parse_math": False,
     "path_effects": [patheffects.withStroke(linewidth=3, foreground="white")],
 }
 
@@ -56,7 +57,7 @@ def scatter(
         shown = axes.scatter(xy[:, 0], xy[:, 1], c=classes, s=9, cmap="cividis", linewidths=0)
         figure.colorbar(shown, label="class")
     elif len(class_names) > 1:
-        _classes(axes, xy, classes, class_names)
+        _classes(axes, xy, classes, [drawable(name) for name in class_names])
     else:
         axes.scatter(xy[:, 0], xy[:, 1], c=GREY, s=9, linewidths=0)
     return figure
@@ -80,12 +81,14 @@ def _classes(
             s=size,
             linewidths=0,
             alpha=0.75,
-            label=name,
+            label=f" {name}",  # matplotlib leaves out those that begin with "_"
         )
     _names(axes, xy, classes, class_names)
-    axes.legend(
+    legend = axes.legend(
         loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False, fontsize=9, markerscale=1.8
     )
+    for text, name in zip(legend.get_texts(), class_names, strict=True):
+        text.set(text=name, parse_math=False)
 
 
 def _names(

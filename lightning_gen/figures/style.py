@@ -64,9 +64,17 @@ def _panel(figure: Figure, rows: int, columns: int, place: int) -> Axes:
     return axes
 
 
+def drawable(text: str) -> str:
+    """The text on one line, with a mark in place of what no font can draw.
+
+    A name may come from a folder, which takes line breaks and bytes that are no Unicode.
+    """
+    return "".join(c if c.isprintable() else " " if c.isspace() else "\ufffd" for c in text)
+
+
 def label(axes: Axes, title: str, x: str, y: str) -> None:
     """Write the title and both axis labels; a dollar sign is one."""
-    axes.set_title(title, fontsize=11, color=TEXT, loc="left", parse_math=False)
+    axes.set_title(drawable(title), fontsize=11, color=TEXT, loc="left", parse_math=False)
     axes.set_xlabel(x, fontsize=9, color=TEXT, parse_math=False)
     axes.set_ylabel(y, fontsize=9, color=TEXT, parse_math=False)
 

@@ -1,5 +1,6 @@
 """Reads a checkpoint without running anything in it."""
 
+import sys
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,9 @@ from lightning.pytorch.utilities import rank_zero_info
 
 from lightning_gen.errors import UserError
 from lightning_gen.runs.directory import RunDirectory
+
+NEEDED = ("state_dict", "pytorch-lightning_version")
+"""What every checkpoint of Lightning has."""
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
@@ -32,12 +36,21 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
             f"{path} is broken, or holds more than the plain values and tensors of a checkpoint; "
             "nothing in it was run. Use another file of its folder."
         ) from error
-    if not isinstance(content, dict) or "state_dict" not in content:
-        raise UserError(
-            f"{path} is no checkpoint of a run: it has no state_dict. Pass one of a run's "
-            "checkpoints folder."
-        )
-    return content
+    found: dict[str, Any] = content if isinstance(content, dict) else {}
+    for name in NEEDED:
+        if name not in found:
+            raise not_of_a_run(path, f"no {name}")
+    for name in ("state_dict", "hyper_parameters"):
+        if not isinstance(found.get(name, {}), dict):
+            raise not_of_a_run(path, f"no {name} by names")
+    return found
+
+
+def not_of_a_run(path: Path, lack: str) -> UserError:
+    """The error about a file that has ``lack``."""
+    return UserError(
+        f"{path} is no checkpoint of a run: it has {lack}. Pass one of a run's checkpoints folder."
+    )
 
 
 def newest_whole(run: RunDirectory) -> Path:
@@ -85,14 +98,17 @@ def load_model(path: Path) -> LightningModule:
     return model
 
 
-def model_class(class_path: str | None, path: Path) -> type[LightningModule]:
+def model_class(class_path: object, path: Path) -> type[LightningModule]:
     """The class that a checkpoint names.
 
     Raises:
         UserError: it names none, or nothing that is a LightningModule: whatever else a stranger's
-            checkpoint names is not called.
+            checkpoint names is not called, and no module is imported that can hold no model, since
+            some of them do things when they are.
     """
-    module, _, name = (class_path or "").rpartition(".")
+    module, _, name = class_path.rpartition(".") if isinstance(class_path, str) else ("", "", "")
+    if module.partition(".")[0] in sys.stdlib_module_names or module.endswith("__main__"):
+        raise no_model(class_path, path)
     try:
         kind = getattr(import_module(module), name)
     except (ImportError, AttributeError, ValueError) as error:
@@ -101,5 +117,13 @@ def model_class(class_path: str | None, path: Path) -> type[LightningModule]:
             "that has its file, or use a model that keeps its class (hyperparameters.remember)."
         ) from error
     if not (isinstance(kind, type) and issubclass(kind, LightningModule)):
-        raise UserError(f"{path} names {class_path!r} as its model, which is no LightningModule.")
+        raise no_model(class_path, path)
     return kind
+
+
+def no_model(class_path: object, path: Path) -> UserError:
+    """The error about a class that is no model."""
+    return UserError(
+        f"{path} names {class_path!r} as its model, which is no LightningModule. Use a checkpoint "
+        "that you trust."
+    )

@@ -104,19 +104,18 @@ def read_codes(path: Path, batch_size: int) -> Iterator[Codes]:
 def _lines(path: Path, batch_size: int) -> Iterator[list[list[float]]]:
     with path.open(encoding="utf-8", newline="") as file:
         reader = csv.DictReader(file)
-        columns = [
-            name for name in reader.fieldnames or () if name[:1] == "z" and name[1:].isdigit()
-        ]
-        if not columns:
-            raise UserError(f"{path}: expected columns z0, z1, ..., got {reader.fieldnames}.")
-        while lines := list(islice(reader, batch_size)):
-            try:
+        try:
+            found = reader.fieldnames or ()
+            columns = [name for name in found if name[:1] == "z" and name[1:].isdigit()]
+            if not columns:
+                raise UserError(f"{path}: expected columns z0, z1, ..., got {reader.fieldnames}.")
+            while lines := list(islice(reader, batch_size)):
                 yield [[float(line[name]) for name in columns] for line in lines]
-            except (TypeError, ValueError) as error:
-                where = reader.line_num
-                raise UserError(
-                    f"{path}, up to line {where}: expected numbers, {error}."
-                ) from error
+        except UserError:
+            raise
+        except (TypeError, ValueError, csv.Error) as error:  # bytes that are no text among them
+            where = reader.line_num
+            raise UserError(f"{path}, up to line {where}: expected numbers, {error}.") from error
 
 
 def _decoded(run: FinishedRun, codes: Tensor, path: Path) -> contracts.Images:

@@ -4,7 +4,7 @@ import csv
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TextIO
 
 import numpy as np
@@ -100,7 +100,8 @@ class Folder(Output):
         """Nothing: every image is written."""
 
     def _place(self, name: str) -> Path:
-        path = place = (self._path / name).with_suffix(".png")
+        inside = [part for part in PurePosixPath(name).parts if part not in ("/", "..")]
+        path = place = self._path.joinpath(*inside).with_suffix(".png")
         number = 2
         while place in self._used:  # a.jpg beside a.png
             place = path.with_stem(f"{path.stem}_{number}")
@@ -134,7 +135,10 @@ class Npz(Output):
 
 
 class Csv(Output):
-    """A line an image: its name, its label (the class's name) and its code, z0, z1, ..."""
+    """A line an image: its name, its label (the class's name) and its code, z0, z1, ...
+
+    Bytes of a name that are no UTF-8 are escaped.
+    """
 
     def __init__(self, file: TextIO, class_names: Sequence[str]) -> None:
         self._writer = csv.writer(file)
@@ -182,7 +186,9 @@ def output(
             result = Npz(path, arrays, class_names)
         elif path.suffix == ".csv":
             unfinished = stack.enter_context(draft(path))
-            file = stack.enter_context(unfinished.open("w", encoding="utf-8", newline=""))
+            file = stack.enter_context(
+                unfinished.open("w", encoding="utf-8", errors="backslashreplace", newline="")
+            )
             result = Csv(file, class_names)
         else:
             result = Folder(path)

@@ -58,7 +58,7 @@ def write_page(template: str, path: Path, **content: Any) -> Path:  # noqa: ANN4
     page = _environment().get_template(template)
     for encoding in ENCODINGS:
         text = page.render(uri=partial(data_uri, encoding), version=__version__, **content)
-        if len(text.encode()) <= LIMIT:
+        if len(text.encode(errors="backslashreplace")) <= LIMIT:
             try:
                 write_text(path, text)
             except OSError as error:

@@ -70,7 +70,7 @@ def _read(folder: Path) -> Series:
 def _open(paths: list[Path], broken: list[str]) -> Iterator[Picture]:
     for path in paths:
         try:
-            with Image.open(path) as file:
+            with Image.open(path, formats=("PNG",)) as file:
                 image = file.convert("RGB")
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
             broken.append(f"{path.parent.name}/{path.name}")

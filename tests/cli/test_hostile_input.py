@@ -1,0 +1,450 @@
+"""Files of strangers: nothing in them runs, and each is answered in one line."""
+
+import errno
+import multiprocessing
+import os
+import pickle
+import re
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import threading
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from lightning_gen.cli import VERBS
+from lightning_gen.data import encoded
+from lightning_gen.data.loader import lost_worker
+from lightning_gen.runs.checkpoint import load_checkpoint
+from support.bombs import write_bomb
+from support.command import MINI_DATA, NO_PICTURES, SMALL, TWO_BATCHES, runs
+from support.datasets import write_images
+from support.permissions import permissions_bind
+
+
+class Bomb:
+    """Whoever unpickles it makes a file."""
+
+    def __init__(self, path):
+        self.path = str(path)
+
+    def __reduce__(self):
+        return os.mkdir, (self.path,)
+
+
+@pytest.fixture
+def exploded(tmp_path):
+    """What a bomb leaves."""
+    return tmp_path / "exploded"
+
+
+@pytest.fixture
+def run_of_ones_own(finished, tmp_path):
+    """A copy of a finished run, to be spoilt."""
+    return shutil.copytree(finished, tmp_path / "logs" / "own" / "version_0")
+
+
+def bare_pickle(path, content):
+    path.write_bytes(pickle.dumps(content))
+
+
+def zip_of_torch(path, content):
+    torch.save(content, path)
+
+
+def old_file_of_torch(path, content):
+    torch.save(content, path, _use_new_zipfile_serialization=False)
+
+
+def zip_with_another_pickle(path, content):
+    """A whole file of torch, only whose data.pkl is exchanged."""
+    torch.save({"state_dict": {"weight": torch.ones(2)}}, path)
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, member in members.items():
+            evil = name.endswith("data.pkl")
+            archive.writestr(name, pickle.dumps(content, protocol=2) if evil else member)
+
+
+def words_of(verb, run, checkpoint, codes):
+    """The words that make a verb read a checkpoint."""
+    place = [str(checkpoint)]
+    if verb == "fit":
+        return [*SMALL, "--ckpt_path", *place]
+    if verb == "decode":
+        return [*place, str(codes)]
+    if verb == "arithmetic":
+        return [*place, "Bag", "Coat", "Dress"]
+    return [*place, str(run)] if verb == "compare" else place
+
+
+READERS = [verb for verb in VERBS if verb not in ("sweep", "reproduce")]
+"""The verbs that take a run or a checkpoint."""
+
+
+@pytest.fixture
+def codes(tmp_path):
+    """A file for decode."""
+    np.savez(tmp_path / "codes.npz", codes=np.zeros((1, 2), np.float32))
+    return tmp_path / "codes.npz"
+
+
+@pytest.mark.parametrize("write", [bare_pickle, zip_with_another_pickle, "in a run"])
+@pytest.mark.parametrize("verb", READERS)
+def test_code_in_a_checkpoint_does_not_run(
+    verb, write, command, run_of_ones_own, finished, exploded, codes
+):
+    if write == "in a run" and verb == "fit":
+        pytest.skip("fit takes no run directory")
+    checkpoint = run_of_ones_own / "checkpoints" / "best.ckpt"
+    content = load_checkpoint(checkpoint) | {"callbacks": Bomb(exploded)}
+    (zip_of_torch if write == "in a run" else write)(checkpoint, content)
+    place = run_of_ones_own if write == "in a run" else checkpoint
+    answer = command(verb, *words_of(verb, finished, place, codes))
+    assert not exploded.exists()
+    if verb == "report":  # it reads no checkpoint
+        assert (answer.code, answer.err) == (0, "")
+        return
+    assert answer.code == 2
+    assert "best.ckpt is broken, or holds more than the plain values" in answer.line
+    assert "nothing in it was run" in answer.line
+
+
+def test_the_bomb_works(exploded):
+    pickle.loads(pickle.dumps(Bomb(exploded)))
+    assert exploded.exists()
+
+
+def test_the_last_run_is_not_trusted_either(command, run_of_ones_own, exploded):
+    bare_pickle(run_of_ones_own / "checkpoints" / "last.ckpt", {"state_dict": Bomb(exploded)})
+    answer = command("fit", *SMALL, "--name", "own", "--ckpt_path", "last")
+    assert (answer.code, exploded.exists()) == (2, False)
+    assert "nothing in it was run" in answer.line
+
+
+@pytest.mark.parametrize(
+    "write", [bare_pickle, zip_of_torch, old_file_of_torch, zip_with_another_pickle]
+)
+def test_code_in_the_weights_of_a_classifier_does_not_run(write, command, exploded, tmp_path):
+    write(tmp_path / "own.ckpt", {"state_dict": {}, "hyper_parameters": Bomb(exploded)})
+    quality = ("--trainer.callbacks", "SampleQuality")
+    extractor = "--trainer.callbacks.extractor"
+    answer = command(
+        *("fit", *SMALL, *quality, extractor, "TrainedClassifier"),
+        *(f"{extractor}.checkpoint", tmp_path / "own.ckpt"),
+    )
+    assert (answer.code, exploded.exists()) == (2, False)
+    assert "TrainedClassifier.checkpoint" in answer.line
+
+
+@pytest.mark.parametrize("name", ["config.yaml", "own.yaml"])
+def test_code_in_a_configuration_does_not_run(name, command, run_of_ones_own, exploded):
+    path = run_of_ones_own / name
+    text = f"x: !!python/object/apply:os.mkdir ['{exploded}']\n"
+    path.write_text(text)
+    words = [["fit", "--config", path]]
+    if name == "config.yaml":
+        verbs = ("validate", "encode", "report", "compare")
+        words += [[verb, *words_of(verb, run_of_ones_own, run_of_ones_own, "")] for verb in verbs]
+    for each in words:
+        answer = command(*each)
+        assert (answer.code, exploded.exists()) == (2, False), answer.err
+        assert name in answer.line
+
+
+def changed(path, change):
+    """A checkpoint in which something was exchanged."""
+    content = load_checkpoint(path)
+    change(content)
+    torch.save(content, path)
+
+
+@pytest.fixture
+def nothing_runs(monkeypatch):
+    def refuse(*arguments, **options):
+        pytest.fail("a program was started")
+
+    monkeypatch.setattr(subprocess.Popen, "__init__", refuse)
+    monkeypatch.setattr(os, "system", refuse)
+
+
+@pytest.mark.parametrize(
+    ("verb", "class_path"),
+    [
+        *((verb, "os.system") for verb in READERS if verb != "report"),
+        ("sample", "subprocess.Popen"),
+        ("sample", "antigravity.Model"),  # imported, it opens a browser
+    ],
+)
+@pytest.mark.usefixtures("nothing_runs")
+def test_what_a_checkpoint_names_is_not_called(
+    verb, class_path, command, run_of_ones_own, finished, codes
+):
+    checkpoint = run_of_ones_own / "checkpoints" / "best.ckpt"
+    evil = {"_class_path": class_path, "args": ["ls"], "command": "ls"}
+    changed(checkpoint, lambda content: content.update(hyper_parameters=evil))
+    answer = command(verb, *words_of(verb, finished, checkpoint, codes))
+    assert answer.code == 2
+    assert class_path in answer.line
+    assert "antigravity" not in sys.modules, "it was imported"
+
+
+def each_weight(value):
+    return lambda content: content.update(state_dict=dict.fromkeys(content["state_dict"], value))
+
+
+def only_the_weights(content):
+    for name in set(content) - {"state_dict"}:
+        del content[name]
+
+
+def without(name):
+    return lambda content: content.pop(name)
+
+
+def having(**parts):
+    return lambda content: content.update(parts)
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        (having(hyper_parameters=None), "it has no hyper_parameters by names"),
+        (having(hyper_parameters=[1, 2]), "it has no hyper_parameters by names"),
+        (having(hyper_parameters={"_class_path": 3}), "trained with class_path 3, and this run"),
+        (
+            having(hyper_parameters={}, state_dict={}),
+            "encoder.1.weight are missing, expected 8x784",
+        ),
+        (having(state_dict=[1]), "it has no state_dict by names"),
+        (having(state_dict={"own": torch.ones(2)}), "its weights own are 2, expected none"),
+        (each_weight(torch.ones(2, 3)), "encoder.1.weight are 2x3, expected 8x784"),
+        (each_weight("x"), "encoder.1.weight are str, expected 8x784"),
+        (only_the_weights, "it has no pytorch-lightning_version"),
+        (without("optimizer_states"), "cannot be restored (KeyError"),
+        (having(optimizer_states=[{"state": 3}]), "cannot be restored (KeyError"),
+        (having(loops=3), "cannot be restored (TypeError"),
+        (having(callbacks=3), "cannot be restored (AttributeError"),
+    ],
+)
+def test_a_checkpoint_that_does_not_fit_is_one_line(change, line, command, run_of_ones_own):
+    checkpoint = run_of_ones_own / "checkpoints" / "best.ckpt"
+    changed(checkpoint, change)
+    answer = command("fit", *SMALL, "--ckpt_path", checkpoint)
+    assert answer.code == 2
+    assert f"{checkpoint} " in answer.line or "class_path" in line
+    assert line in answer.line
+    for verb in ("test", "sample"):  # which need neither the optimizer nor, some, the loops
+        answer = command(verb, checkpoint)
+        assert answer.code == 2 if answer.err else "restored" in line
+    assert [run.name for run in runs("logs")] == ["version_0"], "a directory was left behind"
+
+
+def test_a_checkpoint_of_another_model(command, run_of_ones_own):
+    words = ("--model", "CAE", *MINI_DATA, *NO_PICTURES, *TWO_BATCHES, "--name", "cae")
+    assert command("fit", *words).code == 0
+    checkpoint = "logs/cae/version_0/checkpoints/last.ckpt"
+    answer = command("fit", *SMALL, "--ckpt_path", checkpoint)
+    assert answer.code == 2
+    assert "trained with class_path lightning_gen.models.autoencoder.CAE" in answer.line
+    changed(Path(checkpoint), without("hyper_parameters"))
+    for verb in ("fit", "validate"):
+        own = SMALL if verb == "fit" else ("--config", run_of_ones_own / "config.yaml")
+        answer = command(verb, *own, "--ckpt_path", checkpoint)
+        assert answer.code == 2
+        assert f"{checkpoint} does not fit VAE: its weights " in answer.line
+
+
+def test_weights_without_hyperparameters_are_taken_where_they_fit(command, run_of_ones_own):
+    """A model of one's own need not remember its arguments."""
+    checkpoint = run_of_ones_own / "checkpoints" / "best.ckpt"
+    changed(checkpoint, without("hyper_parameters"))
+    assert command("test", run_of_ones_own).code == 0
+    assert "the model None, which cannot be imported" in command("sample", run_of_ones_own).line
+
+
+PHOTOS = (
+    *("--data", "ImageFolder", "--data.root", "photos", "--data.image_size", "16"),
+    *("--data.batch_size", "4"),
+)
+DENSE = ("--model", "VAE", "--model.latent_dim", "2", "--model.architecture", "Dense")
+
+
+@pytest.fixture
+def killer():
+    """Kills one after the other the processes that this one starts, as a system without memory."""
+    before, stop = multiprocessing.active_children(), threading.Event()
+
+    def kill():
+        while not stop.wait(0.05):
+            for child in set(multiprocessing.active_children()) - set(before):
+                os.kill(child.pid, signal.SIGKILL)
+
+    thread = threading.Thread(target=kill)
+    thread.start()
+    yield
+    stop.set()
+    thread.join()
+
+
+@pytest.mark.usefixtures("killer")
+def test_a_worker_that_is_killed(command, monkeypatch):
+    monkeypatch.setattr(encoded, "IN_MEMORY_BYTES", 0)
+    write_images(Path("photos"), 40)
+    quiet = (*NO_PICTURES, "--trainer.accelerator", "cpu", "--trainer.enable_progress_bar", "false")
+    words = (*DENSE, *PHOTOS, "--data.num_workers", "2", "--trainer.max_epochs", "1000", *quiet)
+    answer = command("fit", *words)
+    assert answer.code == 1
+    last = answer.err.splitlines()[-1]
+    assert last.startswith("lightning-gen fit: a process that loads images was ended from outside")
+    assert "most likely the memory ran out. Set data.num_workers to a smaller number, 0" in last
+    assert "Traceback" not in answer.err
+
+
+def test_a_worker_without_shared_memory():
+    said = "DataLoader worker (pid 7) is killed by signal: Bus error. It is possible that"
+    assert "the shared memory (/dev/shm) ran out" in str(lost_worker(RuntimeError(said)))
+    assert lost_worker(RuntimeError("CUDA error")) is None
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """Eleven images, and a tiny file that claims to be large."""
+    write_images(tmp_path / "photos", 11)
+    write_bomb(tmp_path / "photos" / "bomb.png", whole=False)
+    return tmp_path / "photos"
+
+
+@pytest.mark.usefixtures("photos")
+def test_a_training_leaves_a_bomb_out(command):
+    line = r"in 'photos' 1 of 12 images cannot be read: 'bomb\.png' \(DecompressionBombError"
+    with pytest.warns(UserWarning, match=line):
+        answer = command("fit", *DENSE, *PHOTOS, *TWO_BATCHES, *NO_PICTURES)
+    assert answer.code == 0
+
+
+def test_a_verb_leaves_a_bomb_and_a_truncated_image_out(command, photos, finished):
+    Image.effect_noise((64, 64), 99).save(photos / "cut.png")
+    content = (photos / "cut.png").read_bytes()
+    (photos / "cut.png").write_bytes(content[: len(content) // 2])
+    answer = command("encode", finished, "--images", photos, "--out", "codes.csv")
+    assert answer.code == 0
+    assert "2 of 13 images cannot be read: 'bomb.png' (DecompressionBombError" in answer.out
+    assert "'cut.png' (OSError: image file is truncated" in answer.out
+    assert len(Path("codes.csv").read_text().splitlines()) == 12
+    answer = command("encode", finished, "--images", photos / "bomb.png", "--out", "codes.csv")
+    assert answer.code == 2
+    assert "1 of 1 images cannot be read: 'bomb.png' (DecompressionBombError" in answer.line
+
+
+def header_of(shape, dtype="'<f4'"):
+    text = f"{{'descr': {dtype}, 'fortran_order': False, 'shape': {shape}}}\n".encode()
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        header_of("(1, 2)", "'|O'") + pickle.dumps(Bomb("exploded")),
+        header_of("(1, 10_000_000_000)"),
+        header_of("(100_000_000_000, 2)"),
+        header_of("(-5, 2)"),
+        header_of("(2, -2)"),
+        header_of("(0, 2)"),
+        header_of("(3, 0)"),
+        header_of("()"),
+        header_of("(" * 5000),
+        header_of("(1, 2)", "'<f4', 'extra': 3"),
+        header_of("(1, 2)", "[('a', '|O')]"),
+        b"\x93NUMPY\x09\x09",
+    ],
+)
+def test_codes_of_a_stranger(content, command, finished, tmp_path):
+    with zipfile.ZipFile(tmp_path / "codes.npz", "w") as archive:
+        archive.writestr("codes.npy", content)
+    answer = command("decode", finished, tmp_path / "codes.npz", "--out", "decoded.npz")
+    assert answer.code == 2
+    assert "codes.npz is no .npz with an array 'codes' of numbers" in answer.line
+    assert not Path("exploded").exists()
+    assert not Path("decoded.npz").exists()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"z0,z1\n\xff,2\n",
+        b"z0\n" + b"1" * 200_000,
+        b"\xffz0\n1\n",
+        b"z0,z1\n1\n",
+        b"z0,z1\n\0,2\n",
+    ],
+)
+def test_a_table_of_a_stranger(content, command, finished, tmp_path):
+    (tmp_path / "codes.csv").write_bytes(content)
+    answer = command("decode", finished, tmp_path / "codes.csv", "--out", "decoded.png")
+    assert answer.code == 2
+    assert "codes.csv" in answer.line
+    assert not Path("decoded.png").exists()
+
+
+@pytest.mark.parametrize("words", [(), ("--trainer.default_root_dir", "logs/below")])
+def test_logs_that_may_not_be_written(words, command, tmp_path):
+    (tmp_path / "logs").mkdir(mode=0o500)
+    with permissions_bind():
+        answer = command("fit", *SMALL, *words)
+    assert answer.code == 2
+    assert re.search(
+        "the run cannot be written to logs/.*: Permission denied. Pass a folder of your own with "
+        "--trainer.default_root_dir",
+        answer.line,
+    )
+
+
+@pytest.mark.parametrize("words", [(), ("--trainer.default_root_dir", "logs/below")])
+def test_logs_that_are_a_file(words, command, tmp_path):
+    (tmp_path / "logs").write_text("")
+    answer = command("fit", *SMALL, *words)
+    assert answer.code == 2
+    assert "the run cannot be written to logs/" in answer.line
+    assert "Pass a folder of your own with --trainer.default_root_dir" in answer.line
+
+
+def test_a_file_in_place_of_the_runs_of_a_name(command, tmp_path):
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "own").write_text("")
+    assert "logs/own is a file. Pass another --name" in command("fit", *SMALL, "--name", "own").line
+
+
+@pytest.mark.parametrize("verb", ["predict", "test", "sample", "encode", "report"])
+def test_a_run_that_may_not_be_written(verb, command, run_of_ones_own):
+    run_of_ones_own.chmod(0o500)
+    with permissions_bind():
+        answer = command(verb, run_of_ones_own)
+    run_of_ones_own.chmod(0o700)
+    if verb == "test":  # it prints the result, and has no score to keep
+        assert answer.code == 0
+        return
+    assert answer.code in (1, 2)
+    assert "Permission denied" in answer.line
+    assert str(run_of_ones_own) in answer.line
+
+
+def test_a_run_that_can_no_longer_be_written(command, monkeypatch):
+    """The disk is full, or was mounted anew, after the first epoch."""
+
+    def full(content, path, *arguments, **options):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "last.ckpt")
+
+    monkeypatch.setattr(torch, "save", full)
+    answer = command("fit", *SMALL)
+    assert answer.code == 1
+    assert "No space left on device" in answer.err.splitlines()[-1]

@@ -1,0 +1,30 @@
+"""Tiny files that unpack into huge ones."""
+
+import struct
+import zlib
+
+
+def write_bomb(path, side=30_000, whole=True):
+    """A black grey PNG of ``side`` x ``side`` pixels.
+
+    Args:
+        path: the file.
+        side: pixels of a side.
+        whole: whether the pixels are there; otherwise it only claims to have them.
+    """
+    packer = zlib.compressobj(1)
+    row = bytes(1 + side)
+    rows = side if whole else 1
+    pixels = b"".join([*(packer.compress(row) for _ in range(rows)), packer.flush()])
+    header = struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
+    chunks = [(b"IHDR", header), (b"IDAT", pixels), (b"IEND", b"")]
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(*chunk) for chunk in chunks))
+
+
+def _chunk(name, content):
+    return (
+        struct.pack(">I", len(content))
+        + name
+        + content
+        + struct.pack(">I", zlib.crc32(name + content))
+    )
