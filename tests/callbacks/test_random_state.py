@@ -60,9 +60,16 @@ def test_the_checkpoint_loads_as_weights_only(trainer, mini, tmp_path):
     assert draw() == expected
 
 
-def test_a_rank_without_a_state_keeps_its_own(trainer, mini):
-    callback, run, model = RandomState(), trainer(), tiny()
-    callback.load_state_dict({"ranks": []})
-    before = torch.get_rng_state()
-    callback.on_train_start(run, model)
-    assert torch.equal(torch.get_rng_state(), before)
+def test_a_rank_without_a_state_starts_from_the_seed(trainer):
+    """Whatever was drawn before, as the weights were."""
+    drawn = []
+    for before in (0, 10):
+        callback, run, model = RandomState(), trainer(), tiny()
+        callback.load_state_dict({"ranks": []})
+        torch.manual_seed(3)
+        torch.randn(before)
+        callback.on_train_start(run, model)
+        drawn.append(torch.randn(5).tolist())
+    assert drawn[0] == drawn[1]
+    torch.manual_seed(3)
+    assert drawn[0] != torch.randn(5).tolist()
