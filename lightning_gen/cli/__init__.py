@@ -13,6 +13,9 @@ from importlib import import_module
 from importlib.metadata import version
 from typing import NamedTuple
 
+from lightning_gen import allowed
+from lightning_gen.errors import UserError
+
 
 class Verb(NamedTuple):
     """One thing that the command does."""
@@ -107,6 +110,8 @@ examples:
   lightning-gen test logs/quickstart/version_0
 
 lightning-gen VERB --help lists all options of a verb; lightning-gen --version tells the version.
+A class of your own in a file beside you: VERB ... --allow my_file --model my_file.MyModel
+(every verb takes --allow, for what a configuration or a checkpoint names and you trust).
 Set LIGHTNING_GEN_TRACEBACK=1 to see the traceback of an error.
 """
 
@@ -133,7 +138,12 @@ def main(arguments: list[str] | None = None) -> int:
         hint = f"Did you mean {close[0]}?" if close else f"Choose among {', '.join(VERBS)}."
         print(f"lightning-gen: there is no verb {words[0]}. {hint}", file=sys.stderr)
         return 2
-    with importable(os.getcwd()):
+    try:
+        words, names = allowed.split(words)
+    except UserError as error:
+        print(f"lightning-gen {words[0]}: {error}", file=sys.stderr)
+        return 2
+    with importable(os.getcwd()), allowed.granted(names):
         return int(import_module(verb.module).run(words))
 
 

@@ -5,10 +5,12 @@ given, and the nearest valid names.
 """
 
 import re
+import sys
 from collections.abc import Callable, Iterable
 from difflib import get_close_matches
 from pathlib import Path
 
+from lightning_gen.allowed import refusal
 from lightning_gen.cli import known
 from lightning_gen.errors import UserError
 
@@ -95,7 +97,7 @@ def _unknown_class(text: str, found: re.Match[str]) -> str:
 
 def _unknown_attribute(text: str, found: re.Match[str]) -> str:
     module, word = found[1], found[2]
-    names = [f"{module}.{name}" for name in vars(__import__(module, fromlist=[""]))]
+    names = [f"{module}.{name}" for name in dir(sys.modules.get(module))]
     return f"{_key(text)}: there is no {module}.{word}{nearest(f'{module}.{word}', names)}"
 
 
@@ -123,6 +125,14 @@ def _required(text: str, found: re.Match[str]) -> str:
     return f"{key} is missing: pass --{key} NAME or a --config that has it{names}"
 
 
+def _not_allowed(text: str, found: re.Match[str]) -> str:
+    key, name = _key(text), found[1].rpartition(".")[2]
+    same = [own for own in known.classes(key.rpartition(".")[2]) if own.rpartition(".")[2] == name]
+    where = f"{key}: " if key else ""
+    hint = f" Did you mean {same[0]}?" if same else ""
+    return f"{where}{refusal(text)}{hint}"
+
+
 def _no_device(text: str, found: re.Match[str]) -> str:
     return f"this machine has no {found[1]}. Pass --trainer.accelerator cpu, or auto."
 
@@ -137,6 +147,7 @@ def _no_tensorboard(text: str, found: re.Match[str]) -> str:
 
 
 EXPLANATIONS: tuple[tuple[str, Callable[[str, re.Match[str]], str]], ...] = (
+    (r"Importing '([^']+)' is not allowed", _not_allowed),
     (r"Option '([^']+)' is not accepted", _unknown_key),
     (r"does not accept option '([^']+)'", _unknown_top_key),
     (r"unrecognized arguments: (\S+)", _unknown_top_key),

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
+from lightning_gen.allowed import enforced
 from lightning_gen.cli import quiet
 from lightning_gen.cli.parser import BadArgumentsError
 from lightning_gen.errors import UserError
@@ -18,7 +19,7 @@ def outcome(verb: str, task: Callable[[], None]) -> int:
     What a user can put right is one line on stderr; any other error keeps its traceback.
     """
     try:
-        with quiet.libraries():
+        with quiet.libraries(), enforced():
             task()
     except (BadArgumentsError, UserError, MisconfigurationException) as error:
         if os.environ.get("LIGHTNING_GEN_TRACEBACK"):

@@ -1,11 +1,16 @@
 """Lightning's Trainer with arguments that a command line reads as they were written."""
 
+import re
 from contextlib import nullcontext
 from typing import Any
 
+from jsonargparse import Namespace
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.profilers import PassThroughProfiler, Profiler
 from lightning.pytorch.strategies import DDPStrategy
+
+from lightning_gen.allowed import imported, refusal
+from lightning_gen.cli.parser import BadArgumentsError
 
 
 class NoProfiler(PassThroughProfiler):
@@ -54,6 +59,21 @@ class RunTrainer(Trainer):
         )
         if type(self.profiler) is PassThroughProfiler:
             self.profiler = NoProfiler()
+
+
+def check_trainer_parts(options: Namespace) -> None:
+    """Raise a BadArgumentsError where a part of the trainer is a class that may not be named.
+
+    These parts may be words too, such as ``ddp``, and the parser takes such a class for one.
+    """
+    for key in ("accelerator", "profiler", "strategy"):
+        name = re.search(r"\w+(\.\w+)+", str(options[key]))
+        if name and isinstance(options[key], str):
+            try:
+                imported(name[0])
+            except (ImportError, AttributeError, ValueError) as error:
+                reason = refusal(str(error)) or f"there is no class {name[0]}."
+                raise BadArgumentsError(f"trainer.{key}: {reason}") from error
 
 
 def let_gradients_be_missing(trainer: Trainer, model: LightningModule) -> None:

@@ -27,7 +27,7 @@ from lightning_gen.cli.messages import explain, first_error, user_error
 from lightning_gen.cli.parser import BadArgumentsError
 from lightning_gen.cli.record import RecordRun
 from lightning_gen.cli.results import announce, list_files, report, write_codes
-from lightning_gen.cli.trainer import let_gradients_be_missing
+from lightning_gen.cli.trainer import check_trainer_parts, let_gradients_be_missing
 from lightning_gen.contracts import Encodes
 from lightning_gen.errors import UserError
 from lightning_gen.runs import RunDirectory, RunLogger
@@ -87,6 +87,7 @@ class TrainingCLI(LightningCLI):
         """Claim the run's directory, and send every logger there."""
         if self.subcommand == "fit":  # config.yaml keeps it: run again, it is the next version
             self.options.name = self.options.name or default_name(self.options)
+        check_trainer_parts(self.options.trainer)
         self.config_text = self._parser(self.subcommand).dump(self.options, skip_unset=False)
         path = self.options.ckpt_path
         if path not in (None, "last") and not Path(path).is_file():

@@ -203,7 +203,13 @@ def test_no_gpu(refused):
 @pytest.mark.parametrize("part", ["model", "data", "trainer.callbacks", "trainer.logger"])
 def test_unknown_module(part, refused):
     match = f"{part}: there is no module nosuch. Install it"
-    refused(*VAE, *TWO_BATCHES, f"--{part}", "nosuch.Thing", match=match)
+    words = (f"--{part}", "nosuch.Thing", "--allow", "nosuch")
+    refused(*VAE, *TWO_BATCHES, *words, match=match)
+
+
+def test_misspelt_module(refused):
+    words = ("--model", "lightning_gen.modles.VAE", "--data", "Shapes")
+    refused(*words, match=r"got lightning_gen\.modles\.VAE, .* Did you mean VAE\?")
 
 
 def folder_words(folder, *words):
@@ -338,8 +344,9 @@ class {name}(LightningDataModule):
 
 
 @pytest.fixture
-def own_data(tmp_path):
+def own_data(tmp_path, monkeypatch):
     """Writes a datamodule of the user's own into a file of the current folder; its class path."""
+    monkeypatch.setenv("LIGHTNING_GEN_ALLOW", "own_good,own_signed,own_shapeless")
 
     def write(name, shape="self.image_shape = (1, 8, 8)", low=0):
         (tmp_path / f"own_{name.lower()}.py").write_text(
