@@ -5,6 +5,7 @@ import sys
 import traceback
 from collections.abc import Callable
 
+import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from lightning_gen.allowed import enforced
@@ -26,4 +27,30 @@ def outcome(verb: str, task: Callable[[], None]) -> int:
             traceback.print_exc()
         print(f"lightning-gen {verb}: {' '.join(str(error).split())}", file=sys.stderr)
         return 2 if isinstance(error, BadArgumentsError) else 1
+    except (MemoryError, RuntimeError) as error:
+        if not is_lack_of_memory(error):
+            raise
+        print(
+            f"lightning-gen {verb}: there is not enough memory: {first_sentence(error)}. Choose a "
+            "smaller model, smaller images or a smaller data.batch_size.",
+            file=sys.stderr,
+        )
+        return 1
     return 0
+
+
+def is_lack_of_memory(error: BaseException) -> bool:
+    """Whether a device or the machine could not give what a tensor needs."""
+    words = (
+        "can't allocate memory",
+        "Storage size calculation overflowed",
+        "multiplication overflow",
+    )
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(
+        word in str(error) for word in words
+    )
+
+
+def first_sentence(error: BaseException) -> str:
+    """The beginning of what an error says."""
+    return " ".join(str(error).split()).partition(". ")[0] or type(error).__name__

@@ -24,7 +24,9 @@ from lightning_gen.cli.finished import NO_RUN
 from lightning_gen.cli.links import LINKS
 from lightning_gen.cli.loggers import as_list, finish, point_logger
 from lightning_gen.cli.messages import explain, first_error, user_error
+from lightning_gen.cli.outcome import is_lack_of_memory
 from lightning_gen.cli.parser import BadArgumentsError
+from lightning_gen.cli.recipes import check_recipes
 from lightning_gen.cli.record import RecordRun
 from lightning_gen.cli.results import announce, list_files, report, write_codes
 from lightning_gen.cli.trainer import check_trainer_parts, let_gradients_be_missing
@@ -85,6 +87,7 @@ class TrainingCLI(LightningCLI):
 
     def before_instantiate_classes(self) -> None:
         """Claim the run's directory, and send every logger there."""
+        check_recipes(self.options.model, "model")
         if self.subcommand == "fit":  # config.yaml keeps it: run again, it is the next version
             self.options.name = self.options.name or default_name(self.options)
         check_trainer_parts(self.options.trainer)
@@ -108,6 +111,8 @@ class TrainingCLI(LightningCLI):
         except Exception as error:
             self._discard_empty_directory()
             cause = user_error(error) or first_error(error)
+            if is_lack_of_memory(cause):
+                raise cause from error
             if not isinstance(cause, MisconfigurationException | ValueError | ModuleNotFoundError):
                 raise
             raise BadArgumentsError(explain(str(cause))) from error

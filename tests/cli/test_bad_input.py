@@ -1,5 +1,6 @@
 """What a user can get wrong: one line that names it, exit code 2, nothing left behind."""
 
+import copy
 import io
 import os
 import pickle
@@ -101,6 +102,87 @@ def test_misspelt_key_in_a_file(place, key, nearest, refused, tmp_path):
 def test_unknown_class(words, given, nearest, refused):
     line = refused(*VAE, *words)
     assert re.search(rf"\b{re.escape(given)}\b.*Did you mean .*\b{nearest}\b", line), line
+
+
+PARTS = {
+    "architecture": {"class_path": "Dense", "init_args": {"widths": [8]}},
+    "optimizer": {"class_path": "torch.optim.Adam", "init_args": {"lr": 0.1}},
+    "lr_scheduler": {"class_path": "StepLR", "init_args": {"step_size": 1}},
+}
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "match"),
+    [
+        (
+            "likelihood",
+            "lightning_gen.objectives.R1",
+            r"model\.likelihood: expected a Likelihood, got .*R1\. Choose among Bernoulli, ",
+        ),
+        (
+            "optimizer",
+            "torch.nn.ReLU",
+            r"model\.optimizer: expected an Optimizer, got torch\.nn\.ReLU\. Choose .*SGD",
+        ),
+        (
+            "architecture",
+            3,
+            r"model\.architecture: expected a class, .* got 3\. Choose among Conv, ",
+        ),
+        (
+            "lr_scheduler",
+            {"init_args": {"step_size": 1}},
+            r"model\.lr_scheduler: class_path is miss",
+        ),
+        ("architecture.class_path", 3, r"architecture\.class_path: expected the name of .* got 3"),
+        (
+            "architecture.class_path",
+            "",
+            r"architecture\.class_path: expected the name of .* got ''",
+        ),
+        ("architecture.init_args", None, r"init_args: expected arguments: .* got nothing"),
+        ("architecture.init_args", 3, r"architecture\.init_args: expected arguments: .* got 3"),
+        ("architecture.widths", [8], r"architecture\.widths is no option beside .*below init_args"),
+        ("architecture.initargs", {}, r"initargs is no option .* Did you mean init_args\?"),
+        (
+            "architecture.init_args.widths",
+            "x",
+            r"model\.architecture\.widths: expected tuple, got x",
+        ),
+        ("optimizer.init_args.lr", "x", r"model\.optimizer\.lr: expected float, got x"),
+        ("lr_scheduler.init_args.step_size", "x", r"lr_scheduler\.step_size: expected int, got x"),
+        ("optimizer.init_args.zz", 1, r"model\.optimizer\.zz is no option of Adam\. Choose .*lr"),
+        ("attributes", ["a"], r"model\.attributes is no option of VAE\. Choose .*latent_dim"),
+        ("architecture.init_args.activation", "torch.nn.Bilinear", r"Bilinear\(\) cannot be built"),
+        ("architecture.init_args.activation", "torch.optim.Adam", r"activation: expected a Module"),
+        (5, 1, r"model\.init_args\.5 is a key, expected a text, got 5"),
+    ],
+)
+def test_a_part_of_another_kind(key, value, match, refused, tmp_path):
+    model = copy.deepcopy(PARTS)
+    part = model
+    *before, last = key.split(".") if isinstance(key, str) else [key]
+    for word in before:
+        part = part[word]
+    part[last] = value
+    config = {"model": {"class_path": "VAE", "init_args": model}, "data": "MiniFashionMNIST"}
+    (tmp_path / "own.yaml").write_text(yaml.safe_dump(config))
+    refused("--config", "own.yaml", match=match)
+
+
+@pytest.mark.parametrize("value", [0.5, True, [1], 3])
+def test_a_trainer_of_no_options(value, refused, tmp_path):
+    content = {"model": "VAE", "data": "MiniFashionMNIST", "trainer": value}
+    (tmp_path / "own.yaml").write_text(yaml.safe_dump(content))
+    refused("--config", "own.yaml", match=r"own\.yaml: trainer: expected key: value, got ")
+    (tmp_path / "own.yaml").write_text(str(value))
+    refused(*VAE, "--trainer", "own.yaml", match=r"trainer: own\.yaml holds no key: value")
+
+
+def test_a_model_that_no_memory_holds(command):
+    answer = command("fit", *VAE, "--model.latent_dim", "1000000000000000", *TWO_BATCHES)
+    assert answer.code == 1
+    assert "there is not enough memory" in answer.line
 
 
 @pytest.mark.parametrize(
