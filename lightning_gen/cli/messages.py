@@ -186,7 +186,7 @@ def _no_tensorboard(fault: Fault, found: re.Match[str]) -> str:
 
 EXPLANATIONS: tuple[tuple[str, Callable[[Fault, re.Match[str]], str]], ...] = (
     (r"Importing '([^']+)' is not allowed", _not_allowed),
-    (r"Option '([^']+)' is not accepted", _unknown_key),
+    (r"Option '(.+?)' is not accepted", _unknown_key),
     (r"does not accept option '([^']+)'", _unknown_top_key),
     (r"unrecognized arguments: (\S+)", _unknown_top_key),
     (r"arguments are required: ([\w.]+)", _required),

@@ -1,6 +1,7 @@
 """How a verb ends: its exit code, and one line about what went wrong."""
 
 import os
+import re
 import sys
 import traceback
 from collections.abc import Callable
@@ -31,7 +32,7 @@ def outcome(verb: str, task: Callable[[], None]) -> int:
         if not is_lack_of_memory(error):
             raise
         print(
-            f"lightning-gen {verb}: there is not enough memory: {first_sentence(error)}. Choose a "
+            f"lightning-gen {verb}: there is not enough memory: {wanted(error)}. Choose a "
             "smaller model, smaller images or a smaller data.batch_size.",
             file=sys.stderr,
         )
@@ -51,6 +52,7 @@ def is_lack_of_memory(error: BaseException) -> bool:
     )
 
 
-def first_sentence(error: BaseException) -> str:
-    """The beginning of what an error says."""
-    return " ".join(str(error).split()).partition(". ")[0] or type(error).__name__
+def wanted(error: BaseException) -> str:
+    """How much memory was asked for, where the error says so."""
+    found = re.search(r"[Tt]ried to allocate ([\d.]+ \w+)", str(error))
+    return f"{found[1]} were asked for" if found else "more was asked for than can be counted"

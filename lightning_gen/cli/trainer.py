@@ -62,10 +62,15 @@ class RunTrainer(Trainer):
 
 
 def check_trainer_parts(options: Namespace) -> None:
-    """Raise a BadArgumentsError where a part of the trainer is a class that may not be named.
+    """Raise a BadArgumentsError for what Lightning would take, and fail at later.
 
-    These parts may be words too, such as ``ddp``, and the parser takes such a class for one.
+    A class that may not be named is among it: accelerators, profilers and strategies may be words
+    too, such as ``ddp``, and the parser takes such a class for one.
     """
+    if options.accumulate_grad_batches < 1:
+        raise BadArgumentsError(
+            f"trainer.accumulate_grad_batches is at least 1, got {options.accumulate_grad_batches}."
+        )
     for key in ("accelerator", "profiler", "strategy"):
         name = re.search(r"\w+(\.\w+)+", str(options[key]))
         if name and isinstance(options[key], str):

@@ -75,6 +75,9 @@ class TrainingCLI(LightningCLI):
             self.config = parser.parse_args(args)
         except BadArgumentsError as error:
             raise BadArgumentsError(explain(str(error), error)) from error
+        seed = self.config[self.config.subcommand].seed_everything
+        if not 0 <= (seed or 0) < 2**32:
+            raise BadArgumentsError(f"seed_everything is from 0 to {2**32 - 1}, got {seed}.")
 
     def _parse_ckpt_path(self) -> None:
         """Nothing: a checkpoint never silently replaces the model that was asked for."""

@@ -1,7 +1,7 @@
 """Whatever is wrong with a configuration, the command ends with one line and never a traceback."""
 
 import os
-import urllib.request
+import socket
 
 import pytest
 
@@ -15,7 +15,7 @@ def refuse(*arguments, **options):
 @pytest.fixture
 def faults(main, in_tmp, monkeypatch):
     """Runs a number of mutants of a seed; what the command did wrong."""
-    monkeypatch.setattr(urllib.request, "urlopen", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
     monkeypatch.delenv("LIGHTNING_GEN_ALLOW", raising=False)
 
     def run(seed, number):
