@@ -266,7 +266,7 @@ def test_missing_part(words, key, refused):
         ),
         (
             ("--model.architecture.widths", "null"),
-            r"architecture\.widths: expected tuple, got null",
+            r"architecture\.widths: expected tuple, got (null|None)",
         ),
         (("--model.likelihood", "null"), r"likelihood: expected Likelihood, got null"),
         (("--trainer.accumulate_grad_batches", "0"), r"accumulate_grad_batches is at least 1"),
