@@ -55,6 +55,8 @@ def explain(message: str, error: BaseException | None = None) -> str:
     if cause is not None:
         return str(cause)
     fault = Fault.of(message, error)
+    if refused := re.search(NOT_ALLOWED, fault.text):  # wherever it stands among the types tried
+        return _not_allowed(fault, refused)
     inner = "" if fault.inner.startswith("Expected a <class 'list'>") else fault.inner
     for text in (inner, fault.local, fault.text):  # what is no list may be a wrong item of one
         for pattern, build in EXPLANATIONS:
@@ -184,8 +186,8 @@ def _no_tensorboard(fault: Fault, found: re.Match[str]) -> str:
     return 'TensorBoard is not installed. Run: pip install "lightning-gen[tensorboard]".'
 
 
+NOT_ALLOWED = r"Importing '([^']+)' is not allowed"
 EXPLANATIONS: tuple[tuple[str, Callable[[Fault, re.Match[str]], str]], ...] = (
-    (r"Importing '([^']+)' is not allowed", _not_allowed),
     (r"Option '(.+?)' is not accepted", _unknown_key),
     (r"does not accept option '([^']+)'", _unknown_top_key),
     (r"unrecognized arguments: (\S+)", _unknown_top_key),
