@@ -15,10 +15,11 @@ VIEWS = FREE | {"latent", "figures"}
 MODELS = FREE | {"hyperparameters", "networks", "objectives"}
 DATA = FREE | {"hyperparameters", "progress"}
 CALLBACKS = VIEWS | {"views", "metrics", "features", "objectives", "progress"}
-RUNS = MODELS | DATA | CALLBACKS | {"models", "data", "callbacks"}
+RUNS = MODELS | DATA | CALLBACKS | {"allowed", "models", "data", "callbacks"}
 ALLOWED = {
     "__init__": {"runs"},
     "errors": set(),
+    "allowed": {"errors"},
     "atomic": {"errors"},
     "progress": set(),
     "noise": set(),

@@ -14,6 +14,9 @@ from importlib.metadata import version
 from io import TextIOWrapper
 from typing import NamedTuple
 
+from lightning_gen import allowed
+from lightning_gen.errors import UserError
+
 
 class Verb(NamedTuple):
     """One thing that the command does."""
@@ -108,6 +111,8 @@ examples:
   lightning-gen test logs/quickstart/version_0
 
 lightning-gen VERB --help lists all options of a verb; lightning-gen --version tells the version.
+A class of your own in a file beside you: VERB ... --allow my_file --model my_file.MyModel
+(every verb takes --allow, for what a configuration or a checkpoint names and you trust).
 Set LIGHTNING_GEN_TRACEBACK=1 to see the traceback of an error.
 """
 
@@ -136,7 +141,12 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     if isinstance(sys.stdout, TextIOWrapper):  # names of files and classes may be of any kind
         sys.stdout.reconfigure(errors="backslashreplace")
-    with importable(os.getcwd()):
+    try:
+        words, names = allowed.split(words)
+    except UserError as error:
+        print(f"lightning-gen {words[0]}: {error}", file=sys.stderr)
+        return 2
+    with importable(os.getcwd()), allowed.granted(names):
         return int(import_module(verb.module).run(words))
 
 

@@ -15,6 +15,7 @@ import lightning_gen.latent
 import lightning_gen.models
 import lightning_gen.networks
 import lightning_gen.objectives
+from lightning_gen.cli.links import LINKS
 
 ROOMS = {
     "model": lightning_gen.models,
@@ -27,7 +28,9 @@ PARTS = (
     lightning_gen.networks,
     lightning_gen.objectives,
 )
-OPTIMIZERS = [kind.__name__ for kind in torch.optim.Optimizer.__subclasses__()]
+OPTIMIZERS = [
+    kind.__name__ for kind in torch.optim.Optimizer.__subclasses__() if kind.__name__.isalnum()
+]
 BORROWED = {
     "callbacks": callbacks.__all__,
     "logger": loggers.__all__,
@@ -59,6 +62,14 @@ def argument_names() -> set[str]:
     for part in members(*ROOMS.values(), *PARTS):
         names |= set(inspect.signature(part).parameters)
     return names
+
+
+def options(class_path: str) -> list[str]:
+    """What can be given to a class of the project, or to an optimizer; none of another class."""
+    name = class_path.rpartition(".")[2]
+    kinds = {part.__name__: part for part in members(*ROOMS.values(), *PARTS)}
+    kind = kinds.get(name) or (getattr(torch.optim, name) if name in OPTIMIZERS else None)
+    return sorted(set(inspect.signature(kind).parameters) - {"params", *LINKS}) if kind else []
 
 
 def members(*modules: ModuleType) -> list[type]:

@@ -5,11 +5,15 @@ given, and the nearest valid names.
 """
 
 import re
+import sys
 from collections.abc import Callable, Iterable
 from difflib import get_close_matches
 from pathlib import Path
 
+from lightning_gen.allowed import refusal
 from lightning_gen.cli import known
+from lightning_gen.cli.fault import Fault, owners, short
+from lightning_gen.cli.files import ENDINGS
 from lightning_gen.errors import UserError
 
 
@@ -50,34 +54,31 @@ def explain(message: str, error: BaseException | None = None) -> str:
     cause = user_error(error)
     if cause is not None:
         return str(cause)
-    text = " ".join(message.split())
-    for pattern, build in EXPLANATIONS:
-        found = re.search(pattern, text)
-        if found:
-            return build(text, found)
-    return text if len(text) < 400 else f"{text[:400]}..."
+    fault = Fault.of(message, error)
+    if refused := re.search(NOT_ALLOWED, fault.text):  # wherever it stands among the types tried
+        return _not_allowed(fault, refused)
+    inner = "" if fault.inner.startswith("Expected a <class 'list'>") else fault.inner
+    for text in (inner, fault.local, fault.text):  # what is no list may be a wrong item of one
+        for pattern, build in EXPLANATIONS:
+            found = re.search(pattern, text)
+            if found:
+                return build(fault, found)
+    return short(fault.text, 400)
 
 
-def _key(text: str, last: str = "") -> str:
-    """The dotted key that the message speaks of."""
-    parts = re.findall(r'Parser key "([^"]+)"', text)
-    nested = re.search(r"NestedArg\(key='([^']+)'", text)
-    if nested:
-        parts = [*parts[:1], nested[1]]
-    elif last:
-        parts.append(last)
-    return ".".join(parts)
-
-
-def _unknown_key(text: str, found: re.Match[str]) -> str:
+def _unknown_key(fault: Fault, found: re.Match[str]) -> str:
     word = found[1]
-    return f"{_key(text, word)} is no option{nearest(word, known.argument_names())}"
+    owner = next(owners(fault.given(), word), "")
+    names = known.options(owner) or known.argument_names() - {word}
+    whose = f" of {owner.rpartition('.')[2]}" if owner else ""
+    return f"{fault.key(word)} is no option{whose}{nearest(word, names)}"
 
 
-def _unknown_top_key(text: str, found: re.Match[str]) -> str:
+def _unknown_top_key(fault: Fault, found: re.Match[str]) -> str:
     key = found[1].split("=")[0].lstrip("-")
-    if "NestedArg" in text:
-        return f"{_key(text)} is no option{nearest(key.rpartition('.')[2], known.argument_names())}"
+    if "NestedArg" in fault.text:
+        hint = nearest(key.rpartition(".")[2], known.argument_names())
+        return f"{fault.key()} is no option{hint}"
     first = key.partition(".")[0]
     keys = known.top_keys()
     groups = {name.partition(".")[0] for name in keys}
@@ -85,71 +86,137 @@ def _unknown_top_key(text: str, found: re.Match[str]) -> str:
     return f"{key} is no option{hint}"
 
 
-def _unknown_class(text: str, found: re.Match[str]) -> str:
+def _unknown_class(fault: Fault, found: re.Match[str]) -> str:
     word = found[1]
-    if word.endswith((".yaml", ".yml", ".json")):
-        return _missing_file(text, found)
-    key = _key(text)
-    return f"{key}: there is no class {word}{nearest(word, known.classes(key.rpartition('.')[2]))}"
+    if word.endswith(ENDINGS):
+        return _missing_file(fault, found)
+    key = fault.key()
+    names = known.classes(key.rpartition(".")[2])
+    return f"{key}: there is no class {short(word)}{nearest(word, names)}"
 
 
-def _unknown_attribute(text: str, found: re.Match[str]) -> str:
+def _no_mapping(fault: Fault, found: re.Match[str]) -> str:
+    if not Path(found[1]).is_file():
+        return (
+            f"{fault.key()}: expected a YAML file or key: value, and there is no file {found[1]}."
+        )
+    return f"{fault.key()}: {found[1]} holds no key: value."
+
+
+def _wrong_class(fault: Fault, found: re.Match[str]) -> str:
+    key = fault.key()
+    wanted = re.sub(r"(\w+\.)+", "", found["wanted"])
+    names = known.classes(key.rpartition(".")[2])
+    article = "an" if wanted[0] in "AEIOU" else "a"
+    return f"{key}: expected {article} {wanted}, got {found['given']}{nearest('', names)}"
+
+
+def _abstract(fault: Fault, found: re.Match[str]) -> str:
+    key = fault.key()
+    names = known.classes(key.rpartition(".")[2])
+    return f"{key}: {found[1]} is only what others derive from{nearest('', names)}"
+
+
+def _no_class(fault: Fault, found: re.Match[str]) -> str:
+    key = fault.key()
+    names = known.classes(key.rpartition(".")[2])
+    return (
+        f"{key}: expected a class, or class_path and init_args, got {fault.got}{nearest('', names)}"
+    )
+
+
+def _no_class_path(fault: Fault, found: re.Match[str]) -> str:
+    key = fault.key()
+    return f"{key}: class_path is missing{nearest('', known.classes(key.rpartition('.')[2]))}"
+
+
+def _unknown_attribute(fault: Fault, found: re.Match[str]) -> str:
     module, word = found[1], found[2]
-    names = [f"{module}.{name}" for name in vars(__import__(module, fromlist=[""]))]
-    return f"{_key(text)}: there is no {module}.{word}{nearest(f'{module}.{word}', names)}"
+    names = [f"{module}.{name}" for name in dir(sys.modules.get(module))]
+    return f"{fault.key()}: there is no {module}.{word}{nearest(f'{module}.{word}', names)}"
 
 
-def _missing_file(text: str, found: re.Match[str]) -> str:
+def _missing_file(fault: Fault, found: re.Match[str]) -> str:
     path = Path(found[1])
     if path.is_relative_to(Path.cwd()):
         path = path.relative_to(Path.cwd())
     beside = [str(other) for other in path.parent.glob("*")] if path.parent.is_dir() else []
-    return f"{_key(text)}: there is no file {path}{nearest(str(path), beside)}"
+    return f"{fault.key()}: there is no file {path}{nearest(str(path), beside)}"
 
 
-def _wrong_type(text: str, found: re.Match[str]) -> str:
-    value = re.search(r"(?:Got value|Given value): (\S+?)(?: - |$| Given)", text)
-    given = re.search(r"val='([^']*)'", text) or value
+def _wrong_type(fault: Fault, found: re.Match[str]) -> str:
+    text = fault.local.partition("Given value: ")[0]
     literals = re.findall(r"typing\.Literal\[([^\]]+)\]", text.partition("Errors:")[2] or text)
     kinds = re.findall(r"Expected an? <class '(?:\w+\.)*(\w+)'>", text)
-    kinds = [kind for kind in kinds if kind != "NoneType"] or ["null"]
+    kinds = [kind for kind in kinds if kind != "NoneType"]
+    if not kinds and not literals:  # null would do too, but what else came to nothing says more
+        return f"{fault.key()}: {short(fault.inner, 200)}"
     wanted = ", ".join(dict.fromkeys(literals)) if literals else " or ".join(dict.fromkeys(kinds))
-    return f"{_key(text)}: expected {wanted}, got {given[1] if given else 'something else'}."
+    return f"{fault.key()}: expected {wanted}, got {fault.got}."
 
 
-def _required(text: str, found: re.Match[str]) -> str:
+def _required(fault: Fault, found: re.Match[str]) -> str:
     key = found[1].rpartition(".")[2]
     names = nearest("", known.classes(key))
     return f"{key} is missing: pass --{key} NAME or a --config that has it{names}"
 
 
-def _no_device(text: str, found: re.Match[str]) -> str:
+def _not_allowed(fault: Fault, found: re.Match[str]) -> str:
+    if found[1] in ("lightning.LightningModule", "lightning.LightningDataModule"):
+        return _no_class_path(fault, found)  # the parser's own guess
+    if found[1].endswith(ENDINGS):
+        return _missing_file(fault, found)
+    key, name = fault.key(), found[1].rpartition(".")[2]
+    same = [own for own in known.classes(key.rpartition(".")[2]) if own.rpartition(".")[2] == name]
+    where = f"{key}: " if key else ""
+    hint = f" Did you mean {same[0]}?" if same else ""
+    return f"{where}{refusal(found.string)}{hint}"
+
+
+def _no_device(fault: Fault, found: re.Match[str]) -> str:
     return f"this machine has no {found[1]}. Pass --trainer.accelerator cpu, or auto."
 
 
-def _no_module(text: str, found: re.Match[str]) -> str:
-    where = f"{_key(text)}: " if _key(text) else ""
+def _no_module(fault: Fault, found: re.Match[str]) -> str:
+    where = f"{fault.key()}: " if fault.key() else ""
     return f"{where}there is no module {found[1]}. Install it, or run from the folder that has it."
 
 
-def _odd_path(text: str, found: re.Match[str]) -> str:
-    return f"{_key(text)}: a file name is UTF-8 text here, got other bytes in it. Rename it."
+def _odd_path(fault: Fault, found: re.Match[str]) -> str:
+    return f"{fault.key()}: a file name is UTF-8 text here, got other bytes in it. Rename it."
 
 
-def _no_tensorboard(text: str, found: re.Match[str]) -> str:
+def _no_tensorboard(fault: Fault, found: re.Match[str]) -> str:
     return 'TensorBoard is not installed. Run: pip install "lightning-gen[tensorboard]".'
 
 
-EXPLANATIONS: tuple[tuple[str, Callable[[str, re.Match[str]], str]], ...] = (
+NOT_ALLOWED = r"Importing '([^']+)' is not allowed"
+EXPLANATIONS: tuple[tuple[str, Callable[[Fault, re.Match[str]], str]], ...] = (
     (r"surrogates not allowed", _odd_path),
-    (r"Option '([^']+)' is not accepted", _unknown_key),
+    (r"Option '(.+?)' is not accepted", _unknown_key),
     (r"does not accept option '([^']+)'", _unknown_top_key),
     (r"unrecognized arguments: (\S+)", _unknown_top_key),
     (r"arguments are required: ([\w.]+)", _required),
     (r"File does not exist: '([^']+)'", _missing_file),
+    (
+        r"Import path (?P<given>\S+) does not correspond to a subclass of (?P<wanted>\w+)",
+        _wrong_class,
+    ),
+    (r"Expected '(?P<given>\S+)' to be a subclass of <class '(?P<wanted>[\w.]+)'>", _wrong_class),
+    (r"Expected '(?P<given>\S+)' to be a subclass of (?P<wanted>[\w. |]+)", _wrong_class),
+    (r"corresponding to a type\[(?P<wanted>[\w.]+)\]. Got value: (?P<given>\S+)", _wrong_class),
+    (
+        r"Subclasses are disabled for (?P<wanted>\w+), thus '(?P<given>[^']+)'",
+        _wrong_class,
+    ),
+    (r"Expected an instantiatable class, but (\S+) is", _abstract),
+    (r"Dict must include a class_path", _no_class_path),
+    (r"Unable to load config [\"']([^\"']*)", _no_mapping),
+    (r"Not a valid subclass of", _no_class),
+    (r"Expected an import path or a subclass spec", _no_class),
     (r"module '([\w.]+)' has no attribute '(\w+)'", _unknown_attribute),
-    (r"Unexpected import path format: (\S+)", _unknown_class),
-    (r"Expected a dot import path string: (\S+)", _unknown_class),
+    (r"Unexpected import path format: (.+?)(?: - |\. Got | Given |$)", _unknown_class),
+    (r"Expected a dot import path string: (.+?)(?: - |\. Got | Given |$)", _unknown_class),
     (r"No module named '([\w.]+)'", _no_module),
     (r"Expected an? (?:<class|typing)", _wrong_type),
     (r"Neither `tensorboard` nor `tensorboardX` is available", _no_tensorboard),

@@ -1,12 +1,15 @@
 """How a verb ends: its exit code, and one line about what went wrong."""
 
 import os
+import re
 import sys
 import traceback
 from collections.abc import Callable
 
+import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
+from lightning_gen.allowed import enforced
 from lightning_gen.cli import quiet
 from lightning_gen.cli.claim import is_first_process, is_helper
 from lightning_gen.cli.parser import BadArgumentsError
@@ -20,15 +23,15 @@ def outcome(verb: str, task: Callable[[], None]) -> int:
     What a user can put right is one line on stderr; any other error keeps its traceback.
     """
     try:
-        with quiet.libraries():
+        with quiet.libraries(), enforced():
             task()
     except (BadArgumentsError, UserError, MisconfigurationException) as error:
         return _failed(verb, error)
-    except RuntimeError as error:
-        lost = lost_worker(error)
-        if lost is None:
+    except (MemoryError, RuntimeError) as error:
+        found = lost_worker(error) or lack_of_memory(error)
+        if found is None:
             raise
-        return _failed(verb, lost)
+        return _failed(verb, found)
     return 0
 
 
@@ -41,3 +44,31 @@ def _failed(verb: str, error: Exception) -> int:
         # Lightning kills the first process when one that it has started ends otherwise.
         return 0 if is_helper() else 128 + error.signal
     return 2 if isinstance(error, BadArgumentsError) else 1
+
+
+def lack_of_memory(error: BaseException) -> UserError | None:
+    """What to tell a user where a device or the machine could not give what a tensor needs."""
+    if not is_lack_of_memory(error):
+        return None
+    return UserError(
+        f"there is not enough memory: {wanted(error)}. Choose a smaller model, smaller images or a "
+        "smaller data.batch_size."
+    )
+
+
+def is_lack_of_memory(error: BaseException) -> bool:
+    """Whether a device or the machine could not give what a tensor needs."""
+    words = (
+        "can't allocate memory",
+        "Storage size calculation overflowed",
+        "multiplication overflow",
+    )
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(
+        word in str(error) for word in words
+    )
+
+
+def wanted(error: BaseException) -> str:
+    """How much memory was asked for, where the error says so."""
+    found = re.search(r"[Tt]ried to allocate ([\d.]+ \w+)", str(error))
+    return f"{found[1]} were asked for" if found else "more was asked for than can be counted"

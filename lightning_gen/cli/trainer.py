@@ -1,14 +1,18 @@
 """Lightning's Trainer with arguments that a command line reads as they were written."""
 
+import re
 from contextlib import nullcontext
 from typing import Any
 
+from jsonargparse import Namespace
 from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.profilers import PassThroughProfiler, Profiler
 from lightning.pytorch.strategies import DDPStrategy
 
+from lightning_gen.allowed import imported, refusal
+from lightning_gen.cli.parser import BadArgumentsError
 from lightning_gen.runs.checkpoint_io import WholeCheckpoints
 
 
@@ -76,6 +80,26 @@ def write_checkpoints_whole(trainer: Trainer) -> None:
     """Let our checkpoints take the place of Lightning's default, and of no other."""
     if type(trainer.strategy.checkpoint_io) is TorchCheckpointIO:
         trainer.strategy.checkpoint_io = WholeCheckpoints()
+
+
+def check_trainer_parts(options: Namespace) -> None:
+    """Raise a BadArgumentsError for what Lightning would take, and fail at later.
+
+    A class that may not be named is among it: accelerators, profilers and strategies may be words
+    too, such as ``ddp``, and the parser takes such a class for one.
+    """
+    if options.accumulate_grad_batches < 1:
+        raise BadArgumentsError(
+            f"trainer.accumulate_grad_batches is at least 1, got {options.accumulate_grad_batches}."
+        )
+    for key in ("accelerator", "profiler", "strategy"):
+        name = re.search(r"\w+(\.\w+)+", str(options[key]))
+        if name and isinstance(options[key], str):
+            try:
+                imported(name[0])
+            except (ImportError, AttributeError, ValueError) as error:
+                reason = refusal(str(error)) or f"there is no class {name[0]}."
+                raise BadArgumentsError(f"trainer.{key}: {reason}") from error
 
 
 def let_gradients_be_missing(trainer: Trainer, model: LightningModule) -> None:

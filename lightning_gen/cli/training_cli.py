@@ -34,10 +34,16 @@ from lightning_gen.cli.loggers import (
     point_logger,
 )
 from lightning_gen.cli.messages import explain, first_error, user_error
+from lightning_gen.cli.outcome import is_lack_of_memory
 from lightning_gen.cli.parser import BadArgumentsError
+from lightning_gen.cli.recipes import check_recipes
 from lightning_gen.cli.record import RecordRun
 from lightning_gen.cli.results import announce, list_files, report, write_codes
-from lightning_gen.cli.trainer import let_gradients_be_missing, write_checkpoints_whole
+from lightning_gen.cli.trainer import (
+    check_trainer_parts,
+    let_gradients_be_missing,
+    write_checkpoints_whole,
+)
 from lightning_gen.contracts import Encodes
 from lightning_gen.errors import InterruptionError, UserError
 from lightning_gen.runs import RunDirectory, RunLogger
@@ -85,6 +91,9 @@ class TrainingCLI(LightningCLI):
             self.config = parser.parse_args(args)
         except BadArgumentsError as error:
             raise BadArgumentsError(explain(str(error), error)) from error
+        seed = self.config[self.config.subcommand].seed_everything
+        if not 0 <= (seed or 0) < 2**32:
+            raise BadArgumentsError(f"seed_everything is from 0 to {2**32 - 1}, got {seed}.")
 
     def _parse_ckpt_path(self) -> None:
         """Nothing: a checkpoint never silently replaces the model that was asked for."""
@@ -97,8 +106,10 @@ class TrainingCLI(LightningCLI):
 
     def before_instantiate_classes(self) -> None:
         """Claim the run's directory, and send every logger there."""
+        check_recipes(self.options.model, "model")
         if self.subcommand == "fit":  # config.yaml keeps it: run again, it is the next version
             self.options.name = self.options.name or default_name(self.options)
+        check_trainer_parts(self.options.trainer)
         self.config_text = self._parser(self.subcommand).dump(self.options, skip_unset=False)
         path = self.options.ckpt_path
         if path not in (None, "last") and not Path(path).is_file():
@@ -119,6 +130,8 @@ class TrainingCLI(LightningCLI):
         except Exception as error:
             self._discard_empty_directory()
             cause = user_error(error) or first_error(error)
+            if is_lack_of_memory(cause):
+                raise cause from error
             if not isinstance(cause, MisconfigurationException | ValueError | ModuleNotFoundError):
                 raise
             raise BadArgumentsError(explain(str(cause))) from error

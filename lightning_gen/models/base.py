@@ -31,8 +31,22 @@ class Shared:
         self.build = build
 
     def __call__(self, argument: Any) -> Any:  # noqa: ANN401  (the factory's)
-        """What the factory builds."""
-        return self.build(argument)
+        """What the factory builds.
+
+        Raises:
+            UserError: its arguments are out of range, or do not fit the parameters.
+        """
+        try:
+            built = self.build(argument)
+            for name in ("step_size", "T_max", "T_0"):  # they divide, but not before an epoch's end
+                if getattr(built, name, 1) == 0:
+                    raise ValueError(f"{name} is at least 1, got 0")
+            return built
+        except (TypeError, ValueError, ArithmeticError) as error:
+            raise UserError(
+                f"an optimizer or scheduler cannot be built: {error}. Change its arguments in "
+                "model.optimizer or model.lr_scheduler, or choose another class."
+            ) from error
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Shared":
         return self

@@ -9,6 +9,7 @@ from lightning_gen.models.autoencoder import DeterministicAutoencoder
 from lightning_gen.models.base import OptimizerFactory, SchedulerFactory
 from lightning_gen.networks import Corruption, Dense, GaussianNoise
 from lightning_gen.networks.architecture import check_widths
+from lightning_gen.networks.layer import layer
 from lightning_gen.objectives import Bernoulli, Likelihood
 
 
@@ -43,7 +44,7 @@ class StackedDAE(DeterministicAutoencoder):
         *hidden, latent_dim = widths
         dense = Dense(tuple(hidden), activation)
         super().__init__(
-            nn.Sequential(dense.encoder(image_shape, latent_dim), activation()),
+            nn.Sequential(dense.encoder(image_shape, latent_dim), layer(activation)),
             dense.decoder(image_shape, latent_dim, likelihood.params_per_channel),
             likelihood,
             optimizer,

@@ -7,6 +7,7 @@ from torch import nn
 
 from lightning_gen.networks.architecture import Architecture, ImageShape, check_widths
 from lightning_gen.networks.dense import hidden_layers
+from lightning_gen.networks.layer import layer
 from lightning_gen.networks.strided import strided_decoder, strided_encoder
 
 
@@ -38,7 +39,7 @@ class Conv(Architecture):
         first, *others = (*self.hidden, out_features)
         network = strided_encoder(image_shape, self.widths, self._finish, first)
         for before, after in pairwise((first, *others)):
-            network.extend([self.activation(), nn.Linear(before, after)])
+            network.extend([layer(self.activation), nn.Linear(before, after)])
         return network
 
     def decoder(
@@ -53,5 +54,5 @@ class Conv(Architecture):
         return nn.Sequential(*hidden_layers(widths, self.activation), *network)
 
     def _finish(self, channels: int) -> list[nn.Module]:
-        norm = [] if self.normalization is None else [self.normalization(channels)]
-        return [*norm, self.activation()]
+        norm = [] if self.normalization is None else [layer(self.normalization, channels)]
+        return [*norm, layer(self.activation)]

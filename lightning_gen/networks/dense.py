@@ -8,6 +8,7 @@ from itertools import pairwise
 from torch import nn
 
 from lightning_gen.networks.architecture import Architecture, ImageShape, check_widths
+from lightning_gen.networks.layer import layer
 
 
 @dataclass(frozen=True)
@@ -58,5 +59,5 @@ def hidden_layers(
     for before, after in pairwise(widths):
         yield nn.Linear(before, after)
         if normalization is not None:
-            yield normalization(after)
-        yield activation()
+            yield layer(normalization, after)
+        yield layer(activation)

@@ -6,6 +6,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from lightning_gen.networks.architecture import Architecture, ImageShape, check_widths
+from lightning_gen.networks.layer import layer
 from lightning_gen.networks.strided import strided_decoder, strided_encoder
 
 
@@ -29,11 +30,11 @@ class ResidualBlock(nn.Module):
         self.residual = nn.Sequential(
             nn.Conv2d(channels, channels, 3, padding=1),
             norm(channels),
-            activation(),
+            layer(activation),
             nn.Conv2d(channels, channels, 3, padding=1),
             norm(channels),
         )
-        self.activation = activation()
+        self.activation = layer(activation)
 
     def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
         """The block's output, of the shape of ``x``."""
@@ -71,6 +72,6 @@ class Residual(Architecture):
         return strided_decoder(in_features, self.widths, (), self._finish, out_shape)
 
     def _finish(self, channels: int) -> list[nn.Module]:
-        norm = [] if self.normalization is None else [self.normalization(channels)]
+        norm = [] if self.normalization is None else [layer(self.normalization, channels)]
         block = ResidualBlock(channels, self.activation, self.normalization)
-        return [*norm, self.activation(), block]
+        return [*norm, layer(self.activation), block]

@@ -7,6 +7,7 @@ from torch import nn
 
 from lightning_gen.errors import UserError
 from lightning_gen.networks.architecture import ImageShape, check_widths
+from lightning_gen.networks.layer import layer
 from lightning_gen.networks.residual import ResidualBlock
 from lightning_gen.networks.strided import Size, doublings, halved_sizes, halvings
 
@@ -75,14 +76,14 @@ class SpatialResidual(SpatialArchitecture):
         out_shape = (channels * params_per_channel, height, width)
         return nn.Sequential(
             nn.Conv2d(in_channels, self.widths[-1], 3, padding=1),
-            self.activation(),
+            layer(self.activation),
             *self._blocks(),
             *doublings(self.widths, self._finish, out_shape),
         )
 
     def _finish(self, channels: int) -> list[nn.Module]:
-        norm = [] if self.normalization is None else [self.normalization(channels)]
-        return [*norm, self.activation()]
+        norm = [] if self.normalization is None else [layer(self.normalization, channels)]
+        return [*norm, layer(self.activation)]
 
     def _blocks(self) -> list[nn.Module]:
         return [

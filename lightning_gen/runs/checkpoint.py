@@ -1,7 +1,5 @@
 """Reads a checkpoint without running anything in it."""
 
-import sys
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 from warnings import catch_warnings
@@ -11,6 +9,7 @@ import torch
 from lightning.pytorch import LightningModule
 from lightning.pytorch.utilities import rank_zero_info
 
+from lightning_gen.allowed import enforced, imported, refusal
 from lightning_gen.errors import UserError
 from lightning_gen.runs.directory import RunDirectory
 
@@ -85,15 +84,18 @@ def load_model(path: Path) -> LightningModule:
         UserError: as :func:`load_checkpoint`; or its model cannot be built, or does not fit it.
     """
     kept = load_checkpoint(path).get("hyper_parameters", {})
-    kind = model_class(kept.get("_class_path"), path)
-    try:
-        model = kind.load_from_checkpoint(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # of the parser, of a part, of the weights
-        reason = " ".join(str(error).split())[:300]
-        raise UserError(
-            f"{path} does not fit {kind.__name__} as it is installed: {reason}. Use the version of "
-            "lightning-gen in the run's environment.json."
-        ) from error
+    with enforced():
+        kind = model_class(kept.get("_class_path"), path)
+        try:
+            model = kind.load_from_checkpoint(path, map_location="cpu", weights_only=True)
+        except Exception as error:  # of the parser, of a part, of the weights
+            if refused := refusal(str(error)):
+                raise UserError(f"{path} cannot be loaded: {refused}") from error
+            reason = " ".join(str(error).split())[:300]
+            raise UserError(
+                f"{path} does not fit {kind.__name__} as it is installed: {reason}. Use the "
+                "version of lightning-gen in the run's environment.json."
+            ) from error
     model.freeze()
     return model
 
@@ -106,12 +108,13 @@ def model_class(class_path: object, path: Path) -> type[LightningModule]:
             checkpoint names is not called, and no module is imported that can hold no model, since
             some of them do things when they are.
     """
-    module, _, name = class_path.rpartition(".") if isinstance(class_path, str) else ("", "", "")
-    if module.partition(".")[0] in sys.stdlib_module_names or module.endswith("__main__"):
+    if not isinstance(class_path, str):
         raise no_model(class_path, path)
     try:
-        kind = getattr(import_module(module), name)
+        kind = imported(class_path)
     except (ImportError, AttributeError, ValueError) as error:
+        if refused := refusal(str(error)):
+            raise UserError(f"{path} cannot be loaded: {refused}") from error
         raise UserError(
             f"{path} is of the model {class_path!r}, which cannot be imported. Run from the folder "
             "that has its file, or use a model that keeps its class (hyperparameters.remember)."

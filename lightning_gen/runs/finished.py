@@ -10,6 +10,7 @@ import yaml
 from lightning.pytorch import LightningDataModule, LightningModule
 from lightning.pytorch.cli import LightningArgumentParser
 
+from lightning_gen.allowed import enforced, refusal
 from lightning_gen.contracts import ImageShape, Needs, require
 from lightning_gen.errors import UserError
 from lightning_gen.runs.checkpoint import load_model
@@ -101,14 +102,15 @@ class FinishedRun:
         parser = LightningArgumentParser(exit_on_error=False)
         parser.add_subclass_arguments(LightningDataModule, "data", required=True)
         try:
-            options = parser.parse_object({"data": self.config["data"]})
-            data: LightningDataModule = parser.instantiate(options).data
+            with enforced():
+                options = parser.parse_object({"data": self.config["data"]})
+                data: LightningDataModule = parser.instantiate(options).data
         except UserError:
             raise
         except Exception as error:  # jsonargparse raises what its parts raise
-            reason = " ".join(str(error).split())[:300]
+            reason = refusal(str(error)) or f"{' '.join(str(error).split())[:300]}."
             raise UserError(
-                f"the dataset of {self.path / CONFIG} cannot be built: {reason}. Pass images of "
+                f"the dataset of {self.path / CONFIG} cannot be built: {reason} Pass images of "
                 "your own with --images."
             ) from error
         return data

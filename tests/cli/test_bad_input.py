@@ -1,5 +1,6 @@
 """What a user can get wrong: one line that names it, exit code 2, nothing left behind."""
 
+import copy
 import io
 import os
 import pickle
@@ -103,6 +104,87 @@ def test_unknown_class(words, given, nearest, refused):
     assert re.search(rf"\b{re.escape(given)}\b.*Did you mean .*\b{nearest}\b", line), line
 
 
+PARTS = {
+    "architecture": {"class_path": "Dense", "init_args": {"widths": [8]}},
+    "optimizer": {"class_path": "torch.optim.Adam", "init_args": {"lr": 0.1}},
+    "lr_scheduler": {"class_path": "StepLR", "init_args": {"step_size": 1}},
+}
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "match"),
+    [
+        (
+            "likelihood",
+            "lightning_gen.objectives.R1",
+            r"model\.likelihood: expected a Likelihood, got .*R1\. Choose among Bernoulli, ",
+        ),
+        (
+            "optimizer",
+            "torch.nn.ReLU",
+            r"model\.optimizer: expected an Optimizer, got torch\.nn\.ReLU\. Choose .*SGD",
+        ),
+        (
+            "architecture",
+            3,
+            r"model\.architecture: expected a class, .* got 3\. Choose among Conv, ",
+        ),
+        (
+            "lr_scheduler",
+            {"init_args": {"step_size": 1}},
+            r"model\.lr_scheduler: class_path is miss",
+        ),
+        ("architecture.class_path", 3, r"architecture\.class_path: expected the name of .* got 3"),
+        (
+            "architecture.class_path",
+            "",
+            r"architecture\.class_path: expected the name of .* got ''",
+        ),
+        ("architecture.init_args", None, r"init_args: expected arguments: .* got nothing"),
+        ("architecture.init_args", 3, r"architecture\.init_args: expected arguments: .* got 3"),
+        ("architecture.widths", [8], r"architecture\.widths is no option beside .*below init_args"),
+        ("architecture.initargs", {}, r"initargs is no option .* Did you mean init_args\?"),
+        (
+            "architecture.init_args.widths",
+            "x",
+            r"model\.architecture\.widths: expected tuple, got x",
+        ),
+        ("optimizer.init_args.lr", "x", r"model\.optimizer\.lr: expected float, got x"),
+        ("lr_scheduler.init_args.step_size", "x", r"lr_scheduler\.step_size: expected int, got x"),
+        ("optimizer.init_args.zz", 1, r"model\.optimizer\.zz is no option of Adam\. Choose .*lr"),
+        ("attributes", ["a"], r"model\.attributes is no option of VAE\. Choose .*latent_dim"),
+        ("architecture.init_args.activation", "torch.nn.Bilinear", r"Bilinear\(\) cannot be built"),
+        ("architecture.init_args.activation", "torch.optim.Adam", r"activation: expected a Module"),
+        (5, 1, r"model\.init_args\.5 is a key, expected a text, got 5"),
+    ],
+)
+def test_a_part_of_another_kind(key, value, match, refused, tmp_path):
+    model = copy.deepcopy(PARTS)
+    part = model
+    *before, last = key.split(".") if isinstance(key, str) else [key]
+    for word in before:
+        part = part[word]
+    part[last] = value
+    config = {"model": {"class_path": "VAE", "init_args": model}, "data": "MiniFashionMNIST"}
+    (tmp_path / "own.yaml").write_text(yaml.safe_dump(config))
+    refused("--config", "own.yaml", match=match)
+
+
+@pytest.mark.parametrize("value", [0.5, True, [1], 3])
+def test_a_trainer_of_no_options(value, refused, tmp_path):
+    content = {"model": "VAE", "data": "MiniFashionMNIST", "trainer": value}
+    (tmp_path / "own.yaml").write_text(yaml.safe_dump(content))
+    refused("--config", "own.yaml", match=r"own\.yaml: trainer: expected key: value, got ")
+    (tmp_path / "own.yaml").write_text(str(value))
+    refused(*VAE, "--trainer", "own.yaml", match=r"trainer: own\.yaml holds no key: value")
+
+
+def test_a_model_that_no_memory_holds(command):
+    answer = command("fit", *VAE, "--model.latent_dim", "1000000000000000", *TWO_BATCHES)
+    assert answer.code == 1
+    assert "there is not enough memory" in answer.line
+
+
 @pytest.mark.parametrize(
     ("words", "name"),
     [
@@ -176,6 +258,19 @@ def test_missing_part(words, key, refused):
         (("--model.architecture.widths", "[8,8,8,8,8]"), r"needs at least 32 pixels.*got 28x28"),
         (("--data.val_fraction", "2"), r"val_fraction is .*got 2"),
         (("--data.batch_size", "0"), r"batch_size is at least 1, got 0"),
+        (("--model.optimizer.lr", "-1"), r"cannot be built: Invalid learning rate: -1"),
+        (("--model.optimizer", "Muon"), r"cannot be built: Muon only supports 2D parameters"),
+        (
+            ("--model.lr_scheduler", "StepLR", "--model.lr_scheduler.step_size", "0"),
+            "step_size is at",
+        ),
+        (
+            ("--model.architecture.widths", "null"),
+            r"architecture\.widths: expected tuple, got (null|None)",
+        ),
+        (("--model.likelihood", "null"), r"likelihood: expected Likelihood, got null"),
+        (("--trainer.accumulate_grad_batches", "0"), r"accumulate_grad_batches is at least 1"),
+        (("--seed_everything", "-5"), r"seed_everything is from 0 to 4294967295, got -5"),
         (("--name", "a/b"), r"name is used as a folder name.*'a/b'"),
         (("--name", ".."), r"name is used as a folder name"),
         (("--trainer.default_root_dir", "/proc/version/logs"), r"/proc/version/logs"),
@@ -203,7 +298,13 @@ def test_no_gpu(refused):
 @pytest.mark.parametrize("part", ["model", "data", "trainer.callbacks", "trainer.logger"])
 def test_unknown_module(part, refused):
     match = f"{part}: there is no module nosuch. Install it"
-    refused(*VAE, *TWO_BATCHES, f"--{part}", "nosuch.Thing", match=match)
+    words = (f"--{part}", "nosuch.Thing", "--allow", "nosuch")
+    refused(*VAE, *TWO_BATCHES, *words, match=match)
+
+
+def test_misspelt_module(refused):
+    words = ("--model", "lightning_gen.modles.VAE", "--data", "Shapes")
+    refused(*words, match=r"got lightning_gen\.modles\.VAE, .* Did you mean VAE\?")
 
 
 def folder_words(folder, *words):
@@ -338,8 +439,9 @@ class {name}(LightningDataModule):
 
 
 @pytest.fixture
-def own_data(tmp_path):
+def own_data(tmp_path, monkeypatch):
     """Writes a datamodule of the user's own into a file of the current folder; its class path."""
+    monkeypatch.setenv("LIGHTNING_GEN_ALLOW", "own_good,own_signed,own_shapeless")
 
     def write(name, shape="self.image_shape = (1, 8, 8)", low=0):
         (tmp_path / f"own_{name.lower()}.py").write_text(

@@ -44,14 +44,22 @@ def test_a_checkpoint_gives_its_model_frozen(finished):
 
 
 @pytest.mark.parametrize(
-    "class_path",
-    ["subprocess.Popen", "os.system", "builtins.eval", "torch.nn.Linear", "lightning_gen.cli.main"],
+    ("class_path", "match"),
+    [
+        ("subprocess.Popen", "got subprocess.Popen, whose code would run"),
+        ("os.system", "got os.system, whose code would run"),
+        ("builtins.eval", "got builtins.eval, whose code would run"),
+        ("lightning_gen.cli.main", "pass --allow lightning_gen.cli or set"),
+        ("lightning_gen.models.vae.torch.load", "got torch.serialization.load, whose code"),
+        ("torch.nn.Linear", "names 'torch.nn.Linear' as its model, which is no LightningModule"),
+        ("lightning_gen.models.vae.VAE.sample", "which is no LightningModule"),
+    ],
 )
 @pytest.mark.usefixtures("nothing_runs")
-def test_what_is_no_model_is_not_called(class_path, kept, tmp_path):
+def test_what_is_no_model_is_not_called(class_path, match, kept, tmp_path):
     kept["hyper_parameters"] = {"_class_path": class_path, "args": ["touch", "x"], "command": "ls"}
     path = saved(tmp_path, kept)
-    with pytest.raises(UserError, match=f"names '{class_path}' as its model, which is no Light"):
+    with pytest.raises(UserError, match=match):
         FinishedRun.open(path)
 
 
@@ -64,13 +72,12 @@ def test_what_builds_the_model_cannot_be_chosen(instantiator, kept, tmp_path, ca
     assert not capsys.readouterr().out
 
 
-@pytest.mark.filterwarnings("ignore")  # jsonargparse warns of subprocess before it refuses it
 @pytest.mark.parametrize("key", ["architecture", "likelihood", "optimizer", "objective"])
 @pytest.mark.usefixtures("nothing_runs")
 def test_a_part_that_starts_a_program_is_not_built(key, kept, tmp_path):
     part = {"class_path": "subprocess.Popen", "init_args": {"args": ["touch", "x"]}}
     kept["hyper_parameters"][key] = part
-    with pytest.raises(UserError):
+    with pytest.raises(UserError, match=r"got subprocess\.Popen, whose code would run"):
         load_model(saved(tmp_path, kept))
 
 
@@ -84,7 +91,8 @@ def test_a_pickle_that_starts_a_program_is_not_unpacked(kept, tmp_path):
 @pytest.mark.parametrize(
     "class_path", [None, "", "VAE", "no.such.Model", "lightning_gen.models.No"]
 )
-def test_a_model_that_cannot_be_imported_is_one_line(class_path, kept, tmp_path):
+def test_a_model_that_cannot_be_imported_is_one_line(class_path, kept, tmp_path, monkeypatch):
+    monkeypatch.setenv("LIGHTNING_GEN_ALLOW", "no.such")
     kept["hyper_parameters"]["_class_path"] = class_path
     with pytest.raises(UserError, match="which cannot be imported"):
         load_model(saved(tmp_path, kept))

@@ -95,8 +95,8 @@ def fit_words(sweep: SweepFile, words: tuple[str, ...]) -> list[str]:
 
 
 def options(values: Mapping[str, Plain]) -> list[str]:
-    """Values as options of ``fit``."""
-    return [part for key, value in values.items() for part in (f"--{key}", word(value))]
+    """Values as options of ``fit``; in one word, since -inf alone would be an option itself."""
+    return [f"--{key}={word(value)}" for key, value in values.items()]
 
 
 def wait(process: "subprocess.Popen[bytes]", stop: Event) -> int:

@@ -1,11 +1,13 @@
 """A sweep as a file of Weights & Biases, whose agents then run it."""
 
+import os
 from pathlib import Path
 from typing import Any
 
 import optuna
 import yaml
 
+from lightning_gen.allowed import OPTION, VARIABLE, modules
 from lightning_gen.atomic import write_text
 from lightning_gen.errors import UserError
 from lightning_gen.runs.sweep.space import Choice, Parameter, Range
@@ -37,6 +39,8 @@ def wandb_sweep(sweep: SweepFile, words: tuple[str, ...], trials: int | None) ->
         LOGGER.lstrip("-") in sweep.overrides
     )
     logger = () if logged else (LOGGER, "lightning.pytorch.loggers.WandbLogger")
+    own = modules(os.environ.get(VARIABLE, ""))  # another machine's agent has no such variable
+    words = (*words, *(part for module in own for part in (OPTION, module)))
     command = ["${env}", "${program}", *fit_words(sweep, words), *logger, "${args}"]
     content: dict[str, Any] = {"program": "lightning-gen", "method": method(sweep)}
     if len(sweep.metric) == 1:

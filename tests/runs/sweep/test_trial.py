@@ -33,8 +33,8 @@ def test_the_words_of_a_trial(tmp_path, trial):
     words = fit.command(trial)
     assert words == [
         *(sys.executable, "-m", "lightning_gen", "fit", "--config", str(fit.sweep.config)),
-        *("--trainer.max_epochs", "2", "--data.root", "x"),
-        *("--model.latent_dim", "2", "--model.widths", "[8, 4]"),
+        *("--trainer.max_epochs=2", "--data.root", "x"),
+        *("--model.latent_dim=2", "--model.widths=[8, 4]"),
         *("--name", "trial_0003", "--trainer.default_root_dir", str(tmp_path)),
     ]
     RunDirectory.claim(tmp_path, "trial_0003")

@@ -25,7 +25,7 @@ def test_a_grid(tmp_path):
         },
         "command": [
             *("${env}", "${program}", "fit", "--config", str(sweep.config)),
-            *("--trainer.max_epochs", "2", "--data.root", "x"),
+            *("--trainer.max_epochs=2", "--data.root", "x"),
             *("--trainer.logger", "lightning.pytorch.loggers.WandbLogger", "${args}"),
         ],
     }

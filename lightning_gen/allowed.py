@@ -1,0 +1,140 @@
+"""Which classes a configuration or a checkpoint may name.
+
+To name a class is to import its module, which runs the code in it. What lies outside the ROOMS is
+refused before it is imported, unless the user allows it; a file cannot.
+"""
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from lightning_gen.errors import UserError
+
+OPTION = "--allow"
+VARIABLE = "LIGHTNING_GEN_ALLOW"
+"""Where the modules of ``--allow`` stand, with commas, for the processes that a verb starts too."""
+
+ROOMS = (
+    "lightning_gen.callbacks",
+    "lightning_gen.data",
+    "lightning_gen.features",
+    "lightning_gen.latent",
+    "lightning_gen.metrics",
+    "lightning_gen.models",
+    "lightning_gen.networks",
+    "lightning_gen.objectives",
+    "lightning_gen.views",
+    "lightning.pytorch.accelerators",
+    "lightning.pytorch.callbacks",
+    "lightning.pytorch.loggers",
+    "lightning.pytorch.plugins",
+    "lightning.pytorch.profilers",
+    "lightning.pytorch.strategies",
+    "lightning.fabric.plugins",
+    "torch.nn",
+    "torch.optim",
+)
+
+
+@contextmanager
+def enforced() -> Iterator[None]:
+    """Whatever jsonargparse imports lies in the ROOMS, or in a module that the user allows.
+
+    Where a class comes from counts too, not only the name that it is given: a module of a room may
+    have imported others. Afterwards the settings, which are the whole process's, are as they were.
+
+    Raises:
+        UserError: the variable holds something that is no module.
+    """
+    from jsonargparse import set_parsing_settings  # imported here, for --help to answer at once
+    from jsonargparse._common import parsing_settings
+
+    before = parsing_settings.copy()
+    try:
+        set_parsing_settings(
+            import_path_denylist=["*"],
+            import_path_allowlist=[*ROOMS, *modules(os.environ.get(VARIABLE, ""))],
+            validate_subclass_spec_in_any=True,
+            instantiate_subclass_spec_in_any=False,
+        )
+        yield
+    finally:
+        parsing_settings.update(before)
+
+
+def imported(path: Any) -> Any:  # noqa: ANN401  (whatever has this name)
+    """What has this dotted name, by the rule that is enforced.
+
+    Raises:
+        ImportError: the rule forbids it, or there is no such module.
+        AttributeError, ValueError: there is nothing of this name, or it is no name.
+    """
+    from jsonargparse._util import import_object
+
+    return import_object(path)
+
+
+def refusal(text: str) -> str | None:
+    """One line for a refusal of jsonargparse, the text of an exception; None for other texts."""
+    found = re.search(r"Importing '([^']+)' is not allowed, denied by the '([^']+)' entry", text)
+    if found is None:
+        return None
+    path, entry = found.groups()
+    module = path.rpartition(".")[0] or path if entry == "*" else entry
+    return (
+        f"expected a part of lightning_gen, Lightning, torch.nn or torch.optim, got {path}, whose "
+        f"code would run. If you trust it, pass {OPTION} {module} or set {VARIABLE}={module}."
+    )
+
+
+def modules(text: str) -> list[str]:
+    """The modules of a list with commas.
+
+    Raises:
+        UserError: one of them is no module, or decides itself what is imported.
+    """
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    for name in names:
+        parts = name.split(".")
+        if not all(part.isidentifier() for part in parts) or parts[0] == "jsonargparse":
+            raise UserError(
+                f"{OPTION} and {VARIABLE} take modules such as my_model or my_package.models, got "
+                f"{name!r}."
+            )
+    return names
+
+
+def split(words: list[str]) -> tuple[list[str], list[str]]:
+    """The words of a command without ``--allow MODULE``, and those modules.
+
+    Raises:
+        UserError: a module is missing, or is none.
+    """
+    rest, names = [], []
+    left = iter(words)
+    for word in left:
+        option, equals, value = word.partition("=")
+        if option != OPTION:
+            rest.append(word)
+            continue
+        given = modules(value if equals else next(left, ""))
+        if not given:
+            raise UserError(f"{OPTION} needs a module, such as {OPTION} my_model.")
+        names += given
+    return rest, names
+
+
+@contextmanager
+def granted(names: list[str]) -> Iterator[None]:
+    """Allow these modules beside those of the variable, here and in processes that start here."""
+    before = os.environ.get(VARIABLE)
+    if names:
+        os.environ[VARIABLE] = ",".join([*modules(before or ""), *names])
+    try:
+        yield
+    finally:
+        os.environ.pop(VARIABLE, None)
+        if before is not None:
+            os.environ[VARIABLE] = before

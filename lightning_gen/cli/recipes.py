@@ -1,0 +1,32 @@
+"""Arguments that the parser takes, and the class cannot: null, and a dataclass in another form."""
+
+import inspect
+from dataclasses import fields, is_dataclass
+from types import UnionType
+from typing import get_origin
+
+from jsonargparse import Namespace
+
+from lightning_gen.allowed import imported
+from lightning_gen.cli.links import LINKS
+from lightning_gen.cli.parser import BadArgumentsError
+
+
+def check_recipes(part: Namespace | None, key: str) -> None:
+    """Raise a BadArgumentsError where a class is given one of these."""
+    arguments = part.get("init_args") if isinstance(part, Namespace) else None
+    if part is None or not isinstance(arguments, Namespace):
+        return
+    accepted = inspect.signature(imported(part.class_path)).parameters
+    for name, value in vars(arguments).items():
+        argument = accepted.get(name)
+        kind = argument and (get_origin(argument.annotation) or argument.annotation)
+        needed = argument and argument.default is not None and name not in LINKS
+        if needed and value is None and isinstance(kind, type) and kind is not UnionType:
+            raise BadArgumentsError(
+                f"{key}.{name}: expected {kind.__name__}, got null. Leave it out for the default."
+            )
+        if isinstance(kind, type) and is_dataclass(kind) and isinstance(value, list | str | int):
+            names = ", ".join(field.name for field in fields(kind))
+            raise BadArgumentsError(f"{key}.{name}: expected key: value of {names}, got {value!r}.")
+        check_recipes(value, f"{key}.{name}")

@@ -1,0 +1,251 @@
+"""What a configuration, a checkpoint or a run names is imported only where the user allows it."""
+
+import shutil
+import sys
+
+import pytest
+import torch
+import yaml
+
+from support.command import MINI_DATA, NO_PICTURES, SMALL, SMALL_MODEL, TWO_BATCHES
+from support.sweeps import GRID, write_sweep
+
+OWN = """
+from pathlib import Path
+
+from lightning.pytorch import Callback
+from lightning.pytorch.strategies import SingleDeviceStrategy
+from torch import nn
+
+from lightning_gen.data import MiniFashionMNIST
+from lightning_gen.models import VAE
+
+Path("imported").touch()
+
+class Model(VAE):
+    pass
+
+class Data(MiniFashionMNIST):
+    pass
+
+class Watcher(Callback):
+    pass
+
+class Activation(nn.ReLU):
+    pass
+
+class Strategy(SingleDeviceStrategy):
+    pass
+
+def build(parameters=None):
+    Path("called").touch()
+"""
+
+EVERYWHERE = [
+    ("model", "own.Model"),
+    ("model", "{class_path: own.Model}"),
+    ("data", "own.Data"),
+    ("trainer.callbacks", "own.Watcher"),
+    ("trainer.callbacks+", "own.Watcher"),
+    ("trainer.callbacks", "[{class_path: Samples}, {class_path: own.Watcher}]"),
+    ("model.architecture.activation", "own.Activation"),
+    ("model.optimizer", "own.build"),
+    ("model.optimizer", "{class_path: own.build, init_args: {lr: 1}}"),
+    ("model.lr_scheduler", "{class_path: LambdaLR, init_args: {lr_lambda: own.build}}"),
+    ("model.likelihood", "own.Model"),
+    ("model.objective", "{class_path: own.Model}"),
+    ("trainer.logger", "own.Watcher"),
+    (
+        "trainer.logger",
+        "{class_path: WandbLogger, init_args: {experiment: {class_path: own.A}}}",
+    ),
+    ("trainer.plugins", "own.Strategy"),
+    ("trainer.strategy", "own.Strategy"),
+    ("trainer.strategy", "{class_path: own.Strategy}"),
+    ("trainer.accelerator", "own.Strategy"),
+    ("trainer.profiler", "own.Strategy"),
+]
+
+
+@pytest.fixture
+def own(tmp_path, monkeypatch):
+    """A file of the user's own in the current folder; whether it has been imported."""
+    monkeypatch.delenv("LIGHTNING_GEN_ALLOW", raising=False)
+    (tmp_path / "own.py").write_text(OWN)
+    yield (tmp_path / "imported").exists
+    sys.modules.pop("own", None)
+    assert not (tmp_path / "called").exists()
+
+
+def check(answer, own):
+    assert answer.code in (1, 2)
+    assert "got own." in answer.line
+    assert "pass --allow own or set LIGHTNING_GEN_ALLOW=own." in answer.line
+    assert not own()
+
+
+@pytest.mark.parametrize(("key", "value"), EVERYWHERE)
+def test_refused_on_the_command_line(key, value, own, command, tmp_path):
+    answer = command("fit", *SMALL, f"--{key}", value)
+    check(answer, own)
+    assert answer.line.startswith(f"lightning-gen fit: {key.rstrip('+')}")
+    assert not (tmp_path / "logs").exists()
+
+
+@pytest.mark.parametrize(("key", "value"), EVERYWHERE)
+def test_refused_in_a_file(key, value, own, command, tmp_path):
+    first, *rest = key.rstrip("+").split(".")
+    config = {
+        "model": {"class_path": "VAE", "init_args": {"architecture": {"class_path": "Dense"}}},
+        "data": {"class_path": "MiniFashionMNIST"},
+        "trainer": {},
+    }
+    part = config
+    path = [first, *(rest if first != "model" else _within(rest))]
+    for word in path[:-1]:
+        part = part.setdefault(word, {})
+    part[path[-1]] = yaml.safe_load(value)
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
+    check(command("fit", "--config", "config.yaml"), own)
+
+
+def _within(words):
+    return [part for word in words for part in ("init_args", word)]
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("model.optimizer", "os.system"),
+        ("model.optimizer", "subprocess.Popen"),
+        ("model.optimizer", "{class_path: subprocess.Popen, init_args: {args: [touch, called]}}"),
+        ("model.architecture.activation", "torch.nn.modules.module.functools.partial"),
+        ("model.architecture.activation", "lightning_gen.runs.environment.subprocess.Popen"),
+        ("model.architecture.activation", "lightning_gen.cli.main"),
+        ("trainer.logger", "{class_path: WandbLogger, init_args: {experiment: {class_path: "
+         "subprocess.Popen, init_args: {args: [touch, called]}}}}"),
+        ("trainer.callbacks", "{class_path: LambdaCallback, init_args: {on_fit_start: os.abort}}"),
+    ],
+)  # fmt: skip
+def test_what_python_brings_is_refused_too(key, value, own, command):
+    answer = command("fit", *SMALL, f"--{key}", value)
+    assert answer.code == 2
+    assert "whose code would run. If you trust it, pass --allow " in answer.line
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--model", "own.Model", *MINI_DATA),
+        (*SMALL_MODEL, "--data", "own.Data"),
+        (*SMALL_MODEL, *MINI_DATA, "--model.architecture.activation", "own.Activation"),
+    ],
+)
+def test_allowed(words, own, command):
+    run = ("--trainer.fast_dev_run", "true", *NO_PICTURES, *TWO_BATCHES)
+    answer = command("fit", "--allow", "own", *words, *run)
+    assert answer.code == 0, answer.err
+    assert own()
+
+
+def test_allowed_by_the_variable(own, command, monkeypatch):
+    monkeypatch.setenv("LIGHTNING_GEN_ALLOW", "another, own")
+    answer = command("fit", *SMALL, "--model", "own.Model", "--trainer.fast_dev_run", "true")
+    assert answer.code == 0, answer.err
+    assert own()
+
+
+@pytest.mark.parametrize("key", ["allow", "trainer.allow", "LIGHTNING_GEN_ALLOW"])
+def test_a_file_allows_nothing(key, own, command, tmp_path):
+    first, _, second = key.partition(".")
+    content = {"model": "own.Model", "data": "Shapes", first: {second: "own"} if second else "own"}
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(content))
+    answer = command("fit", "--config", "config.yaml")
+    assert answer.code == 2
+    assert answer.line
+    assert not own()
+
+
+def test_what_is_no_module(own, command):
+    answer = command("fit", *SMALL, "--allow", "own/model.py")
+    assert answer.code == 2
+    assert "take modules such as my_model or my_package.models, got 'own/model.py'" in answer.line
+    answer = command("sample", "quickstart", "--allow")
+    assert (answer.code, "--allow needs a module" in answer.line) == (2, True)
+
+
+def test_a_text_that_looks_like_an_error_imports_nothing(own, command):
+    answer = command("fit", *SMALL, "--model.latent_dim", "module 'own' has no attribute 'x'")
+    assert answer.code == 2
+    assert answer.line
+    assert not own()
+
+
+@pytest.fixture
+def strange(tmp_path, finished):
+    """A finished run whose files name classes of the user's own."""
+    run = tmp_path / "logs" / "strange" / "version_0"
+    shutil.copytree(finished, run)
+
+    def change(model=None, data=None):
+        config = yaml.safe_load((run / "config.yaml").read_text())
+        config["model"]["class_path"] = model or config["model"]["class_path"]
+        config["data"]["class_path"] = data or config["data"]["class_path"]
+        (run / "config.yaml").write_text(yaml.safe_dump(config))
+        for path in (run / "checkpoints").iterdir():
+            content = torch.load(path, weights_only=True)
+            kept = content["hyper_parameters"]
+            kept["_class_path"] = model or kept["_class_path"]
+            torch.save(content, path)
+
+    return change
+
+
+WORDS = {
+    "test": ("test", "logs/strange/version_0", "--trainer.limit_test_batches", "1"),
+    "sample": ("sample", "strange", "--num_images", "2"),
+    "encode": ("encode", "strange", "--split", "test"),
+    "report": ("report", "strange"),
+    "compare": ("compare", "strange", "strange"),
+}
+
+
+class TestFinishedRun:
+    @pytest.mark.parametrize("verb", ["test", "sample", "encode", "compare"])
+    def test_of_a_strange_model(self, verb, strange, own, command):
+        strange(model="own.Model")
+        check(command(*WORDS[verb]), own)
+
+    def test_a_report_does_without_its_model(self, strange, own, command):
+        strange(model="own.Model")
+        assert command(*WORDS["report"]).code == 0
+        assert not own()
+
+    @pytest.mark.parametrize("verb", ["sample", "encode"])
+    def test_of_an_allowed_model(self, verb, strange, own, command):
+        strange(model="own.Model")
+        answer = command(*WORDS[verb], "--allow", "own")
+        assert answer.code == 0, answer.err
+
+    @pytest.mark.parametrize("verb", ["test", "encode"])
+    def test_of_strange_data(self, verb, strange, own, command):
+        strange(data="own.Data")
+        check(command(*WORDS[verb]), own)
+        answer = command(*WORDS[verb], "--allow", "own")
+        assert answer.code == 0, answer.err
+
+
+def test_trials_of_a_sweep_inherit_it(own, command, tmp_path):
+    words = ("--data", "own.Data", "--data.batch_size", "50", *TWO_BATCHES)
+    write_sweep(tmp_path, GRID | {"parameters": {"model.latent_dim": [2]}})
+    check(command("sweep", "own.yaml", *words), own)
+    answer = command("sweep", "own.yaml", *words, "--allow", "own")
+    assert answer.code == 0, answer.err
+
+
+def test_wandb_agents_are_told(own, command, tmp_path):
+    write_sweep(tmp_path, GRID | {"parameters": {"model.latent_dim": [2]}})
+    answer = command("sweep", "own.yaml", "--write-wandb", "w.yaml", "--allow", "own,other")
+    assert answer.code == 0, answer.err
+    line = " ".join(yaml.safe_load((tmp_path / "w.yaml").read_text())["command"])
+    assert "--allow own --allow other" in line
