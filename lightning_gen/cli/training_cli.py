@@ -107,6 +107,9 @@ class TrainingCLI(LightningCLI):
     def before_instantiate_classes(self) -> None:
         """Claim the run's directory, and send every logger there."""
         check_recipes(self.options.model, "model")
+        check_recipes(self.options.data, "data")
+        for callback in as_list(self.options.trainer.callbacks):
+            check_recipes(callback, "trainer.callbacks")
         if self.subcommand == "fit":  # config.yaml keeps it: run again, it is the next version
             self.options.name = self.options.name or default_name(self.options)
         check_trainer_parts(self.options.trainer)

@@ -268,6 +268,11 @@ def test_missing_part(words, key, refused):
             ("--model.architecture.widths", "null"),
             r"architecture\.widths: expected tuple, got (null|None)",
         ),
+        (("--data.batch_size", "null"), r"data\.batch_size: expected int, got null"),
+        (
+            ("--trainer.callbacks", "Samples", "--trainer.callbacks.num_images", "null"),
+            r"trainer\.callbacks\.num_images: expected int, got null",
+        ),
         (("--model.likelihood", "null"), r"likelihood: expected Likelihood, got null"),
         (("--trainer.accumulate_grad_batches", "0"), r"accumulate_grad_batches is at least 1"),
         (("--seed_everything", "-5"), r"seed_everything is from 0 to 4294967295, got -5"),
