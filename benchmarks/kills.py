@@ -27,19 +27,17 @@ from lightning.pytorch.utilities import rank_zero_only
 from PIL import Image
 from torch import Tensor
 
+from lightning_gen.callbacks import Interruption
 from lightning_gen.data import MiniFashionMNIST
 from lightning_gen.runs import RunDirectory
 
-CHECKPOINTS = (
-    "lightning.pytorch.callbacks.ModelCheckpoint",
-    *("--trainer.callbacks.every_n_train_steps", "7", "--trainer.callbacks.save_last", "true"),
-)
-"""Also in the middle of an epoch, and at the last batch of some epochs."""
+SECONDS = 0.03
+"""Between checkpoints: the 15 minutes of the default, for trainings of seconds."""
 COMMON = (
     *("--trainer.max_epochs", "4", "--trainer.limit_train_batches", "14"),
     *("--trainer.limit_val_batches", "3", "--trainer.log_every_n_steps", "1"),
     *("--trainer.enable_progress_bar", "false", "--test_after_fit", "false"),
-    *("--trainer.accelerator", "cpu", "--trainer.callbacks", *CHECKPOINTS),
+    *("--trainer.accelerator", "cpu", "--trainer.callbacks", "[]"),
 )
 MINI = ("--data", "MiniFashionMNIST", "--data.batch_size", "10")
 VAE = ("--model", "VAE", "--model.architecture", "Dense", "--model.architecture.widths", "[16]")
@@ -69,7 +67,7 @@ FAMILIES = {
         ),
         *("--model.lr_scheduler", "torch.optim.lr_scheduler.ExponentialLR"),
         *("--model.lr_scheduler.gamma", "0.9"),
-        *("--trainer.callbacks+", "lightning.pytorch.callbacks.EMAWeightAveraging"),
+        *("--trainer.callbacks", "lightning.pytorch.callbacks.EMAWeightAveraging"),
     ),
     "VAE, two processes": (*VAE, *MINI, "--trainer.strategy", "ddp", "--trainer.devices", "2"),
 }
@@ -86,6 +84,7 @@ def train(words: list[str], folder: Path, rank: int, port: int, processes: int) 
     os.dup2(log.fileno(), 1)
     os.dup2(log.fileno(), 2)
     torch.set_num_threads(1)
+    Interruption.__init__.__defaults__ = (SECONDS / 60,)
     if processes > 1:  # as torchrun would start them
         os.environ |= {
             **{"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(processes)},
@@ -107,7 +106,7 @@ class Training:
 
     def __init__(self, family: str, folder: Path) -> None:
         self.folder = folder
-        self.words = ["fit", *FAMILIES[family], *COMMON, "--name", "run"]
+        self.words = ["fit", *COMMON, *FAMILIES[family], "--name", "run"]
         self.processes = PROCESSES.get(family, 1)
         self.context = get_context("forkserver")
         self.context.set_forkserver_preload(["lightning_gen.cli.training", "kills"])
