@@ -15,6 +15,8 @@ from lightning_gen.allowed import imported, refusal
 from lightning_gen.cli.parser import BadArgumentsError
 from lightning_gen.runs.checkpoint_io import WholeCheckpoints
 
+PRECISIONS = ("None", "32-true", "32", "bf16-mixed", "bf16", "16-mixed", "16")
+
 
 class NoProfiler(PassThroughProfiler):
     """What a run without a profiler has. Lightning's own makes a generator 80 times a step."""
@@ -91,6 +93,11 @@ def check_trainer_parts(options: Namespace) -> None:
     if options.accumulate_grad_batches < 1:
         raise BadArgumentsError(
             f"trainer.accumulate_grad_batches is at least 1, got {options.accumulate_grad_batches}."
+        )
+    if str(options.precision) not in PRECISIONS:
+        raise BadArgumentsError(
+            f"trainer.precision is 32-true, bf16-mixed or 16-mixed, got {options.precision}: "
+            "weights and likelihoods are kept in float32."
         )
     for key in ("accelerator", "profiler", "strategy"):
         name = re.search(r"\w+(\.\w+)+", str(options[key]))

@@ -275,6 +275,10 @@ def test_missing_part(words, key, refused):
         ),
         (("--model.likelihood", "null"), r"likelihood: expected Likelihood, got null"),
         (("--trainer.accumulate_grad_batches", "0"), r"accumulate_grad_batches is at least 1"),
+        (
+            ("--trainer.precision", "bf16-true"),
+            r"precision is 32-true, bf16-mixed or 16-mixed, got",
+        ),
         (("--seed_everything", "-5"), r"seed_everything is from 0 to 4294967295, got -5"),
         (("--name", "a/b"), r"name is used as a folder name.*'a/b'"),
         (("--name", ".."), r"name is used as a folder name"),

@@ -1,7 +1,9 @@
 """Runs that are also shown in Weights & Biases or TensorBoard."""
 
 import json
+import os
 import struct
+import subprocess
 import sys
 
 import numpy as np
@@ -175,3 +177,43 @@ def test_training_outlives_the_process_of_wandb(tmp_path):
     outlive_wandb([logger])
     with pytest.warns(UserWarning, match="W&B's process has ended: only metrics.csv"):
         logger.log_metrics({"train/loss": 1.0}, step=3)
+
+
+def run_ids(directory):
+    """The ids of all W&B runs of a run directory."""
+    return [path.stem.removeprefix("run-") for path in directory.glob("wandb/*run-*/run-*.wandb")]
+
+
+def test_a_run_that_goes_on_is_the_same_run_in_wandb(command, tmp_path):
+    for words in ((), ("--ckpt_path", "last", "--trainer.max_epochs", "2")):
+        assert command("fit", *WORDS, *WANDB, *words).code == 0
+    directory = only_run(tmp_path / "logs")
+    ids = run_ids(directory)
+    assert len(ids) == 2
+    assert len(set(ids)) == 1
+    environment = json.loads((directory / "environment.json").read_text())
+    assert [environment["wandb_run"], environment["resumed"][0]["wandb_run"]] == ids
+
+
+@pytest.mark.slow
+def test_a_server_that_cannot_be_reached(tmp_path):
+    """In a process of its own: W&B reads the variables once."""
+    variables = {
+        **{"WANDB_MODE": "online", "WANDB_BASE_URL": "http://127.0.0.1:9"},
+        **{"WANDB_API_KEY": "0" * 40, "WANDB_INIT_TIMEOUT": "3"},
+    }
+    script = [sys.executable, "-m", "lightning_gen", "fit", *map(str, WORDS), *map(str, WANDB[:2])]
+    done = subprocess.run(
+        script,
+        cwd=tmp_path,
+        env=os.environ | variables,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    directory = only_run(tmp_path / "logs")
+    assert "W&B cannot be reached (" in done.stderr
+    assert f"the run is kept offline, in {directory.resolve()}/wandb. Send it later" in done.stderr
+    assert column(directory, "test/loss")
+    assert list(directory.glob("wandb/offline-run-*/run-*.wandb"))
