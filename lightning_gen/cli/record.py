@@ -38,6 +38,7 @@ class RecordRun(Callback):
         rank_zero_info(batch_in_words(trainer))
         if not trainer.is_global_zero:
             return
+        self.directory.discard_drafts()
         config = self.directory.path / CONFIG
         if not config.exists():
             again = f"lightning-gen fit --config {config}"

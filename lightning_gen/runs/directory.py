@@ -130,8 +130,7 @@ class RunDirectory:
         Raises:
             UserError: the run has no checkpoint.
         """
-        others = sorted(self.checkpoints.glob("*.ckpt"), key=lambda path: path.stat().st_mtime)
-        for path in (self.checkpoints / "best.ckpt", self.last, *reversed(others)):
+        for path in (self.checkpoints / "best.ckpt", *self.resumable):
             if path.is_file():
                 return path
         raise UserError(f"{self.path} holds no checkpoint. Train it first, or pass another run.")
@@ -152,6 +151,11 @@ class RunDirectory:
             others[-1] |= {"step": step}
             first |= {"resumed": others}
         write_text(self.path / ENVIRONMENT, json.dumps(first, indent=2) + "\n")
+
+    def discard_drafts(self) -> None:
+        """Remove the halves of checkpoints that a killed process has left."""
+        for path in self.checkpoints.glob(".*.ckpt"):
+            path.unlink(missing_ok=True)
 
     def discard_if_empty(self) -> None:
         """Remove the directory when nothing was written into it."""

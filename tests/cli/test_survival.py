@@ -294,16 +294,19 @@ def test_a_full_disk(small_disk, command):
     assert not list(small_disk.rglob(".*"))
 
 
-def test_half_a_row_is_forgotten(command, at_step):
+def test_half_a_row_and_half_a_checkpoint_are_forgotten(command, at_step):
     whole = whole_run(command, *NO_PICTURES)
     at_step(8, send(signal.SIGTERM))
     assert command("fit", *WORDS, *NO_PICTURES).code != 0
     directory = whole.parents[1] / "run" / "version_0"
     with (directory / "metrics.csv").open("a") as file:
         file.write("1,1")  # of step 12, say
+    half = directory / "checkpoints" / ".17_4.last.ckpt"
+    half.write_bytes(b"half")
     at_step(0, kill)
     assert command("fit", *WORDS, *NO_PICTURES, *LAST).code == 0
     assert_same(whole, directory)
+    assert not half.exists()
 
 
 class TestCluster:
