@@ -257,7 +257,7 @@ def test_without_validation(command, tmp_path):
 def test_a_loss_that_is_no_number(command, tmp_path):
     words = ("--trainer.max_epochs", "4", "--trainer.limit_train_batches", "3")
     (tmp_path / "breaks.py").write_text(BREAKS)
-    model = ("--model", "breaks.Breaks", "--model.architecture", "Dense")
+    model = ("--allow", "breaks", "--model", "breaks.Breaks", "--model.architecture", "Dense")
     answer = command("fit", *SMALL, *model, *words)
     assert answer.code == 1
     directory = only_run(tmp_path / "logs")
@@ -282,7 +282,8 @@ class Breaks(VAE):
 def test_a_program_error_keeps_its_traceback(command, tmp_path):
     (tmp_path / "faulty.py").write_text(BREAKS.replace('float("nan")', "(1 / 0)"))
     with pytest.raises(ZeroDivisionError):
-        command("fit", *SMALL, "--model", "faulty.Breaks", "--trainer.max_epochs", "3")
+        words = ("--allow", "faulty", "--model", "faulty.Breaks", "--trainer.max_epochs", "3")
+        command("fit", *SMALL, *words)
 
 
 def test_traceback_on_request(command, monkeypatch):
