@@ -108,10 +108,10 @@ def model_class(class_path: object, path: Path) -> type[LightningModule]:
             checkpoint names is not called, and no module is imported that can hold no model, since
             some of them do things when they are.
     """
-    if not isinstance(class_path, str):
+    if not isinstance(class_path, str | None):
         raise no_model(class_path, path)
     try:
-        kind = imported(class_path)
+        kind = imported(class_path or "")
     except (ImportError, AttributeError, ValueError) as error:
         if refused := refusal(str(error)):
             raise UserError(f"{path} cannot be loaded: {refused}") from error

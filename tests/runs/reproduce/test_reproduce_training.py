@@ -59,7 +59,7 @@ def test_the_words_of_a_run(process, tmp_path):
     run = train(TARGET, 0, tmp_path, fresh=False)
     assert process.words == [
         *(sys.executable, "-m", "lightning_gen", "fit", "--config", "x.yaml"),
-        *("--seed_everything", "3", "--data.train_classes", '["4"]'),
+        *("--seed_everything=3", '--data.train_classes=["4"]'),
         *("--name", "reproduce_tiny_0", "--trainer.default_root_dir", str(tmp_path)),
     ]
     assert (run.cards, run.environment) == ({"psnr": CARD}, ENVIRONMENT)
