@@ -281,8 +281,8 @@ class Breaks(VAE):
 
 def test_a_program_error_keeps_its_traceback(command, tmp_path):
     (tmp_path / "faulty.py").write_text(BREAKS.replace('float("nan")', "(1 / 0)"))
+    words = ("--allow", "faulty", "--model", "faulty.Breaks", "--trainer.max_epochs", "3")
     with pytest.raises(ZeroDivisionError):
-        words = ("--allow", "faulty", "--model", "faulty.Breaks", "--trainer.max_epochs", "3")
         command("fit", *SMALL, *words)
 
 
