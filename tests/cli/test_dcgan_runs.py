@@ -161,7 +161,8 @@ class Spy(Callback):
 @pytest.mark.slow
 def test_two_processes_train_one_model(tmp_path):
     (tmp_path / "spy.py").write_text(SPY)
-    callbacks = ("--trainer.callbacks", "spy.Spy", "--trainer.callbacks+=EMAWeightAveraging")
+    callbacks = ("--allow", "spy", "--trainer.callbacks", "spy.Spy")
+    callbacks += ("--trainer.callbacks+=EMAWeightAveraging",)
     words = (*SMALL_GAN, *callbacks, "--trainer.limit_train_batches", "4")
     ddp = (
         "--trainer.devices",
