@@ -2,8 +2,8 @@
 
 import inspect
 from dataclasses import fields, is_dataclass
-from types import UnionType
-from typing import get_origin
+from types import NoneType, UnionType
+from typing import Any, Union, get_args, get_origin
 
 from jsonargparse import Namespace
 
@@ -22,11 +22,25 @@ def check_recipes(part: Namespace | None, key: str) -> None:
         argument = accepted.get(name)
         kind = argument and (get_origin(argument.annotation) or argument.annotation)
         needed = argument and argument.default is not None and name not in LINKS
-        if needed and value is None and isinstance(kind, type) and kind is not UnionType:
+        if argument and needed and value is None and not takes_null(argument.annotation):
+            wanted = " or ".join(names_of(argument.annotation))
             raise BadArgumentsError(
-                f"{key}.{name}: expected {kind.__name__}, got null. Leave it out for the default."
+                f"{key}.{name}: expected {wanted}, got null. Leave it out for the default."
             )
         if isinstance(kind, type) and is_dataclass(kind) and isinstance(value, list | str | int):
             names = ", ".join(field.name for field in fields(kind))
             raise BadArgumentsError(f"{key}.{name}: expected key: value of {names}, got {value!r}.")
         check_recipes(value, f"{key}.{name}")
+
+
+def takes_null(annotation: Any) -> bool:  # noqa: ANN401  (a type of any form)
+    """Whether None may stand where a type is asked for."""
+    if get_origin(annotation) in (UnionType, Union):
+        return NoneType in get_args(annotation)
+    return not isinstance(get_origin(annotation) or annotation, type)
+
+
+def names_of(annotation: Any) -> list[str]:  # noqa: ANN401
+    """The names of the types that may stand where ``annotation`` does."""
+    kinds = get_args(annotation) if get_origin(annotation) in (UnionType, Union) else [annotation]
+    return [getattr(get_origin(kind) or kind, "__name__", str(kind)) for kind in kinds]

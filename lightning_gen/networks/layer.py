@@ -12,6 +12,8 @@ def layer(kind: type[nn.Module], *arguments: int) -> nn.Module:
         UserError: the class cannot be built so.
     """
     try:
+        if kind.forward is nn.Module.forward:
+            raise TypeError("it computes nothing of a tensor")
         return kind(*arguments)
     except (TypeError, ValueError) as error:
         built = f"{kind.__name__}({', '.join(map(str, arguments))})"
