@@ -171,8 +171,16 @@ def measure_all(args: argparse.Namespace) -> dict[str, Measured]:
     else:
         source = TiledMiniFashionMNIST()
         root = ""
-        ours = ["--data", "usual_data.TiledMiniFashionMNIST"]
-    usual = ["--data", "usual_data.UsualFashionMNIST", "--data.root", root, "--data.num_workers"]
+        ours = ["--allow", "usual_data", "--data", "usual_data.TiledMiniFashionMNIST"]
+    usual = [
+        "--allow",
+        "usual_data",
+        "--data",
+        "usual_data.UsualFashionMNIST",
+        "--data.root",
+        root,
+        "--data.num_workers",
+    ]
     images = source.load_train().images
     fits = {
         "conv": (CONV, ours, args.conv_batches),

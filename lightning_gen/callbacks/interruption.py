@@ -56,7 +56,8 @@ class Interruption(Callback):
         """Take the place of Lightning's handlers, which save in the middle of a step."""
         if threading.current_thread() is threading.main_thread():
             for number in AGAIN:
-                signal.signal(number, self._hear)
+                if signal.getsignal(number) != signal.SIG_IGN:  # as a shell's background jobs do
+                    signal.signal(number, self._hear)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Begin to count the minutes."""

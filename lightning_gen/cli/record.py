@@ -69,7 +69,7 @@ class RecordRun(Callback):
         metrics = connector.metrics["log"]
         for logger in trainer.loggers:
             if metrics and isinstance(logger, RunLogger):
-                row = {"epoch": float(trainer.current_epoch)} | metrics
+                row = {"epoch": trainer.current_epoch} | metrics
                 logger.log_metrics(row, step - 1 if ending else step)
                 logger.save()
 

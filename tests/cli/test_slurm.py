@@ -68,7 +68,8 @@ class Training:
 
     def __init__(self, slurm, folder, name, *more):
         self.slurm, self.folder, self.name = slurm, folder, name
-        words = ("--nodes", "2", SCRIPT, "--config", "small.yaml", "--name", name, *more)
+        words = ("--nodes", "2", SCRIPT, "--allow", "slow", "--config", "small.yaml")
+        words += ("--name", name, *more)
         self.number = slurm.submit(*words, cwd=folder)
         self.output = folder / "logs" / f"slurm-{self.number}.out"
 
@@ -186,8 +187,9 @@ def test_a_job_that_is_stopped_twice_ends_as_if_it_was_not(whole, cluster, folde
 
 
 def test_torchrun_trains_the_same(whole, folder):
-    fit = "lightning-gen fit --config small.yaml --name torchrun --trainer conf/trainer/slurm.yaml"
-    fit += " --trainer.accelerator cpu --trainer.devices 1 --trainer.num_nodes 2"
+    fit = "lightning-gen fit --allow slow --config small.yaml --name torchrun"
+    fit += " --trainer conf/trainer/slurm.yaml --trainer.accelerator cpu --trainer.devices 1"
+    fit += " --trainer.num_nodes 2"
     outputs = [folder / f"torchrun-{rank}.out" for rank in range(2)]
     with two_nodes() as (prefixes, address, variables):
         (port,) = free_ports(1)

@@ -173,6 +173,27 @@ def test_a_checkpoint_every_few_minutes(command, monkeypatch, at_step):
     assert (last, previous) == (4, 3)
 
 
+def test_a_kill_right_after_a_checkpoint(command, monkeypatch):
+    """Lightning logs the step after its callbacks."""
+    whole = whole_run(command, *NO_PICTURES)
+    save = Interruption.on_train_batch_end
+
+    def save_and_die(self, trainer, *arguments):
+        save(self, trainer, *arguments)
+        if trainer.global_step == 8:
+            kill()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Interruption, "__init__", _eager(Interruption.__init__))
+        patch.setattr(Interruption, "on_train_batch_end", save_and_die)
+        with pytest.raises(KilledError):
+            command("fit", *WORDS, *NO_PICTURES)
+    directory = whole.parents[1] / "run" / "version_0"
+    assert list(column(directory, "train/loss")) == list(range(8))
+    assert command("fit", *WORDS, *NO_PICTURES, *LAST).code == 0
+    assert_same(whole, directory)
+
+
 def _eager(init):
     return lambda self, checkpoint: init(self, checkpoint, minutes=0.0)
 

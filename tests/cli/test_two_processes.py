@@ -87,4 +87,5 @@ def test_half_of_a_batch_each_gives_the_weights_of_the_whole(name, tmp_path):
     assert one.keys() == two.keys()
     for key in one:
         if key.startswith("val/"):  # 333 images, of which one process has one more
-            assert float(two[key]) == pytest.approx(float(one[key]), rel=1e-4, abs=1e-5), key
+            # At the end of the split one image draws other noise; a critic's scores are about 0.
+            assert float(two[key]) == pytest.approx(float(one[key]), rel=1e-4, abs=1e-4), key
