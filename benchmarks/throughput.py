@@ -27,7 +27,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 from usual_data import TiledMiniFashionMNIST, has_fashion_mnist
 
-from lightning_gen.cli.training import run
+from lightning_gen import cli
 from lightning_gen.cli.training_cli import TrainingCLI
 from lightning_gen.data import FashionMNIST
 
@@ -148,7 +148,7 @@ def measure(experiment: str, data: list[str], rival: Rival, repeats: int) -> Mea
             "after_fit": lambda cli: None,
         }
         with patch.multiple(TrainingCLI, **hooks), redirect_stdout(Terminal()):
-            code = run(words)
+            code = cli.main(words)
     if code:
         raise SystemExit(code)
     pairs = rival.pairs[1:]
