@@ -1,4 +1,4 @@
-"""The data that ``throughput.py`` trains on: Fashion-MNIST, in our datamodule and the usual way."""
+"""The data that the benchmarks train on, in our datamodules and the usual way."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from torchvision import datasets
 from torchvision.transforms import ToTensor
 
 from lightning_gen.contracts import Batch
-from lightning_gen.data import FashionMNIST, MiniFashionMNIST
+from lightning_gen.data import MNIST, FashionMNIST, MiniFashionMNIST
 from lightning_gen.data.sources import TensorSource
 
 
@@ -65,7 +65,39 @@ class UsualFashionMNIST(LightningDataModule):
         return Batch(images, labels, images.new_empty(len(images), 0))
 
 
-def has_fashion_mnist(root: Path) -> bool:
+def has(kind: type[FashionMNIST] | type[MNIST], root: Path) -> bool:
     """Whether the four files lie where our datamodule reads them."""
-    data = FashionMNIST(str(root), download=False)
+    data = kind(str(root), download=False)
     return all((data.folder / name).is_file() for name in data.md5s)
+
+
+def has_fashion_mnist(root: Path) -> bool:
+    """Whether Fashion-MNIST is there."""
+    return has(FashionMNIST, root)
+
+
+def fashion_mnist(root: Path) -> FashionMNIST | TiledMiniFashionMNIST:
+    """Fashion-MNIST where it is there, else the tiled images of the package."""
+    return (
+        FashionMNIST(str(root), download=False)
+        if has_fashion_mnist(root)
+        else TiledMiniFashionMNIST()
+    )
+
+
+def fashion_mnist_words(root: Path) -> list[str]:
+    """The same for the command line, after the configuration of an experiment."""
+    return data_words(FashionMNIST, root)
+
+
+def mnist_words(root: Path) -> list[str]:
+    """MNIST where it is there, else the tiled images."""
+    return data_words(MNIST, root)
+
+
+def data_words(kind: type[FashionMNIST] | type[MNIST], root: Path) -> list[str]:
+    """The dataset where it is there, else the tiled images."""
+    if not has(kind, root):
+        return ["--allow", "usual_data", "--data", "usual_data.TiledMiniFashionMNIST"]
+    words = ["--data", f"lightning_gen.data.{kind.__name__}", "--data.root", str(root.resolve())]
+    return [*words, "--data.download", "false"]

@@ -1,0 +1,108 @@
+"""What the benchmarks' numbers go through, by values computed by hand."""
+
+import sys
+
+import pytest
+
+from support.benchmarks import BENCHMARKS
+
+
+@pytest.fixture
+def common(monkeypatch):
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    import common
+
+    return common
+
+
+def test_spread_is_median_and_range(common):
+    assert common.spread([3.0, 1.0, 2.0]) == {"median": 2, "min": 1, "max": 3}
+    assert common.spread(iter([4.0, 1.0, 2.0, 10.0])) == {"median": 3, "min": 1, "max": 10}
+
+
+def test_quotients_are_of_pairs(common):
+    assert common.quotients([6, 8], [3, 2]) == [2, 4]
+    with pytest.raises(ValueError, match="zip"):
+        common.quotients([1, 2], [1])
+
+
+def test_a_spread_in_words(common):
+    value = {"median": 1.234, "min": 0.5, "max": 2.0}
+    assert common.in_words(value) == "1.23 (0.50 to 2.00)"
+    assert common.in_words(value, 1) == "1.2 (0.5 to 2.0)"
+
+
+def test_tasks_alternate_and_none_is_always_first(common, capsys):
+    seen = []
+    tasks = {name: lambda name=name: seen.append(name) or name.upper() for name in "abc"}
+    assert common.alternate(tasks, 4) == {name: [name.upper()] * 4 for name in "abc"}
+    assert "".join(seen) == "abc" + "bca" + "cab" + "abc"
+    assert "... a, 4 of 4" in capsys.readouterr().out
+
+
+def test_columns_are_aligned(common, capsys):
+    common.print_table([["", "speed"], ["a long name", "1"], ["b", "22"]])
+    assert capsys.readouterr().out.splitlines() == [
+        "",
+        "             speed",
+        "a long name      1",
+        "b               22",
+        "",
+    ]
+
+
+def test_common_loads_nothing_heavy(common):
+    code = "import sys, common; sys.exit('torch' in sys.modules or 'lightning_gen' in sys.modules)"
+    common.run_python(["-c", code])
+
+
+def test_a_process_that_fails_ends_the_benchmark_with_its_output(common):
+    with pytest.raises(SystemExit, match="out of luck"):
+        common.run_python(["-c", "raise SystemExit('out of luck')"])
+
+
+WORKER = """
+import sys
+from turns import Turn
+turn = Turn()
+for number in range(3):
+    turn.over(number=number)
+print("bye", file=sys.stderr)
+sys.exit(int(sys.argv[1]))
+"""
+
+
+@pytest.fixture
+def worker(common, monkeypatch):
+    from turns import Worker
+
+    def start(code):
+        return Worker("it", [sys.executable, "-c", WORKER, str(code)], common.environment())
+
+    return start
+
+
+def test_processes_take_turns(worker):
+    first, second = worker(0), worker(0)
+    assert [side.turn() for side in (first, second, first, second)] == [
+        {"number": 1},
+        {"number": 1},
+        {"number": 2},
+        {"number": 2},
+    ]
+    assert first.start_up > 0
+    first.end()
+    second.kill()
+    assert second.process.returncode < 0
+    second.kill()
+
+
+def test_a_worker_that_fails_ends_the_benchmark_with_its_output(worker):
+    one = worker(3)
+    one.turn()
+    one.turn()
+    with pytest.raises(SystemExit, match="it ended with 3:\nbye"):
+        one.end()
+    one.kill()
+    with pytest.raises(SystemExit, match="bye"):
+        [one.turn() for one in [worker(0)] for _ in range(3)]
