@@ -1,11 +1,7 @@
 """The benchmarks run, at tiny sizes; what they measure depends on the machine."""
 
-import json
-import math
-import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import torch
@@ -13,61 +9,9 @@ import yaml
 
 from lightning_gen.data import CelebA, MiniFashionMNIST
 from lightning_gen.features import TrainedClassifier
-from lightning_gen.models import VAE
-from lightning_gen.networks import Dense
 from lightning_gen.runs import RunDirectory
+from support.benchmarks import BENCHMARKS, assert_describes_the_machine, assert_positive, run
 from support.command import MINI_DATA, NO_PICTURES, TWO_BATCHES
-from support.models import terms_of
-
-BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
-
-
-def run(script, tmp_path, *words):
-    """What the benchmark writes."""
-    file = tmp_path / "results.json"
-    command = [sys.executable, BENCHMARKS / script, "--json", file, *words]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    subprocess.run(command, cwd=tmp_path, env=environment, check=True)
-    return json.loads(file.read_text())
-
-
-def numbers(value):
-    """All numbers of nested dictionaries."""
-    if isinstance(value, dict):
-        return [number for item in value.values() for number in numbers(item)]
-    return [] if value is None else [value]
-
-
-def assert_positive(value):
-    found = numbers(value)
-    assert found
-    assert all(math.isfinite(number) and number > 0 for number in found)
-
-
-def assert_describes_the_machine(results):
-    assert set(results["machine"]) == {"date", "device", "threads", "torch"}
-    assert results["machine"]["threads"] == 1
-
-
-@pytest.mark.slow
-def test_throughput(tmp_path):
-    sizes = ["--batches", "4", "--conv-batches", "2", "--repeats", "2", "--threads", "1"]
-    results = run("throughput.py", tmp_path, *sizes)
-    assert_describes_the_machine(results)
-    assert results["settings"] == {
-        "batch_size": 128,
-        "repeats": 2,
-        "batches": 4,
-        "conv_batches": 2,
-        "real_data": False,
-    }
-    usual = {f"dense, DataLoader with {workers} workers" for workers in (0, 2)}
-    assert set(results["fits"]) == {"conv", "dense"} | usual
-    for name, fit in results["fits"].items():
-        assert_positive(fit)
-        assert {"images_per_second", "over_bare", "epoch_over_bare", "target"} <= set(fit)
-        assert ("dense_over_this" in fit) == (name in usual)
-        assert fit["over_bare"]["min"] <= fit["over_bare"]["median"] <= fit["over_bare"]["max"]
 
 
 @pytest.mark.slow
@@ -77,23 +21,6 @@ def test_memory(tmp_path):
     assert set(results) == {"machine", "fit_gb", "target_gb", "imports_gb"}
     assert_positive({name: value for name, value in results.items() if name != "machine"})
     assert results["fit_gb"] > results["imports_gb"]["all imports of fit"]
-
-
-def test_the_bare_loop_minimises_the_models_own_loss(monkeypatch):
-    monkeypatch.syspath_prepend(BENCHMARKS)
-    from throughput import BareLoop
-
-    pixels = MiniFashionMNIST().load_test().images[:32]
-    model = VAE((1, 28, 28), latent_dim=3, architecture=Dense((8,)))
-    loop = BareLoop(model, pixels)
-    torch.manual_seed(1)
-    expected = terms_of(model, loop.images, training_step=0).loss
-    torch.manual_seed(1)
-    torch.testing.assert_close(loop.loss(loop.images), expected)
-    before = loop.loss(loop.images).item()
-    for _ in range(20):
-        loop.train(batches=1)
-    assert loop.loss(loop.images).item() < before - 10
 
 
 def test_drawn_faces_are_a_celeba(tmp_path):

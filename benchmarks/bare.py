@@ -1,0 +1,158 @@
+"""Training loops that a person writes without a framework: what ``fit`` is compared with.
+
+All train copies of a model's encoder and decoder on images in memory, as float32, and minimise the
+model's own loss. Each ``train(n)`` is ``n`` batches; the last one of an epoch is left out where it
+is not whole.
+"""
+
+from collections.abc import Callable, Iterator
+from copy import deepcopy
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from lightning.pytorch import LightningModule
+from torch import Tensor
+
+Nats = Callable[[Tensor, Tensor], Tensor]
+"""Minus the log-likelihood of a batch, from the decoder's output and the images."""
+
+
+def bernoulli(logits: Tensor, images: Tensor) -> Tensor:
+    """Of ``lightning_gen.objectives.Bernoulli``."""
+    return F.binary_cross_entropy_with_logits(logits, images, reduction="sum")
+
+
+def squared_error(logits: Tensor, images: Tensor) -> Tensor:
+    """Of ``lightning_gen.objectives.Gaussian`` with sigma = 1, without its constant."""
+    return 0.5 * F.mse_loss(torch.sigmoid(logits), images, reduction="sum")
+
+
+class BareLoop:
+    """``zero_grad``, ``backward``, ``step`` with torch's Adam as it comes.
+
+    Args:
+        model: copies of its encoder and decoder are trained.
+        images: all training images, uint8.
+        batch_size: images a batch.
+        nats: the reconstruction's part of the loss.
+        bf16: compute in mixed precision.
+        adam: options of the optimizer.
+    """
+
+    def __init__(
+        self,
+        model: LightningModule,
+        images: Tensor,
+        batch_size: int = 128,
+        nats: Nats = bernoulli,
+        bf16: bool = False,
+        **adam: Any,
+    ) -> None:
+        self.encoder, self.decoder = deepcopy(model.encoder), deepcopy(model.decoder)
+        self.device = model.device
+        self.images = images.to(self.device).float() / 255
+        self.batch_size = batch_size
+        self.nats = nats
+        self.bf16 = bf16
+        parameters = [*self.encoder.parameters(), *self.decoder.parameters()]
+        self.optimizer = torch.optim.Adam(parameters, lr=1e-3, **adam)
+
+    def loss(self, images: Tensor) -> Tensor:
+        """The negative ELBO in nats per image."""
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
+            mean, log_var = self.encoder(images).float().chunk(2, dim=1)
+            codes = mean + torch.exp(0.5 * log_var) * torch.randn_like(mean)
+            logits = self.decoder(codes).float()
+            kl = 0.5 * (mean.square() + log_var.exp() - 1 - log_var).sum()
+            return (self.nats(logits, images) + kl) / len(images)
+
+    def step(self, images: Tensor) -> None:
+        """Train on a batch."""
+        self.optimizer.zero_grad()
+        self.loss(images).backward()
+        self.optimizer.step()
+
+    def batches(self, count: int) -> Iterator[Tensor]:
+        """So many batches of a new permutation, of others where that ends."""
+        while count > 0:
+            order = torch.randperm(len(self.images), device=self.device)
+            for indices in order.split(self.batch_size)[: len(order) // self.batch_size][:count]:
+                count -= 1
+                yield self.fetch(indices)
+
+    def fetch(self, indices: Tensor) -> Tensor:
+        """The images at these places."""
+        return self.images[indices]
+
+    def train(self, batches: int) -> None:
+        """Train on so many batches."""
+        for images in self.batches(batches):
+            self.step(images)
+
+
+class TunedLoop(BareLoop):
+    """The loop of a person who knows torch well: fused Adam, images fetched by index_select."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, fused=True, **options)
+
+    def fetch(self, indices: Tensor) -> Tensor:
+        """Whole images are copied."""
+        return self.images.index_select(0, indices)
+
+
+class Arithmetic(BareLoop):
+    """The bare loop without data: one batch over and over."""
+
+    def batches(self, count: int) -> Iterator[Tensor]:
+        """The first images."""
+        batch = self.images[: self.batch_size].clone()
+        return (batch for _ in range(count))
+
+
+class CompiledLoop(TunedLoop):
+    """The tuned loop with its loss compiled."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.loss = torch.compile(self.loss)  # type: ignore[method-assign]
+
+
+class GraphedLoop(BareLoop):
+    """A step as one CUDA graph, replayed on each batch; nothing but copies is left to Python.
+
+    On a CPU, which has no graphs, the steps are taken one by one.
+    """
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        gpu = arguments[0].device.type == "cuda"
+        super().__init__(*arguments, fused=True, capturable=gpu, **options)
+        self.graph = self.capture() if gpu else None
+
+    def capture(self) -> torch.cuda.CUDAGraph:
+        """Record a step that trains on ``self.static``."""
+        self.static = self.images[: self.batch_size].clone()
+        side = torch.cuda.Stream()
+        side.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(side):  # the optimizer's state and the libraries' workspaces
+            for _ in range(3):
+                super().step(self.static)
+            self.optimizer.zero_grad(set_to_none=True)
+        torch.cuda.current_stream().wait_stream(side)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            super().step(self.static)
+        return graph
+
+    def step(self, images: Tensor) -> None:
+        """Replay."""
+        if self.graph is None:
+            super().step(images)
+        else:
+            self.static.copy_(images)
+            self.graph.replay()
+
+    def fetch(self, indices: Tensor) -> Tensor:
+        """Whole images are copied."""
+        return self.images.index_select(0, indices)

@@ -1,0 +1,93 @@
+"""``fit`` beside loops that are written by hand."""
+
+import pytest
+import torch
+
+from lightning_gen.data import MiniFashionMNIST
+from lightning_gen.models import VAE
+from lightning_gen.networks import Dense
+from lightning_gen.objectives import Bernoulli, Gaussian
+from support.benchmarks import (
+    BENCHMARKS,
+    assert_describes_the_machine,
+    assert_positive,
+    assert_spread,
+    run,
+)
+from support.models import terms_of
+
+
+@pytest.mark.slow
+def test_throughput(tmp_path):
+    sizes = ["--batches", "4", "--conv-batches", "2", "--repeats", "2", "--threads", "1"]
+    results = run("throughput.py", tmp_path, *sizes)
+    assert_describes_the_machine(results)
+    assert results["settings"] == {
+        "batch_size": 128,
+        "repeats": 2,
+        "batches": 4,
+        "conv_batches": 2,
+        "real_data": False,
+    }
+    usual = {f"dense, DataLoader with {workers} workers" for workers in (0, 2)}
+    assert set(results["fits"]) == {"conv", "dense"} | usual
+    for name, fit in results["fits"].items():
+        assert_positive(fit)
+        assert {"images_per_second", "over_bare", "epoch_over_bare", "target"} <= set(fit)
+        assert ("dense_over_this" in fit) == (name in usual)
+        loops = ["bare"] if name in usual else ["bare", "tuned", "arithmetic"]
+        for loop in loops:
+            assert_spread(fit[f"over_{loop}"])
+
+
+@pytest.fixture
+def bare(monkeypatch):
+    """The module with the loops."""
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    import bare
+
+    return bare
+
+
+PIXELS = 32
+
+
+@pytest.fixture
+def pixels():
+    return MiniFashionMNIST().load_test().images[:PIXELS]
+
+
+@pytest.mark.parametrize(
+    "kind", ["BareLoop", "TunedLoop", "Arithmetic", "CompiledLoop", "GraphedLoop"]
+)
+def test_every_loop_minimises_the_models_own_loss(bare, pixels, kind, monkeypatch):
+    monkeypatch.setattr(torch, "compile", lambda function: function)
+    model = VAE((1, 28, 28), latent_dim=3, architecture=Dense((8,)))
+    loop = getattr(bare, kind)(model, pixels, batch_size=PIXELS)
+    torch.manual_seed(1)
+    expected = terms_of(model, loop.images, training_step=0).loss
+    torch.manual_seed(1)
+    torch.testing.assert_close(loop.loss(loop.images), expected)
+    before = loop.loss(loop.images).item()
+    loop.train(batches=20)
+    assert loop.loss(loop.images).item() < before - 10
+
+
+@pytest.mark.parametrize(
+    ("likelihood", "nats", "constant"),
+    [(Bernoulli(), "bernoulli", 0), (Gaussian(), "squared_error", 784 * 0.9189385)],
+)
+def test_reconstruction_is_the_likelihoods(bare, pixels, likelihood, nats, constant):
+    images, logits = pixels.float() / 255, torch.randn(PIXELS, 1, 28, 28)
+    expected = -likelihood.log_prob(logits, images).sum() - PIXELS * constant
+    torch.testing.assert_close(getattr(bare, nats)(logits, images), expected)
+
+
+def test_loops_take_whole_batches_of_each_permutation(bare, pixels):
+    model = VAE((1, 28, 28), latent_dim=3, architecture=Dense((8,)))
+    loop = bare.BareLoop(model, pixels, batch_size=10)
+    batches = [batch.flatten(1).sum(1) for batch in loop.batches(7)]
+    assert [len(batch) for batch in batches] == [10] * 7
+    assert len(torch.cat(batches[:3]).unique()) == 30
+    alone = list(bare.Arithmetic(model, pixels, batch_size=10).batches(2))
+    torch.testing.assert_close(alone[0], alone[1], rtol=0, atol=0)
