@@ -1,11 +1,13 @@
 """``lightning-gen fit`` in this process, with a clock in it."""
 
 import io
+import logging
 import tempfile
 import time
 import warnings
 from collections.abc import Sequence
 from contextlib import redirect_stdout
+from inspect import signature
 from typing import NamedTuple
 from unittest.mock import patch
 
@@ -13,7 +15,11 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from lightning_gen import cli
+from lightning_gen.cli.trainer import RunTrainer
 from lightning_gen.cli.training_cli import TrainingCLI
+
+COMPILE = ("--trainer.compile", "true")
+"""What compiles the model of a fit, where it has such an option."""
 
 
 class Epoch(NamedTuple):
@@ -72,6 +78,12 @@ def now() -> float:
     return time.perf_counter()
 
 
+def compile_words() -> tuple[str, ...]:
+    """:data:`COMPILE`; nothing where ``fit`` has no such option."""
+    name = COMPILE[0].rpartition(".")[2]
+    return COMPILE if name in signature(RunTrainer.__init__).parameters else ()
+
+
 def fit(words: Sequence[str], *callbacks: Callback, finish: bool = False) -> float:
     """Run ``lightning-gen fit WORDS`` with all that it does by default; the seconds that it took.
 
@@ -87,6 +99,7 @@ def fit(words: Sequence[str], *callbacks: Callback, finish: bool = False) -> flo
     if not finish:
         hooks["after_fit"] = lambda cli: None
     warnings.filterwarnings("ignore", message=".*does not have many workers")
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     with tempfile.TemporaryDirectory() as folder:
         command = ["fit", *words, "--trainer.default_root_dir", folder]
         with patch.multiple(TrainingCLI, **hooks), redirect_stdout(Terminal()):
