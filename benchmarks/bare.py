@@ -49,7 +49,10 @@ class BareLoop:
         bf16: bool = False,
         **adam: Any,
     ) -> None:
-        self.encoder, self.decoder = deepcopy(model.encoder), deepcopy(model.decoder)
+        self.encoder, self.decoder = (
+            deepcopy(getattr(part, "_orig_mod", part))  # torch.compile wraps a module in another
+            for part in (model.encoder, model.decoder)
+        )
         self.device = model.device
         self.images = images.to(self.device).float() / 255
         self.batch_size = batch_size
@@ -112,11 +115,12 @@ class Arithmetic(BareLoop):
 
 
 class CompiledLoop(TunedLoop):
-    """The tuned loop with its loss compiled."""
+    """The tuned loop with its loss compiled; on a CPU it is traced and run as it is."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self.loss = torch.compile(self.loss)  # type: ignore[method-assign]
+        backend = "inductor" if self.device.type == "cuda" else "eager"
+        self.loss = torch.compile(self.loss, backend=backend)
 
 
 class GraphedLoop(BareLoop):
@@ -141,7 +145,7 @@ class GraphedLoop(BareLoop):
             self.optimizer.zero_grad(set_to_none=True)
         torch.cuda.current_stream().wait_stream(side)
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
+        with torch.cuda.graph(graph, capture_error_mode="thread_local"):
             super().step(self.static)
         return graph
 

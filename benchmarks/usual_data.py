@@ -11,6 +11,7 @@ from torchvision.transforms import ToTensor
 
 from lightning_gen.contracts import Batch
 from lightning_gen.data import MNIST, FashionMNIST, MiniFashionMNIST
+from lightning_gen.data.base import ImageDataModule
 from lightning_gen.data.sources import TensorSource
 
 
@@ -20,6 +21,38 @@ class TiledMiniFashionMNIST(MiniFashionMNIST):
     def load_train(self) -> TensorSource:
         """60,000 training images."""
         return super().load_train().subset(torch.arange(10_000).repeat(6))
+
+
+class RandomImages(ImageDataModule):
+    """Noise of any size, in memory: what it takes to train depends on the shape alone.
+
+    Args:
+        image_size: pixels a side.
+        channels: 1 or 3.
+        images: how many there are.
+        batch_size: images a batch.
+        val_fraction: share of the images kept for validation.
+    """
+
+    def __init__(
+        self,
+        image_size: int = 64,
+        channels: int = 3,
+        images: int = 1000,
+        batch_size: int = 128,
+        val_fraction: float = 0.1,
+    ) -> None:
+        super().__init__(batch_size, val_fraction)
+        self.image_shape = (channels, image_size, image_size)
+        self.images = images
+
+    def load_train(self) -> TensorSource:
+        """The same ones each time."""
+        generator = torch.Generator().manual_seed(0)
+        shape = (self.images, *self.image_shape)
+        return TensorSource.of(torch.randint(256, shape, dtype=torch.uint8, generator=generator))
+
+    load_test = load_train
 
 
 class Published(datasets.FashionMNIST):

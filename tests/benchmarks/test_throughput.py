@@ -61,7 +61,7 @@ def pixels():
     "kind", ["BareLoop", "TunedLoop", "Arithmetic", "CompiledLoop", "GraphedLoop"]
 )
 def test_every_loop_minimises_the_models_own_loss(bare, pixels, kind, monkeypatch):
-    monkeypatch.setattr(torch, "compile", lambda function: function)
+    monkeypatch.setattr(torch, "compile", lambda function, **options: function)
     model = VAE((1, 28, 28), latent_dim=3, architecture=Dense((8,)))
     loop = getattr(bare, kind)(model, pixels, batch_size=PIXELS)
     torch.manual_seed(1)
