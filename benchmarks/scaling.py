@@ -78,7 +78,7 @@ def image_sizes(args: argparse.Namespace) -> dict[str, dict]:
         words = [*(RESIDUAL_WORDS if size.model == "ResVAE" else CONV_WORDS), *QUIET]
         words += ["--allow", "usual_data", "--data", "usual_data.RandomImages"]
         words += ["--data.image_size", str(size.pixels), "--data.channels", str(size.channels)]
-        words += ["--data.images", str(2 * count), "--data.batch_size", str(size.batch_size)]
+        words += ["--data.images", str(count * 5 // 4), "--data.batch_size", str(size.batch_size)]
         source = RandomImages(size.pixels, size.channels, count).load_train()
         nats = squared_error if size.model == "ResVAE" else bernoulli
         rivals = Rivals(source.images, {"bare": BareLoop}, batch_size=size.batch_size, nats=nats)
