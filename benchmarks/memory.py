@@ -11,11 +11,9 @@ import os
 import subprocess
 import sys
 import tempfile
-from pathlib import Path
 
-from common import describe_machine, write_json
+from common import DENSE, arguments, finish
 
-EXPERIMENT = Path(__file__).parents[1] / "conf/experiment/fashion_mnist_dense_vae.yaml"
 TARGET = 1.2
 IMPORTS = {
     "import torch": "import torch",
@@ -39,7 +37,7 @@ def peak(words: list[str]) -> float:
 
 def fit_words(args: argparse.Namespace, folder: str) -> list[str]:
     """The run, as words after ``python``."""
-    words = ["-m", "lightning_gen", "fit", "--config", str(EXPERIMENT)]
+    words = ["-m", "lightning_gen", "fit", "--config", str(DENSE)]
     if args.mini:
         words += ["--data", "lightning_gen.data.MiniFashionMNIST"]
     else:
@@ -52,12 +50,10 @@ def fit_words(args: argparse.Namespace, folder: str) -> list[str]:
 
 def main() -> None:
     """Measure, print, write."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--root", type=Path, default=Path("data"), help="folder of Fashion-MNIST")
+    parser = arguments(__doc__)
     parser.add_argument("--mini", action="store_true", help="train on the images of the package")
     parser.add_argument("--epochs", type=int, default=2)
     parser.add_argument("--batches", type=int, help="of a training epoch, instead of all")
-    parser.add_argument("--json", type=Path, help="file for the results")
     args = parser.parse_args()
     imports = {name: peak(["-c", code]) for name, code in IMPORTS.items()}
     with tempfile.TemporaryDirectory() as folder:
@@ -65,10 +61,7 @@ def main() -> None:
     for name, gigabytes in imports.items():
         print(f"{name:34}{gigabytes:6.2f} GB")
     print(f"{'fit, from start to end':34}{run:6.2f} GB, target at most {TARGET} GB")
-    machine = describe_machine()
-    print(", ".join(f"{name} {value}" for name, value in machine.items()))
-    results = {"fit_gb": run, "target_gb": TARGET, "imports_gb": imports}
-    write_json(args.json, {"machine": machine, **results})
+    finish(args, {"fit_gb": run, "target_gb": TARGET, "imports_gb": imports})
 
 
 if __name__ == "__main__":
