@@ -51,6 +51,10 @@ from common import (
 from turns import Worker
 
 PYTHAE = "pythae==0.1.2"
+CHECK = f"""
+import importlib.metadata, pythae.pipelines
+assert importlib.metadata.version("pythae") == "{PYTHAE.partition("==")[2]}"
+"""
 TARGETS = {"dense": 1.3, "conv": 1.0}
 EPOCHS = 100
 """Of the VQ-VAE; fewer are extrapolated."""
@@ -90,7 +94,8 @@ class Turns(NamedTuple):
 def pythae_python(folder: Path) -> Path:
     """The Python of an environment with pythae; it is made where there is none yet."""
     python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-    asked = [python, "-c", "import pythae.pipelines"]
+    check_ours(folder)
+    asked = [python, "-c", CHECK]
     with suppress(OSError):
         if subprocess.run(asked, capture_output=True, env=variables()).returncode == 0:
             return python
@@ -109,6 +114,16 @@ def pythae_python(folder: Path) -> Path:
     if answer.returncode:
         raise SystemExit(f"pip cannot install {PYTHAE}:\n{answer.stderr}")
     return python
+
+
+def check_ours(folder: Path) -> None:
+    """Refuse to run what somebody else made, and to empty a folder that is no environment."""
+    if not folder.exists():
+        return
+    if hasattr(os, "getuid") and folder.stat().st_uid != os.getuid():
+        raise SystemExit(f"{folder} belongs to somebody else. Pass --venv with a folder of yours.")
+    if any(folder.iterdir()) and not (folder / "pyvenv.cfg").is_file():
+        raise SystemExit(f"{folder} holds other things. Pass --venv with a new folder.")
 
 
 def variables() -> dict[str, str]:

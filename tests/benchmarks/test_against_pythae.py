@@ -29,6 +29,19 @@ def venv(tmp_path_factory):
     return str(folder)
 
 
+def test_a_folder_with_other_things_is_left_alone(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    from against_pythae import check_ours
+
+    check_ours(tmp_path / "new")
+    check_ours(tmp_path)
+    (tmp_path / "thesis.tex").touch()
+    with pytest.raises(SystemExit, match="holds other things"):
+        check_ours(tmp_path)
+    (tmp_path / "pyvenv.cfg").touch()
+    check_ours(tmp_path)
+
+
 @pytest.mark.slow
 def test_vaes(tmp_path, venv):
     words = ("--batches", "3", "--conv-batches", "2", "--repeats", "2")
