@@ -34,15 +34,16 @@ def test_a_cost_is_what_a_run_takes_more_than_its_rival_of_the_same_round(monkey
     from cost import Run, Sizes, costs
 
     measured = {
-        "nothing": [Run(10, 0.1, 50), Run(20, 0.2, 50), Run(30, 0.4, 50)],
-        "Samples": [Run(11, 0, 50), Run(22, 0, 50), Run(31, 0, 50)],
-        "test": [Run(3, 0, 50), Run(4, 0, 50), Run(5, 0, 50)],
-        "test, It": [Run(4, 0, 50), Run(5, 0, 50), Run(7, 0, 50)],
+        "nothing": [Run(10, 7, 0.1, 50), Run(20, 8, 0.2, 50), Run(30, 9, 0.4, 50)],
+        "Samples": [Run(11, 10, 0, 50), Run(22, 10, 0, 50), Run(31, 10, 0, 50)],
+        "test": [Run(3, 1, 0, 50), Run(4, 1, 0, 50), Run(5, 1, 0, 50)],
+        "test, It": [Run(4, 1, 0, 50), Run(5, 1, 0, 50), Run(7, 1, 0, 50)],
     }
     found = costs(measured, Sizes(epochs=2, batches=5, images=10))
     training = found["nothing"]["training_seconds_of_whole_epochs"]
     assert training == {"median": 20, "min": 10, "max": 40}
     assert found["Samples"]["added_seconds"] == {"median": 1, "min": 1, "max": 2}
+    assert found["Samples"]["added_cpu_seconds"] == {"median": 2, "min": 1, "max": 3}
     assert found["Samples"]["share_of_training"] == {"median": 0.1, "min": 0.025, "max": 0.1}
     assert found["test, It"]["added_seconds"] == {"median": 1, "min": 1, "max": 2}
     assert found["test"] == {"run_seconds": {"median": 4, "min": 3, "max": 5}}
