@@ -20,7 +20,7 @@ def venv(tmp_path_factory):
     folder = tmp_path_factory.mktemp("pythae")
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(BENCHMARKS)
-        from against_pythae import pythae_python
+        from pythae_environment import pythae_python
 
         try:
             pythae_python(folder)
@@ -31,7 +31,7 @@ def venv(tmp_path_factory):
 
 def test_a_folder_with_other_things_is_left_alone(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(BENCHMARKS)
-    from against_pythae import check_ours
+    from pythae_environment import check_ours
 
     check_ours(tmp_path / "new")
     check_ours(tmp_path)
