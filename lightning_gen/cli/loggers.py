@@ -4,7 +4,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-import wandb
 import yaml
 from jsonargparse import Namespace
 from lightning.pytorch import Trainer
@@ -41,6 +40,8 @@ def open_or_go_offline(loggers: list[Logger]) -> None:
     """Begin the W&B run; where its server cannot be reached, on this machine alone."""
     for logger in loggers:
         if isinstance(logger, WandbLogger):
+            import wandb  # here and below: it takes half a second that other runs need not wait
+
             try:
                 _ = logger.experiment
             except wandb.Error as error:
@@ -91,7 +92,11 @@ def tolerant(log: Callable[..., None]) -> Callable[..., None]:
 
 def finish(loggers: list[Logger], *, failed: bool) -> None:
     """End the W&B run, so that the next training of this process has its own."""
-    if wandb.run is None or not any(isinstance(logger, WandbLogger) for logger in loggers):
+    if not any(isinstance(logger, WandbLogger) for logger in loggers):
+        return
+    import wandb
+
+    if wandb.run is None:
         return
     try:
         wandb.finish(exit_code=int(failed))

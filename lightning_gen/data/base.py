@@ -131,6 +131,15 @@ class ImageDataModule(LightningDataModule, ABC):
         """The test split."""
         return self.test_dataloader()
 
+    def transfer_batch_to_device(
+        self, batch: Batch, device: torch.device, dataloader_idx: int
+    ) -> Batch:
+        """The batch where the model is; Lightning looks through the parts of one that is there."""
+        if batch.images.device == device:
+            return batch
+        moved: Batch = super().transfer_batch_to_device(batch, device, dataloader_idx)
+        return moved
+
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
         """uint8 to float32 in [0, 1], and dynamic binarisation, on the device."""
         images = batch.images.float().div_(255)

@@ -8,8 +8,8 @@ from torch.optim import Adam
 
 from lightning_gen.contracts import Batch, Codes, Images, ImageShape
 from lightning_gen.hyperparameters import remember
-from lightning_gen.models.base import OptimizerFactory, SchedulerFactory
 from lightning_gen.models.encoder_decoder import Autoencoder, check_latent_dim
+from lightning_gen.models.optimizers import OptimizerFactory, SchedulerFactory
 from lightning_gen.networks import Architecture, Conv, Corruption, Pooled
 from lightning_gen.objectives import Bernoulli, Likelihood
 

@@ -1,55 +1,18 @@
 """What every model of one loss shares: one step for all stages, its logging, the optimizer."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
 from typing import Any, Protocol, runtime_checkable
 
 import torch
 from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor
-from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from lightning_gen.contracts import Batch, Codes, Images, given
 from lightning_gen.errors import UserError
-
-OptimizerFactory = Callable[[Iterable[Any]], Optimizer]
-SchedulerFactory = Callable[[Optimizer], LRScheduler | ReduceLROnPlateau]
-
-
-class Shared:
-    """A factory that the copies of a model share.
-
-    What the command line hands over holds on to the parser and to the trainer, which an average of
-    the weights, a deep copy of the model, must not copy, and on several devices cannot.
-
-    Args:
-        build: the factory.
-    """
-
-    def __init__(self, build: Callable[[Any], Any]) -> None:
-        self.build = build
-
-    def __call__(self, argument: Any) -> Any:  # noqa: ANN401  (the factory's)
-        """What the factory builds.
-
-        Raises:
-            UserError: its arguments are out of range, or do not fit the parameters.
-        """
-        try:
-            built = self.build(argument)
-            for name in ("step_size", "T_max", "T_0"):  # they divide, but not before an epoch's end
-                if getattr(built, name, 1) == 0:
-                    raise ValueError(f"{name} is at least 1, got 0")
-            return built
-        except (TypeError, ValueError, ArithmeticError) as error:
-            raise UserError(
-                f"an optimizer or scheduler cannot be built: {error}. Change its arguments in "
-                "model.optimizer or model.lr_scheduler, or choose another class."
-            ) from error
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> "Shared":
-        return self
+from lightning_gen.models.module import Module
+from lightning_gen.models.one_cycle import OneCycle, span
+from lightning_gen.models.optimizers import OptimizerFactory, SchedulerFactory, Shared
 
 
 @runtime_checkable
@@ -63,13 +26,13 @@ class Terms(Protocol):
     def _asdict(self) -> dict[str, Tensor]: ...
 
 
-class LossModel(LightningModule, ABC):
+class LossModel(Module, ABC):
     """A model that minimises one loss with one optimizer.
 
     Args:
         optimizer: builds the optimizer from the parameters.
-        lr_scheduler: builds a scheduler from the optimizer; it is stepped once an epoch, and
-            ReduceLROnPlateau watches ``val/loss``.
+        lr_scheduler: builds a scheduler from the optimizer; it is stepped once an epoch
+            (:class:`OneCycle` once a step), and ReduceLROnPlateau watches ``val/loss``.
     """
 
     def __init__(self, optimizer: OptimizerFactory, lr_scheduler: SchedulerFactory | None) -> None:
@@ -117,8 +80,14 @@ class LossModel(LightningModule, ABC):
         optimizer = self._optimizer(self.parameters())
         if self._lr_scheduler is None:
             return optimizer
-        scheduler = {"scheduler": self._lr_scheduler(optimizer), "monitor": "val/loss"}
-        return {"optimizer": optimizer, "lr_scheduler": scheduler}
+        scheduler = self._lr_scheduler(optimizer)
+        interval = "step" if isinstance(scheduler, OneCycle) else "epoch"
+        stepped = {"scheduler": scheduler, "interval": interval, "monitor": "val/loss"}
+        return {"optimizer": optimizer, "lr_scheduler": stepped}
+
+    def on_train_start(self) -> None:
+        """Tell a schedule that spans the training how long that is."""
+        span(self.lr_schedulers(), self.trainer)
 
     def lr_scheduler_step(
         self,

@@ -10,7 +10,8 @@ from torch.optim import Adam
 from lightning_gen.contracts import Batch, Codes, Images, ImageShape
 from lightning_gen.errors import UserError
 from lightning_gen.hyperparameters import remember
-from lightning_gen.models.base import LossModel, OptimizerFactory, SchedulerFactory
+from lightning_gen.models.base import LossModel
+from lightning_gen.models.optimizers import OptimizerFactory, SchedulerFactory
 from lightning_gen.networks.classifier import ConvClassifier, flipped, shifted
 
 

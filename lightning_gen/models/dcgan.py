@@ -15,15 +15,10 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from lightning_gen.contracts import Batch, Codes, Images, ImageShape
 from lightning_gen.errors import UserError
 from lightning_gen.hyperparameters import remember
-from lightning_gen.models.base import (
-    OptimizerFactory,
-    SchedulerFactory,
-    Shared,
-    check_range,
-    log_means,
-)
+from lightning_gen.models.base import check_range, log_means
 from lightning_gen.models.encoder_decoder import check_latent_dim
 from lightning_gen.models.manual import OptimizesByHand, check_clip_norm, update
+from lightning_gen.models.optimizers import OptimizerFactory, SchedulerFactory, Shared
 from lightning_gen.networks import AdversarialNetworks, DCGANNetworks
 from lightning_gen.noise import normal_like
 from lightning_gen.objectives import Adversarial, NonSaturating, Penalty

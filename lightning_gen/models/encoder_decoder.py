@@ -5,9 +5,10 @@ from copy import deepcopy
 
 from torch import nn
 
-from lightning_gen.contracts import Codes, Denoises, Images
+from lightning_gen.contracts import Codes, Images
 from lightning_gen.errors import UserError
-from lightning_gen.models.base import LossModel, OptimizerFactory, SchedulerFactory
+from lightning_gen.models.base import LossModel
+from lightning_gen.models.optimizers import OptimizerFactory, SchedulerFactory
 from lightning_gen.networks import Corruption
 from lightning_gen.objectives import Likelihood
 
@@ -42,6 +43,7 @@ class Autoencoder(LossModel, ABC):
         self.encoder = encoder
         self.decoder = decoder
         self.likelihood = deepcopy(likelihood)
+        self._damages = corruption is not None
         if corruption is not None:
             self.corrupt = corruption
 
@@ -54,7 +56,7 @@ class Autoencoder(LossModel, ABC):
         return self.decode(self.encode(images))
 
     def _altered(self, images: Images) -> Images:
-        return self.corrupt(images) if isinstance(self, Denoises) else images
+        return self.corrupt(images) if self._damages else images
 
 
 def check_latent_dim(latent_dim: int) -> None:

@@ -10,9 +10,9 @@ from torch.optim import Adam
 from lightning_gen.contracts import Batch, Codes, Images, ImageShape
 from lightning_gen.errors import UserError
 from lightning_gen.hyperparameters import remember
-from lightning_gen.models.base import OptimizerFactory, SchedulerFactory
 from lightning_gen.models.beta_tc_vae import TotalCorrelationTerms
 from lightning_gen.models.latent_game import LatentGame, Moves
+from lightning_gen.models.optimizers import OptimizerFactory, SchedulerFactory
 from lightning_gen.models.vae import VariationalAutoencoder
 from lightning_gen.networks import Architecture, Conv, Corruption, LatentDiscriminator
 from lightning_gen.objectives import ELBO, Bernoulli, DiagonalGaussian, Likelihood

@@ -9,9 +9,10 @@ from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 
 from lightning_gen.contracts import Batch, Images
-from lightning_gen.models.base import OptimizerFactory, Shared, Terms
+from lightning_gen.models.base import Terms
 from lightning_gen.models.encoder_decoder import Autoencoder
 from lightning_gen.models.manual import OptimizesByHand, check_clip_norm, update
+from lightning_gen.models.optimizers import OptimizerFactory, Shared
 from lightning_gen.objectives import NonSaturating
 
 

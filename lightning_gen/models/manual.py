@@ -16,6 +16,8 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from lightning_gen.contracts import Batch
 from lightning_gen.errors import UserError
 from lightning_gen.models.base import validation_loss
+from lightning_gen.models.module import Module
+from lightning_gen.models.one_cycle import OneCycle, span
 
 
 @runtime_checkable
@@ -30,7 +32,7 @@ class HasLoss(Protocol):
 T = TypeVar("T", bound=HasLoss)
 
 
-class OptimizesByHand(LightningModule):
+class OptimizesByHand(Module):
     """The hooks of a model with several optimizers; its ``training_step`` calls :func:`update`.
 
     Attributes:
@@ -45,6 +47,10 @@ class OptimizesByHand(LightningModule):
         """None; the first hook that knows the trainer refuses what it cannot do."""
         refuse_automatic_options(self.trainer)
         return []
+
+    def on_train_start(self) -> None:
+        """Tell a schedule that spans the training how long that is."""
+        span(self.lr_schedulers(), self.trainer)
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """See that a run which goes on has the learning rate of its epoch."""
@@ -89,6 +95,9 @@ def update(
         module.manual_backward(result.loss)
         if counted:
             optimizer.step()
+            for scheduler in _schedulers(module):
+                if isinstance(scheduler, OneCycle):
+                    scheduler.step()
         else:
             with _uncounted(optimizer):
                 optimizer.step()
@@ -98,7 +107,8 @@ def update(
 def step_schedulers(module: LightningModule) -> None:
     """Step the module's learning-rate schedulers once; an epoch that is cut short does not count.
 
-    ReduceLROnPlateau watches ``val/loss``, and rests in an epoch without it.
+    OneCycle is stepped by :func:`update`. ReduceLROnPlateau watches ``val/loss``, and rests in an
+    epoch without it.
 
     Args:
         module: the model, in its ``on_train_epoch_end``.
@@ -107,10 +117,11 @@ def step_schedulers(module: LightningModule) -> None:
         return
     loss = validation_loss(module.trainer)
     for scheduler in _schedulers(module):
-        if not isinstance(scheduler, ReduceLROnPlateau):
+        if isinstance(scheduler, ReduceLROnPlateau):
+            if loss is not None:
+                scheduler.step(loss)
+        elif not isinstance(scheduler, OneCycle):
             _step(scheduler)
-        elif loss is not None:
-            scheduler.step(loss)
 
 
 def catch_up_schedulers(module: LightningModule) -> None:
@@ -123,7 +134,7 @@ def catch_up_schedulers(module: LightningModule) -> None:
         module: the model, in its ``on_train_batch_start``.
     """
     for scheduler in _schedulers(module):
-        if not isinstance(scheduler, ReduceLROnPlateau):
+        if not isinstance(scheduler, ReduceLROnPlateau | OneCycle):
             while getattr(scheduler, "last_epoch", math.inf) < module.trainer.current_epoch:
                 _step(scheduler)
 

@@ -6,7 +6,7 @@ from torch.optim import Adam
 from lightning_gen.contracts import ImageShape
 from lightning_gen.hyperparameters import remember
 from lightning_gen.models.autoencoder import DeterministicAutoencoder
-from lightning_gen.models.base import OptimizerFactory, SchedulerFactory
+from lightning_gen.models.optimizers import OptimizerFactory, SchedulerFactory
 from lightning_gen.networks import Corruption, Dense, GaussianNoise
 from lightning_gen.networks.architecture import check_widths
 from lightning_gen.networks.layer import layer

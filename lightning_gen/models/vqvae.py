@@ -11,8 +11,8 @@ from torch.optim import Adam
 from lightning_gen.contracts import Batch, Codes, Images, ImageShape
 from lightning_gen.errors import UserError
 from lightning_gen.hyperparameters import remember
-from lightning_gen.models.base import OptimizerFactory, SchedulerFactory
 from lightning_gen.models.encoder_decoder import Autoencoder
+from lightning_gen.models.optimizers import OptimizerFactory, SchedulerFactory
 from lightning_gen.models.vae import DiscreteTerms
 from lightning_gen.networks import (
     Codebook,

@@ -9,8 +9,8 @@ from torch.optim import Adam
 
 from lightning_gen.contracts import Batch, Codes, Images, ImageShape
 from lightning_gen.hyperparameters import remember
-from lightning_gen.models.base import OptimizerFactory, SchedulerFactory
 from lightning_gen.models.latent_game import LatentGame, Moves
+from lightning_gen.models.optimizers import OptimizerFactory, SchedulerFactory
 from lightning_gen.models.wae import WassersteinAutoencoder
 from lightning_gen.networks import Architecture, Conv, Corruption, LatentDiscriminator
 from lightning_gen.objectives import (

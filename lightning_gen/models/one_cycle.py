@@ -1,0 +1,69 @@
+"""A learning rate that rises and falls once, over the whole training."""
+
+from lightning.pytorch import Trainer
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
+
+from lightning_gen.errors import UserError
+
+
+class OneCycle(LRScheduler):
+    """Linear up to the optimizer's learning rate, then to 0 (Smith & Topin 2018, arXiv:1708.07120).
+
+    It is stepped after every training step. How many there will be is the trainer's to say, by
+    ``max_steps`` or ``max_epochs``; a run that goes on to more epochs goes on with the rate that a
+    run of that length has there.
+
+    Args:
+        optimizer: its learning rate is the highest.
+        warmup: share of the steps in which the rate rises.
+        start: the first rate, as a share of the highest.
+    """
+
+    def __init__(self, optimizer: Optimizer, warmup: float = 0.2, start: float = 0.04) -> None:
+        if not 0 <= warmup < 1:
+            raise ValueError(f"warmup is a share of the steps, from 0 to below 1, got {warmup}")
+        if not 0 < start <= 1:
+            raise ValueError(f"start is a share of the highest rate, above 0, got {start}")
+        self.warmup = warmup
+        self.start = start
+        self.total_steps = 0
+        super().__init__(optimizer)
+
+    def get_lr(self) -> list[float | object]:  # type: ignore[override]
+        """The rate of each group for the step after ``last_epoch`` steps."""
+        return [rate * self.factor(self.last_epoch) for rate in self.base_lrs]
+
+    def factor(self, step: int) -> float:
+        """The rate of a step, counted from 0, as a share of the highest."""
+        rise = self.warmup * self.total_steps
+        if self.total_steps == 0 or step < rise:
+            return self.start + (1 - self.start) * (step / rise if rise else 0.0)
+        return max(0.0, (self.total_steps - step) / (self.total_steps - rise))
+
+    def over(self, total_steps: int) -> None:
+        """Span so many steps, and set the rate of the next one."""
+        self.total_steps = total_steps
+        for group, rate in zip(self.optimizer.param_groups, self.get_lr(), strict=True):
+            group["lr"] = rate
+        self._last_lr = self.get_lr()  # type: ignore[assignment]
+
+
+Scheduler = LRScheduler | ReduceLROnPlateau
+
+
+def span(schedulers: Scheduler | list[Scheduler] | None, trainer: Trainer) -> None:
+    """Tell each OneCycle how many steps the training has.
+
+    Raises:
+        UserError: nobody knows.
+    """
+    for scheduler in schedulers if isinstance(schedulers, list) else [schedulers]:
+        if isinstance(scheduler, OneCycle):
+            steps = trainer.estimated_stepping_batches
+            if not 0 < steps < float("inf"):
+                raise UserError(
+                    "OneCycle spans the whole training, and this one has no end. Set "
+                    "trainer.max_epochs or trainer.max_steps, or choose another model.lr_scheduler."
+                )
+            scheduler.over(int(steps))
