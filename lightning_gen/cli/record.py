@@ -79,7 +79,8 @@ def batch_in_words(trainer: Trainer) -> str:
     images = getattr(trainer.datamodule, "batch_size", None)  # type: ignore[attr-defined]
     factors = {"processes": trainer.world_size, "batches": trainer.accumulate_grad_batches}
     several = [f"{count} {name}" for name, count in factors.items() if count > 1]
-    rates = [f"{group['lr']:.4g}" for each in trainer.optimizers for group in each.param_groups]
+    groups = [group for each in trainer.optimizers for group in each.param_groups]
+    rates = [f"{group.get('initial_lr', group['lr']):.4g}" for group in groups]  # before a warm-up
     text = f"Learning rate {' and '.join(dict.fromkeys(rates))}"
     if images is None:
         return text

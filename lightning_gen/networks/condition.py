@@ -69,8 +69,8 @@ class ClassCondition(Condition):
         return F.one_hot(labels.long(), size).float()
 
     def of(self, batch: Batch) -> Vectors:
-        """One-hot labels."""
-        return F.one_hot(batch.labels, len(self.names)).float()
+        """One-hot labels; ``F.one_hot`` would fetch the largest one from the device."""
+        return torch.eye(len(self.names), device=batch.labels.device)[batch.labels]
 
     def even(self) -> Float[Tensor, " k"]:
         """1 / K."""

@@ -9,12 +9,9 @@ from lightning.pytorch import Trainer, seed_everything
 from lightning.pytorch.plugins.precision import MixedPrecision
 from torch.optim import SGD
 
-from lightning_gen import models
 from lightning_gen.data import MiniFashionMNIST
-from support.models import build
+from support.models import KINDS, build
 
-MODELS = [getattr(models, name) for name in models.__all__]
-KINDS = [kind for kind in MODELS if inspect.isclass(kind) and not inspect.isabstract(kind)]
 TYPES = ("bf16-mixed", "16-mixed")
 
 

@@ -6,9 +6,13 @@ from functools import partial
 import torch
 from torch.optim import Adam
 
+from lightning_gen import models
 from lightning_gen.contracts import Batch
 from lightning_gen.models import VAE
 from lightning_gen.networks import Dense
+
+KINDS = [getattr(models, name) for name in models.__all__]
+"""All models."""
 
 
 def tiny(model=VAE, **arguments):
