@@ -4,6 +4,7 @@ import json
 import os
 from datetime import UTC, datetime
 from pathlib import Path
+from statistics import median
 
 
 def describe_machine() -> dict[str, str | int]:
@@ -19,6 +20,11 @@ def describe_machine() -> dict[str, str | int]:
         "threads": torch.get_num_threads(),
         "torch": str(torch.__version__),
     }
+
+
+def spread(values: list[float]) -> dict[str, float]:
+    """Median and range."""
+    return {"median": median(values), "min": min(values), "max": max(values)}
 
 
 def write_json(path: Path | None, results: dict) -> None:

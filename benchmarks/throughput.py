@@ -22,7 +22,7 @@ from unittest.mock import patch
 
 import torch
 import torch.nn.functional as F
-from common import describe_machine, write_json
+from common import describe_machine, spread, write_json
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 from usual_data import TiledMiniFashionMNIST, has_fashion_mnist
@@ -193,11 +193,6 @@ def measure_all(args: argparse.Namespace) -> dict[str, Measured]:
         print(f"... {name}, on {type(source).__name__}", flush=True)
         results[name] = measure(experiment, data, Rival(images, batches), args.repeats)
     return results
-
-
-def spread(values: list[float]) -> dict[str, float]:
-    """Median and range."""
-    return {"median": median(values), "min": min(values), "max": max(values)}
 
 
 def summarise(measured: dict[str, Measured]) -> dict[str, dict]:

@@ -6,6 +6,7 @@ import torch
 from lightning.pytorch.utilities import rank_zero_info
 
 from lightning_gen.data.loader import Source
+from lightning_gen.data.sources import Subset
 from lightning_gen.errors import UserError
 
 ImagesOn = Literal["auto", "cpu", "accelerator"]
@@ -36,6 +37,9 @@ def placed(source: Source, accelerator: torch.device, images_on: ImagesOn, split
     Raises:
         UserError: the user wants them on the accelerator, and they do not fit or are not decoded.
     """
+    if isinstance(source, Subset) and isinstance(source.source, Movable):
+        whole = placed(source.source, accelerator, images_on, split)
+        return Subset(whole, source.indices.to(whole.device))
     if not isinstance(source, Movable):
         if images_on == "accelerator" and accelerator.type != "cpu":
             raise UserError(

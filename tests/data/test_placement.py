@@ -7,10 +7,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from lightning_gen.data import CIFAR10, MNIST, MiniFashionMNIST
+from lightning_gen.data import CIFAR10, MNIST, DSprites, MiniFashionMNIST
 from lightning_gen.data.loader import BatchLoader
 from lightning_gen.data.placement import placed
 from lightning_gen.data.shapes import DrawnShapes
+from lightning_gen.data.sources import Subset
 from lightning_gen.errors import UserError
 
 CPU, CUDA, META = (torch.device(name) for name in ("cpu", "cuda", "meta"))
@@ -146,7 +147,12 @@ def test_workers_pin_only_where_they_are_asked_to(monkeypatch):
     assert asked == [False, True]
 
 
-@pytest.mark.parametrize("kind", [CIFAR10, MNIST, MiniFashionMNIST])
+def test_a_subset_follows_its_source():
+    moved = placed(Subset(Images(), torch.tensor([0])), META, "accelerator", "train")
+    assert (moved.device, moved.source.device, moved.indices.device) == (META, META, META)
+
+
+@pytest.mark.parametrize("kind", [CIFAR10, MNIST, DSprites, MiniFashionMNIST])
 def test_datasets_take_it(kind):
     assert kind(images_on="cpu").images_on == "cpu"
     assert kind(images_on="cpu").hparams["images_on"] == "cpu"
