@@ -207,7 +207,8 @@ def test_a_flipped_bit_is_named_and_mended(root, tmp_path, monkeypatch, decodes,
 def test_damage_in_a_cache_that_cannot_be_written(root, tmp_path):
     expected = batches_of(image_folder(root))
     path = only_file(tmp_path)
-    flip(path, 5 * 3 * 64 + 7)
+    for row in range(40):
+        flip(path, row * 3 * 64 + 7)
     damaged = path.read_bytes()
     path.chmod(0o400)
     with permissions_bind(), pytest.warns(UserWarning, match="are damaged"):

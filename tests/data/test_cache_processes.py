@@ -16,10 +16,11 @@ from support.images import assert_same, batches_of, image_folder, write_noise
 
 COUNT = 24
 BUILDER = """
-import sys, time
+import signal, sys, time
 from pathlib import Path
 from lightning_gen.data import ImageFolder, encoded, encoded_base
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores it
 root, log, seconds = sys.argv[1:]
 encoded_base.SMALL_BYTES = 0
 decode = encoded.EncodedImages.decode
