@@ -142,8 +142,9 @@ def _build(path: Path, identity: Identity, images: EncodedImages) -> CacheFile |
 
 def _remove_outdated(path: Path, identity: Identity) -> int:
     """Remove the caches of these files as they were before; how many there were."""
+    kept = (identity.files[:16], ".")  # a draft may be that of a process that is at work
     others = path.parent.glob(f"*{ENDING}")
-    outdated = [other for other in others if not other.name.startswith(identity.files[:16])]
+    outdated = [other for other in others if not other.name.startswith(kept)]
     for other in outdated:
         other.unlink(missing_ok=True)
     return len(outdated)
