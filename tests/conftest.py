@@ -1,8 +1,12 @@
 """What all tests share. The import hook must run before anything imports lightning_gen."""
 
 import os
+import shutil
+import tempfile
 from pathlib import Path
 
+os.environ.setdefault("MPLCONFIGDIR", str(Path("~/.cache/matplotlib").expanduser()))
+os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="caches-")  # the user's own stays as it is
 os.environ.setdefault("WANDB_MODE", "offline")
 os.environ.setdefault("MPLBACKEND", "agg")
 os.environ.setdefault("TQDM_DISABLE", "1")
@@ -43,6 +47,10 @@ settings.register_profile("tests", deadline=None, derandomize=True, max_examples
 settings.load_profile("tests")
 
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
+
+
+def pytest_unconfigure():
+    shutil.rmtree(os.environ["XDG_CACHE_HOME"], ignore_errors=True)
 
 
 @pytest.fixture(autouse=True)

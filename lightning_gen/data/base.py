@@ -6,10 +6,10 @@ from typing import Literal
 
 import torch
 from lightning.pytorch import LightningDataModule
-from lightning.pytorch.utilities import rank_zero_info
 
 from lightning_gen.contracts import Batch, ImageShape
 from lightning_gen.data.loader import BatchLoader, Source
+from lightning_gen.data.placement import ImagesOn, Movable, placed
 from lightning_gen.data.sources import TensorSource
 from lightning_gen.data.splits import Split, cut
 from lightning_gen.errors import UserError
@@ -39,6 +39,8 @@ class ImageDataModule(LightningDataModule, ABC):
             once, "dynamic" at every training step (evaluation keeps to one draw).
         train_classes: names of the classes that are trained and validated on, the normal ones of
             anomaly detection; None takes all. The test split keeps every class.
+        images_on: "accelerator" or "cpu" holds decoded images there; "auto" holds them on a GPU if
+            they take at most half of its free memory.
     """
 
     image_shape: ImageShape
@@ -53,6 +55,7 @@ class ImageDataModule(LightningDataModule, ABC):
         num_workers: int = 0,
         binarize: Binarize | None = None,
         train_classes: Sequence[str] | None = None,
+        images_on: ImagesOn = "auto",
     ) -> None:
         super().__init__()
         for name in train_classes or ():
@@ -74,8 +77,10 @@ class ImageDataModule(LightningDataModule, ABC):
         self.val_fraction = val_fraction
         self.num_workers = num_workers
         self.binarize = binarize
+        self.images_on: ImagesOn = images_on
         self.normal_classes = tuple(self.class_names.index(name) for name in train_classes or ())
         self._splits: dict[str, Split] = {}
+        self._placed_for: dict[str, torch.device] = {}
 
     @property
     def num_classes(self) -> int:
@@ -104,15 +109,15 @@ class ImageDataModule(LightningDataModule, ABC):
     def train_dataloader(self) -> BatchLoader:
         """Batches in an order given by (seed, epoch)."""
         # Lightning's seed_everything makes the initial seed the run's, the same on every rank.
-        return self._loader(self._splits["train"], shuffle_seed=torch.initial_seed())
+        return self._loader("train", shuffle_seed=torch.initial_seed())
 
     def val_dataloader(self) -> BatchLoader | list[BatchLoader]:
         """Batches in a fixed order; an empty list where there is no validation split."""
-        return self._loader(self._splits["val"]) if "val" in self._splits else []
+        return self._loader("val") if "val" in self._splits else []
 
     def test_dataloader(self) -> BatchLoader:
         """Batches in a fixed order."""
-        return self._loader(self._splits["test"])
+        return self._loader("test")
 
     def in_order(self, split: str, batch_size: int | None = None) -> BatchLoader:
         """All batches of "train", "val" or "test" in a fixed order, after ``setup``.
@@ -125,7 +130,7 @@ class ImageDataModule(LightningDataModule, ABC):
                 f"{type(self).__name__} has no {split} split: data.val_fraction is "
                 f"{self.val_fraction}. Choose --split test or train."
             )
-        return self._loader(self._splits[split], batch_size=batch_size)
+        return self._loader(split, batch_size=batch_size)
 
     def predict_dataloader(self) -> BatchLoader:
         """The test split."""
@@ -169,29 +174,29 @@ class ImageDataModule(LightningDataModule, ABC):
         return Split.whole(source)
 
     def _loader(
-        self, split: Split, shuffle_seed: int | None = None, batch_size: int | None = None
+        self, name: str, shuffle_seed: int | None = None, batch_size: int | None = None
     ) -> BatchLoader:
-        source, num_workers = split.source, self.num_workers
-        if isinstance(source, TensorSource):
-            source, num_workers = source.to(self._device_for(source)), 0
+        accelerator = self.trainer.strategy.root_device if self.trainer else torch.device("cpu")
+        source, indices = self._place(name, accelerator)
+        on_cpu = source.device.type == "cpu"
         return BatchLoader(
             source,
-            split.indices,
+            indices,
             batch_size or self.batch_size,
             shuffle_seed=shuffle_seed,
             rank=self.trainer.global_rank if self.trainer else 0,
             world_size=self.trainer.world_size if self.trainer else 1,
-            num_workers=num_workers,
+            num_workers=0 if isinstance(source, Movable) else self.num_workers,
+            pin_memory=on_cpu and accelerator.type == "cuda",
         )
 
-    def _device_for(self, source: TensorSource) -> torch.device:
-        """The accelerator, where the dataset fits into half of what is free there."""
-        cpu = torch.device("cpu")
-        device = self.trainer.strategy.root_device if self.trainer else cpu
-        if device.type != "cuda":
-            return cpu
-        free, _ = torch.cuda.mem_get_info(device)
-        if source.num_bytes > free / 2:
-            return cpu
-        rank_zero_info(f"{source.num_bytes / 1e6:.0f} MB of images are held on {device}.")
-        return device
+    def _place(self, name: str, accelerator: torch.device) -> Split:
+        """The split, its source where it is to be held; other splits of that source follow."""
+        source = self._splits[name].source
+        if self._placed_for.get(name) != accelerator:
+            moved = placed(source, accelerator, self.images_on, name)
+            for other, split in self._splits.items():
+                if split.source is source:
+                    self._splits[other] = split._replace(source=moved)
+                    self._placed_for[other] = accelerator
+        return self._splits[name]

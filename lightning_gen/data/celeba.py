@@ -6,10 +6,12 @@ import torch
 from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor
 
+from lightning_gen.data.cache import AUTO
 from lightning_gen.data.celeba_files import Found, Table, find_images, find_table
 from lightning_gen.data.decoding import height_and_width
 from lightning_gen.data.encoded import EncodedImages
 from lightning_gen.data.encoded_base import EncodedDataModule
+from lightning_gen.data.placement import ImagesOn
 from lightning_gen.data.splits import check_test_fraction
 from lightning_gen.errors import UserError
 from lightning_gen.hyperparameters import remember
@@ -23,7 +25,8 @@ class CelebA(EncodedDataModule):
     ``list_attr_celeba`` there are no factors. Without ``list_eval_partition`` the official splits
     are replaced by random ones, the same each time. The whole image is used: resized so that it
     just covers ``image_size``, then cropped around its centre (128 keeps all 178 columns and the
-    middle 178 of the 218 rows). Up to 1 GiB of pixels are decoded once and held in memory.
+    middle 178 of the 218 rows). The images are decoded once, into a cache on disk, and read from it
+    ever after; up to 1 GiB of pixels are held in memory.
 
     Args:
         root: what holds the images and tables, or a folder ``celeba`` that does; or the archive.
@@ -32,7 +35,11 @@ class CelebA(EncodedDataModule):
         val_fraction: share of the training images kept for validation where no official ones are
             there.
         test_fraction: share of all images kept for testing where no official ones are there.
-        num_workers: processes that decode ahead where the images are not held in memory.
+        num_workers: processes that decode ahead where the images are neither cached nor in memory.
+        cache: folder that the images are decoded into, once; "auto" is that of the user's caches,
+            and None decodes at every start.
+        images_on: "accelerator" or "cpu" holds decoded images there; "auto" holds them on a GPU if
+            they take at most half of its free memory.
 
     Raises:
         UserError: the images are missing, a file is broken, or an argument is out of its range.
@@ -46,9 +53,11 @@ class CelebA(EncodedDataModule):
         val_fraction: float = 0.1,
         test_fraction: float = 0.1,
         num_workers: int = 4,
+        cache: str | None = AUTO,
+        images_on: ImagesOn = "auto",
     ) -> None:
         given = dict(locals())
-        super().__init__(batch_size, val_fraction, num_workers)
+        super().__init__(batch_size, val_fraction, num_workers, cache, images_on)
         remember(self, given)
         check_test_fraction(test_fraction)
         self.image_shape = (3, *height_and_width(image_size))

@@ -9,6 +9,7 @@ from torchvision.datasets.utils import check_integrity, extract_archive
 
 from lightning_gen.data.base import ImageDataModule
 from lightning_gen.data.download import fetch, has_md5
+from lightning_gen.data.placement import ImagesOn
 from lightning_gen.data.sources import TensorSource
 from lightning_gen.errors import UserError
 from lightning_gen.hyperparameters import remember
@@ -24,6 +25,8 @@ class CIFAR10(ImageDataModule):
         val_fraction: share of the training images kept for validation.
         train_classes: names of the classes that are trained and validated on; None takes all. The
             test split keeps every class.
+        images_on: "accelerator" or "cpu" holds the images there; "auto" holds them on a GPU if they
+            take at most half of its free memory.
     """
 
     published = datasets.CIFAR10
@@ -41,9 +44,10 @@ class CIFAR10(ImageDataModule):
         batch_size: int = 128,
         val_fraction: float = 0.1,
         train_classes: tuple[str, ...] | None = None,
+        images_on: ImagesOn = "auto",
     ) -> None:
         given = dict(locals())
-        super().__init__(batch_size, val_fraction, train_classes=train_classes)
+        super().__init__(batch_size, val_fraction, train_classes=train_classes, images_on=images_on)
         remember(self, given)
         self.image_shape = (3, 32, 32)
         self.root = Path(root)

@@ -8,6 +8,7 @@ from zipfile import BadZipFile, is_zipfile
 from lightning_gen.data.base import ImageDataModule
 from lightning_gen.data.download import fetch
 from lightning_gen.data.dsprites_file import PackedImages, read_archive
+from lightning_gen.data.placement import ImagesOn
 from lightning_gen.data.shapes import SIZE, Shapes
 from lightning_gen.data.sources import Subset
 from lightning_gen.data.splits import Cut, check_test_fraction, cut
@@ -34,6 +35,8 @@ class DSprites(ImageDataModule):
         batch_size: images a batch on each device.
         val_fraction: share of the training images kept for validation.
         test_fraction: share of all images kept for testing.
+        images_on: "accelerator" or "cpu" holds the images there; "auto" holds them on a GPU if they
+            take at most half of its free memory.
     """
 
     class_names = Shapes.class_names
@@ -47,9 +50,10 @@ class DSprites(ImageDataModule):
         batch_size: int = 64,
         val_fraction: float = 0.1,
         test_fraction: float = 0.1,
+        images_on: ImagesOn = "auto",
     ) -> None:
         given = dict(locals())
-        super().__init__(batch_size, val_fraction)
+        super().__init__(batch_size, val_fraction, images_on=images_on)
         remember(self, given)
         check_test_fraction(test_fraction)
         self.image_shape = (1, SIZE, SIZE)

@@ -27,20 +27,34 @@ class PackedImages:
         factors: the factors of each image; the first is its class.
     """
 
-    device = torch.device("cpu")
-
-    def __init__(self, bits: UInt8[np.ndarray, "n b"], factors: Int[Tensor, "n 5"]) -> None:
+    def __init__(self, bits: UInt8[Tensor, "n b"], factors: Int[Tensor, "n 5"]) -> None:
         self.bits = bits
         self.factors = factors
+        every_byte = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1)
+        self._pixels_of_byte = torch.from_numpy(255 * every_byte).to(bits.device)
 
     def __len__(self) -> int:
         return len(self.bits)
 
     def __getitem__(self, indices: Tensor) -> Batch:
-        pixels = 255 * np.unpackbits(self.bits[indices.numpy()], axis=1)
-        factors = self.factors[indices]
-        images = torch.from_numpy(pixels).view(-1, 1, SIZE, SIZE)
+        content = self.bits.index_select(0, indices).flatten().int()
+        images = self._pixels_of_byte.index_select(0, content).view(-1, 1, SIZE, SIZE)
+        factors = self.factors.index_select(0, indices)
         return Batch(images, factors[:, 0], factors)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the bits are."""
+        return self.bits.device
+
+    @property
+    def num_bytes(self) -> int:
+        """Memory that the bits and the factors take."""
+        return self.bits.nbytes + self.factors.nbytes
+
+    def to(self, device: torch.device) -> "PackedImages":
+        """The same images on another device."""
+        return PackedImages(self.bits.to(device), self.factors.to(device))
 
 
 def read_archive(path: Path) -> PackedImages:
@@ -54,7 +68,7 @@ def read_archive(path: Path) -> PackedImages:
     """
     with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
         factors = _varying(arrays["latents_classes"])
-    return PackedImages(_packed(path, len(factors)), factors)
+    return PackedImages(torch.from_numpy(_packed(path, len(factors))), factors)
 
 
 def _varying(classes: NDArray[Any]) -> Int[Tensor, "n 5"]:

@@ -1,58 +1,24 @@
 """Images that stay encoded files until a batch asks for them."""
 
-import os
-import warnings
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import prod
-from typing import NamedTuple, TypeVar
 
+import numpy as np
 import torch
 from jaxtyping import Int, Shaped, UInt8
+from numpy.typing import NDArray
 from torch import Tensor
 
 from lightning_gen.contracts import Batch, ImageShape
 from lightning_gen.data.decoding import decode
 from lightning_gen.data.files import Files
 from lightning_gen.data.sources import TensorSource
-from lightning_gen.errors import UserError
-from lightning_gen.progress import progress
+from lightning_gen.data.threads import in_threads
+from lightning_gen.data.unreadable import Unreadable, leave_out
 
 IN_MEMORY_BYTES = 2**30
 """Up to this many bytes of pixels, a dataset is decoded once and held in memory."""
-
-T = TypeVar("T")
-
-
-class Unreadable(NamedTuple):
-    """A file that is no readable image, and why."""
-
-    name: str
-    reason: str
-
-    @classmethod
-    def because(cls, name: str, error: Exception) -> "Unreadable":
-        """The file that raised ``error``."""
-        return cls(name, " ".join(f"{type(error).__name__}: {error}".split()))
-
-
-def describe(broken: Sequence[Unreadable], count: int) -> str:
-    """One line about the ``broken`` ones of ``count`` files; the first three by name."""
-    first = ", ".join(f"{name!r} ({reason})" for name, reason in broken[:3])
-    more = f" and {len(broken) - 3} more" if len(broken) > 3 else ""
-    return f"{len(broken)} of {count} images cannot be read: {first}{more}"
-
-
-def in_threads(task: Callable[[int], T], count: int, description: str) -> list[T]:
-    """``task`` of each of 0 to ``count - 1``, in order, with progress when it takes seconds."""
-    results: list[T] = []
-    with progress(count, description) as bar, ThreadPoolExecutor(os.cpu_count()) as threads:
-        for start in range(0, count, 1024):  # an interrupt waits for one part, not for all
-            part = range(start, min(start + 1024, count))
-            results += threads.map(task, part)
-            bar.update(len(part))
-    return results
 
 
 @dataclass(frozen=True)
@@ -91,7 +57,7 @@ class EncodedImages:
     def __getitem__(self, indices: Tensor) -> Batch:
         images = torch.empty(len(indices), *self.shape, dtype=torch.uint8)
         pairs = zip(images, indices.tolist(), strict=True)
-        return self._batch(images, indices, [self._decode(index, image) for image, index in pairs])
+        return self.batch(images, indices, [self._fill(image, index) for image, index in pairs])
 
     @property
     def device(self) -> torch.device:
@@ -99,9 +65,14 @@ class EncodedImages:
         return torch.device("cpu")
 
     @property
+    def num_bytes(self) -> int:
+        """Memory that the decoded pixels take."""
+        return len(self) * prod(self.shape)
+
+    @property
     def fits_in_memory(self) -> bool:
         """Whether the decoded pixels take at most ``IN_MEMORY_BYTES``."""
-        return len(self) * prod(self.shape) <= IN_MEMORY_BYTES
+        return self.num_bytes <= IN_MEMORY_BYTES
 
     def subset(self, indices: Tensor) -> "EncodedImages":
         """The images at these positions."""
@@ -120,27 +91,33 @@ class EncodedImages:
             UserError: not one is readable.
         """
         images = torch.empty(len(self), *self.shape, dtype=torch.uint8)
-        failures = in_threads(lambda i: self._decode(i, images[i]), len(self), "decoding images")
-        return TensorSource(*self._batch(images, torch.arange(len(self)), failures))
+        failures = in_threads(lambda i: self._fill(images[i], i), len(self), "decoding images")
+        return TensorSource(*self.batch(images, torch.arange(len(self)), failures))
 
-    def _decode(self, index: int, out: UInt8[Tensor, "c h w"]) -> Unreadable | None:
+    def decode(self, index: int) -> NDArray[np.uint8] | Unreadable:
+        """The pixels [C, H, W] of one image."""
         try:
             with self.files.open(self.names[index]) as stream:
-                pixels = decode(stream, self.shape)
+                return decode(stream, self.shape)
         except Exception as error:  # Pillow raises nearly anything at broken bytes
             return Unreadable.because(self.names[index], error)
-        out.numpy()[:] = pixels
-        return None
 
-    def _batch(
+    def batch(
         self, images: Tensor, indices: Tensor, failures: Sequence[Unreadable | None]
     ) -> Batch:
-        broken = [failure for failure in failures if failure]
-        if broken:
-            message = describe(broken, len(failures))
-            if len(broken) == len(failures):
-                raise UserError(f"{message}; expected at least one whole. Replace or remove them.")
-            warnings.warn(f"{message}; they are left out.", stacklevel=3)
-            readable = torch.tensor([failure is None for failure in failures])
+        """The batch of these images, without those that failed, which a warning names.
+
+        Raises:
+            UserError: all failed.
+        """
+        readable = leave_out(failures)
+        if readable is not None:
             images, indices = images[readable], indices[readable]
         return Batch(images, self.labels[indices], self.factors[indices])
+
+    def _fill(self, image: UInt8[Tensor, "c h w"], index: int) -> Unreadable | None:
+        pixels = self.decode(index)
+        if isinstance(pixels, Unreadable):
+            return pixels
+        image.numpy()[:] = pixels
+        return None

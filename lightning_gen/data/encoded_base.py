@@ -2,17 +2,44 @@
 
 from abc import ABC
 from collections.abc import Mapping
+from functools import cached_property
 
 from torch import Tensor
 
 from lightning_gen.data.base import ImageDataModule
+from lightning_gen.data.cache import SMALL_BYTES, cache_folder, open_or_build
+from lightning_gen.data.cache_file import CacheFile
+from lightning_gen.data.cached_images import CachedImages
 from lightning_gen.data.encoded import EncodedImages
 from lightning_gen.data.loader import Source
+from lightning_gen.data.placement import ImagesOn
 from lightning_gen.data.splits import cut
 
 
 class EncodedDataModule(ImageDataModule, ABC):
-    """Image files: decoded once where all their pixels fit into memory, else by workers."""
+    """Image files, decoded once into a cache on disk.
+
+    Few are decoded into memory at every start. Without a cache they are too, where all their pixels
+    fit there, and else by workers, batch by batch.
+
+    Args:
+        batch_size: images a batch on each device.
+        val_fraction: share of the training images kept for validation where none are given.
+        num_workers: processes that decode ahead where nothing else holds the images.
+        cache: folder of the decoded images, "auto" for the user's own, None for no cache.
+        images_on: where decoded images are held, see :class:`ImageDataModule`.
+    """
+
+    def __init__(
+        self,
+        batch_size: int,
+        val_fraction: float,
+        num_workers: int,
+        cache: str | None,
+        images_on: ImagesOn,
+    ) -> None:
+        super().__init__(batch_size, val_fraction, num_workers, images_on=images_on)
+        self._cache_folder = cache_folder(cache)
 
     def hold(
         self, images: EncodedImages, splits: Mapping[str, Tensor], test_fraction: float
@@ -35,8 +62,7 @@ class EncodedDataModule(ImageDataModule, ABC):
         if "test" not in splits:
             kept, held_out = cut(len(splits["train"]), test_fraction, "data.test_fraction")
             splits |= {"train": splits["train"][kept], "test": splits["train"][held_out]}
-        self._in_memory = images.fits_in_memory
-        self._parts = {split: images.subset(positions) for split, positions in splits.items()}
+        self._images, self._positions = images, splits
         counts = {split: len(positions) for split, positions in splits.items()}
         if "val" not in counts:
             train, val = cut(counts["train"], self.val_fraction, "data.val_fraction")
@@ -44,8 +70,7 @@ class EncodedDataModule(ImageDataModule, ABC):
         _, height, width = images.shape
         return (
             f"{counts['train']} to train, {counts['val']} to validate, {counts['test']} to test; "
-            f"{height}x{width} pixels (height x width); "
-            f"{'held in memory' if self._in_memory else 'decoded by workers'}"
+            f"{height}x{width} pixels (height x width); {self._plan()}"
         )
 
     def load_train(self) -> Source:
@@ -54,12 +79,28 @@ class EncodedDataModule(ImageDataModule, ABC):
 
     def load_val(self) -> Source | None:
         """The given images for validation; None where there are none."""
-        return self._load("val") if "val" in self._parts else None
+        return self._load("val") if "val" in self._positions else None
 
     def load_test(self) -> Source:
         """The test images."""
         return self._load("test")
 
     def _load(self, split: str) -> Source:
-        part = self._parts[split]
-        return part.decoded() if self._in_memory else part
+        positions = self._positions[split]
+        part: EncodedImages | CachedImages
+        part = encoded = self._images.subset(positions)
+        if self._cache is not None:
+            part = CachedImages(encoded, positions.numpy(), self._cache)
+        return part.decoded() if self._images.fits_in_memory else part
+
+    @cached_property
+    def _cache(self) -> CacheFile | None:
+        """The decoded images on disk; None where there is no cache."""
+        if self._cache_folder is None or self._images.num_bytes < SMALL_BYTES:
+            return None
+        return open_or_build(self._images, self._cache_folder)
+
+    def _plan(self) -> str:
+        if self._cache_folder is not None and self._images.num_bytes >= SMALL_BYTES:
+            return f"decoded once, into {self._cache_folder}"
+        return "held in memory" if self._images.fits_in_memory else "decoded by workers"

@@ -1,6 +1,8 @@
 """Image files in a folder or inside a zip archive, under one interface."""
 
+import hashlib
 import os
+from collections.abc import Iterable, Sequence
 from io import BytesIO
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol, runtime_checkable
@@ -16,6 +18,13 @@ MOST_BYTES = 2**28
 @runtime_checkable
 class Files(Protocol):
     """Files that are read by name; usable in threads and in the workers of a DataLoader."""
+
+    @property
+    def place(self) -> Path:
+        """The folder or the archive."""
+
+    def state(self, names: Sequence[str]) -> str:
+        """A digest that is another one after any of these files has changed, by size or time."""
 
     def names(self) -> list[str]:
         """Names of all image files, sorted: paths with forward slashes."""
@@ -36,6 +45,15 @@ class FolderFiles:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+
+    @property
+    def place(self) -> Path:
+        """The folder."""
+        return self.root
+
+    def state(self, names: Sequence[str]) -> str:
+        """A digest of the files' names, sizes and times of change."""
+        return _digest((name, *_size_and_time(self.root / name)) for name in names)
 
     def names(self) -> list[str]:
         """Names relative to the folder, sorted.
@@ -77,6 +95,21 @@ def _refuse(error: OSError) -> None:
     )
 
 
+def _size_and_time(path: Path) -> tuple[int, int]:
+    try:
+        found = path.stat()
+    except OSError:
+        return -1, -1
+    return found.st_size, found.st_mtime_ns
+
+
+def _digest(parts: Iterable[object]) -> str:
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(f"{part!r}\n".encode())  # repr escapes what is no Unicode
+    return digest.hexdigest()
+
+
 class ZipFiles:
     """The files inside a zip archive, read without unpacking it.
 
@@ -89,6 +122,15 @@ class ZipFiles:
 
     def __getstate__(self) -> dict[str, Any]:
         return {"path": self.path, "_opened": None}
+
+    @property
+    def place(self) -> Path:
+        """The archive."""
+        return self.path
+
+    def state(self, names: Sequence[str]) -> str:
+        """A digest of the names, and of the archive's size and time of change."""
+        return _digest((*_size_and_time(self.path), *names))
 
     def names(self) -> list[str]:
         """Names of the members that are images, sorted.

@@ -13,6 +13,7 @@ from torchvision import datasets
 
 from lightning_gen.data.base import Binarize, ImageDataModule
 from lightning_gen.data.download import fetch, has_md5
+from lightning_gen.data.placement import ImagesOn
 from lightning_gen.data.sources import TensorSource
 from lightning_gen.errors import UserError
 from lightning_gen.hyperparameters import remember
@@ -30,6 +31,8 @@ class IDXDataModule(ImageDataModule, ABC):
             Bernoulli likelihood a likelihood.
         train_classes: names of the classes that are trained and validated on; None takes all. The
             test split keeps every class.
+        images_on: "accelerator" or "cpu" holds the images there; "auto" holds them on a GPU if they
+            take at most half of its free memory.
     """
 
     published: ClassVar[type[datasets.MNIST]]
@@ -43,9 +46,16 @@ class IDXDataModule(ImageDataModule, ABC):
         val_fraction: float = 0.1,
         binarize: Binarize | None = None,
         train_classes: tuple[str, ...] | None = None,
+        images_on: ImagesOn = "auto",
     ) -> None:
         given = dict(locals())
-        super().__init__(batch_size, val_fraction, binarize=binarize, train_classes=train_classes)
+        super().__init__(
+            batch_size,
+            val_fraction,
+            binarize=binarize,
+            train_classes=train_classes,
+            images_on=images_on,
+        )
         remember(self, given)
         self.image_shape = (1, 28, 28)
         self.folder = Path(root) / type(self).__name__ / "raw"

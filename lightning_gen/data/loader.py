@@ -42,6 +42,7 @@ class BatchLoader:
         rank: this process among ``world_size``.
         world_size: number of processes that share an epoch.
         num_workers: processes that fetch batches ahead; 0 fetches in this process.
+        pin_memory: put the batches where a GPU copies them from while it computes.
     """
 
     batch_sampler: None = None  # Lightning reads it of everything that has a sampler
@@ -56,6 +57,7 @@ class BatchLoader:
         rank: int = 0,
         world_size: int = 1,
         num_workers: int = 0,
+        pin_memory: bool = False,
     ) -> None:
         self.source = source
         self.batch_size = batch_size
@@ -63,6 +65,7 @@ class BatchLoader:
         self._shuffle_seed = shuffle_seed
         self._shard = (rank, world_size)
         self._num_workers = num_workers
+        self._pin_memory = pin_memory
         self._epoch = 0
         self._position = 0
         self._start = 0
@@ -117,12 +120,13 @@ class BatchLoader:
 
     def _fetch(self, batches: Sequence[Tensor]) -> Iterator[Batch]:
         if self._num_workers == 0:
-            return map(self.source.__getitem__, batches)
+            fetched = map(self.source.__getitem__, batches)
+            return map(_pinned, fetched) if self._pin_memory else fetched
         loader = DataLoader(
             _Fetches(self.source, batches),
             batch_size=None,
             num_workers=self._num_workers,
-            pin_memory=torch.cuda.is_available(),
+            pin_memory=self._pin_memory,
             generator=torch.Generator(),  # leaves the global random state alone
         )
         return map(_raised, loader)
@@ -159,6 +163,10 @@ def lost_worker(error: BaseException) -> UserError | None:
         f"{what} ran out. Set data.num_workers to a smaller number, 0 for none, or "
         "data.batch_size to a smaller one, and go on from the last checkpoint."
     )
+
+
+def _pinned(batch: Batch) -> Batch:
+    return Batch(*(tensor.pin_memory() for tensor in batch))
 
 
 def _raised(batch: Batch | UserError) -> Batch:

@@ -7,6 +7,7 @@ import torch
 
 from lightning_gen.data.base import Binarize, ImageDataModule
 from lightning_gen.data.fashion_mnist import FashionMNIST
+from lightning_gen.data.placement import ImagesOn
 from lightning_gen.data.sources import TensorSource
 from lightning_gen.hyperparameters import remember
 
@@ -22,6 +23,8 @@ class MiniFashionMNIST(ImageDataModule):
         binarize: "static", "dynamic" or none.
         train_classes: names of the classes that are trained and validated on; None takes all. The
             test split keeps every class.
+        images_on: "accelerator" or "cpu" holds the images there; "auto" holds them on a GPU if they
+            take at most half of its free memory.
     """
 
     class_names = FashionMNIST.class_names
@@ -32,9 +35,16 @@ class MiniFashionMNIST(ImageDataModule):
         val_fraction: float = 0.1,
         binarize: Binarize | None = None,
         train_classes: tuple[str, ...] | None = None,
+        images_on: ImagesOn = "auto",
     ) -> None:
         given = dict(locals())
-        super().__init__(batch_size, val_fraction, binarize=binarize, train_classes=train_classes)
+        super().__init__(
+            batch_size,
+            val_fraction,
+            binarize=binarize,
+            train_classes=train_classes,
+            images_on=images_on,
+        )
         remember(self, given)
         self.image_shape = (1, 28, 28)
 

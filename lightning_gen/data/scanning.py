@@ -7,8 +7,9 @@ from typing import NamedTuple
 from lightning.pytorch.utilities import rank_zero_warn
 
 from lightning_gen.data.decoding import is_grey
-from lightning_gen.data.encoded import Unreadable, describe, in_threads
 from lightning_gen.data.files import Files, FolderFiles
+from lightning_gen.data.threads import in_threads
+from lightning_gen.data.unreadable import Unreadable, describe
 from lightning_gen.errors import UserError
 
 SPLIT_FOLDERS = {

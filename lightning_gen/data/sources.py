@@ -3,11 +3,12 @@
 from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Int, Shaped, UInt8
+from jaxtyping import Bool, Int, Shaped, UInt8
 from torch import Tensor
 
 from lightning_gen.contracts import Batch
 from lightning_gen.data.loader import Source
+from lightning_gen.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,45 @@ class TensorSource:
     def to(self, device: torch.device) -> "TensorSource":
         """The same dataset on another device."""
         return TensorSource(*(t.to(device) for t in (self.images, self.labels, self.factors)))
+
+
+@dataclass(frozen=True)
+class Readable:
+    """A source of which some images are left out of their batches.
+
+    Attributes:
+        source: all images.
+        readable: whether each is kept.
+    """
+
+    source: TensorSource
+    readable: Bool[Tensor, " n"]
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def __getitem__(self, indices: Tensor) -> Batch:
+        kept = indices[self.readable[indices]]
+        if len(kept) == 0:
+            raise UserError(
+                f"none of the {len(indices)} images of a batch can be read; expected at least one "
+                "whole. Replace or remove them."
+            )
+        return self.source[kept]
+
+    @property
+    def device(self) -> torch.device:
+        """Where the batches are made."""
+        return self.source.device
+
+    @property
+    def num_bytes(self) -> int:
+        """Memory that the images take."""
+        return self.source.num_bytes
+
+    def to(self, device: torch.device) -> "Readable":
+        """The same images on another device."""
+        return Readable(self.source.to(device), self.readable.to(device))
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,10 @@ from lightning.pytorch import LightningModule
 from numpy.typing import NDArray
 
 from lightning_gen.contracts import Batch, Conditional
-from lightning_gen.data.decoding import decode
-from lightning_gen.data.encoded import Unreadable, describe
-from lightning_gen.data.files import Files, FolderFiles
+from lightning_gen.data.decoding import Stream, decode
+from lightning_gen.data.files import FolderFiles
 from lightning_gen.data.scanning import read_layout
+from lightning_gen.data.unreadable import Unreadable, describe
 from lightning_gen.errors import UserError
 from lightning_gen.runs.finished import FinishedRun
 from lightning_gen.runs.inputs import Inputs, NamedBatch
@@ -27,7 +27,7 @@ Read = tuple[int, NDArray[np.uint8] | Unreadable]
 
 @dataclass(frozen=True)
 class OneFile:
-    """A single image file as :class:`~lightning_gen.data.files.Files`."""
+    """A single image file, read as a folder of it is."""
 
     path: Path
 
@@ -35,7 +35,7 @@ class OneFile:
         """Its name."""
         return [self.path.name]
 
-    def open(self, name: str) -> object:
+    def open(self, name: str) -> Stream:
         """Its content."""
         return self.path.open("rb")
 
@@ -59,7 +59,7 @@ class FileInputs(Inputs):
         path = path.expanduser()
         if not path.exists():
             raise UserError(f"--images {path}: there is no such file or folder.")
-        self._files: Files = FolderFiles(path) if path.is_dir() else OneFile(path)  # type: ignore[assignment]
+        self._files = FolderFiles(path) if path.is_dir() else OneFile(path)
         self._names = self._files.names()
         if not self._names:
             raise UserError(f"--images {path}: expected images in it or below, found none.")

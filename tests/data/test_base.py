@@ -265,18 +265,3 @@ def test_subset_is_a_copy():
     assert subset.labels.tolist() == [5, 2]
     subset.images.zero_()
     assert source.images[5].any()
-
-
-@pytest.mark.parametrize(
-    ("device", "free_copies", "expected"),
-    [("cuda", 2.1, "cuda"), ("cuda", 1.9, "cpu"), ("cpu", 100, "cpu")],
-)
-def test_a_dataset_goes_to_the_accelerator_where_it_takes_at_most_half_of_the_free_memory(
-    device, free_copies, expected, monkeypatch
-):
-    data = Numbered()
-    source = data.load_test()
-    free = int(free_copies * source.num_bytes)
-    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (free, 10**12))
-    data.trainer = SimpleNamespace(strategy=SimpleNamespace(root_device=torch.device(device)))
-    assert data._device_for(source).type == expected

@@ -1,0 +1,451 @@
+"""Images decoded once, into a file on disk."""
+
+import errno
+import os
+import shutil
+import zipfile
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from lightning_gen.data import CelebA, cache, encoded, encoded_base
+from lightning_gen.data.cache import cache_folder
+from lightning_gen.data.cached_images import CachedImages
+from lightning_gen.data.files import FolderFiles, ZipFiles
+from lightning_gen.data.sources import TensorSource
+from lightning_gen.errors import UserError
+from support.command import NO_PICTURES, rows
+from support.datasets import write_celeba_tables, write_celeba_zip
+from support.images import assert_same, batches_of, image_folder, write_noise
+from support.permissions import permissions_bind
+
+NAMES = [f"{kind}/{number:02}.png" for kind in ("cat", "dog") for number in range(20)]
+
+
+@pytest.fixture(autouse=True)
+def decodes(monkeypatch, tmp_path):
+    """The names that were decoded; no dataset is too small for a cache."""
+    monkeypatch.setattr(encoded_base, "SMALL_BYTES", 0)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "caches"))
+    names = []
+    decode = encoded.EncodedImages.decode
+
+    def counted(images, index):
+        names.append(images.names[index])
+        return decode(images, index)
+
+    monkeypatch.setattr(encoded.EncodedImages, "decode", counted)
+    return names
+
+
+@pytest.fixture
+def root(tmp_path):
+    write_noise(tmp_path / "photos", NAMES)
+    return tmp_path / "photos"
+
+
+@pytest.fixture
+def mapped(monkeypatch):
+    """No dataset is small enough to be held in memory."""
+    monkeypatch.setattr(encoded, "IN_MEMORY_BYTES", 0)
+
+
+def files_of(tmp_path):
+    """All files below the folder of caches, but for the locks."""
+    found = (tmp_path / "caches").rglob("*")
+    return sorted(path for path in found if path.is_file() and path.name != ".lock")
+
+
+def only_file(tmp_path):
+    (path,) = files_of(tmp_path)
+    return path
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("memory", [0, 2**30])
+def test_batches_are_those_of_decoding(root, monkeypatch, channels, memory):
+    monkeypatch.setattr(encoded, "IN_MEMORY_BYTES", memory)
+    expected = batches_of(image_folder(root, channels=channels, cache=None))
+    for _ in range(2):
+        data = image_folder(root, channels=channels)
+        assert_same(batches_of(data), expected)
+        assert isinstance(data.load_train(), TensorSource if memory else CachedImages)
+
+
+def test_images_are_decoded_once(root, tmp_path, decodes, caplog):
+    with caplog.at_level("INFO"):
+        batches_of(image_folder(root))
+        assert sorted(decodes) == NAMES
+        batches_of(image_folder(root, test_fraction=0.5, val_fraction=0.2))
+    assert len(decodes) == len(NAMES)
+    path = only_file(tmp_path)
+    found, first, _, second = (record.getMessage() for record in caplog.records)
+    assert found.endswith(f"decoded once, into {tmp_path / 'caches' / 'lightning_gen'}.")
+    assert first == (f"40 images were decoded into {path} (0 MB); later runs read them from there.")
+    assert second == f"Decoded images are read from {path} (0 MB)."
+
+
+@pytest.mark.usefixtures("mapped")
+def test_a_zip_archive(tmp_path, decodes):
+    write_celeba_tables(tmp_path)
+    write_celeba_zip(tmp_path / "img_align_celeba.zip", tmp_path)
+    arguments = {"root": str(tmp_path), "image_size": 16, "num_workers": 0}
+    expected = batches_of(CelebA(**arguments, cache=None))
+    decodes.clear()
+    for _ in range(2):
+        assert_same(batches_of(CelebA(**arguments)), expected)
+    assert len(decodes) == 20
+    (tmp_path / "img_align_celeba.zip").touch()
+    assert_same(batches_of(CelebA(**arguments)), expected)
+    assert len(decodes) == 40
+    assert only_file(tmp_path).parent.name.startswith("img_align_celeba.zip-")
+
+
+def change(root):
+    write_noise(root, ["other.png"])
+    (root / "other.png").rename(root / NAMES[3])
+
+
+def touch(root):
+    (root / NAMES[3]).touch()
+
+
+def add(root):
+    write_noise(root, ["cat/new.png"])
+
+
+def remove(root):
+    (root / NAMES[3]).unlink()
+
+
+def rename(root):
+    (root / NAMES[3]).rename(root / "cat/renamed.png")
+
+
+@pytest.mark.parametrize("act", [change, touch, add, remove, rename])
+def test_changed_files_are_decoded_anew_and_the_old_cache_goes(
+    root, tmp_path, decodes, caplog, act
+):
+    batches_of(image_folder(root))
+    before = only_file(tmp_path)
+    act(root)
+    decodes.clear()
+    with caplog.at_level("INFO"):
+        found = batches_of(image_folder(root))
+    assert len(decodes) == len(FolderFiles(root).names())
+    assert "MB), since the files have changed; later runs" in caplog.text
+    assert only_file(tmp_path) != before
+    assert_same(found, batches_of(image_folder(root, cache=None)))
+
+
+def test_other_sizes_other_folders_and_other_versions_have_their_own(
+    root, tmp_path, monkeypatch, decodes
+):
+    shutil.copytree(root, tmp_path / "elsewhere" / "photos")
+    for count in (1, 2):
+        batches_of(image_folder(root))
+        batches_of(image_folder(root, channels=1))
+        batches_of(image_folder(root, image_size=(8, 12)))
+        batches_of(image_folder(tmp_path / "elsewhere" / "photos"))
+        with monkeypatch.context() as patch:
+            patch.setattr(cache, "DECODER", "0-of_old")
+            batches_of(image_folder(root))
+        assert len(files_of(tmp_path)) == 5, count
+    assert len(decodes) == 5 * len(NAMES)
+
+
+@pytest.mark.parametrize("keep", [0, 10, 100, -1])
+def test_what_is_no_whole_cache_is_replaced(root, tmp_path, decodes, keep):
+    expected = batches_of(image_folder(root))
+    path = only_file(tmp_path)
+    content = path.read_bytes()
+    path.write_bytes(content[:keep])
+    decodes.clear()
+    assert_same(batches_of(image_folder(root)), expected)
+    assert path.read_bytes() == content
+    assert len(decodes) == len(NAMES)
+
+
+def test_a_damaged_end_is_noticed(root, tmp_path, decodes):
+    expected = batches_of(image_folder(root))
+    path = only_file(tmp_path)
+    flip(path, 40 * 3 * 64 + 9)  # in a checksum
+    decodes.clear()
+    assert_same(batches_of(image_folder(root)), expected)
+    assert len(decodes) == len(NAMES)
+
+
+def flip(path, place):
+    content = bytearray(path.read_bytes())
+    content[place] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("memory", [0, 2**30])
+def test_a_flipped_bit_is_named_and_mended(root, tmp_path, monkeypatch, decodes, memory):
+    monkeypatch.setattr(encoded, "IN_MEMORY_BYTES", memory)
+    expected = batches_of(image_folder(root))
+    path = only_file(tmp_path)
+    whole = path.read_bytes()
+    flip(path, 5 * 3 * 64 + 7)
+    decodes.clear()
+    damage = rf"the pixels of '{NAMES[5]}' in .*{path.name} are damaged"
+    with pytest.warns(UserWarning, match=damage) as caught:
+        found = batches_of(image_folder(root))
+    assert len(caught) == 1
+    assert_same(found, expected)
+    assert decodes == [NAMES[5]]
+    assert path.read_bytes() == whole
+    assert_same(batches_of(image_folder(root)), expected)
+
+
+@pytest.mark.usefixtures("mapped")
+@pytest.mark.filterwarnings("default:the pixels of")
+def test_damage_in_a_cache_that_cannot_be_written(root, tmp_path):
+    expected = batches_of(image_folder(root))
+    path = only_file(tmp_path)
+    for row in range(40):
+        flip(path, row * 3 * 64 + 7)
+    damaged = path.read_bytes()
+    path.chmod(0o400)
+    with permissions_bind(), pytest.warns(UserWarning, match="are damaged"):
+        assert_same(batches_of(image_folder(root)), expected)
+    assert path.read_bytes() == damaged
+
+
+def test_damage_to_an_image_whose_file_is_broken_since(root, tmp_path):
+    batches_of(image_folder(root))
+    path = only_file(tmp_path)
+    flip(path, 5 * 3 * 64 + 7)
+    status = (root / NAMES[5]).stat()
+    content = (root / NAMES[5]).read_bytes()
+    (root / NAMES[5]).write_bytes(content[:60].ljust(len(content)))
+    os.utime(root / NAMES[5], ns=(status.st_atime_ns, status.st_mtime_ns))
+    with (
+        pytest.warns(UserWarning, match="are damaged"),
+        pytest.warns(UserWarning, match=rf"1 of \d+ images cannot be read: '{NAMES[5]}'"),
+    ):
+        batches = batches_of(image_folder(root), epochs=1)
+    assert sum(len(batch.images) for batch in batches) == 39
+
+
+@pytest.fixture
+def broken(root):
+    """A folder with an image that breaks when it is decoded."""
+    content = (root / NAMES[7]).read_bytes()
+    (root / NAMES[7]).write_bytes(content[: len(content) // 2])
+    return root
+
+
+UNREADABLE = rf"1 of \d+ images cannot be read: '{NAMES[7]}' \(OSError: .*; they are left out\."
+
+
+@pytest.mark.parametrize("memory", [0, 2**30])
+def test_unreadable_images_are_left_out_and_not_tried_again(broken, monkeypatch, decodes, memory):
+    monkeypatch.setattr(encoded, "IN_MEMORY_BYTES", memory)
+    with pytest.warns(UserWarning, match=UNREADABLE):
+        expected = batches_of(image_folder(broken, cache=None))
+    decodes.clear()
+    for _ in range(2):
+        with pytest.warns(UserWarning, match=UNREADABLE):
+            assert_same(batches_of(image_folder(broken)), expected)
+    assert len(decodes) == len(NAMES)
+
+
+@pytest.mark.usefixtures("mapped")
+def test_unreadable_images_are_left_out_on_an_accelerator_too(broken):
+    data = image_folder(broken, batch_size=10)
+    data.setup("fit")
+    with pytest.warns(UserWarning, match=UNREADABLE):
+        expected = [*data.in_order("train")]
+    source = data.load_train()
+    with pytest.warns(UserWarning, match=UNREADABLE):
+        moved = source.to(torch.device("cpu"))
+    indices = data._splits["train"].indices
+    assert_same([moved[part] for part in indices.split(10)], expected)
+    assert moved.num_bytes == source.num_bytes
+    position = next(n for n, name in enumerate(source.images.names) if name == NAMES[7])
+    with pytest.raises(UserError, match="none of the 1 images of a batch can be read"):
+        moved[torch.tensor([position])]
+
+
+def test_a_folder_of_unreadable_images(root):
+    for name in NAMES:
+        (root / name).write_bytes((root / name).read_bytes()[:200])
+    for _ in range(2):
+        with pytest.raises(UserError, match=r"^36 of 36 images cannot be read"):
+            image_folder(root).load_train()
+
+
+@pytest.mark.parametrize("error", [PermissionError(errno.EACCES, "denied"), MemoryError()])
+def test_what_the_machine_could_not_read_is_tried_again(root, monkeypatch, error):
+    expected = batches_of(image_folder(root, cache=None))
+    opened = FolderFiles.open
+
+    def refuse(files, name):
+        if name == NAMES[7]:
+            raise error
+        return opened(files, name)
+
+    def look(root):
+        with monkeypatch.context() as patch:
+            data = image_folder(root)
+            patch.setattr(FolderFiles, "open", refuse)
+            with pytest.warns(UserWarning, match=f"1 of .*'{NAMES[7]}' .{type(error).__name__}"):
+                return batches_of(data)
+
+    assert_same(look(root), look(root))
+    assert_same(batches_of(image_folder(root)), expected)
+
+
+def no_room(monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=2**30))
+    return r"they take 0 MB, and 1074 MB are free, of which 1074 MB stay free"
+
+
+def full(monkeypatch):
+    def write(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "pwrite", write)
+    return "No space left on device"
+
+
+def full_at_the_end(monkeypatch):
+    def sync(descriptor):
+        raise OSError(errno.EDQUOT, os.strerror(errno.EDQUOT))
+
+    monkeypatch.setattr(os, "fsync", sync)
+    return "Disk quota exceeded"
+
+
+@pytest.mark.parametrize("memory", [0, 2**30])
+@pytest.mark.parametrize("disk", [no_room, full, full_at_the_end])
+def test_a_full_disk_is_a_warning(root, tmp_path, monkeypatch, memory, disk):
+    monkeypatch.setattr(encoded, "IN_MEMORY_BYTES", memory)
+    expected = batches_of(image_folder(root, cache=None))
+    reason = disk(monkeypatch)
+    with pytest.warns(UserWarning, match=rf"not kept in .*lightning_gen \({reason}\)") as caught:
+        assert_same(batches_of(image_folder(root)), expected)
+    (warning,) = caught
+    assert "Set data.cache to a folder" in str(warning.message)
+    assert "\n" not in str(warning.message)
+    assert files_of(tmp_path) == []
+
+
+def test_a_folder_that_cannot_be_written_is_a_warning(root, tmp_path):
+    expected = batches_of(image_folder(root, cache=None))
+    (tmp_path / "closed").mkdir(mode=0o500)
+    (tmp_path / "file").touch()
+    for place, reason in (("closed", "Permission denied"), ("file", "Not a directory")):
+        with permissions_bind(), pytest.warns(UserWarning, match=rf"\({reason}\), and are decoded"):
+            assert_same(batches_of(image_folder(root, cache=str(tmp_path / place))), expected)
+
+
+def test_a_cache_may_be_read_where_it_cannot_be_written(root, tmp_path, decodes):
+    expected = batches_of(image_folder(root))
+    decodes.clear()
+    only_file(tmp_path).parent.chmod(0o500)
+    with permissions_bind():
+        assert_same(batches_of(image_folder(root)), expected)
+    only_file(tmp_path).parent.chmod(0o700)
+    assert decodes == []
+
+
+@pytest.mark.usefixtures("mapped")
+def test_a_cache_may_be_deleted_while_it_is_read(root, tmp_path):
+    expected = batches_of(image_folder(root, cache=None))
+    data = image_folder(root)
+    data.setup("fit")
+    shutil.rmtree(tmp_path / "caches")
+    assert_same(batches_of(data), expected)
+    assert_same(batches_of(image_folder(root)), expected)
+
+
+def test_few_images_need_no_cache(root, tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(encoded_base, "SMALL_BYTES", 40 * 3 * 64 + 1)
+    with caplog.at_level("INFO"):
+        batches_of(image_folder(root))
+    assert "held in memory" in caplog.text
+    assert files_of(tmp_path) == []
+    monkeypatch.setattr(encoded_base, "SMALL_BYTES", 40 * 3 * 64)
+    batches_of(image_folder(root))
+    assert len(files_of(tmp_path)) == 1
+
+
+def test_where_caches_are(root, tmp_path, monkeypatch):
+    assert cache_folder("auto") == tmp_path / "caches" / "lightning_gen"
+    batches_of(image_folder(root, cache=None))
+    assert files_of(tmp_path) == []
+    batches_of(image_folder(root, cache=str(tmp_path / "mine")))
+    assert files_of(tmp_path) == []
+    assert len([*(tmp_path / "mine").glob("photos-*/*.pixels")]) == 1
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    assert cache_folder("~/mine") == tmp_path / "home" / "mine"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    assert cache_folder("auto") == tmp_path / "home" / ".cache" / "lightning_gen"
+
+
+def test_a_user_without_a_home(monkeypatch):
+    def fail(path):
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr("pathlib.Path.expanduser", fail)
+    assert cache_folder("auto") is None
+    with pytest.raises(UserError, match=r"data\.cache '~/mine'"):
+        cache_folder("~/mine")
+
+
+def test_odd_names(tmp_path, decodes):
+    root = tmp_path / "..a b'\n日本\udcff"
+    write_noise(root, [f"{number}\udcff\n.png" for number in range(12)])
+    for _ in range(2):
+        batches_of(image_folder(root))
+    assert len(decodes) == 12
+    assert only_file(tmp_path).parent.name.startswith("a_b_-")
+
+
+def test_all_files_are_part_of_the_state(tmp_path):
+    write_noise(tmp_path, ["a.png", "b.png"])
+    files = FolderFiles(tmp_path)
+    states = {files.state(names) for names in (["a.png"], ["b.png"], ["a.png", "b.png"], ["gone"])}
+    assert len(states) == 4
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.write(tmp_path / "a.png", "a.png")
+    before = ZipFiles(path).state(["a.png"])
+    assert before == ZipFiles(path).state(["a.png"]) != ZipFiles(path).state(["b.png"])
+    os.utime(path, ns=(0, 0))
+    assert before != ZipFiles(path).state(["a.png"])
+
+
+def test_large_images_of_few_are_read_in_parts(root, monkeypatch):
+    monkeypatch.setattr("lightning_gen.data.cached_images.PART", 7)
+    expected = batches_of(image_folder(root, cache=None))
+    assert_same(batches_of(image_folder(root)), expected)
+
+
+def test_pixels_lie_in_the_file_as_they_are(root, tmp_path):
+    batches_of(image_folder(root))
+    pixels = np.fromfile(only_file(tmp_path), np.uint8, 40 * 3 * 64).reshape(40, 3, 8, 8)
+    source = image_folder(root, cache=None)._images
+    assert torch.from_numpy(pixels).equal(source[torch.arange(40)].images)
+
+
+def test_a_run_is_the_same_with_and_without(root, command, monkeypatch, decodes):
+    monkeypatch.setattr(encoded, "IN_MEMORY_BYTES", 0)
+    model = ("--model", "AE", "--model.latent_dim", "2", "--model.architecture", "Dense")
+    data = ("--data", "ImageFolder", "--data.root", root, "--data.image_size", "8")
+    short = ("--trainer.accelerator", "cpu", "--trainer.max_epochs", "2", *NO_PICTURES)
+    words = (*model, *data, *short, "--data.batch_size", "8", "--data.num_workers", "0")
+    losses = []
+    for cached in ("null", "auto", "auto"):
+        decodes.clear()
+        answer = command("fit", *words, "--data.cache", cached, "--name", f"run{len(losses)}")
+        assert answer.code == 0, answer.err
+        losses.append(rows(Path("logs", f"run{len(losses)}", "version_0")))
+    assert losses[0] == losses[1] == losses[2]
+    assert decodes == []

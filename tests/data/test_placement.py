@@ -1,0 +1,159 @@
+"""Where images are held, and who says so. No GPU is needed: "cuda" is only a name here."""
+
+from dataclasses import dataclass, replace
+from types import SimpleNamespace
+
+import pytest
+import torch
+from torch import Tensor
+
+from lightning_gen.data import CIFAR10, MNIST, DSprites, MiniFashionMNIST
+from lightning_gen.data.loader import BatchLoader
+from lightning_gen.data.placement import placed
+from lightning_gen.data.shapes import DrawnShapes
+from lightning_gen.data.sources import Subset
+from lightning_gen.errors import UserError
+
+CPU, CUDA, META = (torch.device(name) for name in ("cpu", "cuda", "meta"))
+TAKEN = 8_000_000
+
+
+@dataclass(frozen=True)
+class Images:
+    """A source of TAKEN bytes that can be anywhere."""
+
+    device: torch.device = CPU
+    num_bytes: int = TAKEN
+
+    def __len__(self):
+        return 1
+
+    def __getitem__(self, indices):
+        raise NotImplementedError
+
+    def to(self, device):
+        return replace(self, device=device)
+
+
+@pytest.fixture
+def free(monkeypatch):
+    """Sets how much memory is free on the GPU."""
+
+    def set_free(number):
+        monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (int(number), 10**12))
+
+    return set_free
+
+
+@pytest.mark.parametrize(
+    ("images_on", "accelerator", "free_copies", "expected"),
+    [
+        ("auto", CUDA, 2.1, CUDA),
+        ("auto", CUDA, 1.9, CPU),
+        ("auto", CPU, 100, CPU),
+        ("auto", META, 100, CPU),
+        ("cpu", CUDA, 100, CPU),
+        ("accelerator", CUDA, 1.1, CUDA),
+        ("accelerator", META, 0, META),
+        ("accelerator", CPU, 0, CPU),
+    ],
+)
+def test_where_images_are_held(images_on, accelerator, free_copies, expected, free):
+    free(free_copies * TAKEN)
+    assert placed(Images(), accelerator, images_on, "train").device == expected
+
+
+@pytest.mark.parametrize(("copies", "where"), [(10, "cuda"), (1.5, "the processor's side")])
+def test_a_line_says_where_and_why(free, caplog, copies, where):
+    free(copies * TAKEN)
+    with caplog.at_level("INFO"):
+        placed(Images(), CUDA, "auto", "val")
+    (record,) = caplog.records
+    assert record.getMessage() == (
+        f"The val images are held on {where}: they take 8 MB, and {8 * copies:.0f} MB are free on "
+        "cuda."
+    )
+
+
+def test_images_that_do_not_fit_are_refused_with_both_numbers(free):
+    free(0.5 * TAKEN)
+    with pytest.raises(UserError, match=r"take 8 MB, and 4 MB are free on cuda\. Set") as caught:
+        placed(Images(), CUDA, "accelerator", "train")
+    assert "\n" not in str(caught.value)
+
+
+def test_images_that_are_made_as_they_are_asked_for_stay():
+    drawn = DrawnShapes()
+    assert placed(drawn, CUDA, "auto", "train") is drawn
+    assert placed(drawn, CPU, "accelerator", "train") is drawn
+    with pytest.raises(UserError, match=r"data\.images_on is accelerator, expected a test split"):
+        placed(drawn, CUDA, "accelerator", "test")
+
+
+def on(data, accelerator):
+    strategy = SimpleNamespace(root_device=accelerator)
+    data.trainer = SimpleNamespace(global_rank=0, world_size=1, strategy=strategy)
+    data.setup("fit")
+    return data
+
+
+def test_images_are_moved_once_and_all_their_splits_with_them():
+    data = on(MiniFashionMNIST(images_on="accelerator"), META)
+    loaders = [data.train_dataloader(), data.val_dataloader(), data.in_order("train")]
+    assert {loader.source.device for loader in loaders} == {META}
+    assert len({id(loader.source) for loader in loaders}) == 1
+    assert len(next(iter(loaders[0])).images) == 128
+    data.trainer = None
+    assert on(MiniFashionMNIST(), META).train_dataloader().source.device == CPU
+
+
+def test_images_follow_the_trainer(free, monkeypatch):
+    free(10**12)
+    asked = []
+    monkeypatch.setattr("lightning_gen.data.base.placed", lambda *a: asked.append(a) or a[0])
+    data = on(MiniFashionMNIST(images_on="cpu"), CUDA)
+    for _ in range(3):
+        data.train_dataloader()
+        data.val_dataloader()
+    data.trainer = None
+    data.train_dataloader()
+    assert [(accelerator, wish, name) for _, accelerator, wish, name in asked] == [
+        (CUDA, "cpu", "train"),
+        (CPU, "cpu", "train"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("accelerator", "images_on", "pinned"),
+    [(CUDA, "cpu", True), (CPU, "auto", False), (META, "accelerator", False)],
+)
+def test_batches_that_go_to_a_gpu_are_pinned(monkeypatch, accelerator, images_on, pinned):
+    monkeypatch.setattr(Tensor, "pin_memory", lambda tensor: tensor + 1)
+    data = on(MiniFashionMNIST(images_on=images_on, val_fraction=0.0), accelerator)
+    batch = next(iter(data.in_order("train", 10)))
+    if accelerator is not META:
+        assert batch.labels.equal(data.load_train().labels[:10] + pinned)
+
+
+def test_workers_pin_only_where_they_are_asked_to(monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        "lightning_gen.data.loader.DataLoader",
+        lambda *_, pin_memory, **__: asked.append(pin_memory) or (),
+    )
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    for pin in (False, True):
+        list(BatchLoader(DrawnShapes(), torch.arange(4), 2, num_workers=1, pin_memory=pin))
+    assert asked == [False, True]
+
+
+def test_a_subset_follows_its_source():
+    moved = placed(Subset(Images(), torch.tensor([0])), META, "accelerator", "train")
+    assert (moved.device, moved.source.device, moved.indices.device) == (META, META, META)
+
+
+@pytest.mark.parametrize("kind", [CIFAR10, MNIST, DSprites, MiniFashionMNIST])
+def test_datasets_take_it(kind):
+    assert kind(images_on="cpu").images_on == "cpu"
+    assert kind(images_on="cpu").hparams["images_on"] == "cpu"
+    assert kind().images_on == "auto"
