@@ -45,7 +45,7 @@ class Run(NamedTuple):
 
 def train(config: Path, args: argparse.Namespace) -> Run:
     """Run ``lightning-gen fit`` and wait for its test loss."""
-    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile("w+") as errors:
+    with tempfile.TemporaryDirectory() as folder:
         words = ["fit", "--config", str(config), *fashion_mnist_words(args.root)]
         words += ["--trainer.accelerator", args.accelerator, "--trainer.default_root_dir", folder]
         if args.batches is not None:
@@ -53,7 +53,11 @@ def train(config: Path, args: argparse.Namespace) -> Run:
         command = [sys.executable, "-u", "-m", "lightning_gen", *words]
         started = time.perf_counter()
         process = subprocess.Popen(
-            command, env=environment(), text=True, stdout=subprocess.PIPE, stderr=errors
+            command,
+            env=environment(),
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
         )
         lines = []
         for line in process.stdout:
@@ -61,8 +65,7 @@ def train(config: Path, args: argparse.Namespace) -> Run:
             if found := TEST_LOSS.search(line):
                 seconds, nats = time.perf_counter() - started, float(found[1])
         if process.wait() or not any(map(TEST_LOSS.search, lines)):
-            errors.seek(0)
-            raise SystemExit(f"{' '.join(command)} failed:\n{errors.read()}{''.join(lines)}")
+            raise SystemExit(f"{' '.join(command)} failed:\n{''.join(lines)}")
         with next(Path(folder).rglob("metrics.csv")).open(newline="") as file:
             epochs = 1 + max(int(row["epoch"]) for row in csv.DictReader(file) if row["val/loss"])
     return Run(seconds, nats, epochs)
