@@ -1,0 +1,32 @@
+"""How long one waits for a quality."""
+
+import pytest
+
+from support.benchmarks import BENCHMARKS, assert_describes_the_machine, assert_spread, run
+
+
+@pytest.mark.slow
+def test_time_to_quality(tmp_path):
+    words = ("--repeats", "1", "--batches", "2", "--accelerator", "cpu")
+    results = run("time_to_quality.py", tmp_path, *words)
+    assert_describes_the_machine(results)
+    for name, epochs in {"shipped": 4, "plain": 10}.items():
+        assert_spread(results[name]["seconds"])
+        assert 240 < results[name]["nats"] < 600  # after two batches an epoch
+        assert results[name]["epochs"] == epochs
+    assert_spread(results["plain_over_shipped"])
+    assert results["settings"]["target_nats"] == 240
+
+
+def test_a_ratio_is_to_the_runs_before_and_after(monkeypatch):
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    from time_to_quality import Run, summarise
+
+    runs = {
+        "shipped": [Run(10, 239, 4), Run(30, 241, 4), Run(10, 240, 4), Run(10, 240, 4)],
+        "plain": [Run(100, 243, 10), Run(200, 243, 10)],
+    }
+    results = summarise(runs)
+    assert results["plain_over_shipped"] == {"median": 12.5, "min": 5, "max": 20}
+    assert results["shipped"]["seconds"] == {"median": 10, "min": 10, "max": 30}
+    assert results["shipped"]["nats"] == 240
