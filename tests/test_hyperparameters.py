@@ -137,7 +137,7 @@ def test_the_loaded_model_has_the_optimizer(kind, tmp_path):
     )
     [optimizer] = trainer.optimizers
     assert type(optimizer) is SGD
-    assert optimizer.defaults == SGD([torch.zeros(1)], lr=0.1, momentum=0.5).defaults
+    assert optimizer.defaults == SGD([torch.zeros(1)], lr=0.1, momentum=0.5, fused=True).defaults
 
 
 def test_checkpoint_holds_plain_values(trained):
@@ -191,6 +191,7 @@ def test_datamodule_remembers():
                     "widths": [4],
                     "activation": "torch.nn.modules.activation.ReLU",
                     "normalization": None,
+                    "he_initialization": False,
                 },
             },
         ),

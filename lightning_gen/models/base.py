@@ -87,7 +87,7 @@ class LossModel(Module, ABC):
 
     def on_train_start(self) -> None:
         """Tell a schedule that spans the training how long that is."""
-        span(self.lr_schedulers(), self.trainer)
+        span(self)
 
     def lr_scheduler_step(
         self,

@@ -50,7 +50,7 @@ class OptimizesByHand(Module):
 
     def on_train_start(self) -> None:
         """Tell a schedule that spans the training how long that is."""
-        span(self.lr_schedulers(), self.trainer)
+        span(self)
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """See that a run which goes on has the learning rate of its epoch."""

@@ -1,8 +1,8 @@
 """A learning rate that rises and falls once, over the whole training."""
 
-from lightning.pytorch import Trainer
+from lightning.pytorch import LightningModule
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
+from torch.optim.lr_scheduler import LRScheduler
 
 from lightning_gen.errors import UserError
 
@@ -49,18 +49,16 @@ class OneCycle(LRScheduler):
         self._last_lr = self.get_lr()  # type: ignore[assignment]
 
 
-Scheduler = LRScheduler | ReduceLROnPlateau
-
-
-def span(schedulers: Scheduler | list[Scheduler] | None, trainer: Trainer) -> None:
-    """Tell each OneCycle how many steps the training has.
+def span(module: LightningModule) -> None:
+    """Tell each OneCycle of a model, in its ``on_train_start``, how many steps the training has.
 
     Raises:
         UserError: nobody knows.
     """
+    schedulers = module.lr_schedulers()
     for scheduler in schedulers if isinstance(schedulers, list) else [schedulers]:
         if isinstance(scheduler, OneCycle):
-            steps = trainer.estimated_stepping_batches
+            steps = module.trainer.estimated_stepping_batches
             if not 0 < steps < float("inf"):
                 raise UserError(
                     "OneCycle spans the whole training, and this one has no end. Set "
