@@ -123,10 +123,10 @@ def measure(model: str, variant: str, args: argparse.Namespace) -> float:
 def measure_all(args: argparse.Namespace) -> dict[str, dict]:
     """All variants of both models, in turn."""
     variants = [AS_IT_COMES, PLAIN_ADAM, *CHANGES, *OPTIONS]
-    if args.skip_compiled:
-        variants.remove(COMPILED)
+    if args.only is not None:
+        variants = [name for name in variants if name in (AS_IT_COMES, *args.only)]
     results = {}
-    for model in MODELS:
+    for model in args.models:
         tasks = {name: partial(measure, model, name, args) for name in variants}
         found = alternate(tasks, args.repeats)
         results[model] = {
@@ -146,7 +146,8 @@ def main() -> None:
     parser.add_argument("--conv-batches", type=int, default=60, help="of a convolutional epoch")
     parser.add_argument("--epochs", type=int, default=3, help="epochs of a process that count")
     parser.add_argument("--repeats", type=int, default=3, help="processes of each variant")
-    parser.add_argument("--skip-compiled", action="store_true", help="compiling takes minutes")
+    parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
+    parser.add_argument("--only", nargs="+", metavar="VARIANT", help="those and no others")
     parser.add_argument("--model", choices=MODELS, help=argparse.SUPPRESS)
     parser.add_argument("--variant", help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -154,9 +155,9 @@ def main() -> None:
         measure_here(args)
         return
     results = measure_all(args)
-    rows = [["fit", *(f"{model}, over fit as it comes" for model in MODELS)]]
-    for name in results["dense"]:
-        rows.append([name, *(in_words(results[model][name]["over_fit"]) for model in MODELS)])
+    rows = [["fit", *(f"{model}, over fit as it comes" for model in results)]]
+    for name in results[args.models[0]]:
+        rows.append([name, *(in_words(found[name]["over_fit"]) for found in results.values())])
     print_table(rows)
     settings = {"batches": args.batches, "conv_batches": args.conv_batches}
     finish(args, {"settings": settings | {"repeats": args.repeats}, "variants": results})

@@ -27,7 +27,8 @@ def check_recipes(part: Namespace | None, key: str) -> None:
             raise BadArgumentsError(
                 f"{key}.{name}: expected {wanted}, got null. Leave it out for the default."
             )
-        if isinstance(kind, type) and is_dataclass(kind) and isinstance(value, list | str | int | float):
+        no_class = isinstance(value, list | str | int | float)
+        if isinstance(kind, type) and is_dataclass(kind) and no_class:
             names = ", ".join(field.name for field in fields(kind))
             raise BadArgumentsError(f"{key}.{name}: expected key: value of {names}, got {value!r}.")
         check_recipes(value, f"{key}.{name}")
