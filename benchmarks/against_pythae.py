@@ -12,7 +12,7 @@ into a file. Both VAEs minimise the Bernoulli loss, ours on logits, pythae's on 
 is what its losses take. The VQ-VAEs minimise the squared error, both codebooks are moving averages,
 and ours evaluates the prior of its codes too, which pythae has apart. Start-up and the first epoch
 of each are left out; a training epoch is without evaluation, a whole one has it, and all that comes
-with it. What a fit changes for its process, such as how memory is kept, acts on ours alone, as it
+with it. What a fit changes for its process, such as its threads, acts on ours alone, as it
 does for whoever runs both.
 
 pythae lives in a virtual environment of its own, made once and used again: pip brings pythae and

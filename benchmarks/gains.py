@@ -47,18 +47,11 @@ PLAIN_ADAM = "without the fused Adam"
 MODELS = {"conv": CONV, "dense": DENSE}
 
 
-def give_memory_back() -> None:
-    """Leave glibc as it is."""
-    from lightning_gen.cli import process
-
-    process.keep_freed_memory = lambda: None
-
-
 def look_for_a_gpu() -> None:
     """Let every step of the optimizer ask the driver."""
-    from lightning_gen.cli import process, training_cli
+    from lightning_gen.cli import training_cli
 
-    training_cli.prepare_for_cpu = process.keep_freed_memory
+    training_cli.stop_looking_for_a_gpu = lambda: None
 
 
 def call_empty_hooks() -> None:
@@ -83,7 +76,6 @@ def move_batches() -> None:
 
 
 CHANGES: dict[str, Callable[[], None]] = {
-    "memory given back to the system": give_memory_back,
     "a look for a GPU at each step": look_for_a_gpu,
     "empty hooks called": call_empty_hooks,
     "hooks named through nn.Module": set_names_slowly,

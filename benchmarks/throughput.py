@@ -13,7 +13,7 @@ A ratio is that of such a round; the first round is warm-up. All of it runs on t
   fit has such options by default, only this ratio says what its own loop costs.
 - ``arithmetic``: the bare steps on one batch over and over: no data at all.
 
-What a fit changes for its process, such as how memory is kept or how many threads there are, acts
+What a fit changes for its process, such as how many threads there are, acts
 on its rivals too, since they share the process.
 """
 

@@ -1,6 +1,5 @@
 """What makes a step cost less changes no number."""
 
-import ctypes
 import os
 import warnings
 
@@ -11,7 +10,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from lightning_gen import models
 from lightning_gen.callbacks import FiniteLoss
-from lightning_gen.cli import networks, process
+from lightning_gen.cli import networks
 from lightning_gen.cli.empty_hooks import STEP_HOOKS, empty_hooks_skipped
 from lightning_gen.cli.networks import compile_networks
 from lightning_gen.cli.trainer import RunTrainer
@@ -177,23 +176,7 @@ def test_hooks_come_back_after_an_error():
     assert counts.on_before_backward(None, None, None) is None
 
 
-def test_freed_memory_is_kept_for_the_next_step():
-    resource = pytest.importorskip("resource")
-    if not hasattr(ctypes.CDLL(None), "mallopt"):
-        pytest.skip("glibc's mallopt is not here")
-    process.keep_freed_memory()
-
-    def faults(steps):
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-        for _ in range(steps):
-            torch.ones(2**22)
-        return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
-
-    faults(1)
-    assert faults(20) < 5 * 4096  # anew, each of the 20 x 16 MB takes 4096 pages
-
-
-def test_a_fit_on_the_cpu_prepares_the_process(command, monkeypatch):
+def test_a_fit_on_the_cpu_does_not_look_for_a_gpu_at_every_step(command, monkeypatch):
     monkeypatch.setenv("PYTORCH_NVML_BASED_CUDA_CHECK", "1")
     assert command("fit", *SMALL).code == 0
     assert os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] == "0"
