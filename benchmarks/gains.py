@@ -49,9 +49,9 @@ MODELS = {"conv": CONV, "dense": DENSE}
 
 def look_for_a_gpu() -> None:
     """Let every step of the optimizer ask the driver."""
-    from lightning_gen.cli import training_cli
+    from lightning_gen.cli import trainer
 
-    training_cli.stop_looking_for_a_gpu = lambda: None
+    trainer.stop_looking_for_a_gpu = lambda: None
 
 
 def call_empty_hooks() -> None:

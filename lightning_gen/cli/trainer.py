@@ -4,6 +4,7 @@ import re
 from contextlib import nullcontext
 from typing import Any
 
+import torch
 from jsonargparse import Namespace
 from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
@@ -12,9 +13,10 @@ from lightning.pytorch.profilers import PassThroughProfiler, Profiler
 from lightning.pytorch.strategies import DDPStrategy
 
 from lightning_gen.allowed import imported, refusal
+from lightning_gen.cli.compiling import Compile, compile_networks
 from lightning_gen.cli.empty_hooks import empty_hooks_skipped
-from lightning_gen.cli.networks import Compile, channels_last, compile_networks
 from lightning_gen.cli.parser import BadArgumentsError
+from lightning_gen.cli.process import stop_looking_for_a_gpu
 from lightning_gen.runs.checkpoint_io import WholeCheckpoints
 
 PRECISIONS = ("None", "32-true", "32", "bf16-mixed", "bf16", "16-mixed", "16")
@@ -85,11 +87,16 @@ class RunTrainer(Trainer):
 
     def fit(self, model: LightningModule, *arguments: Any, **options: Any) -> None:  # noqa: ANN401
         """Train, as Lightning does, with what makes a step cost less."""
-        half_on_gpu = self.precision != "32-true" and self.strategy.root_device.type == "cuda"
-        if half_on_gpu if self.channels_last is None else self.channels_last:
-            channels_last(model)
+        device = self.strategy.root_device
+        if device.type == "cpu":
+            stop_looking_for_a_gpu()
+        innermost = self.channels_last
+        if innermost is None:
+            innermost = device.type == "cuda" and self.precision != "32-true"
+        if innermost:
+            model.to(memory_format=torch.channels_last)
         if self.compile:
-            compile_networks(model, self.compile, self.strategy.root_device)
+            compile_networks(model, self.compile, device)
         with empty_hooks_skipped(self):
             super().fit(model, *arguments, **options)
 

@@ -36,7 +36,6 @@ from lightning_gen.cli.loggers import (
 from lightning_gen.cli.messages import explain, first_error, user_error
 from lightning_gen.cli.outcome import is_lack_of_memory
 from lightning_gen.cli.parser import BadArgumentsError
-from lightning_gen.cli.process import stop_looking_for_a_gpu
 from lightning_gen.cli.recipes import check_recipes
 from lightning_gen.cli.record import RecordRun
 from lightning_gen.cli.results import announce, list_files, report, write_codes
@@ -160,8 +159,6 @@ class TrainingCLI(LightningCLI):
 
     def before_fit(self) -> None:
         """Say what is about to be trained."""
-        if self.trainer.strategy.root_device.type == "cpu":
-            stop_looking_for_a_gpu()
         announce(self.model, self.datamodule, self.directory)
 
     def after_fit(self) -> None:

@@ -43,7 +43,6 @@ class Autoencoder(LossModel, ABC):
         self.encoder = encoder
         self.decoder = decoder
         self.likelihood = deepcopy(likelihood)
-        self._damages = corruption is not None
         if corruption is not None:
             self.corrupt = corruption
 
@@ -56,7 +55,7 @@ class Autoencoder(LossModel, ABC):
         return self.decode(self.encode(images))
 
     def _altered(self, images: Images) -> Images:
-        return self.corrupt(images) if self._damages else images
+        return self.corrupt(images) if hasattr(self, "corrupt") else images
 
 
 def check_latent_dim(latent_dim: int) -> None:

@@ -97,7 +97,7 @@ def update(
             optimizer.step()
             for scheduler in _schedulers(module):
                 if isinstance(scheduler, OneCycle):
-                    scheduler.step()
+                    _step(scheduler)
         else:
             with _uncounted(optimizer):
                 optimizer.step()
@@ -178,7 +178,8 @@ def _schedulers(module: LightningModule) -> list[LRScheduler | ReduceLROnPlateau
 
 def _step(scheduler: LRScheduler) -> None:
     with catch_warnings():
-        # Where a run goes on, the first step of the optimizer was in an earlier process.
+        # Where a run goes on, the first step of the optimizer was in an earlier process; and a
+        # critic that is updated several times comes before its generator.
         filterwarnings("ignore", "Detected call of `lr_scheduler.step")
         scheduler.step()
 

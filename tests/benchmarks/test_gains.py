@@ -23,12 +23,12 @@ def test_what_a_variant_undoes_is_there(monkeypatch):
     monkeypatch.syspath_prepend(BENCHMARKS)
     import gains
 
-    from lightning_gen.cli import trainer, training_cli
+    from lightning_gen.cli import trainer
     from lightning_gen.data.base import ImageDataModule
     from lightning_gen.models.module import Module
 
     for owner, name in (
-        (training_cli, "stop_looking_for_a_gpu"),
+        (trainer, "stop_looking_for_a_gpu"),
         (trainer, "empty_hooks_skipped"),
         (Module, "__setattr__"),
         (ImageDataModule, "transfer_batch_to_device"),

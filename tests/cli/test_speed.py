@@ -10,21 +10,13 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from lightning_gen import models
 from lightning_gen.callbacks import FiniteLoss
-from lightning_gen.cli import networks
+from lightning_gen.cli import compiling
+from lightning_gen.cli.compiling import compile_networks
 from lightning_gen.cli.empty_hooks import STEP_HOOKS, empty_hooks_skipped
-from lightning_gen.cli.networks import compile_networks
 from lightning_gen.cli.trainer import RunTrainer
 from lightning_gen.data import MiniFashionMNIST
 from support.command import SMALL
-from support.models import KINDS, build, tiny
-
-QUIET = {
-    "accelerator": "cpu",
-    "logger": False,
-    "enable_checkpointing": False,
-    "enable_model_summary": False,
-    "enable_progress_bar": False,
-}
+from support.models import KINDS, QUIET, build, tiny
 
 
 def losses(kind, **options):
@@ -66,7 +58,7 @@ def test_a_machine_that_cannot_compile_says_why_and_trains(monkeypatch):
     def refuse(*_):
         raise RuntimeError("no C++ compiler\nand a long story")
 
-    monkeypatch.setattr(networks.torch, "compile", refuse)
+    monkeypatch.setattr(compiling.torch, "compile", refuse)
     with pytest.warns(UserWarning, match=r"this machine \(no C\+\+ compiler\); training goes on"):
         compiled, _ = losses(models.VAE, compile=True)
     assert compiled == losses(models.VAE)[0]
@@ -79,7 +71,7 @@ def test_a_network_that_cannot_be_compiled_says_why_and_runs_as_it_is(monkeypatc
 
         return call if call is torch.square else fail
 
-    monkeypatch.setattr(networks.torch, "compile", fails_later)
+    monkeypatch.setattr(compiling.torch, "compile", fails_later)
     with pytest.warns(UserWarning, match=r"the model's (en|de)coder \(too strange\)") as said:
         compiled, _ = losses(models.VAE, compile=True)
     assert len([warning for warning in said if "too strange" in str(warning.message)]) == 2

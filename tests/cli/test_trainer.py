@@ -6,15 +6,7 @@ from lightning.pytorch.profilers import SimpleProfiler
 
 from lightning_gen.cli.trainer import RunTrainer
 from lightning_gen.data import MiniFashionMNIST
-from support.models import tiny
-
-QUIET = {
-    "accelerator": "cpu",
-    "logger": False,
-    "enable_checkpointing": False,
-    "enable_model_summary": False,
-    "enable_progress_bar": False,
-}
+from support.models import QUIET, tiny
 
 
 def test_a_profiler_that_was_asked_for_is_kept():

@@ -12,6 +12,7 @@ from lightning_gen.errors import UserError
 from lightning_gen.models import DCGAN, VAE
 from lightning_gen.models.one_cycle import OneCycle
 from lightning_gen.networks import DCGANNetworks, Dense
+from support.models import QUIET
 
 BATCHES = 5
 
@@ -37,31 +38,25 @@ def vae(**schedule):
     )
 
 
-def gan():
+def gan(**arguments):
     return DCGAN(
         (1, 28, 28),
         latent_dim=2,
         architecture=DCGANNetworks((4, 8)),
         optimizer=partial(SGD, lr=0.5),
         lr_scheduler=partial(OneCycle, warmup=0.2, start=0.1),
+        **arguments,
     )
 
 
 def trainer(rates, **options):
     options = {"max_epochs": 2, "limit_train_batches": BATCHES, "limit_val_batches": 1} | options
-    return Trainer(
-        accelerator="cpu",
-        callbacks=rates,
-        logger=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        **options,
-    )
+    return Trainer(callbacks=rates, **QUIET | options)
 
 
 def train(model, **options):
     rates = Rates()
-    trainer(rates, enable_checkpointing=False, **options).fit(model, MiniFashionMNIST(20))
+    trainer(rates, **options).fit(model, MiniFashionMNIST(20))
     return rates.seen
 
 
@@ -70,8 +65,10 @@ def test_the_rate_rises_to_the_optimizer_s_and_falls_to_nothing():
     assert seen == pytest.approx([0.05, 0.275, *(0.5 * k / 8 for k in range(8, 0, -1))])
 
 
-def test_a_gan_s_rates_are_stepped_once_a_batch():
-    assert train(gan()) == pytest.approx(train(vae(warmup=0.2, start=0.1)))
+@pytest.mark.parametrize("discriminator_steps", [1, 2])
+def test_a_gan_s_rates_are_stepped_once_a_batch(discriminator_steps):
+    model = gan(discriminator_steps=discriminator_steps)
+    assert train(model) == pytest.approx(train(vae(warmup=0.2, start=0.1)))
 
 
 def test_without_a_warm_up_it_only_falls():
@@ -92,9 +89,9 @@ def test_accumulated_batches_are_one_step():
 def test_a_run_that_goes_on_has_the_rates_of_the_uninterrupted_one(build, tmp_path):
     whole = Rates()
     saves = Saves(tmp_path / "middle.ckpt", 3)
-    trainer([whole, saves], enable_checkpointing=False).fit(build(), MiniFashionMNIST(20))
+    trainer([whole, saves]).fit(build(), MiniFashionMNIST(20))
     rest = Rates()
-    trainer(rest, enable_checkpointing=False).fit(
+    trainer(rest).fit(
         build(), MiniFashionMNIST(20), ckpt_path=tmp_path / "middle.ckpt", weights_only=True
     )
     assert rest.seen == pytest.approx(whole.seen[3:])

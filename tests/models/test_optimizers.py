@@ -11,6 +11,7 @@ from lightning_gen.data import MiniFashionMNIST
 from lightning_gen.models import VAE
 from lightning_gen.models.optimizers import Shared
 from lightning_gen.networks import Dense
+from support.models import QUIET
 
 
 def built(kind, **arguments):
@@ -41,15 +42,7 @@ def test_twenty_steps_end_where_those_of_the_plain_loop_do(kind):
         torch.manual_seed(0)
         optimizer = partial(kind, lr=1e-5, **choice)
         model = VAE((1, 28, 28), 4, architecture=Dense((16,)), optimizer=optimizer)
-        trainer = Trainer(
-            accelerator="cpu",
-            max_steps=20,
-            limit_val_batches=0,
-            logger=False,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-        )
+        trainer = Trainer(max_steps=20, limit_val_batches=0, **QUIET)
         trainer.fit(model, MiniFashionMNIST(20))
         return model.state_dict()
 

@@ -14,6 +14,15 @@ from lightning_gen.networks import Dense
 KINDS = [getattr(models, name) for name in models.__all__]
 """All models."""
 
+QUIET = {
+    "accelerator": "cpu",
+    "logger": False,
+    "enable_checkpointing": False,
+    "enable_model_summary": False,
+    "enable_progress_bar": False,
+}
+"""A trainer that says nothing and leaves nothing."""
+
 
 def tiny(model=VAE, **arguments):
     """A model of a few thousand parameters."""

@@ -1,4 +1,4 @@
-"""Networks made faster before they train: compiled, or with their channels innermost."""
+"""Networks translated by torch.compile before they train."""
 
 import warnings
 from collections.abc import Callable, Iterator
@@ -8,13 +8,8 @@ import torch
 from lightning.pytorch.utilities import rank_zero_info
 from torch import nn
 
-Compile = bool | Literal["default", "reduce-overhead", "max-autotune"]
+Compile = bool | Literal["reduce-overhead", "max-autotune"]
 """Whether to compile, or the mode of torch.compile to do it in."""
-
-
-def channels_last(model: nn.Module) -> None:
-    """Lay out the weights of convolutions with the channels innermost; their maps follow."""
-    model.to(memory_format=torch.channels_last)
 
 
 def compile_networks(model: nn.Module, mode: Compile, device: torch.device) -> None:
@@ -24,7 +19,7 @@ def compile_networks(model: nn.Module, mode: Compile, device: torch.device) -> N
     at all, or not for a network, a warning says why, and the network runs as it is.
 
     Args:
-        model: its children that have parameters are compiled, in place.
+        model: its networks are compiled, in place.
         mode: True, or a mode of torch.compile.
         device: where the model will be.
     """
@@ -47,9 +42,10 @@ def compile_networks(model: nn.Module, mode: Compile, device: torch.device) -> N
 
 
 def networks(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
-    """The children that have parameters, by name."""
+    """The children that have parameters and are called, which a likelihood is not; by name."""
     for name, child in model.named_children():
-        if next(child.parameters(), None) is not None:
+        called = type(child).forward is not nn.Module.forward
+        if called and next(child.parameters(), None) is not None:
             yield name, child
 
 
