@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from support.arrays import arrays_of
 from support.command import TWO_BATCHES
 from support.pages import parsed, words
 
@@ -83,14 +84,12 @@ def test_codes_in_a_table_and_back(source, ask, trained, tmp_path):
         names = {f"{folder}/{name}{n}.png" for n, folder in enumerate(escaped) for name in escaped}
         assert {row["name"] for row in rows} == names
     ask("decode", "VAE", table, "--out", tmp_path / "decoded.npz")
-    with np.load(tmp_path / "decoded.npz") as file:
-        assert len(file["images"]) == len(rows)
+    assert len(arrays_of(tmp_path / "decoded.npz")["images"]) == len(rows)
 
 
 def test_arrays_keep_every_name(ask, tmp_path):
     ask("encode", "VAE", "--images", "photos é $(x)", "--out", tmp_path / "codes.npz")
-    with np.load(tmp_path / "codes.npz") as file:
-        arrays = dict(file)
+    arrays = arrays_of(tmp_path / "codes.npz")
     assert list(arrays["class_names"]) == sorted(NAMES)
     assert f"{NAMES[-1]}/{NAMES[3]}5.png" in arrays["names"].tolist()
 

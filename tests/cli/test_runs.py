@@ -16,6 +16,7 @@ import yaml
 from lightning_gen.cli import quiet
 from lightning_gen.cli.finished import expand_run
 from lightning_gen.runs import RunDirectory
+from support.arrays import arrays_of
 from support.command import (
     CONF,
     MINI_DATA,
@@ -114,11 +115,11 @@ def test_predict_writes_the_codes_of_the_test_images(fit, command):
     answer = command("predict", directory, "--trainer.precision", "bf16-mixed")
     assert answer.code == 0, answer.err
     assert {path.name for path in directory.iterdir()} == before | {"codes.npz"}
-    with np.load(directory / "codes.npz") as arrays:
-        assert arrays.files == ["codes"]
-        assert arrays["codes"].shape == (TEST_IMAGES, 2)
-        assert arrays["codes"].dtype == np.float32
-        assert np.isfinite(arrays["codes"]).all()
+    arrays = arrays_of(directory / "codes.npz")
+    assert list(arrays) == ["codes"]
+    assert arrays["codes"].shape == (TEST_IMAGES, 2)
+    assert arrays["codes"].dtype == np.float32
+    assert np.isfinite(arrays["codes"]).all()
 
 
 def test_the_test_split_can_be_left_out(fit):

@@ -13,6 +13,7 @@ import lightning_gen
 from lightning_gen.cli import VERBS
 from lightning_gen.cli.verb_parser import VerbParser
 from lightning_gen.cli.verbs import TASKS
+from support.arrays import arrays_of
 from support.command import MINI_DATA, NO_PICTURES, TWO_BATCHES, runs
 
 MODELS = {
@@ -112,7 +113,7 @@ def test_encode_and_decode_give_the_reconstruction(model, ending, logs, command,
     ):
         answer = command(*words)
         assert (answer.code, answer.err) == (0, "")
-    decoded, again = np.load(tmp_path / "decoded.npz"), np.load(tmp_path / "again.npz")
+    decoded, again = arrays_of(tmp_path / "decoded.npz"), arrays_of(tmp_path / "again.npz")
     assert decoded["images"].shape == (5, 1, 28, 28)
     difference = decoded["images"].astype(int) - again["images"].astype(int)
     assert abs(difference).max() <= 1
@@ -137,7 +138,7 @@ def test_a_folder_of_mixed_images_with_a_broken_one(logs, command, photos, tmp_p
 def test_one_file(logs, command, photos, tmp_path):
     out = tmp_path / "code.npz"
     assert command("encode", logs / "VAE", "--images", photos / "b.jpg", "--out", out).code == 0
-    assert np.load(out)["codes"].shape == (1, 3)
+    assert arrays_of(out)["codes"].shape == (1, 3)
 
 
 def test_only_broken_files_are_an_error(logs, command, photos, tmp_path):
@@ -153,7 +154,7 @@ def test_a_seed_repeats_and_another_differs(logs, command, tmp_path):
         out = tmp_path / f"{name}.npz"
         words = ("--seed", seed, "--num_images", 6, "--out", out)
         assert command("sample", logs / "VAE", *words).code == 0
-    a, b, c = (np.load(tmp_path / f"{name}.npz")["images"] for name in "abc")
+    a, b, c = (arrays_of(tmp_path / f"{name}.npz")["images"] for name in "abc")
     assert (a == b).all()
     assert (a != c).any()
 

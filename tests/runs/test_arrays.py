@@ -5,6 +5,7 @@ import pytest
 
 from lightning_gen.errors import UserError
 from lightning_gen.runs.arrays import GrowingArrays, read_rows
+from support.arrays import arrays_of
 
 
 @pytest.fixture
@@ -27,11 +28,11 @@ def test_what_grew_is_what_numpy_would_have_written(tmp_path):
             arrays.append(images=images[part], labels=labels[part], codes=codes[part])
         arrays.pack(tmp_path / "grown.npz", names=names)
     np.savez(tmp_path / "expected.npz", images=images, labels=labels, codes=codes, names=names)
-    with np.load(tmp_path / "grown.npz") as grown, np.load(tmp_path / "expected.npz") as expected:
-        assert set(grown.files) == set(expected.files)
-        for name in expected.files:
-            assert grown[name].dtype == expected[name].dtype
-            np.testing.assert_array_equal(grown[name], expected[name])
+    grown, expected = arrays_of(tmp_path / "grown.npz"), arrays_of(tmp_path / "expected.npz")
+    assert set(grown) == set(expected)
+    for name in expected:
+        assert grown[name].dtype == expected[name].dtype
+        np.testing.assert_array_equal(grown[name], expected[name])
     assert {path.name for path in tmp_path.iterdir()} == {"grown.npz", "expected.npz"}
 
 
@@ -56,7 +57,7 @@ def test_parts_make_up_the_array(codes, batch_size, save):
     save(path, codes=array)
     parts = list(read_rows(path, "codes", batch_size))
     assert [len(part) for part in parts[:-1]] == [batch_size] * (len(parts) - 1)
-    np.testing.assert_array_equal(np.concatenate(parts), np.load(path)["codes"])
+    np.testing.assert_array_equal(np.concatenate(parts), arrays_of(path)["codes"])
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float16", "uint8", "int64", ">f4"])

@@ -10,6 +10,7 @@ from lightning_gen.runs.coding import decode, encode, read_codes, reconstruct
 from lightning_gen.runs.finished import FinishedRun
 from lightning_gen.runs.inputs import NamedBatch, SplitInputs
 from lightning_gen.runs.outputs import to_bytes
+from support.arrays import arrays_of
 from support.finished import run_of
 from support.kinds import KINDS, WITH_ENCODER
 from support.models import batch_of
@@ -30,17 +31,12 @@ class Few:
             yield NamedBatch(type(self.batch)(*(t[part] for t in self.batch)), names[part])
 
 
-def content(path):
-    with np.load(path) as file:
-        return {name: file[name] for name in file.files}
-
-
 @pytest.mark.parametrize("kind", WITH_ENCODER)
 def test_codes_are_decoded_to_the_same_images_from_either_file(kind, tmp_path):
     run, inputs = run_of(KINDS[kind]()), Few()
     encode(run, inputs, tmp_path / "codes.npz")
     encode(run, inputs, tmp_path / "codes.csv")
-    kept = content(tmp_path / "codes.npz")
+    kept = arrays_of(tmp_path / "codes.npz")
     expected = given(run.model, inputs.batch).encode(inputs.batch.images)
     np.testing.assert_allclose(kept["codes"], expected, rtol=1e-5, atol=1e-6)
     assert kept["labels"].tolist() == inputs.batch.labels.tolist()
@@ -49,7 +45,7 @@ def test_codes_are_decoded_to_the_same_images_from_either_file(kind, tmp_path):
     decode(run, tmp_path / "codes.npz", tmp_path / "a.npz", batch_size=32)
     decode(run, tmp_path / "codes.csv", tmp_path / "b.npz", batch_size=9)
     reconstruct(run, inputs, tmp_path / "c.npz")
-    first, second, whole = (content(tmp_path / f"{name}.npz")["images"] for name in "abc")
+    first, second, whole = (arrays_of(tmp_path / f"{name}.npz")["images"] for name in "abc")
     assert first.shape == (70, 1, 28, 28)
     for other in (second, whole):
         assert np.abs(first.astype(int) - other).max() <= 1
@@ -65,7 +61,7 @@ def test_a_table_names_the_classes(tmp_path):
 def test_reconstructions_keep_names_and_labels(tmp_path):
     run, inputs = run_of(KINDS["CVAE"]()), Few()
     reconstruct(run, inputs, tmp_path / "a.npz", num_images=40)
-    kept = content(tmp_path / "a.npz")
+    kept = arrays_of(tmp_path / "a.npz")
     expected = given(run.model, inputs.batch).reconstruct(inputs.batch.images)[:40]
     assert np.abs(kept["images"].astype(int) - to_bytes(expected)).max() <= 1
     assert kept["names"].tolist() == [f"{number}.png" for number in range(40)]
@@ -95,7 +91,7 @@ def test_a_finished_run_encodes_its_own_test_split(finished, tmp_path):
     inputs = SplitInputs(run, "test")
     encode(run, inputs, tmp_path / "codes.npz", num_images=70)
     batch, names = inputs.first(70)
-    kept = content(tmp_path / "codes.npz")
+    kept = arrays_of(tmp_path / "codes.npz")
     np.testing.assert_allclose(kept["codes"], run.model.encode(batch.images), rtol=1e-4, atol=1e-5)
     assert kept["names"].tolist() == names
     assert kept["class_names"].tolist() == list(run.class_names)

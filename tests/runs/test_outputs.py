@@ -8,6 +8,7 @@ from PIL import Image
 from lightning_gen.errors import UserError
 from lightning_gen.figures import image_grid, image_rows
 from lightning_gen.runs.outputs import output, to_bytes
+from support.arrays import arrays_of
 
 NAMES = ["a/1.jpg", "a/2.png", "b.tif"]
 
@@ -68,13 +69,13 @@ def test_arrays_hold_the_result_and_what_else_is_known(images, tmp_path):
             labels, codes = torch.tensor([1, 0, 1])[part], torch.arange(6.0).view(3, 2)[part]
             rows = {"original": 0 * images[part], "result": images[part]}
             result.add(NAMES[part], rows, labels=labels, codes=codes)
-    with np.load(tmp_path / "a.npz") as found:
-        assert set(found.files) == {"images", "labels", "codes", "names", "class_names"}
-        np.testing.assert_allclose(found["images"] / 255, images, atol=0.5 / 255 + 1e-6)
-        assert found["labels"].tolist() == [1, 0, 1]
-        assert found["codes"].tolist() == [[0, 1], [2, 3], [4, 5]]
-        assert found["names"].tolist() == NAMES
-        assert found["class_names"].tolist() == ["x", "y"]
+    found = arrays_of(tmp_path / "a.npz")
+    assert set(found) == {"images", "labels", "codes", "names", "class_names"}
+    np.testing.assert_allclose(found["images"] / 255, images, atol=0.5 / 255 + 1e-6)
+    assert found["labels"].tolist() == [1, 0, 1]
+    assert found["codes"].tolist() == [[0, 1], [2, 3], [4, 5]]
+    assert found["names"].tolist() == NAMES
+    assert found["class_names"].tolist() == ["x", "y"]
 
 
 @pytest.mark.parametrize(("classes", "labels"), [(("x, y", "z"), ["z", "x, y"]), ((), ["1", "0"])])

@@ -9,15 +9,11 @@ from lightning_gen.errors import UserError
 from lightning_gen.figures import image_grid, image_rows
 from lightning_gen.runs.outputs import to_bytes
 from lightning_gen.runs.sampling import sample
+from support.arrays import arrays_of
 from support.finished import run_of
 from support.kinds import KINDS
 
 WITH_PRIOR = ("VAE", "CVAE", "DCGAN")
-
-
-def content(path):
-    with np.load(path) as file:
-        return {name: file[name] for name in file.files}
 
 
 def untrained():
@@ -32,7 +28,7 @@ def test_samples_do_not_depend_on_the_size_of_a_batch(kind, tmp_path):
     for batch_size in (256, 10, 3):
         torch.manual_seed(4)
         path = sample(run, tmp_path / f"{batch_size}.npz", 20, batch_size=batch_size)
-        kept.append(content(path))
+        kept.append(arrays_of(path))
     torch.manual_seed(4)
     codes = run.model.sample_codes(20)
     images = to_bytes(run.model.decode(codes)).astype(int)
@@ -44,7 +40,7 @@ def test_samples_do_not_depend_on_the_size_of_a_batch(kind, tmp_path):
 
 def test_a_model_without_codes_samples_batch_by_batch(tmp_path):
     path = sample(run_of(KINDS["VQVAE"]()), tmp_path / "a.npz", 5, batch_size=2)
-    kept = content(path)
+    kept = arrays_of(path)
     assert kept["images"].shape == (5, 1, 28, 28)
     assert set(kept) == {"images", "names"}
 
