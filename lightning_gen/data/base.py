@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from typing import Literal
 
 import torch
+from jaxtyping import Float
 from lightning.pytorch import LightningDataModule
+from torch import Tensor
 
 from lightning_gen.contracts import Batch, ImageShape
 from lightning_gen.data.loader import BatchLoader, Source
@@ -131,6 +133,11 @@ class ImageDataModule(LightningDataModule, ABC):
                 f"{self.val_fraction}. Choose --split test or train."
             )
         return self._loader(split, batch_size=batch_size)
+
+    def mean_image(self, num_images: int = 512) -> Float[Tensor, "c h w"]:
+        """The mean of the first training images, in [0, 1], on the CPU; after ``setup``."""
+        batch = next(iter(self.in_order("train", num_images)))
+        return self.on_after_batch_transfer(batch, 0).images.mean(dim=0).cpu()
 
     def predict_dataloader(self) -> BatchLoader:
         """The test split."""

@@ -2,15 +2,26 @@
 
 from abc import ABC
 from copy import deepcopy
+from typing import Protocol, runtime_checkable
 
-from torch import nn
+from jaxtyping import Float
+from torch import Tensor, nn
 
 from lightning_gen.contracts import Codes, Images
 from lightning_gen.errors import UserError
 from lightning_gen.models.base import LossModel
 from lightning_gen.models.optimizers import OptimizerFactory, SchedulerFactory
 from lightning_gen.networks import Corruption
+from lightning_gen.networks.mean_start import MeanStart
 from lightning_gen.objectives import Likelihood
+
+
+@runtime_checkable
+class HasMeanImage(Protocol):
+    """A datamodule that knows the mean of its training images."""
+
+    def mean_image(self) -> Float[Tensor, "c h w"]:
+        """It, in [0, 1]."""
 
 
 class Autoencoder(LossModel, ABC):
@@ -45,6 +56,24 @@ class Autoencoder(LossModel, ABC):
         self.likelihood = deepcopy(likelihood)
         if corruption is not None:
             self.corrupt = corruption
+
+    def setup(self, stage: str) -> None:
+        """Set the bias of a decoder that starts at the mean image.
+
+        Raises:
+            UserError: the data is no ImageDataModule, which knows its mean.
+        """
+        starting = [layer for layer in self.decoder.modules() if isinstance(layer, MeanStart)]
+        if stage != "fit" or all(layer.started for layer in starting):
+            return
+        data = self.trainer.datamodule  # type: ignore[attr-defined]
+        if not isinstance(data, HasMeanImage):
+            raise UserError(
+                "architecture.start_at_mean takes the mean of an ImageDataModule's training "
+                f"images, got {type(data).__name__}. Train on an ImageDataModule, or leave it out."
+            )
+        for layer in starting:
+            layer.start(self.likelihood.params(data.mean_image()[None]))
 
     def decode(self, codes: Codes) -> Images:
         """Images [N, C, H, W] of codes [N, D]."""

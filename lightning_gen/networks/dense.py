@@ -9,30 +9,38 @@ from torch import nn
 
 from lightning_gen.networks.architecture import Architecture, ImageShape, check_widths
 from lightning_gen.networks.layer import layer
+from lightning_gen.networks.mean_start import MeanStart
 
 
 @dataclass(frozen=True)
 class Dense(Architecture):
-    """Layers on the flattened image; the decoder has the same widths in reverse.
+    """Layers on the flattened image; the decoder has the same widths in reverse, or its own.
 
     Args:
-        widths: units of each hidden layer of the encoder; without any, encoder and decoder are one
-            linear layer each.
+        widths: units of each hidden layer of the encoder; without any it is one linear layer.
         activation: class of the activation after each hidden layer.
         normalization: class of a layer before each activation, built from the width
             (``torch.nn.BatchNorm1d``, ``torch.nn.LayerNorm``).
         he_initialization: draw the weights before each activation with variance 2 / fan_in, their
             biases 0 (He et al. 2015, arXiv:1502.01852), which keeps the scale of the images
             through the layers; torch's own draw has a sixth of that variance.
+        decoder_widths: units of each hidden layer of the decoder, from the code to the image; None
+            takes those of the encoder in reverse.
+        start_at_mean: let the bias of the last layer be the mean of the first training images, in
+            the parameters of the likelihood, before training begins.
     """
 
     widths: tuple[int, ...] = (150, 100)
     activation: type[nn.Module] = nn.ReLU
     normalization: type[nn.Module] | None = None
     he_initialization: bool = False
+    decoder_widths: tuple[int, ...] | None = None
+    start_at_mean: bool = False
 
     def __post_init__(self) -> None:
         check_widths(self, self.widths, fewest=0)
+        if self.decoder_widths is not None:
+            check_widths(self, self.decoder_widths, fewest=0, argument="decoder_widths")
 
     def encoder(self, image_shape: ImageShape, out_features: int) -> nn.Module:
         """Flatten, hidden layers, one linear layer."""
@@ -44,13 +52,15 @@ class Dense(Architecture):
     def decoder(
         self, image_shape: ImageShape, in_features: int, params_per_channel: int
     ) -> nn.Module:
-        """Hidden layers in reverse, one linear layer, unflatten."""
+        """Hidden layers, one linear layer, unflatten."""
         channels, height, width = image_shape
         out_shape = (channels * params_per_channel, height, width)
-        widths = (in_features, *reversed(self.widths))
+        hidden = self.widths[::-1] if self.decoder_widths is None else self.decoder_widths
+        widths = (in_features, *hidden)
+        last = MeanStart if self.start_at_mean else nn.Linear
         return nn.Sequential(
             *self._hidden(widths),
-            nn.Linear(widths[-1], math.prod(out_shape)),
+            last(widths[-1], math.prod(out_shape)),
             nn.Unflatten(1, out_shape),
         )
 

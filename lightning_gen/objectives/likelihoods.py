@@ -43,6 +43,10 @@ class Likelihood(nn.Module, ABC):
     def image(self, params: Params) -> Images:
         """The image that the parameters stand for (the mean), in [0, 1]."""
 
+    @abstractmethod
+    def params(self, images: Images) -> Params:
+        """Parameters that stand for images, those of :meth:`image` up to a hundredth."""
+
 
 @dataclass(eq=False)
 class Bernoulli(Likelihood):
@@ -62,6 +66,10 @@ class Bernoulli(Likelihood):
     def image(self, params: Params) -> Images:
         """The probabilities sigmoid(logits)."""
         return torch.sigmoid(params.float())
+
+    def params(self, images: Images) -> Params:
+        """The logits of the images, cut to probabilities from 0.01 to 0.99."""
+        return torch.logit(images, 0.01)
 
 
 @dataclass(eq=False)
@@ -106,6 +114,10 @@ class Gaussian(Likelihood):
         """The mean, cut to the image range."""
         return self._mean(params).clamp(0, 1)
 
+    def params(self, images: Images) -> Params:
+        """The images; their logits, cut to 0.01 to 0.99, where the mean is bounded."""
+        return torch.logit(images, 0.01) if self.bounded else images
+
     def _mean(self, params: Params) -> Images:
         return torch.sigmoid(params.float()) if self.bounded else params.float()
 
@@ -142,3 +154,7 @@ class DiscretizedLogistic(Likelihood):
     def image(self, params: Params) -> Images:
         """The location, cut to the image range."""
         return params.float().chunk(2, dim=1)[0].clamp(0, 1)
+
+    def params(self, images: Images) -> Params:
+        """The images as locations, with scales of 1."""
+        return torch.cat([images, torch.zeros_like(images)], dim=1)

@@ -82,6 +82,28 @@ def test_dense_without_widths_is_linear():
         torch.testing.assert_close(module((x + y) / 2), middle)
 
 
+@pytest.mark.parametrize(
+    ("given_widths", "expected"),
+    [(None, [4, 5, 6, 48]), ((7, 8, 9), [4, 7, 8, 9, 48]), ((), [4, 48])],
+)
+def test_the_decoder_of_dense_may_have_its_own_widths(given_widths, expected):
+    dense = Dense((6, 5), decoder_widths=given_widths)
+    encoder, decoder = dense.encoder((1, 6, 8), 4), dense.decoder((1, 6, 8), 4, 1)
+    assert sizes(encoder) == [48, 6, 5, 4]
+    assert sizes(decoder) == expected
+
+
+def sizes(network):
+    """Inputs of the first linear layer, outputs of all."""
+    linear = [layer for layer in network if isinstance(layer, nn.Linear)]
+    return [linear[0].in_features, *(layer.out_features for layer in linear)]
+
+
+def test_bad_widths_of_the_decoder():
+    with pytest.raises(UserError, match=r"Dense\.decoder_widths .* got \[0\]"):
+        Dense((6,), decoder_widths=(0,))
+
+
 @given(
     image_shape=image_shapes,
     widths=st.lists(st.integers(1, 6), min_size=1, max_size=4),

@@ -1,0 +1,31 @@
+"""A decoder that starts at the mean image."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+class MeanStart(nn.Linear):
+    """A linear layer from features to pixels whose bias is the mean image before training begins.
+
+    Biases move by about a learning rate a step, and those of pixels that are nearly always black
+    have far to go.
+
+    Attributes:
+        started: whether the bias has been set or loaded.
+    """
+
+    def __init__(self, in_features: int, out_features: int) -> None:
+        super().__init__(in_features, out_features)
+        self.started = False
+
+    @torch.no_grad()
+    def start(self, params: Tensor) -> None:
+        """Make these the likelihood's parameters where all features are 0."""
+        self.bias.copy_(params.flatten())
+        self.started = True
+
+    def _load_from_state_dict(self, *args: Any) -> None:  # noqa: ANN401  (torch's)
+        super()._load_from_state_dict(*args)
+        self.started = True

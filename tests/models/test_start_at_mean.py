@@ -1,0 +1,96 @@
+"""A decoder whose output bias starts at the mean image."""
+
+import pytest
+import torch
+from lightning.pytorch import Trainer
+
+from lightning_gen.data import MiniFashionMNIST
+from lightning_gen.errors import UserError
+from lightning_gen.models import AE, CVAE, VAE
+from lightning_gen.networks import Dense
+from lightning_gen.objectives import Bernoulli, DiscretizedLogistic, Gaussian
+from support.models import QUIET
+
+SHAPE = (1, 28, 28)
+STARTING = Dense((8,), start_at_mean=True)
+
+
+@pytest.fixture(scope="module")
+def data():
+    return MiniFashionMNIST(20)
+
+
+@pytest.fixture(scope="module")
+def mean(data):
+    data.setup("fit")
+    images = torch.cat([batch.images for batch in data.in_order("train")])[:512]
+    return (images.double() / 255).mean(dim=0)
+
+
+def fit(model, data, **options):
+    trainer = Trainer(**QUIET | {"max_steps": 0, "limit_val_batches": 1} | options)
+    trainer.fit(model, data)
+    return trainer
+
+
+def output_bias(model):
+    return model.decoder[-2].bias.detach().clone()
+
+
+@pytest.mark.parametrize("kind", [VAE, AE, CVAE])
+@pytest.mark.parametrize(
+    "likelihood",
+    [Bernoulli(), Gaussian(), Gaussian(bounded=False), DiscretizedLogistic()],
+    ids=["Bernoulli", "bounded Gaussian", "Gaussian", "DiscretizedLogistic"],
+)
+def test_features_of_zero_give_the_mean_image(kind, likelihood, data, mean):
+    classes = {"class_names": data.class_names} if kind is CVAE else {}
+    model = kind(SHAPE, latent_dim=4, architecture=STARTING, likelihood=likelihood, **classes)
+    fit(model, data)
+    for parameter in model.decoder.parameters():
+        if parameter.dim() > 1:
+            torch.nn.init.zeros_(parameter)
+    image = model.likelihood.image(model.decoder(torch.zeros(1, 4 + 10 * (kind is CVAE))))[0]
+    torch.testing.assert_close(image.double(), mean.clamp(0.01, 0.99), rtol=0, atol=0.0101)
+
+
+def test_the_first_loss_is_lower(data):
+    def loss(start_at_mean):
+        torch.manual_seed(0)
+        model = VAE(SHAPE, architecture=Dense((8,), start_at_mean=start_at_mean))
+        trainer = Trainer(**QUIET | {"max_steps": 0, "limit_val_batches": 2})
+        trainer.fit(model, data)
+        [measured] = trainer.validate(model, data, verbose=False)
+        return measured["val/loss"]
+
+    assert loss(start_at_mean=True) < loss(start_at_mean=False) - 100
+
+
+def test_trained_weights_are_not_touched(data, tmp_path):
+    model = VAE(SHAPE, architecture=STARTING)
+    trainer = fit(model, data, max_steps=3)
+    trained = output_bias(model)
+    trainer.save_checkpoint(tmp_path / "a.ckpt")
+
+    fit(model, data)
+    assert torch.equal(output_bias(model), trained)
+
+    loaded = VAE.load_from_checkpoint(tmp_path / "a.ckpt")
+    fit(loaded, data)
+    assert torch.equal(output_bias(loaded), trained)
+
+    resumed = VAE(SHAPE, architecture=STARTING)
+    Trainer(**QUIET | {"max_steps": 3}).fit(resumed, data, ckpt_path=tmp_path / "a.ckpt")
+    assert torch.equal(output_bias(resumed), trained)
+
+
+def test_the_weights_load_with_and_without(data):
+    starting, plain = (VAE(SHAPE, architecture=Dense((8,), start_at_mean=s)) for s in (True, False))
+    plain.load_state_dict(starting.state_dict())
+    starting.load_state_dict(plain.state_dict())
+
+
+def test_other_data_has_no_mean():
+    loader = [torch.rand(2, *SHAPE)]
+    with pytest.raises(UserError, match="start_at_mean takes the mean of an ImageDataModule's"):
+        Trainer(**QUIET | {"max_steps": 1}).fit(VAE(SHAPE, architecture=STARTING), loader)
