@@ -2,7 +2,9 @@
 
 import gzip
 import hashlib
+import math
 from abc import ABC
+from io import BytesIO
 from pathlib import Path
 from typing import ClassVar
 
@@ -17,6 +19,9 @@ from lightning_gen.data.placement import ImagesOn
 from lightning_gen.data.sources import TensorSource
 from lightning_gen.errors import UserError
 from lightning_gen.hyperparameters import remember
+
+PART = 2**20
+"""Bytes that are unpacked at a time, which is faster than all at once and takes half the memory."""
 
 
 class IDXDataModule(ImageDataModule, ABC):
@@ -81,11 +86,11 @@ class IDXDataModule(ImageDataModule, ABC):
         return self._read("t10k")
 
     def _read(self, split: str) -> TensorSource:
-        images = self._array(f"{split}-images-idx3-ubyte.gz", header=16)
-        labels = self._array(f"{split}-labels-idx1-ubyte.gz", header=8)
+        images = self._array(f"{split}-images-idx3-ubyte.gz", axes=3)
+        labels = self._array(f"{split}-labels-idx1-ubyte.gz", axes=1)
         return TensorSource.of(images.view(-1, *self.image_shape), labels.long())
 
-    def _array(self, name: str, header: int) -> Tensor:
+    def _array(self, name: str, axes: int) -> Tensor:
         path = self.folder / name
         if not path.is_file():
             raise UserError(
@@ -99,5 +104,9 @@ class IDXDataModule(ImageDataModule, ABC):
                 f"{path} is broken: its md5 is {found}, expected {self.md5s[name]}. "
                 "Delete it and set data.download true to fetch it again."
             )
-        data = np.frombuffer(gzip.decompress(content), dtype=np.uint8, offset=header)
-        return torch.from_numpy(data.copy())
+        with gzip.open(BytesIO(content)) as file:
+            _, *sizes = np.frombuffer(file.read(4 + 4 * axes), dtype=">i4")
+            data = np.empty(math.prod(sizes), dtype=np.uint8)
+            for part in np.split(data, range(PART, len(data), PART)):
+                file.readinto(part.data)
+        return torch.from_numpy(data)
