@@ -135,8 +135,10 @@ class ImageDataModule(LightningDataModule, ABC):
         return self._loader(split, batch_size=batch_size)
 
     def mean_image(self, num_images: int = 512) -> Float[Tensor, "c h w"]:
-        """The mean of the first training images, in [0, 1], on the CPU; after ``setup``."""
-        batch = next(iter(self.in_order("train", num_images)))
+        """The mean of training images at even distances, in [0, 1], on the CPU; after ``setup``."""
+        source, indices = self._splits["train"]
+        some = torch.linspace(0, len(indices) - 1, min(num_images, len(indices))).long()
+        batch = source[indices[some].to(source.device)]
         return self.on_after_batch_transfer(batch, 0).images.mean(dim=0).cpu()
 
     def predict_dataloader(self) -> BatchLoader:

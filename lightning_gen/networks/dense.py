@@ -26,8 +26,8 @@ class Dense(Architecture):
             through the layers; torch's own draw has a sixth of that variance.
         decoder_widths: units of each hidden layer of the decoder, from the code to the image; None
             takes those of the encoder in reverse.
-        start_at_mean: let the bias of the last layer be the mean of the first training images, in
-            the parameters of the likelihood, before training begins.
+        start_at_mean: let the bias of the last layer be the mean of 512 training images, in the
+            parameters of the likelihood, before training begins.
     """
 
     widths: tuple[int, ...] = (150, 100)
