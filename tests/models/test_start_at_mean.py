@@ -104,7 +104,7 @@ def test_the_mean_is_of_images_from_everywhere(tmp_path):
         grey = 255 * (number // 20)
         folder = tmp_path / f"class {grey}"
         folder.mkdir(exist_ok=True)
-        Image.new("L", (4, 4), grey).save(folder / f"{number}.png")
-    data = ImageFolder(str(tmp_path), image_size=4, cache=None)
+        Image.new("L", (8, 8), grey).save(folder / f"{number}.png")
+    data = ImageFolder(str(tmp_path), image_size=8, cache=None)
     data.setup("fit")
     assert data.mean_image(10).mean().item() == pytest.approx(0.5, abs=0.11)
