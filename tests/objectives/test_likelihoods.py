@@ -41,6 +41,17 @@ class TestBernoulli:
         )
         assert_close(Bernoulli().log_prob(logits, images), -summed(expected).float())
 
+    def test_gradients_are_those_of_the_cross_entropy(self, images):
+        logits = (4 * torch.randn(images.shape)).requires_grad_()
+        images.requires_grad_()
+        weights = torch.rand(len(images))
+        nats = F.binary_cross_entropy_with_logits(
+            logits.double(), images.double(), reduction="none"
+        )
+        expected = torch.autograd.grad(-(weights * summed(nats)).sum(), (logits, images))
+        found = (weights * Bernoulli().log_prob(logits, images)).sum()
+        assert_close(torch.autograd.grad(found, (logits, images)), expected)
+
     def test_probabilities_of_all_binary_images_sum_to_one(self):
         every = torch.cartesian_prod(*[torch.tensor([0.0, 1.0])] * 4).view(16, 1, 2, 2)
         logits = torch.randn(1, 1, 2, 2).expand(16, -1, -1, -1)
