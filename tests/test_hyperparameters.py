@@ -192,6 +192,8 @@ def test_datamodule_remembers():
                     "activation": "torch.nn.modules.activation.ReLU",
                     "normalization": None,
                     "he_initialization": False,
+                    "decoder_widths": None,
+                    "start_at_mean": False,
                 },
             },
         ),
