@@ -41,6 +41,16 @@ class TestBernoulli:
         )
         assert_close(Bernoulli().log_prob(logits, images), -summed(expected).float())
 
+    @pytest.mark.parametrize("grey", [0.0, 0.3, 1.0])
+    def test_a_pixel_is_off_by_less_than_a_millionth(self, grey):
+        logits = torch.linspace(-60, 60, 100_001).view(-1, 1, 1, 1)
+        images = torch.full_like(logits, grey)
+        nats = F.binary_cross_entropy_with_logits(
+            logits.double(), images.double(), reduction="none"
+        )
+        found = -Bernoulli().log_prob(logits, images).double()
+        assert_close(found, nats.flatten(), rtol=1e-6, atol=1e-6)
+
     def test_gradients_are_those_of_the_cross_entropy(self, images):
         logits = (4 * torch.randn(images.shape)).requires_grad_()
         images.requires_grad_()
