@@ -5,7 +5,6 @@ from typing import Any, ClassVar, cast
 
 import torch
 from lightning.pytorch import LightningModule, Trainer
-from torchmetrics import MeanSquaredError
 
 from lightning_gen import contracts
 from lightning_gen.callbacks.first_images import FirstImages
@@ -31,6 +30,8 @@ class Denoising(FirstImages):
 
     def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Begin to measure."""
+        from torchmetrics import MeanSquaredError  # here: it imports all of them, nearly a second
+
         self._errors = {
             name: MeanSquaredError().to(pl_module.device) for name in ("noisy", "denoised")
         }

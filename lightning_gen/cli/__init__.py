@@ -4,7 +4,6 @@ This file imports nothing heavy: ``--help`` answers at once, and torch and Light
 when a verb needs them.
 """
 
-import atexit
 import gc
 import os
 import sys
@@ -18,6 +17,8 @@ from types import ModuleType
 from typing import NamedTuple
 
 from lightning_gen import allowed
+from lightning_gen.cli import process
+from lightning_gen.cli.deferred import defer_torchmetrics
 from lightning_gen.errors import UserError
 
 
@@ -149,6 +150,7 @@ def main(arguments: list[str] | None = None) -> int:
     except UserError as error:
         print(f"lightning-gen {words[0]}: {error}", file=sys.stderr)
         return 2
+    process.own = arguments is None
     with importable(os.getcwd()), allowed.granted(names):
         return int(loaded(verb.module).run(words))
 
@@ -158,16 +160,16 @@ def loaded(name: str) -> ModuleType:
 
     Importing torch and Lightning makes 800,000 objects that live as long as the process. The
     collector would go through them again and again meanwhile, 1.7 of 5.9 seconds, and once more at
-    each of its full rounds after that.
+    each of its full rounds after that, at the end of the process among them.
     """
     if name in sys.modules:
         return sys.modules[name]
     collecting = gc.isenabled()
     gc.disable()
+    defer_torchmetrics()
     try:
         module = import_module(name)
         gc.freeze()
-        atexit.register(gc.unfreeze)
     finally:
         if collecting:
             gc.enable()

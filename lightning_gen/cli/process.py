@@ -1,6 +1,9 @@
-"""A setting of the process that trains on a CPU."""
+"""Facts and settings of this process."""
 
 import os
+
+own = False
+"""Whether the process is the command's, and no notebook's or test's that calls it."""
 
 
 def stop_looking_for_a_gpu() -> None:

@@ -6,7 +6,7 @@ from lightning.pytorch import LightningDataModule, LightningModule
 
 import lightning_gen.data
 import lightning_gen.models  # noqa: F401  (the parser knows by their short names what is imported)
-from lightning_gen.cli import TRAINING, VERBS
+from lightning_gen.cli import VERBS
 from lightning_gen.cli.claim import RUN_VARIABLE
 from lightning_gen.cli.finished import expand_run
 from lightning_gen.cli.outcome import outcome
@@ -25,7 +25,9 @@ def run(words: list[str]) -> int:
 
 def work(words: list[str]) -> None:
     """Let LightningCLI do what the words say."""
+    verb = words[0]
     TrainingCLI(
+        verb,
         LightningModule,
         LightningDataModule,
         trainer_class=RunTrainer,
@@ -40,9 +42,7 @@ def work(words: list[str]) -> None:
         },
         parser_class=Parser,
         parser_kwargs={
-            name: {"description": f"{verb.summary}: lightning-gen {verb.example}"}
-            for name, verb in VERBS.items()
-            if verb.module == TRAINING
+            verb: {"description": f"{VERBS[verb].summary}: lightning-gen {VERBS[verb].example}"}
         },
         auto_configure_optimizers=False,
         args=expand_run(words),

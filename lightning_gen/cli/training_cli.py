@@ -10,6 +10,8 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
+from lightning_gen.callbacks import Picture, artist
+from lightning_gen.cli import process
 from lightning_gen.cli.checkpoint import (
     best_checkpoint,
     cannot_go_on,
@@ -22,7 +24,7 @@ from lightning_gen.cli.claim import (
     is_first_process,
 )
 from lightning_gen.cli.cluster import requeue
-from lightning_gen.cli.defaults import complete_callbacks
+from lightning_gen.cli.defaults import complete_callbacks, has
 from lightning_gen.cli.files import check_files
 from lightning_gen.cli.finished import NO_RUN
 from lightning_gen.cli.links import LINKS
@@ -54,9 +56,23 @@ NOT_WRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQU
 
 
 class TrainingCLI(LightningCLI):
-    """LightningCLI with run directories, linked shapes and one-line errors."""
+    """LightningCLI with run directories, linked shapes and one-line errors.
+
+    Args:
+        verb: the only one whose options are looked up, which takes a while for each.
+        arguments: LightningCLI's.
+        options: LightningCLI's.
+    """
 
     directory: RunDirectory | None = None
+
+    def __init__(self, verb: str, *arguments: Any, **options: Any) -> None:  # noqa: ANN401
+        self.verb = verb
+        super().__init__(*arguments, **options)
+
+    def subcommands(self) -> dict[str, set[str]]:  # type: ignore[override]  # Lightning's is static
+        """The verb, and the arguments of the trainer's method that are no options."""
+        return {self.verb: super().subcommands()[self.verb]}
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add what belongs to a run, and link the data's shape to the model."""
@@ -145,6 +161,8 @@ class TrainingCLI(LightningCLI):
         callbacks = complete_callbacks(options, self.model, self.datamodule, self.directory)
         loggers: list[Any] = []
         if self.directory is not None:
+            if process.own and is_first_process() and has(callbacks, Picture):
+                artist.hire()  # before the loggers' threads
             loggers = [RunLogger(self.directory), *as_list(options.logger)]
             open_or_go_offline(loggers)
             outlive_wandb(loggers)
@@ -217,6 +235,7 @@ class TrainingCLI(LightningCLI):
                 raise
             raise BadArgumentsError(str(reason)) from error
         finally:
+            artist.current.finish()
             finish(self.trainer.loggers, failed=failed)
             self._discard_empty_directory()
             if again:

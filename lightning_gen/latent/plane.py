@@ -57,8 +57,7 @@ def principal_plane(codes: Codes) -> Plane:
     x and y count standard deviations of the codes along each axis.
     """
     pca = principal_components(codes)
-    deviations = pca.singular_values_ / max(1, len(codes) - 1) ** 0.5
-    axes = torch.from_numpy(pca.components_ * deviations[:, None]).to(codes)
+    axes = (pca.axes * pca.variances.sqrt()[:, None]).to(codes)
     if len(axes) < 2:
         axes = torch.cat([axes, torch.zeros_like(axes)])
     return Plane(codes.mean(dim=0), axes[0], axes[1])

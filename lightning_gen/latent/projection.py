@@ -7,9 +7,9 @@ from warnings import catch_warnings
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from numpy.typing import NDArray
-from sklearn import decomposition, manifold
 from torch import Tensor
 
 from lightning_gen.contracts import Codes
@@ -42,13 +42,10 @@ class PCA(Projection):
     def project(self, codes: Codes) -> Projected:
         """Linear, so distances in the plane are at most those of the codes."""
         pca = principal_components(codes)
-        points = pca.transform(codes.double().cpu().numpy())
-        missing = 2 - points.shape[1]  # one code has one component
-        points = np.pad(points, ((0, 0), (0, missing)))
-        shares = np.pad(np.nan_to_num(pca.explained_variance_ratio_), (0, missing))
-        first, second = (100 * shares).tolist()
+        missing = 2 - len(pca.axes)  # one code has one component
+        first, second = F.pad(100 * pca.shares, (0, missing)).tolist()
         return Projected(
-            torch.from_numpy(points).float(),
+            F.pad(pca.project(codes), (0, missing)).float(),
             (
                 f"principal component 1 ({first:.0f} % of the variance)",
                 f"principal component 2 ({second:.0f} %)",
@@ -70,6 +67,8 @@ class TSNE(Projection):
 
     def project(self, codes: Codes) -> Projected:
         """Seconds for some thousands of codes, and more than linear."""
+        from sklearn import manifold  # here: it takes half a second
+
         narrow = narrowed(codes)
         perplexity = min(self.perplexity, max(1.0, (len(narrow) - 1) / 3))
         tsne = manifold.TSNE(perplexity=perplexity, init="pca", random_state=self.seed)
@@ -131,8 +130,8 @@ def to_plane(codes: Codes, projection: Projection) -> Projected:
 
 def narrowed(codes: Codes) -> NDArray[np.float32]:
     """At most ``WIDEST`` principal components of the codes."""
-    array: NDArray[np.float32] = codes.float().cpu().numpy()
-    size = min(WIDEST, len(array) - 1)
-    if array.shape[1] <= WIDEST:
-        return array
-    return decomposition.PCA(size, random_state=0).fit_transform(array)  # type: ignore[no-any-return]
+    narrow = (
+        codes if codes.shape[1] <= WIDEST else principal_components(codes, WIDEST).project(codes)
+    )
+    array: NDArray[np.float32] = narrow.float().cpu().numpy()
+    return array

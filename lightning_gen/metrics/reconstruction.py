@@ -7,7 +7,6 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
-from torchmetrics.functional.image import structural_similarity_index_measure
 
 from lightning_gen.metrics.estimate import MeanOverImages
 
@@ -81,6 +80,9 @@ class SSIM(ReconstructionMetric):
     @staticmethod
     def of(reconstructions: Images, images: Images) -> PerImage:
         """The mean over positions and channels."""
+        # Here: it imports all metrics of torchmetrics, nearly a second.
+        from torchmetrics.functional.image import structural_similarity_index_measure
+
         similarity: PerImage = structural_similarity_index_measure(  # type: ignore[assignment]
             reconstructions, images, data_range=1.0, reduction="none"
         )

@@ -5,7 +5,6 @@ from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float, Int
-from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
 from lightning_gen.metrics.disentanglement.sharing import draw_below, mean_over_chunks, sharing
@@ -51,6 +50,8 @@ def beta_vae_score(
 
     A single factor gives 1.
     """
+    from sklearn.linear_model import LogisticRegression  # here: it takes half a second
+
     factors = factors[:, varying(factors)]
     if factors.shape[1] == 1:
         return torch.tensor(1.0, dtype=torch.float64)

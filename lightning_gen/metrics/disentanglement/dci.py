@@ -5,7 +5,6 @@ from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float, Int
-from sklearn.ensemble import GradientBoostingClassifier
 from torch import Tensor
 from tqdm import tqdm
 
@@ -42,6 +41,8 @@ def importance_and_accuracy(
     codes: Float[Tensor, "n d"], factor: Int[Tensor, " n"], num_train: int, trees: int, seed: int
 ) -> tuple[Float[Tensor, " d"], float]:
     """How much each dimension helps to tell a factor's values apart, and how well they are told."""
+    from sklearn.ensemble import GradientBoostingClassifier  # here: it takes half a second
+
     model = GradientBoostingClassifier(n_estimators=trees, random_state=seed)
     model.fit(codes[:num_train].numpy(), factor[:num_train].numpy())
     accuracy = model.score(codes[num_train:].numpy(), factor[num_train:].numpy())

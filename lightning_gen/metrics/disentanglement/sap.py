@@ -5,7 +5,6 @@ from typing import Any
 
 import torch
 from jaxtyping import Float, Int
-from sklearn.svm import LinearSVC
 from torch import Tensor
 
 from lightning_gen.metrics.disentanglement.table import CodesAndFactors, varying
@@ -16,6 +15,8 @@ def accuracy_of_one_dimension(
     codes: Float[Tensor, " n"], factor: Int[Tensor, " n"], num_train: int
 ) -> float:
     """Accuracy, on the images after the first ``num_train``, of a linear classifier of a factor."""
+    from sklearn.svm import LinearSVC  # here: it takes half a second
+
     x, y = codes[:, None].numpy(), factor.numpy()
     # The solver draws nothing, but asks for a seed: of the global random state, if not given one.
     model = LinearSVC(C=0.01, class_weight="balanced", dual=False, random_state=0)
