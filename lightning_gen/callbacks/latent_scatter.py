@@ -6,12 +6,11 @@ from typing import Any, ClassVar
 from lightning.pytorch import LightningModule, Trainer
 
 from lightning_gen import contracts
-from lightning_gen.callbacks.publish import publish
+from lightning_gen.callbacks.drawing import Drawing
 from lightning_gen.callbacks.validation_codes import ValidationCodes, class_names
 from lightning_gen.contracts import Batch
-from lightning_gen.figures import Pixels
 from lightning_gen.latent import PCA, Projection
-from lightning_gen.views import LabelledCodes, latent_scatter
+from lightning_gen.views import LabelledCodes, latent_scatter, without_condition
 
 
 class LatentScatter(ValidationCodes):
@@ -44,7 +43,7 @@ class LatentScatter(ValidationCodes):
         super().on_train_start(trainer, pl_module)
         self._trained = True
 
-    def draw(self, trainer: Trainer, pl_module: LightningModule) -> Pixels | None:
+    def draw(self, trainer: Trainer, pl_module: LightningModule) -> Drawing | None:
         """The scatter; None where the epoch had no validation."""
         codes = self.kept()
         return codes and self._scatter(trainer, pl_module, codes, "validation")
@@ -73,13 +72,16 @@ class LatentScatter(ValidationCodes):
         if codes is None:
             return
         draw = partial(self._scatter, trainer, pl_module, codes, "test")
-        picture = self._attempt(trainer, pl_module, draw)
-        if picture is not None:
-            publish(trainer, "latent_scatter_test", picture)
+        self._show(trainer, pl_module, "latent_scatter_test", draw)
 
     def _scatter(
         self, trainer: Trainer, pl_module: LightningModule, codes: LabelledCodes, split: str
-    ) -> Pixels:
-        what = f"{split} images at step {trainer.global_step}"
-        names = class_names(trainer)
-        return latent_scatter(pl_module, codes, names, self.projection, what, total=self._seen)
+    ) -> Drawing:
+        return partial(
+            latent_scatter,
+            without_condition(pl_module, codes),
+            class_names(trainer),
+            self.projection,
+            f"{split} images at step {trainer.global_step}",
+            total=self._seen,
+        )

@@ -12,10 +12,10 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import WeightAveraging
 from lightning.pytorch.utilities import rank_zero_warn
 
+from lightning_gen.callbacks.drawing import Drawing
 from lightning_gen.callbacks.publish import publish
 from lightning_gen.contracts import Needs, require
 from lightning_gen.errors import UserError
-from lightning_gen.figures import Pixels
 
 
 class Picture(Callback, ABC):
@@ -39,10 +39,12 @@ class Picture(Callback, ABC):
         self._drawn_at: int | None = None
 
     @abstractmethod
-    def draw(self, trainer: Trainer, pl_module: LightningModule) -> Pixels | None:
-        """The picture; None while there is nothing to draw.
+    def draw(self, trainer: Trainer, pl_module: LightningModule) -> Drawing | None:
+        """What is needed for the picture; None while there is nothing to draw.
 
-        The model is in evaluation mode, under the trainer's precision, without gradients.
+        The model is in evaluation mode, under the trainer's precision, without gradients. Where the
+        command draws beside the training, the drawing is pickled and called later: it holds images
+        and numbers, and not the model.
         """
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
@@ -67,20 +69,30 @@ class Picture(Callback, ABC):
         if trainer.fast_dev_run or not trainer.is_global_zero or step == self._drawn_at:  # type: ignore[attr-defined]
             return
         self._drawn_at = step
-        picture = self._attempt(trainer, pl_module, partial(self.draw, trainer, pl_module))
-        if picture is not None:
-            publish(trainer, snake_case(type(self).__name__), picture)
+        name = snake_case(type(self).__name__)
+        self._show(trainer, pl_module, name, partial(self.draw, trainer, pl_module))
 
-    def _attempt(
-        self, trainer: Trainer, pl_module: LightningModule, draw: Callable[[], Pixels | None]
-    ) -> Pixels | None:
-        """What ``draw`` gives; images that do not suffice for it end no training."""
-        try:
-            with untouched(trainer, pl_module):
-                return draw()
-        except UserError as error:
-            rank_zero_warn(f"{type(self).__name__} draws nothing: {error}")
-            return None
+    def _show(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        name: str,
+        draw: Callable[[], Drawing | None],
+    ) -> None:
+        """Publish what ``draw`` gives; images that do not suffice for it end no training."""
+        with untouched(trainer, pl_module):
+            try:
+                drawing = draw()
+            except UserError as error:
+                say_nothing_is_drawn(self, error)
+                return
+            if drawing is not None:
+                publish(trainer, name, drawing, partial(say_nothing_is_drawn, self))
+
+
+def say_nothing_is_drawn(callback: Callback, reason: object) -> None:
+    """Warn that a picture is missing, and why."""
+    rank_zero_warn(f"{type(callback).__name__} draws nothing: {reason}")
 
 
 def require_for(callback: Any, model: LightningModule) -> None:  # noqa: ANN401

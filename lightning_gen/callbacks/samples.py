@@ -1,13 +1,15 @@
 """New images from the model."""
 
+from functools import partial
 from typing import ClassVar, cast
 
 import torch
 from lightning.pytorch import LightningModule, Trainer
 
 from lightning_gen import contracts
+from lightning_gen.callbacks.drawing import Drawing
 from lightning_gen.callbacks.picture import Picture, check_at_least
-from lightning_gen.figures import Pixels, image_grid
+from lightning_gen.figures import image_grid
 
 
 class Samples(Picture):
@@ -27,8 +29,8 @@ class Samples(Picture):
         self.num_images = num_images
         self.seed = seed
 
-    def draw(self, trainer: Trainer, pl_module: LightningModule) -> Pixels:
+    def draw(self, trainer: Trainer, pl_module: LightningModule) -> Drawing:
         """A square of samples."""
         torch.manual_seed(self.seed)  # the base gives the random state back
         images = cast(contracts.Samples, pl_module).sample(self.num_images)
-        return image_grid(images, f"Samples at step {trainer.global_step}")
+        return partial(image_grid, images, f"Samples at step {trainer.global_step}")

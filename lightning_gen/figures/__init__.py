@@ -6,7 +6,7 @@ from lightning_gen.figures.codebook import codebook_bars
 from lightning_gen.figures.curves import loss_curves
 from lightning_gen.figures.grid import image_grid, image_rows
 from lightning_gen.figures.scatter import scatter
-from lightning_gen.figures.style import Pixels, to_array
+from lightning_gen.figures.style import Pixels, chart, to_array
 from lightning_gen.figures.sweep import SweptParameter, sweep_panels
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "Pixels",
     "SweptParameter",
     "accuracy_curves",
+    "chart",
     "codebook_bars",
     "image_grid",
     "image_rows",

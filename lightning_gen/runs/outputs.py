@@ -14,7 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from lightning_gen.atomic import draft
-from lightning_gen.callbacks.publish import write_png
+from lightning_gen.callbacks.drawing import write_png
 from lightning_gen.contracts import Images
 from lightning_gen.errors import UserError
 from lightning_gen.figures import Pixels, image_grid, image_rows

@@ -1,7 +1,13 @@
 """What a model shows: a model and codes in, images with their labels out."""
 
 from lightning_gen.views.arithmetic import Terms, arithmetic, check_terms, default_terms
-from lightning_gen.views.codes import LabelledCodes, encode, free_dimensions, join
+from lightning_gen.views.codes import (
+    LabelledCodes,
+    encode,
+    free_dimensions,
+    join,
+    without_condition,
+)
 from lightning_gen.views.interpolation import interpolation
 from lightning_gen.views.latent_grid import GridAxes, grid_axes, latent_grid
 from lightning_gen.views.latent_scatter import latent_scatter
@@ -26,4 +32,5 @@ __all__ = [
     "latent_scatter",
     "rank",
     "traversal",
+    "without_condition",
 ]

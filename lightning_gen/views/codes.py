@@ -43,6 +43,11 @@ def join(parts: Sequence[LabelledCodes]) -> LabelledCodes:
     return LabelledCodes(*(torch.cat(pieces) for pieces in zip(*parts, strict=True)))
 
 
+def without_condition(model: object, codes: LabelledCodes) -> LabelledCodes:
+    """The codes without the condition at the end of each."""
+    return codes._replace(codes=codes.codes[:, : free_dimensions(model, codes.codes)])
+
+
 def free_dimensions(model: object, codes: Codes) -> int:
     """How many entries of a code are the model's own: what follows them is a condition."""
     return model.latent_dim if isinstance(model, SamplesCodes) else codes.shape[1]

@@ -4,11 +4,10 @@ from collections.abc import Sequence
 
 from lightning_gen.figures import Pixels, scatter, to_array
 from lightning_gen.latent import Projection, to_plane
-from lightning_gen.views.codes import LabelledCodes, free_dimensions
+from lightning_gen.views.codes import LabelledCodes
 
 
 def latent_scatter(
-    model: object,
     codes: LabelledCodes,
     class_names: Sequence[str],
     projection: Projection,
@@ -19,15 +18,13 @@ def latent_scatter(
     """A point an image.
 
     Args:
-        model: whose codes these are; the condition at the end of a code is left out.
-        codes: codes of images.
+        codes: codes of images, without conditions.
         class_names: a name for each label.
         projection: lays out codes of more than two dimensions.
         what: whose codes these are, for the title.
         total: how many images there are; the title says it where only the first were encoded.
     """
-    free = free_dimensions(model, codes.codes)
-    points, axes = to_plane(codes.codes[:, :free], projection)
+    points, axes = to_plane(codes.codes, projection)
     count = len(codes.codes)
     number = f"{count:,}" if count == total else f"the first {count:,} of {total:,}"
     return to_array(scatter(points, codes.labels, class_names, f"Codes of {number} {what}", axes))

@@ -1,3 +1,5 @@
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -33,7 +35,7 @@ class GreyPicture(Picture):
         modes = {module.training for module in pl_module.modules()}
         state = modes, torch.is_grad_enabled(), torch.is_autocast_enabled("cpu")
         self.seen.append(state)
-        return np.full((4, 6, 3), 128, dtype=np.uint8)
+        return partial(np.full, (4, 6, 3), 128, dtype=np.uint8)
 
 
 class StopAfterFirstEpoch(Callback):

@@ -9,7 +9,8 @@ from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger, WandbLogger
 from PIL import Image
 
 from lightning_gen.callbacks import Samples
-from lightning_gen.callbacks.publish import run_directory, write_png
+from lightning_gen.callbacks.drawing import write_png
+from lightning_gen.callbacks.publish import run_directory
 from lightning_gen.figures import image_grid
 from support.models import frozen
 

@@ -22,6 +22,7 @@ from lightning_gen.views import (
     grid_axes,
     latent_grid,
     latent_scatter,
+    without_condition,
 )
 
 GRID_STEPS = 12
@@ -108,9 +109,8 @@ def latent_scatters(runs: Sequence[ComparedRun], images: SharedImages) -> Exhibi
     exhibit = Exhibit("latent_scatter", known.title, text)
 
     def draw(run: ComparedRun) -> Pixels:
-        codes = images.of(run)
-        names = images.class_names
-        return latent_scatter(run.model, codes, names, PCA(), "test images", total=images.total)
+        codes = without_condition(run.model, images.of(run))
+        return latent_scatter(codes, images.class_names, PCA(), "test images", total=images.total)
 
     exhibit.show_each(runs, (contracts.Encodes,), "encode images", draw)
     return exhibit
