@@ -6,7 +6,7 @@ import signal
 import sys
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import NamedTuple
 from warnings import catch_warnings
 
 import torch
+from lightning.pytorch.utilities import rank_zero_warn
 
 from lightning_gen.callbacks.drawing import Drawing, draw_into, draw_pickled, pickled
 from lightning_gen.figures import chart, loss_curves
@@ -68,12 +69,18 @@ class Artist:
         else:
             self._waiting.append(Job(future, drawing, path, then))
 
-    def finish(self) -> None:
-        """Wait for all pictures.
+    def finish(self, seconds: float | None = None) -> None:
+        """Wait for all pictures; after so many ``seconds`` leave out those that are missing.
 
         Raises:
             UserError: the disk was full.
         """
+        done, late = wait([job.future for job in self._waiting], seconds)
+        if late:
+            for process in self._pool._processes.values():
+                process.kill()
+            rank_zero_warn(f"{len(late)} pictures are left out, to end in time.")
+            self._waiting = deque(job for job in self._waiting if job.future in done)
         while self._waiting:
             self._end_first()
 
@@ -93,7 +100,7 @@ class Here:
         """Draw into a PNG, then call ``then``."""
         then(draw_into(drawing, path))
 
-    def finish(self) -> None:
+    def finish(self, seconds: float | None = None) -> None:
         """Nothing: all is drawn."""
 
 
@@ -120,5 +127,5 @@ def _begin(parent: int) -> None:
 
 def _end_with(parent: int) -> None:
     while os.getppid() == parent:
-        sleep(1)
+        sleep(0.2)
     os._exit(1)

@@ -51,6 +51,9 @@ from lightning_gen.errors import InterruptionError, UserError
 from lightning_gen.runs import RunDirectory, RunLogger
 from lightning_gen.runs.directory import CONFIG
 
+PATIENCE = 5.0
+"""Seconds that a run which was told to end waits for its last pictures."""
+
 NOT_WRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT)
 """What the system says of a folder that takes no file."""
 
@@ -210,10 +213,12 @@ class TrainingCLI(LightningCLI):
 
     def _run_subcommand(self, subcommand: str) -> None:
         failed, again = True, False
+        patience = None
         try:
             super()._run_subcommand(subcommand)
             failed = False
         except InterruptionError as error:
+            patience = PATIENCE
             again = error.signal == SIGUSR1 and is_first_process()
             raise
         except UserError as error:
@@ -235,7 +240,7 @@ class TrainingCLI(LightningCLI):
                 raise
             raise BadArgumentsError(str(reason)) from error
         finally:
-            artist.current.finish()
+            artist.current.finish(patience)
             finish(self.trainer.loggers, failed=failed)
             self._discard_empty_directory()
             if again:

@@ -125,6 +125,18 @@ def test_what_a_killed_process_left_is_drawn_here(other, tmp_path, said):
     np.testing.assert_array_equal(read(tmp_path / "second.png"), by())
 
 
+def test_what_takes_too_long_is_left_out(other, tmp_path, said):
+    other.draw(by, tmp_path / "a.png", said.append)
+    other.draw(partial(time.sleep, 60), tmp_path / "b.png", said.append)
+    other.draw(by, tmp_path / "c.png", said.append)
+    began = time.monotonic()
+    with pytest.warns(UserWarning, match="2 pictures are left out, to end in time"):
+        other.finish(3.0)
+    assert time.monotonic() - began < 10
+    assert said == [None]
+    assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
+
+
 def test_what_cannot_be_pickled_is_drawn_here(other, tmp_path, said):
     other.draw(lambda: by(), tmp_path / "a.png", said.append)
     assert said == [None]
