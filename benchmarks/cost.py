@@ -2,15 +2,16 @@
 
     python benchmarks/cost.py --json cost.json
 
-Every run is the command line's own, in this process, of ``--epochs`` short epochs with a whole
-validation after each. ``nothing`` is a run without pictures and without a progress bar, which still
-keeps its checkpoints and its metrics.csv; the others are that run and one thing more, and
-``defaults`` is what a run has that asks for nothing. A cost is the difference of two runs of the
-same round, and its share is of the time that ``nothing`` takes to train as many whole epochs of
-60,000 images; seconds of the processor stand beside it, which a machine that does other things too
-moves less. Pictures are drawn as often as by default, most of them every fifth epoch. Scores are
-taken in a test after the training, of which ``test`` is one without any; their shares are of the
-same time. The rounds are in another order each; one run of all defaults and scores is warm-up.
+Every run is the command line's own, in this process, its pictures drawn by another as those of the
+command are, of ``--epochs`` short epochs with a whole validation after each. ``nothing`` is a run
+without pictures and without a progress bar, which still keeps its checkpoints and its metrics.csv;
+the others are that run and one thing more, and ``defaults`` is what a run has that asks for
+nothing. A cost is the difference of two runs of the same round, and its share is of the time that
+``nothing`` takes to train as many whole epochs of 60,000 images; seconds of the processor that this
+process took stand beside it, which a machine that does other things too moves less. Pictures are
+drawn as often as by default, most of them every fifth epoch. Scores are taken in a test after the
+training, of which ``test`` is one without any; their shares are of the same time. The rounds are in
+another order each; one run of all defaults and scores is warm-up.
 """
 
 import argparse
@@ -32,6 +33,7 @@ from common import (
 from fits import Clock, fit
 from usual_data import fashion_mnist_words
 
+from lightning_gen.callbacks import artist
 from lightning_gen.cli.defaults import pictures
 from lightning_gen.models import VAE
 from lightning_gen.networks import Dense
@@ -159,6 +161,7 @@ def main() -> None:
     sizes = Sizes(args.epochs, args.batches, args.images)
     base = ["--config", str(DENSE), *fashion_mnist_words(args.root), "--trainer.accelerator", "cpu"]
     every = tasks(base, sizes)
+    artist.hire()
     for name in ("defaults", "test, SampleQuality"):
         print(f"... {name}, to warm up", flush=True)
         every[name]()

@@ -12,6 +12,7 @@ def test_time_to_quality(tmp_path):
     assert_describes_the_machine(results)
     for name, epochs in {"shipped": 3, "plain": 10}.items():
         assert_spread(results[name]["seconds"])
+        assert results[name]["whole"]["min"] > results[name]["seconds"]["min"]
         assert 240 < results[name]["nats"] < 600  # after two batches an epoch
         assert results[name]["epochs"] == epochs
     assert_spread(results["plain_over_shipped"])
@@ -23,10 +24,11 @@ def test_a_ratio_is_to_the_runs_before_and_after(monkeypatch):
     from time_to_quality import Run, summarise
 
     runs = {
-        "shipped": [Run(10, 239, 3), Run(30, 241, 3), Run(10, 240, 3), Run(10, 240, 3)],
-        "plain": [Run(100, 243, 10), Run(200, 243, 10)],
+        "shipped": [Run(10, 239, 3, 11), Run(30, 241, 3, 31), *[Run(10, 240, 3, 11)] * 2],
+        "plain": [Run(100, 243, 10, 101), Run(200, 243, 10, 201)],
     }
     results = summarise(runs)
     assert results["plain_over_shipped"] == {"median": 12.5, "min": 5, "max": 20}
     assert results["shipped"]["seconds"] == {"median": 10, "min": 10, "max": 30}
+    assert results["shipped"]["whole"] == {"median": 11, "min": 11, "max": 31}
     assert results["shipped"]["nats"] == 240

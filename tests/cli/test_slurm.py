@@ -11,7 +11,7 @@ from support.command import CONF, rows, runs
 from support.nodes import two_nodes
 from support.slurm import free_ports, own_programs
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("slurm")]
 
 SCRIPT = "conf/slurm/train.sbatch"
 STEPS = 30

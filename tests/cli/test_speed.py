@@ -78,6 +78,7 @@ def test_a_network_that_cannot_be_compiled_says_why_and_runs_as_it_is(monkeypatc
     assert compiled == losses(models.VAE)[0]
 
 
+@pytest.mark.slow
 def test_an_error_of_the_network_itself_is_its_own():
     model = build(models.VAE)
     compile_networks(model, True, torch.device("cpu"))

@@ -41,7 +41,7 @@ def losses(kind, precision):
         enable_progress_bar=False,
         enable_model_summary=False,
     )
-    trainer.fit(model, MiniFashionMNIST(batch_size=32))
+    trainer.fit(model, MiniFashionMNIST(batch_size=8))
     assert all(parameter.dtype == torch.float32 for parameter in model.parameters())
     return dict(trainer.callback_metrics)
 
