@@ -40,13 +40,14 @@ class Artist:
 
     That is a fork of this one: it shares what was imported, and needs no ``if __name__`` of
     anybody. Make it before this process uses threads or a GPU. It ends with this process, however
-    that ends, and what it is still drawing when it is killed is drawn here.
+    that ends; where it is killed itself, this one draws what is missing.
     """
 
     def __init__(self) -> None:
+        self._owner = os.getpid()
         self._waiting: deque[Job] = deque()
         self._pool = ProcessPoolExecutor(
-            1, get_context("fork"), initializer=_begin, initargs=(os.getpid(),)
+            1, get_context("fork"), initializer=_begin, initargs=(self._owner,)
         )
         with catch_warnings(action="ignore", category=DeprecationWarning):
             # Python 3.12 warns of a fork beside threads: those of numpy's BLAS, which can be forked
@@ -58,6 +59,9 @@ class Artist:
         Raises:
             UserError: the disk was full when this or an earlier picture was to be written.
         """
+        if os.getpid() != self._owner:  # a fork, such as those that train under ddp_fork
+            then(draw_into(drawing, path))
+            return
         while self._waiting and (
             self._waiting[0].future.done() or len(self._waiting) >= MOST_WAITING
         ):

@@ -149,6 +149,14 @@ def test_a_pickled_drawing_holds_arrays(tmp_path):
     assert draw_pickled(pickled(images), tmp_path / "a.png") is None
 
 
+def test_a_fork_of_this_process_draws_for_itself(other, tmp_path):
+    if (process := os.fork()) == 0:
+        other.draw(by, tmp_path / "a.png", lambda nothing: os._exit(3 if nothing is None else 1))
+        os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == 3
+    assert (read(tmp_path / "a.png") == by(process)).all()
+
+
 def test_signals_to_all_processes_leave_it_drawing(other, tmp_path, said):
     other.draw(by, tmp_path / "a.png", said.append)
     other.finish()
