@@ -18,7 +18,7 @@ TARGET = 1.2
 IMPORTS = {
     "import torch": "import torch",
     "import torch, lightning.pytorch": "import torch, lightning.pytorch",
-    "all imports of fit": "from lightning_gen.cli import loaded as l; l('lightning_gen.cli.training')",
+    "all imports of fit": "from lightning_gen import cli; cli.loaded('lightning_gen.cli.training')",
 }
 
 

@@ -1,6 +1,5 @@
 """LightningCLI as this project uses it."""
 
-import errno
 from pathlib import Path
 from signal import SIGUSR1
 from typing import Any
@@ -14,7 +13,6 @@ from lightning_gen.callbacks import Picture, artist
 from lightning_gen.cli import process
 from lightning_gen.cli.checkpoint import (
     best_checkpoint,
-    cannot_go_on,
     check_same_model,
     forget_averages,
 )
@@ -41,6 +39,7 @@ from lightning_gen.cli.parser import BadArgumentsError
 from lightning_gen.cli.recipes import check_recipes
 from lightning_gen.cli.record import RecordRun
 from lightning_gen.cli.results import announce, list_files, report, write_codes
+from lightning_gen.cli.run_errors import told_to_the_user
 from lightning_gen.cli.trainer import (
     check_trainer_parts,
     let_gradients_be_missing,
@@ -53,9 +52,6 @@ from lightning_gen.runs.directory import CONFIG
 
 PATIENCE = 5.0
 """Seconds that a run which was told to end waits for its last pictures."""
-
-NOT_WRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT)
-"""What the system says of a folder that takes no file."""
 
 
 class TrainingCLI(LightningCLI):
@@ -213,34 +209,16 @@ class TrainingCLI(LightningCLI):
 
     def _run_subcommand(self, subcommand: str) -> None:
         failed, again = True, False
-        patience = None
         try:
-            super()._run_subcommand(subcommand)
+            with told_to_the_user(self.trainer):
+                super()._run_subcommand(subcommand)
+                artist.current.finish()
             failed = False
         except InterruptionError as error:
-            patience = PATIENCE
             again = error.signal == SIGUSR1 and is_first_process()
+            artist.current.finish(PATIENCE)
             raise
-        except UserError as error:
-            if self.trainer.global_step == 0:  # nothing was lost: the data or the arguments
-                raise BadArgumentsError(str(error)) from error
-            raise
-        except MisconfigurationException:
-            raise
-        except OSError as error:
-            if error.errno not in NOT_WRITABLE:
-                raise
-            raise UserError(
-                f"{error}. Make room there, or change its permissions; a run goes to a folder of "
-                "your own with --trainer.default_root_dir."
-            ) from error
-        except Exception as error:
-            reason = cannot_go_on(self.trainer, error)
-            if reason is None:
-                raise
-            raise BadArgumentsError(str(reason)) from error
         finally:
-            artist.current.finish(patience)
             finish(self.trainer.loggers, failed=failed)
             self._discard_empty_directory()
             if again:
