@@ -218,7 +218,7 @@ def main() -> None:
         "or of the VQ-VAE (default: all on a GPU, else 40)",
     )
     parser.add_argument("--conv-batches", type=int, default=100, help="of a convolutional epoch")
-    parser.add_argument("--repeats", type=int, default=7, help="pairs of epochs of a VAE")
+    parser.add_argument("--repeats", type=int, default=15, help="pairs of epochs of a VAE")
     parser.add_argument("--epochs", type=int, help="of the VQ-VAE (default: 99 on a GPU, else 3)")
     parser.add_argument("--accelerator", default="auto", help="cpu, cuda or auto")
     parser.add_argument(
