@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from multiprocessing import get_context
 from pathlib import Path
 from threading import Thread
@@ -116,7 +117,8 @@ def hire() -> None:
     """Let another process draw from now on, where one can be forked and has a core to itself."""
     global current
     if sys.platform == "linux" and len(os.sched_getaffinity(0)) > 1:
-        current = Artist()
+        with suppress(OSError, ImportError, NotImplementedError):  # no more processes or semaphores
+            current = Artist()
 
 
 def _begin(parent: int) -> None:

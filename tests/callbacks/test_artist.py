@@ -192,6 +192,17 @@ def test_it_ends_with_a_process_that_is_killed():
     pytest.fail("the process that draws lives on")
 
 
+@pytest.mark.parametrize("refused", [BlockingIOError, NotImplementedError, ImportError])
+def test_without_another_process_this_one_draws(refused, monkeypatch):
+    def refuse_to_fork(*_, **__):
+        raise refused
+
+    monkeypatch.setattr(artist, "current", Here())
+    monkeypatch.setattr(os, "fork", refuse_to_fork)
+    artist.hire()
+    assert isinstance(artist.current, Here)
+
+
 def test_one_core_draws_for_itself(monkeypatch):
     monkeypatch.setattr(artist, "current", Here())
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0})
