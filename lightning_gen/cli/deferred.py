@@ -41,8 +41,7 @@ def defer_torchmetrics() -> None:
     Those import torchvision and scipy, which together are a quarter of what it takes to import
     torch and Lightning. Where torchmetrics is imported already, nothing happens.
     """
-    spec = find_spec(NAME)
-    if NAME not in sys.modules and spec is not None:
+    if NAME not in sys.modules and (spec := find_spec(NAME)) is not None:
         module = module_from_spec(spec)
         module.__class__ = Deferred
         sys.modules[NAME] = module
