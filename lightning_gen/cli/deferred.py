@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from contextlib import suppress
 from importlib import import_module
 from importlib.metadata import version
 from importlib.util import find_spec, module_from_spec
@@ -26,8 +27,9 @@ class Deferred(ModuleType):
         if name == "_logger":
             return logging.getLogger(NAME)
         if name in CLASSES:
-            import_module("torchmetrics.utilities.checks")  # first: it and Metric import each other
-            return getattr(import_module(CLASSES[name]), name)
+            with suppress(ImportError, AttributeError):  # another version may have it elsewhere
+                import_module("torchmetrics.utilities.checks")  # before metric, for a cycle
+                return getattr(import_module(CLASSES[name]), name)
         self.__class__ = ModuleType  # type: ignore[assignment]
         assert self.__spec__ is not None
         assert self.__spec__.loader is not None
@@ -38,8 +40,8 @@ class Deferred(ModuleType):
 def defer_torchmetrics() -> None:
     """Let Lightning have the base classes of torchmetrics without a hundred metrics.
 
-    Those import torchvision and scipy, which together are a quarter of what it takes to import
-    torch and Lightning. Where torchmetrics is imported already, nothing happens.
+    Those, and the scipy that they import, are a third of what it takes to import Lightning. Where
+    torchmetrics is imported already, nothing happens.
     """
     if NAME not in sys.modules and (spec := find_spec(NAME)) is not None:
         module = module_from_spec(spec)

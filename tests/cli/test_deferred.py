@@ -36,9 +36,9 @@ for part in {parts!r}:
 """
 
 
-def run(code):
+def run(code, start=START):
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", START + code], capture_output=True, text=True
+        [sys.executable, "-W", "ignore", "-c", start + code], capture_output=True, text=True
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout.split()
@@ -64,6 +64,18 @@ def test_all_of_it_is_there_when_something_else_is_asked_for():
     accuracy, version = run(code)
     assert float(accuracy) == 0.5
     assert version[0].isdigit()
+
+
+def test_a_version_that_has_its_classes_elsewhere_is_run():
+    code = (
+        "from lightning_gen.cli import deferred\n"
+        "deferred.CLASSES['Metric'] = 'torchmetrics.no_such_file'\n"
+        "deferred.defer_torchmetrics()\n"
+        "from torchmetrics import Metric, Accuracy\n"
+        "import torchmetrics\n"
+        "print(issubclass(Accuracy, Metric), type(torchmetrics).__name__)\n"
+    )
+    assert run(code, start="") == ["True", "module"]
 
 
 @pytest.mark.slow
