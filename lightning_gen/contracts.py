@@ -119,8 +119,8 @@ class EstimatesLikelihood(Protocol):
     """A model that bounds log p(x) by importance sampling from its posterior."""
 
     @property
-    def likelihood(self) -> Likelihood:
-        """p(x|z)."""
+    def observation_model(self) -> Likelihood:
+        """p(x|z). A property, since ``isinstance`` sees no submodules from Python 3.12 on."""
 
     def log_weights(self, images: Images, num_samples: int) -> Float[Tensor, "k n"]:
         """Log p(x, z) / q(z|x) of ``num_samples`` posterior draws for each image, in nats."""

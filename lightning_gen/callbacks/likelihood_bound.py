@@ -75,7 +75,7 @@ class LikelihoodBound(Evaluation):
         """
         model: Any = given(pl_module, batch)
         check_likelihood(model, batch.images)
-        likelihood, images = model.likelihood, batch.images
+        likelihood, images = model.observation_model, batch.images
         dimensions = images[0].numel()
         if self._nats.count == 0:
             self._bits = BitsPerDimension(dimensions).to(self._nats.device)
@@ -99,7 +99,7 @@ class LikelihoodBound(Evaluation):
 
     def finish(self, trainer: Trainer, pl_module: LightningModule) -> Mapping[str, Score]:
         """The means."""
-        likelihood = cast(EstimatesLikelihood, pl_module).likelihood
+        likelihood = cast(EstimatesLikelihood, pl_module).observation_model
         details: dict[str, Any] = {"importance_samples": self.num_samples}
         if not (likelihood.discrete or likelihood.binary):
             details["dequantisation"] = "uniform, one draw an image"
@@ -112,8 +112,8 @@ class LikelihoodBound(Evaluation):
 
 def check_likelihood(model: EstimatesLikelihood, images: contracts.Images) -> None:
     """Raise a UserError where the model's numbers for such images are no likelihood."""
-    name = type(model.likelihood).__name__
-    if model.likelihood.binary and not ((images == 0) | (images == 1)).all():
+    name = type(model.observation_model).__name__
+    if model.observation_model.binary and not ((images == 0) | (images == 1)).all():
         raise UserError(
             f"{name} is a probability of pixels 0 and 1, and the images have grey levels, so that "
             "their number is no likelihood and compares with none. Set data.binarize to dynamic, "

@@ -176,6 +176,6 @@ class Given:
         return self.model._log_weights(posterior, images, num_samples, self.vectors)
 
     @property
-    def likelihood(self) -> Likelihood:
+    def observation_model(self) -> Likelihood:
         """The model's p(x|z, y)."""
         return self.model.likelihood

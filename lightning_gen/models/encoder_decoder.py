@@ -75,6 +75,11 @@ class Autoencoder(LossModel, ABC):
         for layer in starting:
             layer.start(self.likelihood.params(data.mean_image()[None]))
 
+    @property
+    def observation_model(self) -> Likelihood:
+        """p(x|z): the ``likelihood``."""
+        return self.likelihood
+
     def decode(self, codes: Codes) -> Images:
         """Images [N, C, H, W] of codes [N, D]."""
         return self.likelihood.image(self.decoder(codes))
