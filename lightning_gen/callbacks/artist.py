@@ -17,13 +17,16 @@ from typing import NamedTuple
 from warnings import catch_warnings
 
 import torch
-from lightning.pytorch.utilities import rank_zero_warn
+from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 
 from lightning_gen.callbacks.drawing import Drawing, draw_into, draw_pickled, pickled
 from lightning_gen.figures import chart, loss_curves
 
 MOST_WAITING = 32
 """Pictures that may wait to be drawn; then the training waits."""
+
+SOON = 1.0
+"""Seconds of waiting that need no explanation."""
 
 
 class Job(NamedTuple):
@@ -80,7 +83,10 @@ class Artist:
         Raises:
             UserError: the disk was full.
         """
-        done, late = wait([job.future for job in self._waiting], seconds)
+        futures = [job.future for job in self._waiting]
+        if seconds is None and (late := wait(futures, SOON).not_done):
+            rank_zero_info(f"Waiting for pictures that are still being drawn: {len(late)}.")
+        done, late = wait(futures, seconds)
         if late:
             for process in self._pool._processes.values():
                 process.kill()

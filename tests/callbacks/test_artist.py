@@ -36,6 +36,11 @@ def slowly(number):
     return by(number)
 
 
+def patiently(number):
+    time.sleep(1)
+    return by(number)
+
+
 def views():
     images = torch.rand(3, 1, 8, 8)
     points, labels = torch.randn(20, 2), torch.arange(20) % 2
@@ -135,6 +140,18 @@ def test_what_takes_too_long_is_left_out(other, tmp_path, said):
     assert time.monotonic() - began < 10
     assert said == [None]
     assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
+
+
+def test_a_long_wait_is_explained(other, tmp_path, said, monkeypatch, caplog):
+    monkeypatch.setattr(artist, "SOON", 0.2)
+    for number in range(2):
+        other.draw(partial(by, number), tmp_path / "a.png", said.append)
+    with caplog.at_level("INFO"):
+        other.finish()
+        other.draw(partial(patiently, 9), tmp_path / "b.png", said.append)
+        other.finish()
+    assert said == [None] * 3
+    assert caplog.messages[-1] == "Waiting for pictures that are still being drawn: 1."
 
 
 def test_what_cannot_be_pickled_is_drawn_here(other, tmp_path, said):
