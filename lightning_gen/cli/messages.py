@@ -151,7 +151,7 @@ def _wrong_type(fault: Fault, found: re.Match[str]) -> str:
     kinds = [kind for kind in kinds if kind != "NoneType"]
     if not kinds and not literals:  # null would do too, but what else came to nothing says more
         return f"{fault.key()}: {short(fault.inner, 200)}"
-    wanted = ", ".join(dict.fromkeys(literals)) if literals else " or ".join(dict.fromkeys(kinds))
+    wanted = " or ".join(dict.fromkeys([*kinds, *literals]))
     return f"{fault.key()}: expected {wanted}, got {fault.got}."
 
 

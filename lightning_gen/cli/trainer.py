@@ -136,6 +136,12 @@ def check_trainer_parts(options: Namespace) -> None:
                 raise BadArgumentsError(f"trainer.{key}: {reason}") from error
 
 
+def is_about_devices(error: BaseException) -> bool:
+    """Whether Lightning refuses ``trainer.devices``, for which it has errors of two kinds."""
+    said = r"`devices` selected with `\w+` should be|`Trainer\(devices=.*\)` value is not a valid"
+    return re.search(said, str(error)) is not None
+
+
 def let_gradients_be_missing(trainer: Trainer, model: LightningModule) -> None:
     """Prepare DDP, however it was asked for, for a model that says so by ``leaves_gradients_out``.
 

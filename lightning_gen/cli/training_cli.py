@@ -42,6 +42,7 @@ from lightning_gen.cli.results import announce, list_files, report, write_codes
 from lightning_gen.cli.run_errors import told_to_the_user
 from lightning_gen.cli.trainer import (
     check_trainer_parts,
+    is_about_devices,
     let_gradients_be_missing,
     write_checkpoints_whole,
 )
@@ -150,6 +151,11 @@ class TrainingCLI(LightningCLI):
             cause = user_error(error) or first_error(error)
             if is_lack_of_memory(cause):
                 raise cause from error
+            if is_about_devices(cause):
+                raise BadArgumentsError(
+                    "trainer.devices: expected how many to use, at least 1, or auto; a list such "
+                    f"as [0, 1] chooses among GPUs; got {self.options.trainer.devices!r}."
+                ) from error
             if not isinstance(cause, MisconfigurationException | ValueError | ModuleNotFoundError):
                 raise
             raise BadArgumentsError(explain(str(cause))) from error
