@@ -43,8 +43,9 @@ class Artist:
     """Draws one picture after another in a process of its own.
 
     That is a fork of this one: it shares what was imported, and needs no ``if __name__`` of
-    anybody. Make it before this process uses threads or a GPU. It ends with this process, however
-    that ends; where it is killed itself, this one draws what is missing.
+    anybody. Make it before this process uses a GPU or starts threads that hold locks; torch's own
+    may sleep, since the fork keeps to one thread. It ends with this process, however that ends;
+    where it is killed itself, this one draws what is missing.
     """
 
     def __init__(self) -> None:
