@@ -8,7 +8,7 @@ import torch
 from lightning.pytorch.utilities import rank_zero_info
 from torch import nn
 
-Compile = bool | Literal["reduce-overhead", "max-autotune"]
+Compile = bool | Literal["max-autotune"]
 """Whether to compile, or the mode of torch.compile to do it in."""
 
 
@@ -32,7 +32,8 @@ def compile_networks(model: nn.Module, mode: Compile, device: torch.device) -> N
         )
         return
     inductor.fallback_random = True  # the numbers of plain torch
-    options: dict[str, Any] = {} if isinstance(mode, bool) else {"mode": mode}
+    # Graphs are made of whole steps, by trainer.cuda_graphs.
+    options: dict[str, Any] = {} if isinstance(mode, bool) else {"mode": f"{mode}-no-cudagraphs"}
     names = []
     for name, network in networks(model):
         network.compile(dynamic=False, **options)

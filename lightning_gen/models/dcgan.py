@@ -1,6 +1,6 @@
 """Generative adversarial networks."""
 
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from functools import partial
 from typing import Any, ClassVar, NamedTuple, cast
 
@@ -138,21 +138,28 @@ class DCGAN(OptimizesByHand):
         """``n`` new images."""
         return self.decode(self.sample_codes(n))
 
-    def training_step(self, batch: Batch, batch_idx: int) -> None:
-        """Update the discriminator and, where it is due, the generator."""
+    def step_kind(self) -> Hashable | None:
+        """Whether the generator is updated."""
+        return self._generator_is_due
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Update the discriminator and, where it is due, the generator; the sum of their losses."""
         images, step = batch.images, self.global_step
         if batch_idx == 0:
             check_range(images)
-        due = (step + 1) % self.discriminator_steps == 0
+        due = self._generator_is_due
         generator, discriminator = cast(list[LightningOptimizer], self.optimizers())
         judge = partial(self._discriminator_terms, images, self.penalty)
-        values = update(self, discriminator, judge, counted=not due)._asdict()
+        judged = update(self, discriminator, judge, counted=not due)
+        values, loss = judged._asdict(), judged.loss.detach()
         if due:
             create = partial(self._generator_terms, len(images))
-            values |= update(self, generator, create, counted=True)._asdict()
+            created = update(self, generator, create, counted=True)
+            values, loss = values | created._asdict(), loss + created.loss.detach()
         every: int = self.trainer.log_every_n_steps  # type: ignore[attr-defined]
         if every and (step + 1) % every == 0:
             self._log_terms("train", values, len(images))
+        return loss
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Log the terms of held-out images as means over the split."""
@@ -176,6 +183,10 @@ class DCGAN(OptimizesByHand):
                 "has none. Set model.lr_scheduler to one that counts epochs, such as ExponentialLR."
             )
         return optimizers, schedulers
+
+    @property
+    def _generator_is_due(self) -> bool:
+        return (self.global_step + 1) % self.discriminator_steps == 0
 
     def _discriminator_terms(self, images: Images, penalty: Penalty | None) -> DiscriminatorTerms:
         with torch.no_grad():

@@ -34,7 +34,7 @@ class LatentGame(OptimizesByHand, Autoencoder, ABC):
         """The two losses; the discriminator's codes carry no gradient."""
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """One update of the discriminator, then one of encoder and decoder."""
+        """One update of the discriminator, then one of encoder and decoder; the sum of both losses."""
         step = self.global_step
         moves = self.moves(batch, self._inputs(batch, batch_idx, training=True))
         autoencoder, discriminator = cast(list[LightningOptimizer], self.optimizers())
@@ -44,7 +44,7 @@ class LatentGame(OptimizesByHand, Autoencoder, ABC):
         if every and (step + 1) % every == 0:
             self._log_terms("train", coded, len(batch.images))
             self._log_terms("train", judged, len(batch.images))
-        return coded.loss.detach()
+        return judged.loss.detach() + coded.loss.detach()
 
     def configure_optimizers(self) -> Any:  # noqa: ANN401  (Lightning's union of eight forms)
         """The optimizer of encoder and decoder, then the discriminator's; a scheduler for each."""

@@ -95,13 +95,18 @@ def update(
         module.manual_backward(result.loss)
         if counted:
             optimizer.step()
-            for scheduler in _schedulers(module):
-                if isinstance(scheduler, OneCycle):
-                    _step(scheduler)
+            step_one_cycles(module)
         else:
             with _uncounted(optimizer):
                 optimizer.step()
     return result
+
+
+def step_one_cycles(module: LightningModule) -> None:
+    """Step the module's OneCycle schedulers, after an update that counts."""
+    for scheduler in _schedulers(module):
+        if isinstance(scheduler, OneCycle):
+            _step(scheduler)
 
 
 def step_schedulers(module: LightningModule) -> None:

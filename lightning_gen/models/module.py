@@ -1,5 +1,6 @@
 """A LightningModule whose hooks cost less."""
 
+from collections.abc import Hashable
 from typing import Any
 
 from lightning.pytorch import LightningModule
@@ -11,6 +12,14 @@ class Module(LightningModule):
     Lightning notes the name of each hook in the model, 42 times a step. ``nn.Module`` looks through
     its parameters, buffers and modules before it sets an attribute: 0.09 ms a step.
     """
+
+    def step_kind(self) -> Hashable | None:
+        """What Python decides in the coming training step: nothing.
+
+        See :class:`~lightning_gen.contracts.StepsAlike`. A model whose ``training_step`` asks for
+        the number of the step or of the epoch overrides this.
+        """
+        return ()
 
     def __setattr__(self, name: str, value: Any) -> None:  # noqa: ANN401
         if name == "_current_fx_name":

@@ -1,6 +1,7 @@
 """The vector-quantised autoencoder and the learned prior of its codes."""
 
 import math
+from collections.abc import Hashable
 from typing import ClassVar, NamedTuple
 
 import torch
@@ -159,15 +160,23 @@ class VQVAE(Autoencoder):
         log_likelihood = self.likelihood.log_prob(self.decoder(self._lookup(codes)), images)
         return (log_likelihood + self.prior.log_prob(codes)).expand(num_samples, -1)
 
+    def step_kind(self) -> Hashable | None:
+        """The phase."""
+        return self._trains_autoencoder
+
     def terms(
         self, batch: Batch, inputs: Images, training_step: int | None = None
     ) -> AutoencoderTerms | PriorTerms | ELBOTerms | DiscreteTerms:
         """The negative ELBO in evaluation; in training the loss of the present phase."""
         if training_step is None:
             return self._bound(batch.images, inputs)
-        if self.current_epoch < self.autoencoder_epochs:
+        if self._trains_autoencoder:
             return self._train_autoencoder(batch.images, inputs)
         return self._train_prior(batch.images)
+
+    @property
+    def _trains_autoencoder(self) -> bool:
+        return self.current_epoch < self.autoencoder_epochs
 
     def _bound(self, images: Images, inputs: Images) -> ELBOTerms | DiscreteTerms:
         features = self.encoder(inputs).float()
@@ -186,7 +195,7 @@ class VQVAE(Autoencoder):
         quantised = self.quantizer.lookup(indices)
         self.quantizer.update(features, indices)
         reconstruction = self._reconstruction(images, straight_through(features, quantised))
-        kl = reconstruction.new_tensor(indices[0].numel() * math.log(self.codebook_size))
+        kl = torch.full_like(reconstruction, indices[0].numel() * math.log(self.codebook_size))
         distance = self.commitment_weight * commitment(features, quantised).mean()
         loss = reconstruction + kl + distance
         used = self.quantizer.use(indices)

@@ -1,0 +1,63 @@
+"""A sequence of operations on a GPU that is recorded once and then launched as a whole."""
+
+import warnings
+from collections.abc import Callable
+from typing import TypeVar
+
+import torch
+
+T = TypeVar("T")
+
+WAITS = "called a synchronizing CUDA operation"
+"""Of torch's warning."""
+
+
+class CudaGraph:
+    """One CUDA graph: warm up, record, replay, in this order.
+
+    A recording that fails leaves torch's random state of the device unusable, so that whatever is
+    known to make it fail is to be found while it is warmed up.
+
+    Args:
+        device: where the operations run.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self.stream = torch.cuda.Stream(device)
+        self.graph = torch.cuda.CUDAGraph()
+
+    def warm_up(self, step: Callable[[], T]) -> T:
+        """Take a step where recordings are made, for what libraries set up at their first call."""
+        here = torch.cuda.current_stream(self.stream.device)
+        self.stream.wait_stream(here)
+        with torch.cuda.stream(self.stream):
+            result = step()
+        here.wait_stream(self.stream)
+        return result
+
+    def watch(self, step: Callable[[], T]) -> tuple[T, str | None]:
+        """Warm up, and say where the step waits for the device, which no graph can."""
+        before = torch.cuda.get_sync_debug_mode()
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            torch.cuda.set_sync_debug_mode("warn")
+            try:
+                result = self.warm_up(step)
+            finally:
+                torch.cuda.set_sync_debug_mode(before)
+        waits = [warning for warning in said if WAITS in str(warning.message)]
+        if not waits:
+            return result, None
+        return result, f"{waits[0].filename}, line {waits[0].lineno}, waits for the device"
+
+    def record(self, step: Callable[[], T]) -> T:
+        """Record a step without taking it; the tensors it gives get their values from a replay."""
+        # Threads that load data or send logs may call CUDA meanwhile.
+        with torch.cuda.graph(
+            self.graph, stream=self.stream, capture_error_mode="thread_local"
+        ):
+            return step()
+
+    def replay(self) -> None:
+        """Take the step again, on what is now in the tensors that it reads."""
+        self.graph.replay()
