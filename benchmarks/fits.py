@@ -7,7 +7,6 @@ import time
 import warnings
 from collections.abc import Sequence
 from contextlib import redirect_stdout
-from inspect import signature
 from typing import NamedTuple
 from unittest.mock import patch
 
@@ -15,7 +14,6 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from lightning_gen import cli
-from lightning_gen.cli.trainer import RunTrainer
 from lightning_gen.cli.training_cli import TrainingCLI
 
 COMPILE = ("--trainer.compile", "true")
@@ -76,12 +74,6 @@ def now() -> float:
     if torch.cuda.is_available():
         torch.cuda.synchronize()
     return time.perf_counter()
-
-
-def compile_words() -> tuple[str, ...]:
-    """:data:`COMPILE`; nothing where ``fit`` has no such option."""
-    name = COMPILE[0].rpartition(".")[2]
-    return COMPILE if name in signature(RunTrainer.__init__).parameters else ()
 
 
 def fit(words: Sequence[str], *callbacks: Callback, finish: bool = False) -> float:

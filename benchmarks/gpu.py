@@ -8,6 +8,8 @@
 - ResVAE on 3x128x128 at batch 256 in bf16, compiled, beside a compiled loop with a fused Adam. The
   images are noise: they cost what photographs cost that were decoded before.
 - VQ-VAE on MNIST: seconds of 100 epochs of 50,000 images, with all that a fit does by default.
+
+Each is measured with ``trainer.cuda_graphs``, and without; the targets are for what is with.
   ``against_pythae.py --vqvae`` lays pythae beside it on the same GPU.
 
 Each fit is the command line's own, in this process; after each epoch its rivals train the same
@@ -35,7 +37,7 @@ from common import (
     quotients,
     spread,
 )
-from fits import Clock, compile_words, fit
+from fits import COMPILE, Clock, fit
 from throughput import Measured, Rivals, measure
 from usual_data import (
     RandomImages,
@@ -45,6 +47,7 @@ from usual_data import (
     mnist_words,
 )
 
+GRAPHS = ("--trainer.cuda_graphs", "true")
 TARGETS = {"graphed": 0.8, "usual": 10.0, "compiled": 0.9}
 EPOCHS = 100
 PARTS = ("vaes", "resvae", "vqvae")
@@ -72,6 +75,11 @@ def one_gpu(gpu: bool) -> list[str]:
     return ["--trainer.accelerator", "cuda" if gpu else "cpu", "--trainer.devices", "1"]
 
 
+def with_and_without(name: str) -> dict[str, tuple[str, ...]]:
+    """The titles of two fits, and the words that they have more than others."""
+    return {f"{name}, CUDA graphs": GRAPHS, name: ()}
+
+
 def vaes(args: argparse.Namespace, sizes: Sizes, gpu: bool) -> dict[str, dict]:
     """Both VAEs beside the loops, and over the usual data."""
     images = fashion_mnist(args.root).load_train().images
@@ -81,30 +89,30 @@ def vaes(args: argparse.Namespace, sizes: Sizes, gpu: bool) -> dict[str, dict]:
     loops = {"graphed": GraphedLoop, "tuned": TunedLoop, "bare": BareLoop}
     results = {}
     for name, experiment in {"dense": DENSE, "conv": CONV}.items():
-        print(f"... {name} VAE", flush=True)
-        words = ["--config", str(experiment), *one_gpu(gpu)]
-        ours = [*words, *fashion_mnist_words(args.root)]
-        found = measure(ours, Rivals(images, loops), sizes.batches, args.repeats)
         print(f"... {name} VAE, DataLoader with {sizes.workers} workers", flush=True)
-        only_bare = {"bare": BareLoop}
-        theirs = [*words, *usual]
-        slow = measure(theirs, Rivals(images, only_bare), sizes.batches, args.repeats)
-        results[name] = {
-            **found.summary(),
-            "over_usual": spread(quotients(slow.fit, found.fit)),
-            "usual_images_per_second": slow.summary()["images_per_second"],
-            "targets": {"over_graphed": TARGETS["graphed"], "over_usual": TARGETS["usual"]},
-        }
+        words = ["--config", str(experiment), *one_gpu(gpu)]
+        rivals = Rivals(images, {"bare": BareLoop})
+        slow = measure([*words, *usual], rivals, sizes.batches, args.repeats)
+        speed = slow.summary()["images_per_second"]
+        words += fashion_mnist_words(args.root)
+        for title, more in with_and_without(f"{name} VAE").items():
+            print(f"... {title}", flush=True)
+            rivals = Rivals(images, loops)
+            found = measure([*words, *more], rivals, sizes.batches, args.repeats)
+            results[title] = {
+                **found.summary(),
+                "over_usual": spread(quotients(slow.fit, found.fit)),
+                "usual_images_per_second": speed,
+                "targets": {"over_graphed": TARGETS["graphed"], "over_usual": TARGETS["usual"]},
+            }
     return results
 
 
-def resvae(args: argparse.Namespace, sizes: Sizes, gpu: bool) -> dict:
+def resvae(args: argparse.Namespace, sizes: Sizes, gpu: bool) -> dict[str, dict]:
     """The residual VAE beside a compiled loop."""
-    compiled = compile_words()
-    print("... ResVAE" + ("" if compiled else ": this fit has no option to compile"), flush=True)
     pixels, batch_size = sizes.res_pixels, sizes.res_batch
     count = batch_size * (sizes.res_batches + 1)
-    words = ["--model", "ResVAE", *one_gpu(gpu), "--trainer.precision", "bf16-mixed", *compiled]
+    words = ["--model", "ResVAE", *one_gpu(gpu), "--trainer.precision", "bf16-mixed", *COMPILE]
     words += ["--allow", "usual_data", "--data", "usual_data.RandomImages", "--data.image_size"]
     words += [
         str(pixels),
@@ -115,48 +123,53 @@ def resvae(args: argparse.Namespace, sizes: Sizes, gpu: bool) -> dict:
     ]
     images = RandomImages(pixels, images=count).load_train().images
     loops = {"compiled": CompiledLoop, "bare": BareLoop}
-    rivals = Rivals(images, loops, batch_size=batch_size, nats=squared_error, bf16=True)
-    found: Measured = measure(words, rivals, sizes.res_batches, args.repeats)
-    target = {"targets": {"over_compiled": TARGETS["compiled"]}}
-    return {"fit_is_compiled": bool(compiled), **found.summary(), **target}
+    results = {}
+    for title, more in with_and_without("ResVAE").items():
+        print(f"... {title}", flush=True)
+        rivals = Rivals(images, loops, batch_size=batch_size, nats=squared_error, bf16=True)
+        found: Measured = measure([*words, *more], rivals, sizes.res_batches, args.repeats)
+        results[title] = {**found.summary(), "targets": {"over_compiled": TARGETS["compiled"]}}
+    return results
 
 
-def vqvae(args: argparse.Namespace, sizes: Sizes, gpu: bool) -> dict[str, float]:
-    """Seconds of a whole fit, without the test after it."""
+def vqvae(args: argparse.Namespace, sizes: Sizes, gpu: bool) -> dict[str, dict]:
+    """Seconds of a whole fit, without the test after it; without graphs from a tenth of it."""
     epochs = args.epochs or (EPOCHS if gpu else 2)
-    print(f"... VQ-VAE, {epochs} epochs", flush=True)
     words = ["--config", str(EXPERIMENTS / "fashion_mnist_vqvae.yaml"), *one_gpu(gpu)]
     words += [*mnist_words(args.root), "--data.val_fraction", str(1 / 6)]
-    words += ["--model.lr_scheduler", "null", "--model.autoencoder_epochs", str(epochs)]
-    words += ["--trainer.max_epochs", str(epochs)]
+    words += ["--model.lr_scheduler", "null"]
     if sizes.vqvae_batches is not None:
         words += ["--trainer.limit_train_batches", str(sizes.vqvae_batches)]
         words += ["--trainer.limit_val_batches", str(sizes.vqvae_batches)]
-    clock = Clock()
-    seconds = fit(words, clock)
-    each = [sum(epoch) for epoch in clock.epochs[1:] or clock.epochs]
-    whole = seconds + (EPOCHS - epochs) * median(each)
-    return {"epochs": epochs, "seconds": whole, "seconds_an_epoch": median(each)}
+    results = {}
+    for title, more in with_and_without("VQ-VAE").items():
+        trained = epochs if more else max(1, epochs // 10)
+        print(f"... {title}, {trained} epochs", flush=True)
+        count = ["--model.autoencoder_epochs", str(trained), "--trainer.max_epochs", str(trained)]
+        clock = Clock()
+        seconds = fit([*words, *more, *count], clock)
+        each = median(sum(epoch) for epoch in clock.epochs[1:] or clock.epochs)
+        whole = seconds + (EPOCHS - trained) * each
+        results[title] = {"epochs": trained, "seconds": whole, "seconds_an_epoch": each}
+    return results
 
 
 def show(results: dict[str, dict]) -> None:
     """A row a fit."""
     columns = ["graphed", "compiled", "usual", "tuned", "bare"]
     rows = [["fit over", *columns, "images/s"]]
-    for name in ("dense", "conv", "resvae"):
-        if name in results:
-            found = results[name]
+    for name, found in results.items():
+        if "targets" in found:
             cells = [found.get(f"over_{column}") for column in columns]
             ratios = [in_words(cell) if cell else "" for cell in cells]
             rows.append([name, *ratios, f"{found['images_per_second']:.0f}"])
     if len(rows) > 1:
         print_table(rows)
         print(", ".join(f"over {name} at least {least}" for name, least in TARGETS.items()))
-    if "resvae" in results and not results["resvae"]["fit_is_compiled"]:
-        print("The fit of ResVAE was not compiled: it has no option for it.")
-    if "vqvae" in results:
-        found = results["vqvae"]
-        print(f"VQ-VAE: {found['seconds']:.0f} s for {EPOCHS} epochs, {found['epochs']} measured.")
+    for name, found in results.items():
+        if "epochs" in found:
+            whole, trained = found["seconds"], found["epochs"]
+            print(f"{name}: {whole:.0f} s for {EPOCHS} epochs, {trained} measured.")
 
 
 def main() -> None:
@@ -170,8 +183,8 @@ def main() -> None:
     sizes = ON_GPU if gpu else IN_SMALL
     parts: dict[str, Callable[[], dict]] = {
         "vaes": lambda: vaes(args, sizes, gpu),
-        "resvae": lambda: {"resvae": resvae(args, sizes, gpu)},
-        "vqvae": lambda: {"vqvae": vqvae(args, sizes, gpu)},
+        "resvae": lambda: resvae(args, sizes, gpu),
+        "vqvae": lambda: vqvae(args, sizes, gpu),
     }
     results: dict[str, dict] = {}
     for name in args.only:

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeVar
 
 import torch
@@ -9,7 +10,10 @@ import torch
 T = TypeVar("T")
 
 WAITS = "called a synchronizing CUDA operation"
-"""Of torch's warning."""
+"""In torch's warning of it."""
+
+OF_WATCHING = "Synchronization debug mode"
+"""In torch's warning that it may not see all of them."""
 
 
 class CudaGraph:
@@ -23,7 +27,7 @@ class CudaGraph:
     """
 
     def __init__(self, device: torch.device) -> None:
-        self.stream = torch.cuda.Stream(device)
+        self.stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
         self.graph = torch.cuda.CUDAGraph()
 
     def warm_up(self, step: Callable[[], T]) -> T:
@@ -46,16 +50,20 @@ class CudaGraph:
             finally:
                 torch.cuda.set_sync_debug_mode(before)
         waits = [warning for warning in said if WAITS in str(warning.message)]
+        for warning in said:
+            if warning not in waits and OF_WATCHING not in str(warning.message):
+                warnings.warn_explicit(
+                    warning.message, warning.category, warning.filename, warning.lineno
+                )
         if not waits:
             return result, None
-        return result, f"{waits[0].filename}, line {waits[0].lineno}, waits for the device"
+        where = f"{Path(waits[0].filename).name}, line {waits[0].lineno}"
+        return result, f"a step waits for the device ({where})"
 
     def record(self, step: Callable[[], T]) -> T:
         """Record a step without taking it; the tensors it gives get their values from a replay."""
         # Threads that load data or send logs may call CUDA meanwhile.
-        with torch.cuda.graph(
-            self.graph, stream=self.stream, capture_error_mode="thread_local"
-        ):
+        with torch.cuda.graph(self.graph, stream=self.stream, capture_error_mode="thread_local"):
             return step()
 
     def replay(self) -> None:

@@ -40,11 +40,12 @@ class Step:
         self.trainer = trainer
         self.model = model
         self.take: Callable[..., Output] = loop.run
+        parts: list[Any]
         if model.automatic_optimization:
             progress = loop.optim_progress.optimizer
-            parts = progress.step, progress.zero_grad
+            parts = [progress.step, progress.zero_grad]
         else:
-            parts = (loop.optim_step_progress,)
+            parts = [loop.optim_step_progress]
         self.trackers = [tracker for part in parts for tracker in (part.total, part.current)]
 
     def counts(self) -> list[dict[str, int]]:
@@ -122,8 +123,9 @@ class Rate:
     def __init__(self, group: dict[str, Any]) -> None:
         self.group = group
         self.now = group["lr"]
-        device = group["params"][0].device
-        self.read = self.now if isinstance(self.now, Tensor) else torch.tensor(self.now).to(device)
+        self.read = self.now
+        if not isinstance(self.now, Tensor):
+            self.read = torch.tensor(float(self.now), device=group["params"][0].device)
         self.options = self._options()
 
     @contextmanager

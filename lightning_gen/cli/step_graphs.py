@@ -63,9 +63,10 @@ def what_is_in_the_way(trainer: Trainer, model: LightningModule) -> str | None:
     callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
     for callback in callbacks:
         kind = type(callback)
-        heard = [hook for hook in HOOKS_WITHIN if getattr(kind, hook) is not getattr(Callback, hook)]
+        own = (hook for hook in HOOKS_WITHIN if getattr(kind, hook) is not getattr(Callback, hook))
+        heard = next(own, None)
         if heard and not getattr(callback, "hears_replays", False):
-            return f"{kind.__name__} looks into each step, by {heard[0]}"
+            return f"{kind.__name__} looks into each step, by {heard}"
     return None
 
 

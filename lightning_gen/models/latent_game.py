@@ -34,7 +34,7 @@ class LatentGame(OptimizesByHand, Autoencoder, ABC):
         """The two losses; the discriminator's codes carry no gradient."""
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """One update of the discriminator, then one of encoder and decoder; the sum of both losses."""
+        """Update the discriminator, then encoder and decoder; the sum of their losses."""
         step = self.global_step
         moves = self.moves(batch, self._inputs(batch, batch_idx, training=True))
         autoencoder, discriminator = cast(list[LightningOptimizer], self.optimizers())

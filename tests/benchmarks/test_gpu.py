@@ -14,9 +14,10 @@ def test_in_small_without_a_gpu(tmp_path, capfd):
     assert_describes_the_machine(results)
     assert results["measured_on_a_gpu"] is False
     fits = results["fits"]
-    for name in ("dense", "conv"):
+    for name in ("dense VAE", "conv VAE", "dense VAE, CUDA graphs", "conv VAE, CUDA graphs"):
         for ratio in ("over_graphed", "over_bare", "over_tuned", "over_usual"):
             assert_spread(fits[name][ratio])
         assert fits[name]["targets"] == {"over_graphed": 0.8, "over_usual": 10}
-    assert_spread(fits["resvae"]["over_compiled"])
-    assert_positive(fits["vqvae"])
+    for graphs in ("", ", CUDA graphs"):
+        assert_spread(fits[f"ResVAE{graphs}"]["over_compiled"])
+        assert_positive(fits[f"VQ-VAE{graphs}"])

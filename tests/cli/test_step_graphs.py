@@ -4,8 +4,9 @@ Without a GPU a recorder of the CPU's operations takes the graph's place.
 """
 
 import math
+import re
 import warnings
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 
 import pytest
@@ -21,9 +22,9 @@ from lightning_gen.cli.cuda_graph import CudaGraph
 from lightning_gen.cli.trainer import RunTrainer
 from lightning_gen.data import MiniFashionMNIST
 from lightning_gen.errors import UserError
-from lightning_gen.models import AE, DCGAN, VAE, VQVAE, WAEGAN
+from lightning_gen.models import VAE, WAEGAN
 from lightning_gen.models.one_cycle import OneCycle
-from lightning_gen.objectives import ELBO, R1
+from lightning_gen.objectives import ELBO
 from support.command import SMALL
 from support.kinds import dcgan, vqvae
 from support.models import KINDS, QUIET, build, tiny
@@ -280,11 +281,44 @@ def test_an_option_that_a_schedule_changes_ends_graphs():
 
 
 def test_a_step_that_waits_for_the_device_is_not_recorded(monkeypatch):
-    reason = "vae.py, line 7, waits for the device"
+    reason = "a step waits for the device"
     monkeypatch.setattr(Recorder, "watch", lambda self, step: (step(), reason))
     with refused(reason):
         trained(tiny, graphs=True)
     assert Recorder.made[0].replays == 0
+
+
+def test_where_a_step_waits_is_named_and_other_warnings_are_given(monkeypatch):
+    class Stream:
+        def __init__(self, device=None):
+            self.device = device
+
+        def wait_stream(self, other):
+            pass
+
+    modes = []
+    monkeypatch.setattr(torch.cuda, "Stream", Stream)
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", object)
+    monkeypatch.setattr(torch.cuda, "current_stream", Stream)
+    monkeypatch.setattr(torch.cuda, "stream", nullcontext)
+    monkeypatch.setattr(torch.cuda, "get_sync_debug_mode", lambda: 0)
+    monkeypatch.setattr(torch.cuda, "set_sync_debug_mode", modes.append)
+
+    def step(*said):
+        for message in said:
+            warnings.warn(message, stacklevel=1)
+        return 7
+
+    graph = CudaGraph(torch.device("cuda"))
+    assert graph.watch(partial(step, "Synchronization debug mode is a prototype")) == (7, None)
+    with pytest.warns(UserWarning, match="of the model") as said:
+        result, reason = graph.watch(
+            partial(step, "called a synchronizing CUDA operation (Triggered ...)", "of the model")
+        )
+    assert result == 7
+    assert re.fullmatch(r"a step waits for the device \(test_step_graphs.py, line \d+\)", reason)
+    assert len(said) == 1
+    assert modes == ["warn", 0] * 2
 
 
 def test_half_precision_with_a_scaled_loss_has_no_graphs():
@@ -306,7 +340,7 @@ def test_a_recording_that_fails_ends_the_run_in_a_line():
                 loss.item()
             return loss
 
-    with pytest.raises(UserError, match="operation not permitted when stream is capturing") as error:
+    with pytest.raises(UserError, match="not permitted when stream is capturing") as error:
         trained(partial(tiny, Asks), graphs=True)
     assert "\n" not in str(error.value)
     assert "trainer.cuda_graphs" in str(error.value)
