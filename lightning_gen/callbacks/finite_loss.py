@@ -17,10 +17,10 @@ class FiniteLoss(Callback):
     """Raises a UserError when a training loss is NaN or infinite.
 
     The losses stay on the device, so that no step waits for it. They are looked at every
-    ``trainer.log_every_n_steps`` losses, before validation, at the end of an epoch, and before a
-    checkpoint is written, so that no checkpoint of a broken run replaces a good one. Lightning asks
-    no callback before it writes one of weights only, which can therefore be up to
-    ``log_every_n_steps`` late.
+    ``trainer.log_every_n_steps`` losses (every 50, where nothing is logged), before validation, at
+    the end of an epoch, and before a checkpoint is written, so that no checkpoint of a broken run
+    replaces a good one. Lightning asks no callback before it writes one of weights only, which can
+    therefore be that many losses late.
 
     Attributes:
         hears_replays: a step that is replayed as a CUDA graph is judged by what it returns.
@@ -55,7 +55,7 @@ class FiniteLoss(Callback):
         if not self._heard and isinstance(outputs, Mapping) and "loss" in outputs:
             self._losses.append((trainer.global_step - 1, outputs["loss"]))
         self._heard = False
-        if len(self._losses) >= trainer.log_every_n_steps:  # type: ignore[attr-defined]
+        if len(self._losses) >= (trainer.log_every_n_steps or 50):  # type: ignore[attr-defined]
             self._check(trainer)
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:

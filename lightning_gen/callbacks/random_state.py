@@ -74,7 +74,7 @@ def random_state() -> State:
             "gauss": float(numpy["gauss"]),
         },
     }
-    if torch.cuda.is_available():
+    if _uses_a_gpu():
         state["cuda"] = torch.cuda.get_rng_state()
     return state
 
@@ -86,5 +86,11 @@ def set_random_state(state: State) -> None:
     random.setstate((python["version"], tuple(python["words"].tolist()), python["gauss"]))
     words = numpy["words"].numpy().astype(np.uint32)
     np.random.set_state(("MT19937", words, numpy["position"], numpy["has_gauss"], numpy["gauss"]))
-    if "cuda" in state and torch.cuda.is_available():
+    if "cuda" in state and _uses_a_gpu():
         torch.cuda.set_rng_state(state["cuda"])
+
+
+def _uses_a_gpu() -> bool:
+    """Whether this run does: one on the CPU leaves the GPUs of its machine alone."""
+    initialized: bool = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+    return initialized

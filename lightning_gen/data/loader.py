@@ -26,6 +26,18 @@ class Source(Protocol):
         """The batch at these positions."""
 
 
+@runtime_checkable
+class LeavesOut(Protocol):
+    """A source that leaves some images out of their batches, and says which before it is asked."""
+
+    @property
+    def source(self) -> Source:
+        """All images."""
+
+    def kept(self, batches: Sequence[Tensor]) -> list[Tensor]:
+        """Of each batch the positions in ``source`` that are not left out."""
+
+
 class BatchLoader:
     """Batches of a source, sharded over ranks and resumable at any batch.
 
@@ -103,7 +115,11 @@ class BatchLoader:
 
     def __iter__(self) -> Iterator[Batch]:
         self._position, self._start = self._start % max(1, len(self)), 0
-        for batch in self._fetch(self._batches()[self._position :]):
+        source, batches = self.source, self._batches()[self._position :]
+        if isinstance(source, LeavesOut):
+            batches = source.kept(batches)
+            source = source.source
+        for batch in self._fetch(source, batches):
             self._position += 1
             yield batch
 
@@ -118,12 +134,12 @@ class BatchLoader:
         shard = order[rank::world_size].to(self.source.device)
         return torch.split(shard, self.batch_size) if len(shard) else ()  # not one empty batch
 
-    def _fetch(self, batches: Sequence[Tensor]) -> Iterator[Batch]:
+    def _fetch(self, source: Source, batches: Sequence[Tensor]) -> Iterator[Batch]:
         if self._num_workers == 0:
-            fetched = map(self.source.__getitem__, batches)
+            fetched = map(source.__getitem__, batches)
             return map(_pinned, fetched) if self._pin_memory else fetched
         loader = DataLoader(
-            _Fetches(self.source, batches),
+            _Fetches(source, batches),
             batch_size=None,
             num_workers=self._num_workers,
             pin_memory=self._pin_memory,

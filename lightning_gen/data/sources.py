@@ -1,5 +1,6 @@
 """Images in memory (one uint8 tensor, indexed a batch at a time) and parts of any source."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -77,6 +78,9 @@ class TensorSource:
 class Readable:
     """A source of which some images are left out of their batches.
 
+    How many are left of a batch is for the CPU to know, which on an accelerator it waits for: a
+    loader asks once an epoch, by :meth:`kept`.
+
     Attributes:
         source: all images.
         readable: whether each is kept.
@@ -89,13 +93,24 @@ class Readable:
         return len(self.source)
 
     def __getitem__(self, indices: Tensor) -> Batch:
+        return self.source[self._kept(indices)]
+
+    def kept(self, batches: Sequence[Tensor]) -> list[Tensor]:
+        """Of each batch the positions of images that can be read, in ``source``.
+
+        Raises:
+            UserError: there are none in one.
+        """
+        return [self._kept(batch) for batch in batches]
+
+    def _kept(self, indices: Tensor) -> Tensor:
         kept = indices[self.readable[indices]]
         if len(kept) == 0:
             raise UserError(
                 f"none of the {len(indices)} images of a batch can be read; expected at least one "
                 "whole. Replace or remove them."
             )
-        return self.source[kept]
+        return kept
 
     @property
     def device(self) -> torch.device:

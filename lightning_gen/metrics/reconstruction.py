@@ -29,8 +29,9 @@ class ReconstructionMetric(MeanOverImages, ABC):
         """The number of each pair."""
 
     def update(self, reconstructions: Images, images: Images) -> None:  # type: ignore[override]
-        """Add a batch of pairs."""
-        super().update(self.of(reconstructions.float(), images.float()))
+        """Add a batch of pairs; under autocast too in float32."""
+        with torch.autocast(images.device.type, enabled=False):
+            super().update(self.of(reconstructions.float(), images.float()))
 
 
 class MSE(ReconstructionMetric):

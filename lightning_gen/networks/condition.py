@@ -125,8 +125,8 @@ class AttributeCondition(Condition):
 
     def of(self, batch: Batch) -> Vectors:
         """The factors, scaled."""
-        most = torch.tensor(self.sizes, device=batch.factors.device) - 1
-        return batch.factors[:, list(self.columns)] / most.clamp(min=1)
+        chosen = zip(self.columns, self.sizes, strict=True)
+        return torch.stack([batch.factors[:, at] / max(1, size - 1) for at, size in chosen], dim=1)
 
     def even(self) -> Float[Tensor, " k"]:
         """1 / 2."""

@@ -121,6 +121,8 @@ def _lines(path: Path, batch_size: int) -> Iterator[list[list[float]]]:
 def _decoded(run: FinishedRun, codes: Tensor, path: Path) -> contracts.Images:
     try:
         return cast(contracts.Decodes, run.model).decode(codes)
+    except torch.OutOfMemoryError:
+        raise
     except RuntimeError as error:
         shape = "x".join(map(str, codes.shape[1:]))
         raise UserError(

@@ -63,6 +63,15 @@ def test_the_loss_is_looked_at_every_few_steps_only(trainer, mini):
     assert run.global_step == 20
 
 
+def test_without_logging_the_loss_is_looked_at_every_few_steps_only(trainer, mini, monkeypatch):
+    looks = []
+    check = FiniteLoss._check
+    monkeypatch.setattr(FiniteLoss, "_check", lambda *given: (looks.append(1), check(*given)))
+    run = trainer(FiniteLoss(), limit_train_batches=8, limit_val_batches=0, log_every_n_steps=0)
+    run.fit(tiny(), mini)
+    assert len(looks) == 1, "at the end of the epoch"
+
+
 def test_validation_is_not_begun(trainer, mini):
     run = trainer(FiniteLoss(), log_every_n_steps=1000)
     with pytest.raises(UserError, match="step 1"):

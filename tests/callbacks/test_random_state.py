@@ -73,3 +73,16 @@ def test_a_rank_without_a_state_starts_from_the_seed(trainer):
     assert drawn[0] == drawn[1]
     torch.manual_seed(3)
     assert drawn[0] != torch.randn(5).tolist()
+
+
+def test_a_run_on_the_cpu_leaves_the_gpus_of_its_machine_alone(monkeypatch):
+    def used(*_):
+        raise RuntimeError("CUDA out of memory")
+
+    state = random_state() | {"cuda": torch.zeros(16, dtype=torch.uint8)}
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: False)
+    monkeypatch.setattr(torch.cuda, "get_rng_state", used)
+    monkeypatch.setattr(torch.cuda, "set_rng_state", used)
+    assert "cuda" not in random_state()
+    set_random_state(state)

@@ -15,6 +15,7 @@ from lightning_gen.data import CelebA, cache, encoded, encoded_base
 from lightning_gen.data.cache import cache_folder
 from lightning_gen.data.cached_images import CachedImages
 from lightning_gen.data.files import FolderFiles, ZipFiles
+from lightning_gen.data.loader import BatchLoader
 from lightning_gen.data.sources import TensorSource
 from lightning_gen.errors import UserError
 from support.command import NO_PICTURES, rows
@@ -270,6 +271,21 @@ def test_unreadable_images_are_left_out_on_an_accelerator_too(broken):
     position = next(n for n, name in enumerate(source.images.names) if name == NAMES[7])
     with pytest.raises(UserError, match="none of the 1 images of a batch can be read"):
         moved[torch.tensor([position])]
+
+
+@pytest.mark.usefixtures("mapped")
+def test_which_images_are_left_out_is_asked_once_an_epoch(broken, monkeypatch):
+    data = image_folder(broken, batch_size=10)
+    with pytest.warns(UserWarning, match=UNREADABLE):
+        moved = data.load_train().to(torch.device("cpu"))
+    indices = torch.arange(len(moved))
+    expected = [moved[part] for part in indices.split(10)]
+
+    def asked(*_):
+        raise AssertionError("asked at a batch")
+
+    monkeypatch.setattr(type(moved), "__getitem__", asked)
+    assert_same([*BatchLoader(moved, indices, 10)], expected)
 
 
 def test_a_folder_of_unreadable_images(root):

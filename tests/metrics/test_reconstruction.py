@@ -70,3 +70,10 @@ def test_the_standard_error_is_that_of_the_images(metric, pairs):
     values = metric.of(*pairs)
     expected = values.double().std() / math.sqrt(len(values))
     assert measured(metric, *pairs).standard_error.item() == pytest.approx(expected.item())
+
+
+@pytest.mark.parametrize("metric", [MSE, PSNR, SSIM, BCE])
+def test_no_metric_is_of_half_precision(metric, pairs):
+    plain = measured(metric(), *pairs)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert measured(metric(), *pairs) == plain

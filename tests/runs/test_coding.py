@@ -116,6 +116,18 @@ def test_codes_of_another_length_are_refused(ending, tmp_path):
     assert not (tmp_path / "a.npz").exists()
 
 
+def test_memory_that_runs_out_is_not_taken_for_codes_of_another_length(tmp_path, monkeypatch):
+    run = run_of(KINDS["AE"]())
+    encode(run, Few(), tmp_path / "codes.npz")
+
+    def full(codes):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(run.model, "decode", full)
+    with pytest.raises(torch.OutOfMemoryError):
+        decode(run, tmp_path / "codes.npz", tmp_path / "a.npz")
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [

@@ -11,6 +11,7 @@ from lightning_gen.errors import UserError
 from lightning_gen.figures.compared import compared_curves
 from lightning_gen.figures.curves import Curve
 from lightning_gen.figures.style import to_svg
+from lightning_gen.runs.finished import existing_device
 from lightning_gen.runs.pages import exhibits
 from lightning_gen.runs.pages.compared_configs import compared_settings
 from lightning_gen.runs.pages.compared_metrics import compared_metrics, leader
@@ -46,7 +47,8 @@ def compare(
     """
     if num_images < 1:
         raise UserError(f"num_images is at least 1, got {num_images}. Set it to 16.")
-    devices = range(torch.cuda.device_count())
+    used = existing_device(device)
+    devices = [used] if used.type == "cuda" else []
     with torch.random.fork_rng(devices, device_type="cuda"), torch.no_grad():
         opened = open_all(runs, device)
         shown, notes = draw_all(opened, num_images, seed)

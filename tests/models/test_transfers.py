@@ -1,0 +1,153 @@
+"""What a step on a GPU computes stays there.
+
+The tensors here have shapes and a device, and no numbers: it takes no GPU to see where they are.
+"""
+
+import traceback
+from functools import partial
+
+import pytest
+import torch
+from torch import nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from lightning_gen.contracts import (
+    Batch,
+    Encodes,
+    EstimatesLikelihood,
+    Infers,
+    Reconstructs,
+    Samples,
+    given,
+)
+from lightning_gen.models import AE, CVAE, DCGAN, VAE, VQVAE, WAE, Classifier
+from lightning_gen.models.latent_game import LatentGame
+from lightning_gen.networks import Conv, Dense, GaussianNoise, Masking, SaltAndPepper
+from lightning_gen.objectives import RBF, DiscretizedLogistic, Gaussian, Hinge, Wasserstein
+from support.models import KINDS, build
+
+# torch says of a model that leaves autocast, where there is no GPU, that there is none.
+pytestmark = pytest.mark.filterwarnings("ignore:.*CUDA is not available.*autocast")
+
+SHAPE = (1, 28, 28)
+
+
+class Transfers(TorchDispatchMode):
+    """Notes where a tensor goes from one device to another."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen = []
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        result = function(*args, **(kwargs or {}))
+        tensors = [t for t in tree_leaves((args, kwargs, result)) if isinstance(t, torch.Tensor)]
+        if len({tensor.device.type for tensor in tensors}) > 1:
+            ours = [line for line in traceback.extract_stack() if "lightning_gen/" in line.filename]
+            self.seen.append(f"{ours[-1].filename}:{ours[-1].lineno} {function}")
+        return result
+
+
+def unknown(tensor):
+    """A tensor of its shape on a GPU."""
+    return torch.empty(tensor.shape, dtype=tensor.dtype, device="cuda")
+
+
+def on_gpu(model):
+    """The model with its parameters and buffers where a GPU would have them."""
+    for module in model.modules():
+        for name, parameter in module._parameters.items():
+            if parameter is not None:
+                there = nn.Parameter(unknown(parameter), parameter.requires_grad)
+                module._parameters[name] = there
+        for name, buffer in module._buffers.items():
+            if buffer is not None:
+                module._buffers[name] = unknown(buffer)
+    model._device = torch.device("cuda", 0)
+    return model
+
+
+def losses(model, batch):
+    """Whatever a training step computes before its backward passes."""
+    if isinstance(model, LatentGame):
+        moves = model.moves(batch, batch.images)
+        return moves.discriminator().loss, moves.autoencoder().loss
+    if isinstance(model, DCGAN):
+        return model._discriminator_terms(batch.images, None), model._generator_terms(8)
+    return model._step(batch, 1, 5)
+
+
+def used(model, batch):
+    """Whatever the model can do without training."""
+    model.eval()
+    found = [model.sample(8)] if isinstance(model, Samples) else []
+    model = given(model, batch)
+    for kind, do in ((Reconstructs, "reconstruct"), (Encodes, "encode"), (Infers, "posterior")):
+        if isinstance(model, kind):
+            found.append(getattr(model, do)(batch.images))
+    if isinstance(model, EstimatesLikelihood):
+        found.append(model.log_weights(batch.images, 3))
+    return found
+
+
+class AtEpoch:
+    """A trainer that is in an epoch."""
+
+    def __init__(self, epoch):
+        self.current_epoch = epoch
+
+
+def check(build, do=losses, epoch=0):
+    model = build()
+    with FakeTensorMode():
+        model = on_gpu(model)
+        model._trainer = AtEpoch(epoch)
+        numbers = torch.zeros(8, dtype=torch.long, device="cuda")
+        images = torch.rand(8, *SHAPE, device="cuda")
+        batch = Batch(images, numbers, numbers[:, None].expand(8, 2))
+        with Transfers() as transfers:
+            found = do(model, batch)
+    assert transfers.seen == []
+    tensors = [part for part in tree_leaves(found) if isinstance(part, torch.Tensor)]
+    assert {tensor.device.type for tensor in tensors} == {"cuda"}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_step_moves_a_number_between_devices(kind):
+    check(partial(build, kind))
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        partial(build, VAE, architecture=Dense((16,)), likelihood=Gaussian(learned=True)),
+        partial(build, VAE, architecture=Conv((4, 8)), likelihood=DiscretizedLogistic()),
+        *(partial(build, AE, corruption=c()) for c in (GaussianNoise, Masking, SaltAndPepper)),
+        *(partial(build, DCGAN, objective=objective()) for objective in (Hinge, Wasserstein)),
+        partial(build, WAE, kernel=RBF()),
+        partial(build, CVAE, attributes=("hat", "size")),
+    ],
+)
+def test_no_step_moves_a_number_with(model):
+    check(model)
+
+
+def test_the_second_phase_of_a_vqvae_moves_none():
+    check(partial(build, VQVAE), epoch=10)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind is not Classifier])
+@torch.no_grad()
+def test_what_a_model_gives_is_where_the_model_is(kind):
+    check(partial(build, kind), used)
+
+
+def test_a_transfer_is_seen():
+    class Sends(VAE):
+        def terms(self, batch, inputs, training_step=None):
+            return super().terms(batch, inputs + inputs.new_tensor([0.5]), training_step)
+
+    with pytest.raises(AssertionError, match="_to_copy"):
+        check(partial(Sends, SHAPE))
