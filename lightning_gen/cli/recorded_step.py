@@ -126,7 +126,8 @@ class Rate:
         self.read = self.now
         if not isinstance(self.now, Tensor):
             self.read = torch.tensor(float(self.now), device=group["params"][0].device)
-        self.options = self._options()
+        names = group.keys() - {"params", "lr"}
+        self.options = [(name, group[name]) for name in names if plain(group[name])]
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -148,11 +149,7 @@ class Rate:
 
     def options_changed(self) -> bool:
         """Whether another option of the group, which a recording has in it, has a new value."""
-        return self._options() != self.options
-
-    def _options(self) -> dict[str, Any]:
-        names = self.group.keys() - {"params", "lr"}
-        return {name: self.group[name] for name in names if plain(self.group[name])}
+        return any(self.group[name] != value for name, value in self.options)
 
 
 def plain(value: object) -> bool:
