@@ -86,6 +86,7 @@ class GraphedSteps:
         self.step = step
         self.by_kind: dict[Hashable, KindOfStep] = {}
         self.latest: KindOfStep | None = None
+        self.shapes: list[torch.Size] | None = None
         self.given_up = False
 
     def __call__(self, *arguments: Any) -> Output:  # noqa: ANN401  (those of the loop's run)
@@ -99,14 +100,18 @@ class GraphedSteps:
         return kind.take(arguments, new=new)
 
     def key(self, batch: object, batch_idx: int = 0) -> Hashable | None:
-        """What all steps of a kind share; None for a step that is taken without a graph."""
+        """The kind of the step; None for one that is taken without a graph."""
         trainer = self.step.trainer
         every: int = trainer.log_every_n_steps  # type: ignore[attr-defined]
         logged = every and (trainer.global_step + 1) % every == 0
-        if batch_idx == 0 or logged or not isinstance(batch, Batch):
+        if not isinstance(batch, Batch):
             return None
-        kind = self.step.model.step_kind()  # type: ignore[operator]
-        return None if kind is None else (kind, *(part.shape for part in batch))
+        shapes = [part.shape for part in batch]
+        self.shapes = self.shapes or shapes
+        if batch_idx == 0 or logged or shapes != self.shapes:
+            return None
+        kind: Hashable | None = self.step.model.step_kind()  # type: ignore[operator]
+        return kind
 
     def kind(self, key: Hashable) -> "KindOfStep | None":
         """The steps that share it; None where there are to be no more graphs."""

@@ -66,7 +66,7 @@ class Gradients(Callback):
         self.seen.append((gradients, outputs["loss"].item()))
 
 
-def trained(model, *callbacks, graphs, **options):
+def trained(model, *callbacks, graphs, batch_size=16, **options):
     """What is left of two epochs of 8 steps."""
     torch.manual_seed(0)
     gradients = Gradients()
@@ -75,7 +75,7 @@ def trained(model, *callbacks, graphs, **options):
     trainer = RunTrainer(
         cuda_graphs=graphs, callbacks=[gradients, FiniteLoss(), *callbacks], **options
     )
-    trainer.fit(model(), MiniFashionMNIST(batch_size=16))
+    trainer.fit(model(), MiniFashionMNIST(batch_size=batch_size))
     return {
         "parameters": trainer.lightning_module.state_dict(),
         "optimizers": [optimizer.state_dict() for optimizer in trainer.optimizers],
@@ -167,6 +167,12 @@ def test_an_average_of_the_weights_is_kept_beside_graphs():
 
     assert_same(run(True), run(False))
     assert sum(graph.replays for graph in Recorder.made) > 6
+
+
+def test_a_smaller_batch_has_no_graph():
+    images = len(MiniFashionMNIST(batch_size=1).load_train())
+    (graph,) = check(at_rate(tiny), batch_size=images // 5, max_epochs=6, limit_train_batches=1.0)
+    assert graph.replays > 6
 
 
 def test_parameters_that_moved_are_recorded_anew():
