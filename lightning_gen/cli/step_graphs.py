@@ -58,6 +58,8 @@ def what_is_in_the_way(trainer: Trainer, model: LightningModule) -> str | None:
         return "with trainer.precision 16-mixed each step waits for the GPU, with bf16-mixed not"
     if trainer.accumulate_grad_batches != 1:
         return "trainer.accumulate_grad_batches is not 1"
+    if trainer.log_every_n_steps == 1:  # type: ignore[attr-defined]
+        return "trainer.log_every_n_steps is 1, and a step that is logged is taken without"
     if not isinstance(model, StepsAlike):
         return f"{type(model).__name__} has no step_kind, which tells which steps are alike"
     callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]

@@ -258,6 +258,7 @@ class Replaces(VAE):
     ("reason", "model", "callbacks", "options"),
     [
         ("trainer.accumulate_grad_batches", tiny, [], {"accumulate_grad_batches": 2}),
+        ("trainer.log_every_n_steps is 1", tiny, [], {"log_every_n_steps": 1}),
         ("Hears looks into each step, by on_after_backward", tiny, [Hears], {}),
         ("OfAnother has no step_kind", OfAnother, [], {}),
         ("training_step logs at each step", partial(tiny, Logs), [], {}),
