@@ -1,6 +1,7 @@
 """A loader whose order depends only on (seed, epoch), and that goes on at any batch."""
 
 from collections.abc import Iterator, Sequence
+from traceback import format_exception
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -9,6 +10,10 @@ from torch.utils.data import DataLoader, Dataset
 
 from lightning_gen.contracts import Batch
 from lightning_gen.errors import UserError
+
+
+ASKS_A_WORKER = "rebuild_storage_fd"
+"""torch's function that asks a worker for the memory of a tensor."""
 
 
 @runtime_checkable
@@ -168,10 +173,15 @@ class _Fetches(Dataset[Batch | UserError]):
 def lost_worker(error: BaseException) -> UserError | None:
     """What to tell a user where ``error`` is torch's about a worker that was killed; else None.
 
-    torch raises it wherever the main process happens to be, so that no loader can catch it.
+    torch raises it wherever the main process happens to be, so that no loader can catch it. Where
+    that was asking the worker for the memory of a batch, the error is one of a lost connection.
     """
     text = " ".join(str(error).split())
-    if not isinstance(error, RuntimeError) or not text.startswith("DataLoader worker (pid"):
+    if isinstance(error, ConnectionError | EOFError | FileNotFoundError):
+        if not any(ASKS_A_WORKER in line for line in format_exception(error)):
+            return None
+        text = f"{type(error).__name__} while a batch was handed over"
+    elif not isinstance(error, RuntimeError) or not text.startswith("DataLoader worker (pid"):
         return None
     what = "shared memory (/dev/shm)" if "Bus error" in text else "memory"
     return UserError(

@@ -315,6 +315,17 @@ def test_a_worker_without_shared_memory():
     assert lost_worker(RuntimeError("CUDA error")) is None
 
 
+@pytest.mark.parametrize("kind", [ConnectionResetError, EOFError, FileNotFoundError])
+def test_a_worker_that_is_gone_when_its_batch_is_fetched(kind):
+    def rebuild_storage_fd():
+        raise kind("by peer")
+
+    with pytest.raises(kind) as raised:
+        rebuild_storage_fd()
+    assert f"ended from outside: {kind.__name__} while a batch" in str(lost_worker(raised.value))
+    assert lost_worker(kind("of the user's own")) is None
+
+
 @pytest.fixture
 def photos(tmp_path):
     """Eleven images, and a tiny file that claims to be large."""
