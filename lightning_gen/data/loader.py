@@ -11,7 +11,6 @@ from torch.utils.data import DataLoader, Dataset
 from lightning_gen.contracts import Batch
 from lightning_gen.errors import UserError
 
-
 ASKS_A_WORKER = "rebuild_storage_fd"
 """torch's function that asks a worker for the memory of a tensor."""
 
