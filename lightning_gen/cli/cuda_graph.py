@@ -1,5 +1,6 @@
 """A sequence of operations on a GPU that is recorded once and then launched as a whole."""
 
+import gc
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -62,9 +63,17 @@ class CudaGraph:
 
     def record(self, step: Callable[[], T]) -> T:
         """Record a step without taking it; the tensors it gives get their values from a replay."""
-        # Threads that load data or send logs may call CUDA meanwhile.
-        with torch.cuda.graph(self.graph, stream=self.stream, capture_error_mode="thread_local"):
-            return step()
+        collecting = gc.isenabled()
+        gc.disable()  # a graph that is freed meanwhile ends the recording
+        try:
+            # Threads that load data or send logs may call CUDA meanwhile.
+            with torch.cuda.graph(
+                self.graph, stream=self.stream, capture_error_mode="thread_local"
+            ):
+                return step()
+        finally:
+            if collecting:
+                gc.enable()
 
     def replay(self) -> None:
         """Take the step again, on what is now in the tensors that it reads."""

@@ -61,7 +61,7 @@ class Step:
         """Within, notice what a step does that a replay of it would not."""
         seen = []
         for optimizer in self.trainer.optimizers:
-            if not all(g.get("fused") or g.get("capturable") for g in optimizer.param_groups):
+            if not all(reads_its_rate(group) for group in optimizer.param_groups):
                 name = type(optimizer).__name__
                 seen.append(f"{name} is neither fused nor capturable, which are options of it")
 
@@ -109,6 +109,13 @@ def stand_ins(*places: tuple[object, str, Any]) -> Iterator[None]:
 
 def do_nothing(*_: object) -> None:
     """Do nothing."""
+
+
+def reads_its_rate(group: dict[str, Any]) -> bool:
+    """Whether an optimizer takes the learning rate of a group from the device."""
+    return bool(
+        group.get("fused") or (group.get("capturable") and group.get("foreach") is not False)
+    )
 
 
 class Rate:
@@ -228,16 +235,16 @@ class RecordedStep:
         return any(rate.options_changed() for rate in self.rates)
 
     def has_lost_its_place(self) -> bool:
-        """Whether a parameter or buffer is elsewhere than the graph reads it."""
-        return self._places() != self.places
+        """Whether a parameter or buffer is elsewhere, or trained where it was not, or new."""
+        return self._places() != self.places or len(self.step.groups()) != len(self.rates)
 
     def _move_schedulers(self) -> None:
         if not self.step.model.automatic_optimization:  # else Lightning does, after the step
             for _ in range(self.counted[0]["completed"]):
                 step_one_cycles(self.step.model)
 
-    def _places(self) -> list[int]:
-        return [tensor.data_ptr() for tensor in self.tensors]
+    def _places(self) -> list[tuple[int, bool]]:
+        return [(tensor.data_ptr(), tensor.requires_grad) for tensor in self.tensors]
 
     def _launched(self) -> Output:
         self.graph.replay()
@@ -251,10 +258,13 @@ def recorded(graph: CudaGraph, step: Callable[[], Output]) -> Output:
     """Record a step, and say in a line where that fails."""
     try:
         return graph.record(step)
-    except UserError:
-        raise
     except Exception as error:
-        what = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        first: BaseException = error
+        while first.__context__ is not None:  # to end such a recording fails too, and says less
+            first = first.__context__
+        if isinstance(first, UserError):
+            raise first from None
+        what = next(iter(str(first).strip().splitlines()), type(first).__name__)
         raise UserError(
             f"the training step could not be recorded as a CUDA graph: {what}. Go on from the last "
             "checkpoint without trainer.cuda_graphs."

@@ -39,7 +39,9 @@ def graphed_steps(trainer: Trainer, model: LightningModule) -> Iterator[None]:
     try:
         yield
     finally:
-        vars(loop).pop("run", None)
+        steps = vars(loop).pop("run", None)
+        if steps is not None:
+            steps.forget()
 
 
 def go_on_without(reason: str) -> None:
@@ -126,10 +128,15 @@ class GraphedSteps:
             kind = self.by_kind[key] = KindOfStep(self.step, self.give_up)
         return kind
 
+    def forget(self) -> None:
+        """Free the graphs now, with their memory, and not when garbage is collected."""
+        self.by_kind.clear()
+        self.latest = None
+
     def give_up(self, reason: str) -> None:
         """Take all further steps without graphs."""
         self.given_up = True
-        self.by_kind.clear()
+        self.forget()
         go_on_without(reason)
 
 
