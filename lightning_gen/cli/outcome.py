@@ -27,7 +27,7 @@ def outcome(verb: str, task: Callable[[], None]) -> int:
             task()
     except (BadArgumentsError, UserError, MisconfigurationException) as error:
         return _failed(verb, error)
-    except (MemoryError, RuntimeError) as error:
+    except (MemoryError, RuntimeError, OSError, EOFError) as error:
         found = lost_worker(error) or lack_of_memory(error)
         if found is None:
             raise
