@@ -1,168 +1,19 @@
 """A training step that is recorded, and what Python adds to each replay of it."""
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from functools import partial
 from typing import Any
 
 import torch
-from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from lightning_gen.cli.cuda_graph import CudaGraph
+from lightning_gen.cli.graph_rate import Rate
+from lightning_gen.cli.plain_step import Output, Step
 from lightning_gen.contracts import Batch
 from lightning_gen.errors import UserError
 from lightning_gen.models.manual import step_one_cycles
-from lightning_gen.models.one_cycle import OneCycle
-
-HOOKS_WITHIN = (
-    "on_before_zero_grad",
-    "on_before_backward",
-    "on_after_backward",
-    "on_before_optimizer_step",
-)
-"""The hooks of a callback that are called within a step."""
-
-Output = dict[str, Any]
-"""What a step hands to ``on_train_batch_end``."""
-
-
-class Step:
-    """A training step as Lightning takes it.
-
-    Args:
-        trainer: it trains.
-        model: it is trained.
-        loop: Lightning's, for one optimizer or for a model that optimises by hand.
-    """
-
-    def __init__(self, trainer: Trainer, model: LightningModule, loop: Any) -> None:  # noqa: ANN401
-        self.trainer = trainer
-        self.model = model
-        self.take: Callable[..., Output] = loop.run
-        parts: list[Any]
-        if model.automatic_optimization:
-            progress = loop.optim_progress.optimizer
-            parts = [progress.step, progress.zero_grad]
-        else:
-            parts = [loop.optim_step_progress]
-        self.trackers = [tracker for part in parts for tracker in (part.total, part.current)]
-
-    def counts(self) -> list[dict[str, int]]:
-        """How often Lightning did what it counts in a step."""
-        return [dict(vars(tracker)) for tracker in self.trackers]
-
-    def groups(self) -> list[dict[str, Any]]:
-        """The groups of parameters of all optimizers."""
-        return [group for optimizer in self.trainer.optimizers for group in optimizer.param_groups]
-
-    @contextmanager
-    def watched(self) -> Iterator[list[str]]:
-        """Within, notice what a step does that a replay of it would not."""
-        seen = []
-        for optimizer in self.trainer.optimizers:
-            if not all(reads_its_rate(group) for group in optimizer.param_groups):
-                name = type(optimizer).__name__
-                seen.append(f"{name} is neither fused nor capturable, which are options of it")
-
-        def noting(what: str, call: Callable[..., Any]) -> Callable[..., Any]:
-            def note_and_call(*arguments: Any, **options: Any) -> Any:  # noqa: ANN401
-                seen.append(f"training_step {what} at each step")
-                return call(*arguments, **options)
-
-            return note_and_call
-
-        schedulers = [s for s in self.schedulers() if not isinstance(s, OneCycle)]
-        noted = [(s, "step", noting("steps a scheduler", s.step)) for s in schedulers]
-        log = self.model, "log", noting("logs", self.model.log)
-        buffers = dict(self.model.named_buffers())
-        with stand_ins(log, *noted):
-            yield seen
-        for name, buffer in self.model.named_buffers():
-            if buffers.get(name) is not buffer:
-                seen.append(f"training_step puts another tensor in the place of {name}")
-
-    def quiet(self) -> AbstractContextManager[None]:
-        """Within, no callback hears what happens in a step, and no scheduler moves."""
-        callbacks: list[Callback] = self.trainer.callbacks  # type: ignore[attr-defined]
-        hooks = [(callback, hook) for callback in callbacks for hook in HOOKS_WITHIN]
-        unheard = [(c, hook, None) for c, hook in hooks if hook not in vars(c)]
-        at_rest = [(s, "step", do_nothing) for s in self.schedulers()]
-        return stand_ins(*unheard, *at_rest)
-
-    def schedulers(self) -> list[Any]:
-        """Those of all optimizers."""
-        return [config.scheduler for config in self.trainer.lr_scheduler_configs]
-
-
-@contextmanager
-def stand_ins(*places: tuple[object, str, Any]) -> Iterator[None]:
-    """Within, each of some objects has another attribute in the place of its class's."""
-    for of, name, value in places:
-        vars(of)[name] = value
-    try:
-        yield
-    finally:
-        for of, name, _ in places:
-            del vars(of)[name]
-
-
-def do_nothing(*_: object) -> None:
-    """Do nothing."""
-
-
-def reads_its_rate(group: dict[str, Any]) -> bool:
-    """Whether an optimizer takes the learning rate of a group from the device."""
-    return bool(
-        group.get("fused") or (group.get("capturable") and group.get("foreach") is not False)
-    )
-
-
-class Rate:
-    """The learning rate of a group of parameters, where a graph reads it.
-
-    The group keeps a number, so that schedulers and checkpoints see what they always do.
-
-    Args:
-        group: of an optimizer.
-    """
-
-    def __init__(self, group: dict[str, Any]) -> None:
-        self.group = group
-        self.now = group["lr"]
-        self.read = self.now
-        if not isinstance(self.now, Tensor):
-            self.read = torch.tensor(float(self.now), device=group["params"][0].device)
-        names = group.keys() - {"params", "lr"}
-        self.options = [(name, group[name]) for name in names if plain(group[name])]
-
-    @contextmanager
-    def held(self) -> Iterator[None]:
-        """Within, the optimizer reads the rate where a graph does."""
-        changed = {"lr": self.read} | ({"capturable": True} if "capturable" in self.group else {})
-        before = {name: self.group[name] for name in changed}
-        self.group.update(changed)
-        try:
-            yield
-        finally:
-            self.group.update(before)
-
-    def follow(self) -> None:
-        """Let the graph read the present rate."""
-        rate = self.group["lr"]
-        if rate is not self.read and rate != self.now:
-            self.read.fill_(rate)
-            self.now = rate
-
-    def options_changed(self) -> bool:
-        """Whether another option of the group, which a recording has in it, has a new value."""
-        return any(self.group[name] != value for name, value in self.options)
-
-
-def plain(value: object) -> bool:
-    """Whether a value is made of Python's numbers and words, and not of tensors."""
-    parts = value if isinstance(value, tuple | list) else [value]
-    return not any(isinstance(part, Tensor) for part in parts)
 
 
 class RecordedStep:

@@ -20,7 +20,7 @@ from torch.optim.lr_scheduler import ExponentialLR, OneCycleLR
 from lightning_gen.callbacks import FiniteLoss
 from lightning_gen.cli import step_graphs
 from lightning_gen.cli.cuda_graph import CudaGraph
-from lightning_gen.cli.recorded_step import reads_its_rate
+from lightning_gen.cli.graph_rate import reads_its_rate
 from lightning_gen.cli.trainer import RunTrainer
 from lightning_gen.data import MiniFashionMNIST
 from lightning_gen.errors import UserError
