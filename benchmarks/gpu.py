@@ -8,9 +8,9 @@
 - ResVAE on 3x128x128 at batch 256 in bf16, compiled, beside a compiled loop with a fused Adam. The
   images are noise: they cost what photographs cost that were decoded before.
 - VQ-VAE on MNIST: seconds of 100 epochs of 50,000 images, with all that a fit does by default.
-
-Each is measured with ``trainer.cuda_graphs``, and without; the targets are for what is with.
   ``against_pythae.py --vqvae`` lays pythae beside it on the same GPU.
+
+Each is measured with ``trainer.cuda_graphs`` and without; the targets are for what is with.
 
 Each fit is the command line's own, in this process; after each epoch its rivals train the same
 networks for as many batches. A ratio is that of such a round, the clock waits for the GPU at the

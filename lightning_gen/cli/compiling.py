@@ -59,7 +59,7 @@ def why_not(device: torch.device) -> str | None:
     return None
 
 
-def first_line(error: Exception) -> str:
+def first_line(error: BaseException) -> str:
     """An error in one line."""
     return next(iter(str(error).strip().splitlines()), type(error).__name__)
 

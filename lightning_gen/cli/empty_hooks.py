@@ -5,14 +5,17 @@ from contextlib import contextmanager
 
 from lightning.pytorch import Callback, Trainer
 
-STEP_HOOKS = (
-    "on_train_batch_start",
+from lightning_gen.cli.stand_ins import stand_ins
+
+HOOKS_WITHIN = (
     "on_before_zero_grad",
     "on_before_backward",
     "on_after_backward",
     "on_before_optimizer_step",
-    "on_train_batch_end",
 )
+"""The hooks of a callback that are called within a step."""
+
+STEP_HOOKS = ("on_train_batch_start", *HOOKS_WITHIN, "on_train_batch_end")
 
 
 @contextmanager
@@ -24,15 +27,10 @@ def empty_hooks_skipped(trainer: Trainer) -> Iterator[None]:
     """
     callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
     skipped = [
-        (callback, hook)
+        (callback, hook, None)
         for callback in callbacks
         for hook in STEP_HOOKS
         if getattr(type(callback), hook) is getattr(Callback, hook)
     ]
-    for callback, hook in skipped:
-        vars(callback)[hook] = None
-    try:
+    with stand_ins(*skipped):
         yield
-    finally:
-        for callback, hook in skipped:
-            vars(callback).pop(hook, None)

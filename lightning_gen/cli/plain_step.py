@@ -6,16 +6,10 @@ from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+from lightning_gen.cli.empty_hooks import HOOKS_WITHIN
 from lightning_gen.cli.graph_rate import reads_its_rate
+from lightning_gen.cli.stand_ins import stand_ins
 from lightning_gen.models.one_cycle import OneCycle
-
-HOOKS_WITHIN = (
-    "on_before_zero_grad",
-    "on_before_backward",
-    "on_after_backward",
-    "on_before_optimizer_step",
-)
-"""The hooks of a callback that are called within a step."""
 
 Output = dict[str, Any]
 """What a step hands to ``on_train_batch_end``."""
@@ -87,18 +81,6 @@ class Step:
     def schedulers(self) -> list[Any]:
         """Those of all optimizers."""
         return [config.scheduler for config in self.trainer.lr_scheduler_configs]
-
-
-@contextmanager
-def stand_ins(*places: tuple[object, str, Any]) -> Iterator[None]:
-    """Within, each of some objects has another attribute in the place of its class's."""
-    for of, name, value in places:
-        vars(of)[name] = value
-    try:
-        yield
-    finally:
-        for of, name, _ in places:
-            del vars(of)[name]
 
 
 def do_nothing(*_: object) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lightning_gen.cli.compiling import first_line
 from lightning_gen.cli.cuda_graph import CudaGraph
 from lightning_gen.cli.graph_rate import Rate
 from lightning_gen.cli.plain_step import Output, Step
@@ -115,8 +116,7 @@ def recorded(graph: CudaGraph, step: Callable[[], Output]) -> Output:
             first = first.__context__
         if isinstance(first, UserError):
             raise first from None
-        what = next(iter(str(first).strip().splitlines()), type(first).__name__)
         raise UserError(
-            f"the training step could not be recorded as a CUDA graph: {what}. Go on from the last "
-            "checkpoint without trainer.cuda_graphs."
+            f"the training step could not be recorded as a CUDA graph: {first_line(first)}. Go on "
+            "from the last checkpoint without trainer.cuda_graphs."
         ) from error

@@ -11,7 +11,8 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.strategies import SingleDeviceStrategy
 
 from lightning_gen.cli.cuda_graph import CudaGraph
-from lightning_gen.cli.plain_step import HOOKS_WITHIN, Output, Step
+from lightning_gen.cli.empty_hooks import HOOKS_WITHIN
+from lightning_gen.cli.plain_step import Output, Step
 from lightning_gen.cli.recorded_step import RecordedStep
 from lightning_gen.contracts import Batch, StepsAlike
 

@@ -50,8 +50,8 @@ class RunTrainer(Trainer):
         overfit_batches: train and validate on so many batches (int), or the share of them (float).
         compile: compile the model's networks with torch.compile: true, or max-autotune to look
             longer for the fastest code. Where that fails they run as they are.
-        cuda_graphs: replay training steps as CUDA graphs on one GPU, which makes small models
-            faster. Where that is not possible they are taken without.
+        cuda_graphs: replay training steps as CUDA graphs on one GPU, for models whose step is
+            short. Where that is not possible they are taken without.
         channels_last: keep convolutions' weights and maps with the channels innermost; by default
             in half precision on a GPU.
     """
