@@ -7,6 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from threading import get_ident
 
+import numpy as np
+from PIL import Image
+
 from lightning_gen.errors import UserError
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -63,3 +66,9 @@ def write_text(path: Path, text: str) -> None:
     """Write a text file of UTF-8; bytes of a file name that are none are escaped."""
     with draft(path) as unfinished:
         unfinished.write_text(text, encoding="utf-8", errors="backslashreplace")
+
+
+def write_png(pixels: np.ndarray, path: Path) -> None:
+    """Write an RGB array [H, W, 3] of uint8 as a PNG."""
+    with draft(path) as unfinished:
+        Image.fromarray(pixels).save(unfinished, format="PNG")

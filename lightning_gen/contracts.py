@@ -1,7 +1,6 @@
 """What data, models and tools promise each other: the batch and the capabilities of a model."""
 
 import re
-from collections.abc import Hashable
 from types import UnionType
 from typing import Any, NamedTuple, Protocol, get_args, runtime_checkable
 
@@ -35,19 +34,6 @@ class Batch(NamedTuple):
     def first(self, n: int) -> "Batch":
         """Its first ``n`` images, fewer where it has fewer."""
         return Batch(self.images[:n], self.labels[:n], self.factors[:n])
-
-
-@runtime_checkable
-class StepsAlike(Protocol):
-    """A model that tells which of its training steps compute the same, whatever the batch."""
-
-    def step_kind(self) -> Hashable | None:
-        """What Python decides in the coming training step, such as which networks it updates.
-
-        Of steps with equal values one can be recorded and then replayed on other batches, with the
-        random numbers of its turn: all numbers in it that do not come from a tensor are constants
-        then. None is a step that is like no other.
-        """
 
 
 @runtime_checkable

@@ -1,13 +1,12 @@
 """mean(A) - mean(B) + mean(C), decoded."""
 
-from functools import partial
 from typing import ClassVar, cast
 
 from lightning.pytorch import LightningModule, Trainer
 
 from lightning_gen import contracts
-from lightning_gen.callbacks.drawing import Drawing
 from lightning_gen.callbacks.validation_codes import ValidationCodes, class_names, factor_names
+from lightning_gen.figures import Pixels
 from lightning_gen.views import Terms, arithmetic, check_terms, default_terms
 
 
@@ -35,7 +34,7 @@ class Arithmetic(ValidationCodes):
         if self.terms is not None:
             check_terms(self.terms, class_names(trainer), factor_names(trainer))
 
-    def draw(self, trainer: Trainer, pl_module: LightningModule) -> Drawing | None:
+    def draw(self, trainer: Trainer, pl_module: LightningModule) -> Pixels | None:
         """The terms and their sum; None where the epoch had no validation."""
         codes, names = self.kept(), class_names(trainer)
         if codes is None:
@@ -47,4 +46,4 @@ class Arithmetic(ValidationCodes):
             return None
         model = cast(contracts.Decodes, pl_module)
         view = arithmetic(model, codes, terms, names, factor_names(trainer), pl_module.device)
-        return partial(view.pixels, f"at step {trainer.global_step}")
+        return view.pixels(f"at step {trainer.global_step}")

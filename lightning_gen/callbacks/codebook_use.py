@@ -1,6 +1,5 @@
 """How much of its codebooks a model uses on the validation and the test split."""
 
-from functools import partial
 from typing import Any, ClassVar, cast
 
 from jaxtyping import Int
@@ -8,10 +7,9 @@ from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor
 
 from lightning_gen import contracts
-from lightning_gen.callbacks.drawing import Drawing
 from lightning_gen.callbacks.picture import Picture
 from lightning_gen.contracts import Batch, given
-from lightning_gen.figures import chart, codebook_bars
+from lightning_gen.figures import Pixels, codebook_bars, to_array
 from lightning_gen.metrics import CodeCounts, code_perplexity, code_use
 
 
@@ -71,11 +69,11 @@ class CodebookUse(Picture):
         """Log the measures, the same on all ranks."""
         self._log(pl_module, "test")
 
-    def draw(self, trainer: Trainer, pl_module: LightningModule) -> Drawing | None:
+    def draw(self, trainer: Trainer, pl_module: LightningModule) -> Pixels | None:
         """The use of each code as bars; None where the epoch had no validation."""
         if self._counts is None:
             return None
-        return partial(chart, codebook_bars, self._counts, code_perplexity(self._counts))
+        return to_array(codebook_bars(self._counts, code_perplexity(self._counts)))
 
     def _log(self, pl_module: LightningModule, stage: str) -> Tensor | None:
         if self._metric is None:

@@ -1,6 +1,5 @@
 """How much of the code a variational autoencoder uses, and a warning when it uses none."""
 
-from functools import partial
 from typing import Any, ClassVar, NamedTuple
 
 from jaxtyping import Bool, Float
@@ -9,10 +8,9 @@ from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 
 from lightning_gen import contracts
-from lightning_gen.callbacks.drawing import Drawing
 from lightning_gen.callbacks.picture import Picture, check_at_least
 from lightning_gen.contracts import Batch, given
-from lightning_gen.figures import chart, kl_bars
+from lightning_gen.figures import Pixels, kl_bars, to_array
 from lightning_gen.metrics import ActiveUnits, KLPerDimension
 
 FIRST_STEPS = 100
@@ -105,12 +103,12 @@ class CollapseMonitor(Picture):
             self._warned = True
             rank_zero_warn(collapse_message(self._usage))
 
-    def draw(self, trainer: Trainer, pl_module: LightningModule) -> Drawing | None:
+    def draw(self, trainer: Trainer, pl_module: LightningModule) -> Pixels | None:
         """KL of each dimension as bars; None where the epoch had no validation."""
         if self._usage is None:
             return None
         criterion = f"variance of the posterior mean over {ActiveUnits.threshold:g}"
-        return partial(chart, kl_bars, *self._usage, criterion)
+        return to_array(kl_bars(*self._usage, criterion))
 
 
 def collapse_message(usage: Usage) -> str:

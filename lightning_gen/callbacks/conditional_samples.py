@@ -1,6 +1,5 @@
 """New images of each class."""
 
-from functools import partial
 from itertools import islice
 from typing import ClassVar, cast
 
@@ -8,9 +7,8 @@ import torch
 from lightning.pytorch import LightningModule, Trainer
 
 from lightning_gen import contracts
-from lightning_gen.callbacks.drawing import Drawing
 from lightning_gen.callbacks.picture import Picture, check_at_least
-from lightning_gen.figures import image_rows
+from lightning_gen.figures import Pixels, image_rows
 
 
 class ConditionalSamples(Picture):
@@ -35,7 +33,7 @@ class ConditionalSamples(Picture):
         self.max_rows = max_rows
         self.seed = seed
 
-    def draw(self, trainer: Trainer, pl_module: LightningModule) -> Drawing:
+    def draw(self, trainer: Trainer, pl_module: LightningModule) -> Pixels:
         """A row for each label."""
         model = cast(contracts.Conditional, pl_module)
         rows = {}
@@ -43,4 +41,4 @@ class ConditionalSamples(Picture):
             torch.manual_seed(self.seed)  # the base gives the random state back
             labels = label.expand(self.num_images, *label.shape)
             rows[name] = model.sample(self.num_images, labels)
-        return partial(image_rows, rows, f"Samples of each condition at step {trainer.global_step}")
+        return image_rows(rows, f"Samples of each condition at step {trainer.global_step}")

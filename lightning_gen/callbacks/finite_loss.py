@@ -1,9 +1,8 @@
 """Stops a run whose loss is no longer a number."""
 
 import math
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
@@ -21,26 +20,19 @@ class FiniteLoss(Callback):
     the end of an epoch, and before a checkpoint is written, so that no checkpoint of a broken run
     replaces a good one. Lightning asks no callback before it writes one of weights only, which can
     therefore be that many losses late.
-
-    Attributes:
-        hears_replays: a step that is replayed as a CUDA graph is judged by what it returns.
     """
-
-    hears_replays: ClassVar[bool] = True
 
     def __init__(self) -> None:
         self._losses: list[tuple[int, Tensor]] = []
-        self._heard = False
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Forget the losses of an earlier fit."""
-        self._losses, self._heard = [], False
+        self._losses = []
 
     def on_before_backward(
         self, trainer: Trainer, pl_module: LightningModule, loss: Tensor
     ) -> None:
         """Keep the loss; a model that optimises by hand has several in a step."""
-        self._heard = True
         self._losses.append((trainer.global_step, loss.detach().sum()))
 
     def on_train_batch_end(
@@ -52,9 +44,6 @@ class FiniteLoss(Callback):
         batch_idx: int,
     ) -> None:
         """Look now and then."""
-        if not self._heard and isinstance(outputs, Mapping) and "loss" in outputs:
-            self._losses.append((trainer.global_step - 1, outputs["loss"]))
-        self._heard = False
         if len(self._losses) >= (trainer.log_every_n_steps or 50):  # type: ignore[attr-defined]
             self._check(trainer)
 

@@ -1,15 +1,14 @@
 """Pictures of the first validation images and of what a model makes of them."""
 
 from abc import abstractmethod
-from functools import partial
 from typing import Any
 
 import torch
 from lightning.pytorch import LightningModule, Trainer
 
-from lightning_gen.callbacks.drawing import Drawing
 from lightning_gen.callbacks.picture import Picture, check_at_least
 from lightning_gen.contracts import Batch
+from lightning_gen.figures import Pixels
 from lightning_gen.views import View
 
 
@@ -69,10 +68,10 @@ class FirstImages(Picture):
             parts = zip(kept or batch.first(0), batch.first(missing), strict=True)
             self._kept["validation"] = Batch(*(torch.cat(pair) for pair in parts))
 
-    def draw(self, trainer: Trainer, pl_module: LightningModule) -> Drawing | None:
+    def draw(self, trainer: Trainer, pl_module: LightningModule) -> Pixels | None:
         """The view; None where no image was seen yet."""
         split = next((name for name in ("validation", "training") if name in self._kept), None)
         if split is None:
             return None
         view = self.view(pl_module, self._kept[split], split)
-        return partial(view.pixels, f"at step {trainer.global_step}")
+        return view.pixels(f"at step {trainer.global_step}")

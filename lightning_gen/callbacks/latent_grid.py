@@ -1,15 +1,14 @@
 """A plane of the latent space, decoded."""
 
-from functools import partial
 from typing import ClassVar, cast
 
 import torch
 from lightning.pytorch import LightningModule, Trainer
 
 from lightning_gen import contracts
-from lightning_gen.callbacks.drawing import Drawing
 from lightning_gen.callbacks.picture import check_at_least
 from lightning_gen.callbacks.validation_codes import ValidationCodes
+from lightning_gen.figures import Pixels
 from lightning_gen.latent import coordinate_plane
 from lightning_gen.views import grid_axes, latent_grid
 
@@ -49,7 +48,7 @@ class LatentGrid(ValidationCodes):
         if self.dimensions is not None and isinstance(pl_module, contracts.SamplesCodes):
             coordinate_plane(torch.zeros(pl_module.latent_dim), *self.dimensions)
 
-    def draw(self, trainer: Trainer, pl_module: LightningModule) -> Drawing | None:
+    def draw(self, trainer: Trainer, pl_module: LightningModule) -> Pixels | None:
         """The grid; None where the epoch had no validation."""
         kept = self.codes_or_draw(pl_module)
         if kept is None:
@@ -57,4 +56,4 @@ class LatentGrid(ValidationCodes):
         codes = kept.codes.to(pl_module.device)
         axes = grid_axes(pl_module, codes, self.steps, self.dimensions)
         view = latent_grid(cast(contracts.Decodes, pl_module), axes)
-        return partial(view.pixels, f"at step {trainer.global_step}")
+        return view.pixels(f"at step {trainer.global_step}")

@@ -6,9 +6,9 @@ from typing import Any, ClassVar
 from lightning.pytorch import LightningModule, Trainer
 
 from lightning_gen import contracts
-from lightning_gen.callbacks.drawing import Drawing
 from lightning_gen.callbacks.validation_codes import ValidationCodes, class_names
 from lightning_gen.contracts import Batch
+from lightning_gen.figures import Pixels
 from lightning_gen.latent import PCA, Projection
 from lightning_gen.views import LabelledCodes, latent_scatter, without_condition
 
@@ -43,7 +43,7 @@ class LatentScatter(ValidationCodes):
         super().on_train_start(trainer, pl_module)
         self._trained = True
 
-    def draw(self, trainer: Trainer, pl_module: LightningModule) -> Drawing | None:
+    def draw(self, trainer: Trainer, pl_module: LightningModule) -> Pixels | None:
         """The scatter; None where the epoch had no validation."""
         codes = self.kept()
         return codes and self._scatter(trainer, pl_module, codes, "validation")
@@ -76,9 +76,8 @@ class LatentScatter(ValidationCodes):
 
     def _scatter(
         self, trainer: Trainer, pl_module: LightningModule, codes: LabelledCodes, split: str
-    ) -> Drawing:
-        return partial(
-            latent_scatter,
+    ) -> Pixels:
+        return latent_scatter(
             without_condition(pl_module, codes),
             class_names(trainer),
             self.projection,

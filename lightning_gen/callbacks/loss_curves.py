@@ -1,16 +1,14 @@
 """The loss and its parts over the run so far."""
 
 import csv
-from functools import partial
 from pathlib import Path
 
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.loggers import CSVLogger
 
-from lightning_gen.callbacks.drawing import Drawing
 from lightning_gen.callbacks.picture import Picture
 from lightning_gen.errors import UserError
-from lightning_gen.figures import Pixels, chart, loss_curves
+from lightning_gen.figures import Pixels, loss_curves, to_array
 
 
 class LossCurves(Picture):
@@ -33,19 +31,15 @@ class LossCurves(Picture):
                 "from trainer.callbacks."
             )
 
-    def draw(self, trainer: Trainer, pl_module: LightningModule) -> Drawing | None:
+    def draw(self, trainer: Trainer, pl_module: LightningModule) -> Pixels | None:
         """A panel for each quantity; None before anything was logged."""
         logger = csv_loggers(trainer)[0]
         logger.save()
         path = Path(logger.log_dir, "metrics.csv")
         if not path.is_file():
             return None
-        return partial(drawn, path.read_text(encoding="utf-8"))
-
-
-def drawn(table: str) -> Pixels:
-    """The curves of the text of a metrics.csv."""
-    return chart(loss_curves, list(csv.DictReader(table.splitlines())))
+        with path.open(encoding="utf-8") as file:
+            return to_array(loss_curves(list(csv.DictReader(file))))
 
 
 def csv_loggers(trainer: Trainer) -> list[CSVLogger]:

@@ -12,16 +12,16 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import WeightAveraging
 from lightning.pytorch.utilities import rank_zero_warn
 
-from lightning_gen.callbacks.drawing import Drawing
 from lightning_gen.callbacks.publish import publish
 from lightning_gen.contracts import Needs, require
 from lightning_gen.errors import UserError
+from lightning_gen.figures import Pixels
 
 
 class Picture(Callback, ABC):
     """Draws at the end of every n-th epoch, after its validation, and at the end of training.
 
-    Drawing changes nothing in training: neither the random state nor the mode of any module. Rank
+    Pixels changes nothing in training: neither the random state nor the mode of any module. Rank
     zero draws alone, and nothing is drawn in a ``fast_dev_run``.
 
     Attributes:
@@ -39,12 +39,10 @@ class Picture(Callback, ABC):
         self._drawn_at: int | None = None
 
     @abstractmethod
-    def draw(self, trainer: Trainer, pl_module: LightningModule) -> Drawing | None:
-        """What is needed for the picture; None while there is nothing to draw.
+    def draw(self, trainer: Trainer, pl_module: LightningModule) -> Pixels | None:
+        """The picture; None while there is nothing to draw.
 
-        The model is in evaluation mode, under the trainer's precision, without gradients. Where the
-        command draws beside the training, the drawing is pickled and called later: it holds images
-        and numbers, and not the model.
+        The model is in evaluation mode, under the trainer's precision, without gradients.
         """
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
@@ -77,22 +75,17 @@ class Picture(Callback, ABC):
         trainer: Trainer,
         pl_module: LightningModule,
         name: str,
-        draw: Callable[[], Drawing | None],
+        draw: Callable[[], Pixels | None],
     ) -> None:
         """Publish what ``draw`` gives; images that do not suffice for it end no training."""
         with untouched(trainer, pl_module):
             try:
-                drawing = draw()
+                pixels = draw()
             except UserError as error:
-                say_nothing_is_drawn(self, error)
+                rank_zero_warn(f"{type(self).__name__} draws nothing: {error}")
                 return
-            if drawing is not None:
-                publish(trainer, name, drawing, partial(say_nothing_is_drawn, self))
-
-
-def say_nothing_is_drawn(callback: Callback, reason: object) -> None:
-    """Warn that a picture is missing, and why."""
-    rank_zero_warn(f"{type(callback).__name__} draws nothing: {reason}")
+        if pixels is not None:
+            publish(trainer, name, pixels)
 
 
 def require_for(callback: Any, model: LightningModule) -> None:  # noqa: ANN401

@@ -1,15 +1,12 @@
 """Where a picture goes: a PNG in the run directory, and every logger that takes pictures."""
 
-from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 from lightning.pytorch import Trainer
 from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
-from PIL import Image
 
-from lightning_gen.callbacks import artist
-from lightning_gen.callbacks.drawing import Drawing
+from lightning_gen.atomic import write_png
+from lightning_gen.figures import Pixels
 
 
 def run_directory(trainer: Trainer) -> Path:
@@ -21,37 +18,19 @@ def run_directory(trainer: Trainer) -> Path:
     return Path(next(filter(None, directories), trainer.default_root_dir))
 
 
-def publish(
-    trainer: Trainer, name: str, drawing: Drawing, otherwise: Callable[[str], None]
-) -> None:
+def publish(trainer: Trainer, name: str, picture: Pixels) -> None:
     """Write ``images/<name>/<step>.png`` and show the picture as ``images/<name>`` in the loggers.
 
-    To be called on rank zero only. The command draws beside the training: the picture is there
-    later.
+    To be called on rank zero only.
 
-    Args:
-        trainer: whose run it is.
-        name: of the picture.
-        drawing: makes it.
-        otherwise: is told what a UserError of the drawing says.
+    Raises:
+        UserError: the disk is full.
     """
     step = trainer.global_step
     path = run_directory(trainer) / "images" / name / f"{step:08d}.png"
-
-    def then(reason: str | None) -> None:
-        if reason is None:
-            show(trainer, name, path, step)
-        else:
-            otherwise(reason)
-
-    artist.current.draw(drawing, path, then)
-
-
-def show(trainer: Trainer, name: str, path: Path, step: int) -> None:
-    """Show a PNG as ``images/<name>`` in every logger that takes pictures."""
+    write_png(picture, path)
     for logger in trainer.loggers:
         if isinstance(logger, WandbLogger):
             logger.log_image(f"images/{name}", [str(path)], step)
         elif isinstance(logger, TensorBoardLogger):
-            pixels = np.asarray(Image.open(path))
-            logger.experiment.add_image(f"images/{name}", pixels, step, dataformats="HWC")
+            logger.experiment.add_image(f"images/{name}", picture, step, dataformats="HWC")

@@ -1,15 +1,13 @@
 """New images from the model."""
 
-from functools import partial
 from typing import ClassVar, cast
 
 import torch
 from lightning.pytorch import LightningModule, Trainer
 
 from lightning_gen import contracts
-from lightning_gen.callbacks.drawing import Drawing
 from lightning_gen.callbacks.picture import Picture, check_at_least
-from lightning_gen.figures import image_grid
+from lightning_gen.figures import Pixels, image_grid
 
 
 class Samples(Picture):
@@ -29,8 +27,8 @@ class Samples(Picture):
         self.num_images = num_images
         self.seed = seed
 
-    def draw(self, trainer: Trainer, pl_module: LightningModule) -> Drawing:
+    def draw(self, trainer: Trainer, pl_module: LightningModule) -> Pixels:
         """A square of samples."""
         torch.manual_seed(self.seed)  # the base gives the random state back
         images = cast(contracts.Samples, pl_module).sample(self.num_images)
-        return partial(image_grid, images, f"Samples at step {trainer.global_step}")
+        return image_grid(images, f"Samples at step {trainer.global_step}")

@@ -1,15 +1,14 @@
 """What each latent dimension does."""
 
-from functools import partial
 from typing import ClassVar, cast
 
 from lightning.pytorch import LightningModule, Trainer
 
 from lightning_gen import contracts
-from lightning_gen.callbacks.drawing import Drawing
 from lightning_gen.callbacks.picture import check_at_least
 from lightning_gen.callbacks.validation_codes import ValidationCodes
 from lightning_gen.errors import UserError
+from lightning_gen.figures import Pixels
 from lightning_gen.views import free_dimensions, rank, traversal
 
 MOST_DIMENSIONS = 1000
@@ -50,7 +49,7 @@ class Traversal(ValidationCodes):
         self.steps = steps
         self.span = span
 
-    def draw(self, trainer: Trainer, pl_module: LightningModule) -> Drawing | None:
+    def draw(self, trainer: Trainer, pl_module: LightningModule) -> Pixels | None:
         """The rows; None where the epoch had no validation."""
         kept = self.codes_or_draw(pl_module)
         if kept is None or free_dimensions(pl_module, kept.codes) > MOST_DIMENSIONS:
@@ -63,4 +62,4 @@ class Traversal(ValidationCodes):
             steps=self.steps,
             span=self.span,
         )
-        return partial(view.pixels, f"at step {trainer.global_step}")
+        return view.pixels(f"at step {trainer.global_step}")

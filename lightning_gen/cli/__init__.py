@@ -17,8 +17,6 @@ from types import ModuleType
 from typing import NamedTuple
 
 from lightning_gen import allowed
-from lightning_gen.cli import process
-from lightning_gen.cli.deferred import defer_torchmetrics
 from lightning_gen.errors import UserError
 
 
@@ -150,7 +148,6 @@ def main(arguments: list[str] | None = None) -> int:
     except UserError as error:
         print(f"lightning-gen {words[0]}: {error}", file=sys.stderr)
         return 2
-    process.own = arguments is None
     with importable(os.getcwd()), allowed.granted(names):
         return int(loaded(verb.module).run(words))
 
@@ -166,7 +163,6 @@ def loaded(name: str) -> ModuleType:
         return sys.modules[name]
     collecting = gc.isenabled()
     gc.disable()
-    defer_torchmetrics()
     try:
         module = import_module(name)
         gc.freeze()

@@ -1,36 +1,31 @@
 """Lightning's Trainer with arguments that a command line reads as they were written."""
 
 import re
-from contextlib import nullcontext
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from jsonargparse import Namespace
-from lightning.fabric.plugins import TorchCheckpointIO
+from lightning.fabric.plugins import CheckpointIO, TorchCheckpointIO
+from lightning.fabric.plugins.environments.cluster_environment import ClusterEnvironment
 from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
+from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from lightning.pytorch import LightningModule, Trainer
-from lightning.pytorch.profilers import PassThroughProfiler, Profiler
+from lightning.pytorch.plugins import LayerSync, Precision
 from lightning.pytorch.strategies import DDPStrategy
+from torch import nn
 
 from lightning_gen.allowed import imported, refusal
-from lightning_gen.cli.compiling import Compile, compile_networks
-from lightning_gen.cli.empty_hooks import empty_hooks_skipped
+from lightning_gen.cli.loggers import as_list
 from lightning_gen.cli.parser import BadArgumentsError
-from lightning_gen.cli.process import stop_looking_for_a_gpu
-from lightning_gen.cli.step_graphs import graphed_steps
+from lightning_gen.errors import UserError
 from lightning_gen.runs.checkpoint_io import WholeCheckpoints
 
+Compile = bool | Literal["max-autotune"]
+"""Whether to compile, or the mode of torch.compile to do it in."""
+
+Plugin = Precision | ClusterEnvironment | CheckpointIO | LayerSync
+
 PRECISIONS = ("None", "32-true", "32", "bf16-mixed", "bf16", "16-mixed", "16")
-
-
-class NoProfiler(PassThroughProfiler):
-    """What a run without a profiler has. Lightning's own makes a generator 80 times a step."""
-
-    nothing = nullcontext()
-
-    def profile(self, action_name: str) -> nullcontext[None]:  # type: ignore[override]
-        """The same empty context each time."""
-        return self.nothing
 
 
 class RunTrainer(Trainer):
@@ -48,15 +43,12 @@ class RunTrainer(Trainer):
         limit_test_batches: batches of a test (int), or the share of them (float).
         limit_predict_batches: batches of a prediction (int), or the share of them (float).
         overfit_batches: train and validate on so many batches (int), or the share of them (float).
+        plugins: what Lightning is to use in place of its own precision, checkpoints or cluster.
         compile: compile the model's networks with torch.compile: true, or max-autotune to look
-            longer for the fastest code. Where that fails they run as they are.
-        cuda_graphs: replay training steps as CUDA graphs on one GPU, for models whose step is
-            short. Where that is not possible they are taken without.
+            longer for the fastest code.
         channels_last: keep convolutions' weights and maps with the channels innermost; by default
             in half precision on a GPU.
     """
-
-    profiler: Profiler
 
     def __init__(
         self,
@@ -66,8 +58,8 @@ class RunTrainer(Trainer):
         limit_test_batches: int | float | None = None,
         limit_predict_batches: int | float | None = None,
         overfit_batches: int | float = 0.0,
+        plugins: Plugin | list[Plugin] | None = None,
         compile: Compile = False,
-        cuda_graphs: bool = False,
         channels_last: bool | None = None,
         **kwargs: Any,  # noqa: ANN401  (Lightning's)
     ) -> None:
@@ -77,24 +69,15 @@ class RunTrainer(Trainer):
             limit_test_batches=limit_test_batches,
             limit_predict_batches=limit_predict_batches,
             overfit_batches=overfit_batches,
+            plugins=with_quiet_slurm(as_list(plugins)),
             **kwargs,
         )
         self.compile = compile
-        self.cuda_graphs = cuda_graphs
         self.channels_last = channels_last
-        # Interruption asks all processes, and less often than before every batch.
-        self.fit_loop.epoch_loop._broadcast_sigterm_tensor = nothing  # type: ignore[method-assign]
-        if type(self.profiler) is PassThroughProfiler:
-            self.profiler = NoProfiler()
-        environment = self._accelerator_connector.cluster_environment
-        if isinstance(environment, SLURMEnvironment):
-            environment.auto_requeue = False
 
     def fit(self, model: LightningModule, *arguments: Any, **options: Any) -> None:  # noqa: ANN401
-        """Train, as Lightning does, with what makes a step cost less."""
+        """Train, as Lightning does, with the weights laid out and compiled as was asked for."""
         device = self.strategy.root_device
-        if device.type == "cpu":
-            stop_looking_for_a_gpu()
         innermost = self.channels_last
         if innermost is None:
             innermost = device.type == "cuda" and self.precision != "32-true"
@@ -102,13 +85,38 @@ class RunTrainer(Trainer):
             model.to(memory_format=torch.channels_last)
         if self.compile:
             compile_networks(model, self.compile, device)
-        graphs = graphed_steps(self, model) if self.cuda_graphs else nullcontext()
-        with empty_hooks_skipped(self), graphs:
-            super().fit(model, *arguments, **options)
+        super().fit(model, *arguments, **options)
 
 
-def nothing() -> None:
-    """Do nothing."""
+def with_quiet_slurm(plugins: list[Any]) -> list[Any]:
+    """These plugins, with an environment of Slurm's jobs that saves and requeues nothing itself."""
+    named = any(isinstance(plugin, ClusterEnvironment) for plugin in plugins)
+    if not named and SLURMEnvironment.detect() and not TorchElasticEnvironment.detect():
+        return [*plugins, SLURMEnvironment(auto_requeue=False)]
+    return plugins
+
+
+def compile_networks(model: LightningModule, mode: Compile, device: torch.device) -> None:
+    """Have ``torch.compile`` translate each network of a model when it is first called.
+
+    The numbers stay those of the plain networks, up to rounding, random ones too.
+
+    Raises:
+        UserError: torch cannot compile on this machine.
+    """
+    try:
+        torch.compile(torch.square)(torch.ones(8, device=device))
+    except Exception as error:  # a compiler that is missing or too old: each backend has its own
+        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        raise UserError(
+            f"trainer.compile: torch.compile does not work on this machine ({reason}). Install a "
+            "C++ compiler, such as g++, or leave trainer.compile out."
+        ) from error
+    options = {"fallback_random": True, "max_autotune": mode == "max-autotune"}
+    for network in model.children():
+        called = type(network).forward is not nn.Module.forward
+        if called and next(network.parameters(), None) is not None:
+            network.compile(options=options)
 
 
 def write_checkpoints_whole(trainer: Trainer) -> None:

@@ -7,7 +7,7 @@ from torch import distributed
 
 import lightning_gen.data
 import lightning_gen.models  # noqa: F401  (the parser knows by their short names what is imported)
-from lightning_gen.cli import VERBS, process
+from lightning_gen.cli import VERBS
 from lightning_gen.cli.claim import RUN_VARIABLE
 from lightning_gen.cli.finished import expand_run
 from lightning_gen.cli.outcome import outcome
@@ -52,10 +52,10 @@ def work(words: list[str]) -> None:
 
 
 def leave_the_others() -> None:
-    """Part from the other processes of a training, where this one is the command's and will end.
+    """Part from the other processes of a training.
 
     Left to Python's own end, which frees what gloo's threads still hold, that now and then aborts
     a process whose work is done, and with it the whole job.
     """
-    if process.own and distributed.is_available() and distributed.is_initialized():
+    if distributed.is_available() and distributed.is_initialized():
         distributed.destroy_process_group()

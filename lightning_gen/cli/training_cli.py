@@ -9,8 +9,6 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
-from lightning_gen.callbacks import Picture, artist
-from lightning_gen.cli import process
 from lightning_gen.cli.checkpoint import (
     best_checkpoint,
     check_same_model,
@@ -22,7 +20,7 @@ from lightning_gen.cli.claim import (
     is_first_process,
 )
 from lightning_gen.cli.cluster import requeue
-from lightning_gen.cli.defaults import complete_callbacks, has
+from lightning_gen.cli.defaults import complete_callbacks
 from lightning_gen.cli.files import check_files
 from lightning_gen.cli.finished import NO_RUN
 from lightning_gen.cli.links import LINKS
@@ -50,9 +48,6 @@ from lightning_gen.contracts import Encodes
 from lightning_gen.errors import InterruptionError, UserError
 from lightning_gen.runs import RunDirectory, RunLogger
 from lightning_gen.runs.directory import CONFIG
-
-PATIENCE = 5.0
-"""Seconds that a run which was told to end waits for its last pictures."""
 
 
 class TrainingCLI(LightningCLI):
@@ -166,8 +161,6 @@ class TrainingCLI(LightningCLI):
         callbacks = complete_callbacks(options, self.model, self.datamodule, self.directory)
         loggers: list[Any] = []
         if self.directory is not None:
-            if process.own and is_first_process() and has(callbacks, Picture):
-                artist.hire()  # before the loggers' threads
             loggers = [RunLogger(self.directory), *as_list(options.logger)]
             open_or_go_offline(loggers)
             outlive_wandb(loggers)
@@ -218,11 +211,9 @@ class TrainingCLI(LightningCLI):
         try:
             with told_to_the_user(self.trainer):
                 super()._run_subcommand(subcommand)
-                artist.current.finish()
             failed = False
         except InterruptionError as error:
             again = error.signal == SIGUSR1 and is_first_process()
-            artist.current.finish(PATIENCE)
             raise
         finally:
             finish(self.trainer.loggers, failed=failed)

@@ -1,6 +1,6 @@
 """Generative adversarial networks."""
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Iterable
 from functools import partial
 from typing import Any, ClassVar, NamedTuple, cast
 
@@ -137,10 +137,6 @@ class DCGAN(OptimizesByHand):
     def sample(self, n: int) -> Images:
         """``n`` new images."""
         return self.decode(self.sample_codes(n))
-
-    def step_kind(self) -> Hashable | None:
-        """Whether the generator is updated."""
-        return self._generator_is_due
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Update the discriminator and, where it is due, the generator; the sum of their losses."""

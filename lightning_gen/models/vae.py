@@ -1,7 +1,6 @@
 """Variational autoencoders with a Gaussian posterior and a standard normal prior."""
 
 import math
-from collections.abc import Hashable
 from typing import NamedTuple
 
 import torch
@@ -75,10 +74,6 @@ class VariationalAutoencoder(Autoencoder):
     def log_weights(self, images: Images, num_samples: int) -> LogWeights:
         """Log p(x, z) / q(z|x) of ``num_samples`` posterior draws for each image, in nats."""
         return self._log_weights(self.posterior(images), images, num_samples)
-
-    def step_kind(self) -> Hashable | None:
-        """While the weight of the KL grows, no step is like another."""
-        return None if self.global_step < self.objective.warmup_steps else super().step_kind()
 
     def terms(self, batch: Batch, inputs: Images, training_step: int | None = None) -> Terms:
         """The negative ELBO and its parts, one posterior sample an image."""

@@ -1,7 +1,6 @@
 """The vector-quantised autoencoder and the learned prior of its codes."""
 
 import math
-from collections.abc import Hashable
 from typing import ClassVar, NamedTuple
 
 import torch
@@ -159,10 +158,6 @@ class VQVAE(Autoencoder):
         codes = self.quantize(images)
         log_likelihood = self.likelihood.log_prob(self.decoder(self._lookup(codes)), images)
         return (log_likelihood + self.prior.log_prob(codes)).expand(num_samples, -1)
-
-    def step_kind(self) -> Hashable | None:
-        """The phase."""
-        return self._trains_autoencoder
 
     def terms(
         self, batch: Batch, inputs: Images, training_step: int | None = None

@@ -10,11 +10,9 @@ from typing import TextIO
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
 
-from lightning_gen.atomic import draft
-from lightning_gen.callbacks.drawing import write_png
+from lightning_gen.atomic import draft, write_png
 from lightning_gen.contracts import Images
 from lightning_gen.errors import UserError
 from lightning_gen.figures import Pixels, image_grid, image_rows
@@ -94,7 +92,7 @@ class Folder(Output):
         *_, images = rows.values()
         for name, pixels in zip(names, to_bytes(images), strict=True):
             picture = pixels[0] if len(pixels) == 1 else pixels.transpose(1, 2, 0)
-            write_png(Image.fromarray(picture), self._place(name))
+            write_png(picture, self._place(name))
 
     def finish(self) -> None:
         """Nothing: every image is written."""
@@ -198,7 +196,7 @@ def output(
 
 def write_page(page: Pixels, path: Path) -> None:
     """Write a picture as a PNG."""
-    write_png(Image.fromarray(page), path)
+    write_png(page, path)
 
 
 def to_bytes(images: Images) -> NDArray[np.uint8]:

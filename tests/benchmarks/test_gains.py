@@ -22,10 +22,10 @@ def test_gains(tmp_path):
 def test_what_a_variant_undoes_is_there(monkeypatch):
     monkeypatch.syspath_prepend(BENCHMARKS)
     import gains
+    from lightning_gen.models.module import Module
 
     from lightning_gen.cli import trainer
     from lightning_gen.data.base import ImageDataModule
-    from lightning_gen.models.module import Module
 
     for owner, name in (
         (trainer, "stop_looking_for_a_gpu"),

@@ -1,5 +1,3 @@
-from functools import partial
-
 import numpy as np
 import pytest
 import torch
@@ -35,7 +33,7 @@ class GreyPicture(Picture):
         modes = {module.training for module in pl_module.modules()}
         state = modes, torch.is_grad_enabled(), torch.is_autocast_enabled("cpu")
         self.seen.append(state)
-        return partial(np.full, (4, 6, 3), 128, dtype=np.uint8)
+        return np.full((4, 6, 3), 128, dtype=np.uint8)
 
 
 class StopAfterFirstEpoch(Callback):

@@ -8,8 +8,8 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger, WandbLogger
 from PIL import Image
 
+from lightning_gen.atomic import write_png
 from lightning_gen.callbacks import Samples
-from lightning_gen.callbacks.drawing import write_png
 from lightning_gen.callbacks.publish import run_directory
 from lightning_gen.figures import image_grid
 from support.models import frozen
@@ -40,7 +40,7 @@ def test_the_png_holds_the_picture(trainer, mini, pictures, tmp_path):
 
 def test_a_png_that_fails_leaves_the_old_one(tmp_path, monkeypatch):
     path = tmp_path / "images" / "x.png"
-    write_png(Image.new("RGB", (2, 2), "white"), path)
+    write_png(np.full((2, 2, 3), 255, dtype=np.uint8), path)
 
     def fail(self, file, **arguments):
         file.write_bytes(b"half a pic")
@@ -48,7 +48,7 @@ def test_a_png_that_fails_leaves_the_old_one(tmp_path, monkeypatch):
 
     monkeypatch.setattr(Image.Image, "save", fail)
     with pytest.raises(OSError, match="disk full"):
-        write_png(Image.new("RGB", (2, 2), "black"), path)
+        write_png(np.zeros((2, 2, 3), dtype=np.uint8), path)
     assert np.asarray(Image.open(path)).min() == 255
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from lightning_gen.callbacks import FiniteLoss, Interruption, artist
+from lightning_gen.callbacks import FiniteLoss, Interruption
 from support.command import MINI_DATA, NO_PICTURES, SMALL_MODEL, column, only_run, rows, runs
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
@@ -140,14 +140,6 @@ class TestSignal:
         assert command("fit", *WORDS, *NO_PICTURES, *LAST).code == 0
         assert len(column(directory, "train/loss")) == 3 * STEPS
         assert len(column(directory, "test/loss")) == 1
-
-    def test_the_last_pictures_are_waited_for_but_not_long(self, command, monkeypatch, at_step):
-        waits = []
-        monkeypatch.setattr(artist.Here, "finish", lambda self, seconds=None: waits.append(seconds))
-        assert command("fit", *WORDS, *NO_PICTURES).code == 0
-        at_step(8, send(signal.SIGTERM))
-        assert command("fit", *WORDS, *NO_PICTURES).code == 128 + signal.SIGTERM
-        assert waits == [None, 5.0]
 
     def test_a_second_ctrl_c_is_at_once(self, monkeypatch, tmp_path):
         sent = []
