@@ -2,6 +2,8 @@
 
 import sys
 
-from lightning_gen.cli import main
+del sys.path[0]  # the working directory, whose files would take the place of any module
+
+from lightning_gen.cli import main  # noqa: E402
 
 sys.exit(main())

@@ -6,6 +6,7 @@ refused before it is imported, unless the user allows it; a file cannot.
 
 import os
 import re
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -28,7 +29,14 @@ ROOMS = (
     "lightning_gen.views",
     "lightning.pytorch.accelerators",
     "lightning.pytorch.callbacks",
-    "lightning.pytorch.loggers",
+    # Not all loggers: some take the address of a server, and a key.
+    *(
+        f"lightning.pytorch.loggers.{name}"
+        for name in (
+            *("CSVLogger", "TensorBoardLogger", "WandbLogger"),
+            *("csv_logs", "tensorboard", "wandb"),
+        )
+    ),
     "lightning.pytorch.plugins",
     "lightning.pytorch.profilers",
     "lightning.pytorch.strategies",
@@ -42,6 +50,8 @@ ROOMS = (
 def enforced() -> Iterator[None]:
     """Whatever jsonargparse imports lies in the ROOMS, or in a module that the user allows.
 
+    The working directory is on the import path only where one is allowed.
+
     Where a class comes from counts too, not only the name that it is given: a module of a room may
     have imported others. Afterwards the settings, which are the whole process's, are as they were.
 
@@ -49,19 +59,24 @@ def enforced() -> Iterator[None]:
         UserError: the variable holds something that is no module.
     """
     from jsonargparse import set_parsing_settings  # imported here, for --help to answer at once
-    from jsonargparse._common import parsing_settings
 
-    before = parsing_settings.copy()
+    from lightning_gen._compat import parsing_settings_kept
+
+    own = modules(os.environ.get(VARIABLE, ""))
+    path = sys.path.copy()
+    if own:
+        sys.path.append(os.getcwd())  # last: a file there takes the place of no other module
     try:
-        set_parsing_settings(
-            import_path_denylist=["*"],
-            import_path_allowlist=[*ROOMS, *modules(os.environ.get(VARIABLE, ""))],
-            validate_subclass_spec_in_any=True,
-            instantiate_subclass_spec_in_any=False,
-        )
-        yield
+        with parsing_settings_kept():
+            set_parsing_settings(
+                import_path_denylist=["*"],
+                import_path_allowlist=[*ROOMS, *own],
+                validate_subclass_spec_in_any=True,
+                instantiate_subclass_spec_in_any=False,
+            )
+            yield
     finally:
-        parsing_settings.update(before)
+        sys.path[:] = path
 
 
 def imported(path: Any) -> Any:  # noqa: ANN401  (whatever has this name)
@@ -71,7 +86,7 @@ def imported(path: Any) -> Any:  # noqa: ANN401  (whatever has this name)
         ImportError: the rule forbids it, or there is no such module.
         AttributeError, ValueError: there is nothing of this name, or it is no name.
     """
-    from jsonargparse._util import import_object
+    from lightning_gen._compat import import_object
 
     return import_object(path)
 

@@ -28,3 +28,10 @@ class InterruptionError(UserError):
             f"{self.signal.name} ended the run {when}; {checkpoint} holds the training. The same "
             "command with --ckpt_path last goes on."
         )
+
+
+def user_error(error: BaseException | None) -> UserError | None:
+    """The UserError that ``error`` is, or that it was raised from."""
+    while error is not None and not isinstance(error, UserError):
+        error = error.__cause__ or error.__context__
+    return error

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
-from functools import partial
+from functools import partial, wraps
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -54,15 +55,77 @@ def plain(value: object) -> Plain:
     )
 
 
-def remember(module: HyperparametersMixin, arguments: Mapping[str, Any]) -> None:
-    """Keep the constructor's ``arguments`` (its ``locals()``) in ``module.hparams``, plain.
+class KeepsArguments(HyperparametersMixin):
+    """A model or datamodule whose constructor's arguments are kept in ``hparams``, plain.
 
-    ``module.load_from_checkpoint`` and the command line build the same object again from them.
+    A subclass writes an ordinary constructor. What the outermost one was given is kept, with the
+    defaults of all else, those of the classes that it passes ``*args`` and ``**kwargs`` on to
+    included: ``load_from_checkpoint`` and the command line build the same object again from them.
     """
-    given = {k: plain(v) for k, v in arguments.items() if k != "self" and not k.startswith("__")}
+
+    def __init_subclass__(cls, **options: Any) -> None:  # noqa: ANN401  (Python's)
+        super().__init_subclass__(**options)
+        if "__init__" in vars(cls):
+            cls.__init__ = _keeping(cls.__init__)  # type: ignore[method-assign]
+
+
+def _keeping(construct: Callable[..., None]) -> Callable[..., None]:
+    """A constructor that keeps its arguments, unless it was called by that of a subclass."""
+
+    @wraps(construct)
+    def construct_and_keep(self: KeepsArguments, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
+        if "_under_construction" in vars(self):
+            construct(self, *args, **kwargs)
+            return
+        vars(self)["_under_construction"] = True
+        try:
+            construct(self, *args, **kwargs)
+        finally:
+            del vars(self)["_under_construction"]
+        given = arguments(type(self), args, kwargs)
+        kept = {name: plain(value) for name, value in given.items()}
+        path = import_path(type(self))
+        self.save_hyperparameters(
+            {"_class_path": path, "_instantiator": INSTANTIATOR, **kept}, logger=False
+        )
+
+    return construct_and_keep
+
+
+def arguments(kind: type, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of a constructor by their names, with its defaults.
+
+    What it takes by ``*args`` and ``**kwargs`` is looked up in the next class that has a
+    constructor, and so on. Where a call does not fit, the constructor itself says so.
+    """
+    found: dict[str, Any] = {}
+    for owner in kind.__mro__:
+        if "__init__" not in vars(owner):
+            continue
+        parameters = list(signature(vars(owner)["__init__"]).parameters.values())[1:]
+        named = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+        given = dict(zip((p.name for p in named), args, strict=False))
+        args = args[len(named) :]
+        for p in parameters:
+            if p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD):
+                continue
+            if p.name in kwargs:
+                given[p.name] = kwargs[p.name]
+            elif p.default is not p.empty:
+                given.setdefault(p.name, p.default)
+        kwargs = {name: value for name, value in kwargs.items() if name not in given}
+        found = given | found
+        if not any(p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in parameters):
+            break
+    return found
+
+
+def remember(module: HyperparametersMixin, given: Mapping[str, Any]) -> None:
+    """Keep the constructor's arguments in ``module.hparams``, plain."""
+    kept = {k: plain(v) for k, v in given.items() if k != "self" and not k.startswith("__")}
     path = import_path(type(module))
     module.save_hyperparameters(
-        {"_class_path": path, "_instantiator": INSTANTIATOR, **given}, logger=False
+        {"_class_path": path, "_instantiator": INSTANTIATOR, **kept}, logger=False
     )
 
 

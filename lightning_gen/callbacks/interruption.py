@@ -13,6 +13,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.utilities import rank_zero_only
 from torch import distributed
 
+from lightning_gen._compat import accumulates, log_step
 from lightning_gen.errors import InterruptionError
 
 AGAIN = {
@@ -82,14 +83,14 @@ class Interruption(Callback):
         Raises:
             InterruptionError: it was, and ``checkpoint`` holds this step.
         """
-        if trainer.fit_loop._should_accumulate():
+        if accumulates(trainer):
             return  # half of a step's gradients would be lost
         late = time.monotonic() - self._saved_at > 60 * self.minutes
         wish = self._agreement.on(self._heard or SAVE * late, trainer)
         if wish:
             trainer.save_checkpoint(self.checkpoint, weights_only=False)
         if wish > SAVE:
-            trainer._logger_connector.update_train_step_metrics()  # Lightning's turn is later
+            log_step(trainer)  # Lightning's turn is later
             raise InterruptionError(wish, self.checkpoint, trainer.global_step)
 
     def on_test_batch_end(self, *_: Any) -> None:  # noqa: ANN401  (Lightning's)

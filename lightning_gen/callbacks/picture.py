@@ -12,6 +12,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import WeightAveraging
 from lightning.pytorch.utilities import rank_zero_warn
 
+from lightning_gen._compat import holds_average, swap_average
 from lightning_gen.callbacks.publish import publish
 from lightning_gen.contracts import Needs, require
 from lightning_gen.errors import UserError
@@ -122,19 +123,18 @@ def untouched(trainer: Trainer, model: LightningModule) -> Iterator[None]:
 @contextmanager
 def averaged(trainer: Trainer, model: LightningModule) -> Iterator[None]:
     """The weights and buffers of Lightning's WeightAveraging, such as EMAWeightAveraging."""
-    callbacks = [callback for callback in trainer.callbacks if is_averaging(callback)]  # type: ignore[attr-defined]
+    callbacks = [
+        callback
+        for callback in trainer.callbacks  # type: ignore[attr-defined]
+        if isinstance(callback, WeightAveraging) and holds_average(callback)
+    ]
     for callback in callbacks:
-        callback._swap_models(model)
+        swap_average(callback, model)
     try:
         yield
     finally:
         for callback in reversed(callbacks):
-            callback._swap_models(model)
-
-
-def is_averaging(callback: Callback) -> bool:
-    """Whether the callback holds an average of a model in training."""
-    return isinstance(callback, WeightAveraging) and callback._average_model is not None
+            swap_average(callback, model)
 
 
 def snake_case(name: str) -> str:

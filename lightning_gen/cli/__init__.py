@@ -7,8 +7,6 @@ when a verb needs them.
 import gc
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from difflib import get_close_matches
 from importlib import import_module
 from importlib.metadata import version
@@ -114,7 +112,8 @@ examples:
 
 lightning-gen VERB --help lists all options of a verb; lightning-gen --version tells the version.
 A class of your own in a file beside you: VERB ... --allow my_file --model my_file.MyModel
-(every verb takes --allow, for what a configuration or a checkpoint names and you trust).
+(every verb takes --allow, for what a configuration or a checkpoint names and you trust;
+without it nothing is imported from the working directory).
 Set LIGHTNING_GEN_TRACEBACK=1 to see the traceback of an error.
 """
 
@@ -148,7 +147,8 @@ def main(arguments: list[str] | None = None) -> int:
     except UserError as error:
         print(f"lightning-gen {words[0]}: {error}", file=sys.stderr)
         return 2
-    with importable(os.getcwd()), allowed.granted(names):
+    os.environ["MPLBACKEND"] = "agg"  # a notebook's is known to its kernel alone
+    with allowed.granted(names):
         return int(loaded(verb.module).run(words))
 
 
@@ -170,17 +170,6 @@ def loaded(name: str) -> ModuleType:
         if collecting:
             gc.enable()
     return module
-
-
-@contextmanager
-def importable(folder: str) -> Iterator[None]:
-    """A class in a file of this folder can be named in a configuration."""
-    path = sys.path.copy()
-    sys.path.insert(0, folder)
-    try:
-        yield
-    finally:
-        sys.path[:] = path
 
 
 def help_text() -> str:

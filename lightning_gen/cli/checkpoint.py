@@ -8,6 +8,7 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import WeightAveraging
 from torch import Tensor
 
+from lightning_gen._compat import forget_average, is_restoring
 from lightning_gen.errors import UserError
 from lightning_gen.runs.checkpoint import load_checkpoint
 
@@ -27,7 +28,7 @@ def forget_averages(trainer: Trainer) -> None:
     """
     for callback in trainer.callbacks:  # type: ignore[attr-defined]
         if isinstance(callback, WeightAveraging):
-            callback._average_model = None
+            forget_average(callback)
 
 
 def check_same_model(model: LightningModule, path: Path) -> None:
@@ -67,7 +68,7 @@ def shapes(weights: Mapping[str, Any]) -> dict[str, object]:
 
 def cannot_go_on(trainer: Trainer, error: Exception) -> UserError | None:
     """What to tell a user where ``error`` came up while a checkpoint was restored; else None."""
-    if not trainer._checkpoint_connector._loaded_checkpoint:
+    if not is_restoring(trainer):
         return None
     reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
     return UserError(

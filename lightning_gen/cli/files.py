@@ -4,9 +4,9 @@ from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 from pathlib import Path
 
-import yaml
-
 from lightning_gen.cli.parser import BadArgumentsError
+from lightning_gen.errors import UserError
+from lightning_gen.yaml_file import read_yaml
 
 ENDINGS = (".yaml", ".yml")
 CLASS_KEYS = ("class_path", "init_args", "dict_kwargs")
@@ -35,14 +35,9 @@ def check_file(path: Path, *, whole: bool = False) -> None:
     if not path.is_file():
         return
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except UnicodeDecodeError as error:
-        raise BadArgumentsError(f"{path} is not UTF-8 text: {error}.") from error
-    except yaml.YAMLError as error:
-        text = str(error).replace('in "<unicode string>", ', "in ")
-        raise BadArgumentsError(f"{path} is no valid YAML: {text}.") from error
-    except OSError as error:
-        raise BadArgumentsError(f"{path} cannot be read: {error.strerror}.") from error
+        content = read_yaml(path)
+    except UserError as error:
+        raise BadArgumentsError(str(error)) from error
     if whole and not isinstance(content, dict):
         found = "nothing" if content is None else f"a {type(content).__name__}"
         raise BadArgumentsError(f"{path} holds {found}, expected key: value, such as model: VAE.")

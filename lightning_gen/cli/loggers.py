@@ -10,6 +10,7 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 
+from lightning_gen._compat import go_offline
 from lightning_gen.runs import RunDirectory
 
 
@@ -50,7 +51,7 @@ def open_or_go_offline(loggers: list[Logger]) -> None:
                     f"W&B cannot be reached ({reason}): the run is kept offline, in "
                     f"{logger.save_dir}/wandb. Send it later with `wandb sync`."
                 )
-                logger._wandb_init["mode"] = "offline"
+                go_offline(logger)
                 _ = logger.experiment
 
 

@@ -14,7 +14,7 @@ from lightning_gen.allowed import refusal
 from lightning_gen.cli import known
 from lightning_gen.cli.fault import Fault, owners, short
 from lightning_gen.cli.files import ENDINGS
-from lightning_gen.errors import UserError
+from lightning_gen.errors import user_error
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
@@ -33,13 +33,6 @@ def nearest(word: str, known: Iterable[str]) -> str:
     if close:
         return f". Did you mean {' or '.join(close)}?"
     return f". Choose among {', '.join(names)}." if 0 < len(names) <= 30 else "."
-
-
-def user_error(error: BaseException | None) -> UserError | None:
-    """The UserError that ``error`` is, or that it was raised from."""
-    while error is not None and not isinstance(error, UserError):
-        error = error.__cause__ or error.__context__
-    return error
 
 
 def first_error(error: BaseException) -> BaseException:

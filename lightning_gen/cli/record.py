@@ -7,6 +7,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.utilities import rank_zero_info
 
 from lightning_gen import __version__
+from lightning_gen._compat import unlogged
 from lightning_gen.atomic import write_text
 from lightning_gen.cli.loggers import show_config, wandb_run
 from lightning_gen.runs import RunDirectory, RunLogger, describe_environment
@@ -57,20 +58,13 @@ class RecordRun(Callback):
 
         A run that goes on from the checkpoint does not log it again.
         """
-        if not trainer.training:
+        waiting = unlogged(trainer) if trainer.training else None
+        if waiting is None or not waiting[0]:
             return
-        connector, step = (
-            trainer._logger_connector,
-            trainer.fit_loop.epoch_loop._batches_that_stepped,
-        )
-        ending = connector._first_loop_iter is None  # an epoch, and not a batch
-        if not (ending or connector.should_update_logs):
-            return
-        metrics = connector.metrics["log"]
+        metrics, step = waiting
         for logger in trainer.loggers:
-            if metrics and isinstance(logger, RunLogger):
-                row = {"epoch": trainer.current_epoch} | metrics
-                logger.log_metrics(row, step - 1 if ending else step)
+            if isinstance(logger, RunLogger):
+                logger.log_metrics({"epoch": trainer.current_epoch} | metrics, step)
                 logger.save()
 
 

@@ -11,7 +11,6 @@ from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.plugins import LayerSync, Precision
-from lightning.pytorch.strategies import DDPStrategy
 from torch import nn
 
 from lightning_gen.allowed import imported, refusal
@@ -154,13 +153,3 @@ def is_about_devices(error: BaseException) -> bool:
     """Whether Lightning refuses ``trainer.devices``, for which it has errors of two kinds."""
     said = r"`devices` selected with `\w+` should be|`Trainer\(devices=.*\)` value is not a valid"
     return re.search(said, str(error)) is not None
-
-
-def let_gradients_be_missing(trainer: Trainer, model: LightningModule) -> None:
-    """Prepare DDP, however it was asked for, for a model that says so by ``leaves_gradients_out``.
-
-    Where a backward pass leaves some parameters without a gradient, as each one of a GAN does, DDP
-    waits for them unless it is told to find out which are missing.
-    """
-    if isinstance(trainer.strategy, DDPStrategy) and getattr(model, "leaves_gradients_out", False):
-        trainer.strategy._ddp_kwargs.setdefault("find_unused_parameters", True)

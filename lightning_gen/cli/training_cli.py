@@ -6,7 +6,7 @@ from typing import Any
 
 from jsonargparse import Namespace
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch import Trainer
+from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
 from lightning_gen.cli.checkpoint import (
@@ -31,21 +31,23 @@ from lightning_gen.cli.loggers import (
     outlive_wandb,
     point_logger,
 )
-from lightning_gen.cli.messages import explain, first_error, user_error
+from lightning_gen.cli.messages import explain, first_error
 from lightning_gen.cli.outcome import is_lack_of_memory
 from lightning_gen.cli.parser import BadArgumentsError
+from lightning_gen.cli.places import keep_inside
 from lightning_gen.cli.recipes import check_recipes
 from lightning_gen.cli.record import RecordRun
 from lightning_gen.cli.results import announce, list_files, report, write_codes
 from lightning_gen.cli.run_errors import told_to_the_user
 from lightning_gen.cli.trainer import (
+    RunTrainer,
     check_trainer_parts,
     is_about_devices,
-    let_gradients_be_missing,
     write_checkpoints_whole,
 )
 from lightning_gen.contracts import Encodes
-from lightning_gen.errors import InterruptionError, UserError
+from lightning_gen.errors import InterruptionError, UserError, user_error
+from lightning_gen.parts import argument_types, check_part
 from lightning_gen.runs import RunDirectory, RunLogger
 from lightning_gen.runs.directory import CONFIG
 
@@ -117,6 +119,7 @@ class TrainingCLI(LightningCLI):
 
     def before_instantiate_classes(self) -> None:
         """Claim the run's directory, and send every logger there."""
+        check_parts(self.options)
         check_recipes(self.options.model, "model")
         check_recipes(self.options.data, "data")
         for callback in as_list(self.options.trainer.callbacks):
@@ -134,6 +137,8 @@ class TrainingCLI(LightningCLI):
             self.directory = claim_directory(self.options)
             for logger in as_list(self.options.trainer.logger):
                 point_logger(logger, self.directory)
+        run = self.directory.path if self.directory else Path(path or ".").parent.parent
+        keep_inside(self.options.trainer, run)
 
     def instantiate_classes(self) -> None:
         """Build data, model and trainer; a fault in their arguments is a bad argument."""
@@ -169,7 +174,6 @@ class TrainingCLI(LightningCLI):
                 RecordRun(self.directory, self.config_text, None if seed is False else seed)
             )
         trainer = super().instantiate_trainer(callbacks=callbacks, logger=loggers, **kwargs)
-        let_gradients_be_missing(trainer, self.model)
         write_checkpoints_whole(trainer)
         return trainer
 
@@ -224,3 +228,15 @@ class TrainingCLI(LightningCLI):
     def _discard_empty_directory(self) -> None:
         if self.directory is not None and is_first_process():
             self.directory.discard_if_empty()
+
+
+def check_parts(options: Namespace) -> None:
+    """Raise a BadArgumentsError where the configuration names what may not stand at its key."""
+    try:
+        check_part(options.model, LightningModule, "model")
+        check_part(options.data, LightningDataModule, "data")
+        types = argument_types(RunTrainer)
+        for name, value in vars(options.trainer).items():
+            check_part(value, types[name], f"trainer.{name}")
+    except UserError as error:
+        raise BadArgumentsError(str(error)) from error

@@ -7,7 +7,6 @@ from torch import Tensor
 from torch.optim import Adam
 
 from lightning_gen.contracts import Batch, Codes, Images, ImageShape
-from lightning_gen.hyperparameters import remember
 from lightning_gen.models.encoder_decoder import Autoencoder, check_latent_dim
 from lightning_gen.models.optimizers import OptimizerFactory, SchedulerFactory
 from lightning_gen.networks import Architecture, Conv, Corruption, Pooled
@@ -58,7 +57,6 @@ class AE(DeterministicAutoencoder):
         lr_scheduler: SchedulerFactory | None = None,
         corruption: Corruption | None = None,
     ) -> None:
-        given = dict(locals())
         check_latent_dim(latent_dim)
         super().__init__(
             architecture.encoder(image_shape, latent_dim),
@@ -68,7 +66,6 @@ class AE(DeterministicAutoencoder):
             lr_scheduler,
             corruption,
         )
-        remember(self, given)
 
 
 class CAE(DeterministicAutoencoder):
@@ -95,7 +92,6 @@ class CAE(DeterministicAutoencoder):
         lr_scheduler: SchedulerFactory | None = None,
         corruption: Corruption | None = None,
     ) -> None:
-        given = dict(locals())
         networks = Pooled(widths, image_shape)
         super().__init__(
             networks.encoder(),
@@ -105,4 +101,3 @@ class CAE(DeterministicAutoencoder):
             lr_scheduler,
             corruption,
         )
-        remember(self, given)

@@ -8,7 +8,6 @@ from torch.optim import Adam
 
 from lightning_gen.contracts import Batch, Images, ImageShape
 from lightning_gen.errors import UserError
-from lightning_gen.hyperparameters import remember
 from lightning_gen.models.optimizers import OptimizerFactory, SchedulerFactory
 from lightning_gen.models.vae import VariationalAutoencoder
 from lightning_gen.networks import Architecture, Conv, Corruption
@@ -56,7 +55,6 @@ class BetaTCVAE(VariationalAutoencoder):
         lr_scheduler: SchedulerFactory | None = None,
         corruption: Corruption | None = None,
     ) -> None:
-        given = dict(locals())
         if not 1 <= beta < float("inf"):
             raise UserError(
                 f"BetaTCVAE.beta is the weight of the total correlation, finite and at least 1, "
@@ -73,7 +71,6 @@ class BetaTCVAE(VariationalAutoencoder):
             corruption,
         )
         self.beta = beta
-        remember(self, given)
 
     def terms(
         self, batch: Batch, inputs: Images, training_step: int | None = None

@@ -9,7 +9,6 @@ from torch.optim import Adam
 
 from lightning_gen.contracts import Batch, Codes, Images, ImageShape
 from lightning_gen.errors import UserError
-from lightning_gen.hyperparameters import remember
 from lightning_gen.models.base import LossModel
 from lightning_gen.models.optimizers import OptimizerFactory, SchedulerFactory
 from lightning_gen.networks.classifier import ConvClassifier, flipped, shifted
@@ -48,7 +47,6 @@ class Classifier(LossModel):
         optimizer: OptimizerFactory = Adam,
         lr_scheduler: SchedulerFactory | None = None,
     ) -> None:
-        given = dict(locals())
         super().__init__(optimizer, lr_scheduler)
         if num_classes < 2:
             raise UserError(
@@ -60,7 +58,6 @@ class Classifier(LossModel):
         self.network = ConvClassifier(image_shape, num_classes, widths)
         self.shift = shift
         self.flip = flip
-        remember(self, given)
 
     def encode(self, images: Images) -> Codes:
         """The features [N, D] of each image."""

@@ -9,7 +9,6 @@ from torch.optim import Adam
 
 from lightning_gen.contracts import Batch, Codes, Images, ImageShape
 from lightning_gen.errors import UserError
-from lightning_gen.hyperparameters import remember
 from lightning_gen.models.optimizers import OptimizerFactory, SchedulerFactory
 from lightning_gen.models.vae import DiscreteTerms, VariationalAutoencoder
 from lightning_gen.networks import Architecture, Conv, Corruption
@@ -63,7 +62,6 @@ class CVAE(VariationalAutoencoder):
         lr_scheduler: SchedulerFactory | None = None,
         corruption: Corruption | None = None,
     ) -> None:
-        given = dict(locals())
         self.condition = condition_on(class_names, attributes, factors or {})
         size = len(self.condition.names)
         super().__init__(
@@ -78,7 +76,6 @@ class CVAE(VariationalAutoencoder):
         )
         self.register_buffer("frequency", self.condition.even())
         self.register_buffer("steps_counted", torch.tensor(0))
-        remember(self, given)
 
     def given(self, batch: Batch) -> "Given":
         """The model with the condition of each image of ``batch`` filled in."""

@@ -14,7 +14,6 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from lightning_gen.contracts import Batch, Codes, Images, ImageShape
 from lightning_gen.errors import UserError
-from lightning_gen.hyperparameters import remember
 from lightning_gen.models.base import check_range, log_means
 from lightning_gen.models.encoder_decoder import check_latent_dim
 from lightning_gen.models.manual import OptimizesByHand, check_clip_norm, update
@@ -107,7 +106,6 @@ class DCGAN(OptimizesByHand):
         lr_scheduler: SchedulerFactory | None = None,
         clip_norm: float | None = None,
     ) -> None:
-        given = dict(locals())
         check_latent_dim(latent_dim)
         check_clip_norm(clip_norm)
         _check_steps(discriminator_steps)
@@ -124,7 +122,6 @@ class DCGAN(OptimizesByHand):
         self._lr_scheduler = lr_scheduler and Shared(lr_scheduler)
         if penalty is not None:
             _check_no_batch_norm(self.discriminator)
-        remember(self, given)
 
     def decode(self, codes: Codes) -> Images:
         """Images [N, C, H, W] of noise [N, D]."""

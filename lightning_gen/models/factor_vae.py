@@ -9,7 +9,6 @@ from torch.optim import Adam
 
 from lightning_gen.contracts import Batch, Codes, Images, ImageShape
 from lightning_gen.errors import UserError
-from lightning_gen.hyperparameters import remember
 from lightning_gen.models.beta_tc_vae import TotalCorrelationTerms
 from lightning_gen.models.latent_game import LatentGame, Moves
 from lightning_gen.models.optimizers import OptimizerFactory, SchedulerFactory
@@ -87,7 +86,6 @@ class FactorVAE(LatentGame, VariationalAutoencoder):
         clip_norm: float | None = None,
         corruption: Corruption | None = None,
     ) -> None:
-        given = dict(locals())
         if not 0 <= gamma < float("inf"):
             raise UserError(
                 f"FactorVAE.gamma is the weight of the total correlation, finite and at least 0, "
@@ -106,7 +104,6 @@ class FactorVAE(LatentGame, VariationalAutoencoder):
         network = discriminator.network(latent_dim)
         self._enter(network, discriminator_optimizer or optimizer, clip_norm)
         self.gamma = gamma
-        remember(self, given)
 
     def terms(
         self, batch: Batch, inputs: Images, training_step: int | None = None

@@ -8,7 +8,6 @@ from torch.optim import Adam
 
 from lightning_gen.contracts import Batch, Images, ImageShape
 from lightning_gen.errors import UserError
-from lightning_gen.hyperparameters import remember
 from lightning_gen.models.optimizers import OptimizerFactory, SchedulerFactory
 from lightning_gen.models.vae import DiscreteTerms, VariationalAutoencoder
 from lightning_gen.networks import Architecture, Conv, Corruption
@@ -82,7 +81,6 @@ class InfoVAE(VariationalAutoencoder):
         lr_scheduler: SchedulerFactory | None = None,
         corruption: Corruption | None = None,
     ) -> None:
-        given = dict(locals())
         check_weights(alpha, lambda_)
         super().__init__(
             image_shape,
@@ -96,7 +94,6 @@ class InfoVAE(VariationalAutoencoder):
         )
         self.mmd_weight = alpha + lambda_ - 1
         self.kernel = kernel
-        remember(self, given)
 
     def terms(
         self, batch: Batch, inputs: Images, training_step: int | None = None

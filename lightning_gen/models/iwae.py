@@ -8,7 +8,6 @@ from torch.optim import Adam
 
 from lightning_gen.contracts import Batch, Images, ImageShape
 from lightning_gen.errors import UserError
-from lightning_gen.hyperparameters import remember
 from lightning_gen.models.optimizers import OptimizerFactory, SchedulerFactory
 from lightning_gen.models.vae import VariationalAutoencoder
 from lightning_gen.networks import Architecture, Conv, Corruption
@@ -50,7 +49,6 @@ class IWAE(VariationalAutoencoder):
         lr_scheduler: SchedulerFactory | None = None,
         corruption: Corruption | None = None,
     ) -> None:
-        given = dict(locals())
         if num_samples < 1:
             raise UserError(
                 f"IWAE.num_samples is the number of posterior draws an image, at least 1, got "
@@ -67,7 +65,6 @@ class IWAE(VariationalAutoencoder):
             corruption,
         )
         self.num_samples = num_samples
-        remember(self, given)
 
     def terms(self, batch: Batch, inputs: Images, training_step: int | None = None) -> IWAETerms:
         """-L_k and -L_1, from the same draws."""

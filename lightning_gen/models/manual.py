@@ -1,20 +1,21 @@
 """What a model that optimises by hand, with several optimizers, needs of Lightning."""
 
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import ClassVar, Protocol, TypeVar, runtime_checkable
+from collections.abc import Callable
+from typing import Protocol, TypeVar, runtime_checkable
 from warnings import catch_warnings, filterwarnings
 
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.core.optimizer import LightningOptimizer, do_nothing_closure
+from lightning.pytorch.core.optimizer import LightningOptimizer
 from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
+from lightning_gen._compat import find_unused_parameters, uncounted
 from lightning_gen.contracts import Batch
 from lightning_gen.errors import UserError
+from lightning_gen.hyperparameters import KeepsArguments
 from lightning_gen.models.base import validation_loss
 from lightning_gen.models.one_cycle import OneCycle, span
 
@@ -31,20 +32,22 @@ class HasLoss(Protocol):
 T = TypeVar("T", bound=HasLoss)
 
 
-class OptimizesByHand(LightningModule):
+class OptimizesByHand(KeepsArguments, LightningModule):
     """The hooks of a model with several optimizers; its ``training_step`` calls :func:`update`.
 
     Attributes:
         clip_norm: greatest norm of the gradient of an update; None clips nothing.
-        leaves_gradients_out: DDP must not wait for a gradient of every parameter.
     """
 
     clip_norm: float | None = None
-    leaves_gradients_out: ClassVar[bool] = True
 
     def configure_callbacks(self) -> list[Callback]:
-        """None; the first hook that knows the trainer refuses what it cannot do."""
+        """None; the first hook that knows the trainer refuses what it cannot do.
+
+        DDP learns here that an update gives no gradient to the other networks.
+        """
         refuse_automatic_options(self.trainer)
+        find_unused_parameters(self.trainer)
         return []
 
     def on_train_start(self) -> None:
@@ -96,7 +99,7 @@ def update(
             optimizer.step()
             step_one_cycles(module)
         else:
-            with _uncounted(optimizer):
+            with uncounted(optimizer):
                 optimizer.step()
     return result
 
@@ -160,17 +163,6 @@ def refuse_automatic_options(trainer: Trainer) -> None:
             "a model with several optimizers clips by model.clip_norm, got "
             f"trainer.gradient_clip_val {trainer.gradient_clip_val}. Set model.clip_norm instead."
         )
-
-
-@contextmanager
-def _uncounted(optimizer: LightningOptimizer) -> Iterator[None]:
-    """Steps within do not count in ``trainer.global_step``, whose count these two hooks keep."""
-    hooks = optimizer._on_before_step, optimizer._on_after_step
-    optimizer._on_before_step = optimizer._on_after_step = do_nothing_closure
-    try:
-        yield
-    finally:
-        optimizer._on_before_step, optimizer._on_after_step = hooks
 
 
 def _schedulers(module: LightningModule) -> list[LRScheduler | ReduceLROnPlateau]:

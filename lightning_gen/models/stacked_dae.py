@@ -4,7 +4,6 @@ from torch import nn
 from torch.optim import Adam
 
 from lightning_gen.contracts import ImageShape
-from lightning_gen.hyperparameters import remember
 from lightning_gen.models.autoencoder import DeterministicAutoencoder
 from lightning_gen.models.optimizers import OptimizerFactory, SchedulerFactory
 from lightning_gen.networks import Corruption, Dense, GaussianNoise
@@ -39,7 +38,6 @@ class StackedDAE(DeterministicAutoencoder):
         lr_scheduler: SchedulerFactory | None = None,
         corruption: Corruption | None = GaussianNoise(),  # noqa: B008  (frozen)
     ) -> None:
-        given = dict(locals())
         check_widths(self, widths)
         *hidden, latent_dim = widths
         dense = Dense(tuple(hidden), activation)
@@ -51,4 +49,3 @@ class StackedDAE(DeterministicAutoencoder):
             lr_scheduler,
             corruption,
         )
-        remember(self, given)

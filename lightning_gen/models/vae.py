@@ -9,7 +9,6 @@ from torch import Tensor
 from torch.optim import Adam
 
 from lightning_gen.contracts import Batch, Codes, Images, ImageShape
-from lightning_gen.hyperparameters import remember
 from lightning_gen.models.base import Terms
 from lightning_gen.models.encoder_decoder import Autoencoder, check_latent_dim
 from lightning_gen.models.optimizers import OptimizerFactory, SchedulerFactory
@@ -133,7 +132,6 @@ class VAE(VariationalAutoencoder):
         lr_scheduler: SchedulerFactory | None = None,
         corruption: Corruption | None = None,
     ) -> None:
-        given = dict(locals())
         super().__init__(
             image_shape,
             latent_dim,
@@ -144,7 +142,6 @@ class VAE(VariationalAutoencoder):
             lr_scheduler,
             corruption,
         )
-        remember(self, given)
 
 
 class BetaVAE(VariationalAutoencoder):
@@ -172,7 +169,6 @@ class BetaVAE(VariationalAutoencoder):
         lr_scheduler: SchedulerFactory | None = None,
         corruption: Corruption | None = None,
     ) -> None:
-        given = dict(locals())
         objective = ELBO(beta=beta)
         super().__init__(
             image_shape,
@@ -184,7 +180,6 @@ class BetaVAE(VariationalAutoencoder):
             lr_scheduler,
             corruption,
         )
-        remember(self, given)
 
 
 class ResVAE(VariationalAutoencoder):
@@ -213,7 +208,6 @@ class ResVAE(VariationalAutoencoder):
         lr_scheduler: SchedulerFactory | None = None,
         corruption: Corruption | None = None,
     ) -> None:
-        given = dict(locals())
         stages = max(1, (min(image_shape[1:]) // 4).bit_length() - 1)
         widths = tuple(min(32 * 2**stage, 512) for stage in range(stages))
         super().__init__(
@@ -226,4 +220,3 @@ class ResVAE(VariationalAutoencoder):
             lr_scheduler,
             corruption,
         )
-        remember(self, given)

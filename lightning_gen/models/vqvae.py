@@ -10,7 +10,6 @@ from torch.optim import Adam
 
 from lightning_gen.contracts import Batch, Codes, Images, ImageShape
 from lightning_gen.errors import UserError
-from lightning_gen.hyperparameters import remember
 from lightning_gen.models.encoder_decoder import Autoencoder
 from lightning_gen.models.optimizers import OptimizerFactory, SchedulerFactory
 from lightning_gen.models.vae import DiscreteTerms
@@ -103,7 +102,6 @@ class VQVAE(Autoencoder):
         lr_scheduler: SchedulerFactory | None = None,
         corruption: Corruption | None = None,
     ) -> None:
-        given = dict(locals())
         check_epochs(autoencoder_epochs)
         super().__init__(
             architecture.encoder(image_shape, codebook.dim),
@@ -119,7 +117,6 @@ class VQVAE(Autoencoder):
         self.prior = prior.prior(height * width, codebook.count, codebook.size)
         self.autoencoder_epochs = autoencoder_epochs
         self.commitment_weight = codebook.commitment
-        remember(self, given)
 
     @property
     def codebook_size(self) -> int:

@@ -9,7 +9,6 @@ from torch.optim import Adam
 
 from lightning_gen.contracts import Batch, Codes, Images, ImageShape
 from lightning_gen.errors import UserError
-from lightning_gen.hyperparameters import remember
 from lightning_gen.models.encoder_decoder import Autoencoder, check_latent_dim
 from lightning_gen.models.optimizers import OptimizerFactory, SchedulerFactory
 from lightning_gen.networks import Architecture, Conv, Corruption
@@ -115,7 +114,6 @@ class WAE(WassersteinAutoencoder):
         lr_scheduler: SchedulerFactory | None = None,
         corruption: Corruption | None = None,
     ) -> None:
-        given = dict(locals())
         super().__init__(
             image_shape,
             latent_dim,
@@ -127,7 +125,6 @@ class WAE(WassersteinAutoencoder):
             corruption,
         )
         self.kernel = kernel
-        remember(self, given)
 
     def terms(self, batch: Batch, inputs: Images, training_step: int | None = None) -> WAETerms:
         """The loss and its parts, against as many draws of the prior as there are images."""

@@ -8,7 +8,6 @@ from torch import Tensor
 from torch.optim import Adam
 
 from lightning_gen.contracts import Batch, Codes, Images, ImageShape
-from lightning_gen.hyperparameters import remember
 from lightning_gen.models.latent_game import LatentGame, Moves
 from lightning_gen.models.optimizers import OptimizerFactory, SchedulerFactory
 from lightning_gen.models.wae import WassersteinAutoencoder
@@ -96,7 +95,6 @@ class WAEGAN(LatentGame, WassersteinAutoencoder):
         clip_norm: float | None = None,
         corruption: Corruption | None = None,
     ) -> None:
-        given = dict(locals())
         super().__init__(
             image_shape,
             latent_dim,
@@ -110,7 +108,6 @@ class WAEGAN(LatentGame, WassersteinAutoencoder):
         network = discriminator.network(latent_dim)
         self._enter(network, discriminator_optimizer or optimizer, clip_norm)
         self._kernel = InverseMultiquadratics()
-        remember(self, given)
 
     def terms(
         self, batch: Batch, inputs: Images, training_step: int | None = None

@@ -1,16 +1,20 @@
 """Reads a checkpoint without running anything in it."""
 
+import textwrap
 from pathlib import Path
 from typing import Any
 from warnings import catch_warnings
 from zipfile import BadZipFile, ZipFile
 
 import torch
+from jsonargparse import ArgumentParser
 from lightning.pytorch import LightningModule
 from lightning.pytorch.utilities import rank_zero_info
 
 from lightning_gen.allowed import enforced, imported, refusal
-from lightning_gen.errors import UserError
+from lightning_gen.errors import UserError, user_error
+from lightning_gen.hyperparameters import import_path
+from lightning_gen.parts import check_part
 from lightning_gen.runs.directory import RunDirectory
 
 NEEDED = ("state_dict", "pytorch-lightning_version")
@@ -83,21 +87,48 @@ def load_model(path: Path) -> LightningModule:
     Raises:
         UserError: as :func:`load_checkpoint`; or its model cannot be built, or does not fit it.
     """
-    kept = load_checkpoint(path).get("hyper_parameters", {})
+    checkpoint = load_checkpoint(path)
+    kept = dict(checkpoint.get("hyper_parameters", {}))
     with enforced():
-        kind = model_class(kept.get("_class_path"), path)
+        kind = model_class(kept.pop("_class_path", None), path)
+        kept.pop("_instantiator", None)  # Lightning would import and call what it names
         try:
-            model = kind.load_from_checkpoint(path, map_location="cpu", weights_only=True)
+            model = build_model(kind, kept)
+            model.on_load_checkpoint(checkpoint)
+            model.load_state_dict(checkpoint["state_dict"], strict=model.strict_loading)
         except Exception as error:  # of the parser, of a part, of the weights
-            if refused := refusal(str(error)):
-                raise UserError(f"{path} cannot be loaded: {refused}") from error
-            reason = " ".join(str(error).split())[:300]
+            found = user_error(error)
+            reason = str(found) if found else refusal(str(error))
+            if reason is not None:
+                raise UserError(f"{path} cannot be loaded: {reason}") from error
             raise UserError(
-                f"{path} does not fit {kind.__name__} as it is installed: {reason}. Use the "
-                "version of lightning-gen in the run's environment.json."
+                f"{path} does not fit {kind.__name__} as it is installed: {shortened(error)}. Use "
+                "the class and the version of lightning-gen that it was trained with, which "
+                "environment.json beside it names."
             ) from error
     model.freeze()
     return model
+
+
+def build_model(kind: type[LightningModule], arguments: dict[str, Any]) -> LightningModule:
+    """A model of these arguments, which name parts as a configuration does.
+
+    Raises:
+        UserError: one names what may not stand there.
+    """
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_subclass_arguments(LightningModule, "model", required=True)
+    config = parser.parse_object(
+        {"model": {"class_path": import_path(kind), "init_args": arguments}}
+    )
+    check_part(config.model, LightningModule, "model")
+    model: LightningModule = parser.instantiate(config).model
+    return model
+
+
+def shortened(error: BaseException, most: int = 300) -> str:
+    """An exception in one line, cut between words."""
+    return textwrap.shorten(f"{type(error).__name__}: {error}", most, placeholder=" ...")
 
 
 def model_class(class_path: object, path: Path) -> type[LightningModule]:
@@ -117,7 +148,7 @@ def model_class(class_path: object, path: Path) -> type[LightningModule]:
             raise UserError(f"{path} cannot be loaded: {refused}") from error
         raise UserError(
             f"{path} is of the model {class_path!r}, which cannot be imported. Run from the folder "
-            "that has its file, or use a model that keeps its class (hyperparameters.remember)."
+            "that has its file, or derive the model from one of lightning_gen.models."
         ) from error
     if not (isinstance(kind, type) and issubclass(kind, LightningModule)):
         raise no_model(class_path, path)

@@ -2,7 +2,6 @@
 
 import os
 import platform
-import subprocess
 import sys
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -54,17 +53,41 @@ def is_restart() -> bool:
 
 
 def git_commit(folder: Path) -> str | None:
-    """The commit checked out at ``folder``, with "+changes" where files differ from it."""
+    """The commit checked out at ``folder``, read from git's files; None where there is none.
 
-    def git(*arguments: str) -> str:
-        command = ["git", "-C", str(folder), *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    git itself is not run: the configuration of a repository can name programs that it starts.
+    """
+    for place in (folder, *folder.parents):
+        git = place / ".git"
+        try:
+            if git.is_file():  # of a worktree or a submodule
+                git = place / git.read_text(encoding="utf-8").removeprefix("gitdir:").strip()
+            head = (git / "HEAD").read_text(encoding="utf-8").strip()
+            if not head.startswith("ref: "):
+                return head
+            return commit_of(git, head.removeprefix("ref: "))
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except (OSError, ValueError):
+            return None
+    return None
 
-    try:
-        commit = git("rev-parse", "HEAD")
-        return f"{commit}+changes" if git("status", "--porcelain", "-uno") else commit
-    except (OSError, subprocess.CalledProcessError):
+
+def commit_of(git: Path, branch: str) -> str | None:
+    """The commit of a branch, such as refs/heads/main, by the files of a repository."""
+    if ".." in branch:
         return None
+    shared = git / "commondir"
+    roots = [git, git / shared.read_text(encoding="utf-8").strip()] if shared.is_file() else [git]
+    for root in roots:
+        if (root / branch).is_file():
+            return (root / branch).read_text(encoding="utf-8").strip()[:64]
+        packed = root / "packed-refs"
+        for line in packed.read_text(encoding="utf-8").splitlines() if packed.is_file() else ():
+            commit, _, name = line.partition(" ")
+            if name == branch:
+                return commit
+    return None
 
 
 def processor() -> str:

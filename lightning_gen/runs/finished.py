@@ -13,6 +13,7 @@ from lightning.pytorch.cli import LightningArgumentParser
 from lightning_gen.allowed import enforced, refusal
 from lightning_gen.contracts import ImageShape, Needs, require
 from lightning_gen.errors import UserError
+from lightning_gen.parts import check_part
 from lightning_gen.runs.checkpoint import load_model
 from lightning_gen.runs.directory import CONFIG, RunDirectory
 
@@ -71,7 +72,7 @@ class FinishedRun:
             name = type(self.model).__name__
             raise UserError(
                 f"the checkpoint of {name} holds no image_shape. Let {name} take image_shape and "
-                "keep its arguments with lightning_gen.hyperparameters.remember."
+                "keep its arguments with lightning_gen.hyperparameters.KeepsArguments."
             )
         channels, height, width = shape
         return channels, height, width
@@ -104,6 +105,7 @@ class FinishedRun:
         try:
             with enforced():
                 options = parser.parse_object({"data": self.config["data"]})
+                check_part(options.data, LightningDataModule, "data")
                 data: LightningDataModule = parser.instantiate(options).data
         except UserError:
             raise

@@ -1,0 +1,188 @@
+"""Private attributes of other libraries that are still needed, a function each.
+
+Their authors promise nothing about them: where one is gone from an installed version, a warning
+says what is lost, and the rest goes on.
+"""
+
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from jsonargparse import Namespace
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import WeightAveraging
+from lightning.pytorch.core.optimizer import LightningOptimizer
+from lightning.pytorch.loggers import WandbLogger
+from lightning.pytorch.strategies import DDPStrategy
+
+MISSING = object()
+
+
+def private(owner: Any, path: str, loss: str) -> Any:  # noqa: ANN401  (whatever it is)
+    """The attribute ``path`` of an object or module; ``MISSING``, with a warning, where it is gone.
+
+    Args:
+        owner: of a class of another library.
+        path: names with dots.
+        loss: what does not work without it, for the warning.
+    """
+    found = owner
+    for name in path.split("."):
+        found = getattr(found, name, MISSING)
+        if found is MISSING:
+            kind = owner if hasattr(owner, "__name__") else type(owner)
+            warnings.warn(f"{kind.__name__}.{path} is gone: {loss}.", stacklevel=3)
+            return MISSING
+    return found
+
+
+def import_object(path: str) -> Any:  # noqa: ANN401  (whatever has this name)
+    """What has a dotted name, by jsonargparse's rule of what may be imported.
+
+    Raises:
+        ImportError: the rule forbids it, there is no such module, or the rule cannot be asked.
+        AttributeError, ValueError: there is nothing of this name, or it is no name.
+    """
+    from jsonargparse import _util
+
+    imported = private(_util, "import_object", "no class can be named in a file")
+    if imported is MISSING:
+        raise ImportError(f"{path} cannot be imported with this version of jsonargparse")
+    return imported(path)
+
+
+@contextmanager
+def parsing_settings_kept() -> Iterator[None]:
+    """Afterwards jsonargparse's settings, which are the whole process's, are as they were."""
+    from jsonargparse import _common
+
+    settings = private(_common, "parsing_settings", "the settings of parsers stay changed")
+    before = {} if settings is MISSING else settings.copy()
+    try:
+        yield
+    finally:
+        if settings is not MISSING:
+            settings.update(before)
+
+
+@contextmanager
+def classes_from_their_defaults(note: Callable[[str, str, list[str]], None]) -> Iterator[None]:
+    """Within, another class at a key has its own defaults; jsonargparse keeps what has a like name.
+
+    Args:
+        note: is told the class that was there, the new one and the arguments that were dropped.
+    """
+    from jsonargparse import _typehints
+
+    name = "discard_init_args_on_class_path_change"
+    original = private(_typehints, name, "another class at a key keeps arguments of the first")
+    if original is MISSING:
+        yield
+        return
+
+    def discard_all(_: object, before: Any, now: Any) -> None:  # noqa: ANN401  (jsonargparse's)
+        if before and "init_args" in before and before["class_path"] != now["class_path"]:
+            arguments = before["init_args"] or {}
+            dropped = list(vars(arguments) if isinstance(arguments, Namespace) else arguments)
+            note(before["class_path"], now["class_path"], dropped)
+            before["init_args"] = Namespace()  # type: ignore[no-untyped-call]
+
+    setattr(_typehints, name, discard_all)
+    try:
+        yield
+    finally:
+        setattr(_typehints, name, original)
+
+
+def holds_average(callback: WeightAveraging) -> bool:
+    """Whether a callback holds an average of a model in training."""
+    average = private(callback, "_average_model", "pictures are of the weights of the last step")
+    return average is not MISSING and average is not None
+
+
+def swap_average(callback: WeightAveraging, model: LightningModule) -> None:
+    """Exchange a model's weights and their average."""
+    swap = private(callback, "_swap_models", "pictures are of the weights of the last step")
+    if swap is not MISSING:
+        swap(model)
+
+
+def forget_average(callback: WeightAveraging) -> None:
+    """Let a callback hold no average, so that it loads none beside a checkpoint's."""
+    if holds_average(callback):
+        callback._average_model = None
+
+
+@contextmanager
+def uncounted(optimizer: LightningOptimizer) -> Iterator[None]:
+    """Steps within do not count in ``trainer.global_step``, whose count two hooks keep."""
+    names = "_on_before_step", "_on_after_step"
+    loss = "a batch counts as several steps"
+    hooks = {name: private(optimizer, name, loss) for name in names}
+    known = {name: hook for name, hook in hooks.items() if hook is not MISSING}
+    for name in known:
+        setattr(optimizer, name, _do_nothing)
+    try:
+        yield
+    finally:
+        for name, hook in known.items():
+            setattr(optimizer, name, hook)
+
+
+def _do_nothing() -> None:
+    """Do nothing."""
+
+
+def accumulates(trainer: Trainer) -> bool:
+    """Whether the gradients of this batch are kept for a later step."""
+    ask = private(trainer, "fit_loop._should_accumulate", "half of a step's gradients may be lost")
+    return ask is not MISSING and bool(ask())
+
+
+def log_step(trainer: Trainer) -> None:
+    """Log what was measured in this step, before Lightning's turn comes."""
+    log = private(
+        trainer, "_logger_connector.update_train_step_metrics", "the last step's row is missing"
+    )
+    if log is not MISSING:
+        log()
+
+
+def unlogged(trainer: Trainer) -> tuple[dict[str, Any], int] | None:
+    """What Lightning will log only after the checkpoint that is being written, and its step."""
+    loss = "a run that goes on may lack the row of its checkpoint"
+    connector = private(trainer, "_logger_connector", loss)
+    step = private(trainer, "fit_loop.epoch_loop._batches_that_stepped", loss)
+    first = private(trainer, "_logger_connector._first_loop_iter", loss)
+    if MISSING in (connector, step, first):
+        return None
+    ending = first is None  # an epoch, and not a batch
+    if not (ending or connector.should_update_logs):
+        return None
+    return dict(connector.metrics["log"]), step - 1 if ending else step
+
+
+def find_unused_parameters(trainer: Trainer) -> None:
+    """Prepare DDP, however it was asked for, for steps that leave gradients out.
+
+    Where a backward pass leaves some parameters without a gradient, as each one of a GAN does, DDP
+    waits for them unless it is told to find out which are missing.
+    """
+    if isinstance(trainer.strategy, DDPStrategy):
+        options = private(trainer.strategy, "_ddp_kwargs", "pass ddp_find_unused_parameters_true")
+        if options is not MISSING:
+            options.setdefault("find_unused_parameters", True)
+
+
+def is_restoring(trainer: Trainer) -> bool:
+    """Whether a checkpoint is being restored."""
+    loaded = private(trainer, "_checkpoint_connector._loaded_checkpoint", "its errors are long")
+    return loaded is not MISSING and bool(loaded)
+
+
+def go_offline(logger: WandbLogger) -> None:
+    """Let a logger whose run has not begun keep it on this machine."""
+    options = private(logger, "_wandb_init", "W&B is asked once more")
+    if options is not MISSING:
+        options["mode"] = "offline"

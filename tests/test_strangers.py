@@ -1,0 +1,256 @@
+"""A stranger's folder, configuration, run or checkpoint runs nothing of the stranger's.
+
+Each attack leaves a mark where it is run.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+BOMB = """
+from pathlib import Path
+Path({mark!r}).touch()
+
+def f(*arguments, **options):
+    Path({mark!r}).touch()
+"""
+SHADOWS = ("yaml", "torch", "PIL", "numpy", "lightning", "csv", "email", "typing", "umap", "wandb")
+PROJECT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def folder(tmp_path, finished):
+    """A folder somebody was sent: modules that shadow others, a repository, a run."""
+    mark = str(tmp_path / "exploded")
+    for name in SHADOWS:
+        (tmp_path / f"{name}.py").write_text(BOMB.format(mark=mark))
+    run = tmp_path / "logs" / "stranger" / "version_0"
+    (run / "checkpoints").mkdir(parents=True)
+    (run / "evil.py").write_text(BOMB.format(mark=mark))
+    program = tmp_path / "program.sh"
+    program.write_text(f"#!/bin/sh\ntouch {mark}\n")
+    program.chmod(0o755)
+    git = tmp_path / ".git"
+    git.mkdir()
+    (git / "HEAD").write_text("ref: refs/heads/main\n")
+    (git / "config").write_text(
+        f"[core]\n\trepositoryformatversion = 0\n\tfsmonitor = {program}\n"
+        f'[filter "x"]\n\tclean = {program}\n'
+    )
+    for name in ("config.yaml", "environment.json", "metrics.csv"):
+        (run / name).write_bytes((finished / name).read_bytes())
+    checkpoint = finished / "checkpoints" / "best.ckpt"
+    (run / "checkpoints" / "best.ckpt").write_bytes(checkpoint.read_bytes())
+    return tmp_path
+
+
+def run_module(folder, *words):
+    """``python -m lightning_gen`` in a folder that somebody was sent."""
+    return subprocess.run(
+        [sys.executable, "-m", "lightning_gen", *map(str, words)],
+        cwd=folder,
+        env={k: v for k, v in os.environ.items() if k != "LIGHTNING_GEN_ALLOW"}
+        | {"PYTHONPATH": str(PROJECT)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+SMALL = (
+    *("--model", "VAE", "--data", "MiniFashionMNIST", "--trainer.max_steps", "1"),
+    *("--trainer.limit_val_batches", "1", "--trainer.limit_test_batches", "1"),
+    *("--trainer.accelerator", "cpu", "--trainer.callbacks", "[]"),
+)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("fit", *SMALL),
+        ("fit", "--help"),
+        ("report", "stranger"),
+        ("sample", "stranger"),
+        ("--version",),
+    ],
+    ids=lambda words: words[0],
+)
+def test_nothing_is_imported_from_the_working_directory(words, folder):
+    answer = run_module(folder, *words)
+    assert answer.returncode == 0, answer.stderr
+    assert not (folder / "exploded").exists()
+
+
+EVIL = "logs.stranger.version_0.evil"
+IMPORTS_ANYTHING = {
+    "class_path": "torch.nn.attention._fa4.register_flash_attention_fa4",
+    "init_args": {"module_path": EVIL},
+}
+PARTS = {
+    "optimizer": [
+        IMPORTS_ANYTHING,
+        IMPORTS_ANYTHING["class_path"],
+        f"{EVIL}.f",
+        "lightning_gen.models.optimizers.fuse",
+        "torch.nn.Linear",
+        {"class_path": "lightning_gen.callbacks.Samples"},
+        {"class_path": "torch.nn.utils.clip_grad_norm_", "init_args": {"max_norm": 1}},
+    ],
+    "lr_scheduler": [
+        IMPORTS_ANYTHING,
+        *(
+            {"class_path": "torch.optim.lr_scheduler.LambdaLR", "init_args": {"lr_lambda": name}}
+            for name in (f"{EVIL}.f", IMPORTS_ANYTHING["class_path"])
+        ),
+    ],
+    "architecture": [IMPORTS_ANYTHING, {"class_path": f"{EVIL}.f"}],
+    "likelihood": [IMPORTS_ANYTHING],
+}
+ATTACKS = [(key, part) for key, parts in PARTS.items() for part in parts]
+
+
+@pytest.mark.parametrize(("key", "part"), ATTACKS, ids=lambda value: str(value)[:40])
+def test_a_checkpoint_names_classes_of_its_keys_alone(key, part, folder, monkeypatch):
+    import lightning_gen
+    from lightning_gen.errors import UserError
+
+    monkeypatch.chdir(folder)
+    monkeypatch.syspath_prepend(str(folder / "nothing"))
+    path = folder / "logs/stranger/version_0/checkpoints/best.ckpt"
+    checkpoint = torch.load(path)
+    checkpoint["hyper_parameters"][key] = part
+    torch.save(checkpoint, path)
+    with pytest.raises(UserError) as said:
+        lightning_gen.load("stranger")
+    assert "\n" not in str(said.value)
+    assert not (folder / "exploded").exists()
+    assert EVIL not in sys.modules
+
+
+def test_a_checkpoint_does_not_choose_what_builds_it(folder, monkeypatch):
+    import lightning_gen
+
+    monkeypatch.chdir(folder)
+    path = folder / "logs/stranger/version_0/checkpoints/best.ckpt"
+    checkpoint = torch.load(path)
+    checkpoint["hyper_parameters"]["_instantiator"] = f"{EVIL}.f"
+    torch.save(checkpoint, path)
+    lightning_gen.load("stranger")
+    assert not (folder / "exploded").exists()
+
+
+TRAINER = {
+    "a function of a callback": {
+        "callbacks": [
+            {
+                "class_path": "lightning.pytorch.callbacks.LambdaCallback",
+                "init_args": {"on_fit_start": IMPORTS_ANYTHING["class_path"]},
+            }
+        ]
+    },
+    "a function in the place of a callback": {"callbacks": [IMPORTS_ANYTHING]},
+    "a logger with an address": {
+        "logger": {
+            "class_path": "lightning.pytorch.loggers.MLFlowLogger",
+            "init_args": {"tracking_uri": "http://127.0.0.1:9"},
+        }
+    },
+    "W&B with an address": {
+        "logger": {
+            "class_path": "WandbLogger",
+            "init_args": {"offline": True},
+            "dict_kwargs": {"settings": {"base_url": "http://127.0.0.1:9"}},
+        }
+    },
+    "a checkpoint elsewhere": {
+        "callbacks": [
+            {
+                "class_path": "lightning.pytorch.callbacks.ModelCheckpoint",
+                "init_args": {"dirpath": "logs/mine/version_0/checkpoints", "filename": "best"},
+            },
+            {
+                "class_path": "lightning.pytorch.callbacks.ModelCheckpoint",
+                "init_args": {"dirpath": "{folder}/logs/mine/version_0", "filename": "best"},
+            },
+        ]
+    },
+    "a log elsewhere": {
+        "logger": {
+            "class_path": "lightning.pytorch.loggers.CSVLogger",
+            "init_args": {"save_dir": "../..", "name": "x"},
+        }
+    },
+    "a profile elsewhere": {
+        "profiler": {
+            "class_path": "lightning.pytorch.profilers.SimpleProfiler",
+            "init_args": {"dirpath": "/tmp", "filename": "stolen"},
+        }
+    },
+}
+
+
+@pytest.mark.parametrize("verb", ["fit", "test"])
+@pytest.mark.parametrize("name", TRAINER)
+def test_a_configuration_cannot(name, verb, folder, monkeypatch, capsys, main):
+    monkeypatch.chdir(folder)
+    path = folder / "logs/stranger/version_0/config.yaml"
+    config = yaml.safe_load(path.read_text())
+    text = json.dumps(TRAINER[name]).replace("{folder}", str(folder))
+    config["trainer"] |= json.loads(text)
+    path.write_text(yaml.safe_dump(config))
+    mine = folder / "logs" / "mine" / "version_0" / "checkpoints"
+    mine.mkdir(parents=True)
+    (mine / "best.ckpt").write_bytes(b"precious")
+    words = ["fit", "--config", str(path)] if verb == "fit" else ["test", "stranger"]
+    assert main(words) in (1, 2)
+    captured = capsys.readouterr()
+    assert len(captured.err.splitlines()) == 1, captured.err
+    assert (mine / "best.ckpt").read_bytes() == b"precious"
+    assert not (folder / "exploded").exists()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: &a [x, x, x, x, x, x, x, x, x]\n"
+        + "".join(
+            f"{b}: &{b} [{', '.join([f'*{a}'] * 9)}]\n"
+            for a, b in zip("abcdefg", "bcdefgh", strict=True)
+        ),
+        "model: &m {class_path: VAE, init_args: *m}",
+        "seed_everything: 2026-13-45",
+        "seed_everything: 2026-11-27",
+        "seed_everything: !!int x",
+        "seed_everything: !!float x",
+        f"seed_everything: {'9' * 5000}",
+        "model: " + "[" * 3000 + "]" * 3000,
+        "model: !!python/object/apply:os.system [touch exploded]",
+        "? {a: b}\n: c",
+        "model: !!set {VAE}",
+        "model: !!binary aGVsbG8=",
+        "<<: 3",
+    ],
+    ids=range(13),
+)
+def test_odd_yaml_is_one_line(text, command, in_tmp):
+    (in_tmp / "odd.yaml").write_text(text)
+    answer = command("fit", "--config", "odd.yaml")
+    assert answer.code == 2
+    assert "odd.yaml" in answer.line
+    assert not (in_tmp / "exploded").exists()
+
+
+def test_the_commit_is_read_without_running_git(folder):
+    from lightning_gen.runs.environment import git_commit
+
+    branch = folder / ".git" / "refs" / "heads"
+    branch.mkdir(parents=True)
+    (branch / "main").write_text("0123456789" * 4 + "\n")
+    assert git_commit(folder / "logs") == "0123456789" * 4
+    assert not (folder / "exploded").exists()
