@@ -37,7 +37,7 @@ COMMON = (
     *("--trainer.max_epochs", "4", "--trainer.limit_train_batches", "14"),
     *("--trainer.limit_val_batches", "3", "--trainer.log_every_n_steps", "1"),
     *("--trainer.enable_progress_bar", "false", "--test_after_fit", "false"),
-    *("--trainer.accelerator", "cpu", "--trainer.callbacks", "[]"),
+    *("--trainer.accelerator", "cpu", "--default_pictures", "false"),
 )
 MINI = ("--data", "MiniFashionMNIST", "--data.batch_size", "10")
 VAE = ("--model", "VAE", "--model.architecture", "Dense", "--model.architecture.widths", "[16]")

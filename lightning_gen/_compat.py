@@ -67,7 +67,7 @@ def parsing_settings_kept() -> Iterator[None]:
 
 
 @contextmanager
-def classes_from_their_defaults(note: Callable[[str, str, list[str]], None]) -> Iterator[None]:
+def classes_from_their_defaults(note: Callable[[str, str, dict[str, Any]], None]) -> Iterator[None]:
     """Within, another class at a key has its own defaults; jsonargparse keeps what has a like name.
 
     Args:
@@ -84,8 +84,8 @@ def classes_from_their_defaults(note: Callable[[str, str, list[str]], None]) -> 
     def discard_all(_: object, before: Any, now: Any) -> None:  # noqa: ANN401  (jsonargparse's)
         if before and "init_args" in before and before["class_path"] != now["class_path"]:
             arguments = before["init_args"] or {}
-            dropped = list(vars(arguments) if isinstance(arguments, Namespace) else arguments)
-            note(before["class_path"], now["class_path"], dropped)
+            dropped = vars(arguments) if isinstance(arguments, Namespace) else arguments
+            note(before["class_path"], now["class_path"], dict(dropped))
             before["init_args"] = Namespace()  # type: ignore[no-untyped-call]
 
     setattr(_typehints, name, discard_all)

@@ -66,7 +66,7 @@ def run_module(folder, *words):
 SMALL = (
     *("--model", "VAE", "--data", "MiniFashionMNIST", "--trainer.max_steps", "1"),
     *("--trainer.limit_val_batches", "1", "--trainer.limit_test_batches", "1"),
-    *("--trainer.accelerator", "cpu", "--trainer.callbacks", "[]"),
+    *("--trainer.accelerator", "cpu", "--default_pictures", "false"),
 )
 
 

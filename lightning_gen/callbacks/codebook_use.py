@@ -33,6 +33,7 @@ class CodebookUse(Picture):
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Forget the counts of an earlier epoch."""
+        super().on_train_epoch_start(trainer, pl_module)
         self._counts = None
 
     def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:

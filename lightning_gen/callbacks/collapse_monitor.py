@@ -49,6 +49,7 @@ class CollapseMonitor(Picture):
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Forget the measurement of an earlier epoch."""
+        super().on_train_epoch_start(trainer, pl_module)
         self._usage = None
 
     def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from lightning.pytorch import LightningModule, Trainer
 
-from lightning_gen.callbacks.picture import Picture, check_at_least
+from lightning_gen.callbacks.picture import Picture, check_at_least, validation_batches
 from lightning_gen.contracts import Batch
 from lightning_gen.figures import Pixels
 from lightning_gen.views import View
@@ -67,6 +67,13 @@ class FirstImages(Picture):
         if missing > 0:
             parts = zip(kept or batch.first(0), batch.first(missing), strict=True)
             self._kept["validation"] = Batch(*(torch.cat(pair) for pair in parts))
+
+    def see_validation(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Keep the first validation images."""
+        for number, batch in enumerate(validation_batches(trainer)):
+            self.on_validation_batch_end(trainer, pl_module, None, batch, number)
+            if len(self._kept["validation"].images) >= self.num_images:
+                return
 
     def draw(self, trainer: Trainer, pl_module: LightningModule) -> Pixels | None:
         """The view; None where no image was seen yet."""

@@ -20,8 +20,8 @@ class LatentScatter(ValidationCodes):
     ``images/latent_scatter_test``.
 
     Args:
-        projection: lays out codes of more than two dimensions: PCA, at once, or TSNE or UMAP, in
-            seconds.
+        projection: lays out codes of more than two dimensions: PCA, at once, or TSNE or UMAP, which
+            take seconds to minutes and are therefore drawn at the end of training alone.
         num_images: how many images are drawn, the first ones.
         every_n_epochs: training epochs from one picture to the next.
     """
@@ -36,12 +36,17 @@ class LatentScatter(ValidationCodes):
     ) -> None:
         super().__init__(num_images, every_n_epochs)
         self.projection = projection
-        self._trained = False
+        self._follows_training = False
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """The test that follows belongs to this training."""
         super().on_train_start(trainer, pl_module)
-        self._trained = True
+        self._follows_training = True
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Draw when the epoch is due."""
+        if isinstance(self.projection, PCA):
+            super().on_train_epoch_end(trainer, pl_module)
 
     def draw(self, trainer: Trainer, pl_module: LightningModule) -> Pixels | None:
         """The scatter; None where the epoch had no validation."""
@@ -62,7 +67,7 @@ class LatentScatter(ValidationCodes):
         dataloader_idx: int = 0,
     ) -> None:
         """Encode the batch while images are missing."""
-        drawing = self._trained and trainer.is_global_zero and not trainer.fast_dev_run  # type: ignore[attr-defined]
+        drawing = self._follows_training and trainer.is_global_zero and not trainer.fast_dev_run  # type: ignore[attr-defined]
         if drawing and dataloader_idx == 0:
             self._keep(trainer, pl_module, batch)
 

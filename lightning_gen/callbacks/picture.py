@@ -14,7 +14,7 @@ from lightning.pytorch.utilities import rank_zero_warn
 
 from lightning_gen._compat import holds_average, swap_average
 from lightning_gen.callbacks.publish import publish
-from lightning_gen.contracts import Needs, require
+from lightning_gen.contracts import Batch, Needs, require
 from lightning_gen.errors import UserError
 from lightning_gen.figures import Pixels
 
@@ -38,6 +38,7 @@ class Picture(Callback, ABC):
         check_at_least(1, every_n_epochs, f"{type(self).__name__}.every_n_epochs")
         self.every_n_epochs = every_n_epochs
         self._drawn_at: int | None = None
+        self._trained = False
 
     @abstractmethod
     def draw(self, trainer: Trainer, pl_module: LightningModule) -> Pixels | None:
@@ -53,6 +54,11 @@ class Picture(Callback, ABC):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Forget the pictures of an earlier fit."""
         self._drawn_at = None
+        self._trained = False
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Note that this run trains, and does not only end what another began."""
+        self._trained = True
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Draw when the epoch is due."""
@@ -63,11 +69,17 @@ class Picture(Callback, ABC):
         """Draw the end of training, unless the last epoch was drawn."""
         self._draw_once(trainer, pl_module)
 
+    def see_validation(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Look at validation images, in a run that went on after its last validation."""
+
     def _draw_once(self, trainer: Trainer, pl_module: LightningModule) -> None:
         step = trainer.global_step
         if trainer.fast_dev_run or not trainer.is_global_zero or step == self._drawn_at:  # type: ignore[attr-defined]
             return
         self._drawn_at = step
+        if trainer.ckpt_path and not self._trained and trainer.enable_validation:
+            with untouched(trainer, pl_module):
+                self.see_validation(trainer, pl_module)
         name = snake_case(type(self).__name__)
         self._show(trainer, pl_module, name, partial(self.draw, trainer, pl_module))
 
@@ -87,6 +99,15 @@ class Picture(Callback, ABC):
                 return
         if pixels is not None:
             publish(trainer, name, pixels)
+
+
+def validation_batches(trainer: Trainer) -> Iterator[Batch]:
+    """The batches of the validation split, on the device as a validation has them."""
+    loaders = trainer.val_dataloaders
+    if loaders is None and trainer.datamodule is not None:  # type: ignore[attr-defined]
+        loaders = trainer.datamodule.val_dataloader()  # type: ignore[attr-defined]
+    for batch in loaders or ():
+        yield trainer.strategy.batch_to_device(batch)
 
 
 def require_for(callback: Any, model: LightningModule) -> None:  # noqa: ANN401

@@ -4,6 +4,7 @@ from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import EarlyStopping
+from lightning.pytorch.utilities import rank_zero_info
 
 Progress = dict[str, dict[str, int]]
 
@@ -15,8 +16,13 @@ class Resume(Callback):
     validation. Lightning would skip it, and with it all that hangs on it: the row of ``val/loss``,
     the best checkpoint, schedulers, early stopping. Here the run goes on with the validation.
 
-    A run that early stopping had ended does not train another epoch.
+    A run that early stopping had ended does not train another epoch, unless its patience is now
+    longer. Where nothing is left to train, that is said.
     """
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Keep the patience that is asked for, which a checkpoint overwrites."""
+        self._patience = {each: each.patience for each in stoppers(trainer)}
 
     def on_load_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
@@ -34,13 +40,36 @@ class Resume(Callback):
             validation["current"] |= dict.fromkeys(validation["current"], 0)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Stop at once where early stopping had stopped."""
-        if any(
-            callback.stopped_epoch
-            for callback in trainer.callbacks  # type: ignore[attr-defined]
-            if isinstance(callback, EarlyStopping)
-        ):
-            trainer.should_stop = True
+        """Stop at once where early stopping had stopped, and say where nothing is left to do."""
+        for stopper, patience in self._patience.items():
+            stopper.patience = patience
+            if stopper.stopped_epoch and stopper.wait_count < patience:
+                stopper.stopped_epoch = 0
+            elif stopper.stopped_epoch:
+                trainer.should_stop = True
+                rank_zero_info(
+                    f"Early stopping ended this run after epoch {stopper.stopped_epoch}. To go on, "
+                    f"raise the patience of EarlyStopping above {stopper.wait_count}, or leave it "
+                    "out."
+                )
+        if trainer.ckpt_path and not trainer.should_stop and is_over(trainer):
+            rank_zero_info(
+                f"The training is over after {trainer.current_epoch} epochs, {trainer.global_step} "
+                "steps. To go on, raise trainer.max_epochs or trainer.max_steps."
+            )
+
+
+def is_over(trainer: Trainer) -> bool:
+    """Whether a training has done all its epochs or steps."""
+    epochs, steps = trainer.max_epochs, trainer.max_steps
+    over = epochs not in (None, -1) and trainer.current_epoch >= epochs
+    return over or 0 <= steps <= trainer.global_step
+
+
+def stoppers(trainer: Trainer) -> list[EarlyStopping]:
+    """The callbacks that end a training early."""
+    callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
+    return [callback for callback in callbacks if isinstance(callback, EarlyStopping)]
 
 
 def validates(trainer: Trainer, epoch: int) -> bool:

@@ -6,7 +6,7 @@ from typing import Any, cast
 import torch
 from lightning.pytorch import LightningModule, Trainer
 
-from lightning_gen.callbacks.picture import Picture, check_at_least
+from lightning_gen.callbacks.picture import Picture, check_at_least, validation_batches
 from lightning_gen.contracts import Batch, Codes, Encodes, SamplesCodes
 from lightning_gen.views import LabelledCodes, encode, join
 
@@ -31,6 +31,7 @@ class ValidationCodes(Picture):
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Forget the codes of an earlier epoch."""
+        super().on_train_epoch_start(trainer, pl_module)
         self._parts = []
 
     def on_validation_batch_end(
@@ -46,6 +47,12 @@ class ValidationCodes(Picture):
         if batch_idx == 0:
             self._parts, self._seen = [], 0
         if dataloader_idx == 0 and trainer.is_global_zero and self._is_due(trainer):
+            self._keep(trainer, pl_module, batch)
+
+    def see_validation(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Encode the first validation images."""
+        self._parts, self._seen = [], 0
+        for batch in validation_batches(trainer):
             self._keep(trainer, pl_module, batch)
 
     def kept(self) -> LabelledCodes | None:

@@ -9,13 +9,15 @@ from lightning.pytorch.callbacks import WeightAveraging
 from torch import Tensor
 
 from lightning_gen._compat import forget_average, is_restoring
+from lightning_gen.cli.defaults import BestAndLast
 from lightning_gen.errors import UserError
 from lightning_gen.runs.checkpoint import load_checkpoint
 
 
 def best_checkpoint(trainer: Trainer) -> str | None:
     """Path of the best checkpoint of this training; None where none was saved."""
-    path = Path(getattr(trainer.checkpoint_callback, "best_model_path", ""))
+    kept = [each for each in trainer.checkpoint_callbacks if isinstance(each, BestAndLast)]
+    path = Path(kept[0].best_model_path or kept[0].last_model_path) if kept else Path()
     if not path.is_file():
         return None
     return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)

@@ -4,8 +4,9 @@ import os
 import sys
 from pathlib import Path
 
+from filelock import FileLock, Timeout
 from jsonargparse import Namespace
-from lightning.pytorch.utilities import rank_zero_only
+from lightning.pytorch.utilities import rank_zero_info, rank_zero_only
 
 from lightning_gen.cli.parser import BadArgumentsError
 from lightning_gen.errors import UserError
@@ -33,6 +34,8 @@ def claim_directory(options: Namespace) -> RunDirectory:
             options.ckpt_path = str(newest_whole(begun)) if begun.resumable else None
         except UserError as error:
             raise BadArgumentsError(str(error)) from error
+        if options.ckpt_path is None:
+            rank_zero_info(f"{begun.path} was ended before its first checkpoint: it begins anew")
         return begun
     if not is_first_process():
         return RunDirectory(Path(os.environ.get(RUN_VARIABLE, root / name / "version_unknown")))
@@ -51,11 +54,12 @@ def begun_run(options: Namespace, runs: list[RunDirectory]) -> RunDirectory | No
         BadArgumentsError: it is asked for, and there is none.
     """
     if options.ckpt_path == "last":
-        resumable = [run for run in runs if run.resumable]
-        if not resumable:
+        if not runs:
             place = Path(options.trainer.default_root_dir or "logs") / options.name
-            raise BadArgumentsError(f"ckpt_path last: no run of {place} has a checkpoint.")
-        return resumable[-1]
+            raise BadArgumentsError(
+                f"ckpt_path last: there is no run in {place}. Start one without --ckpt_path."
+            )
+        return runs[-1]
     if options.ckpt_path is not None:
         return None
     this = job(), sys.argv
@@ -63,6 +67,29 @@ def begun_run(options: Namespace, runs: list[RunDirectory]) -> RunDirectory | No
         if any((start.get("job"), start.get("command")) == this for start in run.starts):
             return run
     return None
+
+
+def lock(directory: RunDirectory) -> FileLock:
+    """The right to train a run, until it is released or this process ends.
+
+    Raises:
+        BadArgumentsError: another process has it.
+    """
+    found = FileLock(directory.path / ".lock")
+    try:
+        found.acquire(blocking=False)
+    except Timeout as error:
+        raise BadArgumentsError(
+            f"{directory.path} is being trained by another process. Wait for its end, or start a "
+            "run of its own without --ckpt_path."
+        ) from error
+    return found
+
+
+def release(held: FileLock) -> None:
+    """Give up the right to train a run."""
+    held.release()
+    Path(held.lock_file).unlink(missing_ok=True)
 
 
 def default_name(options: Namespace) -> str:

@@ -1,7 +1,5 @@
 """The callbacks that every run has, and the pictures of a run that asks for none."""
 
-from typing import Any
-
 from jsonargparse import Namespace
 from lightning.pytorch import Callback, LightningDataModule, LightningModule
 from lightning.pytorch.callbacks import ModelCheckpoint, ProgressBar
@@ -12,7 +10,6 @@ from lightning_gen.callbacks import (
     CollapseMonitor,
     ConditionalSamples,
     Denoising,
-    Evaluation,
     FiniteLoss,
     Interpolation,
     Interruption,
@@ -28,6 +25,7 @@ from lightning_gen.callbacks import (
     Samples,
     Traversal,
 )
+from lightning_gen.cli.loggers import as_list
 from lightning_gen.contracts import Infers, able
 from lightning_gen.runs import RunDirectory
 
@@ -52,26 +50,29 @@ def complete_callbacks(
     model: LightningModule,
     data: LightningDataModule,
     directory: RunDirectory | None,
+    *,
+    draw: bool,
 ) -> list[Callback]:
-    """The callbacks of ``trainer.callbacks`` and those that keep a run safe.
+    """The callbacks of ``trainer.callbacks``, the default ones and those that keep a run safe.
 
-    Where ``trainer.callbacks`` is null, or asks for evaluations alone, the pictures that the model
-    is able to give are drawn, and the samples of a model that has no posterior are watched.
+    Args:
+        options: of the trainer.
+        model: it is trained.
+        data: it is trained on.
+        directory: the run's; None where nothing is kept.
+        draw: whether the pictures that the model is able to give are drawn, and the samples of a
+            model that has no posterior are watched, beside what was asked for.
     """
-    asked: Any = options.callbacks
-    callbacks: list[Callback] = list(asked) if isinstance(asked, list) else [asked]
-    if asked is None:
-        callbacks = pictures(model)
-    elif callbacks and all(isinstance(callback, Evaluation) for callback in callbacks):
-        callbacks += pictures(model)
+    callbacks: list[Callback] = as_list(options.callbacks)
+    if draw:
+        callbacks += [each for each in pictures(model) if not has(callbacks, type(each))]
     if options.enable_progress_bar is not False and not has(callbacks, ProgressBar):
         callbacks.append(Progress())
     if directory is None:
         return [*callbacks, SameNoise()]
     callbacks += [RandomState(), SameNoise(), FiniteLoss()]  # the noise after the state was kept
     if options.enable_checkpointing is not False:
-        if not has(callbacks, ModelCheckpoint):
-            callbacks.append(best_and_last(model, data, directory))
+        callbacks.append(best_and_last(model, data, directory))
         callbacks += [Resume(), Interruption(directory.last)]  # after those that change a step
     return callbacks
 
@@ -84,16 +85,20 @@ def pictures(model: LightningModule) -> list[Callback]:
     return found
 
 
+class BestAndLast(ModelCheckpoint):
+    """The checkpoints that every run has, beside those that a user may ask for."""
+
+
 def best_and_last(
     model: LightningModule, data: LightningDataModule, directory: RunDirectory
-) -> ModelCheckpoint:
+) -> BestAndLast:
     """Keeps ``best.ckpt`` and ``last.ckpt``, after every epoch.
 
     The best is that of the least ``val/loss``, or of what the model calls its ``monitor``; without
     a validation split, or where ``monitor`` is None, it is the latest.
     """
     validates = getattr(data, "val_fraction", 1) > 0
-    return ModelCheckpoint(
+    return BestAndLast(
         directory.checkpoints,
         filename="best",
         monitor=getattr(model, "monitor", "val/loss") if validates else None,

@@ -93,4 +93,5 @@ def top_keys() -> set[str]:
     """The keys at the top of a configuration, and those of ``trainer``."""
     trainer = set(inspect.signature(Trainer.__init__).parameters) - {"self"}
     own = {"config", "seed_everything", "model", "data", "name", "ckpt_path", "test_after_fit"}
+    own |= {"default_pictures"}
     return own | {f"trainer.{name}" for name in trainer}

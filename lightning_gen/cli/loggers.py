@@ -30,6 +30,8 @@ def point_logger(logger: Namespace, directory: RunDirectory) -> None:
     arguments = logger.init_args
     if "save_dir" in arguments and arguments.save_dir in (None, "."):
         arguments.save_dir = str(directory.path.resolve())
+    if logger.class_path.endswith("TensorBoardLogger"):
+        arguments.default_hp_metric = False  # it would be -1, of no quantity
     if logger.class_path.endswith("WandbLogger") and arguments.name is None:
         arguments.name = f"{directory.path.parent.name}/{directory.path.name}"
         known = [start["wandb_run"] for start in directory.starts if start.get("wandb_run")]

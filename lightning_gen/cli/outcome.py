@@ -2,19 +2,27 @@
 
 import os
 import re
+import signal
 import sys
+import sysconfig
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 
+import lightning
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
-from lightning_gen.allowed import enforced
+import lightning_gen
+from lightning_gen.allowed import VARIABLE, enforced, modules
 from lightning_gen.cli import quiet
 from lightning_gen.cli.claim import is_first_process, is_helper
 from lightning_gen.cli.parser import BadArgumentsError
 from lightning_gen.data.loader import lost_worker
 from lightning_gen.errors import InterruptionError, UserError
+
+LIBRARIES = tuple({sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")})
+LIGHTNING = str(Path(lightning.__file__).parent)
 
 
 def outcome(verb: str, task: Callable[[], None]) -> int:
@@ -27,12 +35,32 @@ def outcome(verb: str, task: Callable[[], None]) -> int:
             task()
     except (BadArgumentsError, UserError, MisconfigurationException) as error:
         return _failed(verb, error)
-    except (MemoryError, RuntimeError, OSError, EOFError) as error:
-        found = lost_worker(error) or lack_of_memory(error)
+    except KeyboardInterrupt:
+        print(f"lightning-gen {verb}: stopped by Ctrl-C.", file=sys.stderr)
+        return 128 + signal.SIGINT
+    except Exception as error:
+        found: Exception | None = lost_worker(error) or lack_of_memory(error)
+        if found is None and (told := fault_of_another(error)):
+            found = UserError(told)
         if found is None:
             raise
         return _failed(verb, found)
     return 0
+
+
+def fault_of_another(error: BaseException) -> str | None:
+    """An error of somebody's own class, or of a part of Lightning, in a line; None for others."""
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = (*LIBRARIES, str(Path(lightning_gen.__file__).parent))
+    own = [frame for frame in frames if not frame.filename.startswith((*ours, "<"))]
+    said = " ".join(f"{type(error).__name__}: {error}".split())
+    if own and modules(os.environ.get(VARIABLE, "")):
+        place = f"{Path(own[-1].filename).name}, line {own[-1].lineno}, in {own[-1].name}"
+        return f"{place}: {said}. Set LIGHTNING_GEN_TRACEBACK=1 to see the whole traceback."
+    if frames and frames[-1].filename.startswith(LIGHTNING):
+        part = Path(frames[-1].filename).stem
+        return f"Lightning's {part} says: {said}. Change the options of trainer that it is about."
+    return None
 
 
 def _failed(verb: str, error: Exception) -> int:

@@ -41,7 +41,7 @@ class RecordRun(Callback):
             return
         self.directory.discard_drafts()
         config = self.directory.path / CONFIG
-        if not config.exists():
+        if not config.exists() or trainer.global_step == 0:
             again = f"lightning-gen fit --config {config}"
             header = f"# lightning-gen {__version__}: {again} runs it again\n"
             write_text(config, header + self.config_text)

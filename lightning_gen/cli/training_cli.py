@@ -1,14 +1,19 @@
 """LightningCLI as this project uses it."""
 
+import inspect
 from pathlib import Path
 from signal import SIGUSR1
 from typing import Any
 
+from filelock import FileLock
 from jsonargparse import Namespace
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.utilities import rank_zero_info
 
+from lightning_gen._compat import classes_from_their_defaults
+from lightning_gen.allowed import imported
 from lightning_gen.cli.checkpoint import (
     best_checkpoint,
     check_same_model,
@@ -18,6 +23,8 @@ from lightning_gen.cli.claim import (
     claim_directory,
     default_name,
     is_first_process,
+    lock,
+    release,
 )
 from lightning_gen.cli.cluster import requeue
 from lightning_gen.cli.defaults import complete_callbacks
@@ -32,7 +39,7 @@ from lightning_gen.cli.loggers import (
     point_logger,
 )
 from lightning_gen.cli.messages import explain, first_error
-from lightning_gen.cli.outcome import is_lack_of_memory
+from lightning_gen.cli.outcome import fault_of_another, is_lack_of_memory
 from lightning_gen.cli.parser import BadArgumentsError
 from lightning_gen.cli.places import keep_inside
 from lightning_gen.cli.recipes import check_recipes
@@ -49,7 +56,6 @@ from lightning_gen.contracts import Encodes
 from lightning_gen.errors import InterruptionError, UserError, user_error
 from lightning_gen.parts import argument_types, check_part
 from lightning_gen.runs import RunDirectory, RunLogger
-from lightning_gen.runs.directory import CONFIG
 
 
 class TrainingCLI(LightningCLI):
@@ -62,6 +68,7 @@ class TrainingCLI(LightningCLI):
     """
 
     directory: RunDirectory | None = None
+    lock: FileLock | None = None
 
     def __init__(self, verb: str, *arguments: Any, **options: Any) -> None:  # noqa: ANN401
         self.verb = verb
@@ -82,6 +89,12 @@ class TrainingCLI(LightningCLI):
             default=True,
             help="fit ends with one evaluation of the best checkpoint on the test split",
         )
+        parser.add_argument(
+            "--default_pictures",
+            type=bool,
+            default=True,
+            help="fit draws what the model is able to show, beside trainer.callbacks",
+        )
         for argument, compute in LINKS.items():
             target = f"model.init_args.{argument}"
             parser.link_arguments("data", target, compute, apply_on="instantiate")
@@ -100,13 +113,29 @@ class TrainingCLI(LightningCLI):
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:  # noqa: ANN401
         """Parse; the words may differ from those of the process."""
         check_files(args)
+        self.dropped: dict[tuple[str, str], list[str]] = {}
         try:
-            self.config = parser.parse_args(args)
+            with classes_from_their_defaults(self._note_dropped):
+                self.config = parser.parse_args(args)
         except BadArgumentsError as error:
             raise BadArgumentsError(explain(str(error), error)) from error
         seed = self.config[self.config.subcommand].seed_everything
         if not 0 <= (seed or 0) < 2**32:
             raise BadArgumentsError(f"seed_everything is from 0 to {2**32 - 1}, got {seed}.")
+
+    def _note_dropped(self, before: str, now: str, arguments: dict[str, Any]) -> None:
+        """Keep what was said for a class in whose place another stands, its defaults aside."""
+        try:
+            accepted = inspect.signature(imported(before)).parameters
+        except ImportError:  # the parser's own guess, where nothing was said
+            return
+        names = [
+            name
+            for name, value in arguments.items()
+            if value is not None and name in accepted and accepted[name].default != value
+        ]
+        if names:
+            self.dropped[before, now] = names
 
     def _parse_ckpt_path(self) -> None:
         """Nothing: a checkpoint never silently replaces the model that was asked for."""
@@ -135,10 +164,16 @@ class TrainingCLI(LightningCLI):
             raise BadArgumentsError(NO_RUN)
         if self.subcommand == "fit" and not self.options.trainer.fast_dev_run:
             self.directory = claim_directory(self.options)
+            if is_first_process():
+                self.lock = lock(self.directory)
             for logger in as_list(self.options.trainer.logger):
                 point_logger(logger, self.directory)
-        run = self.directory.path if self.directory else Path(path or ".").parent.parent
-        keep_inside(self.options.trainer, run)
+        run = self.directory or RunDirectory.around(Path(path or "."))
+        try:
+            keep_inside(self.options.trainer, run.path if run else None)
+        except BadArgumentsError:
+            self._leave_directory()
+            raise
 
     def instantiate_classes(self) -> None:
         """Build data, model and trainer; a fault in their arguments is a bad argument."""
@@ -147,7 +182,7 @@ class TrainingCLI(LightningCLI):
             if self.options.ckpt_path is not None:
                 check_same_model(self.model, Path(self.options.ckpt_path))
         except Exception as error:
-            self._discard_empty_directory()
+            self._leave_directory()
             cause = user_error(error) or first_error(error)
             if is_lack_of_memory(cause):
                 raise cause from error
@@ -156,6 +191,8 @@ class TrainingCLI(LightningCLI):
                     "trainer.devices: expected how many to use, at least 1, or auto; a list such "
                     f"as [0, 1] chooses among GPUs; got {self.options.trainer.devices!r}."
                 ) from error
+            if told := fault_of_another(cause):
+                raise BadArgumentsError(told) from error
             if not isinstance(cause, MisconfigurationException | ValueError | ModuleNotFoundError):
                 raise
             raise BadArgumentsError(explain(str(cause))) from error
@@ -163,7 +200,10 @@ class TrainingCLI(LightningCLI):
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:  # noqa: ANN401
         """Build the trainer with the callbacks and loggers that every run has."""
         options = self._get(self.config_init, "trainer")
-        callbacks = complete_callbacks(options, self.model, self.datamodule, self.directory)
+        draw = self.directory is not None and self.options.default_pictures
+        callbacks = complete_callbacks(
+            options, self.model, self.datamodule, self.directory, draw=draw
+        )
         loggers: list[Any] = []
         if self.directory is not None:
             loggers = [RunLogger(self.directory), *as_list(options.logger)]
@@ -179,13 +219,21 @@ class TrainingCLI(LightningCLI):
 
     def before_fit(self) -> None:
         """Say what is about to be trained."""
+        for (before, now), names in self.dropped.items():
+            old, new = before.rpartition(".")[2], now.rpartition(".")[2]
+            rank_zero_info(
+                f"{new} stands in the place of {old}, and has its own defaults: {', '.join(names)} "
+                f"of {old} {'is' if len(names) == 1 else 'are'} dropped"
+            )
         announce(self.model, self.datamodule, self.directory)
 
     def after_fit(self) -> None:
         """Evaluate the best checkpoint on the test split; say where everything is."""
         best = best_checkpoint(self.trainer)
         forget_averages(self.trainer)
-        if self.options.test_after_fit:
+        if self.options.test_after_fit and type(self.model).test_step is LightningModule.test_step:
+            rank_zero_info(f"{type(self.model).__name__} has no test_step: nothing is tested")
+        elif self.options.test_after_fit:
             self.trainer.test(self.model, self.datamodule, ckpt_path=best, verbose=False)
             report(self.trainer, self.directory.path if self.directory else None, best)
         if self.directory is not None:
@@ -194,8 +242,8 @@ class TrainingCLI(LightningCLI):
     def after_validate(self) -> None:
         """Say the result, and keep the scores beside the checkpoint's run."""
         checkpoint = Path(self.options.ckpt_path)
-        folder = checkpoint.resolve().parent.parent
-        report(self.trainer, folder if (folder / CONFIG).is_file() else None, str(checkpoint))
+        run = RunDirectory.around(checkpoint.resolve())
+        report(self.trainer, run.path if run else None, str(checkpoint))
 
     after_test = after_validate
 
@@ -221,11 +269,14 @@ class TrainingCLI(LightningCLI):
             raise
         finally:
             finish(self.trainer.loggers, failed=failed)
-            self._discard_empty_directory()
+            self._leave_directory()
             if again:
                 requeue()  # last: Slurm ends all processes then
 
-    def _discard_empty_directory(self) -> None:
+    def _leave_directory(self) -> None:
+        if self.lock is not None:
+            release(self.lock)
+            self.lock = None
         if self.directory is not None and is_first_process():
             self.directory.discard_if_empty()
 

@@ -12,7 +12,8 @@ class OneCycle(LRScheduler):
 
     It is stepped after every training step. How many there will be is the trainer's to say, by
     ``max_steps`` or ``max_epochs``; a run that goes on to more epochs goes on with the rate that a
-    run of that length has there.
+    run of that length has there. One that goes on with more or fewer steps an epoch, since the
+    batches, the processes or the accumulation are others, goes on at the same epoch.
 
     Args:
         optimizer: its learning rate is the highest.
@@ -28,22 +29,34 @@ class OneCycle(LRScheduler):
         self.warmup = warmup
         self.start = start
         self.total_steps = 0
+        self.steps_an_epoch: float | None = None
+        self.moved = 0.0
         super().__init__(optimizer)
 
     def get_lr(self) -> list[float | object]:  # type: ignore[override]
         """The rate of each group for the step after ``last_epoch`` steps."""
-        return [rate * self.factor(self.last_epoch) for rate in self.base_lrs]
+        return [rate * self.factor(self.last_epoch + self.moved) for rate in self.base_lrs]
 
-    def factor(self, step: int) -> float:
+    def factor(self, step: int | float) -> float:
         """The rate of a step, counted from 0, as a share of the highest."""
         rise = self.warmup * self.total_steps
         if self.total_steps == 0 or step < rise:
             return self.start + (1 - self.start) * (step / rise if rise else 0.0)
         return max(0.0, (self.total_steps - step) / (self.total_steps - rise))
 
-    def over(self, total_steps: int) -> None:
-        """Span so many steps, and set the rate of the next one."""
+    def over(self, total_steps: int, steps_an_epoch: int | float | None) -> None:
+        """Span so many steps, and set the rate of the next one.
+
+        Args:
+            total_steps: of the whole training, those that were done included.
+            steps_an_epoch: of the training from now on; None where steps are counted, not epochs.
+        """
         self.total_steps = total_steps
+        before = self.steps_an_epoch
+        if before and steps_an_epoch and before != steps_an_epoch:
+            epochs = (self.last_epoch + self.moved) / before
+            self.moved = epochs * steps_an_epoch - self.last_epoch
+        self.steps_an_epoch = steps_an_epoch
         for group, rate in zip(self.optimizer.param_groups, self.get_lr(), strict=True):
             group["lr"] = rate
         self._last_lr = self.get_lr()  # type: ignore[assignment]
@@ -64,4 +77,5 @@ def span(module: LightningModule) -> None:
                     "OneCycle spans the whole training, and this one has no end. Set "
                     "trainer.max_epochs or trainer.max_steps, or choose another model.lr_scheduler."
                 )
-            scheduler.over(int(steps))
+            by_epochs = module.trainer.max_epochs if module.trainer.max_steps == -1 else None
+            scheduler.over(int(steps), steps / by_epochs if by_epochs else None)

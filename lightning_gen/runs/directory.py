@@ -74,7 +74,7 @@ class RunDirectory:
             UserError: there is no run.
         """
         if place.suffix == ".ckpt":
-            found = [cls(place.parent.parent)] if place.is_file() else []
+            found = [run for run in [cls.around(place)] if run] if place.is_file() else []
         else:
             folders = Path("logs") / place, place
             found = [run for path in folders for run in cls.all_of(path.parent, path.name)]
@@ -88,6 +88,14 @@ class RunDirectory:
             f"expected a run directory that holds {CONFIG}, a checkpoint inside one, or the name "
             f"of a run, got {place}. Finished runs stand in logs/<name>/version_<n>.{known}"
         )
+
+    @classmethod
+    def around(cls, checkpoint: Path) -> Self | None:
+        """The run that a checkpoint lies in, at any depth of its ``checkpoints``; or none."""
+        for folder in list(checkpoint.parents)[1:5]:
+            if (folder / CONFIG).is_file():
+                return cls(folder)
+        return None
 
     @property
     def version(self) -> int:
@@ -118,7 +126,9 @@ class RunDirectory:
     def resumable(self) -> list[Path]:
         """The checkpoints that training can go on from, the latest first."""
         others = sorted(
-            self.checkpoints.glob("[!.]*.ckpt"), key=lambda path: path.stat().st_mtime, reverse=True
+            self.checkpoints.rglob("[!.]*.ckpt"),
+            key=lambda path: path.stat().st_mtime,
+            reverse=True,
         )
         paths = dict.fromkeys([self.last, self.checkpoints / PREVIOUS, *others])
         return [path for path in paths if path.is_file()]
@@ -153,9 +163,10 @@ class RunDirectory:
         write_text(self.path / ENVIRONMENT, json.dumps(first, indent=2) + "\n")
 
     def discard_drafts(self) -> None:
-        """Remove the halves of checkpoints that a killed process has left."""
-        for path in self.checkpoints.glob(".*.ckpt"):
-            path.unlink(missing_ok=True)
+        """Remove the halves of files that a killed process has left."""
+        for path in self.path.rglob(".*"):
+            if re.match(r"\.\d+_\d+\.", path.name):  # as ``atomic.draft`` names them
+                path.unlink(missing_ok=True)
 
     def discard_if_empty(self) -> None:
         """Remove the directory when nothing was written into it."""

@@ -201,6 +201,10 @@ LATENT = {
 }
 
 
+ALL = {"reconstructions", "samples", "loss_curves", "collapse_monitor"}
+STOPPING = ("--trainer.callbacks.monitor", "val/loss")
+
+
 class TestCallbacks:
     """``trainer.callbacks``."""
 
@@ -209,10 +213,11 @@ class TestCallbacks:
     @pytest.mark.parametrize(
         ("words", "expected"),
         [
-            ((), {"reconstructions", "samples", "loss_curves", "collapse_monitor", *LATENT}),
+            ((), {*ALL, *LATENT}),
             (("--model", "AE"), {"reconstructions", "loss_curves", *LATENT}),
-            (("--trainer.callbacks", "Samples"), {"samples"}),
-            (("--trainer.callbacks+", "Samples"), {"samples"}),
+            (("--trainer.callbacks", "EarlyStopping", *STOPPING), {*ALL, *LATENT}),
+            ((*NO_PICTURES, "--trainer.callbacks", "Samples"), {"samples"}),
+            ((*NO_PICTURES, "--trainer.callbacks+", "Samples"), {"samples"}),
             (NO_PICTURES, set()),
         ],
     )
@@ -226,14 +231,20 @@ class TestCallbacks:
     def test_a_list_replaces_and_a_plus_appends(self, command, tmp_path):
         content = {"trainer": {"callbacks": [{"class_path": "Samples"}]}}
         (tmp_path / "own.yaml").write_text(yaml.safe_dump(content))
-        words = ("--config", "own.yaml", *self.words, "--trainer.callbacks+", "Reconstructions")
+        words = ("--config", "own.yaml", *self.words, *NO_PICTURES)
+        words += ("--trainer.callbacks+", "Reconstructions")
         assert command("fit", *words).code == 0
         assert pictures(only_run(tmp_path / "logs")) == {"samples", "reconstructions"}
 
     def test_a_checkpoint_callback_of_ones_own(self, fit, command):
-        directory = fit("--trainer.callbacks+", "ModelCheckpoint")
-        names = [path.name for path in (directory / "checkpoints").iterdir()]
-        assert names == ["epoch=0-step=2.ckpt"]
+        words = ("--trainer.callbacks.filename", "{epoch}-{val/loss:.2f}")
+        directory = fit("--trainer.callbacks+", "ModelCheckpoint", *words)
+        names = {path.name for path in (directory / "checkpoints").iterdir()}
+        assert names > {"best.ckpt", "last.ckpt"}
+        [own] = set((directory / "checkpoints").rglob("*.ckpt")) - {
+            directory / "checkpoints" / name for name in ("best.ckpt", "last.ckpt")
+        }
+        assert command("test", own).code == 0
         assert column(directory, "test/loss")
         assert command("test", directory).code == 0
 

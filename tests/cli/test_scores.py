@@ -48,7 +48,7 @@ def test_test_repeats_the_scores_and_validate_adds_its_own(command, tmp_path):
 
 
 def test_a_finished_run_is_scored_by_what_it_was_not_trained_with(command, tmp_path):
-    command("fit", *SCORED, "--trainer.callbacks", "[]")
+    command("fit", *SCORED, "--default_pictures", "false")
     directory = only_run(tmp_path / "logs")
     assert not (directory / "metrics.json").exists()
     words = ("--trainer.callbacks", "AggregatePosterior", *TWO_BATCHES)
@@ -59,7 +59,7 @@ def test_a_finished_run_is_scored_by_what_it_was_not_trained_with(command, tmp_p
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"test": 3}'])
 def test_a_broken_file_is_named_and_kept(content, command, tmp_path):
-    command("fit", *SCORED, "--trainer.callbacks", "[]")
+    command("fit", *SCORED, "--default_pictures", "false")
     directory = only_run(tmp_path / "logs")
     (directory / "metrics.json").write_text(content)
     answer = command("test", directory, *QUALITY, *TWO_BATCHES)
@@ -96,7 +96,7 @@ def test_what_cannot_be_scored_is_one_line_before_training(words, fault, command
 
 @pytest.mark.slow
 def test_two_processes_score_what_one_does(command, tmp_path):
-    command("fit", *SCORED, "--trainer.callbacks", "[]")
+    command("fit", *SCORED, "--default_pictures", "false")
     directory = only_run(tmp_path / "logs")
     whole = ("--trainer.limit_test_batches", "null")
     evaluate = ("test", str(directory), *QUALITY, *whole, "--trainer.accelerator", "cpu")

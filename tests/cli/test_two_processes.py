@@ -15,7 +15,7 @@ from support.command import rows
 
 STEPS = (
     *("--trainer.limit_train_batches", "10", "--trainer.max_epochs", "2"),
-    *("--trainer.accelerator", "cpu", "--trainer.callbacks", "[]", "--test_after_fit", "false"),
+    *("--trainer.accelerator", "cpu", "--default_pictures", "false", "--test_after_fit", "false"),
     *("--trainer.enable_progress_bar", "false", "--trainer.log_every_n_steps", "1"),
     *("--data", "MiniFashionMNIST", "--data.val_fraction", "0.0333"),  # 333 images
 )

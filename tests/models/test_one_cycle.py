@@ -97,6 +97,21 @@ def test_a_run_that_goes_on_has_the_rates_of_the_uninterrupted_one(build, tmp_pa
     assert rest.seen == pytest.approx(whole.seen[3:])
 
 
+@pytest.mark.parametrize(("options", "steps"), [({"accumulate_grad_batches": 5}, 1)])
+def test_a_run_that_goes_on_in_other_steps_goes_on_at_the_same_epoch(options, steps, tmp_path):
+    saves = Saves(tmp_path / "one_epoch.ckpt", BATCHES)
+    trainer(saves).fit(vae(warmup=0.0), MiniFashionMNIST(20))
+    rest = Rates()
+    trainer(rest, **options).fit(
+        vae(warmup=0.0),
+        MiniFashionMNIST(20),
+        ckpt_path=tmp_path / "one_epoch.ckpt",
+        weights_only=True,
+    )
+    expected = [0.5 * (1 - (steps + k) / (2 * steps)) for k in range(steps)]
+    assert rest.seen[:: len(rest.seen) // steps] == pytest.approx(expected)
+
+
 class Saves(Callback):
     def __init__(self, path, step):
         self.path = path
@@ -121,6 +136,6 @@ def test_shares_out_of_range_are_refused(wrong):
 def test_it_is_the_formula():
     optimizer = SGD([torch.nn.Parameter(torch.zeros(1))], lr=2.0)
     schedule = OneCycle(optimizer, warmup=0.25, start=0.5)
-    schedule.over(8)
+    schedule.over(8, None)
     factors = [schedule.factor(step) for step in range(10)]
     assert factors == pytest.approx([0.5, 0.75, 1, 5 / 6, 4 / 6, 0.5, 2 / 6, 1 / 6, 0, 0])

@@ -18,7 +18,7 @@ SMALL_MODEL = (
     *("--model.architecture", "Dense", "--model.architecture.widths", "[8]"),
 )
 MINI_DATA = ("--data", "MiniFashionMNIST", "--data.batch_size", "50")
-NO_PICTURES = ("--trainer.callbacks", "[]")
+NO_PICTURES = ("--default_pictures", "false")
 SMALL = (*SMALL_MODEL, *MINI_DATA, *NO_PICTURES, *TWO_BATCHES, "--trainer.log_every_n_steps", "1")
 """A whole run of about a second."""
 
