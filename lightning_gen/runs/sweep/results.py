@@ -4,20 +4,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 
 from lightning_gen.atomic import draft, write_text
 from lightning_gen.figures import SweptParameter, sweep_panels
 from lightning_gen.runs.metrics_file import table
-from lightning_gen.runs.sweep.space import Choice, Plain, Range, short_names, word
-from lightning_gen.runs.sweep.study import Study
-from lightning_gen.runs.sweep.sweep_file import SweepFile
+from lightning_gen.runs.sweep.reading import SweepFile
+from lightning_gen.runs.sweep.space import Plain, brief, short_names, word
+from lightning_gen.runs.sweep.study import Study, has_begun
 
-STATES = {
-    TrialState.COMPLETE: "complete",
-    TrialState.FAIL: "failed",
-    TrialState.RUNNING: "running",
-}
 BEST = 5
 """Trials of the table that is printed."""
 
@@ -36,20 +31,28 @@ class Result(NamedTuple):
 
 
 def results(study: Study) -> list[Result]:
-    """All trials of a study, by number."""
+    """The trials of a study that were begun, by number."""
     return [
         Result(
-            trial.number,
-            STATES[trial.state],
-            study.parameters(trial) or {},
+            number,
+            state(trial),
+            {key: trial.params[key] for key in study.sweep.parameters if key in trial.params},
             trial.value,
             trial.user_attrs.get("error", ""),
             trial.user_attrs.get("directory", ""),
             trial.user_attrs.get("test", {}),
             round(trial.user_attrs.get("seconds", 0.0), 1),
         )
-        for trial in study.trials()
+        for number, trial in study.trials().items()
+        if has_begun(trial)
     ]
+
+
+def state(attempt: FrozenTrial) -> str:
+    """How far a trial has come, by its latest attempt."""
+    if attempt.state in (TrialState.COMPLETE, TrialState.RUNNING):
+        return attempt.state.name.lower()
+    return "failed" if "error" in attempt.user_attrs else "interrupted"
 
 
 def write_results(sweep: SweepFile, found: list[Result], folder: Path) -> None:
@@ -65,20 +68,19 @@ def write_results(sweep: SweepFile, found: list[Result], folder: Path) -> None:
     parameters = [
         SweptParameter(
             key,
-            [_place(space, result.parameters[key]) for result in complete],  # type: ignore[arg-type]
-            [word(value) for value in space.values] if isinstance(space, Choice) else [],
-            log=isinstance(space, Range) and space.log,
+            [float(result.parameters[key] or 0) for result in complete]
+            if choices is None
+            else [word(result.parameters[key]) for result in complete],
+            [word(value) for value in choices or ()],
+            log=getattr(space, "log", False),
         )
         for key, space in sweep.parameters.items()
+        for choices in [getattr(space, "choices", None)]
     ]
     values = [result.value for result in complete if result.value is not None]
     figure = sweep_panels(parameters, values, sweep.metric_name, minimize=sweep.minimize)
     with draft(folder / "results.png") as unfinished:
         figure.savefig(unfinished)
-
-
-def _place(space: Choice | Range, value: Plain) -> str | float:
-    return word(value) if isinstance(space, Choice) else float(value or 0)
 
 
 def as_row(sweep: SweepFile, result: Result) -> dict[str, object]:
@@ -100,7 +102,7 @@ def ranked(sweep: SweepFile, found: list[Result]) -> list[Result]:
 def line(sweep: SweepFile, result: Result) -> str:
     """A finished trial in one line."""
     short = short_names(list(sweep.parameters))
-    values = ", ".join(f"{short[key]} {_brief(v)}" for key, v in result.parameters.items())
+    values = ", ".join(f"{short[key]} {brief(v)}" for key, v in result.parameters.items())
     if result.value is None:
         return f"trial {result.number}: {values}: failed: {result.error}"
     shown = f"{sweep.metric_name} {result.value:.5g}"
@@ -112,14 +114,10 @@ def best_table(sweep: SweepFile, found: list[Result]) -> str:
     short = short_names(list(sweep.parameters))
     rows = [["trial", sweep.metric_name, *short.values(), "run"]]
     for result in ranked(sweep, found)[:BEST]:
-        values = [_brief(result.parameters[key]) for key in sweep.parameters]
+        values = [brief(result.parameters[key]) for key in sweep.parameters]
         rows.append([str(result.number), f"{result.value:.5g}", *values, result.directory])
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(
         "  ".join(cell.ljust(n) for cell, n in zip(row, widths, strict=True)).rstrip()
         for row in rows
     )
-
-
-def _brief(value: Plain) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else word(value)

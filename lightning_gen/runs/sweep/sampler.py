@@ -2,9 +2,8 @@
 
 import inspect
 from collections.abc import Iterable
-from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, NamedTuple
 from warnings import catch_warnings
 
 import optuna
@@ -19,23 +18,21 @@ SAMPLERS = {
 }
 
 
-@dataclass(frozen=True)
-class Sampler:
+class Sampler(NamedTuple):
     """A class of ``optuna.samplers`` and the arguments of its constructor."""
 
     kind: type[BaseSampler]
     arguments: dict[str, Any]
 
-    def build(self, drawn: int | None) -> BaseSampler:
-        """A sampler after ``drawn`` trials.
+    def build(self, number: int) -> BaseSampler:
+        """The sampler of a trial.
 
-        A sampler with a seed would draw its first values again when a sweep goes on, so the number
-        of trials is added to the seed. With None, for trials that other machines draw too, the seed
-        is left out.
+        The trial's number is added to the seed: with one seed a sweep that goes on, or machines
+        that share it, would draw the same values again.
         """
         arguments = dict(self.arguments)
         if arguments.get("seed") is not None:
-            arguments["seed"] = None if drawn is None else arguments["seed"] + drawn
+            arguments["seed"] = (arguments["seed"] + number) % 2**32
         with catch_warnings(action="ignore"):  # of arguments that Optuna may yet change
             return self.kind(**arguments)
 

@@ -6,12 +6,17 @@ from typing import Any
 
 import optuna
 import yaml
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
 
 from lightning_gen.allowed import OPTION, VARIABLE, modules
 from lightning_gen.atomic import write_text
 from lightning_gen.errors import UserError
-from lightning_gen.runs.sweep.space import Choice, Parameter, Range
-from lightning_gen.runs.sweep.sweep_file import SweepFile
+from lightning_gen.runs.sweep.reading import SweepFile
 from lightning_gen.runs.sweep.trial import fit_words
 
 LOGGER = "--trainer.logger"
@@ -64,21 +69,16 @@ def method(sweep: SweepFile) -> str:
     return "random" if sweep.sampler.kind is optuna.samplers.RandomSampler else "bayes"
 
 
-def wandb_parameter(key: str, parameter: Parameter) -> dict[str, Any]:
-    """A parameter in W&B's form."""
-    if isinstance(parameter, Choice):
-        return {"values": list(parameter.values)}
-    if parameter.whole and parameter.log:
+def wandb_parameter(key: str, space: BaseDistribution) -> dict[str, Any]:
+    """A parameter in W&B's form; its agents write a value into the command as Python prints it."""
+    if isinstance(space, CategoricalDistribution):
+        return {"values": ["null" if value is None else value for value in space.choices]}
+    assert isinstance(space, IntDistribution | FloatDistribution)
+    whole = isinstance(space, IntDistribution)
+    if whole and space.log:
         raise UserError(f"{key}: W&B has no logarithmic range of whole numbers. List its values.")
-    if parameter.step is not None:
-        return {"values": steps(parameter)}
-    kind = "int_uniform" if parameter.whole else "uniform"
-    kind = "log_uniform_values" if parameter.log else kind
-    return {"distribution": kind, "min": parameter.low, "max": parameter.high}
-
-
-def steps(parameter: Range) -> list[float]:
-    """The values of a range with a step."""
-    step = parameter.step or 1
-    number = int((parameter.high - parameter.low) / step + 1e-9) + 1
-    return [parameter.low + place * step for place in range(number)]
+    if space.step is not None and not (whole and space.step == 1):
+        number = int((space.high - space.low) / space.step + 1e-9) + 1
+        return {"values": [space.low + place * space.step for place in range(number)]}
+    kind = "int_uniform" if whole else "log_uniform_values" if space.log else "uniform"
+    return {"distribution": kind, "min": space.low, "max": space.high}
