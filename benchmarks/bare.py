@@ -14,9 +14,6 @@ import torch.nn.functional as F
 from lightning.pytorch import LightningModule
 from torch import Tensor
 
-Nats = Callable[[Tensor, Tensor], Tensor]
-"""Minus the log-likelihood of a batch, from the decoder's output and the images."""
-
 
 def bernoulli(logits: Tensor, images: Tensor) -> Tensor:
     """Of ``lightning_gen.objectives.Bernoulli``."""
@@ -35,7 +32,7 @@ class BareLoop:
         model: copies of its encoder and decoder are trained.
         images: all training images, uint8.
         batch_size: images a batch.
-        nats: the reconstruction's part of the loss.
+        nats: minus the log-likelihood of a batch, from the decoder's output and the images.
         bf16: compute in mixed precision.
         adam: options of the optimizer.
     """
@@ -45,7 +42,7 @@ class BareLoop:
         model: LightningModule,
         images: Tensor,
         batch_size: int = 128,
-        nats: Nats = bernoulli,
+        nats: Callable[[Tensor, Tensor], Tensor] = bernoulli,
         bf16: bool = False,
         **adam: Any,
     ) -> None:

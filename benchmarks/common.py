@@ -5,7 +5,6 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -108,11 +107,14 @@ def environment() -> dict[str, str]:
     return os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, places))}
 
 
-def run_python(words: Sequence[str], python: str = sys.executable) -> None:
+def run_python(words: Sequence[str]) -> None:
     """Run ``python WORDS``; end with its output where it fails."""
-    with tempfile.TemporaryFile("w+") as output:
-        command = [python, *words]
-        code = subprocess.run(command, stdout=output, stderr=output, env=environment()).returncode
-        if code:
-            output.seek(0)
-            raise SystemExit(f"python {' '.join(words)} failed ({code}):\n{output.read()}")
+    done = subprocess.run(
+        [sys.executable, *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=environment(),
+    )
+    if done.returncode:
+        raise SystemExit(f"python {' '.join(words)} failed ({done.returncode}):\n{done.stdout}")

@@ -24,16 +24,7 @@ from usual_data import RandomImages, fashion_mnist, fashion_mnist_words, usual_w
 
 
 class Sizes(NamedTuple):
-    """What is trained.
-
-    Attributes:
-        images: of an epoch of a VAE on Fashion-MNIST.
-        batch_sizes: of these.
-        workers: of the DataLoader.
-        pixels: a side of the images of ResVAE.
-        res_batch: their batch size.
-        res_batches: of an epoch of ResVAE.
-    """
+    """Images of an epoch of a VAE, its batch sizes, workers of a DataLoader; the same of ResVAE."""
 
     images: int
     batch_sizes: tuple[int, int]

@@ -13,11 +13,11 @@ export CUBLAS_WORKSPACE_CONFIG=:4096:8 PYTHONPATH="$HERE:$HERE/..:${PYTHONPATH:-
 mkdir -p "$RESULTS" && cd "$RUNS" || exit 1
 : > "$RESULTS/summary.tsv" && : > "$RESULTS/log.txt"
 if [ "$DEVICE" = cpu ]; then
-  GPU=(--trainer.accelerator cpu --trainer.devices 1) PRECISIONS=(bf16-mixed 32-true) AT_ONCE=2
-  SHORT=2 PIXELS=32 SMALL=--mini FEW="--batches 2" IMAGES="--images 500"
+  GPU=(--trainer.accelerator cpu --trainer.devices 1) PRECISIONS=(bf16-mixed 32-true) AT_ONCE=2 LIMIT=200
+  SHORT=2 EPOCHS=8 PIXELS=32 SMALL=--mini FEW="--batches 2" IMAGES="--images 500"
 else
-  GPU=(--trainer "$CONF/trainer/gpu.yaml") PRECISIONS=(bf16-mixed 16-mixed 32-true) AT_ONCE=8
-  SHORT=30 PIXELS=128 SMALL='' FEW='' IMAGES=''
+  GPU=(--trainer "$CONF/trainer/gpu.yaml") PRECISIONS=(bf16-mixed 16-mixed 32-true) AT_ONCE=8 LIMIT=60
+  SHORT=30 EPOCHS=40 PIXELS=128 SMALL='' FEW='' IMAGES=''
 fi
 BATCHES=(--trainer.limit_train_batches $SHORT --trainer.limit_val_batches 2 --trainer.limit_test_batches 2 --trainer.max_epochs 2)
 
@@ -33,10 +33,10 @@ step() { # NAME LIMIT COMMAND...: a line of the summary and a part of the log, w
     flock "$RESULTS/summary.tsv" tee -a "$RESULTS/summary.tsv"
   rm -f "$log"
 }
-fit() { # NAME WORDS...: at most a minute
+fit() { # NAME WORDS...
   local name=$1
   shift
-  step "$name" 60 "$PYTHON" -m lightning_gen fit --name "${name// /_}" "${GPU[@]}" "$@"
+  step "$name" $LIMIT "$PYTHON" -m lightning_gen fit --name "${name// /_}" "${GPU[@]}" "$@"
 }
 room() { while [ "$(jobs -rp | wc -l)" -ge $AT_ONCE ]; do wait -n; done; }
 
@@ -47,11 +47,11 @@ works() {
     step "quickstart $verb" 40 "$PYTHON" -m lightning_gen "$verb" quickstart
   done
 }
-resumes() { # told to end after 8 s, mostly in the middle of the training; then it is compared with an undisturbed one
+resumes() { # told to end after two epochs; then the training is compared with an undisturbed one
   local words=(--config "$CONF/quickstart.yaml" --trainer.deterministic true --trainer.callbacks '[]' --test_after_fit false)
-  words+=(--trainer.max_epochs ${EPOCHS:-40} --trainer.limit_train_batches 20 --trainer.limit_val_batches 1)
+  words+=(--trainer.max_epochs $EPOCHS --trainer.limit_train_batches 20 --trainer.limit_val_batches 1)
   fit whole "${words[@]}"
-  step "killed (143)" 60 bash -c 'until grep -q "^[2-9]," logs/killed/version_0/metrics.csv; do sleep 0.1; done 2> /dev/null &
+  step "killed (143)" $LIMIT bash -c 'until grep -q "^[2-9]," logs/killed/version_0/metrics.csv; do sleep 0.1; done 2> /dev/null &
     "$@" & training=$!; wait -n; kill -TERM $training; wait $training' - "$PYTHON" -m lightning_gen fit --name killed "${GPU[@]}" "${words[@]}"
   fit killed "${words[@]}" --ckpt_path last
   step "same weights" 30 "$PYTHON" -c "

@@ -15,6 +15,7 @@ A model that has a decoder and no prior, such as an autoencoder, decodes standar
 
 import argparse
 from collections.abc import Callable
+from functools import partial
 from typing import cast
 
 import torch
@@ -36,16 +37,10 @@ BATCH = 500
 def samples(model: LightningModule, n: int, labels: Tensor | None = None) -> Tensor:
     """``n`` samples of a model, from random state 0."""
     torch.manual_seed(0)
-    parts = []
-    for start in range(0, n, BATCH):
-        size = min(BATCH, n - start)
-        if labels is not None:
-            parts.append(model.sample(size, labels[start : start + size]))
-        elif isinstance(model, Samples):
-            parts.append(model.sample(size))
-        else:
-            parts.append(decoded_noise(model, size))
-    return torch.cat(parts)
+    if labels is not None:
+        return torch.cat([model.sample(len(part), part) for part in labels.split(BATCH)])
+    draw = model.sample if isinstance(model, Samples) else partial(decoded_noise, model)
+    return torch.cat([draw(min(BATCH, n - start)) for start in range(0, n, BATCH)])
 
 
 def decoded_noise(model: LightningModule, n: int) -> Tensor:
@@ -53,8 +48,8 @@ def decoded_noise(model: LightningModule, n: int) -> Tensor:
     if not (isinstance(model, Encodes) and isinstance(model, Decodes)):
         raise SystemExit(f"{type(model).__name__} can neither sample nor decode.")
     image_shape = tuple(model.hparams["image_shape"])
-    codes = model.encode(torch.zeros(1, *image_shape))
-    return model.decode(torch.randn(n, codes.shape[1]))
+    size = model.encode(torch.zeros(1, *image_shape)).shape[1]
+    return model.decode(torch.randn(n, size))
 
 
 class Judge:

@@ -1,6 +1,5 @@
 """A sweep file, read and checked."""
 
-import json
 import math
 import os
 import re
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import yaml
-from optuna.distributions import BaseDistribution, CategoricalDistribution, distribution_to_json
+from optuna.distributions import BaseDistribution, CategoricalDistribution
 
 from lightning_gen.errors import UserError
 from lightning_gen.runs.sweep.sampler import Sampler, nearest, read_sampler
@@ -19,8 +18,16 @@ from lightning_gen.runs.sweep.space import Plain, plain, read_parameter
 
 T = TypeVar("T")
 
-KEYS = ("config", "metric", "direction", "sampler", "trials", "overrides", "parameters")
-NEEDED = ("config", "metric", "parameters")
+KEYS = {
+    "config": (str, "the path of a configuration of fit, such as ../quickstart.yaml"),
+    "metric": (str, "a column of metrics.csv, such as val/loss, or a sum of such"),
+    "parameters": (dict, "keys and their values, such as model.latent_dim: [2, 10]"),
+    "overrides": (dict, "keys and their values, such as trainer.max_epochs: 5"),
+    "direction": (str, "minimize or maximize"),
+    "sampler": ((str, dict), "grid or a class of optuna.samplers"),
+    "trials": (int, "a whole number of at least 1"),
+}
+"""Of a sweep file: the type of each and what is expected; the first three are needed."""
 RESERVED = ("config", "name", "ckpt_path", "trainer.default_root_dir", "print_config")
 """Options of ``fit`` that the sweep itself gives."""
 
@@ -38,6 +45,7 @@ class SweepFile:
         trials: how many; for a grid the number of its combinations.
         overrides: options of every run.
         parameters: what is varied, by the key of the configuration.
+        identity: what the file says that all trials of one study have in common.
     """
 
     path: Path
@@ -48,6 +56,7 @@ class SweepFile:
     trials: int
     overrides: dict[str, Plain]
     parameters: dict[str, BaseDistribution]
+    identity: dict[str, Any]
 
     @property
     def metric_name(self) -> str:
@@ -68,19 +77,6 @@ class SweepFile:
             p.choices for p in self.parameters.values() if isinstance(p, CategoricalDistribution)
         ]
         return [dict(zip(self.parameters, each, strict=True)) for each in product(*values)]
-
-    @property
-    def identity(self) -> dict[str, Any]:
-        """What the trials of one study must have in common, as plain values."""
-        spaces = {key: json.loads(distribution_to_json(p)) for key, p in self.parameters.items()}
-        return {
-            "config": self.config.name,
-            "metric": self.metric_name,
-            "direction": self.direction,
-            "grid": self.sampler is None,
-            **{f"overrides.{key}": value for key, value in self.overrides.items()},
-            **{f"parameters.{key}": space["attributes"] for key, space in spaces.items()},
-        }
 
 
 class Loader(yaml.SafeLoader):
@@ -132,26 +128,21 @@ def _read_yaml(path: Path) -> dict[str, Any]:
 
 
 def _check_keys(content: dict[str, Any]) -> None:
-    for key in content:
+    for key, value in content.items():
         if key not in KEYS:
             raise UserError(f"{key} is no key of a sweep. {nearest(str(key), KEYS)}")
-    for key in NEEDED:
+        kind, expected = KEYS[key]
+        if value is not None and (not isinstance(value, kind) or isinstance(value, bool)):
+            raise UserError(f"{key}: expected {expected}, got {value!r}.")
+    for key in list(KEYS)[:3]:
         if not content.get(key):
-            raise UserError(f"{key} is missing. A sweep needs {', '.join(NEEDED)}.")
+            raise UserError(f"{key} is missing: {KEYS[key][1]}.")
     if content.get("direction", "minimize") not in ("minimize", "maximize"):
         raise UserError(f"direction: expected minimize or maximize, got {content['direction']!r}.")
-    for key in ("overrides", "parameters"):
-        if not isinstance(content.get(key) or {}, dict):
-            raise UserError(
-                f"{key}: expected keys of the configuration and their values, got {content[key]!r}."
-                " Write for instance model.latent_dim: [2, 10]."
-            )
-    for kind in ("config", "metric"):
-        if not isinstance(content[kind], str):
-            raise UserError(f"{kind}: expected a text, got {content[kind]!r}.")
 
 
 def _build(path: Path, content: dict[str, Any]) -> SweepFile:
+    direction = content.get("direction", "minimize")
     config = Path(os.path.relpath(path.parent / content["config"]))  # "folder/../x" as "x"
     if not config.is_file():
         raise UserError(
@@ -167,11 +158,19 @@ def _build(path: Path, content: dict[str, Any]) -> SweepFile:
         path,
         config,
         tuple(column.strip() for column in content["metric"].split("+")),
-        content.get("direction", "minimize") == "minimize",
+        direction == "minimize",
         sampler,
         _number_of_trials(sampler is None, content.get("trials"), parameters),
         overrides,
         parameters,
+        {
+            "config": config.name,
+            "metric": content["metric"],
+            "direction": direction,
+            "grid": sampler is None,
+            "overrides": overrides,
+            "parameters": {key: plain(value) for key, value in content["parameters"].items()},
+        },
     )
 
 
@@ -190,10 +189,10 @@ def check_free(keys: Iterable[str], taken: Iterable[str], reason: str) -> None:
             raise UserError(f"{key} cannot be set here: {reason}. Leave it out.")
 
 
-def _number_of_trials(grid: bool, given: object, spaces: dict[str, BaseDistribution]) -> int:
+def _number_of_trials(grid: bool, given: int | None, spaces: dict[str, BaseDistribution]) -> int:
     if not grid:
-        if isinstance(given, bool) or not isinstance(given, int) or given < 1:
-            raise UserError(f"trials: expected a whole number of at least 1, got {given!r}.")
+        if given is None or given < 1:
+            raise UserError(f"trials: expected {KEYS['trials'][1]}, got {given!r}.")
         return given
     for key, space in spaces.items():
         if not isinstance(space, CategoricalDistribution):

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from optuna.distributions import CategoricalDistribution
 from optuna.trial import FrozenTrial, TrialState
 
 from lightning_gen.atomic import draft, write_text
@@ -57,39 +58,39 @@ def state(attempt: FrozenTrial) -> str:
 
 def write_results(sweep: SweepFile, found: list[Result], folder: Path) -> None:
     """Write ``results.csv``, a row a trial, and ``results.png``, each whole or not at all."""
+    rows = [
+        {
+            "trial": result.number,
+            "state": result.state,
+            **result.test,
+            **{key: word(value) for key, value in result.parameters.items()},
+            **({} if result.value is None else {sweep.metric_name: result.value}),
+            "seconds": result.seconds,
+            "directory": result.directory,
+            "error": result.error,
+        }
+        for result in found
+    ]
     tests = sorted({name for result in found for name in result.test})
-    middle = [*sweep.parameters, sweep.metric_name, *(t for t in tests if t not in sweep.metric)]
+    middle = dict.fromkeys([*sweep.parameters, sweep.metric_name, *tests])
     columns = ["trial", "state", *middle, "seconds", "directory", "error"]
-    text = table(columns, [as_row(sweep, result) for result in found], header=True)
-    write_text(folder / "results.csv", text)
+    write_text(folder / "results.csv", table(columns, rows, header=True))
     complete = ranked(sweep, found)
     if not complete:
         return
-    parameters = [
-        SweptParameter(
-            key,
-            [float(result.parameters[key] or 0) for result in complete]
-            if choices is None
-            else [word(result.parameters[key]) for result in complete],
-            [word(value) for value in choices or ()],
-            log=getattr(space, "log", False),
-        )
-        for key, space in sweep.parameters.items()
-        for choices in [getattr(space, "choices", None)]
-    ]
-    values = [result.value for result in complete if result.value is not None]
-    figure = sweep_panels(parameters, values, sweep.metric_name, minimize=sweep.minimize)
+    parameters = []
+    for key, space in sweep.parameters.items():
+        values = [result.parameters[key] for result in complete]
+        if isinstance(space, CategoricalDistribution):
+            choices = [word(value) for value in space.choices]
+            parameters.append(SweptParameter(key, [word(value) for value in values], choices))
+        else:
+            log = bool(getattr(space, "log", False))
+            parameters.append(SweptParameter(key, [float(value or 0) for value in values], log=log))
+    metric = [result.value for result in complete if result.value is not None]
+    figure = sweep_panels(parameters, metric, sweep.metric_name, minimize=sweep.minimize)
     with draft(folder / "results.png") as unfinished:
         figure.savefig(unfinished)
-
-
-def as_row(sweep: SweepFile, result: Result) -> dict[str, object]:
-    """A trial as a row of the table."""
-    parameters = {key: word(value) for key, value in result.parameters.items()}
-    value = {} if result.value is None else {sweep.metric_name: result.value}
-    about = {"trial": result.number, "state": result.state, "seconds": result.seconds}
-    end = {"directory": result.directory, "error": result.error}
-    return {**result.test, **parameters, **value, **about, **end}
 
 
 def ranked(sweep: SweepFile, found: list[Result]) -> list[Result]:

@@ -15,6 +15,7 @@ SAMPLERS = {
     name: kind
     for name, kind in vars(optuna.samplers).items()
     if inspect.isclass(kind) and issubclass(kind, BaseSampler) and not inspect.isabstract(kind)
+    if kind is not optuna.samplers.GridSampler  # "grid" runs each combination once
 }
 
 
@@ -37,23 +38,20 @@ class Sampler(NamedTuple):
             return self.kind(**arguments)
 
 
-def read_sampler(content: object) -> Sampler | None:
+def read_sampler(content: str | dict[str, Any]) -> Sampler | None:
     """The sampler that a sweep file names; None for ``grid``.
 
     Raises:
         UserError: there is no such sampler, or it has no such arguments.
     """
-    given: dict[str, Any] = content if isinstance(content, dict) else {"class_path": content}
-    name, arguments = str(given.get("class_path")), given.get("init_args") or {}
+    given = content if isinstance(content, dict) else {"class_path": content}
+    name = str(given.get("class_path")).removeprefix("optuna.samplers.")
     if name == "grid":
         return None
-    kind = SAMPLERS.get(name.removeprefix("optuna.samplers."))
-    if kind is None or kind is optuna.samplers.GridSampler:
-        raise UserError(
-            "sampler: expected grid or a class of optuna.samplers, "
-            f"got {name}. {nearest(name.rpartition('.')[2], ['grid', *SAMPLERS])}"
-        )
-    sampler = Sampler(kind, arguments)
+    if name not in SAMPLERS:
+        hint = nearest(name, ["grid", *SAMPLERS])
+        raise UserError(f"sampler: expected grid or a class of optuna.samplers, got {name}. {hint}")
+    sampler = Sampler(SAMPLERS[name], given.get("init_args") or {})
     try:
         sampler.build(0)
     except Exception as error:  # whatever a constructor raises, its arguments are the cause

@@ -20,7 +20,6 @@ from lightning_gen.errors import UserError
 Plain = None | bool | int | float | str
 """What a study keeps as a value; a list or a mapping is kept as its JSON text."""
 
-RANGE = ("low", "high", "log", "step")
 LONGEST_NAME = 100
 
 
@@ -46,28 +45,21 @@ def read_parameter(content: object) -> BaseDistribution:
 
 def _read_range(content: dict[Any, Any]) -> BaseDistribution:
     """Whole numbers where all that is given is whole."""
-    if not {"low", "high"} <= set(content) <= set(RANGE):
-        raise UserError(
-            f"a range has {', '.join(RANGE)}, of which low and high are needed, "
-            f"got {', '.join(map(str, content))}. Write for instance {{low: 2, high: 100}}."
-        )
-    log = content.pop("log", False)
-    if not isinstance(log, bool):
-        raise UserError(f"log: expected true or false, got {log!r}.")
-    for key, value in content.items():
-        if (
-            isinstance(value, bool)
-            or not isinstance(value, int | float)
-            or not math.isfinite(value)
-        ):
-            raise UserError(f"{key}: expected a number, got {value!r}.")
-    whole = all(isinstance(value, int) for value in content.values())
+    numbers = [value for key, value in content.items() if key != "log"]
+    whole = all(type(value) is int for value in numbers)
     kind = IntDistribution if whole else FloatDistribution
     try:
+        if any(type(value) not in (int, float) or not math.isfinite(value) for value in numbers):
+            raise ValueError("low, high and step are numbers")
+        if not isinstance(content.get("log", False), bool):
+            raise ValueError("log is true or false")
         with catch_warnings(action="ignore"):  # of a range that its step does not divide
-            return kind(log=log, **content)
-    except ValueError as error:
-        raise UserError(f"{str(error).rstrip('.')}. Mend low, high, log or step.") from error
+            return kind(**content)
+    except (TypeError, ValueError) as error:
+        raise UserError(
+            f"a range has low, high and, if need be, log or step, such as {{low: 2, high: 100}}, "
+            f"got {content}: {str(error).rstrip('.')}."
+        ) from error
 
 
 def suggest(trial: Trial, key: str, space: BaseDistribution) -> Plain:

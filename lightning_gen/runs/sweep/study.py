@@ -155,18 +155,16 @@ class Study:
 
     def _check_identity(self) -> None:
         """Raise a UserError where the study was begun with another sweep file."""
-        asked = json.loads(json.dumps(self.sweep.identity))
+        asked = self.sweep.identity
         kept = self.optuna.user_attrs.get("identity")
         if kept is None:
             self.optuna.set_user_attr("identity", asked)
-            return
-        for key in [*kept, *asked]:
-            old, new = kept.get(key), asked.get(key)
-            if old != new:
+        for key, old in (kept or {}).items():
+            if old != asked[key]:
                 raise UserError(
                     f"the sweep {self.name} was begun with {key} {json.dumps(old)}, and "
-                    f"{self.sweep.path} now says {json.dumps(new)}. Pass another --name, or delete "
-                    f"{self.url}."
+                    f"{self.sweep.path} now says {json.dumps(asked[key])}. Pass another --name, or "
+                    f"delete {self.url}."
                 )
 
 

@@ -19,7 +19,7 @@ from lightning_gen.errors import UserError
 from lightning_gen.runs.sweep.reading import SweepFile
 from lightning_gen.runs.sweep.trial import fit_words
 
-LOGGER = "--trainer.logger"
+LOGGER = "trainer.logger"
 
 
 def write_wandb(sweep: SweepFile, words: tuple[str, ...], trials: int | None, path: Path) -> None:
@@ -39,34 +39,26 @@ def write_wandb(sweep: SweepFile, words: tuple[str, ...], trials: int | None, pa
 
 
 def wandb_sweep(sweep: SweepFile, words: tuple[str, ...], trials: int | None) -> dict[str, Any]:
-    """The content of the file."""
-    logged = any(word.partition("=")[0] == LOGGER for word in words) or (
-        LOGGER.lstrip("-") in sweep.overrides
-    )
-    logger = () if logged else (LOGGER, "lightning.pytorch.loggers.WandbLogger")
-    own = modules(os.environ.get(VARIABLE, ""))  # another machine's agent has no such variable
-    words = (*words, *(part for module in own for part in (OPTION, module)))
-    command = ["${env}", "${program}", *fit_words(sweep, words), *logger, "${args}"]
-    content: dict[str, Any] = {"program": "lightning-gen", "method": method(sweep)}
+    """The content of the file; of guided samplers W&B has Bayesian search alone."""
+    kind = sweep.sampler.kind if sweep.sampler else None
+    method = {None: "grid", optuna.samplers.RandomSampler: "random"}.get(kind, "bayes")
+    content: dict[str, Any] = {"program": "lightning-gen", "method": method}
     if len(sweep.metric) == 1:
-        goal = "minimize" if sweep.minimize else "maximize"
-        content["metric"] = {"name": sweep.metric_name, "goal": goal}
-    elif content["method"] == "bayes":
+        content["metric"] = {"name": sweep.metric_name, "goal": sweep.direction}
+    elif method == "bayes":
         raise UserError(
             f"W&B follows one metric, and {sweep.path} has {sweep.metric_name}. Set metric to one "
             "of them, or sampler to grid or RandomSampler, which need none."
         )
     if sweep.sampler is not None:
         content["run_cap"] = trials or sweep.trials
-    parameters = {key: wandb_parameter(key, p) for key, p in sweep.parameters.items()}
-    return {**content, "parameters": parameters, "command": command}
-
-
-def method(sweep: SweepFile) -> str:
-    """W&B's name of the sampler; of the guided ones it has Bayesian search alone."""
-    if sweep.sampler is None:
-        return "grid"
-    return "random" if sweep.sampler.kind is optuna.samplers.RandomSampler else "bayes"
+    content["parameters"] = {key: wandb_parameter(key, p) for key, p in sweep.parameters.items()}
+    keys = {word.partition("=")[0].lstrip("-") for word in words} | set(sweep.overrides)
+    logger = () if LOGGER in keys else (f"--{LOGGER}", "lightning.pytorch.loggers.WandbLogger")
+    own = modules(os.environ.get(VARIABLE, ""))  # another machine's agent has no such variable
+    words = (*words, *(part for module in own for part in (OPTION, module)))
+    command = ["${env}", "${program}", *fit_words(sweep, words), *logger, "${args}"]
+    return {**content, "command": command}
 
 
 def wandb_parameter(key: str, space: BaseDistribution) -> dict[str, Any]:

@@ -7,8 +7,10 @@ from pathlib import Path
 from threading import Event, Lock
 
 import optuna
+from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState
 
+from lightning_gen.errors import UserError
 from lightning_gen.runs.sweep.outcome import Outcome
 from lightning_gen.runs.sweep.results import Result, line, results, write_results
 from lightning_gen.runs.sweep.space import trial_name
@@ -52,22 +54,31 @@ class Sweep:
         self.advance = advance
         self.stop = Event()
         self._mine: set[int] = set()
+        self._lost: dict[int, int] = {}
         self._one_at_a_time = Lock()
 
     def run(self, jobs: int = 1, *, retry_failed: bool = False) -> list[Result]:
         """Run all trials that are left, ``jobs`` at once; those of the whole sweep."""
-        self.study.queue(retry_failed=retry_failed)
         try:
-            with ThreadPoolExecutor(jobs) as pool:
-                workers = [pool.submit(self._work, slot) for slot in range(jobs)]
-                try:
-                    for worker in as_completed(workers):
-                        worker.result()
-                finally:  # Ctrl-C, or a fault that every other trial would meet too
-                    self.stop.set()
-        finally:
-            found = self._write()
+            self.study.queue(retry_failed=retry_failed)
+            try:
+                self._run(jobs)
+            finally:
+                found = self._write()
+        except StorageInternalError as error:
+            raise UserError(
+                f"the storage {self.study.url} was lost: {error}. The same command goes on."
+            ) from error
         return found
+
+    def _run(self, jobs: int) -> None:
+        with ThreadPoolExecutor(jobs) as pool:
+            workers = [pool.submit(self._work, slot) for slot in range(jobs)]
+            try:
+                for worker in as_completed(workers):
+                    worker.result()
+            finally:  # Ctrl-C, or a fault that every other trial would meet too
+                self.stop.set()
 
     def _write(self) -> list[Result]:
         found = results(self.study)
@@ -93,12 +104,17 @@ class Sweep:
 
     def _run_next(self, study: optuna.Study, slot: int) -> None:
         """Let Optuna take the first attempt that waits, with a heartbeat while it is run."""
-        study.optimize(
-            lambda trial: self._attempt(trial, slot),
-            n_trials=1,
-            catch=(NoValueError, CutOffError),
-            callbacks=[self._tell],
-        )
+        try:
+            study.optimize(
+                lambda trial: self._attempt(trial, slot),
+                n_trials=1,
+                catch=(NoValueError, CutOffError),
+                callbacks=[self._tell],
+            )
+        except ValueError:  # Optuna's, of an attempt that is not ours any more
+            if slot not in self._lost:
+                raise
+            self.say(f"trial {self._lost.pop(slot)} was taken over by another process")
 
     def _attempt(self, trial: optuna.Trial, slot: int) -> float:
         parameters = self.study.draw(trial)
@@ -108,18 +124,21 @@ class Sweep:
         name = trial_name(about["number"], parameters)
         trial.set_user_attr("name", name)
         self._mine.add(trial.number)
-        start = time.monotonic()
-        goes_on = about.get("goes_on", False)
+        start = time.monotonic() - about.get("seconds", 0)
+        asked = Trial(parameters, self.folder / name, slot, about.get("goes_on", False))
         try:
-            outcome = self.runner(Trial(parameters, self.folder / name, slot, goes_on), self.stop)
-        finally:
-            spent = about.get("seconds", 0) + time.monotonic() - start
-            trial.set_user_attr("seconds", spent)
-        trial.set_user_attr("directory", outcome.directory)
-        trial.set_user_attr("test", dict(outcome.test))
-        if outcome.value is None:
-            trial.set_user_attr("error", outcome.error)
-            raise NoValueError
+            try:
+                outcome = self.runner(asked, self.stop)
+            finally:
+                trial.set_user_attr("seconds", time.monotonic() - start)
+            trial.set_user_attr("directory", outcome.directory)
+            trial.set_user_attr("test", dict(outcome.test))
+            if outcome.value is None:
+                trial.set_user_attr("error", outcome.error)
+                raise NoValueError
+        except UpdateFinishedTrialError:  # this machine slept, and others took its trial for dead
+            self._lost[slot] = about["number"]
+            raise
         return outcome.value
 
     def _tell(self, _: optuna.Study, trial: FrozenTrial) -> None:
