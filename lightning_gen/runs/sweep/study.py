@@ -10,7 +10,8 @@ import optuna
 from optuna.samplers import RandomSampler
 from optuna.storages import RDBStorage, fail_stale_trials
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy import Engine, event
+from sqlalchemy import Engine, event, make_url
+from sqlalchemy.exc import ArgumentError
 
 from lightning_gen.errors import UserError
 from lightning_gen.runs.sweep.reading import SweepFile
@@ -150,7 +151,8 @@ class Study:
             reason = str(error.__cause__ or error).splitlines()[0].rstrip(".")
             raise UserError(
                 "storage: expected an SQLAlchemy URL such as sqlite:///sweeps.db or "
-                f"postgresql://user@host/database, and {self.url} cannot be opened: {reason}."
+                f"postgresql://user@host/database, and {shown(self.url)} cannot be opened: "
+                f"{reason}."
             ) from error
 
     def _check_identity(self) -> None:
@@ -164,7 +166,7 @@ class Study:
                 raise UserError(
                     f"the sweep {self.name} was begun with {key} {json.dumps(old)}, and "
                     f"{self.sweep.path} now says {json.dumps(asked[key])}. Pass another --name, or "
-                    f"delete {self.url}."
+                    f"delete {shown(self.url)}."
                 )
 
 
@@ -176,6 +178,14 @@ def is_cut_off(attempt: FrozenTrial) -> bool:
 def has_begun(attempt: FrozenTrial) -> bool:
     """Whether a training was started for an attempt, or for one before that it continues."""
     return "name" in attempt.user_attrs or bool(attempt.user_attrs.get("goes_on"))
+
+
+def shown(url: str) -> str:
+    """An URL without its password."""
+    try:
+        return make_url(url).render_as_string()
+    except ArgumentError:
+        return url
 
 
 def lock_while_reading(engine: Engine) -> None:

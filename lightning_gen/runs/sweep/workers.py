@@ -14,7 +14,7 @@ from lightning_gen.errors import UserError
 from lightning_gen.runs.sweep.outcome import Outcome
 from lightning_gen.runs.sweep.results import Result, line, results, write_results
 from lightning_gen.runs.sweep.space import trial_name
-from lightning_gen.runs.sweep.study import Study
+from lightning_gen.runs.sweep.study import Study, shown
 from lightning_gen.runs.sweep.trial import CutOffError, Trial
 
 SECONDS_BETWEEN_LOOKS = 2.0
@@ -67,7 +67,7 @@ class Sweep:
                 found = self._write()
         except StorageInternalError as error:
             raise UserError(
-                f"the storage {self.study.url} was lost: {error}. The same command goes on."
+                f"the storage {shown(self.study.url)} was lost: {error}. The same command goes on."
             ) from error
         return found
 

@@ -363,6 +363,11 @@ def test_a_storage_that_cannot_be_opened(url, study):
         study(storage=url)
 
 
+def test_a_password_is_not_shown(study):
+    with pytest.raises(UserError, match=r"postgresql://a:\*\*\*@no\.invalid/b cannot be opened"):
+        study(storage="postgresql://a:secret@no.invalid/b")
+
+
 def test_what_a_study_of_optuna_shows(start, study):
     """The database can be looked at with Optuna's own tools."""
     start(FakeFit(failing=[5]))
