@@ -18,7 +18,7 @@ from lightning_gen.runs.sweep.space import Plain, plain, read_parameter
 
 T = TypeVar("T")
 
-KEYS = {
+KEYS: dict[str, tuple[type | tuple[type, ...], str]] = {
     "config": (str, "the path of a configuration of fit, such as ../quickstart.yaml"),
     "metric": (str, "a column of metrics.csv, such as val/loss, or a sum of such"),
     "parameters": (dict, "keys and their values, such as model.latent_dim: [2, 10]"),

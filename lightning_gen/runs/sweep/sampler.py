@@ -44,7 +44,7 @@ def read_sampler(content: str | dict[str, Any]) -> Sampler | None:
     Raises:
         UserError: there is no such sampler, or it has no such arguments.
     """
-    given = content if isinstance(content, dict) else {"class_path": content}
+    given: dict[str, Any] = content if isinstance(content, dict) else {"class_path": content}
     name = str(given.get("class_path")).removeprefix("optuna.samplers.")
     if name == "grid":
         return None

@@ -87,7 +87,7 @@ class FitProcess:
         root, name = trial.folder.parent, trial.folder.name
         runs = RunDirectory.all_of(root, name)
         return [
-            *(sys.executable, "-m", self.module),
+            *(sys.executable, "-P", "-m", self.module),  # no module of the working directory
             *fit_words(self.sweep, self.words),
             *options(trial.parameters),
             *("--name", name, "--trainer.default_root_dir", str(root)),

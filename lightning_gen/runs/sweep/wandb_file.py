@@ -40,8 +40,8 @@ def write_wandb(sweep: SweepFile, words: tuple[str, ...], trials: int | None, pa
 
 def wandb_sweep(sweep: SweepFile, words: tuple[str, ...], trials: int | None) -> dict[str, Any]:
     """The content of the file; of guided samplers W&B has Bayesian search alone."""
-    kind = sweep.sampler.kind if sweep.sampler else None
-    method = {None: "grid", optuna.samplers.RandomSampler: "random"}.get(kind, "bayes")
+    random = sweep.sampler is not None and sweep.sampler.kind is optuna.samplers.RandomSampler
+    method = "random" if random else "bayes" if sweep.sampler else "grid"
     content: dict[str, Any] = {"program": "lightning-gen", "method": method}
     if len(sweep.metric) == 1:
         content["metric"] = {"name": sweep.metric_name, "goal": sweep.direction}

@@ -31,7 +31,7 @@ def test_the_words_of_a_trial(tmp_path, trial):
     again = trial._replace(goes_on=True)
     words = fit.command(trial)
     assert words == [
-        *(sys.executable, "-m", "lightning_gen.cli.sweep_trial"),
+        *(sys.executable, "-P", "-m", "lightning_gen.cli.sweep_trial"),
         *("fit", "--config", str(fit.sweep.config)),
         *("--trainer.max_epochs=2", "--data.root", "x"),
         *("--model.latent_dim=2", "--model.widths=[8, 4]"),
