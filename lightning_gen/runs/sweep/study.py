@@ -78,12 +78,11 @@ class Study:
     def queue(self, *, retry_failed: bool = False) -> bool:
         """Queue the trials that nobody has begun and those that were cut off; whether any waits."""
         self._fail_abandoned()
-        known = self.trials()
+        known, grid = self.trials(), self.sweep.combinations
         for number in range(self.wanted):
             last = known.get(number)
             if last is None:
-                values = self.sweep.combinations[number] if self.sweep.sampler is None else {}
-                self._add(values, {"number": number, "attempt": 0})
+                self._add(grid[number] if grid else {}, {"number": number, "attempt": 0})
             elif last.state == TrialState.FAIL and (retry_failed or is_cut_off(last)):
                 goes_on = is_cut_off(last) and has_begun(last)
                 about = {"attempt": last.user_attrs["attempt"] + 1, "goes_on": goes_on}
@@ -126,7 +125,7 @@ class Study:
             if trial.state == TrialState.RUNNING and "name" not in trial.user_attrs:
                 seen = self._nameless.setdefault(trial.number, time.monotonic())
                 if time.monotonic() - seen > GRACE_SECONDS:
-                    self.optuna.tell(trial.number, state=TrialState.FAIL)
+                    self.optuna.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
 
     def _open(self) -> tuple[RDBStorage, optuna.Study]:
         optuna.logging.set_verbosity(optuna.logging.CRITICAL)
