@@ -11,7 +11,7 @@ from optuna.samplers import RandomSampler
 from optuna.storages import RDBStorage, fail_stale_trials
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import Engine, event, make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, IntegrityError
 
 from lightning_gen.errors import UserError
 from lightning_gen.runs.sweep.reading import SweepFile
@@ -128,31 +128,41 @@ class Study:
                     self.optuna.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
 
     def _open(self) -> tuple[RDBStorage, optuna.Study]:
+        """Connect, more than once: processes that start together make the same tables."""
         optuna.logging.set_verbosity(optuna.logging.CRITICAL)
-        arguments = {"timeout": SECONDS_FOR_A_LOCK} if self.url.startswith("sqlite") else {}
-        try:
-            with catch_warnings(action="ignore"):  # Optuna calls heartbeats experimental
-                storage = RDBStorage(
-                    self.url,
-                    engine_kwargs={"connect_args": arguments},
-                    heartbeat_interval=HEARTBEAT_SECONDS,
-                    grace_period=GRACE_SECONDS,
-                )
-            if arguments:
-                lock_while_reading(storage.engine)
-            return storage, optuna.create_study(
-                storage=storage,
-                study_name=self.name,
-                direction=self.sweep.direction,
-                load_if_exists=True,
+        local = self.url.startswith("sqlite")
+        for tries_left in (2, 1, 0):
+            try:
+                return self._connect(local)
+            except Exception as error:  # of SQLAlchemy, the driver, the operating system
+                if tries_left and (local or isinstance(error, IntegrityError)):
+                    time.sleep(0.5)
+                    continue
+                reason = str(error.__cause__ or error).splitlines()[0].rstrip(".")
+                raise UserError(
+                    "storage: expected an SQLAlchemy URL such as sqlite:///sweeps.db or "
+                    f"postgresql://user@host/database, and {shown(self.url)} cannot be opened: "
+                    f"{reason}."
+                ) from error
+        raise AssertionError
+
+    def _connect(self, local: bool) -> tuple[RDBStorage, optuna.Study]:
+        arguments = {"timeout": SECONDS_FOR_A_LOCK} if local else {}
+        with catch_warnings(action="ignore"):  # Optuna calls heartbeats experimental
+            storage = RDBStorage(
+                self.url,
+                engine_kwargs={"connect_args": arguments},
+                heartbeat_interval=HEARTBEAT_SECONDS,
+                grace_period=GRACE_SECONDS,
             )
-        except Exception as error:  # SQLAlchemy's, the database driver's, the operating system's
-            reason = str(error.__cause__ or error).splitlines()[0].rstrip(".")
-            raise UserError(
-                "storage: expected an SQLAlchemy URL such as sqlite:///sweeps.db or "
-                f"postgresql://user@host/database, and {shown(self.url)} cannot be opened: "
-                f"{reason}."
-            ) from error
+        if local:
+            lock_while_reading(storage.engine)
+        return storage, optuna.create_study(
+            storage=storage,
+            study_name=self.name,
+            direction=self.sweep.direction,
+            load_if_exists=True,
+        )
 
     def _check_identity(self) -> None:
         """Raise a UserError where the study was begun with another sweep file."""

@@ -66,8 +66,9 @@ class Sweep:
             finally:
                 found = self._write()
         except StorageInternalError as error:
+            reason = str(error.__cause__ or error).splitlines()[0].rstrip(".")
             raise UserError(
-                f"the storage {shown(self.study.url)} was lost: {error}. The same command goes on."
+                f"the storage {shown(self.study.url)} was lost: {reason}. The same command goes on."
             ) from error
         return found
 
