@@ -169,8 +169,8 @@ def test_a_grid_that_two_machines_queued_runs_once(start, study):
     """Both saw an empty study."""
     one = study()
     for number, combination in enumerate(one.sweep.combinations):
-        one._add(combination, {"number": number, "attempt": 0})
-    one._add(one.sweep.combinations[0], {"number": 0, "attempt": 0})
+        for _ in range(2):
+            one._add(combination, {"number": number, "attempt": 0})
     fit = FakeFit()
     found = start(fit)
     assert sorted(combinations(fit.calls)) == sorted(combinations(found)) == sorted(WHOLE)
