@@ -71,7 +71,7 @@ wait
 
 # 2. Throughput beside bare loops and DataLoaders. 3. Time to quality. 4. A GAN for as long as is left, and its samples.
 step throughput 200 "$PYTHON" "$HERE/gpu.py" --root "$ROOT" --repeats 2 --json "$RESULTS/gpu.json"
-step "time to quality" 100 "$PYTHON" "$HERE/time_to_quality.py" --root "$ROOT" --accelerator "$DEVICE" --repeats 1 $FEW \
+step "time to quality" $((LIMIT + 60)) "$PYTHON" "$HERE/time_to_quality.py" --root "$ROOT" --accelerator "$DEVICE" --repeats 1 $FEW \
   --json "$RESULTS/time_to_quality.json"
 left=$((TOTAL - SECONDS - 60)) && [ $left -gt 0 ] || left=0
 QUICK=(--data.root "$ROOT" --trainer.max_time "$(printf '00:00:%02d:%02d' $((left / 60)) $((left % 60)))")

@@ -101,8 +101,8 @@ def main() -> None:
     runs: dict[str, list[Run]] = {"shipped": [], "plain": []}
     for number in range(args.repeats):
         for name in ("shipped", "plain", "shipped"):
-            print(f"... {name}, {number + 1} of {args.repeats}", flush=True)
             runs[name].append(train(RECIPES[name], args))
+            print(f"... {name}, {number + 1} of {args.repeats}: {runs[name][-1]}", flush=True)
     results = summarise(runs)
     rows = [["", "seconds", "whole command", "nats per image, test", "target"]]
     for name, target in TARGETS.items():
