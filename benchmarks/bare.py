@@ -14,9 +14,6 @@ import torch.nn.functional as F
 from lightning.pytorch import LightningModule
 from torch import Tensor
 
-Nats = Callable[[Tensor, Tensor], Tensor]
-"""Minus the log-likelihood of a batch, from the decoder's output and the images."""
-
 
 def bernoulli(logits: Tensor, images: Tensor) -> Tensor:
     """Of ``lightning_gen.objectives.Bernoulli``."""
@@ -35,7 +32,7 @@ class BareLoop:
         model: copies of its encoder and decoder are trained.
         images: all training images, uint8.
         batch_size: images a batch.
-        nats: the reconstruction's part of the loss.
+        nats: minus the log-likelihood of a batch, from the decoder's output and the images.
         bf16: compute in mixed precision.
         adam: options of the optimizer.
     """
@@ -45,14 +42,11 @@ class BareLoop:
         model: LightningModule,
         images: Tensor,
         batch_size: int = 128,
-        nats: Nats = bernoulli,
+        nats: Callable[[Tensor, Tensor], Tensor] = bernoulli,
         bf16: bool = False,
         **adam: Any,
     ) -> None:
-        self.encoder, self.decoder = (
-            deepcopy(getattr(part, "_orig_mod", part))  # torch.compile wraps a module in another
-            for part in (model.encoder, model.decoder)
-        )
+        self.encoder, self.decoder = deepcopy((model.encoder, model.decoder))
         self.device = model.device
         self.images = images.to(self.device).float() / 255
         self.batch_size = batch_size
@@ -105,15 +99,6 @@ class TunedLoop(BareLoop):
         return self.images.index_select(0, indices)
 
 
-class Arithmetic(BareLoop):
-    """The bare loop without data: one batch over and over."""
-
-    def batches(self, count: int) -> Iterator[Tensor]:
-        """The first images."""
-        batch = self.images[: self.batch_size].clone()
-        return (batch for _ in range(count))
-
-
 class CompiledLoop(TunedLoop):
     """The tuned loop with its loss compiled; on a CPU it is traced and run as it is."""
 
@@ -121,42 +106,3 @@ class CompiledLoop(TunedLoop):
         super().__init__(*arguments, **options)
         backend = "inductor" if self.device.type == "cuda" else "eager"
         self.loss = torch.compile(self.loss, backend=backend)
-
-
-class GraphedLoop(BareLoop):
-    """A step as one CUDA graph, replayed on each batch; nothing but copies is left to Python.
-
-    On a CPU, which has no graphs, the steps are taken one by one.
-    """
-
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        gpu = arguments[0].device.type == "cuda"
-        super().__init__(*arguments, fused=True, capturable=gpu, **options)
-        self.graph = self.capture() if gpu else None
-
-    def capture(self) -> torch.cuda.CUDAGraph:
-        """Record a step that trains on ``self.static``."""
-        self.static = self.images[: self.batch_size].clone()
-        side = torch.cuda.Stream()
-        side.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(side):  # the optimizer's state and the libraries' workspaces
-            for _ in range(3):
-                super().step(self.static)
-            self.optimizer.zero_grad(set_to_none=True)
-        torch.cuda.current_stream().wait_stream(side)
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, stream=side, capture_error_mode="thread_local"):
-            super().step(self.static)
-        return graph
-
-    def step(self, images: Tensor) -> None:
-        """Replay."""
-        if self.graph is None:
-            super().step(images)
-        else:
-            self.static.copy_(images)
-            self.graph.replay()
-
-    def fetch(self, indices: Tensor) -> Tensor:
-        """Whole images are copied."""
-        return self.images.index_select(0, indices)

@@ -1,21 +1,20 @@
-"""What the benchmarks share: words, turns, medians with their spread, tables, the file of results.
-
-Nothing heavy is imported here, so that memory.py stays small: a child's peak starts at its
-parent's size.
-"""
+"""What the benchmarks share: options, rounds, medians with their range, tables, results as JSON."""
 
 import argparse
 import json
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
 from typing import TypeVar
+
+import torch
+
+import lightning_gen
+from lightning_gen.runs.environment import processor
 
 HERE = Path(__file__).parent
 EXPERIMENTS = HERE.parent / "conf" / "experiment"
@@ -29,11 +28,7 @@ T = TypeVar("T")
 
 
 def describe_machine() -> dict[str, str | int]:
-    """What a measured number means nothing without."""
-    import torch
-
-    from lightning_gen.runs.environment import processor
-
+    """The date, the device and the version of torch."""
     gpu = {"gpu": torch.cuda.get_device_name()} if torch.cuda.is_available() else {}
     return {
         "date": datetime.now(UTC).date().isoformat(),
@@ -44,25 +39,21 @@ def describe_machine() -> dict[str, str | int]:
     }
 
 
-def write_json(path: Path | None, results: dict) -> None:
-    """Write the results where a file is asked for."""
-    if path is not None:
-        path.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
-
-
-def finish(args: argparse.Namespace, results: dict) -> None:
-    """Say which machine it was, and write what was asked for."""
-    machine = describe_machine()
-    print(", ".join(f"{name} {value}" for name, value in machine.items()))
-    write_json(args.json, {"machine": machine, **results})
-
-
 def arguments(description: str | None) -> argparse.ArgumentParser:
     """A parser with the options that every benchmark has."""
     parser = argparse.ArgumentParser(description=(description or "").partition("\n")[0])
     parser.add_argument("--root", type=Path, default=Path("data"), help="folder of the datasets")
     parser.add_argument("--json", type=Path, help="file for the results")
     return parser
+
+
+def finish(args: argparse.Namespace, results: dict) -> None:
+    """Print the machine, and write the results where a file is asked for."""
+    machine = describe_machine()
+    print(", ".join(f"{name} {value}" for name, value in machine.items()), flush=True)
+    if args.json is not None:
+        text = json.dumps({"machine": machine, **results}, indent=2)
+        args.json.write_text(text + "\n", encoding="utf-8")
 
 
 def spread(values: Iterable[float]) -> Spread:
@@ -72,7 +63,7 @@ def spread(values: Iterable[float]) -> Spread:
 
 
 def quotients(above: Sequence[float], below: Sequence[float]) -> list[float]:
-    """The ratio of each pair, which met the same state of the machine."""
+    """The ratio of each pair of measurements of one round."""
     return [a / b for a, b in zip(above, below, strict=True)]
 
 
@@ -83,14 +74,14 @@ def in_words(value: Spread, digits: int = 2) -> str:
 
 
 def in_turn(number: int, names: Iterable[T]) -> list[T]:
-    """The names, another one first each time, so that none is always the one after another."""
+    """The names in the order of round ``number``: each round another one comes first."""
     found = list(names)
     start = number % max(1, len(found))
     return found[start:] + found[:start]
 
 
 def alternate(tasks: Mapping[str, Callable[[], T]], repeats: int) -> dict[str, list[T]]:
-    """What each task gives in each of ``repeats`` rounds; a round runs all, one after another."""
+    """The results of each task, of ``repeats`` rounds in which all are run one after another."""
     results: dict[str, list[T]] = {name: [] for name in tasks}
     for number in range(repeats):
         for name in in_turn(number, tasks):
@@ -100,7 +91,7 @@ def alternate(tasks: Mapping[str, Callable[[], T]], repeats: int) -> dict[str, l
 
 
 def print_table(rows: Sequence[Sequence[str]]) -> None:
-    """Columns as wide as what they hold; the first one to the left, all others to the right."""
+    """Columns as wide as their cells; the first one to the left, all others to the right."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     print()
     for first, *others in rows:
@@ -110,21 +101,20 @@ def print_table(rows: Sequence[Sequence[str]]) -> None:
 
 
 def environment() -> dict[str, str]:
-    """For processes that import this package and the benchmarks, whatever their folder."""
-    package = find_spec("lightning_gen")
-    places = [str(HERE)]
-    if package is not None and package.origin is not None:
-        places.append(str(Path(package.origin).parents[1]))
-    if "PYTHONPATH" in os.environ:
-        places.append(os.environ["PYTHONPATH"])
-    return os.environ | {"PYTHONPATH": os.pathsep.join(places)}
+    """Variables of processes that import this package and the benchmarks."""
+    package = Path(lightning_gen.__file__).parents[1]
+    places = [str(HERE), str(package), os.environ.get("PYTHONPATH", "")]
+    return os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, places))}
 
 
-def run_python(words: Sequence[str], python: str = sys.executable, **variables: str) -> None:
+def run_python(words: Sequence[str]) -> None:
     """Run ``python WORDS``; end with its output where it fails."""
-    with tempfile.TemporaryFile("w+") as output:
-        command, whole = [python, *words], environment() | variables
-        code = subprocess.run(command, stdout=output, stderr=output, env=whole).returncode
-        if code:
-            output.seek(0)
-            raise SystemExit(f"python {' '.join(words)} failed ({code}):\n{output.read()}")
+    done = subprocess.run(
+        [sys.executable, *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=environment(),
+    )
+    if done.returncode:
+        raise SystemExit(f"python {' '.join(words)} failed ({done.returncode}):\n{done.stdout}")

@@ -17,21 +17,12 @@ different losses compare:
   distribution with the mean and covariance of the training codes.
 """
 
-import argparse
-import sys
-from pathlib import Path
-from typing import cast
-
 import torch
 import torch.nn.functional as F
-from common import describe_machine, write_json
 from lightning.pytorch import LightningModule
-from sample_quality import BATCH, Judge, described
+from sample_quality import BATCH, Judge, described, judge_runs, options
 from torch import Tensor
 
-import lightning_gen
-from lightning_gen.data import FashionMNIST, MiniFashionMNIST
-from lightning_gen.data.sources import TensorSource
 from lightning_gen.latent import linear
 
 STEPS = 51
@@ -101,38 +92,22 @@ def generation(model: LightningModule, train: Tensor, n: int, judge: Judge) -> d
     }
 
 
-@torch.no_grad()
 def main() -> None:
     """Measure each run, print, write."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("runs", nargs="+", help="run directories, checkpoints or names of runs")
-    parser.add_argument("--root", default="data", help="folder of Fashion-MNIST")
-    parser.add_argument("--mini", action="store_true", help="use the images of the package")
-    parser.add_argument("--images", type=int, default=10_000)
+    parser = options(__doc__)
     parser.add_argument("--lines", type=int, default=1000)
-    parser.add_argument("--json", type=Path, help="file for the results")
     args = parser.parse_args()
 
-    data = MiniFashionMNIST() if args.mini else FashionMNIST(root=args.root)
-    test = cast(TensorSource, data.load_test()).images[: args.images].float() / 255
-    train = cast(TensorSource, data.load_train()).images[: args.images].float() / 255
-    judge = Judge(test)
-    results: dict = {
-        "machine": describe_machine(),
-        "laplacian_variance_of_originals": laplacian_variance(test).mean().item(),
-        **described("frechet_distance_of_training_images", judge.frechet_distance(train)),
-    }
-    print(results)
-    for run in args.runs:
-        model = lightning_gen.load(run)
-        results[run] = {
+    def judged(model: LightningModule, judge: Judge, train: Tensor, test: Tensor) -> dict:
+        return {
+            "laplacian_variance_of_originals": laplacian_variance(test).mean().item(),
             **sharpness(model, test),
             **continuity(model, test, args.lines, judge),
             **generation(model, train, args.images, judge),
         }
-        print(run, results[run], flush=True)
-    write_json(args.json, results)
+
+    judge_runs(args, judged)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -14,12 +14,12 @@ A model that has a decoder and no prior, such as an autoencoder, decodes standar
 """
 
 import argparse
-import sys
-from pathlib import Path
+from collections.abc import Callable
+from functools import partial
 from typing import cast
 
 import torch
-from common import describe_machine, write_json
+from common import arguments, finish
 from lightning.pytorch import LightningModule
 from torch import Tensor
 
@@ -34,20 +34,13 @@ from lightning_gen.metrics.generation import FrechetDistance
 BATCH = 500
 
 
-@torch.no_grad()
 def samples(model: LightningModule, n: int, labels: Tensor | None = None) -> Tensor:
     """``n`` samples of a model, from random state 0."""
     torch.manual_seed(0)
-    parts = []
-    for start in range(0, n, BATCH):
-        size = min(BATCH, n - start)
-        if labels is not None:
-            parts.append(model.sample(size, labels[start : start + size]))
-        elif isinstance(model, Samples):
-            parts.append(model.sample(size))
-        else:
-            parts.append(decoded_noise(model, size))
-    return torch.cat(parts)
+    if labels is not None:
+        return torch.cat([model.sample(len(part), part) for part in labels.split(BATCH)])
+    draw = model.sample if isinstance(model, Samples) else partial(decoded_noise, model)
+    return torch.cat([draw(min(BATCH, n - start)) for start in range(0, n, BATCH)])
 
 
 def decoded_noise(model: LightningModule, n: int) -> Tensor:
@@ -55,8 +48,8 @@ def decoded_noise(model: LightningModule, n: int) -> Tensor:
     if not (isinstance(model, Encodes) and isinstance(model, Decodes)):
         raise SystemExit(f"{type(model).__name__} can neither sample nor decode.")
     image_shape = tuple(model.hparams["image_shape"])
-    codes = model.encode(torch.zeros(1, *image_shape))
-    return model.decode(torch.randn(n, codes.shape[1]))
+    size = model.encode(torch.zeros(1, *image_shape)).shape[1]
+    return model.decode(torch.randn(n, size))
 
 
 class Judge:
@@ -100,8 +93,7 @@ class Judge:
             found["class_agreement"] = (given == asked).float().mean().item()
         if hasattr(model, "sample_uniformly"):
             torch.manual_seed(0)
-            with torch.no_grad():
-                images = torch.cat([model.sample_uniformly(BATCH) for _ in range(-(-n // BATCH))])
+            images = torch.cat([model.sample_uniformly(BATCH) for _ in range(-(-n // BATCH))])
             distance = self.frechet_distance(images[:n])
             found |= described("frechet_distance_uniform_codes", distance)
         return found
@@ -113,31 +105,34 @@ def described(name: str, estimate: Estimate) -> dict[str, float]:
     return {name: value, f"{name}_standard_error": error}
 
 
-def main() -> None:
-    """Judge each run, print, write."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+def judge_runs(
+    args: argparse.Namespace, judged: Callable[[LightningModule, Judge, Tensor, Tensor], dict]
+) -> None:
+    """Judge each run by what is ``judged`` of it, with the images of both splits; print, write."""
+    data = MiniFashionMNIST() if args.mini else FashionMNIST(root=str(args.root))
+    train, test = (
+        cast(TensorSource, source).images[: args.images].float() / 255
+        for source in (data.load_train(), data.load_test())
+    )
+    judge = Judge(test)
+    real = judge.frechet_distance(train)
+    results = {"frechet_distance_of_training_images": described("frechet_distance", real)}
+    for run in args.runs:
+        with torch.no_grad():
+            results[run] = judged(lightning_gen.load(run), judge, train, test)
+        print(run, results[run], flush=True)
+    finish(args, results)
+
+
+def options(description: str | None) -> argparse.ArgumentParser:
+    """Those of a benchmark that judges runs."""
+    parser = arguments(description)
     parser.add_argument("runs", nargs="+", help="run directories, checkpoints or names of runs")
-    parser.add_argument("--root", default="data", help="folder of Fashion-MNIST")
     parser.add_argument("--mini", action="store_true", help="use the images of the package")
     parser.add_argument("--images", type=int, default=10_000)
-    parser.add_argument("--json", type=Path, help="file for the results")
-    args = parser.parse_args()
-
-    data = MiniFashionMNIST() if args.mini else FashionMNIST(root=args.root)
-    test = cast(TensorSource, data.load_test()).images[: args.images].float() / 255
-    train = cast(TensorSource, data.load_train()).images[: args.images].float() / 255
-    judge = Judge(test)
-    results: dict = {
-        "machine": describe_machine(),
-        "images": args.images,
-        **described("frechet_distance_of_training_images", judge.frechet_distance(train)),
-    }
-    print(results)
-    for run in args.runs:
-        results[run] = judge.judge(lightning_gen.load(run), args.images)
-        print(run, results[run], flush=True)
-    write_json(args.json, results)
+    return parser
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    given = options(__doc__).parse_args()
+    judge_runs(given, lambda model, judge, _, __: judge.judge(model, given.images))

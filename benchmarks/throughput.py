@@ -11,19 +11,18 @@ A ratio is that of such a round; the first round is warm-up. All of it runs on t
   targets are ratios to this one, since it is what someone without the framework would have.
 - ``tuned``: the same with a fused Adam and a faster fetch, of one who knows torch well. Where a
   fit has such options by default, only this ratio says what its own loop costs.
-- ``arithmetic``: the bare steps on one batch over and over: no data at all.
 
 What a fit changes for its process, such as how many threads there are, acts
 on its rivals too, since they share the process.
 """
 
 import argparse
-from collections.abc import Mapping
-from statistics import mean, median
+from collections.abc import Callable, Mapping
+from functools import partial
+from statistics import median
 from typing import NamedTuple
 
-import torch
-from bare import Arithmetic, BareLoop, TunedLoop
+from bare import BareLoop, TunedLoop
 from common import (
     BATCH_SIZE,
     CONV,
@@ -39,10 +38,7 @@ from common import (
 from fits import Clock, fit, now
 from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor
-from usual_data import fashion_mnist, fashion_mnist_words, has_fashion_mnist
-
-TARGETS = {"conv": 0.93, "dense": 0.85, "over_dataloader": 2.0}
-LOOPS = {"bare": BareLoop, "tuned": TunedLoop, "arithmetic": Arithmetic}
+from usual_data import fashion_mnist, fashion_mnist_words, has_fashion_mnist, usual_words
 
 
 class Rivals(Clock):
@@ -55,7 +51,7 @@ class Rivals(Clock):
     """
 
     def __init__(
-        self, images: Tensor, loops: Mapping[str, type[BareLoop]], **options: object
+        self, images: Tensor, loops: Mapping[str, Callable[..., BareLoop]], **options: object
     ) -> None:
         super().__init__()
         self.images = images
@@ -65,7 +61,6 @@ class Rivals(Clock):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Build the loops from the model as it starts."""
-        super().on_train_start(trainer, pl_module)
         self.loops = {
             name: kind(pl_module, self.images, **self.options) for name, kind in self.kinds.items()
         }
@@ -78,115 +73,77 @@ class Rivals(Clock):
             self.seconds[name].append(now() - started)
 
 
-class Measured(NamedTuple):
-    """What one fit gave, of each round but the first."""
-
-    images: int
-    """Of an epoch as it was trained."""
-    fit: list[float]
-    """Seconds in the training batches."""
-    rivals: dict[str, list[float]]
-    """Seconds of each loop."""
-    whole: float
-    """Mean seconds of whole epochs of all batches, over those of the training batches."""
-
-    def ratios(self, name: str) -> list[float]:
-        """The fit's speed over that of a rival."""
-        return quotients(self.rivals[name], self.fit)
-
-    def summary(self) -> dict:
-        """Medians and spreads."""
-        speeds = {f"{name}_images_per_second": s for name, s in self.rivals.items()}
-        return {
-            "images_per_second": self.images / median(self.fit),
-            **{name: self.images / median(seconds) for name, seconds in speeds.items()},
-            **{f"over_{name}": spread(self.ratios(name)) for name in self.rivals},
-            "epoch_over_bare": mean(self.rivals["bare"]) / mean(self.fit) / self.whole,
-        }
-
-
-def measure(words: list[str], rivals: Rivals, batches: int, repeats: int) -> Measured:
-    """Train ``repeats`` epochs of so many batches, and one for warm-up."""
+def measure(words: list[str], rivals: Rivals, batches: int, repeats: int) -> dict:
+    """Speeds and ratios of ``repeats`` epochs of so many batches, after one for warm-up."""
     words = [*words, "--trainer.max_epochs", str(repeats + 1)]
     fit([*words, "--trainer.limit_train_batches", str(batches)], rivals)
-    epochs = rivals.epochs[1:]
-    full = mean(e.batches for e in epochs) * rivals.full_epoch / batches
-    return Measured(
-        images=batches * int(rivals.options.get("batch_size", BATCH_SIZE)),
-        fit=[epoch.batches for epoch in epochs],
-        rivals={name: seconds[1:] for name, seconds in rivals.seconds.items()},
-        whole=1 + mean(e.others for e in epochs) / full,
-    )
+    ours = rivals.epochs[1:]
+    images = batches * int(rivals.options.get("batch_size", BATCH_SIZE))
+    found: dict = {"images_per_second": images / median(ours)}
+    for name, (_, *seconds) in rivals.seconds.items():
+        found[f"{name}_images_per_second"] = images / median(seconds)
+        found[f"over_{name}"] = spread(quotients(seconds, ours))
+    return found
 
 
-def measure_all(args: argparse.Namespace) -> dict[str, Measured]:
-    """The four fits, each beside its rivals."""
-    ours = fashion_mnist_words(args.root)
-    root = str(args.root) if has_fashion_mnist(args.root) else ""
-    usual = ["--allow", "usual_data", "--data", "usual_data.UsualFashionMNIST"]
-    usual += ["--data.root", root, "--data.num_workers"]
-    source = fashion_mnist(args.root)
-    images = source.load_train().images
-    only_bare = {"bare": BareLoop}
-    fits = {
-        "conv": (CONV, ours, LOOPS, args.conv_batches),
-        "dense": (DENSE, ours, LOOPS, args.batches),
-        "dense, DataLoader with 0 workers": (DENSE, [*usual, "0"], only_bare, args.batches),
-        "dense, DataLoader with 2 workers": (DENSE, [*usual, "2"], only_bare, args.batches),
-    }
-    results = {}
-    for name, (experiment, data, loops, batches) in fits.items():
-        print(f"... {name}, on {type(source).__name__}", flush=True)
-        words = ["--config", str(experiment), *data, "--trainer.accelerator", "cpu"]
-        results[name] = measure(words, Rivals(images, loops), batches, args.repeats)
-    return results
+class Fit(NamedTuple):
+    """A fit and what trains beside it.
+
+    Attributes:
+        words: of the command.
+        rivals: makes the loops; a function, since they hold the images.
+        batches: of an epoch.
+    """
+
+    words: list[str]
+    rivals: Callable[[], Rivals]
+    batches: int
 
 
-def summarise(measured: dict[str, Measured]) -> dict[str, dict]:
-    """Medians; what the usual data path costs is the quotient of two ratios to the bare loop."""
-    summary = {
-        name: {**found.summary(), "target": TARGETS.get(name)} for name, found in measured.items()
-    }
-    ours = measured["dense"].ratios("bare")
-    for name, usual in measured.items():
-        if "DataLoader" in name:
-            summary[name]["dense_over_this"] = spread(quotients(ours, usual.ratios("bare")))
-            summary[name]["target"] = TARGETS["over_dataloader"]
-    return summary
-
-
-def show(summary: dict[str, dict]) -> None:
-    """A row a fit."""
-    titles = ["fit over", *LOOPS, "whole epoch over bare", "images/s", "target"]
-    rows = [titles]
-    for name, row in summary.items():
-        usual = "dense_over_this" in row
-        ratios = [in_words(row[f"over_{loop}"]) if f"over_{loop}" in row else "" for loop in LOOPS]
-        target = "" if usual else f"at least {row['target']:.2f}"
-        whole, speed = f"{row['epoch_over_bare']:.2f}", f"{row['images_per_second']:.0f}"
-        rows.append([name, *ratios, whole, speed, target])
+def measure_all(fits: Mapping[str, Fit], args: argparse.Namespace, **settings: object) -> None:
+    """Measure the fits, print a row each; what is measured is written after each of them."""
+    results: dict[str, dict] = {}
+    for name, (words, rivals, batches) in fits.items():
+        if args.only not in name:
+            continue
+        print(f"... {name}", flush=True)
+        results[name] = measure(words, rivals(), batches, args.repeats)
+        finish(args, {"settings": {"repeats": args.repeats, **settings}, "fits": results})
+    loops = dict.fromkeys(key for row in results.values() for key in row if key.startswith("over_"))
+    rows = [["fit over", *(loop[5:] for loop in loops), "images/s"]]
+    for name, row in results.items():
+        ratios = [in_words(row[loop]) if loop in row else "" for loop in loops]
+        rows.append([name, *ratios, f"{row['images_per_second']:.0f}"])
     print_table(rows)
-    for name, row in summary.items():
-        if "dense_over_this" in row:
-            over = in_words(row["dense_over_this"])
-            print(f"dense over {name}: {over}, target at least {row['target']:.0f}")
+
+
+def options(description: str | None, repeats: int) -> argparse.ArgumentParser:
+    """Those of a benchmark of fits."""
+    parser = arguments(description)
+    parser.add_argument("--only", default="", help="those fits whose name has this in it")
+    parser.add_argument("--repeats", type=int, default=repeats, help="rounds that are measured")
+    return parser
 
 
 def main() -> None:
     """Measure, print, write."""
-    parser = arguments(__doc__)
+    parser = options(__doc__, 5)
     parser.add_argument("--batches", type=int, default=300, help="of a dense epoch")
     parser.add_argument("--conv-batches", type=int, default=80, help="of a convolutional epoch")
-    parser.add_argument("--repeats", type=int, default=5, help="rounds that are measured")
-    parser.add_argument("--threads", type=int, help="torch's, instead of its own choice")
     args = parser.parse_args()
-    if args.threads:
-        torch.set_num_threads(args.threads)
-    summary = summarise(measure_all(args))
-    show(summary)
-    settings = {"batch_size": BATCH_SIZE, "repeats": args.repeats, "batches": args.batches}
-    settings |= {"conv_batches": args.conv_batches, "real_data": has_fashion_mnist(args.root)}
-    finish(args, {"settings": settings, "fits": summary})
+    images = fashion_mnist(args.root).load_train().images
+    ours, usual = fashion_mnist_words(args.root), partial(usual_words, args.root)
+    loops = partial(Rivals, images, {"bare": BareLoop, "tuned": TunedLoop})
+    only_bare = partial(Rivals, images, {"bare": BareLoop})
+    dense, conv = (["--trainer.accelerator", "cpu", "--config", str(c)] for c in (DENSE, CONV))
+    fits = {
+        "conv": Fit([*conv, *ours], loops, args.conv_batches),
+        "dense": Fit([*dense, *ours], loops, args.batches),
+        "dense, DataLoader": Fit([*dense, *usual(0)], only_bare, args.batches),
+        "dense, DataLoader with 2 workers": Fit([*dense, *usual(2)], only_bare, args.batches),
+    }
+    measure_all(fits, args, real_data=has_fashion_mnist(args.root))
+    print("Targets over bare: conv at least 0.93, dense at least 0.85.")
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from torchvision import datasets
 from torchvision.transforms import ToTensor
 
 from lightning_gen.contracts import Batch
-from lightning_gen.data import MNIST, FashionMNIST, MiniFashionMNIST
+from lightning_gen.data import FashionMNIST, MiniFashionMNIST
 from lightning_gen.data.base import ImageDataModule
 from lightning_gen.data.sources import TensorSource
 
@@ -24,26 +24,17 @@ class TiledMiniFashionMNIST(MiniFashionMNIST):
 
 
 class RandomImages(ImageDataModule):
-    """Noise of any size, in memory: what it takes to train depends on the shape alone.
+    """Noise of 3 channels in memory: what it takes to train depends on the shape alone.
 
     Args:
         image_size: pixels a side.
-        channels: 1 or 3.
         images: how many there are.
         batch_size: images a batch.
-        val_fraction: share of the images kept for validation.
     """
 
-    def __init__(
-        self,
-        image_size: int = 64,
-        channels: int = 3,
-        images: int = 1000,
-        batch_size: int = 128,
-        val_fraction: float = 0.1,
-    ) -> None:
-        super().__init__(batch_size, val_fraction)
-        self.image_shape = (channels, image_size, image_size)
+    def __init__(self, image_size: int = 64, images: int = 1000, batch_size: int = 128) -> None:
+        super().__init__(batch_size, 0.1)
+        self.image_shape = (3, image_size, image_size)
         self.images = images
 
     def load_train(self) -> TensorSource:
@@ -67,22 +58,22 @@ class UsualFashionMNIST(LightningDataModule):
     """ToTensor on each image, torch's DataLoader; only the form of the batch is adapted.
 
     Args:
-        root: folder of Fashion-MNIST; empty takes the tiled images of the package.
+        root: folder of Fashion-MNIST; where it is not there, the tiled images of the package.
         num_workers: of the DataLoader.
         batch_size: images a batch.
     """
 
     image_shape = (1, 28, 28)
 
-    def __init__(self, root: str = "", num_workers: int = 0, batch_size: int = 128) -> None:
+    def __init__(self, root: str = "data", num_workers: int = 0, batch_size: int = 128) -> None:
         super().__init__()
         self.root = root
         self.options = {"batch_size": batch_size, "num_workers": num_workers}
 
     def setup(self, stage: str) -> None:
         """Read the images, and keep a tenth for validation."""
-        ours = FashionMNIST(self.root, download=False) if self.root else TiledMiniFashionMNIST()
-        self.train, self.val = random_split(Published(ours.load_train()), [0.9, 0.1])
+        images = Published(fashion_mnist(Path(self.root)).load_train())
+        self.train, self.val = random_split(images, [0.9, 0.1])
 
     def train_dataloader(self) -> DataLoader:
         """Shuffled."""
@@ -98,39 +89,28 @@ class UsualFashionMNIST(LightningDataModule):
         return Batch(images, labels, images.new_empty(len(images), 0))
 
 
-def has(kind: type[FashionMNIST] | type[MNIST], root: Path) -> bool:
-    """Whether the four files lie where our datamodule reads them."""
-    data = kind(str(root), download=False)
-    return all((data.folder / name).is_file() for name in data.md5s)
-
-
 def has_fashion_mnist(root: Path) -> bool:
-    """Whether Fashion-MNIST is there."""
-    return has(FashionMNIST, root)
+    """Whether the four files of Fashion-MNIST lie where our datamodule reads them."""
+    data = FashionMNIST(str(root), download=False)
+    return all((data.folder / name).is_file() for name in data.md5s)
 
 
 def fashion_mnist(root: Path) -> FashionMNIST | TiledMiniFashionMNIST:
     """Fashion-MNIST where it is there, else the tiled images of the package."""
-    return (
-        FashionMNIST(str(root), download=False)
-        if has_fashion_mnist(root)
-        else TiledMiniFashionMNIST()
-    )
+    if has_fashion_mnist(root):
+        return FashionMNIST(str(root), download=False)
+    return TiledMiniFashionMNIST()
 
 
 def fashion_mnist_words(root: Path) -> list[str]:
     """The same for the command line, after the configuration of an experiment."""
-    return data_words(FashionMNIST, root)
-
-
-def mnist_words(root: Path) -> list[str]:
-    """MNIST where it is there, else the tiled images."""
-    return data_words(MNIST, root)
-
-
-def data_words(kind: type[FashionMNIST] | type[MNIST], root: Path) -> list[str]:
-    """The dataset where it is there, else the tiled images."""
-    if not has(kind, root):
+    if not has_fashion_mnist(root):
         return ["--allow", "usual_data", "--data", "usual_data.TiledMiniFashionMNIST"]
-    words = ["--data", f"lightning_gen.data.{kind.__name__}", "--data.root", str(root.resolve())]
+    words = ["--data", "lightning_gen.data.FashionMNIST", "--data.root", str(root.resolve())]
     return [*words, "--data.download", "false"]
+
+
+def usual_words(root: Path, workers: int) -> list[str]:
+    """The same in a DataLoader with so many workers."""
+    words = ["--allow", "usual_data", "--data", "usual_data.UsualFashionMNIST"]
+    return [*words, "--data.root", str(root.resolve()), "--data.num_workers", str(workers)]

@@ -6,20 +6,21 @@ from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import NoReturn
 
+from optuna.distributions import BaseDistribution, CategoricalDistribution
+
 from lightning_gen.cli import VERBS, training
 from lightning_gen.cli.parser import BadArgumentsError
 from lightning_gen.errors import UserError
-from lightning_gen.runs.sweep.reading import RESERVED, check_free, read_sweep
-from lightning_gen.runs.sweep.space import Choice, Plain, Range
-from lightning_gen.runs.sweep.sweep_file import SweepFile
+from lightning_gen.runs.sweep.reading import RESERVED, SweepFile, check_free, read_sweep
+from lightning_gen.runs.sweep.space import Plain
 from lightning_gen.runs.sweep.trial import fit_words, options
 
 DESCRIPTION = """\
 {summary}: lightning-gen {example}
 
 Each trial is a fit in a process of its own. The same command goes on where it was stopped. In
-logs/<name>: results.csv, results.png, sweep.db, and a folder for each trial with its run and its
-output.log. A sampler's seed is not used with --storage, where all machines would draw the same.
+logs/<name>: results.csv, results.png, sweep.db, and for each trial a folder named after its values
+with its run and its output.log. Where a sampler has a seed, trial n is drawn with seed + n.
 """
 
 
@@ -70,13 +71,12 @@ def parse(words: list[str]) -> tuple[SweepFile, argparse.Namespace, tuple[str, .
     try:
         file = read_sweep(Path(words[0]))
         keys = [word.partition("=")[0].strip("-+") for word in rest if word.startswith("--")]
-        check_free(keys, RESERVED, "the sweep itself gives it. Leave it out")
-        check_free(keys, file.parameters, f"{file.path} varies it. Leave it out")
+        check_free(keys, RESERVED, "the sweep itself gives it")
+        check_free(keys, file.parameters, f"{file.path} varies it")
     except UserError as error:
         raise BadArgumentsError(str(error)) from error
     if file.sampler is None and given.trials:
-        number = len(file.combinations)
-        raise BadArgumentsError(f"--trials: a grid runs each of its {number} combinations.")
+        raise BadArgumentsError(f"--trials: a grid runs each of its {file.trials} combinations.")
     check_values(file, tuple(rest))
     return file, given, tuple(rest)
 
@@ -101,8 +101,8 @@ def check_values(file: SweepFile, rest: tuple[str, ...]) -> None:
         raise BadArgumentsError(f"{file.path}: {message}")
 
 
-def ends(parameter: Choice | Range) -> tuple[Plain, ...]:
+def ends(parameter: BaseDistribution) -> tuple[Plain, ...]:
     """The values of a choice, or both ends of a range."""
-    if isinstance(parameter, Choice):
-        return parameter.values
-    return (parameter.low, parameter.high)
+    if isinstance(parameter, CategoricalDistribution):
+        return tuple(parameter.choices)
+    return parameter.low, parameter.high  # type: ignore[attr-defined]

@@ -37,7 +37,7 @@ DRAFT = 2
 
 From 1024 to 128 pixels that takes less than half the time of all pixels, and the images differ from
 theirs by 44 dB, 1.5 grey levels. 1 would be 37 dB (3.6 levels) in three quarters of the time, 3
-would be 51 dB in a third more. ``benchmarks/loading.py`` measures it.
+would be 51 dB in a third more.
 """
 
 GREY_MODES = ("1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "I;16N")

@@ -34,9 +34,9 @@ class RunDirectory:
         Raises:
             UserError: the name is no folder name, or the folder cannot be written.
         """
-        if not re.fullmatch(r"[\w.\- ]+", name) or name in {".", ".."}:
+        if not re.fullmatch(r"[\w.\-= ]+", name) or name in {".", ".."}:
             raise UserError(
-                f"name is used as a folder name, so it takes letters, digits, '.', '-' and '_', "
+                f"name is used as a folder name, so it takes letters, digits and any of .-=_, "
                 f"got {name!r}. Pass for instance --name my_run."
             )
         version = max((run.version for run in cls.all_of(root, name)), default=-1) + 1

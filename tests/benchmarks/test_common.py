@@ -1,7 +1,5 @@
 """What the benchmarks' numbers go through, by values computed by hand."""
 
-import sys
-
 import pytest
 
 from support.benchmarks import BENCHMARKS
@@ -51,58 +49,6 @@ def test_columns_are_aligned(common, capsys):
     ]
 
 
-def test_common_loads_nothing_heavy(common):
-    code = "import sys, common; sys.exit('torch' in sys.modules or 'lightning_gen' in sys.modules)"
-    common.run_python(["-c", code])
-
-
 def test_a_process_that_fails_ends_the_benchmark_with_its_output(common):
     with pytest.raises(SystemExit, match="out of luck"):
         common.run_python(["-c", "raise SystemExit('out of luck')"])
-
-
-WORKER = """
-import sys
-from turns import Turn
-turn = Turn()
-for number in range(3):
-    turn.over(number=number)
-print("bye", file=sys.stderr)
-sys.exit(int(sys.argv[1]))
-"""
-
-
-@pytest.fixture
-def worker(common, monkeypatch):
-    from turns import Worker
-
-    def start(code):
-        return Worker("it", [sys.executable, "-c", WORKER, str(code)], common.environment())
-
-    return start
-
-
-def test_processes_take_turns(worker):
-    first, second = worker(0), worker(0)
-    assert [side.turn() for side in (first, second, first, second)] == [
-        {"number": 1},
-        {"number": 1},
-        {"number": 2},
-        {"number": 2},
-    ]
-    assert first.start_up > 0
-    first.end()
-    second.kill()
-    assert second.process.returncode < 0
-    second.kill()
-
-
-def test_a_worker_that_fails_ends_the_benchmark_with_its_output(worker):
-    one = worker(3)
-    one.turn()
-    one.turn()
-    with pytest.raises(SystemExit, match="it ended with 3:\nbye"):
-        one.end()
-    one.kill()
-    with pytest.raises(SystemExit, match="bye"):
-        [one.turn() for one in [worker(0)] for _ in range(3)]

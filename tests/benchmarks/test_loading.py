@@ -7,7 +7,7 @@ from support.benchmarks import assert_describes_the_machine, assert_positive, ru
 
 @pytest.mark.slow
 def test_loading(tmp_path):
-    sizes = ["--images", "60", "--large-images", "2", "--repeats", "2", "--workers", "1"]
+    sizes = ["--images", "60", "--repeats", "2", "--workers", "1"]
     results = run("loading.py", tmp_path, *sizes)
     assert_describes_the_machine(results)
     assert results["settings"]["images"] == 60
@@ -18,8 +18,4 @@ def test_loading(tmp_path):
         "no cache, workers",
         "torchvision, DataLoader",
     }
-    assert results["epochs"]["cache"]["target"] == 10
     assert_positive(results["epochs"])
-    assert_positive(results["decoding"])
-    errors = [row["psnr_db"] for name, row in results["decoding"].items() if name != "full scale"]
-    assert errors == sorted(errors)

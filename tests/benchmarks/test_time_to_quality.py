@@ -10,13 +10,11 @@ def test_time_to_quality(tmp_path):
     words = ("--repeats", "1", "--batches", "2", "--accelerator", "cpu")
     results = run("time_to_quality.py", tmp_path, *words)
     assert_describes_the_machine(results)
-    for name, epochs in {"shipped": 3, "plain": 10}.items():
+    for name in ("shipped", "plain"):
         assert_spread(results[name]["seconds"])
         assert results[name]["whole"]["min"] > results[name]["seconds"]["min"]
         assert 240 < results[name]["nats"] < 600  # after two batches an epoch
-        assert results[name]["epochs"] == epochs
     assert_spread(results["plain_over_shipped"])
-    assert results["settings"]["target_nats"] == 240
 
 
 def test_a_ratio_is_to_the_runs_before_and_after(monkeypatch):
@@ -24,8 +22,8 @@ def test_a_ratio_is_to_the_runs_before_and_after(monkeypatch):
     from time_to_quality import Run, summarise
 
     runs = {
-        "shipped": [Run(10, 239, 3, 11), Run(30, 241, 3, 31), *[Run(10, 240, 3, 11)] * 2],
-        "plain": [Run(100, 243, 10, 101), Run(200, 243, 10, 201)],
+        "shipped": [Run(10, 239, 11), Run(30, 241, 31), *[Run(10, 240, 11)] * 2],
+        "plain": [Run(100, 243, 101), Run(200, 243, 201)],
     }
     results = summarise(runs)
     assert results["plain_over_shipped"] == {"median": 12.5, "min": 5, "max": 20}

@@ -6,14 +6,15 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 import yaml
 
 from lightning_gen.cli import sweep as verb
-from lightning_gen.cli.sweep_machine import environments, progress
+from lightning_gen.cli.sweep import environments
 from lightning_gen.runs import RunDirectory
-from lightning_gen.runs.sweep.lock import TrialLock
+from lightning_gen.runs.metrics_file import read_rows
 from support.command import TWO_BATCHES
 from support.sweeps import GRID, RANDOM, FakeFit, write_sweep
 
@@ -67,34 +68,64 @@ def test_a_sweep_of_two_trainings(tmp_path):
     assert (folder / "results.png").is_file()
 
 
+def hears_sigint():
+    """As on a terminal, where this process itself may have been started in the background."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def alive(group):
+    """Whether a process of the group lives."""
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
 @pytest.mark.slow
-def test_ctrl_c_and_the_same_command_again(tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_a_sweep_that_is_stopped_goes_on(number, tmp_path):
+    """Its training ends with it, and goes on with it, from the last checkpoint."""
     write_sweep(tmp_path, TINY | {"parameters": {"model.latent_dim": [2]}})
-    endless = [*RUN, "--trainer.limit_train_batches", "2", "--trainer.max_epochs", "100000"]
-    process = subprocess.Popen(endless, stderr=subprocess.PIPE, text=True, cwd=tmp_path)
-    begun = RunDirectory(tmp_path / "logs/own/trial_0000/version_0")
-    until = time.monotonic() + 120
+    words = [*RUN, "--trainer.limit_train_batches", "2"]
+    endless = [*words, "--trainer.max_epochs", "100000"]
+    process = subprocess.Popen(
+        endless, stderr=subprocess.PIPE, text=True, cwd=tmp_path, preexec_fn=hears_sigint
+    )
+    folder = tmp_path / "logs/own/trial_0000_latent_dim=2"
+    begun = RunDirectory(folder / "version_0")
+    until = time.monotonic() + 240
     while not begun.last.is_file() and time.monotonic() < until:
         time.sleep(0.1)
-    process.send_signal(signal.SIGINT)
+    [training] = [child for child in children(process.pid) if os.getpgid(child) == child]
+    process.send_signal(number)
     said = process.communicate(timeout=60)[1].splitlines()
-    assert process.returncode == 1
-    assert said == [
-        "lightning-gen sweep: stopped after 0 of 1 trials. The same command goes on where it "
-        "stopped."
-    ]
-    lock = TrialLock.take(begun.path.parent)
-    assert lock is not None, "a training goes on"
-    lock.release()
-    reached = yaml.safe_load((begun.path / "environment.json").read_text())["started"]
-    short = [*RUN, "--trainer.limit_train_batches", "2", "--trainer.max_steps", "2"]
-    subprocess.run(short, capture_output=True, check=True, cwd=tmp_path)
+    if number == signal.SIGKILL:
+        assert process.returncode == -number
+    else:
+        assert process.returncode == 128 + number
+        name = signal.Signals(number).name
+        assert said == [
+            f"lightning-gen sweep: {name} ended the sweep. The same command goes on where it "
+            "stopped."
+        ]
+    until = time.monotonic() + 30
+    while alive(training):
+        assert time.monotonic() < until, "a training goes on"
+        time.sleep(0.1)
+    epochs = str(int(read_rows(begun.metrics)[-1]["epoch"]) + 3)
+    subprocess.run([*words, "--trainer.max_epochs", epochs], check=True, cwd=tmp_path)
     assert [row["state"] for row in results(tmp_path / "logs/own")] == ["complete"]
-    assert [run.path.name for run in RunDirectory.all_of(tmp_path / "logs/own", "trial_0000")] == [
+    assert [run.path.name for run in RunDirectory.all_of(folder.parent, folder.name)] == [
         "version_0"
     ]
-    after = yaml.safe_load((begun.path / "environment.json").read_text())["started"]
-    assert after == reached, "the run that was cut off went on"
+    assert len(begun.starts) == 2, "the run that was cut off went on"
+
+
+def children(pid):
+    """Of a process."""
+    tasks = Path(f"/proc/{pid}/task").iterdir()
+    return [int(word) for task in tasks for word in (task / "children").read_text().split()]
 
 
 def test_what_is_said_at_the_end(command, fake, tmp_path):
@@ -116,22 +147,37 @@ def test_failed_trials(command, fake, tmp_path):
     answer = command("sweep", "own.yaml")
     assert answer.code == 1
     assert answer.line.startswith("lightning-gen sweep: all 6 trials failed; the output of each")
-    fake.failing = [6, 8]
+    fake.failing = [0, 2]
     answer = command("sweep", "own.yaml", "--retry_failed")
     assert answer.code == 0
-    assert "8 of 12 trials failed; --retry_failed runs them once more." in answer.out
+    assert "2 of 6 trials failed; --retry_failed runs them once more." in answer.out
 
 
-def test_ctrl_c_is_one_line(command, fake, tmp_path, monkeypatch):
+@pytest.mark.parametrize("place", ["parse", "write_wandb"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_before_the_first_trial_is_one_line(number, place, command, tmp_path, monkeypatch):
     write_sweep(tmp_path)
+    monkeypatch.setattr(verb, place, lambda *_: os.kill(os.getpid(), number))
+    before = signal.signal(number, signal.default_int_handler)
+    try:
+        answer = command("sweep", "own.yaml", "--write-wandb", "x.yaml")
+        assert signal.getsignal(number) is signal.default_int_handler
+    finally:
+        signal.signal(number, before)
+    assert answer.code == 128 + number
+    assert answer.line.startswith(f"lightning-gen sweep: {number.name} ended the sweep")
 
-    def interrupt(work, jobs):
-        raise KeyboardInterrupt
 
-    monkeypatch.setattr(verb.Sweep, "run", interrupt)
-    answer = command("sweep", "own.yaml")
-    assert answer.code == 1
-    assert "stopped after 0 of 6 trials. The same command goes on" in answer.line
+def test_a_signal_that_is_ignored_stays_so(command, fake, tmp_path, monkeypatch):
+    """As in the background of a shell."""
+    write_sweep(tmp_path)
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    write = verb.Sweep._write
+    monkeypatch.setattr(verb.Sweep, "_write", lambda s: os.kill(os.getpid(), 2) or write(s))
+    try:
+        assert command("sweep", "own.yaml").code == 0
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.parametrize(
@@ -193,8 +239,3 @@ def test_trials_at_once_share_the_machine(monkeypatch):
     assert [env["CUDA_VISIBLE_DEVICES"] for env in environments(2)] == ["4,6", "5"]
     assert [env["CUDA_VISIBLE_DEVICES"] for env in environments(4)] == ["4", "5", "6", "4"]
     assert {env["OMP_NUM_THREADS"] for env in environments(4)} == {"2"}
-
-
-def test_the_bar_can_be_switched_off(monkeypatch):
-    monkeypatch.setenv("TQDM_DISABLE", "1")
-    assert progress(3, 1).disable

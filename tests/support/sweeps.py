@@ -40,6 +40,11 @@ def write_sweep(folder, content=GRID, name="own.yaml", **changes):
     return path
 
 
+def number_of(trial):
+    """The number in the name of a trial's folder."""
+    return int(trial.folder.name.split("_")[1])
+
+
 class FakeFit:
     """A runner whose metric is the sum of the parameters that are numbers.
 
@@ -54,13 +59,12 @@ class FakeFit:
 
     def __call__(self, trial, stop):
         self.calls.append(trial)
-        assert (trial.folder / ".lock").exists()
         if len(self.calls) - 1 in self.cut_off:
             stop.set()
         if stop.is_set():
             raise CutOffError
         self.ended.append(trial)
-        if trial.number in self.failing:
+        if number_of(trial) in self.failing:
             return Outcome(None, "ValueError: the loss is no number", str(trial.folder))
         numbers = [v for v in trial.parameters.values() if isinstance(v, float | int)]
         return Outcome(float(sum(numbers)), "", str(trial.folder), {"test/loss": 1.5})

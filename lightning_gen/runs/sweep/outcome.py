@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 from lightning_gen.errors import UserError
 from lightning_gen.runs.directory import RunDirectory
-from lightning_gen.runs.metrics_file import Row, read_rows
+from lightning_gen.runs.metrics_file import read_rows
+from lightning_gen.runs.sweep.reading import SweepFile
 from lightning_gen.runs.sweep.sampler import nearest
-from lightning_gen.runs.sweep.sweep_file import SweepFile
 
 ERROR_LINE = re.compile(r"lightning-gen \w+: (.+)|((?:\w+\.)*\w*(?:Error|Exception|Interrupt)\b.*)")
 
@@ -50,24 +50,10 @@ def read_outcome(sweep: SweepFile, run: RunDirectory) -> Outcome:
                 f"metric: the run logs no {column}. {nearest(column, rows[0])} "
                 "Mend the sweep file and pass another --name."
             )
-    sums = [sum(float(row[c]) for c in sweep.metric) for row in rows if has_all(row, sweep.metric)]
-    values = [value for value in sums if math.isfinite(value)]
+    whole = [row for row in rows if all(row[column] for column in sweep.metric)]
+    values = [sum(float(row[column]) for column in sweep.metric) for row in whole]
+    values = [value for value in values if math.isfinite(value)]
     if not values:
         return Outcome(None, f"{sweep.metric_name} was never a number", str(run.path))
-    best = min(values) if sweep.minimize else max(values)
-    return Outcome(best, "", str(run.path), test_metrics(rows))
-
-
-def has_all(row: Row, columns: tuple[str, ...]) -> bool:
-    """Whether the step has a value of each metric."""
-    return all(row[column] for column in columns)
-
-
-def test_metrics(rows: list[Row]) -> dict[str, float]:
-    """The latest value of each metric of the test split."""
-    return {
-        name: float(value)
-        for row in rows
-        for name, value in row.items()
-        if name.startswith("test/") and value
-    }
+    tests = {k: float(v) for row in rows for k, v in row.items() if k.startswith("test/") and v}
+    return Outcome(min(values) if sweep.minimize else max(values), "", str(run.path), tests)

@@ -4,20 +4,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from optuna.trial import TrialState
+from optuna.distributions import CategoricalDistribution
+from optuna.trial import FrozenTrial, TrialState
 
 from lightning_gen.atomic import draft, write_text
 from lightning_gen.figures import SweptParameter, sweep_panels
 from lightning_gen.runs.metrics_file import table
-from lightning_gen.runs.sweep.space import Choice, Plain, Range, short_names, word
-from lightning_gen.runs.sweep.study import Study
-from lightning_gen.runs.sweep.sweep_file import SweepFile
+from lightning_gen.runs.sweep.reading import SweepFile
+from lightning_gen.runs.sweep.space import Plain, brief, short_names, word
+from lightning_gen.runs.sweep.study import Study, has_begun
 
-STATES = {
-    TrialState.COMPLETE: "complete",
-    TrialState.FAIL: "failed",
-    TrialState.RUNNING: "running",
-}
 BEST = 5
 """Trials of the table that is printed."""
 
@@ -36,58 +32,65 @@ class Result(NamedTuple):
 
 
 def results(study: Study) -> list[Result]:
-    """All trials of a study, by number."""
+    """The trials of a study that were begun, by number."""
     return [
         Result(
-            trial.number,
-            STATES[trial.state],
-            study.parameters(trial) or {},
+            number,
+            state(trial),
+            {key: trial.params[key] for key in study.sweep.parameters if key in trial.params},
             trial.value,
             trial.user_attrs.get("error", ""),
             trial.user_attrs.get("directory", ""),
             trial.user_attrs.get("test", {}),
             round(trial.user_attrs.get("seconds", 0.0), 1),
         )
-        for trial in study.trials()
+        for number, trial in study.trials().items()
+        if has_begun(trial)
     ]
+
+
+def state(attempt: FrozenTrial) -> str:
+    """How far a trial has come, by its latest attempt."""
+    if attempt.state in (TrialState.COMPLETE, TrialState.RUNNING):
+        return attempt.state.name.lower()
+    return "failed" if "error" in attempt.user_attrs else "interrupted"
 
 
 def write_results(sweep: SweepFile, found: list[Result], folder: Path) -> None:
     """Write ``results.csv``, a row a trial, and ``results.png``, each whole or not at all."""
+    rows = [
+        {
+            "trial": result.number,
+            "state": result.state,
+            **result.test,
+            **{key: word(value) for key, value in result.parameters.items()},
+            **({} if result.value is None else {sweep.metric_name: result.value}),
+            "seconds": result.seconds,
+            "directory": result.directory,
+            "error": result.error,
+        }
+        for result in found
+    ]
     tests = sorted({name for result in found for name in result.test})
-    middle = [*sweep.parameters, sweep.metric_name, *(t for t in tests if t not in sweep.metric)]
+    middle = dict.fromkeys([*sweep.parameters, sweep.metric_name, *tests])
     columns = ["trial", "state", *middle, "seconds", "directory", "error"]
-    text = table(columns, [as_row(sweep, result) for result in found], header=True)
-    write_text(folder / "results.csv", text)
+    write_text(folder / "results.csv", table(columns, rows, header=True))
     complete = ranked(sweep, found)
     if not complete:
         return
-    parameters = [
-        SweptParameter(
-            key,
-            [_place(space, result.parameters[key]) for result in complete],  # type: ignore[arg-type]
-            [word(value) for value in space.values] if isinstance(space, Choice) else [],
-            log=isinstance(space, Range) and space.log,
-        )
-        for key, space in sweep.parameters.items()
-    ]
-    values = [result.value for result in complete if result.value is not None]
-    figure = sweep_panels(parameters, values, sweep.metric_name, minimize=sweep.minimize)
+    parameters = []
+    for key, space in sweep.parameters.items():
+        values = [result.parameters[key] for result in complete]
+        if isinstance(space, CategoricalDistribution):
+            choices = [word(value) for value in space.choices]
+            parameters.append(SweptParameter(key, [word(value) for value in values], choices))
+        else:
+            log = bool(getattr(space, "log", False))
+            parameters.append(SweptParameter(key, [float(value or 0) for value in values], log=log))
+    metric = [result.value for result in complete if result.value is not None]
+    figure = sweep_panels(parameters, metric, sweep.metric_name, minimize=sweep.minimize)
     with draft(folder / "results.png") as unfinished:
         figure.savefig(unfinished)
-
-
-def _place(space: Choice | Range, value: Plain) -> str | float:
-    return word(value) if isinstance(space, Choice) else float(value or 0)
-
-
-def as_row(sweep: SweepFile, result: Result) -> dict[str, object]:
-    """A trial as a row of the table."""
-    parameters = {key: word(value) for key, value in result.parameters.items()}
-    value = {} if result.value is None else {sweep.metric_name: result.value}
-    about = {"trial": result.number, "state": result.state, "seconds": result.seconds}
-    end = {"directory": result.directory, "error": result.error}
-    return {**result.test, **parameters, **value, **about, **end}
 
 
 def ranked(sweep: SweepFile, found: list[Result]) -> list[Result]:
@@ -100,7 +103,7 @@ def ranked(sweep: SweepFile, found: list[Result]) -> list[Result]:
 def line(sweep: SweepFile, result: Result) -> str:
     """A finished trial in one line."""
     short = short_names(list(sweep.parameters))
-    values = ", ".join(f"{short[key]} {_brief(v)}" for key, v in result.parameters.items())
+    values = ", ".join(f"{short[key]} {brief(v)}" for key, v in result.parameters.items())
     if result.value is None:
         return f"trial {result.number}: {values}: failed: {result.error}"
     shown = f"{sweep.metric_name} {result.value:.5g}"
@@ -112,14 +115,10 @@ def best_table(sweep: SweepFile, found: list[Result]) -> str:
     short = short_names(list(sweep.parameters))
     rows = [["trial", sweep.metric_name, *short.values(), "run"]]
     for result in ranked(sweep, found)[:BEST]:
-        values = [_brief(result.parameters[key]) for key in sweep.parameters]
+        values = [brief(result.parameters[key]) for key in sweep.parameters]
         rows.append([str(result.number), f"{result.value:.5g}", *values, result.directory])
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(
         "  ".join(cell.ljust(n) for cell, n in zip(row, widths, strict=True)).rstrip()
         for row in rows
     )
-
-
-def _brief(value: Plain) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else word(value)

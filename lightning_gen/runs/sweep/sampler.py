@@ -2,9 +2,8 @@
 
 import inspect
 from collections.abc import Iterable
-from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, NamedTuple
 from warnings import catch_warnings
 
 import optuna
@@ -16,47 +15,43 @@ SAMPLERS = {
     name: kind
     for name, kind in vars(optuna.samplers).items()
     if inspect.isclass(kind) and issubclass(kind, BaseSampler) and not inspect.isabstract(kind)
+    if kind is not optuna.samplers.GridSampler  # "grid" runs each combination once
 }
 
 
-@dataclass(frozen=True)
-class Sampler:
+class Sampler(NamedTuple):
     """A class of ``optuna.samplers`` and the arguments of its constructor."""
 
     kind: type[BaseSampler]
     arguments: dict[str, Any]
 
-    def build(self, drawn: int | None) -> BaseSampler:
-        """A sampler after ``drawn`` trials.
+    def build(self, number: int) -> BaseSampler:
+        """The sampler of a trial.
 
-        A sampler with a seed would draw its first values again when a sweep goes on, so the number
-        of trials is added to the seed. With None, for trials that other machines draw too, the seed
-        is left out.
+        The trial's number is added to the seed: with one seed a sweep that goes on, or machines
+        that share it, would draw the same values again.
         """
         arguments = dict(self.arguments)
         if arguments.get("seed") is not None:
-            arguments["seed"] = None if drawn is None else arguments["seed"] + drawn
+            arguments["seed"] = (arguments["seed"] + number) % 2**32
         with catch_warnings(action="ignore"):  # of arguments that Optuna may yet change
             return self.kind(**arguments)
 
 
-def read_sampler(content: object) -> Sampler | None:
+def read_sampler(content: str | dict[str, Any]) -> Sampler | None:
     """The sampler that a sweep file names; None for ``grid``.
 
     Raises:
         UserError: there is no such sampler, or it has no such arguments.
     """
     given: dict[str, Any] = content if isinstance(content, dict) else {"class_path": content}
-    name, arguments = str(given.get("class_path")), given.get("init_args") or {}
+    name = str(given.get("class_path")).removeprefix("optuna.samplers.")
     if name == "grid":
         return None
-    kind = SAMPLERS.get(name.removeprefix("optuna.samplers."))
-    if kind is None or kind is optuna.samplers.GridSampler:
-        raise UserError(
-            "sampler: expected grid or a class of optuna.samplers, "
-            f"got {name}. {nearest(name.rpartition('.')[2], ['grid', *SAMPLERS])}"
-        )
-    sampler = Sampler(kind, arguments)
+    if name not in SAMPLERS:
+        hint = nearest(name, ["grid", *SAMPLERS])
+        raise UserError(f"sampler: expected grid or a class of optuna.samplers, got {name}. {hint}")
+    sampler = Sampler(SAMPLERS[name], given.get("init_args") or {})
     try:
         sampler.build(0)
     except Exception as error:  # whatever a constructor raises, its arguments are the cause

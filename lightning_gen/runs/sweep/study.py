@@ -1,30 +1,42 @@
-"""Optuna's study of a sweep: what is left to do, and who does it."""
+"""The study of a sweep in Optuna's database, which several processes and machines may share."""
 
-from collections.abc import Mapping
+import json
+import time
 from pathlib import Path
 from typing import Any
+from warnings import catch_warnings
 
 import optuna
+from optuna.samplers import RandomSampler
+from optuna.storages import RDBStorage, fail_stale_trials
 from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy import Engine, event, make_url
+from sqlalchemy.exc import ArgumentError, IntegrityError
 
-from lightning_gen.runs.sweep.space import Plain
-from lightning_gen.runs.sweep.storage import check_identity, open_study
-from lightning_gen.runs.sweep.sweep_file import SweepFile
+from lightning_gen.errors import UserError
+from lightning_gen.runs.sweep.reading import SweepFile
+from lightning_gen.runs.sweep.space import Plain, suggest
 
-COMBINATION = "combination"
-"""The attribute of a trial with the number of its combination in the grid."""
+HEARTBEAT_SECONDS = 5
+GRACE_SECONDS = 30
+"""A trial whose heartbeat stopped so long ago belongs to nobody; its training has ended by then."""
+SECONDS_FOR_A_LOCK = 60
+"""How long a process waits while others write into a study in SQLite."""
 
 
 class Study:
-    """The trials of a sweep, shared by all processes and machines that work on it.
+    """The trials of a sweep, numbered from 0.
+
+    Each is run by one of Optuna's trials, an attempt, and by another one where that was cut off.
+    Attempts have the attributes ``number`` (of the trial), ``attempt`` (from 0), ``name`` once
+    values are drawn, and ``error`` where the training failed.
 
     Args:
         sweep: the sweep file.
         name: of the sweep.
         folder: of the sweep.
         storage: an SQLAlchemy URL; None for a file of the sweep's folder.
-        trials: how many are wanted; for a grid, nothing.
-        retry_failed: trials that failed before are not counted.
+        trials: how many are wanted; None for as many as the file says.
 
     Raises:
         UserError: the storage cannot be used, or holds a sweep of this name that differs.
@@ -38,83 +50,164 @@ class Study:
         *,
         storage: str | None = None,
         trials: int | None = None,
-        retry_failed: bool = False,
     ) -> None:
         self.sweep = sweep
-        self.own = storage is None
-        url = storage or f"sqlite:///{folder / 'sweep.db'}"
-        self.optuna = open_study(url, name, sweep)
-        check_identity(self.optuna, sweep, name, url)
-        self.combinations = sweep.combinations if sweep.sampler is None else []
-        failed = self._failed() if retry_failed else []
-        self._enqueue({trial.number for trial in failed})
-        self.wanted = len(self.combinations) or (trials or sweep.trials or 0) + len(failed)
-        self.forgiven = len(failed)
+        self.name = name
+        self.url = storage or f"sqlite:///{folder / 'sweep.db'}"
+        self.wanted = trials or sweep.trials
+        self.storage, self.optuna = self._open()
+        self._check_identity()
+        self._nameless: dict[int, float] = {}
 
-    def trials(self) -> list[FrozenTrial]:
-        """The trials that count: none that was cut off while its values were being drawn."""
-        kept = (TrialState.COMPLETE, TrialState.FAIL, TrialState.RUNNING)
-        found = self.optuna.get_trials(deepcopy=False, states=kept)
-        return [trial for trial in found if self.parameters(trial) is not None]
+    @property
+    def patience(self) -> float:
+        """Seconds after which an attempt that is still running has a process that runs it."""
+        return GRACE_SECONDS + 2 * HEARTBEAT_SECONDS
 
-    def parameters(self, trial: FrozenTrial) -> dict[str, Plain] | None:
-        """The values of a trial; None where they were not all drawn."""
-        if self.sweep.sampler is None:
-            place = trial.user_attrs.get(COMBINATION)
-            return None if place is None else self.combinations[place]
-        whole = set(trial.params) == set(self.sweep.parameters)
-        return {key: trial.params[key] for key in self.sweep.parameters} if whole else None
+    def trials(self) -> dict[int, FrozenTrial]:
+        """The latest attempt at each trial, by the number of the trial.
 
-    def ask(self) -> FrozenTrial | None:
-        """A new trial; None where all were given out."""
-        while self._any_left():
-            if self.sweep.sampler is not None:
-                drawn = len(self.optuna.get_trials(deepcopy=False)) if self.own else None
-                self.optuna.sampler = self.sweep.sampler.build(drawn)
-            spaces = {key: p.distribution for key, p in self.sweep.parameters.items()}
-            number = self.optuna.ask(spaces).number
-            trial = self.optuna.get_trials(deepcopy=False)[number]
-            if not self._given_out_before(trial):
-                return trial
-            self.optuna.tell(number, state=TrialState.PRUNED)
-        return None
+        Two processes may both queue an attempt; the first one counts.
+        """
+        first: dict[tuple[int, int], FrozenTrial] = {}
+        for trial in self.optuna.get_trials(deepcopy=False):
+            if "number" in trial.user_attrs:
+                first.setdefault((trial.user_attrs["number"], trial.user_attrs["attempt"]), trial)
+        return {number: first[number, attempt] for number, attempt in sorted(first)}
 
-    def _any_left(self) -> bool:
-        if self.combinations:
-            return bool(self.optuna.get_trials(deepcopy=False, states=(TrialState.WAITING,)))
-        return len(self.trials()) < self.wanted
+    def queue(self, *, retry_failed: bool = False) -> bool:
+        """Queue the trials that nobody has begun and those that were cut off; whether any waits."""
+        self._fail_abandoned()
+        known, grid = self.trials(), self.sweep.combinations
+        for number in range(self.wanted):
+            last = known.get(number)
+            if last is None:
+                self._add(grid[number] if grid else {}, {"number": number, "attempt": 0})
+            elif last.state == TrialState.FAIL and (retry_failed or is_cut_off(last)):
+                goes_on = is_cut_off(last) and has_begun(last)
+                about = {"attempt": last.user_attrs["attempt"] + 1, "goes_on": goes_on}
+                spent = last.user_attrs.get("seconds", 0) if goes_on else 0
+                self._add(last.params, about | {"number": number, "seconds": spent})
+        found = self.trials()
+        return any(found[n].state == TrialState.WAITING for n in range(self.wanted))
 
-    def _given_out_before(self, trial: FrozenTrial) -> bool:
-        """Two machines that start at once may both put the grid into the queue."""
-        if not self.combinations:
-            return False
-        place = trial.user_attrs.get(COMBINATION)
-        earlier = self.trials()[: trial.number]
-        taken = {
-            other.user_attrs[COMBINATION]
-            for other in earlier
-            if other.number < trial.number and other.state != TrialState.FAIL
-        }
-        return place is None or place in taken
+    def draw(self, trial: optuna.Trial) -> dict[str, Plain] | None:
+        """The values of an attempt; None where it is not to be run."""
+        number = trial.user_attrs.get("number", self.wanted)
+        if number >= self.wanted or self.trials()[number].number != trial.number:
+            return None
+        if self.sweep.sampler is not None:
+            trial.study.sampler = self.sweep.sampler.build(number)
+        spaces = self.sweep.parameters
+        return {key: suggest(trial, key, space) for key, space in spaces.items()}
 
-    def _failed(self) -> list[FrozenTrial]:
-        return [trial for trial in self.trials() if trial.state == TrialState.FAIL]
+    def worker(self) -> optuna.Study:
+        """The study for one thread, which draws with a sampler of its own."""
+        sampler = RandomSampler() if self.sweep.sampler is None else self.sweep.sampler.build(0)
+        return optuna.load_study(study_name=self.name, storage=self.storage, sampler=sampler)
 
-    def _enqueue(self, failed: set[int]) -> None:
-        """Put the combinations of a grid that nobody has had into the queue."""
-        trials = self.optuna.get_trials(deepcopy=False)
-        known = {t.user_attrs.get(COMBINATION) for t in trials if t.number not in failed}
-        for place, combination in enumerate(self.combinations):
-            if place not in known:
-                self.optuna.enqueue_trial(combination, user_attrs={COMBINATION: place})
+    def running(self) -> set[int]:
+        """Optuna's numbers of the attempts that are being run, here or elsewhere."""
+        return {t.number for t in self.trials().values() if t.state == TrialState.RUNNING}
 
-    def note(self, trial: FrozenTrial, values: Mapping[str, Any]) -> None:
-        """Keep something beside a running trial."""
-        handle = optuna.trial.Trial(self.optuna, trial._trial_id)  # Optuna offers no other way
-        for key, value in values.items():
-            handle.set_user_attr(key, value)
+    def _add(self, values: dict[str, Plain], about: dict[str, Any]) -> None:
+        spaces = {key: self.sweep.parameters[key] for key in values}
+        waiting = optuna.create_trial(
+            state=TrialState.WAITING, params=values, distributions=spaces, user_attrs=about
+        )
+        self.optuna.add_trial(waiting)
 
-    def tell(self, trial: FrozenTrial, value: float | None) -> None:
-        """End a trial; without a value it failed."""
-        state = TrialState.FAIL if value is None else TrialState.COMPLETE
-        self.optuna.tell(trial.number, value, state)
+    def _fail_abandoned(self) -> None:
+        """Fail attempts whose process has ended, before its first heartbeat too."""
+        with catch_warnings(action="ignore"):  # Optuna calls it experimental
+            fail_stale_trials(self.optuna)
+        for trial in self.trials().values():
+            if trial.state == TrialState.RUNNING and "name" not in trial.user_attrs:
+                seen = self._nameless.setdefault(trial.number, time.monotonic())
+                if time.monotonic() - seen > GRACE_SECONDS:
+                    self.optuna.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
+
+    def _open(self) -> tuple[RDBStorage, optuna.Study]:
+        """Connect, more than once: processes that start together make the same tables."""
+        optuna.logging.set_verbosity(optuna.logging.CRITICAL)
+        local = self.url.startswith("sqlite")
+        for tries_left in (2, 1, 0):
+            try:
+                return self._connect(local)
+            except Exception as error:  # of SQLAlchemy, the driver, the operating system
+                if tries_left and (local or isinstance(error, IntegrityError)):
+                    time.sleep(0.5)
+                    continue
+                reason = str(error.__cause__ or error).splitlines()[0].rstrip(".")
+                raise UserError(
+                    "storage: expected an SQLAlchemy URL such as sqlite:///sweeps.db or "
+                    f"postgresql://user@host/database, and {shown(self.url)} cannot be opened: "
+                    f"{reason}."
+                ) from error
+        raise AssertionError
+
+    def _connect(self, local: bool) -> tuple[RDBStorage, optuna.Study]:
+        arguments = {"timeout": SECONDS_FOR_A_LOCK} if local else {}
+        with catch_warnings(action="ignore"):  # Optuna calls heartbeats experimental
+            storage = RDBStorage(
+                self.url,
+                engine_kwargs={"connect_args": arguments},
+                heartbeat_interval=HEARTBEAT_SECONDS,
+                grace_period=GRACE_SECONDS,
+            )
+        if local:
+            lock_while_reading(storage.engine)
+        return storage, optuna.create_study(
+            storage=storage,
+            study_name=self.name,
+            direction=self.sweep.direction,
+            load_if_exists=True,
+        )
+
+    def _check_identity(self) -> None:
+        """Raise a UserError where the study was begun with another sweep file."""
+        asked = self.sweep.identity
+        kept = self.optuna.user_attrs.get("identity")
+        if kept is None:
+            self.optuna.set_user_attr("identity", asked)
+        for key, old in (kept or {}).items():
+            if old != asked[key]:
+                raise UserError(
+                    f"the sweep {self.name} was begun with {key} {json.dumps(old)}, and "
+                    f"{self.sweep.path} now says {json.dumps(asked[key])}. Pass another --name, or "
+                    f"delete {shown(self.url)}."
+                )
+
+
+def is_cut_off(attempt: FrozenTrial) -> bool:
+    """Whether an attempt ended before its training did."""
+    return attempt.state == TrialState.FAIL and "error" not in attempt.user_attrs
+
+
+def has_begun(attempt: FrozenTrial) -> bool:
+    """Whether a training was started for an attempt, or for one before that it continues."""
+    return "name" in attempt.user_attrs or bool(attempt.user_attrs.get("goes_on"))
+
+
+def shown(url: str) -> str:
+    """An URL without its password."""
+    try:
+        return make_url(url).render_as_string()
+    except ArgumentError:
+        return url
+
+
+def lock_while_reading(engine: Engine) -> None:
+    """Begin each transaction of SQLite with the lock for writing.
+
+    Python's driver takes it at the first write, so that two processes may read the same trial as
+    waiting before either takes it.
+    """
+
+    @event.listens_for(engine, "connect")
+    def leave_transactions_to_us(connection: Any, record: object) -> None:  # noqa: ANN401
+        connection.isolation_level = None
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Any) -> None:  # noqa: ANN401
+        connection.exec_driver_sql("BEGIN IMMEDIATE")

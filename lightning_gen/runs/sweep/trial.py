@@ -6,33 +6,35 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 from typing import NamedTuple
 
 from lightning_gen.runs.directory import RunDirectory
 from lightning_gen.runs.sweep.outcome import Outcome, failure, read_outcome
+from lightning_gen.runs.sweep.reading import SweepFile
 from lightning_gen.runs.sweep.space import Plain, word
-from lightning_gen.runs.sweep.sweep_file import SweepFile
 
 GRACE_SECONDS = 10.0
 """How long a training that is told to end may take before it is killed."""
 
 
 class Trial(NamedTuple):
-    """What is to be trained."""
+    """What is to be trained.
 
-    number: int
+    Attributes:
+        parameters: what is varied.
+        folder: ``<root>/<name>`` of its runs.
+        slot: its place among the trials that run at once.
+        goes_on: an attempt before was cut off, and this one continues the run it left.
+    """
+
     parameters: Mapping[str, Plain]
     folder: Path
     slot: int = 0
-    lock: int = -1
-
-    @property
-    def words(self) -> list[str]:
-        """The parameters as options of ``fit``."""
-        return options(self.parameters)
+    goes_on: bool = False
 
 
 class CutOffError(Exception):
@@ -41,17 +43,20 @@ class CutOffError(Exception):
 
 @dataclass(frozen=True)
 class FitProcess:
-    """Runs a trial with ``python -m lightning_gen fit`` and reads its metrics.
+    """Runs a trial as ``fit`` in a process and reads its metrics.
 
     Args:
         sweep: the sweep file.
         words: options of every run, from the command line.
         environments: variables of the process, for each trial of those that run at once.
+        module: whose ``python -m`` takes the words of ``fit`` and ends when its stdin does, so that
+            no training goes on without its sweep.
     """
 
     sweep: SweepFile
     words: tuple[str, ...] = ()
-    environments: tuple[Mapping[str, str], ...] = field(default=({},))
+    environments: tuple[Mapping[str, str], ...] = ({},)
+    module: str = "lightning_gen.cli.sweep_trial"
 
     def __call__(self, trial: Trial, stop: Event) -> Outcome:
         """Train, or go on with the last checkpoint.
@@ -59,17 +64,18 @@ class FitProcess:
         Raises:
             CutOffError: ``stop`` was set, or something else told the training to end.
         """
+        trial.folder.mkdir(parents=True, exist_ok=True)
         output = trial.folder / "output.log"
         with output.open("ab") as file:
             process = subprocess.Popen(
                 self.command(trial),
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,
                 stdout=file,
                 stderr=subprocess.STDOUT,
-                pass_fds=[trial.lock] if trial.lock >= 0 else [],
                 env=os.environ | self.environments[trial.slot],
                 start_new_session=True,  # Ctrl-C reaches the sweep alone, which ends its trials
             )
+        with process:
             code = wait(process, stop)
         runs = RunDirectory.all_of(trial.folder.parent, trial.folder.name)
         if code or not runs:
@@ -79,13 +85,13 @@ class FitProcess:
     def command(self, trial: Trial) -> list[str]:
         """The words of the process."""
         root, name = trial.folder.parent, trial.folder.name
-        begun = any(run.last.is_file() for run in RunDirectory.all_of(root, name))
+        runs = RunDirectory.all_of(root, name)
         return [
-            *(sys.executable, "-m", "lightning_gen"),
+            *(sys.executable, "-P", "-m", self.module),  # no module of the working directory
             *fit_words(self.sweep, self.words),
-            *trial.words,
+            *options(trial.parameters),
             *("--name", name, "--trainer.default_root_dir", str(root)),
-            *(("--ckpt_path", "last") if begun else ()),
+            *(("--ckpt_path", "last") if trial.goes_on and runs and runs[-1].resumable else ()),
         ]
 
 
@@ -105,18 +111,17 @@ def wait(process: "subprocess.Popen[bytes]", stop: Event) -> int:
         if stop.wait(0.1):
             end(process)
             raise CutOffError
-    code = process.wait()
-    if code in (-signal.SIGTERM, 128 + signal.SIGTERM):
+    if process.returncode in (-signal.SIGTERM, 128 + signal.SIGTERM):
         raise CutOffError
-    return code
+    return process.returncode
 
 
 def end(process: "subprocess.Popen[bytes]") -> None:
     """Ask a process and its children to end, and kill them where they do not."""
-    os.killpg(process.pid, signal.SIGTERM)
     until = time.monotonic() + GRACE_SECONDS
-    while process.poll() is None and time.monotonic() < until:
-        time.sleep(0.05)
-    if process.poll() is None:
+    with suppress(ProcessLookupError):  # it has just ended
+        os.killpg(process.pid, signal.SIGTERM)
+        while process.poll() is None and time.monotonic() < until:
+            time.sleep(0.05)
         os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+    process.wait()

@@ -6,15 +6,20 @@ from typing import Any
 
 import optuna
 import yaml
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
 
 from lightning_gen.allowed import OPTION, VARIABLE, modules
 from lightning_gen.atomic import write_text
 from lightning_gen.errors import UserError
-from lightning_gen.runs.sweep.space import Choice, Parameter, Range
-from lightning_gen.runs.sweep.sweep_file import SweepFile
+from lightning_gen.runs.sweep.reading import SweepFile
 from lightning_gen.runs.sweep.trial import fit_words
 
-LOGGER = "--trainer.logger"
+LOGGER = "trainer.logger"
 
 
 def write_wandb(sweep: SweepFile, words: tuple[str, ...], trials: int | None, path: Path) -> None:
@@ -34,51 +39,38 @@ def write_wandb(sweep: SweepFile, words: tuple[str, ...], trials: int | None, pa
 
 
 def wandb_sweep(sweep: SweepFile, words: tuple[str, ...], trials: int | None) -> dict[str, Any]:
-    """The content of the file."""
-    logged = any(word.partition("=")[0] == LOGGER for word in words) or (
-        LOGGER.lstrip("-") in sweep.overrides
-    )
-    logger = () if logged else (LOGGER, "lightning.pytorch.loggers.WandbLogger")
-    own = modules(os.environ.get(VARIABLE, ""))  # another machine's agent has no such variable
-    words = (*words, *(part for module in own for part in (OPTION, module)))
-    command = ["${env}", "${program}", *fit_words(sweep, words), *logger, "${args}"]
-    content: dict[str, Any] = {"program": "lightning-gen", "method": method(sweep)}
+    """The content of the file; of guided samplers W&B has Bayesian search alone."""
+    random = sweep.sampler is not None and sweep.sampler.kind is optuna.samplers.RandomSampler
+    method = "random" if random else "bayes" if sweep.sampler else "grid"
+    content: dict[str, Any] = {"program": "lightning-gen", "method": method}
     if len(sweep.metric) == 1:
-        goal = "minimize" if sweep.minimize else "maximize"
-        content["metric"] = {"name": sweep.metric_name, "goal": goal}
-    elif content["method"] == "bayes":
+        content["metric"] = {"name": sweep.metric_name, "goal": sweep.direction}
+    elif method == "bayes":
         raise UserError(
             f"W&B follows one metric, and {sweep.path} has {sweep.metric_name}. Set metric to one "
             "of them, or sampler to grid or RandomSampler, which need none."
         )
     if sweep.sampler is not None:
         content["run_cap"] = trials or sweep.trials
-    parameters = {key: wandb_parameter(key, p) for key, p in sweep.parameters.items()}
-    return {**content, "parameters": parameters, "command": command}
+    content["parameters"] = {key: wandb_parameter(key, p) for key, p in sweep.parameters.items()}
+    keys = {word.partition("=")[0].lstrip("-") for word in words} | set(sweep.overrides)
+    logger = () if LOGGER in keys else (f"--{LOGGER}", "lightning.pytorch.loggers.WandbLogger")
+    own = modules(os.environ.get(VARIABLE, ""))  # another machine's agent has no such variable
+    words = (*words, *(part for module in own for part in (OPTION, module)))
+    command = ["${env}", "${program}", *fit_words(sweep, words), *logger, "${args}"]
+    return {**content, "command": command}
 
 
-def method(sweep: SweepFile) -> str:
-    """W&B's name of the sampler; of the guided ones it has Bayesian search alone."""
-    if sweep.sampler is None:
-        return "grid"
-    return "random" if sweep.sampler.kind is optuna.samplers.RandomSampler else "bayes"
-
-
-def wandb_parameter(key: str, parameter: Parameter) -> dict[str, Any]:
-    """A parameter in W&B's form."""
-    if isinstance(parameter, Choice):
-        return {"values": list(parameter.values)}
-    if parameter.whole and parameter.log:
+def wandb_parameter(key: str, space: BaseDistribution) -> dict[str, Any]:
+    """A parameter in W&B's form; its agents write a value into the command as Python prints it."""
+    if isinstance(space, CategoricalDistribution):
+        return {"values": ["null" if value is None else value for value in space.choices]}
+    assert isinstance(space, IntDistribution | FloatDistribution)
+    whole = isinstance(space, IntDistribution)
+    if whole and space.log:
         raise UserError(f"{key}: W&B has no logarithmic range of whole numbers. List its values.")
-    if parameter.step is not None:
-        return {"values": steps(parameter)}
-    kind = "int_uniform" if parameter.whole else "uniform"
-    kind = "log_uniform_values" if parameter.log else kind
-    return {"distribution": kind, "min": parameter.low, "max": parameter.high}
-
-
-def steps(parameter: Range) -> list[float]:
-    """The values of a range with a step."""
-    step = parameter.step or 1
-    number = int((parameter.high - parameter.low) / step + 1e-9) + 1
-    return [parameter.low + place * step for place in range(number)]
+    if space.step is not None and not (whole and space.step == 1):
+        number = int((space.high - space.low) / space.step + 1e-9) + 1
+        return {"values": [space.low + place * space.step for place in range(number)]}
+    kind = "int_uniform" if whole else "log_uniform_values" if space.log else "uniform"
+    return {"distribution": kind, "min": space.low, "max": space.high}

@@ -3,10 +3,15 @@
 import os
 
 import pytest
+from optuna.distributions import (
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
 
 from lightning_gen.errors import UserError
 from lightning_gen.runs.sweep.reading import read_sweep
-from lightning_gen.runs.sweep.space import Choice, Range, word
+from lightning_gen.runs.sweep.space import trial_name, word
 from support.sweeps import GRID, RANDOM, write_sweep
 
 KEY = "model.latent_dim"
@@ -24,7 +29,7 @@ def test_a_grid(tmp_path):
 def test_values_of_every_kind(tmp_path):
     values = [[150, 100], {"class_path": "Conv"}, None, True, 0.5, "Dense"]
     sweep = read_sweep(write_sweep(tmp_path, parameters={"model.x": values}))
-    words = [word(value) for value in sweep.parameters["model.x"].values]
+    words = [word(value) for value in sweep.parameters["model.x"].choices]
     assert words == ["[150, 100]", '{"class_path": "Conv"}', "null", "true", "0.5", "Dense"]
 
 
@@ -38,11 +43,10 @@ def test_ranges_and_numbers_without_a_point(tmp_path):
     sweep = read_sweep(path)
     assert sweep.metric == ("val/reconstruction", "val/kl")
     assert sweep.parameters == {
-        "model.optimizer.lr": Range(1e-4, 1e-2, log=True),
-        "model.latent_dim": Range(2, 10, step=4),
-        "model.x": Choice((1e-3, -2e5)),
+        "model.optimizer.lr": FloatDistribution(1e-4, 1e-2, log=True),
+        "model.latent_dim": IntDistribution(2, 10, step=4),
+        "model.x": CategoricalDistribution((1e-3, -2e5)),
     }
-    assert sweep.parameters[KEY].whole
 
 
 @pytest.mark.parametrize(
@@ -50,14 +54,15 @@ def test_ranges_and_numbers_without_a_point(tmp_path):
     [
         ({"metrics": "val/loss"}, r"metrics is no key of a sweep\. Did you mean metric\?"),
         ({"parameters": {}}, "parameters is missing"),
-        ({"parameters": [KEY]}, r"parameters: expected keys of the configuration"),
-        ({"overrides": 3}, r"overrides: expected keys"),
+        ({"parameters": [KEY]}, r"parameters: expected keys and their values"),
+        ({"overrides": 3}, r"overrides: expected keys and"),
         ({"config": "bsae.yaml"}, r"config: there is no file .*bsae\.yaml"),
         ({"metric": ""}, "metric is missing"),
-        ({"metric": ["val/loss"]}, "metric: expected a text"),
+        ({"metric": ["val/loss"]}, "metric: expected a column"),
+        ({"trials": True}, "trials: expected a whole number of at least 1, got True"),
         ({"direction": "down"}, "expected minimize or maximize, got 'down'"),
-        ({"parameters": {KEY: 3}}, rf"{KEY}: expected a list of values or a range.*\[3\]"),
-        ({"parameters": {KEY: []}}, rf"{KEY}: expected at least one value"),
+        ({"parameters": {KEY: 3}}, rf"{KEY}: expected a list of values or a range"),
+        ({"parameters": {KEY: []}}, rf"{KEY}: expected a list"),
         ({"parameters": {KEY: [2, 4, 2]}}, rf"{KEY}: 2 stands twice"),
         ({"parameters": {KEY: {"low": 1, "high": 3}}}, r"a grid takes lists.*TPESampler"),
         ({"parameters": {"name": ["a"]}}, "name cannot be set here: the sweep itself gives it"),
@@ -84,15 +89,16 @@ def test_a_mistake_is_one_line(changes, match, tmp_path):
 @pytest.mark.parametrize(
     ("content", "match"),
     [
-        ({"low": 3, "high": 3}, "low is less than high"),
-        ({"low": 3}, "low and high are needed, got low"),
-        ({"lo": 1, "high": 3}, "a range has low, high, log, step"),
-        ({"low": 0, "high": 3, "log": True}, "starts above 0"),
-        ({"low": 1, "high": 3, "log": True, "step": 1}, "has no step"),
-        ({"low": 1, "high": 3, "log": "yes"}, "log: expected true or false, got 'yes'"),
-        ({"low": 1, "high": 3, "step": 0}, "step: expected a number above 0, got 0"),
-        ({"low": "a", "high": 3}, "low: expected a number, got 'a'"),
-        ({"low": 1, "high": float("inf")}, "low is less than high"),
+        ({"low": 4, "high": 3}, "low=4, high=3"),
+        ({"low": 3}, "high"),
+        ({"lo": 1, "high": 3}, "unexpected keyword argument 'lo'"),
+        ({"low": 0, "high": 3, "log": True}, "low=0"),
+        ({"low": 1, "high": 3.5, "log": True, "step": 1}, "`step` is not supported"),
+        ({"low": 1, "high": 3, "log": "yes"}, "log is true or false"),
+        ({"low": 1, "high": 3, "step": 0}, "step=0"),
+        ({"low": "a", "high": 3}, "low, high and step are numbers"),
+        ({"low": True, "high": 3}, "low, high and step are numbers"),
+        ({"low": 1, "high": float("inf")}, "low, high and step are numbers"),
     ],
 )
 def test_a_wrong_range(content, match, tmp_path):
@@ -103,7 +109,15 @@ def test_a_wrong_range(content, match, tmp_path):
 
 @pytest.mark.parametrize(
     ("text", "match"),
-    [("a: [", "no valid YAML"), ("- a", "holds no key: value"), ("", "holds no key: value")],
+    [
+        ("a: [", "no valid YAML"),
+        ("- a", "holds no key: value"),
+        ("", "holds no key: value"),
+        ("a: 2026-13-45", "no valid YAML: month must be in 1..12"),
+        ("a: !!int x", "no valid YAML"),
+        ("a: &a [&b [1, 2], *b]", "an alias .* is not read"),
+        ("a: " + 5000 * "[", "no valid YAML"),
+    ],
 )
 def test_a_file_that_is_no_sweep(text, match, tmp_path):
     (tmp_path / "x.yaml").write_text(text)
@@ -124,3 +138,15 @@ def test_the_config_is_named_from_the_current_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert str(read_sweep(path).config) == "base.yaml"
     assert os.path.isfile(read_sweep(path).config)
+
+
+def test_a_trial_is_named_after_its_values():
+    values = {
+        "model.lr": 1e5,
+        "data.lr": -0.5,
+        "model.widths": "[400, 8]",
+        "b": "x/../y *é",
+    }
+    name = trial_name(7, values)
+    assert name == "trial_0007_model.lr=1e05_data.lr=-0.5_widths=400-8_b=x-..-y"
+    assert len(trial_name(7, {"model.x": 1000 * "a"})) == 100

@@ -8,7 +8,7 @@ from PIL import Image
 from lightning_gen.runs.sweep.reading import read_sweep
 from lightning_gen.runs.sweep.results import best_table, results
 from lightning_gen.runs.sweep.study import Study
-from lightning_gen.runs.sweep.trials import Sweep
+from lightning_gen.runs.sweep.workers import Sweep
 from support.sweeps import GRID, RANDOM, FakeFit, write_sweep
 
 
@@ -38,7 +38,7 @@ def test_a_row_a_trial(tmp_path):
         "val/loss": "2.1",
         "test/loss": "1.5",
         "seconds": "",
-        "directory": str(tmp_path / "trial_0000"),
+        "directory": str(tmp_path / "trial_0000_latent_dim=2_lr=0.1"),
         "error": "",
     }
     assert float(rows[0]["seconds"]) >= 0
@@ -51,7 +51,7 @@ def test_a_row_a_trial(tmp_path):
 
 def test_they_stand_there_when_the_sweep_is_interrupted(tmp_path):
     Sweep(sweep_of(tmp_path), tmp_path, FakeFit(cut_off=[2])).run()
-    assert [row["state"] for row in table(tmp_path)] == ["complete", "complete", "running"]
+    assert [row["state"] for row in table(tmp_path)] == ["complete", "complete", "interrupted"]
     assert (tmp_path / "results.png").is_file()
 
 
@@ -77,7 +77,7 @@ def test_the_best_five_trials(tmp_path):
     assert first.split() == ["trial", "val/loss", "latent_dim", "lr", "run"]
     assert [line.split()[1] for line in lines] == ["2.01", "2.1", "4.01", "4.1", "8.01"]
     assert lines[0].split()[2:4] == ["2", "0.01"]
-    assert Path(lines[0].split()[4]) == tmp_path / "trial_0001"
+    assert Path(lines[0].split()[4]) == tmp_path / "trial_0001_latent_dim=2_lr=0.01"
 
 
 def test_more_can_be_better(tmp_path):

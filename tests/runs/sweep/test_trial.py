@@ -1,6 +1,7 @@
 """A trial's process: its words, its end, and what is read from its run."""
 
 import os
+import subprocess
 import sys
 import time
 from threading import Event, Timer
@@ -9,7 +10,6 @@ import pytest
 
 from lightning_gen.errors import UserError
 from lightning_gen.runs import RunDirectory
-from lightning_gen.runs.sweep.lock import TrialLock
 from lightning_gen.runs.sweep.outcome import failure, read_outcome
 from lightning_gen.runs.sweep.reading import read_sweep
 from lightning_gen.runs.sweep.trial import CutOffError, FitProcess, Trial
@@ -18,9 +18,7 @@ from support.sweeps import write_sweep
 
 @pytest.fixture
 def trial(tmp_path):
-    folder = tmp_path / "trial_0003"
-    folder.mkdir()
-    return Trial(3, {"model.latent_dim": 2, "model.widths": "[8, 4]"}, folder)
+    return Trial({"model.latent_dim": 2, "model.widths": "[8, 4]"}, tmp_path / "trial_0003")
 
 
 def fit_of(tmp_path, **changes):
@@ -30,19 +28,23 @@ def fit_of(tmp_path, **changes):
 
 def test_the_words_of_a_trial(tmp_path, trial):
     fit = fit_of(tmp_path)
+    again = trial._replace(goes_on=True)
     words = fit.command(trial)
     assert words == [
-        *(sys.executable, "-m", "lightning_gen", "fit", "--config", str(fit.sweep.config)),
+        *(sys.executable, "-P", "-m", "lightning_gen.cli.sweep_trial"),
+        *("fit", "--config", str(fit.sweep.config)),
         *("--trainer.max_epochs=2", "--data.root", "x"),
         *("--model.latent_dim=2", "--model.widths=[8, 4]"),
         *("--name", "trial_0003", "--trainer.default_root_dir", str(tmp_path)),
     ]
-    RunDirectory.claim(tmp_path, "trial_0003")
-    assert fit.command(trial) == words, "it has no checkpoint to go on from"
+    assert fit.command(again) == words, "it has no run to go on with"
     begun = RunDirectory.claim(tmp_path, "trial_0003")
     begun.checkpoints.mkdir()
     begun.last.touch()
-    assert fit.command(trial) == [*words, "--ckpt_path", "last"]
+    assert fit.command(again) == [*words, "--ckpt_path", "last"]
+    assert fit.command(trial) == words, "its run failed, and a new one is begun"
+    RunDirectory.claim(tmp_path, "trial_0003")
+    assert fit.command(again) == words, "the run before is another attempt's"
 
 
 class Script(FitProcess):
@@ -52,9 +54,9 @@ class Script(FitProcess):
         return [sys.executable, "-c", trial.parameters["code"]]
 
 
-def run_code(tmp_path, trial, code, stop=None, lock=-1):
+def run_code(tmp_path, trial, code, stop=None):
     script = Script(fit_of(tmp_path).sweep)
-    return script(trial._replace(parameters={"code": code}, lock=lock), stop or Event())
+    return script(trial._replace(parameters={"code": code}), stop or Event())
 
 
 @pytest.mark.parametrize(
@@ -106,19 +108,45 @@ def test_a_training_that_is_told_to_end_was_cut_off(tmp_path, trial):
         run_code(tmp_path, trial, "import os, time; os.kill(os.getpid(), 15); time.sleep(9)")
 
 
-def test_the_training_holds_the_lock_too(tmp_path, trial):
-    """Where the sweep is killed, its trials go on, and no other sweep may take them."""
-    lock = TrialLock.take(trial.folder)
-    assert TrialLock.take(trial.folder) is None
-    Timer(0.5, lock.release).start()
-    code = "import time; time.sleep(1.5)"
-    seen = []
-    Timer(1.0, lambda: seen.append(TrialLock.take(trial.folder))).start()
-    run_code(tmp_path, trial, code, lock=lock.descriptor)
-    assert seen == [None]
-    again = TrialLock.take(trial.folder)
-    assert again is not None
-    again.release()
+WATCHED = """
+import os, signal, sys, time
+from lightning_gen.cli import sweep_trial
+sweep_trial.GRACE_SECONDS = 0.5
+if {stubborn}:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+sweep_trial.Thread(target=sweep_trial.end_with_stdin, daemon=True).start()
+print(os.getpid(), flush=True)
+time.sleep(60)
+"""
+SWEEP = """
+import subprocess, sys, time
+child = subprocess.Popen([sys.executable, "-c", sys.argv[1]], stdin=subprocess.PIPE,
+                         start_new_session=True)
+time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("stubborn", [False, True])
+def test_a_training_ends_when_the_sweep_is_killed(stubborn):
+    code = WATCHED.format(stubborn=stubborn)
+    sweep = subprocess.Popen([sys.executable, "-c", SWEEP, code], stdout=subprocess.PIPE, text=True)
+    with sweep:
+        training = int(sweep.stdout.readline())
+        os.kill(training, 0)
+        sweep.kill()
+        until = time.monotonic() + 20
+        while is_alive(training):
+            assert time.monotonic() < until, "the training goes on"
+            time.sleep(0.05)
+
+
+def is_alive(pid):
+    """Whether a process runs; one that has ended and waits for its parent does not."""
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
 
 
 def run_with(tmp_path, text):

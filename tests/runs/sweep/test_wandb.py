@@ -2,6 +2,7 @@
 
 import pytest
 import yaml
+from wandb.sdk.launch.sweeps.utils import create_sweep_command_args
 
 from lightning_gen.errors import UserError
 from lightning_gen.runs.sweep.reading import read_sweep
@@ -55,6 +56,17 @@ def test_ranges(parameter, expected, tmp_path):
     content = content_of(tmp_path, RANDOM, parameters={"model.x": parameter})
     assert content["parameters"] == {"model.x": expected}
     assert (content["method"], content["run_cap"]) == ("random", 5)
+
+
+def test_an_agent_passes_each_value_on_as_fit_reads_it(tmp_path):
+    """Through W&B's own words for a command; Python's None is no value of YAML."""
+    values = [None, True, 0.00001, "Dense", [8, 4]]
+    content = content_of(tmp_path, parameters={"model.x": values})
+    written = yaml.safe_load(yaml.safe_dump(content))["parameters"]["model.x"]["values"]
+    made = [create_sweep_command_args({"args": {"model.x": {"value": v}}}) for v in written]
+    words = [each["args"][0] for each in made]
+    read = [yaml.safe_load(word.removeprefix("--model.x=")) for word in words]
+    assert [float(v) if i == 2 else v for i, v in enumerate(read)] == values
 
 
 def test_guided_samplers(tmp_path):

@@ -1,0 +1,378 @@
+"""The trials of a sweep: each once, whatever happens in between."""
+
+import random
+import subprocess
+import sys
+import threading
+import time
+
+import optuna
+import pytest
+from optuna.trial import TrialState
+
+from lightning_gen.errors import UserError
+from lightning_gen.runs.sweep import study as study_module
+from lightning_gen.runs.sweep import workers
+from lightning_gen.runs.sweep.reading import read_sweep
+from lightning_gen.runs.sweep.results import results
+from lightning_gen.runs.sweep.study import Study
+from lightning_gen.runs.sweep.workers import Sweep
+from support.sweeps import GRID, RANDOM, FakeFit, number_of, write_sweep
+
+pytestmark = pytest.mark.filterwarnings("ignore:Heartbeat of storage is supposed:UserWarning")
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch):
+    """Short waits and no files of results, which test_results.py looks at."""
+    monkeypatch.setattr(workers, "SECONDS_BETWEEN_LOOKS", 0.05)
+    monkeypatch.setattr(study_module, "HEARTBEAT_SECONDS", 1)
+    monkeypatch.setattr(study_module, "GRACE_SECONDS", 3)
+    monkeypatch.setattr(workers, "write_results", lambda *_: None)
+
+
+@pytest.fixture
+def study(tmp_path):
+    """Opens the study of the sweep, as the command does."""
+
+    def open_study(content=GRID, **options):
+        file = read_sweep(write_sweep(tmp_path, content))
+        folder = tmp_path / "logs" / "own"
+        folder.mkdir(parents=True, exist_ok=True)
+        return Study(file, "own", folder, **options)
+
+    return open_study
+
+
+@pytest.fixture
+def start(tmp_path, study):
+    """Runs the sweep; what it found."""
+
+    def run(runner, content=GRID, jobs=1, say=print, *, retry_failed=False, **options):
+        sweep = Sweep(study(content, **options), tmp_path / "logs" / "own", runner, say)
+        return sweep.run(jobs, retry_failed=retry_failed)
+
+    return run
+
+
+def combinations(trials):
+    return [tuple(trial.parameters.values()) for trial in trials]
+
+
+WHOLE = {(dim, lr) for dim in (2, 4, 8) for lr in (0.1, 0.01)}
+
+
+@pytest.mark.parametrize("jobs", [1, 2, 4])
+def test_a_grid_has_each_combination_once(jobs, start):
+    fit = FakeFit()
+    found = start(fit, jobs=jobs)
+    assert len(fit.calls) == 6
+    assert set(combinations(fit.calls)) == set(combinations(found)) == WHOLE
+    assert [result.value for result in found] == [sum(each) for each in combinations(found)]
+    assert [result.number for result in found] == list(range(6))
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+@pytest.mark.parametrize("content", [GRID, RANDOM], ids=["grid", "random"])
+def test_an_interrupted_sweep_goes_on(content, jobs, start):
+    wanted = 6 if content is GRID else 5
+    first, second, third = FakeFit(cut_off=[2]), FakeFit(), FakeFit()
+    start(first, content, jobs)
+    assert 2 <= len(first.ended) <= 3
+    begun = {number_of(trial): trial for trial in first.calls}
+    found = start(second, content, jobs)
+    assert [result.state for result in found] == wanted * ["complete"]
+    ended = [number_of(trial) for trial in (*first.ended, *second.ended)]
+    assert sorted(ended) == list(range(wanted))
+    for trial in second.calls:
+        before = begun.get(number_of(trial))
+        assert trial.goes_on == (before is not None)
+        if before is not None:
+            assert (trial.folder, trial.parameters) == (before.folder, before.parameters)
+    assert any(trial.goes_on for trial in second.calls), "what was cut off is run again"
+    start(third, content, jobs)
+    assert third.calls == []
+
+
+def beating(study):
+    """A trial that a process runs, as long as the thread's event is not set."""
+    done = threading.Event()
+
+    def objective(trial):
+        study.draw(trial)
+        trial.set_user_attr("name", "x")
+        done.wait()
+        return 1.0
+
+    study.queue()
+    thread = threading.Thread(target=study.worker().optimize, args=(objective, 1))
+    thread.start()
+    while not study.running():
+        time.sleep(0.01)
+    return done, thread
+
+
+def test_a_trial_of_another_process_is_left_to_it(start, study):
+    done, thread = beating(study())
+    fit = FakeFit()
+    try:
+        found = start(fit)
+        assert [number_of(trial) for trial in fit.calls] == [1, 2, 3, 4, 5]
+        assert [result.state for result in found] == ["running"] + 5 * ["complete"]
+    finally:
+        done.set()
+        thread.join()
+
+
+def abandoned(study, **attributes):
+    """Leave a trial as a process that is killed at once leaves it."""
+    study.queue()
+    trial = study.worker().ask()
+    study.draw(trial)
+    for key, value in attributes.items():
+        trial.set_user_attr(key, value)
+    return trial
+
+
+def test_a_trial_whose_process_was_killed_is_run_again(start, study):
+    trial = abandoned(study(), name="x")
+    trial.storage.record_heartbeat(trial._trial_id)
+    fit = FakeFit()
+    found = start(fit)
+    assert [number_of(trial) for trial in fit.calls] == [1, 2, 3, 4, 5, 0]
+    assert fit.calls[-1].goes_on
+    assert [result.state for result in found] == 6 * ["complete"]
+
+
+def test_a_trial_killed_before_its_first_heartbeat_is_run_again(start, study):
+    abandoned(study())
+    fit = FakeFit()
+    found = start(fit)
+    assert [number_of(trial) for trial in fit.calls] == [1, 2, 3, 4, 5, 0]
+    assert not fit.calls[-1].goes_on
+    assert [result.state for result in found] == 6 * ["complete"]
+
+
+def test_two_sweeps_at_once_share_the_trials(start, study):
+    fits = FakeFit(), FakeFit()
+    study()
+    threads = [threading.Thread(target=start, args=(fit,)) for fit in fits]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    ended = combinations([trial for fit in fits for trial in fit.ended])
+    assert sorted(ended) == sorted(WHOLE)
+
+
+def test_a_grid_that_two_machines_queued_runs_once(start, study):
+    """Both saw an empty study."""
+    one = study()
+    for number, combination in enumerate(one.sweep.combinations):
+        for _ in range(2):
+            one._add(combination, {"number": number, "attempt": 0})
+    fit = FakeFit()
+    found = start(fit)
+    assert sorted(combinations(fit.calls)) == sorted(combinations(found)) == sorted(WHOLE)
+
+
+def test_an_attempt_is_given_to_one_of_many(study):
+    """Of 24 threads that ask at once, each gets an attempt of its own."""
+    one = study(RANDOM, trials=24)
+    one.queue()
+    together, taken = threading.Barrier(24), []
+
+    def ask():
+        own = one.worker()
+        together.wait()
+        taken.append(own.ask().number)
+
+    threads = [threading.Thread(target=ask) for _ in range(24)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(taken) == list(range(24))
+
+
+def test_a_trial_that_others_took_for_dead_is_theirs(start, study):
+    """As after a machine has slept."""
+    said, fit = [], FakeFit()
+
+    def runner(trial, stop):
+        if not fit.calls:
+            [number] = study().running()
+            study().optuna.tell(number, state=TrialState.FAIL)
+        return fit(trial, stop)
+
+    found = start(runner, say=said.append)
+    assert said[0] == "trial 0 was taken over by another process"
+    assert [result.state for result in found] == 6 * ["complete"]
+    assert [number_of(trial) for trial in fit.calls] == [0, 1, 2, 3, 4, 5, 0]
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_storage_that_is_lost_is_one_line(start, study, tmp_path):
+    def runner(trial, stop):
+        (tmp_path / "logs" / "own" / "sweep.db").write_text("no database any more")
+
+    with pytest.raises(UserError, match=r"\Athe storage sqlite.* was lost: .*not a database"):
+        start(runner)
+
+
+KILLED = """
+import fcntl, os, pathlib, random, sys, time
+from lightning_gen.runs.sweep import study, workers
+from lightning_gen.runs.sweep.outcome import Outcome
+from lightning_gen.runs.sweep.reading import read_sweep
+
+study.HEARTBEAT_SECONDS, study.GRACE_SECONDS, workers.SECONDS_BETWEEN_LOOKS = 1, 2, 0.1
+workers.write_results = lambda *_: None
+
+def runner(trial, stop):
+    trial.folder.mkdir(exist_ok=True)
+    with open(trial.folder / "lock", "w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            pathlib.Path("doubled").touch()
+        time.sleep(random.uniform(0, 0.3))
+    return Outcome(1.0)
+
+folder = pathlib.Path("own")
+folder.mkdir(exist_ok=True)
+found = study.Study(read_sweep(pathlib.Path("own.yaml")), "own", folder, trials=60)
+print("ready", flush=True)
+workers.Sweep(found, folder, runner).run(jobs=2)
+"""
+
+
+@pytest.mark.slow
+def test_sweeps_that_are_killed_neither_lose_nor_double_a_trial(tmp_path, study):
+    """Two at a time on one database, killed at random times."""
+    write_sweep(tmp_path, RANDOM)
+
+    def begin():
+        script = [sys.executable, "-c", KILLED]
+        return subprocess.Popen(script, cwd=tmp_path, stdout=subprocess.PIPE, text=True)
+
+    for seed in range(5):
+        sweeps = [begin(), begin()]
+        for sweep in sweeps:
+            assert sweep.stdout.readline() == "ready\n"
+        time.sleep(random.Random(seed).uniform(0.1, 1.5))
+        for sweep in sweeps:
+            sweep.kill()
+            sweep.communicate()
+    last = begin()
+    last.communicate()
+    assert last.returncode == 0
+    assert not (tmp_path / "doubled").exists()
+    url = f"sqlite:///{tmp_path}/own/sweep.db"
+    found = results(study(RANDOM, storage=url, trials=60))
+    assert [result.number for result in found] == list(range(60))
+    assert {result.state for result in found} == {"complete"}
+    trials = optuna.load_study(study_name="own", storage=url).get_trials()
+    numbers = [t.user_attrs["number"] for t in trials if t.state == TrialState.COMPLETE]
+    assert sorted(numbers) == list(range(60)), "a trial was completed twice"
+
+
+def test_a_failed_trial_does_not_stop_the_sweep(start):
+    said, fit = [], FakeFit(failing=[1])
+    found = start(fit, say=said.append)
+    assert len(fit.calls) == 6
+    assert [result.state for result in found].count("failed") == 1
+    assert found[1].value is None
+    assert said[1] == "trial 1: latent_dim 2, lr 0.01: failed: ValueError: the loss is no number"
+    assert said[0].startswith("trial 0: latent_dim 2, lr 0.1: val/loss 2.1 (")
+
+
+@pytest.mark.parametrize(("content", "jobs"), [(GRID, 1), (RANDOM, 2)], ids=["grid", "random"])
+def test_failed_trials_are_run_once_more_when_asked_for(content, jobs, start):
+    first = start(FakeFit(failing=[1, 3]), content, jobs)
+    unasked, asked, cut_off = FakeFit(), FakeFit(failing=[3]), FakeFit(cut_off=[0])
+    start(unasked, content)
+    assert unasked.calls == []
+    start(cut_off, content, retry_failed=True)
+    assert not cut_off.calls[0].goes_on, "its run failed, and a new one is begun"
+    found = start(asked, content, retry_failed=True)
+    assert {number_of(trial) for trial in asked.calls} == {1, 3}
+    assert len(asked.calls) == 2, "one of them fails again, which is not the time for a third"
+    assert {trial.goes_on for trial in asked.calls} == {True, False}
+    assert combinations(found) == combinations(first)
+    assert [result.state for result in found].count("complete") == len(first) - 1
+
+
+def test_a_fault_of_the_metric_ends_the_sweep(start):
+    def runner(trial, stop):
+        raise UserError("metric: the run logs no val/los.")
+
+    with pytest.raises(UserError, match="no val/los"):
+        start(runner)
+
+
+def test_values_depend_on_the_seed_and_the_trial_alone(start, study, tmp_path):
+    """Whoever draws them: this sweep, one that goes on, one of several jobs or machines."""
+    once, again = FakeFit(), FakeFit()
+    start(once, RANDOM)
+    start(again, RANDOM, trials=10, jobs=3)
+    assert len(again.calls) == 5
+    drawn = {number_of(trial): combinations([trial])[0] for trial in (*once.calls, *again.calls)}
+    assert len({rate for _, rate in drawn.values()}) == 10
+    whole = start(FakeFit(), RANDOM, trials=10, jobs=2, storage=f"sqlite:///{tmp_path}/other.db")
+    assert combinations(whole) == [drawn[number] for number in range(10)]
+
+
+def test_fewer_trials_than_before(start):
+    start(FakeFit(cut_off=[1]), RANDOM)
+    fit = FakeFit()
+    assert len(start(fit, RANDOM, trials=2)) == 2
+    assert [number_of(trial) for trial in fit.calls] == [1]
+    start(fit, RANDOM)
+    assert [number_of(trial) for trial in fit.calls] == [1, 2, 3, 4]
+
+
+def test_a_sampler_that_learns(start, study):
+    """Random at first, then guided: it sees the trials before."""
+    sampler = {"class_path": "TPESampler", "init_args": {"seed": 0, "n_startup_trials": 2}}
+    found = start(FakeFit(), RANDOM | {"sampler": sampler}, trials=6)
+    assert [result.state for result in found] == 6 * ["complete"]
+    assert len({result.parameters["model.optimizer.lr"] for result in found}) == 6
+
+
+@pytest.mark.parametrize(
+    ("changes", "match"),
+    [
+        ({"parameters": {"model.latent_dim": [2]}}, r"begun with parameters .*now says .*\[2\]"),
+        ({"metric": "val/kl"}, r"begun with metric \"val/loss\".*now says \"val/kl\""),
+        ({"overrides": {"trainer.max_epochs": 2}}, r"overrides \{\}.*max_epochs"),
+        ({"direction": "maximize"}, "begun with direction"),
+    ],
+)
+def test_a_changed_file_is_another_sweep(changes, match, study):
+    study()
+    with pytest.raises(UserError, match=rf"{match}.*Pass another --name, or delete"):
+        study(GRID | changes)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["sweep.db", "sqlite:////no/such/folder/x.db", "nosuch://a/b", "postgresql://a@no.invalid/b"],
+)
+def test_a_storage_that_cannot_be_opened(url, study):
+    with pytest.raises(UserError, match=rf"\Astorage: expected an SQLAlchemy URL.*{url}[^\n]*\Z"):
+        study(storage=url)
+
+
+def test_a_password_is_not_shown(study):
+    with pytest.raises(UserError, match=r"postgresql://a:\*\*\*@no\.invalid/b cannot be opened"):
+        study(storage="postgresql://a:secret@no.invalid/b")
+
+
+def test_what_a_study_of_optuna_shows(start, study):
+    """The database can be looked at with Optuna's own tools."""
+    start(FakeFit(failing=[5]))
+    kept = optuna.load_study(study_name="own", storage=study().url)
+    assert len(kept.get_trials(states=[TrialState.COMPLETE])) == 5
+    assert kept.best_params == {"model.latent_dim": 2, "model.optimizer.lr": 0.01}
+    assert [result.state for result in results(study())].count("failed") == 1
