@@ -6,21 +6,29 @@ ends, and the next run decodes anew.
 """
 
 import errno
+import json
 import os
 import re
 import shutil
+import socket
+import time
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 import PIL
+from filelock import FileLock, Timeout
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 
-from lightning_gen.data.cache_file import CacheFile, Identity, write_end, write_image
-from lightning_gen.data.cache_lock import alone_in, draft_of
-from lightning_gen.data.encoded import EncodedImages
-from lightning_gen.data.threads import in_threads
-from lightning_gen.data.unreadable import Unreadable
+from lightning_gen.atomic import write_text
+from lightning_gen.data.cached_images import CacheFile, Identity, write_end
+from lightning_gen.data.decoding import Unreadable, ValueRange
+from lightning_gen.data.encoded import EncodedImages, find_extremes, range_of
+from lightning_gen.data.files import Files, in_threads
 from lightning_gen.errors import UserError
 
 AUTO = "auto"
@@ -31,6 +39,8 @@ SPARE_BYTES = 2**30
 DECODER = f"1-pillow{PIL.__version__}"
 """Raise the number where :func:`~lightning_gen.data.decoding.decode` gives other pixels."""
 ENDING = ".pixels"
+STALE_SECONDS = 24 * 3600
+"""A draft of another machine that was not written to for so long is of a dead process."""
 
 
 def cache_folder(cache: str | None) -> Path | None:
@@ -59,7 +69,7 @@ def open_or_build(images: EncodedImages, folder: Path) -> CacheFile | None:
     None, with a warning, where the folder cannot be written or its disk has no room.
     """
     identity = identify(images)
-    path = folder / _folder_name(identity.place) / _file_name(identity)
+    path = _folder_of(folder, images.files) / _file_name(identity)
     try:
         found = _usable(path, identity, images)
         if found is None:
@@ -81,18 +91,49 @@ def identify(images: EncodedImages) -> Identity:
     """What a cache of these images is of."""
     place = os.path.realpath(images.files.place)
     state = images.files.state(images.names)
-    return Identity(place, state, DECODER, len(images), images.shape)
+    decoder = DECODER if images.value_range is None else f"{DECODER}-to{images.value_range}"
+    return Identity(place, state, decoder, len(images), images.shape)
 
 
-def _folder_name(place: str) -> str:
-    """Legible, and of this place alone."""
+def known_range(files: Files, names: Sequence[str], folder: Path | None) -> ValueRange | None:
+    """The range of the values of files of more than 8 bits, which a line says.
+
+    The extremes are kept in ``folder``, below which caches lie: finding them reads all files.
+
+    Raises:
+        UserError: the range cannot be known.
+    """
+    kept = folder and _folder_of(folder, files) / f"{files.state(names)[:16]}.range"
+    try:
+        found = json.loads(kept.read_text()) if kept else None
+    except (OSError, ValueError):
+        found = None
+    if found is None:
+        found = find_extremes(files, names)
+        if kept:
+            with suppress(OSError, UserError):
+                write_text(kept, json.dumps(found))
+    if not found:
+        return None
+    value_range = range_of(*found)
+    rank_zero_info(
+        f"values {found[0]:g} to {found[1]:g} found in {len(names)} files of more than 8 bits: "
+        f"scaled by {value_range[1]:g} (data.value_range sets another range)."
+    )
+    return value_range
+
+
+def _folder_of(folder: Path, files: Files) -> Path:
+    """Below ``folder`` that of a folder or an archive, legible and of this place alone."""
+    place = os.path.realpath(files.place)
     legible = re.sub(r"[^\w.-]+", "_", Path(place).name, flags=re.ASCII)[:40].lstrip(".")
-    return f"{legible}-{sha256(os.fsencode(place)).hexdigest()[:12]}"
+    return folder / f"{legible}-{sha256(os.fsencode(place)).hexdigest()[:12]}"
 
 
 def _file_name(identity: Identity) -> str:
     shape = "x".join(map(str, identity.shape))
-    return f"{identity.files[:16]}-{shape}-{identity.decoder}{ENDING}"
+    decoder = re.sub(r"[^\w.-]", "", identity.decoder)
+    return f"{identity.files[:16]}-{shape}-{decoder}{ENDING}"
 
 
 def _usable(path: Path, identity: Identity, images: EncodedImages) -> CacheFile | None:
@@ -120,18 +161,22 @@ def _build(path: Path, identity: Identity, images: EncodedImages) -> CacheFile |
             f"{SPARE_BYTES / 1e6:.0f} MB stay free",
         )
     with draft_of(path) as draft, draft.open("wb") as stream:
-        descriptor = stream.fileno()
+        one_writes = Lock()
 
         def decode(number: int) -> int | Unreadable:
             pixels = images.decode(number)
             if isinstance(pixels, Unreadable):
                 return pixels
-            return write_image(descriptor, number, pixels)
+            content = np.ascontiguousarray(pixels).data
+            with one_writes:  # and not through a map, which ends the process on a full disk
+                stream.seek(number * content.nbytes)
+                stream.write(content)
+            return zlib.crc32(content)
 
         results = in_threads(decode, len(images), "decoding images")
         unreadable = {n: one for n, one in enumerate(results) if isinstance(one, Unreadable)}
-        checksums = np.array([0 if isinstance(one, Unreadable) else one for one in results])
-        write_end(stream, identity, checksums.astype(np.uint32), unreadable)
+        checksums = [0 if isinstance(one, Unreadable) else one for one in results]
+        write_end(stream, identity, checksums, unreadable)
     outdated = _remove_outdated(path, identity)
     rank_zero_info(
         f"{len(images)} images were decoded into {path} ({needed / 1e6:.0f} MB)"
@@ -148,3 +193,45 @@ def _remove_outdated(path: Path, identity: Identity) -> int:
     for other in outdated:
         other.unlink(missing_ok=True)
     return len(outdated)
+
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Hold the lock of a folder, which is made, after those who had it before.
+
+    The system takes the lock from a process that dies.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / ".lock", mode=0o666)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        rank_zero_info(f"Waiting for another process that decodes images into {folder}.")
+        lock.acquire()
+    try:
+        for draft in folder.glob(".*-*-*"):
+            with suppress(OSError):
+                ours = draft.name.startswith(f".{_machine()}-")
+                if ours or time.time() - draft.stat().st_mtime > STALE_SECONDS:
+                    draft.unlink()
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
+def draft_of(path: Path) -> Iterator[Path]:
+    """A hidden path beside ``path``, of this process alone, which becomes it if all goes well."""
+    draft = path.with_name(f".{_machine()}-{os.getpid()}-{path.name}")
+    try:
+        yield draft
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _machine() -> str:
+    return re.sub(r"\W+", "_", socket.gethostname(), flags=re.ASCII)

@@ -4,7 +4,7 @@ import gzip
 import hashlib
 import math
 from abc import ABC
-from io import BytesIO
+from io import BufferedReader, BytesIO
 from pathlib import Path
 from typing import ClassVar
 
@@ -15,8 +15,7 @@ from torchvision import datasets
 
 from lightning_gen.data.base import Binarize, ImageDataModule
 from lightning_gen.data.download import fetch, has_md5
-from lightning_gen.data.placement import ImagesOn
-from lightning_gen.data.sources import TensorSource
+from lightning_gen.data.sources import ImagesOn, TensorSource
 from lightning_gen.errors import UserError
 from lightning_gen.hyperparameters import remember
 
@@ -63,18 +62,19 @@ class IDXDataModule(ImageDataModule, ABC):
         )
         remember(self, given)
         self.image_shape = (1, 28, 28)
-        self.folder = Path(root) / type(self).__name__ / "raw"
+        self.folder = Path(root).expanduser().absolute() / type(self).__name__ / "raw"
         self.md5s = dict(self.published.resources)
         self._download = download
 
     def prepare_data(self) -> None:
-        """Fetch the files that are missing or broken, with progress.
+        """Fetch the files that are missing or broken, with progress; unpacked ones do as well.
 
         Raises:
             UserError: no mirror gave a whole file.
         """
         if self._download:
-            for name, md5 in self.md5s.items():
+            packed = {n: md5 for n, md5 in self.md5s.items() if not self._unpacked(n).is_file()}
+            for name, md5 in packed.items():
                 fetch(self.folder / name, self.published.mirrors, has_md5(md5))
 
     def load_train(self) -> TensorSource:
@@ -91,11 +91,14 @@ class IDXDataModule(ImageDataModule, ABC):
         return TensorSource.of(images.view(-1, *self.image_shape), labels.long())
 
     def _array(self, name: str, axes: int) -> Tensor:
-        path = self.folder / name
+        path, unpacked = self.folder / name, self._unpacked(name)
+        if unpacked.is_file() and not path.is_file():
+            with unpacked.open("rb") as file:
+                return _read_idx(file, unpacked, axes)
         if not path.is_file():
             raise UserError(
                 f"{path} is missing. Set data.download true to fetch it, "
-                f"or put {', '.join(self.md5s)} into {self.folder}."
+                f"or put {', '.join(self.md5s)} (packed or not) into {self.folder}."
             )
         content = path.read_bytes()
         found = hashlib.md5(content, usedforsecurity=False).hexdigest()
@@ -105,8 +108,26 @@ class IDXDataModule(ImageDataModule, ABC):
                 "Delete it and set data.download true to fetch it again."
             )
         with gzip.open(BytesIO(content)) as file:
-            _, *sizes = np.frombuffer(file.read(4 + 4 * axes), dtype=">i4")
-            data = np.empty(math.prod(sizes), dtype=np.uint8)
-            for part in np.split(data, range(PART, len(data), PART)):
-                file.readinto(part.data)
-        return torch.from_numpy(data)
+            return _read_idx(file, path, axes)
+
+    def _unpacked(self, name: str) -> Path:
+        return self.folder / name.removesuffix(".gz")
+
+
+def _read_idx(file: BufferedReader | gzip.GzipFile, path: Path, axes: int) -> Tensor:
+    """The array of unsigned bytes in a file of the IDX format.
+
+    Raises:
+        UserError: it is no such file, or not whole.
+    """
+    header = file.read(4 + 4 * axes)
+    if len(header) == 4 + 4 * axes and header[:4] == bytes([0, 0, 8, axes]):
+        data = np.empty(math.prod(np.frombuffer(header, dtype=">i4")[1:].tolist()), dtype=np.uint8)
+        parts = np.split(data, range(PART, len(data), PART))
+        whole = all(file.readinto(part.data) == len(part) for part in parts)
+        if whole and not file.read(1):
+            return torch.from_numpy(data)
+    raise UserError(
+        f"{path} is broken: expected an IDX file of bytes with {axes} axes, whole. Delete it and "
+        "set data.download true to fetch it again."
+    )

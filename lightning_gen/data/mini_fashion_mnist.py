@@ -7,8 +7,7 @@ import torch
 
 from lightning_gen.data.base import Binarize, ImageDataModule
 from lightning_gen.data.fashion_mnist import FashionMNIST
-from lightning_gen.data.placement import ImagesOn
-from lightning_gen.data.sources import TensorSource
+from lightning_gen.data.sources import ImagesOn, TensorSource
 from lightning_gen.hyperparameters import remember
 
 

@@ -5,6 +5,8 @@ from typing import Any
 
 from lightning.pytorch import LightningModule
 
+from lightning_gen.contracts import Batch, as_batch
+
 
 class Module(LightningModule):
     """What all models derive from.
@@ -20,6 +22,10 @@ class Module(LightningModule):
         the number of the step or of the epoch overrides this.
         """
         return ()
+
+    def on_before_batch_transfer(self, batch: object, dataloader_idx: int) -> Batch:
+        """A Batch of whatever a plain DataLoader hands out, such as (images, labels)."""
+        return as_batch(batch)
 
     def __setattr__(self, name: str, value: Any) -> None:  # noqa: ANN401
         if name == "_current_fx_name":

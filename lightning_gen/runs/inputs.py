@@ -73,7 +73,7 @@ class Inputs(ABC):
 
 
 class SplitInputs(Inputs):
-    """A split of the run's dataset, in its own order; names are ``test/00042``.
+    """A split of the run's dataset, in its loader's order; see :meth:`LoadedSplit.named`.
 
     Args:
         run: the finished run.
@@ -105,8 +105,5 @@ class SplitInputs(Inputs):
         return len(self.split)
 
     def __iter__(self) -> Iterator[NamedBatch]:
-        start = 0
-        for batch in self.split.batches(self._run.model.device):
-            numbers = range(start, start + len(batch.images))
-            yield NamedBatch(batch, [f"{self._name}/{number:05}" for number in numbers])
-            start += len(batch.images)
+        for batch, names in self.split.named(self._run.model.device):
+            yield NamedBatch(batch, names)
