@@ -1,6 +1,7 @@
 """Shapes: the images of dSprites' factors, drawn as they are asked for."""
 
 import math
+from functools import cached_property
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -9,7 +10,7 @@ from torch import Tensor
 from lightning_gen.contracts import Batch
 from lightning_gen.data.base import ImageDataModule
 from lightning_gen.data.sources import Source, Subset
-from lightning_gen.data.splits import check_test_fraction, cut_groups
+from lightning_gen.data.splits import Cut, check_test_fraction, cut_groups
 from lightning_gen.hyperparameters import remember
 
 FACTORS = {"shape": 3, "scale": 6, "orientation": 40, "x": 32, "y": 32}
@@ -53,8 +54,7 @@ class Shapes(ImageDataModule):
         remember(self, given)
         check_test_fraction(test_fraction)
         self.image_shape = (1, SIZE, SIZE)
-        alike = look_alike(torch.arange(len(DrawnShapes())))
-        self._cut = cut_groups(alike, test_fraction, "data.test_fraction")
+        self._test_fraction = test_fraction
 
     def load_train(self) -> Subset:
         """The training images, those for validation included."""
@@ -67,6 +67,11 @@ class Shapes(ImageDataModule):
     def groups(self, train: Source) -> Tensor:
         """Images that look the same are of one group."""
         return look_alike(self._cut.kept)
+
+    @cached_property
+    def _cut(self) -> Cut:
+        alike = look_alike(torch.arange(len(DrawnShapes())))
+        return cut_groups(alike, self._test_fraction, "data.test_fraction")
 
 
 def look_alike(indices: Int[Tensor, " n"]) -> Int[Tensor, " n"]:

@@ -232,3 +232,23 @@ def test_broken_tables(tmp_path, name):
 def test_arguments_out_of_range(tmp_path):
     assert_refused(r"data\.image_size", tmp_path, image_size=4)
     assert_refused(r"data\.test_fraction", tmp_path, test_fraction=0.0)
+
+
+def test_an_attribute_gives_the_classes(tmp_path):
+    data = build(torchvision_folder(tmp_path), class_attribute="Smiling")
+    assert data.class_names == ("not Smiling", "Smiling")
+    column = CELEBA_ATTRIBUTES.index("Smiling")
+    batch = everything(data.load_train())
+    assert batch.labels.equal(batch.factors[:, column])
+    assert {*batch.labels.tolist()} == {0, 1}
+    with pytest.raises(UserError, match=r"class_attribute is an attribute .*, got 'Smile'"):
+        build(tmp_path, class_attribute="Smile")
+
+
+def test_a_table_of_one_split_gives_one_official_split(tmp_path, caplog):
+    write_celeba_images(tmp_path / "img_align_celeba")
+    rows = "".join(f"{name} 0\n" for name in CELEBA_NAMES)
+    (tmp_path / "list_eval_partition.txt").write_text(rows)
+    with caplog.at_level("INFO"):
+        build(tmp_path)
+    assert "official splits: train, random: val, test; 16 to train" in caplog.text
