@@ -12,7 +12,7 @@ from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor
 
-from lightning_gen.contracts import Batch, ImageShape
+from lightning_gen.contracts import NO_CLASS, Batch, Conditional, ImageShape
 from lightning_gen.data.loader import BatchLoader, images_of_an_epoch
 from lightning_gen.data.sources import ImagesOn, Movable, Source, TensorSource, placed
 from lightning_gen.data.splits import Split, cut, cut_groups, digest_of, refuse_other_data
@@ -166,6 +166,23 @@ class ImageDataModule(LightningDataModule, ABC):
             )
         return self._loader(split, batch_size=batch_size)
 
+    def check_labels(self, split: str, model: object) -> None:
+        """Raise a UserError where ``model`` must know the class of each image of a split.
+
+        That is a conditional model, or one that has a true ``needs_labels``.
+        """
+        source, indices = self._splits[split]
+        labels = getattr(source, "labels", None)
+        if labels is None or not getattr(model, "needs_labels", isinstance(model, Conditional)):
+            return
+        unknown = int((labels[indices.to(labels.device)] == NO_CLASS).sum())
+        if unknown > 0:
+            raise UserError(
+                f"{type(model).__name__} must know the class of each image, and {unknown} of the "
+                f"{len(indices)} {split} images lie in no folder of a class of train. Put them "
+                "into folders of these names, or leave the test out (--test_after_fit false)."
+            )
+
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint must know of the data: which images, and the seed of their order."""
         if not self._trained_on:
@@ -282,6 +299,7 @@ class ImageDataModule(LightningDataModule, ABC):
         batch_size: int | None = None,
         count: int | None = None,
     ) -> BatchLoader:
+        self.check_labels(name, getattr(self.trainer, "lightning_module", None))
         accelerator = self.trainer.strategy.root_device if self.trainer else torch.device("cpu")
         source, indices = self._place(name, accelerator)
         on_cpu = source.device.type == "cpu"

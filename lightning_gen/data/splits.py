@@ -68,7 +68,7 @@ def cut_groups(groups: Tensor, fraction: float, argument: str) -> Cut:
     Raises:
         UserError: as :func:`cut`.
     """
-    numbers, members = groups.unique(return_inverse=True)
+    numbers, members = torch.unique(groups, return_inverse=True)
     held_out = torch.zeros(len(numbers), dtype=torch.bool)
     held_out[cut(len(numbers), fraction, argument).held_out] = True
     order = shuffled(len(groups))

@@ -1,6 +1,7 @@
 """A LightningModule whose hooks cost less."""
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
+from functools import partial
 from typing import Any
 
 from lightning.pytorch import LightningModule
@@ -23,12 +24,20 @@ class Module(LightningModule):
         """
         return ()
 
-    def on_before_batch_transfer(self, batch: object, dataloader_idx: int) -> Batch:
-        """A Batch of whatever a plain DataLoader hands out, such as (images, labels)."""
-        return as_batch(batch)
+    def setup(self, stage: str) -> None:
+        """See to it that a plain DataLoader's (images, labels) become a Batch."""
+        # A model's own hook beside a datamodule is a warning of Lightning's.
+        owner = getattr(self.trainer, "datamodule", None) or self
+        hook = owner.on_before_batch_transfer
+        if not isinstance(hook, partial):
+            owner.on_before_batch_transfer = partial(_then_as_batch, hook)
 
     def __setattr__(self, name: str, value: Any) -> None:  # noqa: ANN401
         if name == "_current_fx_name":
             self.__dict__[name] = value
         else:
             super().__setattr__(name, value)
+
+
+def _then_as_batch(hook: Callable[[object, int], object], batch: object, index: int) -> Batch:
+    return as_batch(hook(batch, index))

@@ -101,7 +101,7 @@ class FileInputs(Inputs):
         if not isinstance(model, Conditional):
             return
         known = model.examples()
-        named = self.class_names and set(self.class_names) <= set(known)
+        named = self.class_names and not layout.unknown and set(self.class_names) <= set(known)
         if not named or any(label.ndim for label in known.values()):
             raise UserError(
                 f"{type(model).__name__} must know the condition of each image ({', '.join(known)})"

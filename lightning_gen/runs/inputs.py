@@ -8,6 +8,7 @@ from typing import NamedTuple
 import torch
 
 from lightning_gen.contracts import Batch
+from lightning_gen.data import ImageDataModule
 from lightning_gen.errors import UserError
 from lightning_gen.progress import progress
 from lightning_gen.runs.finished import FinishedRun
@@ -89,7 +90,10 @@ class SplitInputs(Inputs):
     @cached_property
     def split(self) -> LoadedSplit:
         """The split, loaded when it is first asked for."""
-        return load_split(self._run.data, self._name, self._batch_size)
+        split = load_split(self._run.data, self._name, self._batch_size)
+        if isinstance(split.data, ImageDataModule):
+            split.data.check_labels(self._name, self._run.model)
+        return split
 
     @property
     def class_names(self) -> tuple[str, ...]:  # type: ignore[override]

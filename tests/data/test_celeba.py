@@ -131,7 +131,7 @@ def test_without_attributes_there_are_no_factors(tmp_path, caplog):
     (root / "list_attr_celeba.txt").unlink()
     with caplog.at_level("INFO"):
         data = build(root)
-    assert "20 images, no attributes, official splits: 14 to train" in caplog.text
+    assert "no attributes, official splits: train, val, test, random: none; 14" in caplog.text
     assert data.factor_names == ()
     assert everything(data.load_train()).factors.shape == (14, 0)
 
@@ -141,7 +141,7 @@ def test_without_a_partition_the_split_is_random_and_the_same_each_time(tmp_path
     (root / "list_eval_partition.txt").unlink()
     with caplog.at_level("INFO"):
         data, again = build(root), build(root)
-    assert "random (no list_eval_partition) splits: 16 to train, 2 to validate" in caplog.text
+    assert "official splits: none, random: train, val, test; 16 to train, 2 to" in caplog.text
     train, test = everything(data.load_train()), everything(data.load_test())
     assert data.load_val() is None
     assert sorted(numbers(train) + numbers(test)) == list(range(CELEBA_COUNT))

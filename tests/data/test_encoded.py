@@ -66,7 +66,7 @@ def test_sixteen_bits_are_scaled(ending):
     expected[0, 0] = 255
     stream = encode(Image.fromarray(deep), ending)
     assert look(stream) == (True, True)
-    whole = (0, 65535)
+    whole = (0.0, 65535.0)
     np.testing.assert_array_equal(decode(stream, (1, 8, 8), whole)[0], expected)
     np.testing.assert_array_equal(decode(stream, (3, 8, 8), whole)[2], expected)
     with pytest.raises(ValueError, match="whose range is not known"):
@@ -75,7 +75,7 @@ def test_sixteen_bits_are_scaled(ending):
 
 def test_sixteen_bits_are_rounded():
     deep = np.full((8, 8), 1000, dtype=np.uint16)
-    scaled = decoded(Image.fromarray(deep), channels=1, value_range=(0, 65535))
+    scaled = decoded(Image.fromarray(deep), channels=1, value_range=(0.0, 65535.0))
     assert np.unique(scaled).tolist() == [4]  # 3.89
 
 

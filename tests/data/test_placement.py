@@ -91,7 +91,7 @@ def test_images_that_are_made_as_they_are_asked_for_stay():
 
 
 def on(data, accelerator):
-    strategy = SimpleNamespace(root_device=accelerator)
+    strategy = SimpleNamespace(root_device=accelerator, broadcast=lambda seed: seed)
     data.trainer = SimpleNamespace(global_rank=0, world_size=1, strategy=strategy)
     data.setup("fit")
     return data

@@ -10,6 +10,8 @@ from PIL import Image
 
 from lightning_gen.data import encoded, encoded_base
 from lightning_gen.errors import UserError
+from support.arrays import arrays_of
+from support.command import NO_PICTURES
 from support.images import image_folder
 
 RAMP = np.linspace(0, 1, 64).reshape(8, 8)
@@ -148,3 +150,32 @@ def test_another_range_is_another_cache(cached):
     assert dark["19.png"].max() == 16
     assert bright["19.png"].max() == 255
     assert len([*Path(cached["cache"]).glob("scans-*/*.pixels")]) == 2
+
+
+def test_a_run_keeps_the_range_and_names_its_rows(cached, command, tmp_path):
+    data = ("--data", "ImageFolder", "--data.root", cached["root"], "--data.image_size", "8")
+    model = ("--model", "AE", "--model.latent_dim", "2", "--model.architecture", "Dense")
+    short = ("--trainer.accelerator", "cpu", "--trainer.max_epochs", "1", *NO_PICTURES)
+    answer = command("fit", *model, *data, *short, "--name", "scans")
+    assert answer.code == 0, answer.err
+    one = tmp_path / "one"
+    one.mkdir()
+    Image.fromarray(ramps(4095, np.uint16)[3]).save(one / "03.png")
+    Image.fromarray(ramps(4095, np.uint16)[7]).save(one / "07.png")
+    codes = {}
+    for source in (
+        ("--images", one),
+        ("--split", "train"),
+        ("--split", "val"),
+        ("--split", "test"),
+    ):
+        answer = command("encode", "scans", *source, "--out", tmp_path / "codes.npz")
+        assert answer.code == 0, answer.err
+        found = arrays_of(tmp_path / "codes.npz")
+        if source[0] == "--images":
+            alone = dict(zip(found["names"].tolist(), found["codes"], strict=True))
+        else:
+            codes |= dict(zip(found["names"].tolist(), found["codes"], strict=True))
+    assert sorted(codes) == [f"{number:02}.png" for number in range(20)]
+    for name in ("03.png", "07.png"):
+        np.testing.assert_allclose(codes[name], alone[name], atol=1e-5)
