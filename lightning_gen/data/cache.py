@@ -10,25 +10,20 @@ import json
 import os
 import re
 import shutil
-import socket
-import time
-import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
-from threading import Lock
 
-import numpy as np
 import PIL
 from filelock import FileLock, Timeout
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 
 from lightning_gen.atomic import write_text
-from lightning_gen.data.cached_images import CacheFile, Identity, write_end
+from lightning_gen.data.cached_images import CacheFile, write
 from lightning_gen.data.decoding import Unreadable, ValueRange
 from lightning_gen.data.encoded import EncodedImages, find_extremes, range_of
-from lightning_gen.data.files import Files, in_threads
+from lightning_gen.data.files import Files
 from lightning_gen.errors import UserError
 
 AUTO = "auto"
@@ -39,8 +34,6 @@ SPARE_BYTES = 2**30
 DECODER = f"1-pillow{PIL.__version__}"
 """Raise the number where :func:`~lightning_gen.data.decoding.decode` gives other pixels."""
 ENDING = ".pixels"
-STALE_SECONDS = 24 * 3600
-"""A draft of another machine that was not written to for so long is of a dead process."""
 
 
 def cache_folder(cache: str | None) -> Path | None:
@@ -64,35 +57,29 @@ def cache_folder(cache: str | None) -> Path | None:
 def open_or_build(images: EncodedImages, folder: Path) -> CacheFile | None:
     """The images as a file below ``folder``, decoded into it where it is not there yet.
 
-    It is of these files, as large and as old as they are, of this shape, and of this decoder; else
+    It is of these files, as large and as old as they are, of this shape, range and decoder; else
     another file is built. Of several processes that start at once, one builds and the others wait.
     None, with a warning, where the folder cannot be written or its disk has no room.
     """
-    identity = identify(images)
-    path = _folder_of(folder, images.files) / _file_name(identity)
+    state = images.files.state(images.names)[:16]
+    shape = "x".join(map(str, images.shape))
+    scale = "".join(f"-{value:g}" for value in images.value_range or ())
+    path = _folder_of(folder, images.files) / f"{state}-{shape}-{DECODER}{scale}{ENDING}"
     try:
-        found = _usable(path, identity, images)
+        found = _usable(path, images)
         if found is None:
             with alone_in(path.parent):
-                found = _usable(path, identity, images)  # another may have built it
+                found = _usable(path, images)  # another may have built it
                 if found is None:
-                    return _build(path, identity, images)
+                    return _build(path, images, state)
     except OSError as error:
         rank_zero_warn(
             f"Decoded images are not kept in {folder} ({error.strerror or error}), and are decoded "
             "again. Set data.cache to a folder with room that can be written, or to null."
         )
         return None
-    rank_zero_info(f"Decoded images are read from {path} ({identity.num_bytes / 1e6:.0f} MB).")
+    rank_zero_info(f"Decoded images are read from {path} ({images.num_bytes / 1e6:.0f} MB).")
     return found
-
-
-def identify(images: EncodedImages) -> Identity:
-    """What a cache of these images is of."""
-    place = os.path.realpath(images.files.place)
-    state = images.files.state(images.names)
-    decoder = DECODER if images.value_range is None else f"{DECODER}-to{images.value_range}"
-    return Identity(place, state, decoder, len(images), images.shape)
 
 
 def known_range(files: Files, names: Sequence[str], folder: Path | None) -> ValueRange | None:
@@ -130,15 +117,9 @@ def _folder_of(folder: Path, files: Files) -> Path:
     return folder / f"{legible}-{sha256(os.fsencode(place)).hexdigest()[:12]}"
 
 
-def _file_name(identity: Identity) -> str:
-    shape = "x".join(map(str, identity.shape))
-    decoder = re.sub(r"[^\w.-]", "", identity.decoder)
-    return f"{identity.files[:16]}-{shape}-{decoder}{ENDING}"
-
-
-def _usable(path: Path, identity: Identity, images: EncodedImages) -> CacheFile | None:
+def _usable(path: Path, images: EncodedImages) -> CacheFile | None:
     """The cache, unless a file that this machine could not read when it was built is readable."""
-    found = CacheFile.open(path, identity)
+    found = CacheFile.open(path, len(images), images.shape)
     tried_again = [
         images.decode(number)
         for number, failure in (found.unreadable.items() if found else ())
@@ -147,52 +128,35 @@ def _usable(path: Path, identity: Identity, images: EncodedImages) -> CacheFile 
     return found if all(isinstance(one, Unreadable) for one in tried_again) else None
 
 
-def _build(path: Path, identity: Identity, images: EncodedImages) -> CacheFile | None:
-    """Decode all images into ``path``, which appears when it is whole.
+def _build(path: Path, images: EncodedImages, state: str) -> CacheFile | None:
+    """Decode all images into ``path``, which appears when it is whole; older caches are removed.
 
     Raises:
         OSError: there is no room, or it cannot be written.
     """
-    free, needed = shutil.disk_usage(path.parent).free, identity.num_bytes
+    free, needed = shutil.disk_usage(path.parent).free, images.num_bytes
     if free < needed + SPARE_BYTES:
         raise OSError(
             errno.ENOSPC,
             f"they take {needed / 1e6:.0f} MB, and {free / 1e6:.0f} MB are free, of which "
             f"{SPARE_BYTES / 1e6:.0f} MB stay free",
         )
-    with draft_of(path) as draft, draft.open("wb") as stream:
-        one_writes = Lock()
-
-        def decode(number: int) -> int | Unreadable:
-            pixels = images.decode(number)
-            if isinstance(pixels, Unreadable):
-                return pixels
-            content = np.ascontiguousarray(pixels).data
-            with one_writes:  # and not through a map, which ends the process on a full disk
-                stream.seek(number * content.nbytes)
-                stream.write(content)
-            return zlib.crc32(content)
-
-        results = in_threads(decode, len(images), "decoding images")
-        unreadable = {n: one for n, one in enumerate(results) if isinstance(one, Unreadable)}
-        checksums = [0 if isinstance(one, Unreadable) else one for one in results]
-        write_end(stream, identity, checksums, unreadable)
-    outdated = _remove_outdated(path, identity)
+    draft = path.with_name(f".{path.name}")  # that of a process that died is written over
+    try:
+        with draft.open("wb") as stream:
+            write(stream, images)
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+    caches = path.parent.glob(f"*{ENDING}")
+    outdated = [other for other in caches if not other.name.lstrip(".").startswith(state)]
+    for other in outdated:
+        other.unlink(missing_ok=True)
     rank_zero_info(
         f"{len(images)} images were decoded into {path} ({needed / 1e6:.0f} MB)"
         f"{', since the files have changed' if outdated else ''}; later runs read them from there."
     )
-    return CacheFile.open(path, identity)
-
-
-def _remove_outdated(path: Path, identity: Identity) -> int:
-    """Remove the caches of these files as they were before; how many there were."""
-    kept = (identity.files[:16], ".")  # a draft may be that of a process that is at work
-    others = path.parent.glob(f"*{ENDING}")
-    outdated = [other for other in others if not other.name.startswith(kept)]
-    for other in outdated:
-        other.unlink(missing_ok=True)
-    return len(outdated)
+    return CacheFile.open(path, len(images), images.shape)
 
 
 @contextmanager
@@ -212,26 +176,6 @@ def alone_in(folder: Path) -> Iterator[None]:
         rank_zero_info(f"Waiting for another process that decodes images into {folder}.")
         lock.acquire()
     try:
-        for draft in folder.glob(".*-*-*"):
-            with suppress(OSError):
-                ours = draft.name.startswith(f".{_machine()}-")
-                if ours or time.time() - draft.stat().st_mtime > STALE_SECONDS:
-                    draft.unlink()
         yield
     finally:
         lock.release()
-
-
-@contextmanager
-def draft_of(path: Path) -> Iterator[Path]:
-    """A hidden path beside ``path``, of this process alone, which becomes it if all goes well."""
-    draft = path.with_name(f".{_machine()}-{os.getpid()}-{path.name}")
-    try:
-        yield draft
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
-
-
-def _machine() -> str:
-    return re.sub(r"\W+", "_", socket.gethostname(), flags=re.ASCII)

@@ -1,8 +1,8 @@
 """A file of decoded images, and the source that reads it.
 
 The pixels are one uint8 array [N, C, H, W] from the first byte on. What follows them, a checksum of
-each image and what the file is of, is written last and has a checksum of its own, so that a file
-without it is not whole.
+each image and which files could not be read, is written last and has a checksum of its own, so that
+a file without it is not whole.
 """
 
 import json
@@ -12,9 +12,10 @@ import warnings
 import zlib
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
+from threading import Lock
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -25,6 +26,7 @@ from torch import Tensor
 from lightning_gen.contracts import Batch, ImageShape
 from lightning_gen.data.decoding import Unreadable, leave_out
 from lightning_gen.data.encoded import EncodedImages
+from lightning_gen.data.files import in_threads
 from lightning_gen.data.sources import TensorSource
 from lightning_gen.progress import progress
 
@@ -33,30 +35,6 @@ PART = 1024
 _END = struct.Struct("<8sII")
 """A name, the bytes of the JSON before it, the crc32 of all after the pixels and before it."""
 _NAME = b"lgimages"
-
-
-@dataclass(frozen=True)
-class Identity:
-    """What a cache is of; two caches of the same identity hold the same pixels.
-
-    Attributes:
-        place: the folder or the archive of the files.
-        files: a digest of their names, sizes and times of change.
-        decoder: the versions of what decoded them, and the range of their values.
-        count: number of images.
-        shape: (channels, height, width) of each.
-    """
-
-    place: str
-    files: str
-    decoder: str
-    count: int
-    shape: ImageShape
-
-    @property
-    def num_bytes(self) -> int:
-        """Bytes of all pixels."""
-        return self.count * prod(self.shape)
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,22 +58,20 @@ class CacheFile:
     damage: set[int] = field(default_factory=set)
 
     @classmethod
-    def open(cls, path: Path, identity: Identity) -> "CacheFile | None":
-        """The file where it is there, whole, and of this identity.
+    def open(cls, path: Path, count: int, shape: ImageShape) -> "CacheFile | None":
+        """The file of ``count`` images, where it is there and whole.
 
         Raises:
             OSError: it may not be read.
         """
         try:
             with path.open("rb") as stream:
-                stream.seek(identity.num_bytes)
-                checksums, rest = _parse(stream.read(), identity.count)
+                stream.seek(count * prod(shape))
+                checksums, failures = _parse(stream.read(), count)
         except (FileNotFoundError, ValueError):
             return None
-        if rest.get("identity") != json.loads(json.dumps(asdict(identity))):
-            return None
-        pixels = np.memmap(path, np.uint8, "r", shape=(identity.count, *identity.shape))
-        unreadable = {int(number): Unreadable(*one) for number, one in rest["unreadable"].items()}
+        pixels = np.memmap(path, np.uint8, "r", shape=(count, *shape))
+        unreadable = {int(number): Unreadable(*one) for number, one in failures.items()}
         return cls(path, pixels, checksums, unreadable)
 
     def read(self, rows: Int64[np.ndarray, " k"]) -> tuple[UInt8[np.ndarray, "k c h w"], list[int]]:
@@ -135,24 +111,37 @@ class CacheFile:
                 os.posix_fadvise(stream.fileno(), row * size, size, os.POSIX_FADV_WILLNEED)
 
 
-def write_end(
-    stream: BinaryIO,
-    identity: Identity,
-    checksums: Sequence[int],
-    unreadable: Mapping[int, Unreadable],
-) -> None:
-    """Write what follows the pixels, and bring the whole file to the disk."""
-    about = {"identity": asdict(identity), "unreadable": unreadable}
-    words = json.dumps(about).encode()
+def write(stream: BinaryIO, images: EncodedImages) -> None:
+    """Decode all images into an empty file, in threads, and bring it to the disk.
+
+    Raises:
+        OSError: the disk is full, or fails.
+    """
+    one_writes = Lock()
+
+    def decode(number: int) -> int | Unreadable:
+        pixels = images.decode(number)
+        if isinstance(pixels, Unreadable):
+            return pixels
+        content = np.ascontiguousarray(pixels).data
+        with one_writes:  # and not through a map, which ends the process on a full disk
+            stream.seek(number * content.nbytes)
+            stream.write(content)
+        return zlib.crc32(content)
+
+    results = in_threads(decode, len(images), "decoding images")
+    unreadable = {n: one for n, one in enumerate(results) if isinstance(one, Unreadable)}
+    checksums = [0 if isinstance(one, Unreadable) else one for one in results]
+    words = json.dumps(unreadable).encode()
     end = np.array(checksums, dtype="<u4").tobytes() + words
-    stream.seek(identity.num_bytes)
+    stream.seek(images.num_bytes)
     stream.write(end + _END.pack(_NAME, len(words), zlib.crc32(end)))
     stream.flush()
     os.fsync(stream.fileno())
 
 
 def _parse(end: bytes, count: int) -> tuple[UInt32[np.ndarray, " n"], dict[str, Any]]:
-    """The checksums and the rest of what :func:`write_end` writes.
+    """The checksums and the unreadable files that :func:`write` writes behind the pixels.
 
     Raises:
         ValueError: it is not whole, or of another number of images.

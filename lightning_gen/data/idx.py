@@ -114,6 +114,20 @@ class IDXDataModule(ImageDataModule, ABC):
         return self.folder / name.removesuffix(".gz")
 
 
+class MNIST(IDXDataModule):
+    """MNIST (LeCun, Cortes & Burges): 60,000 + 10,000 grey images of 28x28, ten digits."""
+
+    published = datasets.MNIST
+    class_names = ("0", "1", "2", "3", "4", "5", "6", "7", "8", "9")
+
+
+class FashionMNIST(IDXDataModule):
+    """Fashion-MNIST (Xiao, Rasul & Vollgraf 2017): 60,000 + 10,000 grey images, ten classes."""
+
+    published = datasets.FashionMNIST
+    class_names = tuple(datasets.FashionMNIST.classes)
+
+
 def _read_idx(file: BufferedReader | gzip.GzipFile, path: Path, axes: int) -> Tensor:
     """The array of unsigned bytes in a file of the IDX format.
 

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from lightning_gen.data.base import Binarize, ImageDataModule
-from lightning_gen.data.fashion_mnist import FashionMNIST
+from lightning_gen.data.idx import FashionMNIST
 from lightning_gen.data.sources import ImagesOn, TensorSource
 from lightning_gen.hyperparameters import remember
 

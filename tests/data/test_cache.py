@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from lightning_gen.data import CelebA, cache, encoded, encoded_base
+from lightning_gen.data import CelebA, cache, cached_images, encoded, encoded_base
 from lightning_gen.data.cache import cache_folder
 from lightning_gen.data.cached_images import CachedImages
 from lightning_gen.data.files import FolderFiles, ZipFiles
@@ -319,7 +319,7 @@ def full(monkeypatch):
     def write():
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(cache, "Lock", write)  # which every image is written under
+    monkeypatch.setattr(cached_images, "Lock", write)  # which every image is written under
     return "No space left on device"
 
 

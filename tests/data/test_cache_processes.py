@@ -1,6 +1,5 @@
 """Caches that several processes want at once, and processes that die."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -9,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lightning_gen.data import cache, encoded_base
-from lightning_gen.data.cache import alone_in
+from lightning_gen.data import encoded_base
 from support.images import assert_same, batches_of, image_folder, write_noise
 
 COUNT = 24
@@ -128,12 +126,3 @@ def test_a_builder_that_dies_is_replaced_by_one_that_waits(root, start, tmp_path
     assert len(lines(tmp_path / "second")) == COUNT
     (path,) = files_of(tmp_path)
     assert not path.name.startswith(".")
-
-
-def test_drafts_are_removed_when_nobody_writes_them(tmp_path):
-    names = [f".{cache._machine()}-1-a.pixels", ".other-1-a.pixels", ".other-2-a.pixels"]
-    for name in names:
-        (tmp_path / name).touch()
-    os.utime(tmp_path / names[1], (0, 0))
-    with alone_in(tmp_path):
-        assert {path.name for path in tmp_path.glob(".*")} == {".lock", names[2]}

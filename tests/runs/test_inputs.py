@@ -197,7 +197,7 @@ def test_a_datamodule_of_ones_own_gives_its_batches():
 
 def test_a_named_pipe_is_refused_and_not_waited_for(run, tmp_path):
     os.mkfifo(tmp_path / "pipe.png")
-    with pytest.raises(UserError, match="pipe.png: it is neither a file nor a folder"):
+    with pytest.raises(UserError, match=r"pipe\.png: it is neither a file nor a folder"):
         FileInputs(run, tmp_path / "pipe.png")
 
 
