@@ -27,6 +27,7 @@ class Module(LightningModule):
     def setup(self, stage: str) -> None:
         """See to it that a plain DataLoader's (images, labels) become a Batch."""
         # A model's own hook beside a datamodule is a warning of Lightning's.
+        self.__dict__.pop("on_before_batch_transfer", None)
         owner = getattr(self.trainer, "datamodule", None) or self
         hook = owner.on_before_batch_transfer
         if not isinstance(hook, partial):

@@ -90,11 +90,11 @@ def test_what_cannot_be_known_is_asked_for(tmp_path, arrays, match):
 def test_a_given_range_is_taken(tmp_path, caplog):
     write(tmp_path, ramps(-1000, np.int32), "tiff")
     with caplog.at_level("INFO"):
-        data = image_folder(tmp_path, value_range=(-1000, 1000))
+        data = image_folder(tmp_path, value_range=(-1000.0, 1000.0))
     assert "more than 8 bits" not in caplog.text
     assert pixels_of(data)["19.tiff"].flatten()[[0, -1]].tolist() == [128, 0]
     with pytest.raises(UserError, match=r"value_range is \[black, white\]"):
-        image_folder(tmp_path, value_range=(5, 5))
+        image_folder(tmp_path, value_range=(5.0, 5.0))
 
 
 def colours_of_16_bits(path, value):
@@ -145,7 +145,7 @@ def test_the_range_is_kept_beside_the_cache(cached, monkeypatch, caplog):
 
 
 def test_another_range_is_another_cache(cached):
-    dark = pixels_of(image_folder(**cached, value_range=(0, 65535)))
+    dark = pixels_of(image_folder(**cached, value_range=(0.0, 65535.0)))
     bright = pixels_of(image_folder(**cached))
     assert dark["19.png"].max() == 16
     assert bright["19.png"].max() == 255
