@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from itertools import pairwise
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from lightning.pytorch import Trainer, seed_everything
 from lightning.pytorch.callbacks import ModelCheckpoint
 
 from lightning_gen.callbacks import RandomState
+from lightning_gen.cli.record import batch_in_words
 from lightning_gen.data import MiniFashionMNIST
 from support.ordered import QUIET, Numbered, Seen
 
@@ -129,3 +131,14 @@ def test_the_first_images_of_a_sorted_dataset_show_all_classes(split):
     counts = first.labels.bincount(minlength=10)
     assert counts.min() > 0
     assert counts.max() < 25
+
+
+def test_a_dataset_smaller_than_a_batch_is_told_by_its_own_size():
+    trainer = SimpleNamespace(
+        datamodule=SimpleNamespace(batch_size=512),
+        world_size=2,
+        accumulate_grad_batches=1,
+        optimizers=[],
+        train_dataloader=SimpleNamespace(num_images=7),
+    )
+    assert batch_in_words(trainer).startswith("3 x 2 processes = 6 images a step")
