@@ -355,9 +355,10 @@ def test_rows_know_their_files(tmp_path, monkeypatch, memory, num_workers):
     monkeypatch.setattr(encoded, "IN_MEMORY_BYTES", memory)
     numbered(tmp_path, "a", 20)
     numbered(tmp_path, "b", 20, 20)
-    (tmp_path / "b/030.png").write_bytes((tmp_path / "b/030.png").read_bytes()[:60])
+    Image.effect_noise((64, 64), 99).save(tmp_path / "b/025.jpg")
+    (tmp_path / "b/025.jpg").write_bytes((tmp_path / "b/025.jpg").read_bytes()[:1500])
     data = build(tmp_path, num_workers=num_workers)
     with pytest.warns(UserWarning, match="1 of"):
         found = [pair for split in ("train", "val", "test") for pair in names_of(data, split)]
-    assert len(found) == 39
+    assert len(found) == 40
     assert all(name == f"{'ab'[number >= 20]}/{number:03}.png" for name, number in found)

@@ -81,12 +81,13 @@ def test_another_seed_is_another_order_for_the_same_datamodule():
     assert orders[0] == orders[2] != orders[1]
 
 
+@pytest.mark.filterwarnings("ignore:Checkpoint directory .* exists and is not empty")
 def test_a_run_without_a_seed_goes_on_in_its_order(tmp_path):
     keep = ModelCheckpoint(tmp_path, every_n_train_steps=13, save_top_k=-1)
     whole = fit(Numbered(), callbacks=[keep], enable_checkpointing=True)
     torch.manual_seed(99)
     [checkpoint] = tmp_path.glob("*step=13.ckpt")
-    keep = ModelCheckpoint(tmp_path / "more")
+    keep = ModelCheckpoint(tmp_path, every_n_train_steps=13, save_top_k=-1)
     resumed = fit(Numbered(), checkpoint, callbacks=[keep], enable_checkpointing=True)
     assert resumed.train_labels[1] == whole.train_labels[1][3:]
     assert resumed.train_labels[2] == whole.train_labels[2]

@@ -63,7 +63,7 @@ def test_another_list_of_files_is_refused(tmp_path, change, match):
 
 def test_testing_on_other_data_is_no_going_on(tmp_path):
     train(MiniFashionMNIST(2000), tmp_path)
-    trainer = Trainer(**QUIET, callbacks=[RandomState(), Resume()])
+    trainer = Trainer(**QUIET, callbacks=[RandomState(), Resume(), ModelCheckpoint(tmp_path)])
     seen = Seen()
     seen.test_step = seen.validation_step
     trainer.validate(seen, MiniFashionMNIST(2000, 0.3), tmp_path / "last.ckpt", verbose=False)
