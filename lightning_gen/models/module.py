@@ -31,7 +31,9 @@ class Module(LightningModule):
         owner = getattr(self.trainer, "datamodule", None) or self
         hook = owner.on_before_batch_transfer
         if not isinstance(hook, partial):
-            owner.on_before_batch_transfer = partial(_then_as_batch, hook)
+            owner.on_before_batch_transfer = partial(  # type: ignore[method-assign]
+                _then_as_batch, hook
+            )
 
     def __setattr__(self, name: str, value: Any) -> None:  # noqa: ANN401
         if name == "_current_fx_name":
