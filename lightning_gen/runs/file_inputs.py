@@ -68,8 +68,8 @@ class FileInputs(Inputs):
     def __init__(self, run: FinishedRun, path: Path, batch_size: int = 256) -> None:
         path = path.expanduser()
         if not path.is_file() and not path.is_dir():  # a pipe would block for ever
-            what = "it is neither a file nor a folder" if path.exists() else "there is no such file"
-            raise UserError(f"--images {path}: {what}. Pass an image file or a folder of them.")
+            kinds = ("there is no such file or folder", "it is neither a file nor a folder")
+            raise UserError(f"--images {path}: {kinds[path.exists()]}.")
         self._files: Files = FolderFiles(path) if path.is_dir() else OneFile(path)
         self._names = self._files.names()
         if not self._names:
