@@ -15,7 +15,7 @@ from torch import Tensor
 from lightning_gen.contracts import NO_CLASS, Batch, Conditional, ImageShape
 from lightning_gen.data.loader import BatchLoader, images_of_an_epoch
 from lightning_gen.data.sources import ImagesOn, Movable, Source, TensorSource, placed
-from lightning_gen.data.splits import Split, cut, cut_groups, digest_of, refuse_other_data
+from lightning_gen.data.splits import Split, cut, cut_groups, digest_of, refuse_other_data, shuffled
 from lightning_gen.errors import UserError
 from lightning_gen.noise import uniform_like
 
@@ -240,7 +240,11 @@ class ImageDataModule(LightningDataModule, ABC):
         if val is not None:
             source, indices = self._evaluated(val)
             normal = torch.isin(indices, self._normal(source).indices)
-            return {"train": trained, "val": Split(source, indices[normal])}
+            order = shuffled(len(trained.indices))
+            return {
+                "train": Split(train, trained.indices[order]),
+                "val": Split(source, indices[normal]),
+            }
         groups = self.groups(train)
         if groups is None:
             parts = cut(len(trained.indices), self.val_fraction, "data.val_fraction")
@@ -275,6 +279,7 @@ class ImageDataModule(LightningDataModule, ABC):
             "dataset": type(self).__name__,
             "image shape": [*self.image_shape],
             "data.binarize": self.binarize,
+            "data.value_range": self.hparams.get("value_range"),
             "training images": len(train.indices),
             "validation images": len(val.indices) if val else 0,
             "digest of the images": digest_of(train) + (digest_of(val) if val else ""),

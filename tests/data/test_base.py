@@ -131,7 +131,9 @@ class TestSplits:
     def test_the_datasets_own_validation_split(self):
         train, val = splits(WithValidation())
         assert sorted(train) == [*range(COUNT)]
-        assert sorted(val) == [*range(500, 510)]
+        assert sorted(val) == [*range(500, 510)] != val
+        in_order = labels_of(WithValidation().in_order("train"))
+        assert sorted(in_order) == [*range(COUNT)] != in_order
 
     def test_no_validation(self):
         data = Numbered(val_fraction=0.0)
