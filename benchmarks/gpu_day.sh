@@ -48,7 +48,7 @@ works() {
   done
 }
 resumes() { # told to end after two epochs; then the training is compared with an undisturbed one
-  local words=(--config "$CONF/quickstart.yaml" --trainer.deterministic true --trainer.callbacks '[]' --test_after_fit false)
+  local words=(--config "$CONF/quickstart.yaml" --trainer.deterministic true --default_pictures false --test_after_fit false)
   words+=(--trainer.max_epochs $EPOCHS --trainer.limit_train_batches 20 --trainer.limit_val_batches 1)
   fit whole "${words[@]}"
   step "killed (143)" $LIMIT bash -c 'until grep -q "^[2-9]," logs/killed/version_0/metrics.csv; do sleep 0.1; done 2> /dev/null &

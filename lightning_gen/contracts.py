@@ -4,6 +4,7 @@ import re
 from types import UnionType
 from typing import Any, NamedTuple, Protocol, get_args, runtime_checkable
 
+import torch
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
@@ -19,12 +20,16 @@ Codes = Float[Tensor, "n d"]
 """Latent codes; a spatial or quantised latent is flattened."""
 
 
+NO_CLASS = -1
+"""The label of an image whose class is not known."""
+
+
 class Batch(NamedTuple):
     """One batch of a dataset.
 
     A loader hands out uint8 images; on the device they become float32 in [0, 1] before a model
-    sees them. ``labels`` are zeros where a dataset has none; ``factors`` are ground-truth factors
-    or attributes, with F = 0 where there are none.
+    sees them. ``labels`` are zeros where a dataset has none, and NO_CLASS where that of an image is
+    not known; ``factors`` are ground-truth factors or attributes, with F = 0 where there are none.
     """
 
     images: Shaped[Tensor, "n c h w"]
@@ -34,6 +39,37 @@ class Batch(NamedTuple):
     def first(self, n: int) -> "Batch":
         """Its first ``n`` images, fewer where it has fewer."""
         return Batch(self.images[:n], self.labels[:n], self.factors[:n])
+
+
+def as_batch(batch: object) -> Batch:
+    """What a plain DataLoader hands out, as a :class:`Batch`.
+
+    Args:
+        batch: a Batch, which is given back as it is; or images alone, or (images, y), where y are
+            labels [N] or factors [N, F]. Images are [N, C, H, W], uint8 or in [0, 1].
+
+    Raises:
+        UserError: it is something else.
+    """
+    if isinstance(batch, Batch):
+        return batch
+    parts: list[Any] = [*batch] if isinstance(batch, list | tuple) else [batch]
+    shapes = [tuple(part.shape) for part in parts if isinstance(part, Tensor)]
+    dimensions = [len(shape) for shape in shapes]
+    if len(shapes) < len(parts) or dimensions not in ([4], [4, 1], [4, 2]):
+        got = f"shapes {shapes}" if len(shapes) == len(parts) else type(batch).__name__
+        raise UserError(
+            "a batch is images [N, C, H, W], or these with labels [N] or factors [N, F], got "
+            f"{got}. Let the dataset give (image, label), or take one of lightning_gen.data."
+        )
+    images, *known = parts
+    labels = images.new_zeros(len(images), dtype=torch.int64)
+    factors = images.new_empty(len(images), 0, dtype=torch.float32)
+    if dimensions == [4, 1]:
+        labels = known[0].long()
+    elif known:
+        factors = known[0]
+    return Batch(images.float() / (1 if images.is_floating_point() else 255), labels, factors)
 
 
 @runtime_checkable

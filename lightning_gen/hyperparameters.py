@@ -79,15 +79,15 @@ def _keeping(construct: Callable[..., None]) -> Callable[..., None]:
             return
         vars(self)["_under_construction"] = True
         try:
+            given = arguments(type(self), args, kwargs)
+            kept = {name: plain(value) for name, value in given.items()}
+            path = import_path(type(self))
+            self.save_hyperparameters(
+                {"_class_path": path, "_instantiator": INSTANTIATOR, **kept}, logger=False
+            )
             construct(self, *args, **kwargs)
         finally:
             del vars(self)["_under_construction"]
-        given = arguments(type(self), args, kwargs)
-        kept = {name: plain(value) for name, value in given.items()}
-        path = import_path(type(self))
-        self.save_hyperparameters(
-            {"_class_path": path, "_instantiator": INSTANTIATOR, **kept}, logger=False
-        )
 
     return construct_and_keep
 
@@ -118,15 +118,6 @@ def arguments(kind: type, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> d
         if not any(p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in parameters):
             break
     return found
-
-
-def remember(module: HyperparametersMixin, given: Mapping[str, Any]) -> None:
-    """Keep the constructor's arguments in ``module.hparams``, plain."""
-    kept = {k: plain(v) for k, v in given.items() if k != "self" and not k.startswith("__")}
-    path = import_path(type(module))
-    module.save_hyperparameters(
-        {"_class_path": path, "_instantiator": INSTANTIATOR, **kept}, logger=False
-    )
 
 
 def _importable(part: Callable[..., object]) -> str:

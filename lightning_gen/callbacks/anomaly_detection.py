@@ -47,8 +47,12 @@ class AnomalyDetection(Evaluation):
         if not self._normal:
             raise UserError(
                 "AnomalyDetection needs data that trains on some of its classes, the normal ones, "
-                f"and {type(data).__name__} trains on all. Set data.train_classes, for instance to "
-                "['0']."
+                f"and {type(data).__name__} trains on all. "
+                + (
+                    f"Set data.train_classes, for instance to ['{data.class_names[0]}']."
+                    if "train_classes" in getattr(data, "hparams", {})
+                    else "Choose data that has train_classes, such as MNIST or ImageFolder."
+                )
             )
 
     def begin(self, trainer: Trainer, pl_module: LightningModule) -> None:

@@ -4,7 +4,10 @@ from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import EarlyStopping
+from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_info
+
+from lightning_gen.errors import UserError
 
 Progress = dict[str, dict[str, int]]
 
@@ -17,7 +20,8 @@ class Resume(Callback):
     the best checkpoint, schedulers, early stopping. Here the run goes on with the validation.
 
     A run that early stopping had ended does not train another epoch, unless its patience is now
-    longer. Where nothing is left to train, that is said.
+    longer. Where nothing is left to train, that is said. One that is to go on with another dataset
+    is refused: Lightning gives a datamodule the state of its own class alone.
     """
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
@@ -27,7 +31,18 @@ class Resume(Callback):
     def on_load_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Mark a validation that is due as begun, which Lightning's loops go back to."""
+        """Mark a validation that is due as begun, which Lightning's loops go back to.
+
+        Raises:
+            UserError: the training of the checkpoint had another dataset.
+        """
+        then = checkpoint.get("datamodule_hyper_parameters", {}).get("_class_path", "")
+        now = type(trainer.datamodule).__name__  # type: ignore[attr-defined]
+        if then and trainer.state.fn == TrainerFn.FITTING and then.split(".")[-1] != now:
+            raise UserError(
+                f"the checkpoint was trained on {then.split('.')[-1]}, and the data is {now} now. "
+                "Go on with the same data, or start a new run."
+            )
         loops = checkpoint["loops"]["fit_loop"]
         batches: dict[str, Any] = loops["epoch_loop.batch_progress"]
         total, current = batches["total"], batches["current"]

@@ -1,5 +1,6 @@
 """Writes down what a run was: its configuration and its environment."""
 
+import math
 from typing import Any
 
 import torch
@@ -78,6 +79,8 @@ def batch_in_words(trainer: Trainer) -> str:
     text = f"Learning rate {' and '.join(dict.fromkeys(rates))}"
     if images is None:
         return text
+    most = getattr(trainer.train_dataloader, "num_images", math.inf) // trainer.world_size
+    images = min(images, most)  # a small dataset gives no whole batch
     total = images * trainer.world_size * trainer.accumulate_grad_batches
     if not several:
         return f"{total} images a step. {text}"

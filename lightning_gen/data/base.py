@@ -1,26 +1,31 @@
 """What all datasets share: splits, loaders, and the conversion of a batch on the device."""
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
 from lightning.pytorch import LightningDataModule
+from lightning.pytorch.trainer.states import TrainerFn
+from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor
 
-from lightning_gen.contracts import Batch, ImageShape
-from lightning_gen.data.loader import BatchLoader, Source
-from lightning_gen.data.placement import ImagesOn, Movable, placed
-from lightning_gen.data.sources import TensorSource
-from lightning_gen.data.splits import Split, cut
+from lightning_gen.contracts import NO_CLASS, Batch, Conditional, ImageShape
+from lightning_gen.data.loader import BatchLoader, images_of_an_epoch
+from lightning_gen.data.sources import ImagesOn, Movable, Source, TensorSource, placed
+from lightning_gen.data.splits import Split, cut, cut_groups, digest_of, refuse_other_data, shuffled
 from lightning_gen.errors import UserError
+from lightning_gen.hyperparameters import KeepsArguments
 from lightning_gen.noise import uniform_like
 
 Binarize = Literal["static", "dynamic"]
+STAGES = {"train": "fit", "val": "fit", "test": "test"}
+"""Lightning's stage that needs a split."""
 
 
-class ImageDataModule(LightningDataModule, ABC):
+class ImageDataModule(KeepsArguments, LightningDataModule, ABC):
     """A dataset of images with a training, a validation and a test split.
 
     Models are given float32 images in [0, 1] of shape [N, C, H, W], converted on the device.
@@ -83,6 +88,12 @@ class ImageDataModule(LightningDataModule, ABC):
         self.normal_classes = tuple(self.class_names.index(name) for name in train_classes or ())
         self._splits: dict[str, Split] = {}
         self._placed_for: dict[str, torch.device] = {}
+        self._order_seed: int | None = None
+        self._trained_on: dict[str, Any] = {}
+
+    def __str__(self) -> str:
+        sizes = [f"{len(indices):,} {name}" for name, (_, indices) in self._splits.items()]
+        return f"{type(self).__name__}: {', '.join(sizes) or 'nothing loaded yet'}"
 
     @property
     def num_classes(self) -> int:
@@ -101,32 +112,54 @@ class ImageDataModule(LightningDataModule, ABC):
         """The dataset's own validation images; None where they are cut from the training images."""
         return None
 
+    def groups(self, train: Source) -> Tensor | None:
+        """The number of each training image's group, which validation gets as a whole.
+
+        None where each image is a group of its own.
+        """
+        return None
+
     def setup(self, stage: str) -> None:
         """Load the splits that the stage needs; training never loads the test split."""
+        if stage == "fit":
+            self._order_seed = None
         if stage in ("fit", "validate") and "train" not in self._splits:
             self._splits |= self._training_splits(self.load_train(), self.load_val())
+            self._trained_on = self._fingerprint()
         if stage in ("test", "predict") and "test" not in self._splits:
             self._splits["test"] = self._evaluated(self.load_test())
 
     def train_dataloader(self) -> BatchLoader:
-        """Batches in an order given by (seed, epoch)."""
-        # Lightning's seed_everything makes the initial seed the run's, the same on every rank.
-        return self._loader("train", shuffle_seed=torch.initial_seed())
+        """Batches in an order given by (seed, epoch), which all processes share.
+
+        With ``trainer.overfit_batches`` the order is the same in each epoch.
+        """
+        self._provide("train")
+        if self._order_seed is None:
+            self._order_seed = self._seed_of_rank_zero()
+        if not getattr(self.trainer, "overfit_batches", 0):
+            return self._loader("train", self._order_seed)
+        _, world_size = self._shard
+        images = len(self._splits["train"].indices)
+        return self._loader("train", count=images_of_an_epoch(images, self.batch_size, world_size))
 
     def val_dataloader(self) -> BatchLoader | list[BatchLoader]:
         """Batches in a fixed order; an empty list where there is no validation split."""
+        self._provide("train")
         return self._loader("val") if "val" in self._splits else []
 
     def test_dataloader(self) -> BatchLoader:
         """Batches in a fixed order."""
+        self._provide("test")
         return self._loader("test")
 
     def in_order(self, split: str, batch_size: int | None = None) -> BatchLoader:
-        """All batches of "train", "val" or "test" in a fixed order, after ``setup``.
+        """All batches of "train", "val" or "test" in a fixed order.
 
         Raises:
             UserError: there is no such split.
         """
+        self._provide(split)
         if split not in self._splits:
             raise UserError(
                 f"{type(self).__name__} has no {split} split: data.val_fraction is "
@@ -134,11 +167,51 @@ class ImageDataModule(LightningDataModule, ABC):
             )
         return self._loader(split, batch_size=batch_size)
 
+    def check_labels(self, split: str, model: object) -> None:
+        """Raise a UserError where ``model`` must know the class of each image of a split.
+
+        That is a conditional model, or one that has a true ``needs_labels``.
+        """
+        source, indices = self._splits[split]
+        labels = getattr(source, "labels", None)
+        if labels is None or not getattr(model, "needs_labels", isinstance(model, Conditional)):
+            return
+        unknown = int((labels[indices.to(labels.device)] == NO_CLASS).sum())
+        if unknown > 0:
+            raise UserError(
+                f"{type(model).__name__} must know the class of each image, and {unknown} of the "
+                f"{len(indices)} {split} images lie in no folder of a class of train. Put them "
+                "into folders of these names, or leave the test out (--test_after_fit false)."
+            )
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint must know of the data: which images, and the seed of their order."""
+        if not self._trained_on:
+            return {}
+        return {"trained_on": self._trained_on, "order_seed": self._order_seed}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on in the order of a checkpoint.
+
+        Raises:
+            UserError: it was trained on other images.
+        """
+        if self.trainer is None or self.trainer.state.fn != TrainerFn.FITTING:
+            return
+        refuse_other_data(state_dict["trained_on"], self._trained_on)
+        self._order_seed = state_dict["order_seed"]
+        given = os.environ.get("PL_GLOBAL_SEED")
+        if given is not None and self._order_seed not in (None, int(given)):
+            rank_zero_info(
+                f"The run goes on with the order and the random numbers of seed {self._order_seed}"
+                f"; seed {given} is not used."
+            )
+
     def mean_image(self, num_images: int = 512) -> Float[Tensor, "c h w"]:
-        """The mean of training images at even distances, in [0, 1], on the CPU; after ``setup``."""
+        """The mean of training images, chosen at random, in [0, 1], on the CPU."""
+        self._provide("train")
         source, indices = self._splits["train"]
-        some = torch.linspace(0, len(indices) - 1, min(num_images, len(indices))).long()
-        batch = source[indices[some].to(source.device)]
+        batch = source[indices[:num_images].to(source.device)]
         return self.on_after_batch_transfer(batch, 0).images.mean(dim=0).cpu()
 
     def predict_dataloader(self) -> BatchLoader:
@@ -164,40 +237,92 @@ class ImageDataModule(LightningDataModule, ABC):
     def _training_splits(self, train: Source, val: Source | None) -> dict[str, Split]:
         if self.binarize == "static" and isinstance(train, TensorSource):
             train = train.binarized()
+        trained = self._normal(train)
         if val is not None:
-            return {"train": Split.whole(train), "val": self._evaluated(val)}
-        if self.normal_classes and isinstance(train, TensorSource):
-            normal = torch.isin(train.labels, torch.tensor(self.normal_classes))
-            train = train.subset(normal.nonzero().flatten())
-        kept, held_out = cut(len(train), self.val_fraction, "data.val_fraction")
-        splits = {"train": Split(train, kept)}
+            source, indices = self._evaluated(val)
+            normal = torch.isin(indices, self._normal(source).indices)
+            order = shuffled(len(trained.indices))
+            return {
+                "train": Split(train, trained.indices[order]),
+                "val": Split(source, indices[normal]),
+            }
+        groups = self.groups(train)
+        if groups is None:
+            parts = cut(len(trained.indices), self.val_fraction, "data.val_fraction")
+        else:
+            parts = cut_groups(groups[trained.indices], self.val_fraction, "data.val_fraction")
+        held_out = parts.held_out
+        splits = {"train": Split(train, trained.indices[parts.kept])}
         if len(held_out) == 0:
             return splits
+        held = Split(train, trained.indices[held_out])
         if self.binarize == "dynamic" and isinstance(train, TensorSource):
-            return splits | {"val": self._evaluated(train.subset(held_out))}
-        return splits | {"val": Split(train, held_out)}
+            held = self._evaluated(train.subset(held.indices.sort().values))
+        return splits | {"val": held}
+
+    def _normal(self, source: Source) -> Split:
+        """The images of the classes that are trained on, in the order of the source."""
+        labels = getattr(source, "labels", None)
+        if not self.normal_classes or labels is None:
+            return Split(source, torch.arange(len(source)))
+        normal = torch.isin(labels, torch.tensor(self.normal_classes))
+        return Split(source, normal.nonzero().flatten())
 
     def _evaluated(self, source: Source) -> Split:
         if self.binarize is not None and isinstance(source, TensorSource):
             source = source.binarized()
         return Split.whole(source)
 
+    def _fingerprint(self) -> dict[str, Any]:
+        """What is trained on, in plain values; equal where a run may go on."""
+        train, val = self._splits["train"], self._splits.get("val")
+        return {
+            "dataset": type(self).__name__,
+            "image shape": [*self.image_shape],
+            "data.binarize": self.binarize,
+            "data.value_range": self.hparams.get("value_range"),
+            "training images": len(train.indices),
+            "validation images": len(val.indices) if val else 0,
+            "digest of the images": digest_of(train) + (digest_of(val) if val else ""),
+        }
+
+    def _seed_of_rank_zero(self) -> int:
+        # Lightning's seed_everything makes this the run's seed; without it, each process has
+        # another.
+        seed = torch.initial_seed()
+        return seed if self.trainer is None else int(self.trainer.strategy.broadcast(seed))
+
+    def _provide(self, split: str) -> None:
+        """Set up what holds a split, where nobody has."""
+        if split not in self._splits and (split != "val" or "train" not in self._splits):
+            self.prepare_data()
+            self.setup(STAGES.get(split, "test"))
+
     def _loader(
-        self, name: str, shuffle_seed: int | None = None, batch_size: int | None = None
+        self,
+        name: str,
+        shuffle_seed: int | None = None,
+        batch_size: int | None = None,
+        count: int | None = None,
     ) -> BatchLoader:
+        self.check_labels(name, getattr(self.trainer, "lightning_module", None))
         accelerator = self.trainer.strategy.root_device if self.trainer else torch.device("cpu")
         source, indices = self._place(name, accelerator)
         on_cpu = source.device.type == "cpu"
         return BatchLoader(
             source,
-            indices,
+            indices[:count],
             batch_size or self.batch_size,
-            shuffle_seed=shuffle_seed,
-            rank=self.trainer.global_rank if self.trainer else 0,
-            world_size=self.trainer.world_size if self.trainer else 1,
+            shuffle_seed,
+            self._shard,
             num_workers=0 if isinstance(source, Movable) else self.num_workers,
             pin_memory=on_cpu and accelerator.type == "cuda",
         )
+
+    @property
+    def _shard(self) -> tuple[int, int]:
+        """This process, and the number of processes."""
+        return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
 
     def _place(self, name: str, accelerator: torch.device) -> Split:
         """The split, its source where it is to be held; other splits of that source follow."""

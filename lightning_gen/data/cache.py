@@ -6,21 +6,24 @@ ends, and the next run decodes anew.
 """
 
 import errno
+import json
 import os
 import re
 import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 
-import numpy as np
 import PIL
+from filelock import FileLock, Timeout
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 
-from lightning_gen.data.cache_file import CacheFile, Identity, write_end, write_image
-from lightning_gen.data.cache_lock import alone_in, draft_of
-from lightning_gen.data.encoded import EncodedImages
-from lightning_gen.data.threads import in_threads
-from lightning_gen.data.unreadable import Unreadable
+from lightning_gen.atomic import write_text
+from lightning_gen.data.cached_images import CacheFile, write
+from lightning_gen.data.decoding import Unreadable, ValueRange
+from lightning_gen.data.encoded import EncodedImages, find_extremes, range_of
+from lightning_gen.data.files import Files
 from lightning_gen.errors import UserError
 
 AUTO = "auto"
@@ -54,50 +57,69 @@ def cache_folder(cache: str | None) -> Path | None:
 def open_or_build(images: EncodedImages, folder: Path) -> CacheFile | None:
     """The images as a file below ``folder``, decoded into it where it is not there yet.
 
-    It is of these files, as large and as old as they are, of this shape, and of this decoder; else
+    It is of these files, as large and as old as they are, of this shape, range and decoder; else
     another file is built. Of several processes that start at once, one builds and the others wait.
     None, with a warning, where the folder cannot be written or its disk has no room.
     """
-    identity = identify(images)
-    path = folder / _folder_name(identity.place) / _file_name(identity)
+    state = images.files.state(images.names)[:16]
+    shape = "x".join(map(str, images.shape))
+    scale = "".join(f"-{value:g}" for value in images.value_range or ())
+    path = _folder_of(folder, images.files) / f"{state}-{shape}-{DECODER}{scale}{ENDING}"
     try:
-        found = _usable(path, identity, images)
+        found = _usable(path, images)
         if found is None:
             with alone_in(path.parent):
-                found = _usable(path, identity, images)  # another may have built it
+                found = _usable(path, images)  # another may have built it
                 if found is None:
-                    return _build(path, identity, images)
+                    return _build(path, images, state)
     except OSError as error:
         rank_zero_warn(
             f"Decoded images are not kept in {folder} ({error.strerror or error}), and are decoded "
             "again. Set data.cache to a folder with room that can be written, or to null."
         )
         return None
-    rank_zero_info(f"Decoded images are read from {path} ({identity.num_bytes / 1e6:.0f} MB).")
+    rank_zero_info(f"Decoded images are read from {path} ({images.num_bytes / 1e6:.0f} MB).")
     return found
 
 
-def identify(images: EncodedImages) -> Identity:
-    """What a cache of these images is of."""
-    place = os.path.realpath(images.files.place)
-    state = images.files.state(images.names)
-    return Identity(place, state, DECODER, len(images), images.shape)
+def known_range(files: Files, names: Sequence[str], folder: Path | None) -> ValueRange | None:
+    """The range of the values of files of more than 8 bits, which a line says.
+
+    The extremes are kept in ``folder``, below which caches lie: finding them reads all files.
+
+    Raises:
+        UserError: the range cannot be known.
+    """
+    kept = folder and _folder_of(folder, files) / f"{files.state(names)[:16]}.range"
+    try:
+        found = json.loads(kept.read_text()) if kept else None
+    except (OSError, ValueError):
+        found = None
+    if found is None:
+        found = find_extremes(files, names)
+        if kept:
+            with suppress(OSError, UserError):
+                write_text(kept, json.dumps(found))
+    if not found:
+        return None
+    value_range = range_of(*found)
+    rank_zero_info(
+        f"values {found[0]:g} to {found[1]:g} found in {len(names)} files of more than 8 bits: "
+        f"scaled by {value_range[1]:g} (data.value_range sets another range)."
+    )
+    return value_range
 
 
-def _folder_name(place: str) -> str:
-    """Legible, and of this place alone."""
+def _folder_of(folder: Path, files: Files) -> Path:
+    """Below ``folder`` that of a folder or an archive, legible and of this place alone."""
+    place = os.path.realpath(files.place)
     legible = re.sub(r"[^\w.-]+", "_", Path(place).name, flags=re.ASCII)[:40].lstrip(".")
-    return f"{legible}-{sha256(os.fsencode(place)).hexdigest()[:12]}"
+    return folder / f"{legible}-{sha256(os.fsencode(place)).hexdigest()[:12]}"
 
 
-def _file_name(identity: Identity) -> str:
-    shape = "x".join(map(str, identity.shape))
-    return f"{identity.files[:16]}-{shape}-{identity.decoder}{ENDING}"
-
-
-def _usable(path: Path, identity: Identity, images: EncodedImages) -> CacheFile | None:
+def _usable(path: Path, images: EncodedImages) -> CacheFile | None:
     """The cache, unless a file that this machine could not read when it was built is readable."""
-    found = CacheFile.open(path, identity)
+    found = CacheFile.open(path, len(images), images.shape)
     tried_again = [
         images.decode(number)
         for number, failure in (found.unreadable.items() if found else ())
@@ -106,45 +128,54 @@ def _usable(path: Path, identity: Identity, images: EncodedImages) -> CacheFile 
     return found if all(isinstance(one, Unreadable) for one in tried_again) else None
 
 
-def _build(path: Path, identity: Identity, images: EncodedImages) -> CacheFile | None:
-    """Decode all images into ``path``, which appears when it is whole.
+def _build(path: Path, images: EncodedImages, state: str) -> CacheFile | None:
+    """Decode all images into ``path``, which appears when it is whole; older caches are removed.
 
     Raises:
         OSError: there is no room, or it cannot be written.
     """
-    free, needed = shutil.disk_usage(path.parent).free, identity.num_bytes
+    free, needed = shutil.disk_usage(path.parent).free, images.num_bytes
     if free < needed + SPARE_BYTES:
         raise OSError(
             errno.ENOSPC,
             f"they take {needed / 1e6:.0f} MB, and {free / 1e6:.0f} MB are free, of which "
             f"{SPARE_BYTES / 1e6:.0f} MB stay free",
         )
-    with draft_of(path) as draft, draft.open("wb") as stream:
-        descriptor = stream.fileno()
-
-        def decode(number: int) -> int | Unreadable:
-            pixels = images.decode(number)
-            if isinstance(pixels, Unreadable):
-                return pixels
-            return write_image(descriptor, number, pixels)
-
-        results = in_threads(decode, len(images), "decoding images")
-        unreadable = {n: one for n, one in enumerate(results) if isinstance(one, Unreadable)}
-        checksums = np.array([0 if isinstance(one, Unreadable) else one for one in results])
-        write_end(stream, identity, checksums.astype(np.uint32), unreadable)
-    outdated = _remove_outdated(path, identity)
+    draft = path.with_name(f".{path.name}")  # that of a process that died is written over
+    try:
+        with draft.open("wb") as stream:
+            write(stream, images)
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+    caches = path.parent.glob(f"*{ENDING}")
+    outdated = [other for other in caches if not other.name.lstrip(".").startswith(state)]
+    for other in outdated:
+        other.unlink(missing_ok=True)
     rank_zero_info(
         f"{len(images)} images were decoded into {path} ({needed / 1e6:.0f} MB)"
         f"{', since the files have changed' if outdated else ''}; later runs read them from there."
     )
-    return CacheFile.open(path, identity)
+    return CacheFile.open(path, len(images), images.shape)
 
 
-def _remove_outdated(path: Path, identity: Identity) -> int:
-    """Remove the caches of these files as they were before; how many there were."""
-    kept = (identity.files[:16], ".")  # a draft may be that of a process that is at work
-    others = path.parent.glob(f"*{ENDING}")
-    outdated = [other for other in others if not other.name.startswith(kept)]
-    for other in outdated:
-        other.unlink(missing_ok=True)
-    return len(outdated)
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Hold the lock of a folder, which is made, after those who had it before.
+
+    The system takes the lock from a process that dies.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / ".lock", mode=0o666)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        rank_zero_info(f"Waiting for another process that decodes images into {folder}.")
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()

@@ -1,5 +1,6 @@
 """CelebA."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -11,10 +12,9 @@ from lightning_gen.data.celeba_files import Found, Table, find_images, find_tabl
 from lightning_gen.data.decoding import height_and_width
 from lightning_gen.data.encoded import EncodedImages
 from lightning_gen.data.encoded_base import EncodedDataModule
-from lightning_gen.data.placement import ImagesOn
+from lightning_gen.data.sources import ImagesOn
 from lightning_gen.data.splits import check_test_fraction
 from lightning_gen.errors import UserError
-from lightning_gen.hyperparameters import remember
 
 
 class CelebA(EncodedDataModule):
@@ -40,6 +40,8 @@ class CelebA(EncodedDataModule):
             and None decodes at every start.
         images_on: "accelerator" or "cpu" holds decoded images there; "auto" holds them on a GPU if
             they take at most half of its free memory.
+        class_attribute: the attribute that gives the two classes, such as "Smiling", which pictures
+            colour by; None for one class.
 
     Raises:
         UserError: the images are missing, a file is broken, or an argument is out of its range.
@@ -55,12 +57,13 @@ class CelebA(EncodedDataModule):
         num_workers: int = 4,
         cache: str | None = AUTO,
         images_on: ImagesOn = "auto",
+        class_attribute: str | None = None,
     ) -> None:
-        given = dict(locals())
         super().__init__(batch_size, val_fraction, num_workers, cache, images_on)
-        remember(self, given)
         check_test_fraction(test_fraction)
         self.image_shape = (3, *height_and_width(image_size))
+        if class_attribute is not None:
+            self.class_names = (f"not {class_attribute}", class_attribute)
         found = find_images(Path(root).expanduser())
         attributes = find_table(found.place, "list_attr_celeba")
         partition = find_table(found.place, "list_eval_partition")
@@ -68,14 +71,28 @@ class CelebA(EncodedDataModule):
         if attributes is not None:
             self.factor_names = attributes.columns
             self.factor_sizes = (2,) * len(attributes.columns)
-            images = images.with_factors((attributes.of(found.names) > 0).long())
-        held = self.hold(images, _splits(found, partition), test_fraction)
+            images = replace(images, factors=(attributes.of(found.names) > 0).long())
+        if class_attribute is not None:
+            images = replace(images, labels=images.factors[:, self._column(class_attribute)])
+        splits = _splits(found, partition)
+        held = self.hold(images, splits, test_fraction)
+        official = [] if partition is None else [*splits]
+        drawn = [name for name in ("train", "val", "test") if name not in official]
         rank_zero_info(
             f"CelebA in {str(found.place)!r}: {len(images)} images, "
             f"{'no' if attributes is None else len(attributes.columns)} attributes, "
-            f"{'random (no list_eval_partition)' if partition is None else 'official'} splits: "
-            f"{held}."
+            f"official splits: {', '.join(official) or 'none'}, "
+            f"random: {', '.join(drawn) or 'none'}; {held}."
         )
+
+    def _column(self, attribute: str) -> int:
+        if attribute not in self.factor_names:
+            raise UserError(
+                "data.class_attribute is an attribute of list_attr_celeba "
+                f"({', '.join(self.factor_names) or 'which is not there'}), got {attribute!r}. "
+                "Leave it out for one class."
+            )
+        return self.factor_names.index(attribute)
 
 
 def _splits(found: Found, partition: Table | None) -> dict[str, Tensor]:

@@ -9,10 +9,8 @@ from torchvision.datasets.utils import check_integrity, extract_archive
 
 from lightning_gen.data.base import ImageDataModule
 from lightning_gen.data.download import fetch, has_md5
-from lightning_gen.data.placement import ImagesOn
-from lightning_gen.data.sources import TensorSource
+from lightning_gen.data.sources import ImagesOn, TensorSource
 from lightning_gen.errors import UserError
-from lightning_gen.hyperparameters import remember
 
 
 class CIFAR10(ImageDataModule):
@@ -46,11 +44,9 @@ class CIFAR10(ImageDataModule):
         train_classes: tuple[str, ...] | None = None,
         images_on: ImagesOn = "auto",
     ) -> None:
-        given = dict(locals())
         super().__init__(batch_size, val_fraction, train_classes=train_classes, images_on=images_on)
-        remember(self, given)
         self.image_shape = (3, 32, 32)
-        self.root = Path(root)
+        self.root = Path(root).expanduser().absolute()
         self._download = download
 
     def prepare_data(self) -> None:

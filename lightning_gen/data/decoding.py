@@ -1,18 +1,27 @@
 """Image files as uint8 arrays of one shape."""
 
+import warnings
+from collections.abc import Sequence
 from contextlib import nullcontext
 from io import BufferedReader, BytesIO
 from threading import Lock
+from typing import NamedTuple
 
 import numpy as np
+import torch
+from jaxtyping import Bool
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
+from torch import Tensor
 
 from lightning_gen.contracts import ImageShape
 from lightning_gen.errors import UserError
 
 Stream = BufferedReader | BytesIO
 """The content of a file, on disk or in memory."""
+
+ValueRange = tuple[float, float]
+"""The values that are black and white in files of more than 8 bits."""
 
 Image.init()
 # Left out of what Pillow reads: formats that start other programs (EPS) or hold no pictures.
@@ -40,7 +49,7 @@ theirs by 44 dB, 1.5 grey levels. 1 would be 37 dB (3.6 levels) in three quarter
 would be 51 dB in a third more.
 """
 
-GREY_MODES = ("1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "I;16N")
+GREY_MODES = ("1", "L", "LA", "La", "F", "I", "I;16", "I;16B", "I;16L", "I;16N")
 
 
 def height_and_width(image_size: int | tuple[int, int]) -> tuple[int, int]:
@@ -59,54 +68,155 @@ def height_and_width(image_size: int | tuple[int, int]) -> tuple[int, int]:
     return sides[0], sides[1]
 
 
-def is_grey(stream: Stream) -> bool:
-    """Whether an image file has no colours, from its header.
+class Look(NamedTuple):
+    """What the header of an image file says.
+
+    Attributes:
+        grey: it has no colours.
+        deep: its values have more than 8 bits, or are floating-point numbers.
+    """
+
+    grey: bool
+    deep: bool
+
+
+def look(stream: Stream) -> Look:
+    """Read the header of an image file.
 
     Raises:
         Exception: of whatever type Pillow raises for a broken file.
-        ValueError: the pixels are floating-point numbers, whose range is unknown.
     """
     with Image.open(stream, formats=FORMATS) as image:
-        if image.mode == "F":
-            raise ValueError("floating-point pixels have no agreed range")
-        return image.mode in GREY_MODES
+        return Look(image.mode in GREY_MODES, _has_own_range(image) or _loses_bits(image))
 
 
-def decode(stream: Stream, shape: ImageShape) -> NDArray[np.uint8]:
+class Extremes(NamedTuple):
+    """The smallest and the largest value of a deep image.
+
+    Attributes:
+        low: the smallest.
+        high: the largest.
+        cut: the values are the upper 8 of 16 bits, all that Pillow reads of a file with colours.
+    """
+
+    low: float
+    high: float
+    cut: bool
+
+
+def extremes(stream: Stream) -> Extremes:
+    """The values of a deep image file.
+
+    Raises:
+        Exception: of whatever type Pillow raises for a broken file.
+    """
+    with Image.open(stream, formats=FORMATS) as image:
+        _check_size(image)
+        cut = not _has_own_range(image)
+        values = np.asarray(image.convert("RGB") if cut else image)
+        return Extremes(float(values.min()), float(values.max()), cut)
+
+
+def decode(
+    stream: Stream, shape: ImageShape, value_range: ValueRange | None = None
+) -> NDArray[np.uint8]:
     """The first frame of an image file as uint8 [C, H, W].
 
     It is turned upright as its EXIF data say, resized so that it just covers the shape (bicubic,
-    antialiased) and cropped around its centre. What is transparent lies on white. 16 bits become 8.
+    antialiased) and cropped around its centre. What is transparent lies on white.
 
     Args:
         stream: the encoded file.
         shape: (channels, height, width), with 1 or 3 channels.
+        value_range: the values that become 0 and 255 in a file of more than 8 bits.
 
     Raises:
         Exception: of whatever type Pillow raises for a broken file.
-        ValueError: the pixels are floating-point numbers, whose range is unknown, or too many.
+        ValueError: there are too many pixels, or no range for values of more than 8 bits.
     """
     channels, height, width = shape
     mode = "L" if channels == 1 else "RGB"
     with Image.open(stream, formats=FORMATS) as image:
         image.draft(mode, (DRAFT * max(height, width),) * 2)
-        pixels = image.width * image.height
-        if pixels > MOST_PIXELS:
-            raise ValueError(f"{pixels:,} pixels are more than {MOST_PIXELS:,}")
-        with _ONE_LARGE if pixels > LARGE else nullcontext():
+        _check_size(image)
+        with _ONE_LARGE if image.width * image.height > LARGE else nullcontext():
             ImageOps.exif_transpose(image, in_place=True)
-            eight_bit = _eight_bit(image, mode)
+            eight_bit = _eight_bit(image, mode, value_range)
             fitted = ImageOps.fit(eight_bit, (width, height), Image.Resampling.BICUBIC)
     return np.asarray(fitted).reshape(height, width, channels).transpose(2, 0, 1)
 
 
-def _eight_bit(image: Image.Image, mode: str) -> Image.Image:
-    if image.mode == "F":
-        raise ValueError("floating-point pixels have no agreed range")
-    if image.mode.startswith("I"):
-        deep = np.asarray(image).clip(0, 65535)
-        return Image.fromarray((deep / 257).round().astype(np.uint8)).convert(mode)
+def _check_size(image: Image.Image) -> None:
+    pixels = image.width * image.height
+    if pixels > MOST_PIXELS:
+        raise ValueError(f"{pixels:,} pixels are more than {MOST_PIXELS:,}")
+
+
+def _has_own_range(image: Image.Image) -> bool:
+    """Whether the values are not those of 8 bits: 16 or 32 bits a pixel, or real numbers."""
+    return image.mode[0] in "IF"
+
+
+def _loses_bits(image: Image.Image) -> bool:
+    """Whether Pillow reads the upper 8 of 16 bits."""
+    tiles = getattr(image, "tile", ())
+    raw_modes = [tile[3] if isinstance(tile[3], str) else tile[3][0] for tile in tiles]
+    return image.mode[0] not in "IF" and any(";16" in str(mode) for mode in raw_modes)
+
+
+def _eight_bit(image: Image.Image, mode: str, value_range: ValueRange | None) -> Image.Image:
+    if _has_own_range(image):
+        if value_range is None:
+            raise ValueError("values of more than 8 bits, whose range is not known")
+        low, high = value_range
+        scaled = 255 * ((np.asarray(image).astype(np.float64) - low) / (high - low))
+        return Image.fromarray(scaled.clip(0, 255).round().astype(np.uint8)).convert(mode)
     if image.has_transparency_data:
         white = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(white, image.convert("RGBA"))
     return image if image.mode == mode else image.convert(mode)
+
+
+class Unreadable(NamedTuple):
+    """A file that is no readable image, and why.
+
+    Attributes:
+        name: of the file.
+        reason: in one line.
+        may_pass: whether the machine is to blame (no permission, no memory) and not the file.
+    """
+
+    name: str
+    reason: str
+    may_pass: bool = False
+
+    @classmethod
+    def because(cls, name: str, error: Exception) -> "Unreadable":
+        """The file that raised ``error``."""
+        # Pillow raises OSErrors at broken bytes too, but without a number.
+        of_machine = isinstance(error, OSError) and error.errno is not None
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        return cls(name, reason, of_machine or isinstance(error, MemoryError))
+
+
+def describe(broken: Sequence[Unreadable], count: int) -> str:
+    """One line about the ``broken`` ones of ``count`` files; the first three by name."""
+    first = ", ".join(f"{one.name!r} ({one.reason})" for one in broken[:3])
+    more = f" and {len(broken) - 3} more" if len(broken) > 3 else ""
+    return f"{len(broken)} of {count} images cannot be read: {first}{more}"
+
+
+def leave_out(failures: Sequence[Unreadable | None]) -> Bool[Tensor, " n"] | None:
+    """Which images did not fail, and a warning that names those that did; None if none did.
+
+    Raises:
+        UserError: all failed.
+    """
+    broken = [failure for failure in failures if failure]
+    if not broken:
+        return None
+    message = describe(broken, len(failures))
+    if len(broken) == len(failures):
+        raise UserError(f"{message}; expected at least one whole. Replace or remove them.")
+    warnings.warn(f"{message}; they are left out.", stacklevel=4)
+    return torch.tensor([failure is None for failure in failures])

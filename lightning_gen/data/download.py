@@ -5,6 +5,7 @@ from http.client import HTTPException
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from lightning.pytorch.utilities import rank_zero_info
 from torchvision.datasets.utils import check_md5, download_url
 
 from lightning_gen.errors import UserError
@@ -19,6 +20,7 @@ def fetch(path: Path, mirrors: Sequence[str], is_whole: Callable[[Path], bool]) 
     """Download a file to ``path`` from the first mirror that gives it whole, with progress.
 
     A whole file that is already there is kept; a broken one stays until a whole one replaces it.
+    The folders of ``path`` are made when a whole file has come.
 
     Args:
         path: where the file goes; its name is appended to each mirror.
@@ -30,6 +32,10 @@ def fetch(path: Path, mirrors: Sequence[str], is_whole: Callable[[Path], bool]) 
     """
     if path.is_file() and is_whole(path):
         return None
+    rank_zero_info(
+        f"{path.absolute()} is {'broken' if path.exists() else 'not there'}: it is fetched. If you "
+        "have it elsewhere, set data.root."
+    )
     reasons = []
     for mirror in mirrors:
         try:
@@ -43,10 +49,11 @@ def fetch(path: Path, mirrors: Sequence[str], is_whole: Callable[[Path], bool]) 
 
 
 def _download(address: str, path: Path, is_whole: Callable[[Path], bool]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=path.parent, prefix=".download-") as folder:
+    existing = next(folder for folder in path.absolute().parents if folder.is_dir())
+    with TemporaryDirectory(dir=existing, prefix=".download-") as folder:
         download_url(address, folder, path.name)
         part = Path(folder) / path.name
         if not is_whole(part):
             raise RuntimeError(f"{part.stat().st_size} bytes came, and they are not the file")
+        path.parent.mkdir(parents=True, exist_ok=True)
         part.replace(path)

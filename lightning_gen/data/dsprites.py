@@ -5,15 +5,15 @@ from functools import cached_property
 from pathlib import Path
 from zipfile import BadZipFile, is_zipfile
 
+from torch import Tensor
+
 from lightning_gen.data.base import ImageDataModule
 from lightning_gen.data.download import fetch
 from lightning_gen.data.dsprites_file import PackedImages, read_archive
-from lightning_gen.data.placement import ImagesOn
-from lightning_gen.data.shapes import SIZE, Shapes
-from lightning_gen.data.sources import Subset
-from lightning_gen.data.splits import Cut, check_test_fraction, cut
+from lightning_gen.data.shapes import FACTORS, SIZE, Shapes, index_of
+from lightning_gen.data.sources import ImagesOn, Source, Subset
+from lightning_gen.data.splits import Cut, check_test_fraction, cut_groups
 from lightning_gen.errors import UserError
-from lightning_gen.hyperparameters import remember
 
 FILE = "dsprites_ndarray_co1sh3sc6or40x32y32_64x64.npz"
 MIRRORS = (
@@ -52,12 +52,10 @@ class DSprites(ImageDataModule):
         test_fraction: float = 0.1,
         images_on: ImagesOn = "auto",
     ) -> None:
-        given = dict(locals())
         super().__init__(batch_size, val_fraction, images_on=images_on)
-        remember(self, given)
         check_test_fraction(test_fraction)
         self.image_shape = (1, SIZE, SIZE)
-        self.path = Path(root) / FILE
+        self.path = Path(root).expanduser().absolute() / FILE
         self._download = download
         self._test_fraction = test_fraction
 
@@ -78,6 +76,10 @@ class DSprites(ImageDataModule):
         """The test images."""
         return Subset(self._images, self._cut.held_out)
 
+    def groups(self, train: Source) -> Tensor:
+        """Images that look the same are of one group."""
+        return self._alike[self._cut.kept]
+
     @cached_property
     def _images(self) -> PackedImages:
         if not self.path.is_file():
@@ -93,6 +95,13 @@ class DSprites(ImageDataModule):
                 "true to fetch it again."
             ) from error
 
-    @property
+    @cached_property
     def _cut(self) -> Cut:
-        return cut(len(self._images), self._test_fraction, "data.test_fraction", ascending=False)
+        return cut_groups(self._alike, self._test_fraction, "data.test_fraction")
+
+    @property
+    def _alike(self) -> Tensor:
+        """The number of each image's group: the last orientation is a whole turn."""
+        factors = self._images.factors.clone()
+        factors[:, 2] %= FACTORS["orientation"] - 1
+        return index_of(factors)

@@ -11,11 +11,18 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lightning_gen.contracts import Batch, ImageShape
-from lightning_gen.data.decoding import decode
-from lightning_gen.data.files import Files
+from lightning_gen.data.decoding import (
+    Extremes,
+    Unreadable,
+    ValueRange,
+    decode,
+    describe,
+    extremes,
+    leave_out,
+)
+from lightning_gen.data.files import Files, in_threads
 from lightning_gen.data.sources import TensorSource
-from lightning_gen.data.threads import in_threads
-from lightning_gen.data.unreadable import Unreadable, leave_out
+from lightning_gen.errors import UserError
 
 IN_MEMORY_BYTES = 2**30
 """Up to this many bytes of pixels, a dataset is decoded once and held in memory."""
@@ -34,6 +41,7 @@ class EncodedImages:
         shape: (channels, height, width) that each image is brought to, see :func:`decode`.
         labels: the class of each image.
         factors: ground-truth factors or attributes; F = 0 where there are none.
+        value_range: what is black and white in files of more than 8 bits.
     """
 
     files: Files
@@ -41,6 +49,7 @@ class EncodedImages:
     shape: ImageShape
     labels: Int[Tensor, " n"]
     factors: Shaped[Tensor, "n f"]
+    value_range: ValueRange | None = None
 
     @classmethod
     def of(
@@ -78,11 +87,12 @@ class EncodedImages:
         """The images at these positions."""
         names = [self.names[index] for index in indices.tolist()]
         labels, factors = self.labels[indices], self.factors[indices]
-        return EncodedImages(self.files, names, self.shape, labels, factors)
+        return replace(self, names=names, labels=labels, factors=factors)
 
-    def with_factors(self, factors: Tensor) -> "EncodedImages":
-        """The same images with ground-truth factors [N, F]."""
-        return replace(self, factors=factors)
+    def whole(self, indices: Tensor) -> Tensor:
+        """Those of the positions whose images can be read."""
+        decoded = [self.decode(index) for index in indices.tolist()]
+        return indices[[not isinstance(one, Unreadable) for one in decoded]]
 
     def decoded(self) -> TensorSource:
         """All images in memory, decoded in threads; unreadable ones are left out with a warning.
@@ -92,13 +102,15 @@ class EncodedImages:
         """
         images = torch.empty(len(self), *self.shape, dtype=torch.uint8)
         failures = in_threads(lambda i: self._fill(images[i], i), len(self), "decoding images")
-        return TensorSource(*self.batch(images, torch.arange(len(self)), failures))
+        whole = [number for number, failure in enumerate(failures) if failure is None]
+        batch = self.batch(images, torch.arange(len(self)), failures)
+        return TensorSource(*batch, [self.names[number] for number in whole])
 
     def decode(self, index: int) -> NDArray[np.uint8] | Unreadable:
         """The pixels [C, H, W] of one image."""
         try:
             with self.files.open(self.names[index]) as stream:
-                return decode(stream, self.shape)
+                return decode(stream, self.shape, self.value_range)
         except Exception as error:  # Pillow raises nearly anything at broken bytes
             return Unreadable.because(self.names[index], error)
 
@@ -121,3 +133,47 @@ class EncodedImages:
             return pixels
         image.numpy()[:] = pixels
         return None
+
+
+def find_extremes(files: Files, names: Sequence[str]) -> list[float]:
+    """The smallest and the largest value of files of more than 8 bits; none of files with colours.
+
+    Raises:
+        UserError: none can be read, or files with colours do not use the upper of their 16 bits.
+    """
+
+    def of(number: int) -> Extremes | Unreadable:
+        try:
+            with files.open(names[number]) as stream:
+                return extremes(stream)
+        except Exception as error:  # Pillow raises nearly anything at broken bytes
+            return Unreadable.because(names[number], error)
+
+    found = in_threads(of, len(names), "reading the range of values")
+    read = [one for one in found if isinstance(one, Extremes)]
+    if not read:
+        broken = [one for one in found if isinstance(one, Unreadable)]
+        raise UserError(f"{describe(broken, len(names))}. Replace or remove them.")
+    colours = [one.high for one in read if one.cut]
+    if colours and max(colours) < 128:
+        raise UserError(
+            f"{len(colours)} files have colours of 16 bits, of which only 8 are read, and these go "
+            f"up to {max(colours):g} of 255: the images would be nearly black. Convert them to 8 "
+            "bits."
+        )
+    own = np.array([(one.low, one.high) for one in read if not one.cut])
+    return [own[:, 0].min().item(), own[:, 1].max().item()] if len(own) else []
+
+
+def range_of(low: float, high: float) -> ValueRange:
+    """0 and the largest number of as many bits as hold ``high``, 1 to 16: 4095 for 3871.
+
+    Raises:
+        UserError: the values are negative, larger than 65535, or no numbers.
+    """
+    if not (low >= 0 and high <= 2**16 - 1):
+        raise UserError(
+            f"files of more than 8 bits hold values from {low:g} to {high:g}, and which of these "
+            "are black and white is not known. Set data.value_range to [black, white]."
+        )
+    return 0.0, float(next(2**bits - 1 for bits in range(1, 17) if high <= 2**bits - 1))

@@ -1,18 +1,17 @@
 """What datasets of image files share: splits, and where the decoding is done."""
 
 from abc import ABC
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 
+import torch
 from torch import Tensor
 
 from lightning_gen.data.base import ImageDataModule
 from lightning_gen.data.cache import SMALL_BYTES, cache_folder, open_or_build
-from lightning_gen.data.cache_file import CacheFile
-from lightning_gen.data.cached_images import CachedImages
+from lightning_gen.data.cached_images import CachedImages, CacheFile
 from lightning_gen.data.encoded import EncodedImages
-from lightning_gen.data.loader import Source
-from lightning_gen.data.placement import ImagesOn
+from lightning_gen.data.sources import ImagesOn, Source
 from lightning_gen.data.splits import cut
 
 
@@ -28,6 +27,7 @@ class EncodedDataModule(ImageDataModule, ABC):
         num_workers: processes that decode ahead where nothing else holds the images.
         cache: folder of the decoded images, "auto" for the user's own, None for no cache.
         images_on: where decoded images are held, see :class:`ImageDataModule`.
+        train_classes: names of the classes that are trained on, see :class:`ImageDataModule`.
     """
 
     def __init__(
@@ -37,8 +37,11 @@ class EncodedDataModule(ImageDataModule, ABC):
         num_workers: int,
         cache: str | None,
         images_on: ImagesOn,
+        train_classes: Sequence[str] | None = None,
     ) -> None:
-        super().__init__(batch_size, val_fraction, num_workers, images_on=images_on)
+        super().__init__(
+            batch_size, val_fraction, num_workers, train_classes=train_classes, images_on=images_on
+        )
         self._cache_folder = cache_folder(cache)
 
     def hold(
@@ -61,9 +64,13 @@ class EncodedDataModule(ImageDataModule, ABC):
         splits = dict(splits)
         if "test" not in splits:
             kept, held_out = cut(len(splits["train"]), test_fraction, "data.test_fraction")
-            splits |= {"train": splits["train"][kept], "test": splits["train"][held_out]}
+            parts = {"train": kept, "test": held_out}
+            splits |= {name: splits["train"][part.sort().values] for name, part in parts.items()}
         self._images, self._positions = images, splits
-        counts = {split: len(positions) for split, positions in splits.items()}
+        counts = {
+            split: self._count(images.labels[positions], split)
+            for split, positions in splits.items()
+        }
         if "val" not in counts:
             train, val = cut(counts["train"], self.val_fraction, "data.val_fraction")
             counts |= {"train": len(train), "val": len(val)}
@@ -72,6 +79,11 @@ class EncodedDataModule(ImageDataModule, ABC):
             f"{counts['train']} to train, {counts['val']} to validate, {counts['test']} to test; "
             f"{height}x{width} pixels (height x width); {self._plan()}"
         )
+
+    def _count(self, labels: Tensor, split: str) -> int:
+        if split == "test" or not self.normal_classes:
+            return len(labels)
+        return int(torch.isin(labels, torch.tensor(self.normal_classes)).sum())
 
     def load_train(self) -> Source:
         """The training images; those for validation included unless they are given."""

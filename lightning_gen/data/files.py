@@ -2,14 +2,18 @@
 
 import hashlib
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path, PurePosixPath
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, TypeVar, runtime_checkable
 from zipfile import BadZipFile, ZipFile
 
 from lightning_gen.data.decoding import EXTENSIONS, Stream
 from lightning_gen.errors import UserError
+from lightning_gen.progress import progress
+
+T = TypeVar("T")
 
 MOST_BYTES = 2**28
 """A larger member of an archive is not read."""
@@ -161,3 +165,14 @@ class ZipFiles:
         if self._opened is None or self._opened[0] != process:
             self._opened = (process, ZipFile(self.path))
         return self._opened[1]
+
+
+def in_threads(task: Callable[[int], T], count: int, description: str) -> list[T]:
+    """``task`` of each of 0 to ``count - 1``, in order, with progress when it takes seconds."""
+    results: list[T] = []
+    with progress(count, description) as bar, ThreadPoolExecutor(os.cpu_count()) as threads:
+        for start in range(0, count, 1024):  # an interrupt waits for one part, not for all
+            part = range(start, min(start + 1024, count))
+            results += threads.map(task, part)
+            bar.update(len(part))
+    return results

@@ -4,7 +4,7 @@ import gzip
 import hashlib
 import math
 from abc import ABC
-from io import BytesIO
+from io import BufferedReader, BytesIO
 from pathlib import Path
 from typing import ClassVar
 
@@ -15,10 +15,8 @@ from torchvision import datasets
 
 from lightning_gen.data.base import Binarize, ImageDataModule
 from lightning_gen.data.download import fetch, has_md5
-from lightning_gen.data.placement import ImagesOn
-from lightning_gen.data.sources import TensorSource
+from lightning_gen.data.sources import ImagesOn, TensorSource
 from lightning_gen.errors import UserError
-from lightning_gen.hyperparameters import remember
 
 PART = 2**20
 """Bytes that are unpacked at a time, which is faster than all at once and takes half the memory."""
@@ -53,7 +51,6 @@ class IDXDataModule(ImageDataModule, ABC):
         train_classes: tuple[str, ...] | None = None,
         images_on: ImagesOn = "auto",
     ) -> None:
-        given = dict(locals())
         super().__init__(
             batch_size,
             val_fraction,
@@ -61,20 +58,20 @@ class IDXDataModule(ImageDataModule, ABC):
             train_classes=train_classes,
             images_on=images_on,
         )
-        remember(self, given)
         self.image_shape = (1, 28, 28)
-        self.folder = Path(root) / type(self).__name__ / "raw"
+        self.folder = Path(root).expanduser().absolute() / type(self).__name__ / "raw"
         self.md5s = dict(self.published.resources)
         self._download = download
 
     def prepare_data(self) -> None:
-        """Fetch the files that are missing or broken, with progress.
+        """Fetch the files that are missing or broken, with progress; unpacked ones do as well.
 
         Raises:
             UserError: no mirror gave a whole file.
         """
         if self._download:
-            for name, md5 in self.md5s.items():
+            packed = {n: md5 for n, md5 in self.md5s.items() if not self._unpacked(n).is_file()}
+            for name, md5 in packed.items():
                 fetch(self.folder / name, self.published.mirrors, has_md5(md5))
 
     def load_train(self) -> TensorSource:
@@ -91,11 +88,14 @@ class IDXDataModule(ImageDataModule, ABC):
         return TensorSource.of(images.view(-1, *self.image_shape), labels.long())
 
     def _array(self, name: str, axes: int) -> Tensor:
-        path = self.folder / name
+        path, unpacked = self.folder / name, self._unpacked(name)
+        if unpacked.is_file() and not path.is_file():
+            with unpacked.open("rb") as file:
+                return _read_idx(file, unpacked, axes)
         if not path.is_file():
             raise UserError(
                 f"{path} is missing. Set data.download true to fetch it, "
-                f"or put {', '.join(self.md5s)} into {self.folder}."
+                f"or put {', '.join(self.md5s)} (packed or not) into {self.folder}."
             )
         content = path.read_bytes()
         found = hashlib.md5(content, usedforsecurity=False).hexdigest()
@@ -105,8 +105,40 @@ class IDXDataModule(ImageDataModule, ABC):
                 "Delete it and set data.download true to fetch it again."
             )
         with gzip.open(BytesIO(content)) as file:
-            _, *sizes = np.frombuffer(file.read(4 + 4 * axes), dtype=">i4")
-            data = np.empty(math.prod(sizes), dtype=np.uint8)
-            for part in np.split(data, range(PART, len(data), PART)):
-                file.readinto(part.data)
-        return torch.from_numpy(data)
+            return _read_idx(file, path, axes)
+
+    def _unpacked(self, name: str) -> Path:
+        return self.folder / name.removesuffix(".gz")
+
+
+class MNIST(IDXDataModule):
+    """MNIST (LeCun, Cortes & Burges): 60,000 + 10,000 grey images of 28x28, ten digits."""
+
+    published = datasets.MNIST
+    class_names = ("0", "1", "2", "3", "4", "5", "6", "7", "8", "9")
+
+
+class FashionMNIST(IDXDataModule):
+    """Fashion-MNIST (Xiao, Rasul & Vollgraf 2017): 60,000 + 10,000 grey images, ten classes."""
+
+    published = datasets.FashionMNIST
+    class_names = tuple(datasets.FashionMNIST.classes)
+
+
+def _read_idx(file: BufferedReader | gzip.GzipFile, path: Path, axes: int) -> Tensor:
+    """The array of unsigned bytes in a file of the IDX format.
+
+    Raises:
+        UserError: it is no such file, or not whole.
+    """
+    header = file.read(4 + 4 * axes)
+    if len(header) == 4 + 4 * axes and header[:4] == bytes([0, 0, 8, axes]):
+        data = np.empty(math.prod(np.frombuffer(header, dtype=">i4")[1:].tolist()), dtype=np.uint8)
+        parts = np.split(data, range(PART, len(data), PART))
+        whole = all(file.readinto(part.data) == len(part) for part in parts)
+        if whole and not file.read(1):
+            return torch.from_numpy(data)
+    raise UserError(
+        f"{path} is broken: expected an IDX file of bytes with {axes} axes, whole. Delete it and "
+        "set data.download true to fetch it again."
+    )

@@ -1,18 +1,37 @@
 """Any folder of images."""
 
-import torch
-from lightning.pytorch.utilities import rank_zero_info
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
 
-from lightning_gen.data.cache import AUTO
-from lightning_gen.data.decoding import height_and_width
+import torch
+from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
+
+from lightning_gen.contracts import NO_CLASS
+from lightning_gen.data.cache import AUTO, cache_folder, known_range
+from lightning_gen.data.decoding import (
+    Look,
+    Unreadable,
+    describe,
+    height_and_width,
+    look,
+)
 from lightning_gen.data.encoded import EncodedImages
 from lightning_gen.data.encoded_base import EncodedDataModule
-from lightning_gen.data.files import FolderFiles
-from lightning_gen.data.placement import ImagesOn
-from lightning_gen.data.scanning import existing_folder, read_headers, read_layout
+from lightning_gen.data.files import Files, FolderFiles, in_threads
+from lightning_gen.data.sources import ImagesOn
 from lightning_gen.data.splits import check_test_fraction
 from lightning_gen.errors import UserError
-from lightning_gen.hyperparameters import remember
+from lightning_gen.hyperparameters import plain
+
+SPLIT_FOLDERS = {
+    "train": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "test": "test",
+}
 
 
 class ImageFolder(EncodedDataModule):
@@ -20,7 +39,8 @@ class ImageFolder(EncodedDataModule):
 
     If all lie in two or more subfolders, these are the classes; otherwise there is one class. A
     subfolder ``train`` beside ``test`` or ``val`` (``valid``, ``validation``) gives the splits,
-    and the classes lie below these. A split that is not given is cut at random from the training
+    and the classes lie below ``train``; images of the others that lie in no folder of these names
+    have no class (label -1). A split that is not given is cut at random from the training
     images, the same ones each time. Every image is resized so that it just covers ``image_size``,
     then cropped around its centre. The images are decoded once, into a cache on disk, and read from
     it ever after; up to 1 GiB of pixels are held in memory, 16 MiB without a cache.
@@ -37,6 +57,10 @@ class ImageFolder(EncodedDataModule):
             and None decodes at every start.
         images_on: "accelerator" or "cpu" holds decoded images there; "auto" holds them on a GPU if
             they take at most half of its free memory.
+        train_classes: names of the classes that are trained and validated on; None takes all. The
+            test split keeps every class.
+        value_range: what is black and white in files of more than 8 bits; by default 0 and the
+            largest number of as many bits as the images use, such as 4095.
 
     Raises:
         UserError: there is no such folder, it holds too few readable images, or an argument is
@@ -54,24 +78,146 @@ class ImageFolder(EncodedDataModule):
         num_workers: int = 4,
         cache: str | None = AUTO,
         images_on: ImagesOn = "auto",
+        train_classes: tuple[str, ...] | None = None,
+        value_range: tuple[float, float] | None = None,
     ) -> None:
-        given = dict(locals())
-        super().__init__(batch_size, val_fraction, num_workers, cache, images_on)
-        remember(self, given)
         check_test_fraction(test_fraction)
         if channels not in (None, 1, 3):
             raise UserError(f"data.channels is 1 (grey) or 3 (RGB), got {channels}. Leave it out.")
+        if value_range is not None and not value_range[0] < value_range[1]:
+            raise UserError(
+                f"data.value_range is [black, white], two rising numbers, got {[*value_range]}. "
+                "Leave it out to have it found."
+            )
         size = height_and_width(image_size)
         files = FolderFiles(existing_folder(root))
-        names, grey = read_headers(files)
+        names, looks = read_headers(files)
         layout = read_layout(names)
-        self.image_shape = (channels or (1 if all(grey) else 3), *size)
+        grey = all(look.grey for look in looks)
+        self.image_shape = (channels or (1 if grey else 3), *size)
         self.class_names = layout.class_names
-        images = EncodedImages.of(files, names, self.image_shape, torch.tensor(layout.labels))
+        super().__init__(batch_size, val_fraction, num_workers, cache, images_on, train_classes)
+        deep = [name for name, look in zip(names, looks, strict=True) if look.deep]
+        if deep and value_range is None:
+            value_range = known_range(files, deep, cache_folder(cache))
+        self.hparams["value_range"] = plain(value_range)
+        labels = torch.tensor(layout.labels)
+        images = EncodedImages.of(files, names, self.image_shape, labels)
         splits = {split: torch.tensor(positions) for split, positions in layout.splits.items()}
-        held = self.hold(images, splits, test_fraction)
+        held = self.hold(replace(images, value_range=value_range), splits, test_fraction)
         beside = len(names) - sum(len(positions) for positions in splits.values())
         rank_zero_info(
             f"{root!r}: {len(names)} images{f' ({beside} in no split)' if beside else ''}, "
             f"number of classes: {self.num_classes}, channels: {self.image_shape[0]}; {held}."
         )
+        if layout.unknown:
+            rank_zero_warn(
+                f"in {root!r} {len(layout.unknown)} images lie in no folder of a class of train, "
+                f"the first is {layout.unknown[0]!r}: they have no class (label -1)."
+            )
+
+
+def existing_folder(root: str) -> Path:
+    """``root`` as a path.
+
+    Raises:
+        UserError: it is no folder.
+    """
+    folder = Path(root).expanduser()
+    if not folder.is_dir():
+        what = "is a file" if folder.exists() else "does not exist"
+        raise UserError(
+            f"data.root {root!r} {what}, expected a folder of images. Set data.root to one"
+            f"{' and unpack archives first' if folder.exists() else ''}."
+        )
+    return folder
+
+
+class Headers(NamedTuple):
+    """The readable files of a folder, sorted by name, and what their headers say."""
+
+    names: list[str]
+    looks: list[Look]
+
+
+def read_headers(files: FolderFiles) -> Headers:
+    """Look at the header of each image file; unreadable ones are skipped with a warning.
+
+    Raises:
+        UserError: there is not one readable image.
+    """
+    names = files.names()
+    looks = headers(files, names)
+    broken = [look for look in looks if isinstance(look, Unreadable)]
+    if len(broken) == len(names):
+        found = describe(broken, len(names)) if broken else "found none"
+        raise UserError(
+            f"expected images in {str(files.root)!r} or below, {found}. Set data.root to a folder "
+            "of PNG, JPEG, WebP, GIF, BMP or TIFF files."
+        )
+    if broken:
+        rank_zero_warn(f"in {str(files.root)!r} {describe(broken, len(names))}; they are skipped.")
+    pairs = zip(names, looks, strict=True)
+    whole = [(name, look) for name, look in pairs if not isinstance(look, Unreadable)]
+    return Headers([name for name, _ in whole], [look for _, look in whole])
+
+
+def headers(files: Files, names: Sequence[str]) -> list[Look | Unreadable]:
+    """What the header of each file says."""
+
+    def of(number: int) -> Look | Unreadable:
+        try:
+            with files.open(names[number]) as stream:
+                return look(stream)
+        except Exception as error:  # Pillow raises nearly anything at broken bytes
+            return Unreadable.because(names[number], error)
+
+    return in_threads(of, len(names), "reading headers")
+
+
+class Layout(NamedTuple):
+    """What the folders say about the images below them.
+
+    Attributes:
+        splits: positions of the images of "train" and, where given, of "val" and "test".
+        labels: the class of each image, NO_CLASS where it is not known.
+        class_names: the names of the folders that are classes, or "image".
+        unknown: the names of the images of a split without a class.
+    """
+
+    splits: dict[str, list[int]]
+    labels: list[int]
+    class_names: tuple[str, ...]
+    unknown: list[str]
+
+
+def read_layout(names: Sequence[str]) -> Layout:
+    """Find splits and classes.
+
+    A top folder ``train`` beside one for validation or test gives the splits; what lies beside
+    them is in none. If all training images lie in two or more folders (of the root, or of
+    ``train``), these are the classes.
+    """
+    paths = [name.split("/") for name in names]
+    splits = _given_splits(paths)
+    depth = 1 if splits else 0
+    splits = splits or {"train": list(range(len(paths)))}
+    folders = [path[depth] if len(path) > depth + 1 else None for path in paths]
+    trained = {folders[index] for index in splits["train"]}
+    classes = sorted(name for name in trained if name is not None)
+    if len(classes) < 2 or None in trained:
+        return Layout(splits, [0] * len(paths), ("image",), [])
+    numbers = {name: number for number, name in enumerate(classes)}
+    labels = [NO_CLASS if name is None else numbers.get(name, NO_CLASS) for name in folders]
+    used = [index for part in splits.values() for index in part]
+    unknown = [names[index] for index in used if labels[index] == NO_CLASS]
+    return Layout(splits, labels, tuple(classes), unknown)
+
+
+def _given_splits(paths: Sequence[Sequence[str]]) -> dict[str, list[int]]:
+    splits: dict[str, list[int]] = {}
+    for index, path in enumerate(paths):
+        split = SPLIT_FOLDERS.get(path[0].lower()) if len(path) > 1 else None
+        if split is not None:
+            splits.setdefault(split, []).append(index)
+    return splits if "train" in splits and len(splits) > 1 else {}

@@ -1,62 +1,46 @@
 """A loader whose order depends only on (seed, epoch), and that goes on at any batch."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from traceback import format_exception
-from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, SequentialSampler
 
 from lightning_gen.contracts import Batch
+from lightning_gen.data.sources import LeavesOut, Source, TensorSource, names_of
 from lightning_gen.errors import UserError
 
 ASKS_A_WORKER = "rebuild_storage_fd"
 """torch's function that asks a worker for the memory of a tensor."""
 
 
-@runtime_checkable
-class Source(Protocol):
-    """Images that are fetched a whole batch at a time, as uint8."""
+def images_of_an_epoch(count: int, batch_size: int, world_size: int) -> int:
+    """How many of ``count`` images an epoch of training takes, on all ranks together.
 
-    @property
-    def device(self) -> torch.device:
-        """Where the batches are made."""
-
-    def __len__(self) -> int:
-        """How many images there are."""
-
-    def __getitem__(self, indices: Tensor) -> Batch:
-        """The batch at these positions."""
-
-
-@runtime_checkable
-class LeavesOut(Protocol):
-    """A source that leaves some images out of their batches, and says which before it is asked."""
-
-    @property
-    def source(self) -> Source:
-        """All images."""
-
-    def kept(self, batches: Sequence[Tensor]) -> list[Tensor]:
-        """Of each batch the positions in ``source`` that are not left out."""
+    Every rank gets equally many. A last batch of one image is left out, since its variance, which
+    BatchNorm and others divide by, is 0; not where it is the only batch, or all are of one image.
+    """
+    per_rank = count // world_size
+    alone = per_rank % batch_size == 1 and per_rank > batch_size
+    return (per_rank - alone) * world_size
 
 
 class BatchLoader:
     """Batches of a source, sharded over ranks and resumable at any batch.
 
     A Lightning Trainer calls :meth:`set_epoch` at the start of each epoch (through ``sampler``) and
-    keeps :meth:`state_dict` in the checkpoint. In training every rank gets equally many images: up
-    to ``world_size - 1`` are left out of an epoch, others each time. In evaluation none is left
-    out, and shards differ by at most one image.
+    keeps :meth:`state_dict` in the checkpoint. In training every rank gets equally many images (see
+    :func:`images_of_an_epoch`), and what is left out is another each time. In evaluation nothing is
+    left out, and shards differ by at most one image.
 
     Args:
         source: where the batches come from.
         indices: the positions in the source that belong to the split.
         batch_size: images a batch on each rank.
         shuffle_seed: seed of the order in training; None keeps the order and every image.
-        rank: this process among ``world_size``.
-        world_size: number of processes that share an epoch.
+        shard: this process, and the number of processes that share an epoch.
         num_workers: processes that fetch batches ahead; 0 fetches in this process.
         pin_memory: put the batches where a GPU copies them from while it computes.
     """
@@ -68,10 +52,8 @@ class BatchLoader:
         source: Source,
         indices: Tensor,
         batch_size: int,
-        *,
         shuffle_seed: int | None = None,
-        rank: int = 0,
-        world_size: int = 1,
+        shard: tuple[int, int] = (0, 1),
         num_workers: int = 0,
         pin_memory: bool = False,
     ) -> None:
@@ -79,31 +61,37 @@ class BatchLoader:
         self.batch_size = batch_size
         self._indices = indices
         self._shuffle_seed = shuffle_seed
-        self._shard = (rank, world_size)
+        self._shard = shard
         self._num_workers = num_workers
         self._pin_memory = pin_memory
         self._epoch = 0
         self._position = 0
         self._start = 0
+        self._started_with = self._sizes
 
     @property
-    def sampler(self) -> "BatchLoader":
-        """Where Lightning looks for ``set_epoch``."""
-        return self
+    def sampler(self) -> "BatchLoader | _InOrder":
+        """Where Lightning looks for ``set_epoch``, and for whether the order is shuffled."""
+        return _InOrder(self) if self._shuffle_seed is None else self
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the order; a place to go on at within another epoch is forgotten."""
         if epoch != self._epoch:
             self._epoch, self._position, self._start = epoch, 0, 0
 
+    @property
+    def _sizes(self) -> dict[str, int]:
+        return {"batch_size": self.batch_size, "processes": self._shard[1], "batches": len(self)}
+
     def state_dict(self) -> dict[str, int]:
-        """The epoch and the number of its batches that were handed out."""
-        return {"epoch": self._epoch, "batch": self._position}
+        """The epoch, the number of its batches that were handed out, and what they hang on."""
+        return {"epoch": self._epoch, "batch": self._position, **self._sizes}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        """Go on at a saved place."""
+        """Go on at a saved place; at the next epoch where all batches of that one were seen."""
         self._epoch, self._position = state["epoch"], state["batch"]
-        self._start = self._position
+        self._started_with = {name: state.get(name, size) for name, size in self._sizes.items()}
+        self._start = self._position % max(1, self._started_with["batches"])
 
     @property
     def num_images(self) -> int:
@@ -112,20 +100,41 @@ class BatchLoader:
 
     def __len__(self) -> int:
         rank, world_size = self._shard
-        images, rest = divmod(len(self._indices), world_size)
-        if self._shuffle_seed is None and rank < rest:
-            images += 1
+        if self._shuffle_seed is not None:
+            images = images_of_an_epoch(self.num_images, self.batch_size, world_size) // world_size
+        else:
+            images = len(range(rank, self.num_images, world_size))
         return -(-images // self.batch_size)
 
     def __iter__(self) -> Iterator[Batch]:
-        self._position, self._start = self._start % max(1, len(self)), 0
+        """Batches from the place to go on at.
+
+        Raises:
+            UserError: that place is within an epoch of other batches.
+        """
+        if self._start > 0 and self._started_with != self._sizes:
+            raise UserError(
+                f"the checkpoint is from the middle of an epoch, at batch {self._start} of "
+                f"{_in_words(self._started_with)}; now they are {_in_words(self._sizes)}. Go on "
+                "with that data.batch_size and number of devices, or from the end of an epoch."
+            )
+        self._position, self._start = self._start, 0
         source, batches = self.source, self._batches()[self._position :]
-        if isinstance(source, LeavesOut):
-            batches = source.kept(batches)
-            source = source.source
+        if isinstance(source, TensorSource) and source.readable is not None:
+            # Here, and not at each batch: on an accelerator the look costs a wait.
+            batches = [source.whole(batch) for batch in batches]
+            source = replace(source, readable=None)
         for batch in self._fetch(source, batches):
             self._position += 1
             yield batch
+
+    def named(self) -> Iterator[tuple[Batch, list[str | int]]]:
+        """Each batch with the file of each of its images, or its place in the dataset."""
+        for batch, indices in zip(self, self._batches(), strict=True):
+            kept = indices
+            if len(batch.images) < len(indices) and isinstance(self.source, LeavesOut):
+                kept = self.source.whole(indices)
+            yield batch, names_of(self.source, kept)
 
     def _batches(self) -> Sequence[Tensor]:
         rank, world_size = self._shard
@@ -134,7 +143,7 @@ class BatchLoader:
             seed = (self._shuffle_seed * 1_000_003 + self._epoch) % 2**63
             generator = torch.Generator().manual_seed(seed)
             order = order[torch.randperm(len(order), generator=generator)]
-            order = order[: len(order) - len(order) % world_size]
+            order = order[: images_of_an_epoch(len(order), self.batch_size, world_size)]
         shard = order[rank::world_size].to(self.source.device)
         return torch.split(shard, self.batch_size) if len(shard) else ()  # not one empty batch
 
@@ -150,6 +159,14 @@ class BatchLoader:
             generator=torch.Generator(),  # leaves the global random state alone
         )
         return map(_raised, loader)
+
+
+class _InOrder(SequentialSampler):
+    """Tells Lightning that a loader does not shuffle."""
+
+    def __init__(self, loader: BatchLoader) -> None:
+        super().__init__(range(loader.num_images))
+        self.set_epoch = loader.set_epoch
 
 
 class _Fetches(Dataset[Batch | UserError]):
@@ -188,6 +205,10 @@ def lost_worker(error: BaseException) -> UserError | None:
         f"{what} ran out. Set data.num_workers to a smaller number, 0 for none, or "
         "data.batch_size to a smaller one, and go on from the last checkpoint."
     )
+
+
+def _in_words(sizes: dict[str, int]) -> str:
+    return "{batches}, of {batch_size} images on each of {processes} processes".format(**sizes)
 
 
 def _pinned(batch: Batch) -> Batch:

@@ -6,10 +6,8 @@ import numpy as np
 import torch
 
 from lightning_gen.data.base import Binarize, ImageDataModule
-from lightning_gen.data.fashion_mnist import FashionMNIST
-from lightning_gen.data.placement import ImagesOn
-from lightning_gen.data.sources import TensorSource
-from lightning_gen.hyperparameters import remember
+from lightning_gen.data.idx import FashionMNIST
+from lightning_gen.data.sources import ImagesOn, TensorSource
 
 
 class MiniFashionMNIST(ImageDataModule):
@@ -37,7 +35,6 @@ class MiniFashionMNIST(ImageDataModule):
         train_classes: tuple[str, ...] | None = None,
         images_on: ImagesOn = "auto",
     ) -> None:
-        given = dict(locals())
         super().__init__(
             batch_size,
             val_fraction,
@@ -45,7 +42,6 @@ class MiniFashionMNIST(ImageDataModule):
             train_classes=train_classes,
             images_on=images_on,
         )
-        remember(self, given)
         self.image_shape = (1, 28, 28)
 
     def load_train(self) -> TensorSource:

@@ -1,6 +1,7 @@
 """Shapes: the images of dSprites' factors, drawn as they are asked for."""
 
 import math
+from functools import cached_property
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -8,13 +9,14 @@ from torch import Tensor
 
 from lightning_gen.contracts import Batch
 from lightning_gen.data.base import ImageDataModule
-from lightning_gen.data.sources import Subset
-from lightning_gen.data.splits import check_test_fraction, cut
-from lightning_gen.hyperparameters import remember
+from lightning_gen.data.sources import Source, Subset
+from lightning_gen.data.splits import Cut, check_test_fraction, cut_groups
 
 FACTORS = {"shape": 3, "scale": 6, "orientation": 40, "x": 32, "y": 32}
 SIZE = 64
 """Height and width in pixels."""
+PERIODS = (10, 20, 40)
+"""After so many steps of orientation a square, an ellipse and a heart look as before."""
 REACH = 15.0
 """Pixels from a shape's centre to its farthest point, at scale 1."""
 
@@ -25,6 +27,8 @@ class Shapes(ImageDataModule):
     The factors are those of dSprites (Matthey et al. 2017), in its order: shape (square, ellipse,
     heart), scale (0.5 to 1 in 6 steps), orientation (40 steps of 9 degrees), x and y of the centre
     (16 to 48 pixels in 32 steps). The images are drawn here, from formulas: no files, no download.
+    A square looks the same at four orientations and an ellipse at two: such images are always in
+    the same split.
 
     Args:
         batch_size: images a batch on each device.
@@ -44,12 +48,10 @@ class Shapes(ImageDataModule):
         test_fraction: float = 0.1,
         num_workers: int = 0,
     ) -> None:
-        given = dict(locals())
         super().__init__(batch_size, val_fraction, num_workers)
-        remember(self, given)
         check_test_fraction(test_fraction)
         self.image_shape = (1, SIZE, SIZE)
-        self._cut = cut(len(DrawnShapes()), test_fraction, "data.test_fraction", ascending=False)
+        self._test_fraction = test_fraction
 
     def load_train(self) -> Subset:
         """The training images, those for validation included."""
@@ -58,6 +60,29 @@ class Shapes(ImageDataModule):
     def load_test(self) -> Subset:
         """The test images."""
         return Subset(DrawnShapes(), self._cut.held_out)
+
+    def groups(self, train: Source) -> Tensor:
+        """Images that look the same are of one group."""
+        return look_alike(self._cut.kept)
+
+    @cached_property
+    def _cut(self) -> Cut:
+        alike = look_alike(torch.arange(len(DrawnShapes())))
+        return cut_groups(alike, self._test_fraction, "data.test_fraction")
+
+
+def look_alike(indices: Int[Tensor, " n"]) -> Int[Tensor, " n"]:
+    """Of each image the first that looks the same."""
+    shape, scale, orientation, x, y = torch.unravel_index(indices, tuple(FACTORS.values()))
+    orientation = orientation % torch.tensor(PERIODS)[shape]
+    return index_of(torch.stack([shape, scale, orientation, x, y], dim=1))
+
+
+def index_of(factors: Int[Tensor, "n 5"]) -> Int[Tensor, " n"]:
+    """The position of the image with each row of factors, the last one changing fastest."""
+    sizes = tuple(FACTORS.values())
+    places = torch.tensor([math.prod(sizes[number + 1 :]) for number in range(len(sizes))])
+    return (factors * places).sum(dim=1)
 
 
 class DrawnShapes:
@@ -76,6 +101,7 @@ class DrawnShapes:
 def draw(factors: Int[Tensor, "n 5"]) -> Bool[Tensor, "n 64 64"]:
     """Which pixels' centres lie within the shape of each row of factors; rows go downwards."""
     shape, scale, orientation, x, y = factors.unbind(dim=1)
+    orientation = orientation % torch.tensor(PERIODS)[shape]  # no pixel differs by rounding
     size = REACH * (0.5 + 0.1 * scale)
     angle = 2 * math.pi * orientation / FACTORS["orientation"]
     centres = torch.arange(SIZE) + 0.5

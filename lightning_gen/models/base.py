@@ -10,7 +10,7 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from lightning_gen.contracts import Batch, Codes, Images, given
 from lightning_gen.errors import UserError
-from lightning_gen.hyperparameters import KeepsArguments
+from lightning_gen.models.module import Module
 from lightning_gen.models.one_cycle import OneCycle, span
 from lightning_gen.models.optimizers import OptimizerFactory, SchedulerFactory, Shared
 
@@ -26,7 +26,7 @@ class Terms(Protocol):
     def _asdict(self) -> dict[str, Tensor]: ...
 
 
-class LossModel(KeepsArguments, LightningModule, ABC):
+class LossModel(Module, ABC):
     """A model that minimises one loss with one optimizer.
 
     Args:

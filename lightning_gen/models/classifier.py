@@ -37,6 +37,8 @@ class Classifier(LossModel):
         lr_scheduler: builds a scheduler from the optimizer, stepped once an epoch.
     """
 
+    needs_labels = True
+
     def __init__(
         self,
         image_shape: ImageShape,

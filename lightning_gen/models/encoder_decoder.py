@@ -63,6 +63,7 @@ class Autoencoder(LossModel, ABC):
         Raises:
             UserError: the data is no ImageDataModule, which knows its mean.
         """
+        super().setup(stage)
         starting = [layer for layer in self.decoder.modules() if isinstance(layer, MeanStart)]
         if stage != "fit" or all(layer.started for layer in starting):
             return

@@ -15,8 +15,8 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from lightning_gen._compat import find_unused_parameters, uncounted
 from lightning_gen.contracts import Batch
 from lightning_gen.errors import UserError
-from lightning_gen.hyperparameters import KeepsArguments
 from lightning_gen.models.base import validation_loss
+from lightning_gen.models.module import Module
 from lightning_gen.models.one_cycle import OneCycle, span
 
 
@@ -32,7 +32,7 @@ class HasLoss(Protocol):
 T = TypeVar("T", bound=HasLoss)
 
 
-class OptimizesByHand(KeepsArguments, LightningModule):
+class OptimizesByHand(Module):
     """The hooks of a model with several optimizers; its ``training_step`` calls :func:`update`.
 
     Attributes:

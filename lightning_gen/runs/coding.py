@@ -46,14 +46,17 @@ def encode(run: FinishedRun, inputs: Inputs, out: Path, num_images: int | None =
     Args:
         run: the finished run.
         inputs: the images.
-        out: an .npz with codes [N, D], names and labels, or a .csv with a line an image.
+        out: an .npz with codes [N, D], names and labels (and the dataset's factors or attributes),
+            or a .csv with a line an image.
         num_images: the first so many; all by default.
     """
     run.require((contracts.Encodes,), "encode")
-    with output(out, class_names=inputs.class_names, images=False) as result:
+    known = (inputs.class_names, inputs.factor_names)
+    with output(out, "", *known, images=False) as result:
         for batch, names in inputs.shown("encoding", num_images):
             codes = given(run.model, batch).encode(batch.images).float()
-            result.add(names, {}, codes=codes, labels=batch.labels)
+            factors = {"factors": batch.factors} if inputs.factor_names else {}
+            result.add(names, {}, codes=codes, labels=batch.labels, **factors)
     return out
 
 

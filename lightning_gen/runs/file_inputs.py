@@ -2,7 +2,7 @@
 
 import os
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +13,12 @@ from lightning.pytorch import LightningModule
 from numpy.typing import NDArray
 
 from lightning_gen.contracts import Batch, Conditional
-from lightning_gen.data.decoding import Stream, decode
-from lightning_gen.data.files import FolderFiles
-from lightning_gen.data.scanning import read_layout
-from lightning_gen.data.unreadable import Unreadable, describe
+from lightning_gen.data.cache import known_range
+from lightning_gen.data.decoding import Look, Stream, Unreadable, ValueRange, decode, describe
+from lightning_gen.data.files import Files, FolderFiles
+from lightning_gen.data.image_folder import headers, read_layout
 from lightning_gen.errors import UserError
+from lightning_gen.runs.checkpoint import load_checkpoint
 from lightning_gen.runs.finished import FinishedRun
 from lightning_gen.runs.inputs import Inputs, NamedBatch
 
@@ -30,6 +31,15 @@ class OneFile:
     """A single image file, read as a folder of it is."""
 
     path: Path
+
+    @property
+    def place(self) -> Path:
+        """The file."""
+        return self.path
+
+    def state(self, names: Sequence[str]) -> str:
+        """Nothing that another run may compare: a file alone has no cache."""
+        return ""
 
     def names(self) -> list[str]:
         """Its name."""
@@ -57,9 +67,10 @@ class FileInputs(Inputs):
 
     def __init__(self, run: FinishedRun, path: Path, batch_size: int = 256) -> None:
         path = path.expanduser()
-        if not path.exists():
-            raise UserError(f"--images {path}: there is no such file or folder.")
-        self._files = FolderFiles(path) if path.is_dir() else OneFile(path)
+        if not path.is_file() and not path.is_dir():  # a pipe would block for ever
+            kinds = ("there is no such file or folder", "it is neither a file nor a folder")
+            raise UserError(f"--images {path}: {kinds[path.exists()]}.")
+        self._files: Files = FolderFiles(path) if path.is_dir() else OneFile(path)
         self._names = self._files.names()
         if not self._names:
             raise UserError(f"--images {path}: expected images in it or below, found none.")
@@ -68,6 +79,20 @@ class FileInputs(Inputs):
         self._batch_size = batch_size
         self._broken: list[Unreadable] = []
         self._label(run.model)
+        self._value_range = self._find_range(run)
+
+    def _find_range(self, run: FinishedRun) -> ValueRange | None:
+        """The range of files of more than 8 bits: that of the training's, else found."""
+        looks = zip(self._names, headers(self._files, self._names), strict=True)
+        deep = [name for name, look in looks if isinstance(look, Look) and look.deep]
+        if not deep:
+            return None
+        trained = load_checkpoint(run.checkpoint).get("datamodule_hyper_parameters", {})
+        low_and_high = trained.get("value_range")
+        if low_and_high is None:
+            return known_range(self._files, deep, None)
+        low, high = low_and_high
+        return low, high
 
     def _label(self, model: LightningModule) -> None:
         layout = read_layout(self._names)
@@ -76,7 +101,7 @@ class FileInputs(Inputs):
         if not isinstance(model, Conditional):
             return
         known = model.examples()
-        named = self.class_names and set(self.class_names) <= set(known)
+        named = self.class_names and not layout.unknown and set(self.class_names) <= set(known)
         if not named or any(label.ndim for label in known.values()):
             raise UserError(
                 f"{type(model).__name__} must know the condition of each image ({', '.join(known)})"
@@ -111,7 +136,7 @@ class FileInputs(Inputs):
     def _read(self, index: int) -> Read:
         try:
             with self._files.open(self._names[index]) as stream:
-                return index, decode(stream, self._shape)
+                return index, decode(stream, self._shape, self._value_range)
         except Exception as error:  # Pillow raises nearly anything at broken bytes
             return index, Unreadable.because(self._names[index], error)
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import torch
 
 from lightning_gen.contracts import Batch
+from lightning_gen.data import ImageDataModule
 from lightning_gen.errors import UserError
 from lightning_gen.progress import progress
 from lightning_gen.runs.finished import FinishedRun
@@ -73,7 +74,7 @@ class Inputs(ABC):
 
 
 class SplitInputs(Inputs):
-    """A split of the run's dataset, in its own order; names are ``test/00042``.
+    """A split of the run's dataset, in its loader's order; see :meth:`LoadedSplit.named`.
 
     Args:
         run: the finished run.
@@ -89,7 +90,10 @@ class SplitInputs(Inputs):
     @cached_property
     def split(self) -> LoadedSplit:
         """The split, loaded when it is first asked for."""
-        return load_split(self._run.data, self._name, self._batch_size)
+        split = load_split(self._run.data, self._name, self._batch_size)
+        if isinstance(split.data, ImageDataModule):
+            split.data.check_labels(self._name, self._run.model)
+        return split
 
     @property
     def class_names(self) -> tuple[str, ...]:  # type: ignore[override]
@@ -105,8 +109,5 @@ class SplitInputs(Inputs):
         return len(self.split)
 
     def __iter__(self) -> Iterator[NamedBatch]:
-        start = 0
-        for batch in self.split.batches(self._run.model.device):
-            numbers = range(start, start + len(batch.images))
-            yield NamedBatch(batch, [f"{self._name}/{number:05}" for number in numbers])
-            start += len(batch.images)
+        for batch, names in self.split.named(self._run.model.device):
+            yield NamedBatch(batch, names)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lightning_gen.atomic import draft, write_png
-from lightning_gen.contracts import Images
+from lightning_gen.contracts import NO_CLASS, Images
 from lightning_gen.errors import UserError
 from lightning_gen.figures import Pixels, image_grid, image_rows
 from lightning_gen.runs.arrays import GrowingArrays
@@ -111,11 +111,11 @@ class Folder(Output):
 class Npz(Output):
     """An ``.npz`` with ``images`` [N, C, H, W] uint8, ``names`` and the other arrays."""
 
-    def __init__(self, path: Path, arrays: GrowingArrays, class_names: Sequence[str]) -> None:
+    def __init__(self, path: Path, arrays: GrowingArrays, **meanings: Sequence[str]) -> None:
         self._path = path
         self._arrays = arrays
         self._names: list[str] = []
-        self._class_names = class_names
+        self._meanings = meanings
 
     def add(self, names: Sequence[str], rows: dict[str, Images], **arrays: Tensor) -> None:
         """Append to the arrays on disk."""
@@ -126,9 +126,8 @@ class Npz(Output):
 
     def finish(self) -> None:
         """Pack the arrays."""
-        small = {"names": np.array(self._names, dtype=str)}
-        if self._class_names:
-            small["class_names"] = np.array(self._class_names, dtype=str)
+        texts = {"names": self._names, **self._meanings}
+        small = {name: np.array(text, dtype=str) for name, text in texts.items() if len(text)}
         self._arrays.pack(self._path, **small)
 
 
@@ -149,7 +148,8 @@ class Csv(Output):
         if not self._begun:
             self._writer.writerow(["name", "label", *(f"z{j}" for j in range(codes.shape[1]))])
             self._begun = True
-        shown = [self._class_names[label] if self._class_names else label for label in labels]
+        names_of = dict(enumerate(self._class_names)) | {NO_CLASS: ""}
+        shown = [names_of[label] if self._class_names else label for label in labels]
         for name, label, code in zip(names, shown, codes.tolist(), strict=True):
             self._writer.writerow([name, label, *(f"{value:.7g}" for value in code)])
 
@@ -159,7 +159,12 @@ class Csv(Output):
 
 @contextmanager
 def output(
-    path: Path, title: str = "", class_names: Sequence[str] = (), *, images: bool = True
+    path: Path,
+    title: str = "",
+    class_names: Sequence[str] = (),
+    factor_names: Sequence[str] = (),
+    *,
+    images: bool = True,
 ) -> Iterator[Output]:
     """The output that a path stands for by its ending; it is finished when the block ends well.
 
@@ -167,6 +172,7 @@ def output(
         path: ``.png`` is a page, ``.npz`` arrays, ``.csv`` codes, and no ending a folder of PNGs.
         title: of the page.
         class_names: a name for each label.
+        factor_names: a name for each factor.
         images: there are images, otherwise codes alone.
 
     Raises:
@@ -181,7 +187,7 @@ def output(
             result: Output = Page(path, title)
         elif path.suffix == ".npz":
             arrays = stack.enter_context(GrowingArrays(path.parent))
-            result = Npz(path, arrays, class_names)
+            result = Npz(path, arrays, class_names=class_names, factor_names=factor_names)
         elif path.suffix == ".csv":
             unfinished = stack.enter_context(draft(path))
             file = stack.enter_context(

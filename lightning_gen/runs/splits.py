@@ -2,26 +2,35 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader
 
-from lightning_gen.contracts import Batch
+from lightning_gen.contracts import Batch, as_batch
 from lightning_gen.data import ImageDataModule
+from lightning_gen.data.base import STAGES
+from lightning_gen.data.loader import BatchLoader
 from lightning_gen.errors import UserError
 
 SplitName = Literal["train", "val", "test"]
-STAGES = {"train": "fit", "val": "fit", "test": "test"}
 
 
 @dataclass(frozen=True)
 class LoadedSplit:
-    """The batches of a split in a fixed order, and the number of its images."""
+    """The batches of a split in a fixed order, and the number of its images.
+
+    Attributes:
+        data: the dataset.
+        name: of the split.
+        loader: its batches.
+        size: the number of its images.
+    """
 
     data: LightningDataModule
-    loader: Iterable[Batch]
+    name: SplitName
+    loader: Iterable[Any]
     size: int
 
     def __len__(self) -> int:
@@ -29,9 +38,26 @@ class LoadedSplit:
 
     def batches(self, device: torch.device) -> Iterator[Batch]:
         """Batches as a model gets them: images in [0, 1], on the device."""
-        for batch in self.loader:
+        for batch, _ in self.named(device):
+            yield batch
+
+    def named(self, device: torch.device) -> Iterator[tuple[Batch, list[str]]]:
+        """Batches with a name for each image: its file, or ``test/00042`` for its place.
+
+        That is the place in the files of the dataset, those of its training images for "val" where
+        these are cut from them.
+        """
+        start = 0
+        for part in self.loader.named() if isinstance(self.loader, BatchLoader) else self.loader:
+            if isinstance(self.loader, BatchLoader):
+                batch, places = part
+            else:
+                batch = as_batch(part)
+                places = [*range(start, start + len(batch.images))]
+            start += len(places)
             moved = Batch(*(tensor.to(device) for tensor in batch))
-            yield self.data.on_after_batch_transfer(moved, 0)
+            names = [p if isinstance(p, str) else f"{self.name}/{p:05}" for p in places]
+            yield self.data.on_after_batch_transfer(moved, 0), names
 
 
 def load_split(
@@ -51,7 +77,7 @@ def load_split(
     data.setup(STAGES[split])
     if isinstance(data, ImageDataModule):
         loader = data.in_order(split, batch_size)
-        return LoadedSplit(data, loader, loader.num_images)
+        return LoadedSplit(data, split, loader, loader.num_images)
     own = getattr(data, f"{split}_dataloader")()
     if not isinstance(own, DataLoader):
         raise UserError(
@@ -59,4 +85,4 @@ def load_split(
             "be read. Pass images of your own with --images."
         )
     # A dataset may hold whole batches, so that its length says nothing.
-    return LoadedSplit(data, own, sum(len(batch.images) for batch in own))
+    return LoadedSplit(data, split, own, sum(len(as_batch(batch).images) for batch in own))

@@ -44,7 +44,7 @@ def tested(trainer, mini):
 
 
 def test_images(data, count):
-    return data.load_test()[torch.arange(count)].images.float() / 255
+    return next(iter(data.in_order("test", count))).images.float() / 255
 
 
 test_images.__test__ = False
@@ -106,7 +106,7 @@ def test_scores_repeat_and_leave_the_random_state_alone(callback, tested, binary
 def test_likelihood_is_the_importance_weighted_bound(tested, binary):
     model = tiny()
     [(name, card)] = tested(LikelihoodBound(400, num_images=20, at_once=70), model, binary).items()
-    images = binary.load_test().binarized().images[:20].float() / 255
+    images = test_images(binary, 20)
     with torch.no_grad():
         expected = -importance_weighted_bound(model.log_weights(images, 400)).mean().item()
     assert name == "negative_log_likelihood"

@@ -1,7 +1,5 @@
 """Caches that several processes want at once, and processes that die."""
 
-import fcntl
-import os
 import signal
 import subprocess
 import sys
@@ -10,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lightning_gen.data import cache_lock, encoded_base
-from lightning_gen.data.cache_lock import alone_in
+from lightning_gen.data import encoded_base
 from support.images import assert_same, batches_of, image_folder, write_noise
 
 COUNT = 24
@@ -129,33 +126,3 @@ def test_a_builder_that_dies_is_replaced_by_one_that_waits(root, start, tmp_path
     assert len(lines(tmp_path / "second")) == COUNT
     (path,) = files_of(tmp_path)
     assert not path.name.startswith(".")
-
-
-def test_a_file_system_without_locks(root, tmp_path, monkeypatch, caplog):
-    def fail(*_):
-        raise OSError(38, "Function not implemented")
-
-    monkeypatch.setattr(fcntl, "flock", fail)
-    batches_of(image_folder(root))
-    (path,) = files_of(tmp_path)
-    at_work = path.with_name(f".other-1-{path.name}")
-    path.rename(at_work)
-    with caplog.at_level("INFO"):
-        found = batches_of(image_folder(root))
-    assert_same(found, batches_of(image_folder(root, cache=None)))
-    assert files_of(tmp_path) == sorted([at_work, path])
-    assert "since the files have changed" not in caplog.text
-
-
-def test_drafts_are_removed_when_nobody_writes_them(tmp_path, monkeypatch):
-    ours = f".{cache_lock._machine()}-1-a.pixels"
-    names = [ours, ".other-1-a.pixels", ".other-2-a.pixels"]
-    for name in names:
-        (tmp_path / name).touch()
-    os.utime(tmp_path / names[1], (0, 0))
-    with monkeypatch.context() as patch:
-        patch.setattr(fcntl, "flock", lambda *_: (_ for _ in ()).throw(OSError(38, "none")))
-        with alone_in(tmp_path):
-            assert {path.name for path in tmp_path.glob(".*")} == {".lock", ours, names[2]}
-    with alone_in(tmp_path):
-        assert {path.name for path in tmp_path.glob(".*")} == {".lock", names[2]}

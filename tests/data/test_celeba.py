@@ -131,7 +131,7 @@ def test_without_attributes_there_are_no_factors(tmp_path, caplog):
     (root / "list_attr_celeba.txt").unlink()
     with caplog.at_level("INFO"):
         data = build(root)
-    assert "20 images, no attributes, official splits: 14 to train" in caplog.text
+    assert "no attributes, official splits: train, val, test, random: none; 14" in caplog.text
     assert data.factor_names == ()
     assert everything(data.load_train()).factors.shape == (14, 0)
 
@@ -141,7 +141,7 @@ def test_without_a_partition_the_split_is_random_and_the_same_each_time(tmp_path
     (root / "list_eval_partition.txt").unlink()
     with caplog.at_level("INFO"):
         data, again = build(root), build(root)
-    assert "random (no list_eval_partition) splits: 16 to train, 2 to validate" in caplog.text
+    assert "official splits: none, random: train, val, test; 16 to train, 2 to" in caplog.text
     train, test = everything(data.load_train()), everything(data.load_test())
     assert data.load_val() is None
     assert sorted(numbers(train) + numbers(test)) == list(range(CELEBA_COUNT))
@@ -232,3 +232,23 @@ def test_broken_tables(tmp_path, name):
 def test_arguments_out_of_range(tmp_path):
     assert_refused(r"data\.image_size", tmp_path, image_size=4)
     assert_refused(r"data\.test_fraction", tmp_path, test_fraction=0.0)
+
+
+def test_an_attribute_gives_the_classes(tmp_path):
+    data = build(torchvision_folder(tmp_path), class_attribute="Smiling")
+    assert data.class_names == ("not Smiling", "Smiling")
+    column = CELEBA_ATTRIBUTES.index("Smiling")
+    batch = everything(data.load_train())
+    assert batch.labels.equal(batch.factors[:, column])
+    assert {*batch.labels.tolist()} == {0, 1}
+    with pytest.raises(UserError, match=r"class_attribute is an attribute .*, got 'Smile'"):
+        build(tmp_path, class_attribute="Smile")
+
+
+def test_a_table_of_one_split_gives_one_official_split(tmp_path, caplog):
+    write_celeba_images(tmp_path / "img_align_celeba")
+    rows = "".join(f"{name} 0\n" for name in CELEBA_NAMES)
+    (tmp_path / "list_eval_partition.txt").write_text(rows)
+    with caplog.at_level("INFO"):
+        build(tmp_path)
+    assert "official splits: train, random: val, test; 16 to train" in caplog.text

@@ -12,6 +12,7 @@ import torch
 from torchvision import datasets
 
 from lightning_gen.data import MNIST, FashionMNIST
+from lightning_gen.data.splits import shuffled
 from lightning_gen.errors import UserError
 
 NAMES = [
@@ -107,6 +108,20 @@ class TestReading:
         with pytest.raises(UserError, match=f"{broken} is broken: its md5 is .* expected .*Delete"):
             data.setup("test")
 
+    def test_unpacked_files_alone(self, folder, arrays, publish, closed_port):
+        publish(closed_port)
+        for name in NAMES:
+            content = gzip.decompress((folder / name).read_bytes())
+            (folder / name.removesuffix(".gz")).write_bytes(content)
+            (folder / name).unlink()
+        data = MNIST(root=str(folder.parents[1]))
+        data.prepare_data()
+        assert torch.equal(data.load_test().images[:, 0], arrays[NAMES[2]])
+        broken = folder / NAMES[2].removesuffix(".gz")
+        broken.write_bytes(broken.read_bytes()[:-1])
+        with pytest.raises(UserError, match=f"{broken} is broken: expected an IDX file .* 3 axes"):
+            data.load_test()
+
 
 class TestDownload:
     def test_a_whole_download(self, tmp_path, publish, serve, contents, arrays):
@@ -119,7 +134,7 @@ class TestDownload:
         val = torch.cat([batch.labels for batch in data.val_dataloader()])
         assert (len(train), len(val)) == (15, 5)
         [test] = data.test_dataloader()
-        assert torch.equal(test.images[:, 0], arrays[NAMES[2]])
+        assert torch.equal(test.images[:, 0], arrays[NAMES[2]][shuffled(7)])
         assert {file.name for file in data.folder.iterdir()} == set(NAMES)
 
     def test_what_is_there_is_not_fetched_again(self, folder, publish, closed_port):
@@ -155,6 +170,17 @@ class TestDownload:
         MNIST(root=str(tmp_path)).prepare_data()
         folder = tmp_path / "MNIST" / "raw"
         assert {file.name: file.read_bytes() for file in folder.iterdir()} == contents
+
+    def test_nothing_is_made_in_a_folder_where_nothing_came(
+        self, tmp_path, publish, closed_port, monkeypatch, caplog
+    ):
+        monkeypatch.chdir(tmp_path)
+        publish(closed_port)
+        with caplog.at_level("INFO"), pytest.raises(UserError):
+            MNIST(root="data").prepare_data()
+        assert [*tmp_path.iterdir()] == []
+        looked = tmp_path / "data" / "MNIST" / "raw" / NAMES[0]
+        assert f"{looked} is not there: it is fetched" in caplog.text
 
     def test_no_mirror_can_be_reached(self, tmp_path, publish, closed_port):
         publish(closed_port, closed_port)

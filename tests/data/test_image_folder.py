@@ -294,3 +294,71 @@ def test_too_few_images(tmp_path):
 def test_arguments_out_of_range(tmp_path, argument, value):
     numbered(tmp_path)
     assert_refused(rf"data\.{argument} .* got", tmp_path, **{argument: value})
+
+
+def splits_with_classes(tmp_path, test="test/{}"):
+    for first, name in enumerate(("cat", "dog")):
+        numbered(tmp_path, f"train/{name}", 10, 20 * first)
+        numbered(tmp_path, test.format(name), 3, 100 + 10 * first)
+
+
+@pytest.mark.parametrize(("folder", "count"), [("test", 6), ("test/images", 6)])
+def test_an_unlabelled_test_folder_leaves_the_classes_of_train(tmp_path, folder, count):
+    splits_with_classes(tmp_path, folder)
+    match = rf"{count} images lie in no folder of a class of train, the first is '{folder}/100"
+    with pytest.warns(UserWarning, match=match):
+        data = build(tmp_path)
+    assert data.class_names == ("cat", "dog")
+    assert data.load_test().labels.tolist() == [-1] * count
+    assert sorted(data.load_train().labels.tolist()) == [0] * 10 + [1] * 10
+
+
+def test_test_folders_of_other_names_are_no_classes(tmp_path):
+    splits_with_classes(tmp_path)
+    numbered(tmp_path, "test/bird", 2, 150)
+    with pytest.warns(UserWarning, match="2 images lie in no folder of a class of train"):
+        data = build(tmp_path)
+    assert data.class_names == ("cat", "dog")
+    assert data.load_test().labels.tolist() == [-1] * 2 + [0] * 3 + [1] * 3
+
+
+@pytest.mark.parametrize("val", [None, "val"])
+def test_training_on_some_classes(tmp_path, caplog, val):
+    splits_with_classes(tmp_path)
+    if val:
+        numbered(tmp_path, "val/cat", 2, 60)
+        numbered(tmp_path, "val/dog", 2, 70)
+    with caplog.at_level("INFO"):
+        data = build(tmp_path, train_classes=("dog",))
+    assert f"{10 if val else 9} to train, {2 if val else 1} to validate, 6 to test" in caplog.text
+    assert data.normal_classes == (1,)
+    for split, labels in (("train", {1}), ("val", {1}), ("test", {0, 1})):
+        found = torch.cat([batch.labels for batch in data.in_order(split)])
+        assert {*found.tolist()} == labels
+    with pytest.raises(UserError, match="among cat, dog, got 'cow'"):
+        build(tmp_path, train_classes=("cow",))
+
+
+def names_of(data, split, **arguments):
+    """Each file with the number in its pixels, in the order of the loader."""
+    loader = data.in_order(split, **arguments)
+    return [
+        (name, number)
+        for batch, names in loader.named()
+        for name, number in zip(names, batch.images[:, 0, 0, 0].tolist(), strict=True)
+    ]
+
+
+@pytest.mark.parametrize("memory", [0, 2**30])
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_rows_know_their_files(tmp_path, monkeypatch, memory, num_workers):
+    monkeypatch.setattr(encoded, "IN_MEMORY_BYTES", memory)
+    numbered(tmp_path, "a", 20)
+    numbered(tmp_path, "b", 20, 20)
+    Image.effect_noise((64, 64), 99).save(tmp_path / "b/025.jpg")
+    (tmp_path / "b/025.jpg").write_bytes((tmp_path / "b/025.jpg").read_bytes()[:1500])
+    data = build(tmp_path, num_workers=num_workers)
+    with pytest.warns(UserWarning, match="1 of"):
+        found = [pair for split in ("train", "val", "test") for pair in names_of(data, split)]
+    assert len(found) == 40
+    assert all(name == f"{'ab'[number >= 20]}/{number:03}.png" for name, number in found)

@@ -2,13 +2,15 @@
 
 from dataclasses import dataclass
 
+import pytest
 import torch
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from lightning_gen.contracts import Batch
-from lightning_gen.data.loader import BatchLoader
+from lightning_gen.data.loader import BatchLoader, images_of_an_epoch
 from lightning_gen.data.sources import TensorSource
+from lightning_gen.errors import UserError
 
 
 def numbered(count):
@@ -38,7 +40,7 @@ class Decoding:
 def loader_of(count=50, batch_size=8, seed=0, source=None, indices=None, **arguments):
     source = numbered(count) if source is None else source
     indices = torch.arange(len(source)) if indices is None else indices
-    return BatchLoader(source, indices, batch_size, shuffle_seed=seed, **arguments)
+    return BatchLoader(source, indices, batch_size, seed, **arguments)
 
 
 def epoch_of(loader, epoch=0):
@@ -60,7 +62,9 @@ worlds = st.integers(1, 5)
 def test_an_epoch_is_a_permutation(count, batch_size, seed, epoch):
     loader = loader_of(count, batch_size, seed)
     batches = epoch_of(loader, epoch)
-    assert sorted(flat(batches)) == [*range(count)]
+    seen, expected = flat(batches), images_of_an_epoch(count, batch_size, 1)
+    assert len(seen) == len({*seen}) == expected >= count - 1
+    assert {*seen} <= {*range(count)}
     assert len(batches) == len(loader)
     assert all(len(batch) == batch_size for batch in batches[:-1])
 
@@ -109,19 +113,22 @@ def test_only_the_split_is_seen():
 @given(count=counts, batch_size=batch_sizes, world=worlds, epoch=st.integers(0, 9))
 @example(count=2, batch_size=4, world=3, epoch=0)
 def test_training_shards_are_disjoint_and_equal(count, batch_size, world, epoch):
-    loaders = [loader_of(count, batch_size, rank=r, world_size=world) for r in range(world)]
+    loaders = [loader_of(count, batch_size, shard=(r, world)) for r in range(world)]
     batches = [epoch_of(loader, epoch) for loader in loaders]
     shards = [flat(b) for b in batches]
     seen = flat(shards)
-    assert len(seen) == len(set(seen)) == count - count % world
-    assert {len(shard) for shard in shards} == {count // world}
+    assert len(seen) == len(set(seen)) == images_of_an_epoch(count, batch_size, world)
+    assert {len(shard) for shard in shards} == {len(seen) // world}
+    alone = batch_size > 1 and count // world > 1 and [1] in [[len(b)] for b in flat(batches)]
+    assert not alone
+    assert len(seen) >= count - count % world - world
     assert {len(loader) for loader in loaders} == {len(batches[0])}
 
 
 def test_what_is_left_out_differs_between_epochs():
     left_out = set()
     for epoch in range(20):
-        shards = [flat(epoch_of(loader_of(11, 4, rank=r, world_size=2), epoch)) for r in range(2)]
+        shards = [flat(epoch_of(loader_of(11, 4, shard=(r, 2)), epoch)) for r in range(2)]
         left_out |= {*range(11)} - {*flat(shards)}
     assert len(left_out) > 5
 
@@ -130,9 +137,7 @@ def test_what_is_left_out_differs_between_epochs():
 def test_ranks_together_see_the_batches_of_one_process(batch_size, batches, world):
     count = batch_size * world * batches
     single = epoch_of(loader_of(count, batch_size * world), 2)
-    ranks = [
-        epoch_of(loader_of(count, batch_size, rank=r, world_size=world), 2) for r in range(world)
-    ]
+    ranks = [epoch_of(loader_of(count, batch_size, shard=(r, world)), 2) for r in range(world)]
     together = [sorted(flat(parts)) for parts in zip(*ranks, strict=True)]
     assert together == [sorted(batch) for batch in single]
 
@@ -140,7 +145,7 @@ def test_ranks_together_see_the_batches_of_one_process(batch_size, batches, worl
 @given(count=counts, batch_size=batch_sizes, world=worlds)
 @example(count=2, batch_size=4, world=3)  # a rank without an image has no batch, not an empty one
 def test_evaluation_shards_lose_nothing(count, batch_size, world):
-    loaders = [loader_of(count, batch_size, None, rank=r, world_size=world) for r in range(world)]
+    loaders = [loader_of(count, batch_size, None, shard=(r, world)) for r in range(world)]
     batches = [epoch_of(loader) for loader in loaders]
     shards = [flat(b) for b in batches]
     assert sorted(flat(shards)) == [*range(count)]
@@ -157,7 +162,7 @@ def test_evaluation_shards_lose_nothing(count, batch_size, world):
     data=st.data(),
 )
 def test_state_goes_on_at_any_batch(count, batch_size, world, epoch, data):
-    arguments = {"rank": world - 1, "world_size": world}
+    arguments = {"shard": (world - 1, world)}
     whole = epoch_of(loader_of(count, batch_size, **arguments), epoch)
     following = epoch_of(loader_of(count, batch_size, **arguments), epoch + 1)
     stop = data.draw(st.integers(0, len(whole)))
@@ -182,7 +187,8 @@ def test_state_is_plain_and_counts():
     iterator = iter(loader)
     next(iterator)
     next(iterator)
-    assert loader.state_dict() == {"epoch": 4, "batch": 2}
+    state = {"epoch": 4, "batch": 2, "batches": 7, "batch_size": 8, "processes": 1}
+    assert loader.state_dict() == state
 
 
 def test_stopping_twice_goes_on():
@@ -222,3 +228,28 @@ def test_workers_give_the_same_batches():
     resumed = loader_of(source=Decoding(source), num_workers=2)
     resumed.load_state_dict(loader.state_dict())
     assert epoch_of(resumed, 2) == expected[3:]
+
+
+@pytest.mark.parametrize("sizes", [(4, (0, 1)), (8, (0, 2))])
+def test_other_sizes_go_on_from_the_end_of_an_epoch_alone(sizes):
+    batch_size, shard = sizes
+    stopped = loader_of(64, 8)
+    stopped.set_epoch(3)
+    iterator = iter(stopped)
+    next(iterator)
+    other = loader_of(64, batch_size, shard=shard)
+    other.load_state_dict(stopped.state_dict())
+    other.set_epoch(3)
+    with pytest.raises(UserError, match=r"at batch 1 of 8, of 8 images on each of 1 "):
+        next(iter(other))
+    for _ in iterator:
+        pass
+    other.load_state_dict(stopped.state_dict())
+    assert epoch_of(other, 4) == epoch_of(loader_of(64, batch_size, shard=shard), 4)
+
+
+def test_a_last_batch_of_one_image_is_left_out():
+    assert [len(batch) for batch in epoch_of(loader_of(17, 8))] == [8, 8]
+    assert [len(batch) for batch in epoch_of(loader_of(17, 8, seed=None))] == [8, 8, 1]
+    assert [len(batch) for batch in epoch_of(loader_of(1, 8))] == [1]
+    assert [len(batch) for batch in epoch_of(loader_of(3, 1))] == [1, 1, 1]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from lightning_gen.contracts import given
+from lightning_gen.contracts import NO_CLASS, given
 from lightning_gen.errors import UserError
 from lightning_gen.runs.coding import decode, encode, read_codes, reconstruct
 from lightning_gen.runs.finished import FinishedRun
@@ -20,6 +20,7 @@ class Few:
     """Seventy random images, in batches of 32."""
 
     class_names = tuple("abcdefghij")
+    factor_names = ()
 
     def __init__(self):
         self.batch = batch_of(torch.rand(70, 1, 28, 28))
@@ -149,3 +150,26 @@ def test_what_is_no_file_of_codes_is_refused(name, tmp_path):
     (tmp_path / "there.txt").write_text("z0\n1\n")
     with pytest.raises(UserError, match=r"expected an \.npz or \.csv of codes"):
         list(read_codes(tmp_path / name, 100))
+
+
+class WithFactors(Few):
+    """They have two factors, and the class of the first is not known."""
+
+    factor_names = ("size", "colour")
+
+    def __init__(self):
+        super().__init__()
+        labels = self.batch.labels.clone()
+        labels[0] = NO_CLASS
+        self.batch = self.batch._replace(labels=labels, factors=torch.arange(140).view(70, 2))
+
+
+def test_factors_are_kept_and_an_unknown_class_has_no_name(tmp_path):
+    run, inputs = run_of(KINDS["AE"]()), WithFactors()
+    encode(run, inputs, tmp_path / "codes.npz")
+    kept = arrays_of(tmp_path / "codes.npz")
+    assert kept["factors"].tolist() == inputs.batch.factors.tolist()
+    assert kept["factor_names"].tolist() == ["size", "colour"]
+    encode(run, inputs, tmp_path / "codes.csv", num_images=2)
+    with (tmp_path / "codes.csv").open(newline="") as file:
+        assert [line["label"] for line in csv.DictReader(file)] == ["", "b"]

@@ -1,3 +1,5 @@
+import os
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +9,7 @@ from torch.utils.data import DataLoader
 
 from lightning_gen.contracts import Batch
 from lightning_gen.errors import UserError
+from lightning_gen.runs import file_inputs
 from lightning_gen.runs.file_inputs import FileInputs
 from lightning_gen.runs.finished import FinishedRun
 from lightning_gen.runs.inputs import SplitInputs
@@ -155,10 +158,11 @@ def test_a_split_comes_in_its_own_order(finished):
     run = FinishedRun.open(finished)
     inputs = SplitInputs(run, "test", batch_size=300)
     batch, names = inputs.first(700)
-    assert names == [f"test/{number:05}" for number in range(700)]
-    source = run.data._splits["test"].source
-    torch.testing.assert_close(batch.images, source.images[:700].float() / 255)
-    assert torch.equal(batch.labels, source.labels[:700])
+    places = torch.tensor([int(name.removeprefix("test/")) for name in names])
+    assert len(places.unique()) == 700
+    source = run.data.load_test()
+    torch.testing.assert_close(batch.images, source.images[places].float() / 255)
+    assert torch.equal(batch.labels, source.labels[places])
     assert len(inputs) == 2000
     assert inputs.class_names == run.data.class_names
 
@@ -190,3 +194,20 @@ def test_a_datamodule_of_ones_own_gives_its_batches():
     assert batch.images.shape == (3, 1, 28, 28)
     with pytest.raises(UserError, match="val_dataloader gives no DataLoader"):
         load_split(Own(), "val")
+
+
+def test_a_named_pipe_is_refused_and_not_waited_for(run, tmp_path):
+    os.mkfifo(tmp_path / "pipe.png")
+    with pytest.raises(UserError, match=r"pipe\.png: it is neither a file nor a folder"):
+        FileInputs(run, tmp_path / "pipe.png")
+
+
+def test_the_range_of_deep_files_is_that_of_the_training(run, tmp_path, monkeypatch, caplog):
+    Image.fromarray(np.full((28, 28), 1000, np.uint16)).save(tmp_path / "a.png")
+    trained = {"datamodule_hyper_parameters": {"value_range": [0.0, 4095.0]}}
+    with caplog.at_level("INFO"):
+        for known, scale in (({}, 1023), (trained, 4095)):
+            monkeypatch.setattr(file_inputs, "load_checkpoint", lambda _, known=known: known)
+            image = read(FileInputs(run, tmp_path))["a.png"]
+            assert image.mean().item() == pytest.approx(1000 / scale, abs=0.002)
+    assert caplog.text.count("found in 1 files of more than 8 bits: scaled by 1023") == 1

@@ -15,7 +15,8 @@ BASE = {
         },
     },
     "data": {"class_path": "MiniFashionMNIST", "init_args": {"batch_size": 50}},
-    "trainer": {"callbacks": [], "log_every_n_steps": 1},
+    "trainer": {"log_every_n_steps": 1},
+    "default_pictures": False,
 }
 GRID = {
     "config": "base.yaml",

@@ -1,0 +1,28 @@
+"""What all models derive from."""
+
+from collections.abc import Callable
+from functools import partial
+
+from lightning.pytorch import LightningModule
+
+from lightning_gen.contracts import Batch, as_batch
+from lightning_gen.hyperparameters import KeepsArguments
+
+
+class Module(KeepsArguments, LightningModule):
+    """A LightningModule that keeps its constructor's arguments and takes plain batches."""
+
+    def setup(self, stage: str) -> None:
+        """See to it that a plain DataLoader's (images, labels) become a Batch."""
+        # A model's own hook beside a datamodule is a warning of Lightning's.
+        self.__dict__.pop("on_before_batch_transfer", None)
+        owner = getattr(self.trainer, "datamodule", None) or self
+        hook = owner.on_before_batch_transfer
+        if not isinstance(hook, partial):
+            owner.on_before_batch_transfer = partial(  # type: ignore[method-assign]
+                _then_as_batch, hook
+            )
+
+
+def _then_as_batch(hook: Callable[[object, int], object], batch: object, index: int) -> Batch:
+    return as_batch(hook(batch, index))

@@ -1,0 +1,145 @@
+"""The order of training images: shared by all processes, kept when loaders are built anew."""
+
+import os
+import subprocess
+import sys
+from itertools import pairwise
+from types import SimpleNamespace
+
+import pytest
+import torch
+from lightning.pytorch import Trainer, seed_everything
+from lightning.pytorch.callbacks import ModelCheckpoint
+
+from lightning_gen.callbacks import RandomState
+from lightning_gen.cli.record import batch_in_words
+from lightning_gen.data import MiniFashionMNIST
+from support.ordered import QUIET, Numbered, Seen
+
+
+def fit(data, ckpt_path=None, **arguments):
+    seen = Seen()
+    settings = {"enable_checkpointing": False, "max_epochs": 3, **QUIET, **arguments}
+    Trainer(**settings).fit(seen, data, ckpt_path=ckpt_path)
+    return seen
+
+
+SCRIPT = """
+import sys
+import torch
+from lightning.pytorch import Trainer
+from support.ordered import QUIET, Numbered, Seen
+
+if __name__ == "__main__":
+    seen = Seen()
+    more = {"devices": 2, "strategy": "ddp", "max_epochs": 2, "enable_checkpointing": False}
+    trainer = Trainer(**QUIET, **more)
+    trainer.fit(seen, Numbered())
+    torch.save(seen.train_labels, f"{sys.argv[1]}/{trainer.global_rank}.pt")
+"""
+
+
+def test_processes_without_a_seed_share_out_the_images(tmp_path):
+    (tmp_path / "script.py").write_text(SCRIPT)
+    words = [sys.executable, "-W", "ignore", tmp_path / "script.py", tmp_path]
+    root = os.path.abspath(f"{__file__}/../../..")
+    known = {name: value for name, value in os.environ.items() if name != "PL_GLOBAL_SEED"}
+    known["PYTHONPATH"] = f"{root}:{root}/tests"
+    done = subprocess.run(
+        words,
+        cwd=root,
+        env=known,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    ranks = [torch.load(tmp_path / f"{rank}.pt") for rank in range(2)]
+    for epoch in range(2):
+        shards = [[label for batch in rank[epoch] for label in batch] for rank in ranks]
+        assert [len(shard) for shard in shards] == [40, 40]
+        assert len({*shards[0], *shards[1]}) == 80
+    assert ranks[0][0] != ranks[0][1]
+
+
+def test_loaders_that_are_built_anew_keep_the_order():
+    orders = []
+    for every in (0, 1):
+        seed_everything(5, verbose=False)
+        callbacks = [RandomState()]  # changes torch's initial seed
+        seen = fit(Numbered(), callbacks=callbacks, reload_dataloaders_every_n_epochs=every)
+        orders.append(seen.train_labels)
+    assert orders[0] == orders[1]
+    assert len(orders[0]) == 3
+    assert orders[0][0] != orders[0][1] != orders[0][2]
+
+
+def test_another_seed_is_another_order_for_the_same_datamodule():
+    data, orders = Numbered(), []
+    for seed in (1, 2, 1):
+        seed_everything(seed, verbose=False)
+        orders.append(fit(data).train_labels)
+    assert orders[0] == orders[2] != orders[1]
+
+
+@pytest.mark.filterwarnings("ignore:Checkpoint directory .* exists and is not empty")
+def test_a_run_without_a_seed_goes_on_in_its_order(tmp_path):
+    keep = ModelCheckpoint(tmp_path, every_n_train_steps=13, save_top_k=-1)
+    whole = fit(Numbered(), callbacks=[keep], enable_checkpointing=True)
+    torch.manual_seed(99)
+    [checkpoint] = tmp_path.glob("*step=13.ckpt")
+    keep = ModelCheckpoint(tmp_path, every_n_train_steps=13, save_top_k=-1)
+    resumed = fit(Numbered(), checkpoint, callbacks=[keep], enable_checkpointing=True)
+    assert resumed.train_labels[1] == whole.train_labels[1][3:]
+    assert resumed.train_labels[2] == whole.train_labels[2]
+
+
+@pytest.mark.parametrize(("overfit", "batches"), [(2, 2), (0.3, 2), (1.0, 7)])
+def test_overfit_batches_takes_the_same_ones_each_epoch(overfit, batches):
+    seen = fit(Numbered(val_fraction=0.5), overfit_batches=overfit)
+    first, *others = seen.train_labels.values()
+    assert len(first) == batches
+    assert all(epoch == first for epoch in others)
+    assert all(epoch == other for epoch, other in pairwise(seen.val_labels.values()))
+
+
+def test_limits_take_the_first_batches():
+    whole = fit(Numbered())
+    torch.manual_seed(torch.initial_seed())
+    limited = fit(Numbered(), limit_train_batches=3, limit_val_batches=2)
+    for epoch, batches in limited.train_labels.items():
+        assert batches == whole.train_labels[epoch][:3]
+        assert limited.val_labels[epoch] == whole.val_labels[epoch][:2]
+
+
+def test_loaders_set_up_what_they_need():
+    assert len(Numbered().train_dataloader()) == 10
+    assert len(Numbered().val_dataloader()) == 3
+    assert len(Numbered().in_order("test")) == 13
+    assert Numbered().mean_image().sum() == 0
+
+
+def test_a_datamodule_says_what_it_holds():
+    data = MiniFashionMNIST()
+    assert str(data) == "MiniFashionMNIST: nothing loaded yet"
+    data.setup("fit")
+    data.setup("test")
+    assert str(data) == "MiniFashionMNIST: 9,000 train, 1,000 val, 2,000 test"
+
+
+@pytest.mark.parametrize("split", ["train", "val", "test"])
+def test_the_first_images_of_a_sorted_dataset_show_all_classes(split):
+    first = next(iter(MiniFashionMNIST().in_order(split, 100)))
+    counts = first.labels.bincount(minlength=10)
+    assert counts.min() > 0
+    assert counts.max() < 25
+
+
+def test_a_dataset_smaller_than_a_batch_is_told_by_its_own_size():
+    trainer = SimpleNamespace(
+        datamodule=SimpleNamespace(batch_size=512),
+        world_size=2,
+        accumulate_grad_batches=1,
+        optimizers=[],
+        train_dataloader=SimpleNamespace(num_images=7),
+    )
+    assert batch_in_words(trainer).startswith("3 x 2 processes = 6 images a step")
