@@ -101,7 +101,7 @@ class Evaluation(Callback, ABC):
     def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Share the images out among the ranks."""
         rehearsal = trainer.state.fn == TrainerFn.FITTING or trainer.fast_dev_run  # type: ignore[attr-defined]
-        self._wanted = 0 if rehearsal else share(self.num_images, trainer)
+        self._wanted = 0 if rehearsal else max(1, share(self.num_images, trainer))
         self._passed, self._seen, self._seconds = 0, 0, 0.0
         if self._wanted:
             self.begin(trainer, pl_module)
