@@ -1,6 +1,7 @@
 """How well a model trained on normal images tells anomalies from them."""
 
 from collections.abc import Mapping, Sequence
+from inspect import signature
 from typing import ClassVar
 
 import torch
@@ -45,14 +46,12 @@ class AnomalyDetection(Evaluation):
         data = trainer.datamodule  # type: ignore[attr-defined]
         self._normal = tuple(getattr(data, "normal_classes", ()))
         if not self._normal:
+            remedy = "Choose data that has train_classes, such as MNIST."
+            if "train_classes" in signature(type(data)).parameters:
+                remedy = "Set data.train_classes, for instance to ['0']."
             raise UserError(
                 "AnomalyDetection needs data that trains on some of its classes, the normal ones, "
-                f"and {type(data).__name__} trains on all. "
-                + (
-                    f"Set data.train_classes, for instance to ['{data.class_names[0]}']."
-                    if "train_classes" in getattr(data, "hparams", {})
-                    else "Choose data that has train_classes, such as MNIST or ImageFolder."
-                )
+                f"and {type(data).__name__} trains on all. {remedy}"
             )
 
     def begin(self, trainer: Trainer, pl_module: LightningModule) -> None:

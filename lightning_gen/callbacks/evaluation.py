@@ -2,7 +2,7 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sized
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any, ClassVar
@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.trainer.states import TrainerFn
+from torch import Tensor
 
 from lightning_gen.callbacks.picture import check_at_least, require_for, untouched
 from lightning_gen.contracts import Batch, Needs
@@ -22,7 +23,8 @@ class Card:
 
     Attributes:
         value: the score.
-        standard_error: of the value, over images; nan where it cannot be said.
+        standard_error: of the value, by how much it differs with other images of the same kind;
+            nan where none is known whose 95 % interval would hold.
         unit: of both.
         num_images: how many images of the split it is over.
         split: "val" or "test".
@@ -62,8 +64,8 @@ class Evaluation(Callback, ABC):
         cards: the cards of the latest evaluation, by the names of the scores.
 
     Args:
-        num_images: how many images of the split are used: batches spread evenly over it, since a
-            split may be sorted by class.
+        num_images: how many images of the split are used: at positions spread evenly over all of
+            it, since a split may be sorted by class.
         seed: of everything random.
     """
 
@@ -74,10 +76,11 @@ class Evaluation(Callback, ABC):
         self.num_images = num_images
         self.seed = seed
         self.cards: dict[str, Card] = {}
-        self._missing = 0
+        self._wanted = 0
+        self._there = 0
+        self._passed = 0
         self._seen = 0
         self._seconds = 0.0
-        self._stride = 1
 
     @abstractmethod
     def begin(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -98,9 +101,9 @@ class Evaluation(Callback, ABC):
     def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Share the images out among the ranks."""
         rehearsal = trainer.state.fn == TrainerFn.FITTING or trainer.fast_dev_run  # type: ignore[attr-defined]
-        self._missing = 0 if rehearsal else -(-self.num_images // trainer.world_size)
-        self._seen, self._seconds = 0, 0.0
-        if self._missing:
+        self._wanted = 0 if rehearsal else max(1, share(self.num_images, trainer))
+        self._passed, self._seen, self._seconds = 0, 0, 0.0
+        if self._wanted:
             self.begin(trainer, pl_module)
 
     def on_validation_batch_end(
@@ -112,16 +115,20 @@ class Evaluation(Callback, ABC):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Take in the batch when its turn comes, while images are missing."""
-        if self._seen >= self._missing or dataloader_idx > 0:
-            return
-        if batch_idx == 0:
-            self._stride = stride(trainer, -(-self._missing // len(batch.images)))
-        if batch_idx % self._stride > 0:
+        """Take in the images of the batch whose turn it is."""
+        if not self._wanted or dataloader_idx > 0:
             return
         start = perf_counter()
-        batch = batch.first(self._missing - self._seen)
-        self._seen += len(batch.images)
+        size = len(batch.images)
+        if batch_idx == 0:
+            self._there = images_there(trainer, size)
+        chosen = spread(self._passed, size, self._wanted, self._there)
+        self._passed += size
+        if len(chosen) == 0:
+            return
+        if len(chosen) < size:
+            batch = Batch(*(part[chosen.to(part.device)] for part in batch))
+        self._seen += len(chosen)
         with untouched(trainer, pl_module):
             self._draw_from(trainer, batch_idx)
             self.see(pl_module, batch)
@@ -129,7 +136,7 @@ class Evaluation(Callback, ABC):
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Score, log, keep the cards."""
-        if not self._missing:
+        if not self._wanted:
             return
         start = perf_counter()
         with untouched(trainer, pl_module):
@@ -161,11 +168,35 @@ class Evaluation(Callback, ABC):
         torch.manual_seed(number)
 
 
-def stride(trainer: Trainer, wanted: int) -> int:
-    """The step from one to the next of ``wanted`` batches that are spread over the split."""
+def share(count: int, trainer: Trainer) -> int:
+    """This process's part of a count that the processes share out."""
+    return count // trainer.world_size + (trainer.global_rank < count % trainer.world_size)
+
+
+def images_there(trainer: Trainer, batch_size: int) -> int:
+    """How many images this process will be shown; 0 where that cannot be known."""
+    loaders = trainer.test_dataloaders if trainer.testing else trainer.val_dataloaders
     counts = trainer.num_test_batches if trainer.testing else trainer.num_val_batches
-    [count, *_] = counts if isinstance(counts, list) else [counts]
-    return max(1, int(count) // wanted) if math.isfinite(count) else 1
+    loader = loaders[0] if isinstance(loaders, list | tuple) else loaders
+    count = counts[0] if isinstance(counts, list) else counts
+    shown = count * batch_size if math.isfinite(count) else 0
+    images = getattr(loader, "num_images", None)  # of the whole split
+    if images is None and getattr(loader, "batch_size", None) and isinstance(loader.dataset, Sized):
+        images = len(loader.dataset)
+    return int(shown if images is None else min(shown, share(images, trainer)))
+
+
+def spread(first: int, size: int, wanted: int, there: int) -> Tensor:
+    """Which of ``size`` images that begin at position ``first`` are among ``wanted`` of ``there``.
+
+    Of the positions p = 0, 1, ... below ``there`` those at which p wanted / there reaches the next
+    whole number: exactly ``wanted`` of them, evenly spread. All, where no more are there.
+    """
+    positions = torch.arange(first, first + size)
+    if there <= wanted:
+        return (positions[positions < wanted]) - first
+    steps = positions * wanted // there
+    return (steps < (positions + 1) * wanted // there).nonzero()[:, 0]
 
 
 def home(pl_module: LightningModule) -> torch.device:

@@ -11,14 +11,11 @@ from lightning_gen.contracts import Batch, given
 from lightning_gen.metrics import BCE, MSE, PSNR, SSIM
 from lightning_gen.metrics.reconstruction import ReconstructionMetric
 
-SMALLEST_FOR_SSIM = 12
-"""Pixels a side; its window has 11."""
-
 
 class ReconstructionQuality(Evaluation):
     """Scores ``mse``, ``psnr`` (dB), ``ssim`` and ``bce`` of reconstructions; seconds on a CPU.
 
-    A VAE reconstructs from the posterior mean. Images under 12 pixels a side have no ``ssim``.
+    A VAE reconstructs from the posterior mean. Images under 11 pixels a side have no ``ssim``.
 
     Args:
         num_images: how many images of the split are used, spread evenly over it.
@@ -38,7 +35,7 @@ class ReconstructionQuality(Evaluation):
 
     def see(self, pl_module: LightningModule, batch: Batch) -> None:
         """Reconstruct the batch."""
-        if min(batch.images.shape[2:]) < SMALLEST_FOR_SSIM:
+        if min(batch.images.shape[2:]) < SSIM.window:
             self._metrics.pop("ssim", None)
         reconstructions = given(pl_module, batch).reconstruct(batch.images)
         for metric in self._metrics.values():

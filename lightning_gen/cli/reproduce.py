@@ -9,7 +9,7 @@ from lightning_gen.cli.parser import BadArgumentsError
 from lightning_gen.cli.sweep_arguments import Parser
 from lightning_gen.errors import UserError
 from lightning_gen.runs.reproduce.measured import measure
-from lightning_gen.runs.reproduce.results_file import append, published, read, row
+from lightning_gen.runs.reproduce.rows import HEADER, published, row
 from lightning_gen.runs.reproduce.table import find, read_table
 from lightning_gen.runs.reproduce.target import Target
 from lightning_gen.runs.reproduce.training import Finished, NotRunError, finished, train
@@ -18,7 +18,8 @@ DESCRIPTION = """\
 {summary}: lightning-gen {example}
 
 Each run of a target is a fit in a process of its own, logs/reproduce_<target>_<number>. The same
-command goes on where it was stopped, and takes runs that have finished as they are.
+command goes on where it was stopped, and takes runs that have finished as they are. What was
+measured is printed, each score as a row of a Markdown table, too.
 """
 
 
@@ -46,8 +47,6 @@ def parse(words: list[str]) -> argparse.Namespace:
     add("--fresh", action="store_true", help="train anew, finished or not")
     add("--table", type=Path, default=Path("conf/reproduce.yaml"), metavar="FILE",
         help="the published results (default: conf/reproduce.yaml)")  # fmt: skip
-    add("--out", type=Path, default=Path("docs/results.md"), metavar="FILE",
-        help="where rows are added (default: docs/results.md)")  # fmt: skip
     add("--trainer.default_root_dir", dest="root", type=Path, default=Path("logs"),
         metavar="FOLDER", help="where the runs stand (default: logs)")  # fmt: skip
     given = parser.parse_args(words)
@@ -57,7 +56,7 @@ def parse(words: list[str]) -> argparse.Namespace:
 
 
 def reproduce(given: argparse.Namespace) -> None:
-    """Train what is left, print and write what was measured.
+    """Train what is left, print what was measured.
 
     Raises:
         UserError: a target was missed or could not be run.
@@ -65,7 +64,6 @@ def reproduce(given: argparse.Namespace) -> None:
     try:
         table = read_table(given.table)
         targets = [find(table, name) for name in dict.fromkeys(given.targets)]
-        read(given.out)  # before anything is trained for it
     except UserError as error:
         raise BadArgumentsError(str(error)) from error
     if given.list:
@@ -101,20 +99,20 @@ def verdict(target: Target, given: argparse.Namespace) -> str:
     """Train the runs of a target and say what they measured: reached, missed, not run or failed."""
     try:
         runs = [each_run(target, number, given) for number in range(len(target.runs))]
-        found = {score: measure(score, [run.cards for run in runs]) for score in target.scores}
+        cards = [run.cards for run in runs]
+        found = {score: measure(score, cards, target.runs) for score in target.scores}
     except UserError as error:
         result = "not run" if isinstance(error, NotRunError) else "failed"
         print(f"{target.name}: {result}: {error}")
         return result
     for score, measured in found.items():
         sign = "reached" if measured.reached else "missed"
-        value = f"{measured.in_words()} {score.unit}".rstrip()
+        value = f"{measured.in_words(score.bound)} {score.unit}".rstrip()
         print(
             f"{target.name}  {measured.metric}: published {published(score)}, measured {value}: "
             f"{sign}"
         )
-    append(given.out, [row(target, *pair, runs) for pair in found.items()])
-    print(given.out)
+    print("", HEADER, *(row(target, *pair, runs) for pair in found.items()), "", sep="\n")
     return "reached" if all(measured.reached for measured in found.values()) else "missed"
 
 

@@ -1,6 +1,7 @@
 """The Inception network of the FID, through torch-fidelity."""
 
 import hashlib
+import io
 from pathlib import Path
 from typing import ClassVar
 from urllib.error import URLError
@@ -12,8 +13,13 @@ from lightning_gen.features.extractor import Extractor, Features, Images
 
 FILE = "weights-inception-2015-12-05-6726825d.pth"
 URL = f"https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/{FILE}"
-HASH_PREFIX = FILE.removesuffix(".pth").rpartition("-")[2]
-"""The first digits of the file's sha256: scores of other weights are not called FID."""
+SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
+"""Of the published file: scores of other weights are not called FID."""
+
+OTHERS = (
+    "use the features of a Classifier that you train on such images, with TrainedClassifier; for "
+    "grey images of 28x28 there are FashionMNISTClassifier and MNISTClassifier."
+)
 
 
 class Inception(Extractor):
@@ -40,13 +46,16 @@ class Inception(Extractor):
         except ModuleNotFoundError as error:
             raise UserError(
                 "Inception needs torch-fidelity, which is not installed. Run pip install "
-                "'lightning-gen[inception]', or use another extractor, such as "
-                "FashionMNISTClassifier."
+                f"'lightning-gen[inception]', or {OTHERS}"
             ) from error
-        path = fetched() if weights is None else Path(weights)
-        self.sha256 = checked(path)
+        content = published(fetched() if weights is None else Path(weights))
+        self.sha256 = SHA256
+        # torch-fidelity unpickles what it is given: it gets tensors that were read without that.
+        tensors = io.BytesIO()
+        torch.save(torch.load(io.BytesIO(content), weights_only=True), tensors)
+        tensors.seek(0)
         self.network = FeatureExtractorInceptionV3(
-            "inception-v3-compat", ["2048"], feature_extractor_weights_path=str(path)
+            "inception-v3-compat", ["2048"], feature_extractor_weights_path=tensors
         )
         self.feature_dim = 2048
         self.name = "inception"
@@ -79,27 +88,28 @@ def fetched() -> Path:
     if not path.is_file():
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            torch.hub.download_url_to_file(URL, str(path), HASH_PREFIX)
+            torch.hub.download_url_to_file(URL, str(path), SHA256)
         except (URLError, OSError, RuntimeError) as error:
             raise UserError(
                 f"the Inception weights cannot be fetched from {URL}: {error}. Put the file at "
-                f"{path}, or use an extractor that is shipped, such as FashionMNISTClassifier."
+                f"{path}, or {OTHERS}"
             ) from error
     return path
 
 
-def checked(path: Path) -> str:
-    """The sha256 of the published weights.
+def published(path: Path) -> bytes:
+    """The content of the published file of weights.
 
     Raises:
-        UserError: the file is missing or another one; no other is unpickled.
+        UserError: the file is missing or another one.
     """
     if not path.is_file():
         raise UserError(f"Inception.weights is the file {FILE}, got {path}, which is not there.")
-    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-    if not sha256.startswith(HASH_PREFIX):
+    content = path.read_bytes()
+    found = hashlib.sha256(content).hexdigest()
+    if found != SHA256:
         raise UserError(
-            f"Inception.weights is the file {FILE}, whose sha256 begins with {HASH_PREFIX}, got "
-            f"{path} with {sha256[:8]}. Fetch it from {URL}."
+            f"Inception.weights is the file {FILE}, whose sha256 is {SHA256}, got {path} with "
+            f"{found}. Fetch it from {URL}."
         )
-    return sha256
+    return content

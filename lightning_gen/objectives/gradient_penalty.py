@@ -1,5 +1,8 @@
 """Penalties on the gradient of a discriminator with respect to its images.
 
+The gradient is with respect to images in [-1, 1], the range of the papers, though the project's
+images are in [0, 1]: it is half of that, so that weights mean what they mean in the papers.
+
 They are computed outside autocast: in float16 the gradient of a score falls below the smallest
 number, and the loss scale does not reach it. The gradient of each image is its own only where the
 discriminator judges images one by one, so it must have no BatchNorm.
@@ -54,7 +57,10 @@ class Penalty(ABC):
 
 @dataclass(frozen=True)
 class R1(Penalty):
-    """weight / 2 * E |grad D(x)|^2 over real images (Mescheder et al. 2018, arXiv:1801.04406)."""
+    """weight / 2 * E |grad D(x)|^2 over real images (Mescheder et al. 2018, arXiv:1801.04406).
+
+    The weight is the paper's gamma, for images in [-1, 1].
+    """
 
     def __call__(
         self, discriminator: Discriminator, real: Images, fake: Images
@@ -68,7 +74,8 @@ class R1(Penalty):
 class GradientPenalty(Penalty):
     """weight * E (|grad D(x)| - 1)^2 (Gulrajani et al. 2017, arXiv:1704.00028).
 
-    Each x lies on the line between a real and a generated image, at a uniform place of its own.
+    The weight is the paper's lambda, for images in [-1, 1]. Each x lies on the line between a real
+    and a generated image, at a uniform place of its own.
     """
 
     def __call__(
@@ -83,8 +90,11 @@ class GradientPenalty(Penalty):
 
 
 def image_gradients(discriminator: Discriminator, images: Images) -> Images:
-    """The gradient of each image's score with respect to the image, itself differentiable."""
+    """The gradient of each image's score, itself differentiable.
+
+    With respect to 2 x - 1 for images x in [0, 1].
+    """
     images = images.detach().requires_grad_()
     with torch.autocast(images.device.type, enabled=False):
         total = discriminator(images).sum()
-        return torch.autograd.grad(total, images, create_graph=True)[0]
+        return torch.autograd.grad(total, images, create_graph=True)[0] / 2

@@ -67,9 +67,14 @@ def in_words(cards: Mapping[str, Card]) -> Iterable[str]:
         yield f"{name:<{width}}  {with_error(card.value, card.standard_error)}{unit}"
 
 
-def with_error(value: float, error: float) -> str:
-    """``86.76 ± 0.12``: as many digits as the error justifies, four without one."""
-    if not math.isfinite(value) or not math.isfinite(error) or error < 1e-8:
-        return f"{value:.4g}"
-    digits = max(0, 1 - math.floor(math.log10(error)))
-    return f"{value:.{digits}f} ± {error:.{digits}f}"
+def with_error(value: float, error: float, least: int = 0) -> str:
+    """``86.76 ± 0.12``: as many digits as the error justifies, four without one.
+
+    Of decimals at least ``least``.
+    """
+    if math.isfinite(value) and math.isfinite(error) and error >= 1e-8:
+        digits = max(least, 1 - math.floor(math.log10(error)))
+        return f"{value:.{digits}f} ± {error:.{digits}f}"
+    if least:
+        return f"{value:.{least}f}"
+    return f"{value:.4g}" if abs(value) < 1000 or not math.isfinite(value) else f"{value:.0f}"

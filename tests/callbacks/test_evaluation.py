@@ -14,6 +14,7 @@ from lightning_gen.callbacks import (
     ReconstructionQuality,
     SampleQuality,
 )
+from lightning_gen.callbacks.evaluation import spread
 from lightning_gen.contracts import Batch
 from lightning_gen.data import MiniFashionMNIST, Shapes
 from lightning_gen.errors import UserError
@@ -43,17 +44,16 @@ def tested(trainer, mini):
     return run
 
 
-def test_images(data, count):
-    return next(iter(data.in_order("test", count))).images.float() / 255
+def seen_images(data, count):
+    """``count`` images, spread over the three batches of 20 of ``tested``."""
+    [images, *_] = (batch.images for batch in data.in_order("test", 60))
+    return images[spread(0, 60, count, 60)].float() / 255
 
 
-test_images.__test__ = False
-
-
-def test_reconstruction_is_that_of_the_first_images(tested, mini):
+def test_reconstruction_is_that_of_the_images(tested, mini):
     model = tiny()
     cards = tested(ReconstructionQuality(num_images=50), model)
-    images = test_images(mini, 50)
+    images = seen_images(mini, 50)
     with torch.no_grad():
         error = (model.reconstruct(images) - images).square().flatten(1).mean(dim=1)
     assert set(cards) == {"mse", "psnr", "ssim", "bce"}
@@ -106,7 +106,7 @@ def test_scores_repeat_and_leave_the_random_state_alone(callback, tested, binary
 def test_likelihood_is_the_importance_weighted_bound(tested, binary):
     model = tiny()
     [(name, card)] = tested(LikelihoodBound(400, num_images=20, at_once=70), model, binary).items()
-    images = test_images(binary, 20)
+    images = seen_images(binary, 20)
     with torch.no_grad():
         expected = -importance_weighted_bound(model.log_weights(images, 400)).mean().item()
     assert name == "negative_log_likelihood"
@@ -167,16 +167,30 @@ class Labels(ReconstructionQuality):
         self.labels += batch.labels.tolist()
 
 
-@pytest.mark.parametrize(("wanted", "seen"), [(100, 100), (1999, 1999), (5000, 2000)])
-def test_images_are_spread_over_a_split_that_is_sorted_by_class(wanted, seen, trainer):
-    data = MiniFashionMNIST(batch_size=20)
+@pytest.mark.parametrize(
+    ("wanted", "seen", "batch_size"),
+    [(100, 100, 20), (1100, 1100, 30), (1999, 1999, 300), (5000, 2000, 20)],
+)
+def test_images_are_spread_over_a_split_that_is_sorted_by_class(wanted, seen, batch_size, trainer):
+    data = MiniFashionMNIST(batch_size=batch_size)
     source = data.load_test()
     data.load_test = lambda: source.subset(source.labels.argsort(stable=True))
     callback = Labels(num_images=wanted)
     trainer(callback, logger=False).test(tiny(), data, verbose=False)
     counts = torch.tensor(callback.labels).bincount(minlength=10)
     assert counts.sum() == seen == callback.cards["mse"].num_images
-    assert counts.max() - counts.min() <= 20
+    assert counts.max() - counts.min() <= 1
+
+
+@pytest.mark.parametrize(("there", "wanted"), [(1500, 1000), (1500, 600), (10_001, 10_000), (7, 1)])
+def test_positions_are_exactly_as_many_as_wanted_at_even_distances(there, wanted):
+    parts = [spread(first, 64, wanted, there) + first for first in range(0, there, 64)]
+    positions = torch.cat(parts)
+    positions = positions[positions < there]
+    assert len(positions) == wanted
+    gaps = positions.diff(prepend=torch.tensor([-1]), append=torch.tensor([there]))[:-1]
+    assert gaps.min() >= there // wanted
+    assert gaps.max() <= -(-there // wanted)
 
 
 def test_a_gan_has_no_reconstructions_to_score(tested):
@@ -217,11 +231,11 @@ def test_the_aggregate_posterior_adds_up(tested, mini):
     model = tiny()
     cards = tested(AggregatePosterior(num_images=60), model)
     with torch.no_grad():
-        kl = model.posterior(test_images(mini, 60)).kl_to_standard_normal().mean(dim=0)
+        kl = model.posterior(seen_images(mini, 60)).kl_to_standard_normal().mean(dim=0)
     assert cards["posterior_kl"].value == pytest.approx(kl.sum().item(), rel=1e-4)
     parts = [cards[f"kl_dimension/{j:02d}"].value for j in range(4)]
     assert parts == pytest.approx(kl.tolist(), rel=1e-4)
-    total = cards["mutual_information"].value + cards["marginal_kl"].value
+    total = cards["mutual_information"].value + cards["marginal_kl_upper_bound"].value
     assert total == pytest.approx(cards["posterior_kl"].value)
 
 
@@ -243,6 +257,8 @@ def test_anomalies_are_the_classes_that_were_not_trained_on(trainer):
 def test_data_of_all_classes_has_no_anomalies(trainer, mini):
     with pytest.raises(UserError, match=r"trains on all.*data\.train_classes"):
         trainer(AnomalyDetection()).fit(tiny(), mini)
+    with pytest.raises(UserError, match=r"trains on all\. Choose data that has train_classes"):
+        trainer(AnomalyDetection()).fit(build(VAE, (1, 64, 64)), Shapes())
 
 
 def test_data_without_factors_has_no_disentanglement(trainer, mini):

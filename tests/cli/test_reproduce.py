@@ -12,7 +12,7 @@ import yaml
 
 from lightning_gen.cli import reproduce as verb
 from lightning_gen.cli.parser import BadArgumentsError
-from lightning_gen.runs.reproduce.results_file import HEADER, MARK, device
+from lightning_gen.runs.reproduce.rows import HEADER, device
 from lightning_gen.runs.reproduce.target import in_digits
 from lightning_gen.runs.reproduce.training import NotRunError
 from support.command import CONF, Answer
@@ -73,9 +73,9 @@ def psnr(run):
     return json.loads((run / "metrics.json").read_text())["test"]["psnr"]["value"]
 
 
-def table_rows(path):
+def table_rows(answer):
     """The cells of each row below the head."""
-    lines = path.read_text().partition(HEADER)[2].splitlines()
+    lines = answer.out.partition(f"\n{HEADER}\n")[2].rstrip().splitlines()
     return [line.strip("| ").split(" | ") for line in lines]
 
 
@@ -113,18 +113,19 @@ def test_two_trainings(trained):
     values = [psnr(root / "logs" / name / "version_0") for name in NAMES]
     assert values[0] != values[1], "each run has the seed that the table gives it"
     assert versions(root / "logs") == ONCE
-    first, last = answer.out.splitlines()
+    first = answer.out.splitlines()[0]
     measured = f"{in_digits(fmean(values))} ± "
     assert first.startswith(f"tiny  psnr: published 1.00, measured {measured}")
     assert first.endswith(" dB: reached")
-    assert last == "docs/results.md"
     assert "Test loss" in answer.err, "the output of the trainings is shown"
 
 
 def test_the_row_of_two_trainings(trained):
-    root, _ = trained
-    assert (root / "docs/results.md").read_text().startswith(f"# Results\n\n{MARK}\n\n{HEADER}")
-    (cells,) = table_rows(root / "docs" / "results.md")
+    root, answer = trained
+    assert sorted(path.name for path in root.iterdir()) == [
+        *("logs", "no_data.yaml", "table.yaml", "tiny.yaml"),
+    ]
+    (cells,) = table_rows(answer)
     environment = json.loads(
         (root / "logs" / NAMES[0] / "version_0" / "environment.json").read_text()
     )
@@ -151,12 +152,12 @@ def test_the_row_of_two_trainings(trained):
 def test_finished_runs_are_taken_as_they_are(changes, sign, code, command, trained, tmp_path, idle):
     root, _ = trained
     table = write_table(tmp_path, scores=[PSNR | changes])
-    words = ("--table", table, "--trainer.default_root_dir", root / "logs", "--out", "out.md")
+    words = ("--table", table, "--trainer.default_root_dir", root / "logs")
     answer = command("reproduce", "tiny", *words)
     assert answer.code == code
     assert answer.out.splitlines()[0].endswith(f" dB: {sign}")
     assert versions(root / "logs") == ONCE
-    (cells,) = table_rows(tmp_path / "out.md")
+    (cells,) = table_rows(answer)
     assert cells[4].partition(" ")[0] == sign
     if code:
         assert answer.line == "lightning-gen reproduce: 1 of 1 not reached: tiny missed"
@@ -168,11 +169,12 @@ def test_a_missed_score_among_reached_ones(command, logs, tmp_path, idle):
     scores = [PSNR, PSNR | {"metrics": ["mse", "bce"], "unit": ""}, PSNR | {"published": 1000}]
     answer = command("reproduce", "tiny", "--table", write_table(tmp_path, scores=scores))
     assert answer.code == 1
-    assert [line.rpartition(" ")[2] for line in answer.out.splitlines()[::2]] == [
+    assert [line.rpartition(" ")[2] for line in answer.out.splitlines()[:3]] == [
         "reached",
         "missed",
+        "missed",
     ]
-    rows = table_rows(tmp_path / "docs/results.md")
+    rows = table_rows(answer)
     assert [cells[1] for cells in rows] == ["psnr", "bce", "psnr"]
     assert [cells[4] for cells in rows] == [
         "reached (1.00 asked)",
@@ -187,16 +189,7 @@ def test_a_score_that_no_run_has(command, logs, tmp_path, idle):
     assert answer.code == 1
     assert "tiny: failed: the run has no score fid, only " in answer.out
     assert "1 of 1 not reached: tiny failed" in answer.line
-    assert not (tmp_path / "docs").exists()
-
-
-def test_a_file_of_another_kind_is_left_alone(command, logs, tmp_path, idle):
-    (tmp_path / "notes.md").write_text("mine\n")
-    table = write_table(tmp_path)
-    answer = command("reproduce", "tiny", "--table", table, "--out", "notes.md")
-    assert answer.code == 2
-    assert "notes.md lacks the line" in answer.line
-    assert (tmp_path / "notes.md").read_text() == "mine\n"
+    assert HEADER not in answer.out
 
 
 def test_fresh_trains_anew_what_has_finished(command, logs, tmp_path):
@@ -206,7 +199,7 @@ def test_fresh_trains_anew_what_has_finished(command, logs, tmp_path):
     assert versions(logs)[NAMES[0]] == ["version_0", "version_1"]
     old, new = (logs / NAMES[0] / version for version in ("version_0", "version_1"))
     assert psnr(new) == pytest.approx(psnr(old)), "the same seed"
-    (cells,) = table_rows(tmp_path / "docs/results.md")
+    (cells,) = table_rows(answer)
     assert cells[5] == "1"
 
 
@@ -228,7 +221,6 @@ def test_a_target_whose_data_cannot_be_had(command, tmp_path):
     assert answer.code == 1
     assert answer.out.startswith("tiny: not run: ")
     assert answer.err.splitlines()[-1].endswith("1 of 1 not reached: tiny not run")
-    assert not (tmp_path / "docs").exists()
 
 
 @pytest.mark.parametrize(
@@ -238,7 +230,7 @@ def test_a_target_whose_data_cannot_be_had(command, tmp_path):
         (("--fresh",), "pass a target, or --list"),
         (("tiny", "--nope"), "unrecognized arguments: --nope"),
         (("tiny", "--fres"), "unrecognized arguments: --fres"),
-        (("tiny", "--out"), "argument --out: expected one argument"),
+        (("tiny", "--table"), "argument --table: expected one argument"),
         (("tinny",), "there is no target tinny. Did you mean tiny?"),
         (("tiny", "mnist"), "there is no target mnist. Choose among tiny, other."),
         (("tiny", "--table", "none.yaml"), "the table of published results cannot be read"),
@@ -278,7 +270,6 @@ def test_the_list_of_all_targets(command, tmp_path, idle):
     assert answer.out.startswith("other ")
     assert "tiny  " not in answer.out
     assert not (tmp_path / "logs").exists()
-    assert not (tmp_path / "docs").exists()
 
 
 def test_the_list_of_the_shipped_table(command, monkeypatch, idle):
@@ -300,11 +291,7 @@ def test_help(capsys):
 
 def test_paths_by_default():
     given = verb.parse(["tiny"])
-    assert (str(given.table), str(given.out), str(given.root)) == (
-        "conf/reproduce.yaml",
-        "docs/results.md",
-        "logs",
-    )
+    assert (str(given.table), str(given.root)) == ("conf/reproduce.yaml", "logs")
     with pytest.raises(BadArgumentsError):
         verb.parse([])
 

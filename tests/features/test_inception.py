@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import pickle
 import shutil
 import sys
 from pathlib import Path
@@ -13,8 +14,6 @@ import torch
 from lightning_gen.errors import UserError
 from lightning_gen.features import Inception, inception
 from support.inception import untrained
-
-PUBLISHED = "6726825d"
 
 
 @pytest.fixture(scope="module")
@@ -38,13 +37,13 @@ def sha256(file):
 @pytest.fixture
 def accepted(sha256, monkeypatch):
     """The hash of the file is taken for that of the published weights."""
-    monkeypatch.setattr(inception, "HASH_PREFIX", sha256[:8])
+    monkeypatch.setattr(inception, "SHA256", sha256)
 
 
 @pytest.fixture(scope="module")
 def extractor(file, sha256):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(inception, "HASH_PREFIX", sha256[:8])
+        patch.setattr(inception, "SHA256", sha256)
         return Inception(str(file))
 
 
@@ -120,9 +119,9 @@ def test_the_extractor_is_described(extractor, sha256):
 
 
 def test_the_published_file_is_known_by_its_name():
-    assert inception.HASH_PREFIX == PUBLISHED
+    assert len(inception.SHA256) == 64
     assert inception.URL.startswith("https://")
-    assert inception.URL.endswith(f"-{PUBLISHED}.pth")
+    assert inception.URL.endswith(f"-{inception.SHA256[:8]}.pth")
 
 
 class TestWeights:
@@ -130,22 +129,32 @@ class TestWeights:
         pytest.importorskip("torch_fidelity")
         path = tmp_path / "evil.pth"
         torch.save(Evil(tmp_path / "evil"), path)
-        found = hashlib.sha256(path.read_bytes()).hexdigest()[:8]
+        found = hashlib.sha256(path.read_bytes()).hexdigest()
         message = refused(path)
-        assert f"begins with {PUBLISHED}, got {path} with {found}. Fetch it from" in message
+        assert f"is {inception.SHA256}, got {path} with {found}. Fetch it from" in message
         assert not (tmp_path / "evil").exists()
         torch.load(path, weights_only=False)
         assert (tmp_path / "evil").exists()  # it would have run
 
-    def test_a_changed_byte_is_seen(self, tmp_path, monkeypatch):
+    def test_the_whole_hash_counts(self, tmp_path, monkeypatch):
         path = tmp_path / "weights.pth"
         path.write_bytes(b"published")
         sha256 = hashlib.sha256(b"published").hexdigest()
-        monkeypatch.setattr(inception, "HASH_PREFIX", sha256[:8])
-        assert inception.checked(path) == sha256
-        path.write_bytes(b"publisheD")
-        with pytest.raises(UserError, match="whose sha256 begins with"):
-            inception.checked(path)
+        monkeypatch.setattr(inception, "SHA256", sha256)
+        assert inception.published(path) == b"published"
+        monkeypatch.setattr(inception, "SHA256", sha256[:-1] + "x")
+        with pytest.raises(UserError, match="whose sha256 is"):
+            inception.published(path)
+
+    def test_even_a_file_of_the_right_hash_is_not_unpickled(self, tmp_path, monkeypatch):
+        pytest.importorskip("torch_fidelity")
+        path = tmp_path / "evil.pth"
+        torch.save(Evil(tmp_path / "evil"), path)
+        sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+        monkeypatch.setattr(inception, "SHA256", sha256)
+        with pytest.raises(pickle.UnpicklingError):
+            Inception(str(path))
+        assert not (tmp_path / "evil").exists()
 
     @pytest.mark.parametrize("name", ["missing.pth", "."])
     def test_no_file_is_refused(self, name, tmp_path):
@@ -185,7 +194,7 @@ class TestWeights:
         monkeypatch.setattr(torch.hub, "download_url_to_file", fetch)
         place = hub / "checkpoints" / inception.FILE
         assert [inception.fetched(), inception.fetched()] == [place, place]
-        assert calls == [(inception.URL, place, sha256[:8])]
+        assert calls == [(inception.URL, place, sha256)]
         assert Inception().sha256 == sha256
         place.unlink()  # 96 MB
 

@@ -2,11 +2,11 @@ import math
 
 import pytest
 import torch
-from torch.distributions import Categorical, Independent, MixtureSameFamily, Normal
+from torch.distributions import Categorical, Independent, MixtureSameFamily, Normal, kl_divergence
 
 from lightning_gen.errors import UserError
 from lightning_gen.metrics import MutualInformation, PriorMMD
-from lightning_gen.metrics.aggregate import mutual_information, noise
+from lightning_gen.metrics.aggregate import mean_of, mutual_information, noise
 from lightning_gen.objectives.mmd import InverseMultiquadratics
 from support.processes import on_two_processes
 
@@ -23,10 +23,28 @@ def linear(n, slope, deviation):
 
 
 def test_information_of_a_linear_channel_is_the_closed_form():
-    found = updated(MutualInformation(), *linear(4000, 0.8, 0.6)).compute()
+    information = updated(MutualInformation(), *linear(4000, 0.8, 0.6)).compute()
     exact = 2 * 0.5 * math.log(1 + 0.8**2 / 0.6**2)
+    found, marginal = information.mutual_information, information.marginal_kl
     assert found.value.item() == pytest.approx(exact, abs=4 * found.standard_error.item())
     assert found.standard_error < 0.03
+    assert found.value < information.at_most < found.value + 0.1
+    assert abs(marginal.value) < 4 * marginal.standard_error  # the aggregate posterior is the prior
+    assert not information.capped
+
+
+def test_more_information_than_the_images_can_show_is_a_bound():
+    """12 nats of 2,000 images, whose logarithm is 7.6, and an aggregate posterior that is p(z)."""
+    deviation = math.exp(-6 / 3)
+    mean = math.sqrt(1 - deviation**2) * torch.randn(2000, 6)
+    log_var = torch.full((2000, 6), 2 * math.log(deviation))
+    found = updated(MutualInformation(), mean, log_var).compute()
+    assert found.capped
+    assert found.mutual_information.value < math.log(2000) < 12 < found.at_most
+    assert found.marginal_kl.value > 4
+    assert found.mutual_information.standard_error.isnan()
+    assert found.marginal_kl.standard_error.isnan()
+    assert found.posterior_kl.standard_error > 0
 
 
 def test_information_agrees_with_torch_distributions():
@@ -36,6 +54,19 @@ def test_information_agrees_with_torch_distributions():
     mixture = MixtureSameFamily(Categorical(torch.ones(50).double()), posterior)
     terms = posterior.log_prob(codes.double()) - mixture.log_prob(codes.double())
     found = mutual_information(mean, log_var, codes)
+    deviation = (log_var / 2).exp()
+    of_others = []
+    for i in range(50):
+        others = torch.arange(50) != i
+        parts = Independent(Normal(mean[others].double(), deviation[others].double()), 1)
+        mixture = MixtureSameFamily(Categorical(torch.ones(49).double()), parts)
+        of_others.append(mixture.log_prob(codes[i].double()))
+    terms_of_others = posterior.log_prob(codes.double()) - torch.stack(of_others)
+    assert found.at_most.item() == pytest.approx(terms_of_others.mean().item(), rel=1e-5)
+    kl = kl_divergence(posterior, Independent(Normal(torch.zeros(50, 3).double(), 1.0), 1))
+    assert found.posterior_kl.value.item() == pytest.approx(kl.mean().item(), rel=1e-5)
+    assert found.marginal_kl.value.item() == pytest.approx((kl - terms).mean().item(), rel=1e-4)
+    found = mean_of(terms)
     assert found.value.item() == pytest.approx(terms.mean().item(), rel=1e-5)
     assert found.standard_error.item() == pytest.approx((terms.std() / 50**0.5).item(), rel=1e-4)
 
@@ -43,13 +74,14 @@ def test_information_agrees_with_torch_distributions():
 def test_a_collapsed_posterior_informs_of_nothing():
     zeros = torch.zeros(1500, 4)
     found = updated(MutualInformation(), zeros, zeros).compute()
-    assert found.value.item() == pytest.approx(0, abs=1e-5)
+    assert found.mutual_information.value.item() == pytest.approx(0, abs=1e-5)
 
 
 def test_posteriors_that_do_not_overlap_tell_images_apart():
     mean = 1000.0 * torch.arange(1100)[:, None]
     found = updated(MutualInformation(), mean, torch.zeros(1100, 1)).compute()
-    assert found.value.item() == pytest.approx(math.log(1100))
+    assert found.mutual_information.value.item() == pytest.approx(math.log(1100))
+    assert found.capped
 
 
 def test_one_image_has_no_information():
@@ -67,18 +99,18 @@ def test_mmd_is_about_zero_for_the_prior_and_not_for_another():
 
 
 def test_mmd_is_the_mean_over_blocks_of_a_plain_loop():
-    mean, log_var = linear(40, 1.0, 1.0)
+    mean, log_var = linear(39, 1.0, 1.0)
     metric = updated(PriorMMD(seed=3), mean, log_var)
     *_, codes = metric._posteriors()
     prior = noise(codes, 3, 1)
     kernel = InverseMultiquadratics()
     total = 0.0
-    for i in range(40):
-        for j in range(40):
+    for i in range(39):
+        for j in range(39):
             same = i != j
-            total += same * (kernel(codes[i : i + 1], codes[j : j + 1])).item() / (40 * 39)
-            total += same * (kernel(prior[i : i + 1], prior[j : j + 1])).item() / (40 * 39)
-            total -= 2 * kernel(codes[i : i + 1], prior[j : j + 1]).item() / 1600
+            total += same * (kernel(codes[i : i + 1], codes[j : j + 1])).item() / (39 * 38)
+            total += same * (kernel(prior[i : i + 1], prior[j : j + 1])).item() / (39 * 38)
+            total -= 2 * kernel(codes[i : i + 1], prior[j : j + 1]).item() / 39**2
     found = metric.compute()
     assert found.value.item() == pytest.approx(total, abs=1e-5)
     assert found.standard_error.isnan()
@@ -88,7 +120,7 @@ def measure_share(rank, mean, log_var):
     share = slice(0, 1000) if rank == 0 else slice(1000, None)
     information = updated(MutualInformation(), mean[share], log_var[share])
     mmd = updated(PriorMMD(), mean[share], log_var[share])
-    return [number.item() for metric in (information, mmd) for number in metric.compute()]
+    return numbers(information, mmd)
 
 
 def test_two_processes_give_the_measure_of_all_images(tmp_path):
@@ -100,4 +132,10 @@ def test_two_processes_give_the_measure_of_all_images(tmp_path):
 
 def measure_share_of_all(mean, log_var):
     metrics = updated(MutualInformation(), mean, log_var), updated(PriorMMD(), mean, log_var)
-    return [number.item() for metric in metrics for number in metric.compute()]
+    return numbers(*metrics)
+
+
+def numbers(information, mmd):
+    found = information.compute()
+    estimates = *found[:1], *found[2:4], mmd.compute()
+    return [number.item() for estimate in estimates for number in estimate]

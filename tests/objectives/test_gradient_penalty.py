@@ -29,18 +29,27 @@ def bowl(images):
 
 def test_linear_discriminator(real, fake):
     weight = torch.randn(2, 3, 4)
-    norm = weight.square().sum().sqrt().item()
+    norm = weight.square().sum().sqrt().item() / 2  # with respect to images in [-1, 1]
     assert R1(3.0)(linear(weight), real, fake).item() == pytest.approx(1.5 * norm**2)
     penalty = GradientPenalty(3.0)(linear(weight), real, fake)
     assert penalty.item() == pytest.approx(3 * (norm - 1) ** 2)
 
 
+def test_a_weight_means_what_it_does_on_images_from_minus_one_to_one(real, fake):
+    """The same discriminator, told of x in [0, 1] and of 2 x - 1."""
+    papers = (2 * real - 1).requires_grad_()
+    [gradient] = torch.autograd.grad(papers.sin().sum(), papers)
+    squared = gradient.square().flatten(1).sum(dim=1)
+    penalty = R1(10.0)(lambda images: (2 * images - 1).sin().flatten(1).sum(dim=1), real, fake)
+    assert penalty.item() == pytest.approx(5 * squared.mean().item())
+
+
 def test_quadratic_discriminator(real, fake):
     squared = sum(image.square().sum().item() for image in real) / 6
-    assert R1(10.0)(bowl, real, fake).item() == pytest.approx(5 * squared)
+    assert R1(10.0)(bowl, real, fake).item() == pytest.approx(5 * squared / 4)
     # All interpolates are the same where real and generated images are.
     norms = [image.square().sum().sqrt().item() for image in real]
-    expected = 10 * sum((norm - 1) ** 2 for norm in norms) / 6
+    expected = 10 * sum((norm / 2 - 1) ** 2 for norm in norms) / 6
     assert GradientPenalty(10.0)(bowl, real, real).item() == pytest.approx(expected)
 
 
@@ -65,13 +74,13 @@ def test_r1_sees_real_images_only(real, fake):
 
 @pytest.mark.parametrize("kind", PENALTIES)
 def test_the_gradient_reaches_the_weights(kind, real, fake):
-    """By hand for w.x: d/dw of w^2 / 2 * weight is weight * w, and of (|w| - 1)^2 the like."""
+    """By hand for w.x, whose gradient is w / 2 where images are in [-1, 1]."""
     weight = torch.randn(2, 3, 4, requires_grad=True)
     kind(3.0)(linear(weight), real, fake).backward()
     unit = weight.detach() / weight.detach().norm()
     expected = {
-        R1: 3 * weight.detach(),
-        GradientPenalty: 6 * (weight.detach().norm() - 1) * unit,
+        R1: 3 * weight.detach() / 4,
+        GradientPenalty: 3 * (weight.detach().norm() / 2 - 1) * unit,
     }[kind]
     torch.testing.assert_close(weight.grad, expected)
 

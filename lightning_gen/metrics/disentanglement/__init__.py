@@ -3,7 +3,6 @@
 from lightning_gen.metrics.disentanglement.beta_vae import BetaVAEScore, beta_vae_score
 from lightning_gen.metrics.disentanglement.dci import DCI, DCIScores, dci_scores
 from lightning_gen.metrics.disentanglement.factor_vae import FactorVAEScore, factor_vae_score
-from lightning_gen.metrics.disentanglement.jackknife import Jackknifed, jackknife
 from lightning_gen.metrics.disentanglement.mig import MIG, mutual_information_gap
 from lightning_gen.metrics.disentanglement.modularity import Modularity, modularity_score
 from lightning_gen.metrics.disentanglement.sap import SAP, attribute_predictability_gap
@@ -21,7 +20,6 @@ __all__ = [
     "CodesAndFactors",
     "DCIScores",
     "FactorVAEScore",
-    "Jackknifed",
     "Modularity",
     "TotalCorrelation",
     "attribute_predictability_gap",
@@ -29,7 +27,6 @@ __all__ = [
     "dci_scores",
     "factor_vae_score",
     "gaussian_total_correlation",
-    "jackknife",
     "modularity_score",
     "mutual_information_gap",
 ]

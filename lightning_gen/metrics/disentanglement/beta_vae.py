@@ -78,7 +78,6 @@ class BetaVAEScore(CodesAndFactors):
         num_train: mean differences that train the classifier.
         num_test: mean differences that test it.
         pairs: pairs of images of each.
-        groups: see CodesAndFactors.
         seed: see CodesAndFactors.
         kwargs: passed to torchmetrics.Metric.
     """
@@ -88,17 +87,16 @@ class BetaVAEScore(CodesAndFactors):
         num_train: int = 10_000,
         num_test: int = 5_000,
         pairs: int = 64,
-        groups: int = 5,
         seed: int = 0,
         **kwargs: Any,  # noqa: ANN401  (torchmetrics')
     ) -> None:
-        super().__init__(groups, seed, **kwargs)
+        super().__init__(seed, **kwargs)
         self.num_train = num_train
         self.num_test = num_test
         self.pairs = pairs
 
     def compute(self) -> Estimate:
-        """The accuracy, and its standard error."""
+        """The accuracy."""
         score = partial(
             beta_vae_score,
             num_train=self.num_train,
@@ -106,4 +104,4 @@ class BetaVAEScore(CodesAndFactors):
             pairs=self.pairs,
             seed=self.seed,
         )
-        return Estimate(*self.jackknifed(score))
+        return self.estimated(score)

@@ -12,7 +12,7 @@ from lightning_gen.metrics.disentanglement.table import CodesAndFactors, varying
 from lightning_gen.metrics.estimate import Estimate
 
 INACTIVE = 0.05
-"""Variance below which a dimension is left out, that of Locatello et al. 2019."""
+"""Standard deviation below which a dimension is left out, that of Locatello et al. 2019."""
 
 CHUNK = 1000
 """How many batches are read at once."""
@@ -55,11 +55,11 @@ def factor_vae_score(
     The variance over a batch is divided by that over all images.
     """
     factors = factors[:, varying(factors)]
-    variance = codes.double().var(dim=0)
-    active = variance >= INACTIVE
+    deviation = codes.double().std(dim=0)
+    active = deviation >= INACTIVE
     if not active.any():
         return torch.tensor(0.0, dtype=torch.float64)
-    scaled = codes[:, active].double() / variance[active].sqrt()
+    scaled = codes[:, active].double() / deviation[active]
     factor, dimension = draw_votes(scaled, factors, train_votes + test_votes, batch_size, seed)
     f, d = factors.shape[1], scaled.shape[1]
     table = (factor * d + dimension)[:train_votes].bincount(minlength=f * d).view(f, d)
@@ -73,7 +73,8 @@ class FactorVAEScore(CodesAndFactors):
     Batches of images share one factor's value; a majority vote tells the factor from the dimension
     that varies least over the batch, and the score is its accuracy on other batches. Up to 1,
     without unit; higher is better. Guessing, as by a code that says nothing, gives 1 / factors; a
-    code whose dimensions all have a variance below 0.05 (such dimensions are left out) gives 0.
+    code whose dimensions all have a standard deviation below 0.05, as which they are left out,
+    gives 0.
 
     Batches are drawn from the images kept, so that values of few images vote with less noise than
     there should be, or with more. Cost: (train + test) x batch_size codes are read, seconds.
@@ -82,7 +83,6 @@ class FactorVAEScore(CodesAndFactors):
         train_votes: batches that train the majority vote.
         test_votes: batches that test it.
         batch_size: images of each.
-        groups: see CodesAndFactors.
         seed: see CodesAndFactors.
         kwargs: passed to torchmetrics.Metric.
     """
@@ -92,17 +92,16 @@ class FactorVAEScore(CodesAndFactors):
         train_votes: int = 10_000,
         test_votes: int = 5_000,
         batch_size: int = 64,
-        groups: int = 5,
         seed: int = 0,
         **kwargs: Any,  # noqa: ANN401  (torchmetrics')
     ) -> None:
-        super().__init__(groups, seed, **kwargs)
+        super().__init__(seed, **kwargs)
         self.train_votes = train_votes
         self.test_votes = test_votes
         self.batch_size = batch_size
 
     def compute(self) -> Estimate:
-        """The accuracy, and its standard error."""
+        """The accuracy."""
         score = partial(
             factor_vae_score,
             train_votes=self.train_votes,
@@ -110,4 +109,4 @@ class FactorVAEScore(CodesAndFactors):
             batch_size=self.batch_size,
             seed=self.seed,
         )
-        return Estimate(*self.jackknifed(score))
+        return self.estimated(score)

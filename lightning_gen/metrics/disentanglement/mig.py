@@ -14,6 +14,7 @@ from lightning_gen.metrics.disentanglement.information import (
 )
 from lightning_gen.metrics.disentanglement.table import CodesAndFactors, varying
 from lightning_gen.metrics.estimate import Estimate
+from lightning_gen.metrics.resampling import GROUPS
 
 
 def mutual_information_gap(
@@ -44,15 +45,16 @@ class MIG(CodesAndFactors):
 
     Args:
         bins: number of bins of each dimension.
-        groups: see CodesAndFactors.
         seed: see CodesAndFactors.
         kwargs: passed to torchmetrics.Metric.
     """
 
-    def __init__(self, bins: int = 20, groups: int = 5, seed: int = 0, **kwargs: Any) -> None:  # noqa: ANN401
-        super().__init__(groups, seed, **kwargs)
+    groups = GROUPS
+
+    def __init__(self, bins: int = 20, seed: int = 0, **kwargs: Any) -> None:  # noqa: ANN401
+        super().__init__(seed, **kwargs)
         self.bins = bins
 
     def compute(self) -> Estimate:
         """The gap of all images, and its standard error."""
-        return Estimate(*self.jackknifed(partial(mutual_information_gap, bins=self.bins)))
+        return self.estimated(partial(mutual_information_gap, bins=self.bins))

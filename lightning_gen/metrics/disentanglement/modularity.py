@@ -73,7 +73,6 @@ class Modularity(CodesAndFactors):
     Args:
         bins: number of bins of each dimension.
         shuffles: how often the images are shuffled to see what chance gives; 0, or at least 2.
-        groups: see CodesAndFactors.
         seed: see CodesAndFactors.
         kwargs: passed to torchmetrics.Metric.
     """
@@ -82,15 +81,14 @@ class Modularity(CodesAndFactors):
         self,
         bins: int = 20,
         shuffles: int = 20,
-        groups: int = 5,
         seed: int = 0,
         **kwargs: Any,  # noqa: ANN401  (torchmetrics')
     ) -> None:
-        super().__init__(groups, seed, **kwargs)
+        super().__init__(seed, **kwargs)
         self.bins = bins
         self.shuffles = shuffles
 
     def compute(self) -> Estimate:
-        """The modularity of all images, and its standard error."""
+        """The modularity of all images."""
         score = partial(modularity_score, bins=self.bins, shuffles=self.shuffles, seed=self.seed)
-        return Estimate(*self.jackknifed(score))
+        return self.estimated(score)

@@ -61,7 +61,6 @@ class SAP(CodesAndFactors):
 
     Args:
         num_train: how many images train the classifiers, two thirds at most; the others test.
-        groups: see CodesAndFactors.
         seed: see CodesAndFactors.
         kwargs: passed to torchmetrics.Metric.
     """
@@ -69,14 +68,13 @@ class SAP(CodesAndFactors):
     def __init__(
         self,
         num_train: int = 10_000,
-        groups: int = 5,
         seed: int = 0,
         **kwargs: Any,  # noqa: ANN401  (torchmetrics')
     ) -> None:
-        super().__init__(groups, seed, **kwargs)
+        super().__init__(seed, **kwargs)
         self.num_train = num_train
 
     def compute(self) -> Estimate:
-        """The gap of all images, and its standard error."""
+        """The gap of all images."""
         score = partial(attribute_predictability_gap, num_train=self.num_train)
-        return Estimate(*self.jackknifed(score))
+        return self.estimated(score)

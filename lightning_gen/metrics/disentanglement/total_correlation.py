@@ -7,6 +7,7 @@ from torch import Tensor
 from lightning_gen.errors import UserError
 from lightning_gen.metrics.disentanglement.table import CodesAndFactors
 from lightning_gen.metrics.estimate import Estimate
+from lightning_gen.metrics.resampling import GROUPS
 
 
 def gaussian_total_correlation(codes: Float[Tensor, "n d"]) -> Float[Tensor, ""]:
@@ -39,12 +40,12 @@ class TotalCorrelation(CodesAndFactors):
     nothing. Factors are not looked at.
 
     Args:
-        groups: see CodesAndFactors.
         seed: see CodesAndFactors.
         kwargs: passed to torchmetrics.Metric.
     """
 
     higher_is_better: bool | None = False
+    groups = GROUPS
 
     def update(
         self, codes: Float[Tensor, "n d"], factors: Shaped[Tensor, "n f"] | None = None
@@ -54,4 +55,4 @@ class TotalCorrelation(CodesAndFactors):
 
     def compute(self) -> Estimate:
         """The total correlation of all codes, and its standard error."""
-        return Estimate(*self.jackknifed(lambda codes, _: gaussian_total_correlation(codes)))
+        return self.estimated(lambda codes, _: gaussian_total_correlation(codes))

@@ -1,10 +1,14 @@
 """Scores of generated images against real ones, on the features of an extractor."""
 
-from lightning_gen.metrics.generation.density_coverage import DensityCoverage, DensityCoverageValue
 from lightning_gen.metrics.generation.frechet import FrechetDistance
 from lightning_gen.metrics.generation.gaussian import Gaussian, frechet_distance
 from lightning_gen.metrics.generation.kernel_distance import KernelDistance, polynomial_kernel
-from lightning_gen.metrics.generation.precision_recall import PrecisionRecall, PrecisionRecallValue
+from lightning_gen.metrics.generation.manifold import (
+    DensityCoverage,
+    DensityCoverageValue,
+    PrecisionRecall,
+    PrecisionRecallValue,
+)
 from lightning_gen.metrics.generation.stored import StoredFeatures
 
 __all__ = [

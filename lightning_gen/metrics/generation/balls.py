@@ -1,26 +1,19 @@
 """Balls around features that reach to a nearest neighbour, and what lies in them."""
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
-
-from lightning_gen.metrics.estimate import Estimate
 
 BLOCK = 2**20
 """Distances in memory at once: 8 MiB in float64."""
 
+DEPTH = 64
+"""Neighbours of each centre that are kept: a quarter of the centres still has 5 among them."""
+
 Points = Float[Tensor, "n d"]
-Radii = Float[Tensor, " n"]
-
-
-class Contents(NamedTuple):
-    """How many balls hold each point, and how many points each ball holds."""
-
-    balls: Int[Tensor, " m"]
-    points: Int[Tensor, " n"]
 
 
 def centred(real: Points, generated: Float[Tensor, "m d"]) -> tuple[Points, Float[Tensor, "m d"]]:
@@ -41,37 +34,70 @@ def squared_distances(x: Points, y: Float[Tensor, "m d"]) -> Float[Tensor, "n m"
     return distances.masked_fill_(distances < 1e-12 * squares, 0)
 
 
-def squared_radii(points: Points, neighbours: int) -> Radii:
-    """The squared distance from each point to its k-th nearest neighbour, itself not counted.
+@dataclass(frozen=True)
+class Balls:
+    """The neighbours of each centre among the centres, and the points that are as near.
 
-    Larger by 1e-9 of itself, so that a copy of that neighbour is inside, whatever rounding leaves.
+    From these the balls of any part of the centres and what they hold of any part of the points are
+    told without a distance.
+
+    Attributes:
+        neighbours: of each centre the nearest others, the nearest first.
+        centre: of each pair of a centre and a point near it, the centre.
+        point: the point.
+        nearer: how many of the centre's neighbours are nearer to it than the point.
+        points: how many points there are.
     """
-    radii = points.new_empty(len(points))
-    for rows in _blocks(points, points):
-        distances = squared_distances(points[rows], points)
-        nearest = distances.topk(neighbours + 1, largest=False, sorted=False).values
-        radii[rows] = nearest.amax(dim=1)
-    return radii * (1 + 1e-9)
 
+    neighbours: Int[Tensor, "n depth"]
+    centre: Int[Tensor, " pairs"]
+    point: Int[Tensor, " pairs"]
+    nearer: Int[Tensor, " pairs"]
+    points: int
 
-def contents(centres: Points, squared_radii: Radii, points: Float[Tensor, "m d"]) -> Contents:
-    """Which points lie in which balls, their surfaces included."""
-    balls = torch.zeros(len(points), dtype=torch.int64, device=points.device)
-    held = torch.zeros(len(centres), dtype=torch.int64, device=points.device)
-    for rows in _blocks(centres, points):
-        inside = squared_distances(centres[rows], points) <= squared_radii[rows, None]
-        balls += inside.sum(dim=0)
-        held[rows] = inside.sum(dim=1)
-    return Contents(balls, held)
+    @classmethod
+    def of(cls, centres: Points, points: Float[Tensor, "m d"]) -> "Balls":
+        """Two passes over all distances, a few rows of them in memory at once."""
+        depth = min(DEPTH, len(centres) - 1)
+        neighbours, pairs = [], []
+        for rows in _blocks(centres, points):
+            among = squared_distances(centres[rows], centres)
+            itself = torch.arange(len(among), device=among.device)
+            among[itself, itself + rows.start] = -1.0  # before its copies
+            nearest = among.topk(depth + 1, largest=False)
+            neighbours.append(nearest.indices[:, 1:])
+            # Larger by 1e-9 of itself: a copy of the neighbour is no farther by rounding.
+            radii = nearest.values[:, 1:] * (1 + 1e-9)
+            distances = squared_distances(centres[rows], points)
+            row, point = (distances <= radii[:, -1:]).nonzero().T
+            nearer = (radii[row] < distances[row, point, None]).sum(dim=1)
+            pairs.append(torch.stack([row + rows.start, point, nearer]))
+        return cls(torch.cat(neighbours), *torch.cat(pairs, dim=1), points=len(points))
 
+    def holds(
+        self, k: int, centres: Bool[Tensor, " n"], points: Bool[Tensor, " m"]
+    ) -> Bool[Tensor, " pairs"]:
+        """Whether the centre's ball holds the point, of these centres and points alone.
 
-def mean_over_images(values: Float[Tensor, " n"]) -> Estimate:
-    """The mean of one number an image, and the standard error of the mean; in float64."""
-    values = values.double()
-    return Estimate(values.mean(), values.std() / len(values) ** 0.5)
+        A ball reaches to the k-th nearest other centre, its surface included.
+        """
+        closer = centres[self.neighbours].cumsum(dim=1, dtype=torch.uint8)
+        closer = torch.nn.functional.pad(closer, (1, 0)).flatten()
+        inside = closer.take(self.centre * (self.neighbours.shape[1] + 1) + self.nearer) < k
+        return inside & centres.take(self.centre) & points.take(self.point)
+
+    def held(self, inside: Bool[Tensor, " pairs"]) -> Bool[Tensor, " m"]:
+        """Which points lie in a ball."""
+        found = inside.new_zeros(self.points)
+        return found.index_fill_(0, self.point[inside], True)
+
+    def holding(self, inside: Bool[Tensor, " pairs"]) -> Bool[Tensor, " n"]:
+        """Which balls hold a point."""
+        found = inside.new_zeros(len(self.neighbours))
+        return found.index_fill_(0, self.centre[inside], True)
 
 
 def _blocks(x: Points, y: Float[Tensor, "m d"]) -> Iterator[slice]:
-    """Rows of x whose distances to all of y are in memory at once."""
-    height = max(1, BLOCK // len(y))
+    """Rows of x whose distances to all of x and all of y are in memory at once."""
+    height = max(1, BLOCK // max(len(x), len(y)))
     return (slice(first, first + height) for first in range(0, len(x), height))

@@ -27,9 +27,3 @@ def check_images(metric: str, real: int, generated: int, at_least: int, remedy: 
             f"{metric} needs {at_least} or more real and generated images, "
             f"got {real} real and {generated} generated. {remedy}"
         )
-
-
-def check_neighbours(metric: str, neighbours: int) -> None:
-    """Refuse a number of neighbours that has no meaning."""
-    if neighbours < 1:
-        raise UserError(f"{metric}.neighbours is 1 or more, got {neighbours}. Pass 3 or 5.")

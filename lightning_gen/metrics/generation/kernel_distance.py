@@ -8,8 +8,8 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from lightning_gen.metrics.estimate import Estimate
-from lightning_gen.metrics.generation.jackknife import check_groups, jackknife_error
 from lightning_gen.metrics.generation.stored import StoredFeatures
+from lightning_gen.metrics.resampling import GROUPS, check_groups, jackknife_variance
 
 BLOCK = 1024
 """Images on each side of a block of the kernel matrix: 8 MiB in float64."""
@@ -28,8 +28,7 @@ class KernelDistance(StoredFeatures):
 
     The standard error is that of a delete-a-group jackknife over both sets, from the kernel's sums
     over pairs of groups: image i falls into group i mod ``groups``. The value does not depend on
-    how images are shared among processes; the standard error does, within its own uncertainty of a
-    fifth.
+    how images are shared among processes; the standard error does, within its own uncertainty.
 
     The kernel is computed in float64, since a mean far from 0 enters it in the third power; in
     blocks of 8 MiB. To these come the features.
@@ -41,7 +40,7 @@ class KernelDistance(StoredFeatures):
 
     higher_is_better: bool | None = False
 
-    def __init__(self, groups: int = 10, **kwargs: Any) -> None:  # noqa: ANN401  (torchmetrics')
+    def __init__(self, groups: int = GROUPS, **kwargs: Any) -> None:  # noqa: ANN401  (torchmetrics')
         super().__init__(**kwargs)
         check_groups("KernelDistance", groups)
         self.groups = groups
@@ -58,7 +57,8 @@ class KernelDistance(StoredFeatures):
         value = part_x + part_y - 2 * between.sum() / (len(x) * len(y))
         without_x = _without_each_group(within_x, between, len(x), len(y)) + part_y
         without_y = _without_each_group(within_y, between.T, len(y), len(x)) + part_x
-        return Estimate(value, jackknife_error(without_x, without_y))
+        variance = jackknife_variance(without_x) + jackknife_variance(without_y)
+        return Estimate(value, variance.sqrt())
 
 
 def polynomial_kernel(x: Float[Tensor, "n d"], y: Float[Tensor, "m d"]) -> Float[Tensor, "n m"]:

@@ -75,8 +75,8 @@ class Target:
 
 
 def in_digits(value: float) -> str:
-    """A number as a table shows it: at least two decimals, and two digits that are not 0."""
+    """A number as a table shows it: two decimals or more, three digits from the first not 0."""
     if not math.isfinite(value):
         return str(value)
-    digits = max(2, 1 - math.floor(math.log10(abs(value)))) if value else 2
+    digits = max(2, 2 - math.floor(math.log10(abs(value)))) if value else 2
     return f"{value:.{min(digits, 6)}f}"

@@ -13,20 +13,18 @@ from lightning_gen.metrics.disentanglement import (
     FactorVAEScore,
     Modularity,
     TotalCorrelation,
-    jackknife,
-    mutual_information_gap,
 )
 from support.processes import on_two_processes
 
 
 def metrics():
-    few = {"train_votes": 300, "test_votes": 200, "groups": 2}
+    few = {"train_votes": 300, "test_votes": 200}
     return {
         "mig": MIG(),
         "dci": DCI(trees=2),
         "factor_vae": FactorVAEScore(**few),
-        "beta_vae": BetaVAEScore(num_train=300, num_test=200, groups=2),
-        "sap": SAP(groups=2),
+        "beta_vae": BetaVAEScore(num_train=300, num_test=200),
+        "sap": SAP(),
         "modularity": Modularity(shuffles=5),
         "total_correlation": TotalCorrelation(),
     }
@@ -57,7 +55,7 @@ def test_the_order_of_arrival_does_not_matter(name, noisy, factors):
 @pytest.mark.parametrize("name", ["dci", "factor_vae", "beta_vae", "sap"])
 def test_the_seed_matters_where_something_is_drawn(name, rotated, factors):
     metric, other = metrics()[name], metrics()[name]
-    other.seed = 1
+    other.seed = 2
     first = numbers(metric, rotated[:400], factors[:400])
     second = numbers(other, rotated[:400], factors[:400])
     assert not np.array_equal(first, second, equal_nan=True)
@@ -79,28 +77,10 @@ def test_two_processes_give_exactly_what_one_gives(noisy, factors, tmp_path):
         np.testing.assert_array_equal(shares[1][name], expected)
 
 
-def test_jackknife_of_a_mean_is_the_textbooks_standard_error():
-    codes, factors = torch.randn(100, 2).double(), torch.zeros(100, 1, dtype=torch.long)
-    value, error = jackknife(lambda codes, _: codes.mean(dim=0), codes, factors, groups=100)
-    torch.testing.assert_close(value, codes.mean(dim=0))
-    torch.testing.assert_close(error, codes.std(dim=0) / 10)
-
-
-def test_jackknife_says_how_far_other_images_are():
-    draws = []
-    for _ in range(40):
-        factors = torch.randint(4, (500, 3))
-        codes = factors + 0.7 * torch.randn(500, 3)
-        draws.append(jackknife(mutual_information_gap, codes, factors, groups=5))
-    spread = torch.stack([value for value, _ in draws]).std()
-    error = torch.stack([error for _, error in draws]).square().mean().sqrt()
-    assert 0.5 < error / spread < 2
-
-
-def test_no_groups_no_standard_error(noisy, factors):
-    value, error = numbers(MIG(groups=0), noisy, factors)
-    assert value == numbers(MIG(), noisy, factors)[0]
-    assert np.isnan(error)
+def test_only_smooth_scores_have_a_standard_error(noisy, factors):
+    for name, metric in metrics().items():
+        found = numbers(metric, noisy[:400], factors[:400])
+        assert np.isfinite(found[1::2]).all() == (name in ("mig", "total_correlation"))
 
 
 def test_a_factor_that_one_image_alone_varies_has_no_standard_error():
@@ -144,9 +124,3 @@ def test_codes_that_are_not_finite_are_refused(value, noisy, factors):
     noisy[3, 1] = value
     with pytest.raises(UserError, match="finite codes"):
         numbers(MIG(), noisy, factors)
-
-
-@pytest.mark.parametrize("groups", [-1, 1])
-def test_one_group_is_refused(groups):
-    with pytest.raises(UserError, match=f"groups must be 0 or at least 2, got {groups}"):
-        MIG(groups=groups)

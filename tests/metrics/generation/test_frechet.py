@@ -97,13 +97,6 @@ def test_two_draws_of_one_distribution_are_near_and_noise_is_far():
     assert noise.value > 100 * same.value
 
 
-def test_the_standard_error_is_the_spread_over_draws():
-    draws = [updated(correlated(400, 1, 0), correlated(400, 1.2, 0.3)).compute() for _ in range(20)]
-    spread = torch.stack([draw.value for draw in draws]).std()
-    error = torch.stack([draw.standard_error for draw in draws]).mean()
-    assert 0.5 < error / spread < 2
-
-
 def test_the_standard_error_is_that_of_leaving_each_group_out():
     real, generated = correlated(53, 1, 0), correlated(41, 1, 1)
     variance = 0.0
@@ -115,6 +108,24 @@ def test_the_standard_error_is_that_of_leaving_each_group_out():
         variance += 4 * np.var(scores)
     error = updated(real, generated, batch_size=7, groups=5).compute().standard_error
     assert error.item() == pytest.approx(variance**0.5, rel=1e-6)
+
+
+def test_reconstructions_are_left_out_with_their_images():
+    real = correlated(60, 1, 0)
+    reconstructions, generated = 0.8 * real + 0.1 * torch.randn(60, 6), correlated(50, 1, 1)
+    paired = updated(real, reconstructions, batch_size=7, groups=5, paired=True)
+    samples = updated(real, generated, batch_size=7, groups=5)
+    kept = [torch.arange(60) % 5 != group for group in range(5)]
+    of_pairs = [by_scipy(real[part], reconstructions[part]) for part in kept]
+    of_real = [by_scipy(real[part], generated) for part in kept]
+    of_generated = [by_scipy(real, generated[torch.arange(50) % 5 != g]) for g in range(5)]
+    error = paired.compute().standard_error.item()
+    assert error == pytest.approx(2 * np.std(of_pairs), rel=1e-6)
+    gap = samples.gap(paired)
+    expected = by_scipy(real, generated) - by_scipy(real, reconstructions)
+    assert gap.value.item() == pytest.approx(expected, rel=1e-6)
+    variance = 4 * (np.var(np.subtract(of_real, of_pairs)) + np.var(of_generated))
+    assert gap.standard_error.item() == pytest.approx(variance**0.5, rel=1e-6)
 
 
 def test_without_groups_there_is_no_standard_error():

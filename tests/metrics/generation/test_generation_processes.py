@@ -32,7 +32,7 @@ def scores_of_shares(rank, real, generated):
 
 
 def test_two_processes_give_the_scores_of_all_images(tmp_path):
-    real, generated = torch.randn(100, 8), 0.3 + 1.2 * torch.randn(90, 8)
+    real, generated = torch.randn(120, 8), 0.3 + 1.2 * torch.randn(110, 8)
     values, errors = scores(real, generated)
     first, second = on_two_processes(scores_of_shares, tmp_path, real, generated)
     assert first == second

@@ -15,13 +15,18 @@ def score(*metrics, published=(20.0, 20.0), tolerance=0.0, better="higher"):
     return Score(metrics or ("psnr",), published, tolerance, better)
 
 
+SEEDS = [{"seed_everything": seed} for seed in range(9)]
+
+
 def card(value, error=None):
     return {"value": value, "standard_error": error}
 
 
 @pytest.mark.parametrize("values", [(20.0, 23.0), (0.5, 0.25, 0.875, 0.5), (-1.0, -7.0, 40.0)])
 def test_the_interval_of_several_runs_is_students(values):
-    found = measure(score(), [{"psnr": card(value, 99.0)} for value in values])
+    found = measure(
+        score(), [{"psnr": card(value, 99.0)} for value in values], SEEDS[: len(values)]
+    )
     low, high = stats.t.interval(0.95, len(values) - 1, fmean(values), stats.sem(values))
     assert found.value == pytest.approx(fmean(values))
     assert found.value - found.half_width == pytest.approx(low)
@@ -29,26 +34,55 @@ def test_the_interval_of_several_runs_is_students(values):
 
 
 def test_equal_runs_have_no_width():
-    assert measure(score(), [{"psnr": card(20.0)}] * 3).half_width == 0
+    assert measure(score(), [{"psnr": card(20.0)}] * 3, SEEDS[:3]).half_width == 0
 
 
 def test_the_interval_of_one_run_is_that_of_its_images():
-    found = measure(score(), [{"psnr": card(20.0, 0.5)}])
+    found = measure(score(), [{"psnr": card(20.0, 0.5)}], SEEDS[:1])
     assert found == Measured("psnr", 20.0, pytest.approx(0.98), reached=True)
-    assert found.in_words() == "20.00 ± 0.98"
+    assert found.in_words(20.0) == "20.00 ± 0.98"
 
 
 def test_one_run_without_a_standard_error_has_no_interval():
-    found = measure(score(), [{"psnr": card(20.0)}])
+    found = measure(score(), [{"psnr": card(20.0)}], SEEDS[:1])
     assert math.isnan(found.half_width)
-    assert found.in_words() == "20"
+    assert found.in_words(20.0) == "20.00"
+
+
+@pytest.mark.parametrize("seeds", [1, 3])
+def test_different_experiments_are_no_repeats_of_each_other(seeds):
+    """Ten digits of each seed; the interval is over the seeds' means."""
+    options = [{"digit": d, "seed_everything": s} for d in range(10) for s in range(seeds)]
+    values = [d / 10 + s / 100 + d * s / 1000 for d in range(10) for s in range(seeds)]
+    found = measure(score(), [{"psnr": card(value, 0.1)} for value in values], options)
+    assert found.value == pytest.approx(fmean(values))
+    if seeds == 1:
+        assert math.isnan(found.half_width)
+    else:
+        means = [fmean(values[s::seeds]) for s in range(seeds)]
+        low, _ = stats.t.interval(0.95, seeds - 1, fmean(means), stats.sem(means))
+        assert found.value - found.half_width == pytest.approx(low)
+
+
+@pytest.mark.parametrize(
+    ("value", "bound", "words"),
+    [
+        (0.8968, 0.897, "0.8968"),
+        (0.879, 0.897, "0.879"),
+        (0.897, 0.897, "0.897"),
+        (91, 86.76, "91.00"),
+    ],
+)
+def test_a_missed_value_does_not_look_like_the_one_that_is_asked(value, bound, words):
+    assert Measured("auroc", value, math.nan, reached=False).in_words(bound) == words
+    assert in_digits(bound) == f"{bound:g}"
 
 
 @pytest.mark.parametrize(("better", "best"), [("lower", "b"), ("higher", "a")])
 def test_of_several_metrics_the_better_mean_counts(better, best):
     """Each is the better one in some run."""
     runs = [{"a": card(4.0), "b": card(1.0)}, {"a": card(2.0), "b": card(3.0)}]
-    found = measure(score("a", "b", better=better), runs)
+    found = measure(score("a", "b", better=better), runs, SEEDS[:2])
     values = [run[best]["value"] for run in runs]
     assert (found.metric, found.value) == (best, fmean(values))
     assert found.half_width == pytest.approx(stats.t.ppf(0.975, 1) * stats.sem(values))
@@ -68,7 +102,7 @@ def test_of_several_metrics_the_better_mean_counts(better, best):
 def test_the_worse_end_of_a_range_and_the_tolerance_decide(better, value, reached):
     asked = score(published=(20.0, 22.0), tolerance=0.5, better=better)
     assert asked.bound == {"higher": 19.5, "lower": 22.5}[better]
-    assert measure(asked, [{"psnr": card(value)}]).reached is reached
+    assert measure(asked, [{"psnr": card(value)}], SEEDS[:1]).reached is reached
 
 
 @pytest.mark.parametrize("better", ["lower", "higher"])
@@ -86,13 +120,13 @@ def test_a_score_that_is_no_number_is_not_reached(better):
 def test_a_run_without_the_score_is_named(cards, fault):
     runs = [{"psnr": card(20.0), "ssim": card(0.5)}, cards]
     with pytest.raises(UserError, match=fault) as caught:
-        measure(score(), runs)
+        measure(score(), runs, SEEDS[:2])
     assert "\n" not in str(caught.value)
 
 
 def test_a_run_without_any_score_is_named():
     with pytest.raises(UserError, match="no score psnr, only none"):
-        measure(score(), [{}])
+        measure(score(), [{}], SEEDS[:1])
 
 
 @pytest.mark.parametrize(
@@ -100,10 +134,10 @@ def test_a_run_without_any_score_is_named():
     [
         (86.764, "86.76"),
         (12345.678, "12345.68"),
-        (0.897, "0.90"),
-        (0.0897, "0.090"),
-        (0.00123, "0.0012"),
-        (-0.00123, "-0.0012"),
+        (0.897, "0.897"),
+        (0.0897, "0.0897"),
+        (0.00123, "0.00123"),
+        (-0.00123, "-0.00123"),
         (0.00000012, "0.000000"),
         (0, "0.00"),
         (2, "2.00"),

@@ -1,20 +1,15 @@
-"""``docs/results.md``: what was measured, a row each."""
+"""What was measured, as rows of a Markdown table."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-from lightning_gen.atomic import write_text
-from lightning_gen.errors import UserError
 from lightning_gen.runs.reproduce.measured import Measured
 from lightning_gen.runs.reproduce.target import Score, Target, in_digits
 from lightning_gen.runs.reproduce.training import Finished
 
-MARK = "<!-- lightning-gen reproduce writes below this line -->"
 HEADER = """\
 | target | score | published | measured (95 %) | verdict | runs | device | time | date | commit |
-|---|---|---|---|---|---|---|---|---|---|
-"""
+|---|---|---|---|---|---|---|---|---|---|"""
 
 
 def row(target: Target, score: Score, measured: Measured, runs: Sequence[Finished]) -> str:
@@ -25,7 +20,7 @@ def row(target: Target, score: Score, measured: Measured, runs: Sequence[Finishe
         target.name,
         measured.metric,
         published(score),
-        measured.in_words() + unit,
+        measured.in_words(score.bound) + unit,
         f"{'reached' if measured.reached else 'missed'} ({in_digits(score.bound)} asked)",
         str(len(runs)),
         device(environment),
@@ -57,33 +52,3 @@ def short(commit: str | None) -> str:
         return "unknown"
     digits, changed, _ = commit.partition("+")
     return digits[:9] + ("+changes" if changed else "")
-
-
-def read(path: Path) -> str:
-    """The file, or the beginning of one where there is none.
-
-    Raises:
-        UserError: the file is there and is not of this kind.
-    """
-    if not path.exists():
-        return f"# Results\n\n{MARK}\n\n{HEADER}"
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            text = file.read()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} cannot be read: {error}. Pass another --out.") from error
-    before, mark, rows = text.partition(MARK)
-    if not mark:
-        raise UserError(f"{path} lacks the line {MARK!r}. Pass another --out.")
-    if not rows.strip():
-        rows = f"\n\n{HEADER}"
-    return before + mark + rows
-
-
-def append(path: Path, rows: list[str]) -> None:
-    """Add rows at the end of the file, which the table is.
-
-    Raises:
-        UserError: the file is there and is not of this kind.
-    """
-    write_text(path, "".join([read(path).rstrip("\r\n"), "\n", *(f"{line}\n" for line in rows)]))

@@ -1,17 +1,15 @@
-"""The rows that are written, and the file that keeps them."""
+"""The rows of the table of results."""
 
 from pathlib import Path
 
 import pytest
 
-from lightning_gen.errors import UserError
 from lightning_gen.runs.environment import describe_environment
 from lightning_gen.runs.reproduce.measured import Measured
-from lightning_gen.runs.reproduce.results_file import HEADER, MARK, append, row
+from lightning_gen.runs.reproduce.rows import HEADER, row
 from lightning_gen.runs.reproduce.target import Score, Target
 from lightning_gen.runs.reproduce.training import Finished
 
-ROWS = ["| a | 1 |", "| b | 2 |"]
 CPU = {
     "started": "2026-01-31T23:50:00+00:00",
     "git_commit": "0123456789abcdef",
@@ -69,45 +67,4 @@ def test_a_row_of_gpus_outside_of_a_repository():
 def test_a_row_of_a_missed_range(better, verdict):
     missed = Measured("psnr", 3.0, float("nan"), reached=False)
     found = cells(measured=missed, published=(20.0, 22.0), better=better, unit="")
-    assert found[2:5] == ["20.00 to 22.00", "3", verdict]
-
-
-def test_a_new_file(tmp_path):
-    path = tmp_path / "docs" / "results.md"
-    append(path, ROWS)
-    assert path.read_text() == f"# Results\n\n{MARK}\n\n{HEADER}{ROWS[0]}\n{ROWS[1]}\n"
-
-
-@pytest.mark.parametrize("end", ["", "\n", "\n\n\n"])
-def test_what_was_written_by_hand_stays(end, tmp_path):
-    path = tmp_path / "results.md"
-    own = f"# Mine \n\n  ± text\t\n\n\n| own | table |\n|---|---|\n\n{MARK}".encode()
-    path.write_bytes(own + end.encode())
-    append(path, ROWS)
-    assert path.read_bytes() == own + f"\n\n{HEADER}{ROWS[0]}\n{ROWS[1]}\n".encode()
-
-
-def test_the_head_is_written_once(tmp_path):
-    path = tmp_path / "results.md"
-    append(path, ROWS)
-    first = path.read_text()
-    append(path, ["| c | 3 |"])
-    assert path.read_text() == first + "| c | 3 |\n"
-
-
-def test_a_last_line_without_an_end_is_kept_apart(tmp_path):
-    path = tmp_path / "results.md"
-    append(path, ROWS)
-    path.write_text(path.read_text().rstrip("\n"))
-    append(path, ["| c | 3 |"])
-    assert path.read_text().splitlines()[-3:] == [*ROWS, "| c | 3 |"]
-
-
-@pytest.mark.parametrize("text", ["", "# Notes of mine\n", HEADER])
-def test_a_file_of_another_kind_is_left_alone(text, tmp_path):
-    path = tmp_path / "notes.md"
-    path.write_text(text)
-    with pytest.raises(UserError, match=r"notes\.md lacks the line .*Pass another --out\."):
-        append(path, ROWS)
-    assert path.read_text() == text
-    assert list(tmp_path.iterdir()) == [path]
+    assert found[2:5] == ["20.00 to 22.00", "3.00", verdict]

@@ -1,0 +1,117 @@
+"""What a standard error is worth: how often 1.96 of them reach the mean over other draws."""
+
+import math
+
+import pytest
+import torch
+
+from lightning_gen.metrics import (
+    AUROC,
+    MSE,
+    SSIM,
+    MutualInformation,
+    NegativeLogLikelihood,
+    PriorMMD,
+)
+from lightning_gen.metrics.disentanglement import MIG, TotalCorrelation
+from lightning_gen.metrics.generation import (
+    DensityCoverage,
+    FrechetDistance,
+    KernelDistance,
+    PrecisionRecall,
+)
+
+REPEATS = 200
+MIXING = torch.tensor([[1, 0.2, 0, 0, 0.3], [0, 1, 0.3, 0, 0.3], [0, 0.3, 1, 0.5, 0]])
+
+
+def sets_of_features():
+    """400 real and 400 generated images of 16 features, of nearly equal distributions."""
+    return torch.randn(400, 16), 0.1 + 0.95 * torch.randn(400, 16)
+
+
+def of_features(make):
+    metric, (real, generated) = make(), sets_of_features()
+    metric.update(real, real=True)
+    metric.update(generated, real=False)
+    return metric.compute()
+
+
+def reconstruction_distance():
+    real, _ = sets_of_features()
+    metric = FrechetDistance(16, paired=True)
+    metric.update(real, real=True)
+    metric.update(0.7 * real + 0.2 * torch.randn(400, 16), real=False)
+    samples = FrechetDistance(16)
+    samples.update(real, real=True)
+    samples.update(0.3 + 1.3 * torch.randn(400, 16), real=False)
+    return metric.compute(), samples.gap(metric)
+
+
+def of_images():
+    """Reconstructions of 400 images, and -log p(x)."""
+    images = torch.rand(400, 1, 12, 12)
+    pairs = (images + 0.3 * torch.rand(400, 1, 1, 1) * torch.randn_like(images)).clamp(0, 1), images
+    found = []
+    for metric in (MSE(), SSIM()):
+        metric.update(*pairs)
+        found.append(metric.compute())
+    nll = NegativeLogLikelihood()
+    nll.update(-torch.randn(400).exp())
+    return *found, nll.compute()
+
+
+def of_scores():
+    anomalous = torch.arange(400) < 100
+    metric = AUROC()
+    metric.update(torch.randn(400) + anomalous, anomalous)
+    return (metric.compute(),)
+
+
+def of_posteriors():
+    """2,000 posteriors in two dimensions whose mean is wider than the prior."""
+    mean, log_var = torch.randn(2000, 2), torch.full((2000, 2), 2 * math.log(0.6))
+    information, mmd = MutualInformation(), PriorMMD(seed=int(torch.randint(10**6, ())))
+    information.seed = mmd.seed
+    for metric in (information, mmd):
+        metric.update(mean, log_var)
+    found = information.compute()
+    return found.mutual_information, found.posterior_kl, found.marginal_kl, mmd.compute()
+
+
+def of_codes():
+    """1,000 codes of three factors, in five dimensions."""
+    factors = torch.stack([torch.randint(size, (1000,)) for size in (3, 4, 6)], dim=1)
+    codes = factors / torch.tensor([3.0, 4.0, 6.0]) @ MIXING + 0.15 * torch.randn(1000, 5)
+    found = []
+    for metric in (MIG(), TotalCorrelation()):
+        metric.update(codes, factors)
+        found.append(metric.compute())
+    return tuple(found)
+
+
+SCORES = {
+    "precision and recall": lambda: of_features(PrecisionRecall),
+    "density and coverage": lambda: of_features(DensityCoverage),
+    "frechet": lambda: (of_features(lambda: FrechetDistance(16)),),
+    "kernel": lambda: (of_features(KernelDistance),),
+    "frechet of reconstructions, gap": reconstruction_distance,
+    "mse, ssim, nll": of_images,
+    "auroc": of_scores,
+    "mi, kl, marginal kl, mmd": of_posteriors,
+    "mig, total correlation": of_codes,
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SCORES)
+def test_a_95_percent_interval_covers_92_to_97_percent(name):
+    torch.manual_seed(1)
+    draws = [SCORES[name]() for _ in range(REPEATS)]
+    values = torch.tensor([[estimate.value for estimate in draw] for draw in draws])
+    errors = torch.tensor([[estimate.standard_error for estimate in draw] for draw in draws])
+    covered = ((values - values.mean(dim=0)).abs() <= 1.96 * errors).double().mean(dim=0)
+    ratio = errors.square().mean(dim=0).sqrt() / values.std(dim=0)
+    print(f"{name}: covered {covered.tolist()}, error / spread {ratio.tolist()}")
+    assert covered.min() >= 0.92
+    assert covered.max() <= 0.97
