@@ -48,11 +48,9 @@ class Inputs(ABC):
         """The batches of the first ``limit`` images, with a progress bar.
 
         Raises:
-            UserError: there is not one, or ``limit`` is below 1.
+            UserError: there is not one.
         """
         wanted = len(self) if limit is None else min(len(self), limit)
-        if limit is not None and limit < 1:
-            raise UserError(f"the number of images is at least 1, got {limit}.")
         count = 0
         with progress(wanted, task) as bar:
             for batch, names in self:
@@ -106,7 +104,14 @@ class SplitInputs(Inputs):
 
     def __iter__(self) -> Iterator[NamedBatch]:
         start = 0
+        shape = self._run.model.hparams.get("image_shape")
         for batch in self.split.batches(self._run.model.device):
+            if shape is not None and (found := tuple(batch.images.shape[1:])) != tuple(shape):
+                raise UserError(
+                    f"the dataset of {self._run.name} gives images of {'x'.join(map(str, found))}, "
+                    f"and its model takes {'x'.join(map(str, shape))}: its config.yaml was "
+                    "changed. Pass images of your own with --images."
+                )
             numbers = range(start, start + len(batch.images))
             yield NamedBatch(batch, [f"{self._name}/{number:05}" for number in numbers])
             start += len(batch.images)

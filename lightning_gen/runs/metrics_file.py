@@ -11,9 +11,12 @@ from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
 
 from lightning_gen.atomic import room_for, write_text
+from lightning_gen.errors import UserError
 from lightning_gen.runs.directory import RunDirectory
 
 Row = dict[str, Any]
+MOST_STEPS = 2**53
+"""A step that is no exact float is none."""
 
 
 class MetricsFile:
@@ -84,12 +87,30 @@ def read_rows(path: Path) -> list[Row]:
     """The rows of a ``metrics.csv``; none where there is no file.
 
     A last line that does not end is being written, or was cut off by a crash, and does not count.
+
+    Raises:
+        UserError: the file is no table of numbers.
     """
     if not path.is_file():
         return []
-    with path.open(encoding="utf-8", newline="") as file:
-        whole = (line for line in file if line.endswith("\n"))
-        return [row | {"step": int(row["step"])} for row in csv.DictReader(whole)]
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            whole = (line for line in file if line.endswith("\n"))
+            return [_read(row) for row in csv.DictReader(whole)]
+    except (ValueError, LookupError, TypeError, OverflowError, csv.Error) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(
+            f"{path} is no table of numbers with the columns 'epoch' and 'step' ({reason}). Copy "
+            "the run once more, or move the file away."
+        ) from error
+
+
+def _read(row: dict[str, str]) -> Row:
+    values = {column: float(cell) for column, cell in row.items() if cell}
+    for column in ("epoch", "step"):
+        if not 0 <= values.get(column, 0) < MOST_STEPS:
+            raise ValueError(f"{column} is {row[column][:20]}")
+    return row | {"step": int(row["step"]), "epoch": row["epoch"]}
 
 
 class RunLogger(CSVLogger):

@@ -15,6 +15,12 @@ from lightning_gen.views.view import View
 
 Terms = tuple[str, str, str]
 
+MEANINGFUL: tuple[Terms, ...] = (
+    ("Smiling", "!Smiling", "Male"),
+    ("Pullover", "T-shirt/top", "Dress"),  # what has long sleeves, less what has not
+)
+"""Sums that say something: the first two differ in one thing, which the third is given."""
+
 
 def arithmetic(
     model: Decodes,
@@ -72,8 +78,7 @@ def check_terms(
             )
 
 
-def default_terms(class_names: Sequence[str]) -> Terms | None:
-    """The last class, less the middle one, plus the first; None where there are no three."""
-    if len(class_names) < 3:
-        return None
-    return class_names[-1], class_names[len(class_names) // 2], class_names[0]
+def default_terms(names: Sequence[str]) -> Terms | None:
+    """The first of ``MEANINGFUL`` whose classes or attributes are all there; None where none is."""
+    known = {*names, *(f"!{name}" for name in names)}
+    return next((terms for terms in MEANINGFUL if known.issuperset(terms)), None)

@@ -2,8 +2,13 @@
 
 from typing import NamedTuple
 
-from lightning_gen.contracts import Images
+import torch
+
+from lightning_gen.contracts import Codes, Decodes, Images
 from lightning_gen.figures import Pixels, image_rows
+
+AT_ONCE = 256
+"""Codes that are decoded together."""
 
 
 class View(NamedTuple):
@@ -27,3 +32,8 @@ class View(NamedTuple):
         if self.seamless:
             return image_rows(self.rows, title, self.columns, gap=0)
         return image_rows(self.rows, title, self.columns)
+
+
+def decode_all(model: Decodes, codes: Codes) -> Images:
+    """The images of any number of codes, a few hundred at once."""
+    return torch.cat([model.decode(part) for part in codes.split(AT_ONCE)])
