@@ -117,8 +117,9 @@ def _page(lines: Sequence[Line], title: str, columns: Sequence[str] = (), gap: i
             page[top : top + height, start : start + width] = tile
     picture = Image.fromarray(page)
     draw = ImageDraw.Draw(picture)
-    for number, words in enumerate(title_lines):
-        draw.text((MARGIN, MARGIN + number * TITLE_LINE), words, INK, title_font, anchor="lt")
+    for number, line_of_title in enumerate(title_lines):
+        place = MARGIN, MARGIN + number * TITLE_LINE
+        draw.text(place, line_of_title, INK, title_font, anchor="lt")
     for line, top in zip(lines, tops, strict=True):
         draw.text((MARGIN, top + height / 2), line.label, INK, label_font, anchor="lm")
     heading_font = font(HEADING_SIZE)

@@ -37,7 +37,7 @@ COLOURS = (
 
 MARKERS = ("o", "^", "s", "D", "v", "P", "X")
 CLASS_STYLES = tuple((colour, MARKERS[n % len(MARKERS)]) for n, colour in enumerate(COLOURS))
-"""A colour and a form of point for each of twenty classes: colours alone are not seen by everyone."""
+"""A colour and a form of point for each of twenty classes: not everyone sees colours alone."""
 
 THEMED = {
     TEXT: "--ink",

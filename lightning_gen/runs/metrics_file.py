@@ -98,19 +98,23 @@ def read_rows(path: Path) -> list[Row]:
             whole = (line for line in file if line.endswith("\n"))
             return [_read(row) for row in csv.DictReader(whole)]
     except (ValueError, LookupError, TypeError, OverflowError, csv.Error) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise UserError(
-            f"{path} is no table of numbers with the columns 'epoch' and 'step' ({reason}). Copy "
-            "the run once more, or move the file away."
-        ) from error
+        raise no_table(path, error) from error
 
 
 def _read(row: dict[str, str]) -> Row:
-    values = {column: float(cell) for column, cell in row.items() if cell}
-    for column in ("epoch", "step"):
-        if not 0 <= values.get(column, 0) < MOST_STEPS:
-            raise ValueError(f"{column} is {row[column][:20]}")
-    return row | {"step": int(row["step"]), "epoch": row["epoch"]}
+    step, epoch = int(row["step"]), float(row.get("epoch") or 0)
+    if not (0 <= step < MOST_STEPS and 0 <= epoch < MOST_STEPS and None not in row):
+        raise ValueError(f"step {step:.5g}, epoch {epoch:.5g} in a line of {len(row)} cells")
+    return row | {"step": step}
+
+
+def no_table(path: Path, error: Exception) -> UserError:
+    """The error about a file that is no table of numbers."""
+    reason = " ".join(str(error).split())[:200]
+    return UserError(
+        f"{path} is no table of numbers with a column 'step' ({reason}). Copy the run once more, "
+        "or move the file away."
+    )
 
 
 class RunLogger(CSVLogger):

@@ -1,4 +1,4 @@
-"""Where images and codes of a finished run go: a picture, a folder of PNGs, or a table of arrays."""
+"""Where images and codes of a finished run go: a picture, a folder of PNGs, or arrays."""
 
 import csv
 import os
@@ -44,7 +44,7 @@ class Output(ABC):
     def add(self, names: Sequence[str], rows: dict[str, Images], **arrays: Tensor) -> None:
         """Take a batch: its images, of which the last row is the result, and what else is known."""
 
-    def finish(self) -> None:
+    def finish(self) -> None:  # noqa: B027  (most have nothing left)
         """Write what is left to be written."""
 
 
@@ -131,7 +131,9 @@ class Csv(Output):
     for a formula (OWASP, CSV injection): an apostrophe stands before them.
     """
 
-    def __init__(self, file: TextIO, class_names: Sequence[str], factor_names: Sequence[str]):
+    def __init__(
+        self, file: TextIO, class_names: Sequence[str], factor_names: Sequence[str]
+    ) -> None:
         self._writer = csv.writer(file)
         self._class_names = class_names
         self._factor_names = factor_names

@@ -25,7 +25,7 @@ def read_scores(folder: Path) -> dict[str, dict[str, Any]]:
     if not path.is_file():
         return {}
     try:
-        scores = json.loads(path.read_text(encoding="utf-8"))
+        scores: dict[str, dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
         raise UserError(f"{path} is no JSON ({error}). Move it away, then test again.") from error
     cards = scores.values() if isinstance(scores, dict) else [None]

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from lightning_gen.contracts import Codes, Decodes, SamplesCodes
 from lightning_gen.errors import UserError
@@ -69,7 +71,7 @@ def check_range(steps: int, span: float) -> None:
         )
 
 
-def typical(model: object, codes: Codes) -> Codes:
+def typical(model: object, codes: Codes) -> Float[Tensor, "1 d"]:
     """The code [1, D] that is nearest to the mean of codes [N, D]: that of no odd image."""
     free = codes[:, : free_dimensions(model, codes)]
     nearest = (free - free.mean(dim=0)).norm(dim=1).argmin()

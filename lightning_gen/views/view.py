@@ -36,4 +36,4 @@ class View(NamedTuple):
 
 def decode_all(model: Decodes, codes: Codes) -> Images:
     """The images of any number of codes, a few hundred at once."""
-    return torch.cat([model.decode(part) for part in codes.split(AT_ONCE)])
+    return torch.cat([model.decode(part) for part in torch.split(codes, AT_ONCE)])

@@ -117,8 +117,8 @@ def test_a_failure_leaves_the_old_file(tmp_path, name, images):
 @pytest.mark.parametrize(
     ("name", "images", "wanted"),
     [
-        ("a.jpg", True, r"\.png, a folder, \.npz"),
-        ("a.csv", True, r"\.png, a folder, \.npz"),
+        ("a.jpg", True, r"\.png, \.pdf, \.svg, a folder, \.npz"),
+        ("a.csv", True, r"\.png, \.pdf, \.svg, a folder, \.npz"),
         ("a.png", False, r"\.npz, \.csv"),
         ("codes", False, r"\.npz, \.csv"),
     ],

@@ -96,7 +96,7 @@ def open_all(places: Sequence[str], device: str) -> list[ComparedRun]:
 
 
 def _labels(runs: Sequence[FinishedRun], settings: Sequence[Setting]) -> list[str]:
-    """The names that their user gave them, or what differs between them, or what tells them apart."""
+    """The names that the user gave, or what differs, or else what tells the runs apart."""
     name = [run.name for run in runs]
     short = [run.name.rpartition("/")[0] for run in runs]
     long = [f"{run.name}/{run.checkpoint.stem}" for run in runs]

@@ -121,7 +121,7 @@ def progress(logged: Logged) -> Finding | None:
 def collapse(logged: Logged) -> Finding | None:
     """How much of the code a variational autoencoder uses."""
     names = [name for name in logged.columns if name.startswith(ENDS_IN_DIMENSION)]
-    kl = {n.removeprefix(ENDS_IN_DIMENSION): p for n in names if (p := logged.last(n))}
+    kl = {_dimension(name): p for name in names if (p := logged.last(name))}
     active = logged.last("val/active_units")
     if not kl or active is None or not all(math.isfinite(p.value) for p in kl.values()):
         return None
@@ -135,6 +135,11 @@ def collapse(logged: Logged) -> Finding | None:
         text = f"The posterior has collapsed: {seen}. The decoder ignores the code. {remedy}"
         return Finding("Posterior collapse", False, text)
     return Finding("Latent code", True, f"{seen}.{_by_dimension(kl)}")
+
+
+def _dimension(column: str) -> str:
+    """``kl_per_dimension/03`` as ``3``."""
+    return column.removeprefix(ENDS_IN_DIMENSION).lstrip("0") or "0"
 
 
 def _by_dimension(kl: dict[str, Point]) -> str:

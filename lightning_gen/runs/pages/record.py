@@ -9,7 +9,7 @@ from typing import Any
 
 from lightning_gen import models
 from lightning_gen.runs.directory import CONFIG, ENVIRONMENT, RunDirectory, mapping
-from lightning_gen.runs.metrics_file import read_rows
+from lightning_gen.runs.metrics_file import no_table, read_rows
 from lightning_gen.runs.pages.logged import Logged
 
 SLACK = timedelta(minutes=5)
@@ -45,9 +45,12 @@ class RunRecord:
         path = directory.path / ENVIRONMENT
         text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else "{}"
         environment = mapping(json.loads, text, path)
-        return cls(
-            directory, *directory.read_config(), environment, Logged(read_rows(directory.metrics))
-        )
+        logged = Logged(read_rows(directory.metrics))
+        try:
+            logged.curves  # noqa: B018  (read now, so that a fault is found now)
+        except ValueError as error:
+            raise no_table(directory.metrics, error) from error
+        return cls(directory, *directory.read_config(), environment, logged)
 
     def part(self, key: str) -> str:
         """The short name of a class of the configuration, such as ``model``; empty without one."""
