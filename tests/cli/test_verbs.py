@@ -343,12 +343,14 @@ def test_names_that_a_spreadsheet_takes_for_formulas(logs, command, tmp_path):
 
 def test_an_archive_that_claims_gigabytes_is_not_unpacked(logs, command, tmp_path):
     path = tmp_path / "bomb.npz"
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        with archive.open("codes.npy", "w", force_zip64=True) as member:
-            header = {"descr": "<f4", "fortran_order": False, "shape": (2**26, 8)}
-            np.lib.format.write_array_header_1_0(member, header)
-            for _ in range(2**11):
-                member.write(bytes(2**20))
+    with (
+        zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive,
+        archive.open("codes.npy", "w", force_zip64=True) as member,
+    ):
+        header = {"descr": "<f4", "fortran_order": False, "shape": (2**26, 8)}
+        np.lib.format.write_array_header_1_0(member, header)
+        for _ in range(2**11):
+            member.write(bytes(2**20))
     start = time.monotonic()
     answer = command("decode", logs / "VAE", path, "--out", tmp_path / "images")
     assert answer.code == 2
