@@ -31,7 +31,7 @@ class Projection(ABC):
     """A way to lay out codes in a plane."""
 
     @abstractmethod
-    def project(self, codes: Codes, like: Codes | None = None) -> Projected:
+    def project(self, codes: Codes, like: Float[Tensor, "m d"] | None = None) -> Projected:
         """The points of codes [N, D], D > 2.
 
         Args:
@@ -45,7 +45,7 @@ class Projection(ABC):
 class PCA(Projection):
     """The two principal components."""
 
-    def project(self, codes: Codes, like: Codes | None = None) -> Projected:
+    def project(self, codes: Codes, like: Float[Tensor, "m d"] | None = None) -> Projected:
         """Linear, so distances in the plane are at most those of the codes."""
         pca = principal_components(codes if like is None else like)
         missing = 2 - len(pca.axes)  # one code has one component
@@ -71,7 +71,7 @@ class TSNE(Projection):
     perplexity: float = 30.0
     seed: int = 0
 
-    def project(self, codes: Codes, like: Codes | None = None) -> Projected:
+    def project(self, codes: Codes, like: Float[Tensor, "m d"] | None = None) -> Projected:
         """Seconds for some thousands of codes, and more than linear."""
         from sklearn import manifold  # here: it takes half a second
 
@@ -97,7 +97,7 @@ class UMAP(Projection):
     min_distance: float = 0.1
     seed: int = 0
 
-    def project(self, codes: Codes, like: Codes | None = None) -> Projected:
+    def project(self, codes: Codes, like: Float[Tensor, "m d"] | None = None) -> Projected:
         """As t-SNE, with more of the layout at large."""
         try:
             with catch_warnings(action="ignore"):  # it misses an optional package of its own
@@ -119,7 +119,9 @@ class UMAP(Projection):
         return Projected(torch.from_numpy(np.asarray(points)).float(), ("UMAP 1", "UMAP 2"))
 
 
-def to_plane(codes: Codes, projection: Projection, like: Codes | None = None) -> Projected:
+def to_plane(
+    codes: Codes, projection: Projection, like: Float[Tensor, "m d"] | None = None
+) -> Projected:
     """Codes of one or two dimensions as they are, others by the projection."""
     check_finite(codes)
     size = codes.shape[1]

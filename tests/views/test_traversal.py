@@ -74,6 +74,6 @@ def test_a_range_without_extent_is_refused(steps, span):
 
 
 def test_the_typical_code_is_that_of_no_odd_image():
-    codes = torch.tensor([[9.0, 9.0, 1.0], [0.1, 0.0, 5.0], [-1.0, 1.0, 3.0], [1.0, -1.0, 2.0]])
+    codes = torch.tensor([[9.0, 9.0, 9.0], [0.1, 0.0, 0.2], [-1.0, 1.0, 3.0], [1.0, -1.0, 2.0]])
     spread = torch.cat([codes, -9 * torch.ones(1, 3)])
     assert typical(Linear(3), spread).tolist() == [codes[1].tolist()]

@@ -18,7 +18,7 @@ MOST_TOLD, LONGEST = 3, 40
 """A label names at most so many settings, in so many letters."""
 
 UNTOLD = (
-    r"(name|ckpt_path|trainer\.(?!max_epochs).*|data\.(root|num_workers|cache|images_on))(\.|$)"
+    r"(name|ckpt_path|trainer(?!\.max_epochs).*|data\.(root|num_workers|cache|images_on))(\.|$)"
 )
 """Settings that name no run."""
 
