@@ -4,12 +4,11 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 
 import torch
-from jaxtyping import Bool
+from jaxtyping import Bool, Float
 from torch import Tensor
 
-from lightning_gen.contracts import Decodes
+from lightning_gen.contracts import Codes, Decodes
 from lightning_gen.errors import UserError
-from lightning_gen.latent import Sum, mean_code
 from lightning_gen.views.codes import LabelledCodes
 from lightning_gen.views.view import View
 
@@ -32,6 +31,8 @@ def arithmetic(
 ) -> View:
     """The three mean codes, decoded, and mean(A) - mean(B) + mean(C).
 
+    The sum is that of Radford, Metz & Chintala 2016 (arXiv:1511.06434).
+
     Args:
         model: decodes.
         codes: codes of images.
@@ -46,12 +47,19 @@ def arithmetic(
     check_terms(terms, class_names, factor_names)
     chosen = [select(codes, name, class_names, factor_names) for name in terms]
     pairs = zip(chosen, terms, strict=True)
-    total = Sum(*(mean_code(codes.codes, mask, name) for mask, name in pairs))
-    images = model.decode(torch.stack([*total, total.result]).to(device))
+    first, second, third = (_mean(codes.codes, mask, name) for mask, name in pairs)
+    total = torch.stack([first, second, third, first - second + third])
+    images = model.decode(total.to(device))
     a, b, c = terms
     counts = ", ".join(str(int(mask.sum())) for mask in chosen)
     title = f"{a} - {b} + {c}: means of {counts} codes and their sum, decoded"
     return View({"": images}, title, (a, f"- {b}", f"+ {c}", "= sum"))
+
+
+def _mean(codes: Codes, chosen: Bool[Tensor, " n"], name: str) -> Float[Tensor, " d"]:
+    if not chosen.any():
+        raise UserError(f"there is no image of {name!r} among {len(codes)}. Take more images.")
+    return codes[chosen].mean(dim=0)
 
 
 def select(

@@ -9,7 +9,6 @@ from torch import Tensor
 
 from lightning_gen.contracts import Codes, Decodes, SamplesCodes
 from lightning_gen.errors import UserError
-from lightning_gen.latent import traverse
 from lightning_gen.views.codes import LabelledCodes, free_dimensions
 from lightning_gen.views.view import View, decode_all
 
@@ -54,7 +53,9 @@ def traversal(
         chosen = spread.codes[:, dimensions]
         values = chosen.mean(dim=0)[:, None] + positions * chosen.std(dim=0, correction=0)[:, None]
         meaning = f"from {-span:g} to {span:g} standard deviations of its codes around their mean"
-    codes = traverse(origin[0], dimensions, values)
+    codes = origin[0].expand(*values.shape, -1).clone()
+    for row, dimension in enumerate(dimensions):
+        codes[row, :, dimension] = values[row].to(codes)
     images = decode_all(model, codes.flatten(0, 1))
     images = images.view(*codes.shape[:2], *images.shape[1:])
     rows = dict(zip((label for _, label in ranked), images, strict=True))

@@ -2,7 +2,7 @@
 
 import math
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from markupsafe import Markup
 
@@ -56,23 +56,6 @@ class MetricRow(NamedTuple):
     train: Point | None
 
 
-class ScoreRow(NamedTuple):
-    """A score as a reader sees it.
-
-    Attributes:
-        value: with its standard error.
-        images: how many it is over.
-        extractor: name and hash of the network whose features it is in; empty without one.
-    """
-
-    name: str
-    split: str
-    value: str
-    unit: str
-    images: int
-    extractor: str
-
-
 def report(run: Path, out: Path | None = None) -> Path:
     """Write the report of a run; neither its model nor its dataset is loaded.
 
@@ -100,7 +83,7 @@ def report(run: Path, out: Path | None = None) -> Path:
         headline=headline(logged),
         best=logged.least("val/loss"),
         findings=diagnose(logged),
-        metrics=metric_rows(logged, {score.name for score in scores}),
+        metrics=metric_rows(logged, {score["name"] for score in scores}),
         scores=scores,
         others=other_metrics(logged),
         charts=charts,
@@ -147,23 +130,21 @@ def other_metrics(logged: Logged) -> list[Value]:
     ]
 
 
-def score_rows(run: Path) -> list[ScoreRow]:
-    """A row for each card of ``metrics.json``, without the many of single dimensions.
+def score_rows(run: Path) -> list[dict[str, Any]]:
+    """The cards of ``metrics.json`` but those of single dimensions, and how each is ``shown``.
 
     Raises:
         UserError: the file is broken.
     """
-    rows = []
-    for split, cards in read_scores(run).items():
-        for name, card in cards.items():
-            if "/" in name or card["value"] is None:
-                continue
-            error = math.nan if card["standard_error"] is None else card["standard_error"]
-            unit = "" if card["unit"] == "none" else card["unit"]
-            extractor = card.get("extractor")
-            about = f"{extractor['name']}, {extractor['sha256'][:8]}" if extractor else ""
-            value = with_error(card["value"], error)
-            rows.append(ScoreRow(name, split, value, unit, card["num_images"], about))
+    rows = [
+        card | {"name": name, "split": split}
+        for split, cards in read_scores(run).items()
+        for name, card in cards.items()
+        if "/" not in name and card["value"] is not None
+    ]
+    for row in rows:
+        error = row["standard_error"]
+        row["shown"] = with_error(row["value"], math.nan if error is None else error)
     return rows
 
 
