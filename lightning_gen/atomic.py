@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import get_ident
+from zlib import crc32
 
 import numpy as np
 from PIL import Image
@@ -24,8 +25,9 @@ def draft(path: Path) -> Iterator[Path]:
     Raises:
         UserError: the disk is full; the old file stays.
     """
-    writer = f"{os.getpid()}_{get_ident()}"
-    unfinished = path.with_name(f".{writer}.{path.name}")
+    # A hash in place of the name, which may be as long as names can be.
+    writer = f"{os.getpid()}_{get_ident()}_{crc32(os.fsencode(path.name)):x}"
+    unfinished = path.with_name(f".{writer}{path.suffix[:10]}")
     with room_for(path):
         try:
             path.parent.mkdir(parents=True, exist_ok=True)

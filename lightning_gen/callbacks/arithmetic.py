@@ -14,8 +14,8 @@ class Arithmetic(ValidationCodes):
     """Draws the mean codes of three classes or attributes, decoded, and A - B + C.
 
     Args:
-        terms: names of A, B and C; ``!Smiling`` is without the attribute. By default the last
-            class, the middle one and the first, and nothing where there are no three.
+        terms: names of A, B and C; ``!Smiling`` is without the attribute. By default those that
+            say something of faces and of Fashion-MNIST, and nothing where the data have others.
         num_images: how many validation images the means are of.
         every_n_epochs: training epochs from one picture to the next.
     """
@@ -41,7 +41,7 @@ class Arithmetic(ValidationCodes):
             return None
         labels = sorted(set(codes.labels.tolist()))
         present = [names[label] for label in labels if label < len(names)]
-        terms = self.terms or default_terms(present)
+        terms = self.terms or default_terms([*present, *factor_names(trainer)])
         if terms is None:
             return None
         model = cast(contracts.Decodes, pl_module)

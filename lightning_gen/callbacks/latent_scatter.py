@@ -17,7 +17,7 @@ class LatentScatter(ValidationCodes):
     """Draws the codes of validation images, coloured by class.
 
     Codes of two dimensions are drawn as they are. After a training its test is drawn too, as
-    ``images/latent_scatter_test``.
+    ``images/latent_scatter_test``, along the principal axes of the last picture.
 
     Args:
         projection: lays out codes of more than two dimensions: PCA, at once, or TSNE or UMAP, which
@@ -37,6 +37,7 @@ class LatentScatter(ValidationCodes):
         super().__init__(num_images, every_n_epochs)
         self.projection = projection
         self._follows_training = False
+        self._axes: LabelledCodes | None = None
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """The test that follows belongs to this training."""
@@ -50,7 +51,7 @@ class LatentScatter(ValidationCodes):
 
     def draw(self, trainer: Trainer, pl_module: LightningModule) -> Pixels | None:
         """The scatter; None where the epoch had no validation."""
-        codes = self.kept()
+        self._axes = codes = self.kept()
         return codes and self._scatter(trainer, pl_module, codes, "validation")
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -88,4 +89,5 @@ class LatentScatter(ValidationCodes):
             self.projection,
             f"{split} images at step {trainer.global_step}",
             total=self._seen,
+            like=self._axes and without_condition(pl_module, self._axes).codes,
         )

@@ -9,13 +9,13 @@ from lightning_gen.callbacks.picture import check_at_least
 from lightning_gen.callbacks.validation_codes import ValidationCodes
 from lightning_gen.errors import UserError
 from lightning_gen.figures import Pixels
-from lightning_gen.views import free_dimensions, rank, traversal
+from lightning_gen.views import free_dimensions, rank, traversal, typical
 
 MOST_DIMENSIONS = 1000
 
 
 class Traversal(ValidationCodes):
-    """Draws one row a latent dimension: the code of one image with this dimension changed.
+    """Draws one row a latent dimension: the code nearest the mean with this dimension changed.
 
     The rows are ordered by KL, or by the codes' standard deviation for a model without a posterior.
     The range is ``span`` standard deviations of the prior to both sides, or, without a prior, of
@@ -26,7 +26,7 @@ class Traversal(ValidationCodes):
         num_dimensions: rows.
         steps: images in a row.
         span: the range, in standard deviations.
-        num_images: how many validation images rank the dimensions; the first one is shown.
+        num_images: how many validation images rank the dimensions and have the mean.
         every_n_epochs: training epochs from one picture to the next.
     """
 
@@ -56,7 +56,7 @@ class Traversal(ValidationCodes):
             return None
         view = traversal(
             cast(contracts.Decodes, pl_module),
-            kept.codes[:1].to(pl_module.device),
+            typical(pl_module, kept.codes).to(pl_module.device),
             kept,
             rank(pl_module, kept, self.num_dimensions),
             steps=self.steps,

@@ -148,8 +148,12 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"lightning-gen {words[0]}: {error}", file=sys.stderr)
         return 2
     os.environ["MPLBACKEND"] = "agg"  # a notebook's is known to its kernel alone
-    with allowed.granted(names):
-        return int(loaded(verb.module).run(words))
+    try:
+        with allowed.granted(names):
+            return int(loaded(verb.module).run(words))
+    except KeyboardInterrupt:  # a training hears it itself, and saves
+        print(f"lightning-gen {words[0]}: ended by Ctrl-C.", file=sys.stderr)
+        return 130
 
 
 def loaded(name: str) -> ModuleType:

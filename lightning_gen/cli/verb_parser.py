@@ -34,6 +34,15 @@ COMMON = {
 }
 
 
+LIMITS = {
+    "seed": (0, 2**32 - 1),
+    "dimensions": (0, 2**31 - 1),
+    "batch_size": (1, 2**16),
+    "repeats": (1, 10_000),
+}
+"""The least and the most of options that are no plain count, which begins at 1."""
+
+
 class VerbParser:
     """Reads the words of a verb.
 
@@ -62,9 +71,14 @@ class VerbParser:
             BadArgumentsError: one is missing, unknown, or of the wrong type.
         """
         try:
-            return self._parser.parse_args(words)
+            options = self._parser.parse_args(words)
         except BadArgumentsError as error:
             raise BadArgumentsError(self._complaint(error)) from error
+        for name, value in vars(options).items():
+            for number in value if isinstance(value, list) else [value]:
+                if isinstance(number, int) and not isinstance(number, bool):
+                    check_size(name, number)
+        return options
 
     def _add_arguments(self, function: Callable[..., Any], default_out: str) -> None:
         add = self._parser.add_argument
@@ -85,7 +99,7 @@ class VerbParser:
             add("--images", type=Path | None, help="an image file, or a folder of them")
             about = "of the run's dataset, where there are no --images"
             add("--split", type=SplitName, default="test", help=about)
-        place = " of the run" if "run" in self.asked else ""
+        place = " in the run's directory" if "run" in self.asked else " beside the first run"
         about = f"{self._helps['out']} Default: {default_out}{place}."
         add("--out", type=Path | None, help=about)
         for name, option in COMMON.items():
@@ -112,3 +126,12 @@ class VerbParser:
             return f"{found[2]} is one word too many. Quote a name that has blanks."
         options = [action.dest for action in self._parser._actions if action.option_strings]
         return f"{found[2]} is no option{nearest(found[2], options)}"
+
+
+def check_size(name: str, number: int) -> None:
+    """Raise a BadArgumentsError where a number is below or above what an option can take."""
+    least, most = LIMITS.get(name, (1, 2**31 - 1))
+    if number < least:
+        raise BadArgumentsError(f"--{name} is at least {least}, got {number}.")
+    if number > most:
+        raise BadArgumentsError(f"--{name} is at most {most:,}, got {number:.3g}.")

@@ -57,6 +57,7 @@ def work(verb: str, words: list[str]) -> None:
     parser = VerbParser(verb, function, task.default_out)
     options = parser.read(words)
     try:
+        options.out = own_place(options.out)
         given = {name: options[name] for name in parser.asked if name in options}
         if parser.loads:
             given |= load(options, parser.asked, task.default_out)
@@ -71,14 +72,33 @@ def work(verb: str, words: list[str]) -> None:
     print(written)
 
 
+def own_place(out: Path | None) -> Path | None:
+    """Where the result goes, ``~`` resolved.
+
+    Raises:
+        UserError: it is the working directory or one above it, or no place at all.
+    """
+    if out is None:
+        return None
+    try:
+        place = out.expanduser()
+        full = place.resolve()
+    except (OSError, RuntimeError, ValueError) as error:  # no such user, links in a circle
+        raise UserError(f"--out {out}: {error}. Pass another one.") from error
+    if Path.cwd().is_relative_to(full) or full == Path.home():
+        raise UserError(
+            f"--out takes a file, or a folder of its own, and files would be scattered in "
+            f"{str(out)!r}. Pass for instance --out results."
+        )
+    return place
+
+
 def load(options: Namespace, asked: Mapping[str, Any], default_out: str) -> dict[str, Any]:
     """The run, the images that it is asked about, and where the result goes.
 
     Raises:
         UserError: there is no such run, device or file.
     """
-    if options.batch_size < 1:
-        raise UserError(f"--batch_size is at least 1, got {options.batch_size}.")
     torch.manual_seed(options.seed)
     run = FinishedRun.open(options.run, options.device)
     found: dict[str, Any] = {"run": run, "out": options.out or run.path / default_out}

@@ -1,6 +1,6 @@
-"""KL of each latent dimension as bars."""
+"""The use of a latent code as bars: KL of each dimension, or share of each entry of a codebook."""
 
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from torch import Tensor
@@ -38,4 +38,27 @@ def kl_bars(kl: Float[Tensor, " d"], active: Bool[Tensor, " d"], criterion: str)
         axes.tick_params(axis="x", labelsize=7)
     legend = [Patch(color=BLUE, label=f"active: {criterion}"), Patch(color=GREY, label="inactive")]
     axes.legend(handles=legend, edgecolor="none", fontsize=9, loc="upper right")
+    return figure
+
+
+def codebook_bars(
+    counts: Int[Tensor, "codebooks size"], perplexity: Float[Tensor, " codebooks"]
+) -> Figure:
+    """A panel for each codebook: the share of each code, the most used first.
+
+    Args:
+        counts: how often each code was used.
+        perplexity: effective number of codes of each codebook.
+    """
+    books, size = counts.shape
+    figure, axes = panels(books)
+    share = 100 * (counts / counts.sum(dim=1, keepdim=True)).sort(dim=1, descending=True).values
+    for book, panel in enumerate(axes):
+        panel.fill_between(range(size + 1), [*share[book].tolist(), 0.0], step="post", color=BLUE)
+        panel.axhline(100 / size, color=GREY, linewidth=1, label="all alike")
+        title = f"perplexity {perplexity[book]:.0f} of {size}"
+        label(panel, title, f"codes of codebook {book}, sorted by use", "% of the positions")
+        panel.set_xlim(0, size)
+        panel.set_ylim(bottom=0)
+        panel.legend(frameon=False, fontsize=9, loc="upper right")
     return figure

@@ -5,11 +5,9 @@ from collections.abc import Mapping
 from matplotlib.figure import Figure
 
 from lightning_gen.figures.curves import MARKED, UNITS, Curve, thinned
-from lightning_gen.figures.style import BLUE, GREEN, VERMILLION, drawable, label, panels
+from lightning_gen.figures.style import CLASS_STYLES, drawable, label, panels
 
-COLOURS = (BLUE, VERMILLION, GREEN, "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 STYLES = ("-", "--", ":", "-.")
-MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 INCHES = (6.0, 3.9)
 
 
@@ -22,13 +20,13 @@ def compared_curves(curves: Mapping[str, Curve], quantity: str) -> Figure:
     """
     figure, [axes] = panels(1, INCHES)
     for number, (name, curve) in enumerate(curves.items()):
-        marker = MARKERS[number % len(MARKERS)] if len(curve.steps) <= MARKED else None
+        colour, marker = CLASS_STYLES[number % len(CLASS_STYLES)]
         axes.plot(
             *thinned(curve),
             label=f" {drawable(name)}",  # matplotlib leaves out those that begin with "_"
-            color=COLOURS[number % len(COLOURS)],
+            color=colour,
             linestyle=STYLES[number % len(STYLES)],
-            marker=marker,
+            marker=marker if len(curve.steps) <= MARKED else None,
             markersize=4,
         )
     label(axes, quantity, "step", UNITS.get(quantity.rpartition("/")[2], ""))

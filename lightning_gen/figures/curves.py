@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -23,6 +24,9 @@ UNITS = {
 }
 FIRST = 0.1
 """The share of the steps, from the first, that does not set the upper end of a y axis."""
+
+STRETCHES = 25
+"""So many moving averages of a training curve stand side by side."""
 
 MARKED = 30
 """A curve of at most so many points shows each of them."""
@@ -48,7 +52,7 @@ def loss_curves(rows: Sequence[Mapping[str, str]]) -> Figure:
 
     The y axis ends at the highest value after the first tenth of the steps, so that the high losses
     of the start do not flatten the rest; a panel that cuts some says so. Values that are not finite
-    are left out.
+    are left out. A long training curve is its moving average, with the single batches faint behind.
 
     Args:
         rows: lines of a metrics.csv: a ``step`` and columns such as ``train/loss`` or ``val/kl``,
@@ -66,15 +70,12 @@ def loss_curves(rows: Sequence[Mapping[str, str]]) -> Figure:
 
 
 def separate_curves(rows: Sequence[Mapping[str, str]]) -> dict[str, Figure]:
-    """The panels of :func:`loss_curves`, a figure of its own for each quantity.
-
-    A curve of very many points is drawn by the extremes of equal stretches.
-    """
+    """The panels of :func:`loss_curves`, a figure of its own for each quantity."""
     quantities = _quantities(rows)
     figures = {}
     for name in sorted(quantities, key=_place):
         figures[name], [panel] = panels(1)
-        _draw(panel, name, {k: thinned(curve) for k, curve in quantities[name].items()})
+        _draw(panel, name, quantities[name])
     return figures
 
 
@@ -91,7 +92,16 @@ def thinned(curve: Curve) -> Curve:
     return Curve([curve.steps[place] for place in places], [curve.values[p] for p in places])
 
 
+def smoothed(curve: Curve) -> Curve:
+    """The moving average over a stretch of one in ``STRETCHES``, shorter at both ends."""
+    width = max(1, len(curve.values) // STRETCHES)
+    window, values = np.ones(width), np.array(curve.values)
+    counts = np.convolve(np.ones(len(values)), window, "same")
+    return Curve(curve.steps, (np.convolve(values, window, "same") / counts).tolist())
+
+
 def _quantities(rows: Sequence[Mapping[str, str]]) -> dict[str, Quantity]:
+    """The finite values of each quantity; one that never changes is left out beside others."""
     quantities: dict[str, Quantity] = {}
     for row in rows:
         for column, cell in row.items():
@@ -101,7 +111,13 @@ def _quantities(rows: Sequence[Mapping[str, str]]) -> dict[str, Quantity]:
                 curve = curves.setdefault(stage, Curve([], []))
                 curve.steps.append(float(row["step"]))
                 curve.values.append(float(cell))
-    return quantities
+    telling = {name: curves for name, curves in quantities.items() if not _constant(curves)}
+    return telling or quantities
+
+
+def _constant(curves: Quantity) -> bool:
+    values = [value for curve in curves.values() for value in curve.values]
+    return any(len(curve.values) > 1 for curve in curves.values()) and len(set(values)) == 1
 
 
 def _place(name: str) -> tuple[int, str]:
@@ -112,9 +128,12 @@ def _place(name: str) -> tuple[int, str]:
 def _draw(axes: Axes, name: str, curves: Quantity) -> None:
     for stage, (shown, colour) in STAGES.items():
         if stage in curves:
-            steps, values = curves[stage]
-            marker = "o" if len(steps) <= MARKED else None
-            axes.plot(steps, values, color=colour, label=shown, marker=marker, markersize=3.5)
+            curve = curves[stage]
+            if stage == "train" and len(curve.steps) > MARKED:  # single batches, and their mean
+                axes.plot(*thinned(curve), color=colour, linewidth=0.8, alpha=0.3)
+                curve = smoothed(curve)
+            marker = "o" if len(curve.steps) <= MARKED else None
+            axes.plot(*thinned(curve), color=colour, label=shown, marker=marker, markersize=3.5)
     label(axes, name.replace("_", " "), "step", UNITS.get(name, ""))
     _limit(axes, curves)
     axes.legend(frameon=False, fontsize=9, loc="best")

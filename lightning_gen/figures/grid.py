@@ -19,7 +19,10 @@ MAX_WIDTH = 1200
 """Pixels of images side by side; a longer row is broken into equal lines."""
 
 MARGIN, GAP, GROUP_GAP = 14, 2, 12
-TITLE_SIZE, LABEL_SIZE, HEADING_SIZE, HEADING_LINE = 15, 13, 11, 16
+TITLE_SIZE, LABEL_SIZE, HEADING_SIZE, HEADING_LINE, TITLE_LINE = 15, 13, 11, 16, 20
+LEAST_WIDTH = 300
+"""Pixels that a title may take beside narrower images."""
+
 PAPER, INK = 246, (34, 34, 34)
 
 Tiles = UInt8[np.ndarray, "n tile_h tile_w 3"]
@@ -77,22 +80,36 @@ def enlarged(images: Images) -> Tiles:
     if images.shape[1] != 3:
         images = images.mean(dim=1, keepdim=True).expand(-1, 3, -1, -1)
     tiles = images.mul(255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
-    factor = -(-LEAST_SIDE // max(tiles.shape[1:3]))
+    factor = _factor(*tiles.shape[1:3])
     return tiles.repeat(factor, axis=1).repeat(factor, axis=2)
+
+
+def tile_size(height: int, width: int) -> tuple[int, int]:
+    """The pixels down and across that an image takes on a page, with its gap."""
+    factor = _factor(height, width)
+    return factor * height + GAP, factor * width + GAP
+
+
+def _factor(height: int, width: int) -> int:
+    return -(-LEAST_SIDE // max(height, width))
 
 
 def _page(lines: Sequence[Line], title: str, columns: Sequence[str] = (), gap: int = GAP) -> Pixels:
     title_font, label_font = font(TITLE_SIZE), font(LABEL_SIZE)
-    title = drawable(title)
-    headings = [_fitted(signed(name), lines[0].tiles.shape[2] + gap) for name in columns]
+    headings = [
+        _fitted(signed(name), lines[0].tiles.shape[2] + gap, HEADING_SIZE) for name in columns
+    ]
     lines = [line._replace(label=signed(line.label)) for line in lines]
     longest = max(label_font.getlength(line.label) for line in lines)
     left = MARGIN + (math.ceil(longest) + MARGIN if longest else 0)
     _, height, width, _ = lines[0].tiles.shape
     right = left + max(len(line.tiles) for line in lines) * (width + gap) - gap
     heading_height = HEADING_LINE * max((len(words) for words in headings), default=0)
-    tops = _tops(lines, height, heading_height)
-    page_width = max(right, MARGIN + math.ceil(title_font.getlength(title))) + MARGIN
+    title_lines = _fitted(drawable(title), max(right, LEAST_WIDTH) - MARGIN, TITLE_SIZE)
+    title_height = TITLE_LINE * (len(title_lines) - 1)
+    tops = _tops(lines, height, title_height + heading_height)
+    longest = max(title_font.getlength(words) for words in title_lines)
+    page_width = max(right, MARGIN + math.ceil(longest)) + MARGIN
     page = np.full((tops[-1] + height + MARGIN, page_width, 3), PAPER, dtype=np.uint8)
     for line, top in zip(lines, tops, strict=True):
         for number, tile in enumerate(line.tiles):
@@ -100,7 +117,9 @@ def _page(lines: Sequence[Line], title: str, columns: Sequence[str] = (), gap: i
             page[top : top + height, start : start + width] = tile
     picture = Image.fromarray(page)
     draw = ImageDraw.Draw(picture)
-    draw.text((MARGIN, MARGIN), title, INK, title_font, anchor="lt")
+    for number, line_of_title in enumerate(title_lines):
+        place = MARGIN, MARGIN + number * TITLE_LINE
+        draw.text(place, line_of_title, INK, title_font, anchor="lt")
     for line, top in zip(lines, tops, strict=True):
         draw.text((MARGIN, top + height / 2), line.label, INK, label_font, anchor="lm")
     heading_font = font(HEADING_SIZE)
@@ -117,13 +136,13 @@ def signed(text: str) -> str:
     return re.sub(r"(?<!\w)-(?=\d)", "\u2212", drawable(text))
 
 
-def _fitted(heading: str, width: int) -> list[str]:
-    """The lines that a heading takes, broken between words."""
-    heading_font = font(HEADING_SIZE)
+def _fitted(text: str, width: int, size: int) -> list[str]:
+    """The lines that a text takes in a font of this size, broken between words."""
+    used = font(size)
     lines = [""]
-    for word in heading.split():
+    for word in text.split():
         longer = f"{lines[-1]} {word}".strip()
-        if not lines[-1] or heading_font.getlength(longer) <= width:
+        if not lines[-1] or used.getlength(longer) <= width:
             lines[-1] = longer
         else:
             lines.append(word)

@@ -1,7 +1,7 @@
 """The look that all charts share, and how a chart becomes pixels.
 
-Charts are made without pyplot, so drawing one changes no state of the program, and they carry a
-white background, so that they read the same on dark and on light pages.
+Charts are made without pyplot, so drawing one changes no state of the program. As pixels they carry
+a white background; inside a page they take its colours.
 """
 
 import io
@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -27,15 +28,33 @@ Pixels = UInt8[np.ndarray, "page_h page_w 3"]
 BLUE, VERMILLION, GREEN = "#0072B2", "#D55E00", "#009E73"
 GREY, TEXT, FAINT, LINES = "#999999", "#222222", "#666666", "#DDDDDD"
 
-# For points of many classes: forms change with the colours, since eight colours are not told apart
-# by everyone; eight and five have no common divisor, so that forty classes differ.
-_COLOURS = (BLUE, "#E69F00", GREEN, VERMILLION, "#56B4E9", "#CC79A7", "#222222", "#F0E442")
-_MARKERS = ("o", "^", "s", "D", "v")
-CLASS_STYLES = tuple((_COLOURS[n % 8], _MARKERS[n % 5]) for n in range(40))
-"""A colour and a form of point for each class."""
+COLOURS = (
+    *(BLUE, "#E69F00", GREEN, VERMILLION, "#56B4E9", "#CC79A7", TEXT, "#F0E442", "#7A3E9D"),
+    *("#7B4B1D", "#E5165B", "#A8A8A8", "#7FBF1F", "#1616E5", "#F2A6A0", "#004D40", "#E516C3"),
+    *("#590808", "#16C5C5", "#BFA87C"),
+)
+"""Those of Okabe & Ito, then twelve that are far from them and from each other."""
+
+MARKERS = ("o", "^", "s", "D", "v", "P", "X")
+CLASS_STYLES = tuple((colour, MARKERS[n % len(MARKERS)]) for n, colour in enumerate(COLOURS))
+"""A colour and a form of point for each of twenty classes: not everyone sees colours alone."""
+
+THEMED = {
+    TEXT: "--ink",
+    FAINT: "--soft",
+    GREY: "--soft",
+    LINES: "--line",
+    BLUE: "--blue",
+    VERMILLION: "--vermillion",
+    GREEN: "--green",
+}
+"""The variable of a page's style that takes the place of a colour, which differs in dark mode."""
 
 PANEL_INCHES = (4.4, 3.3)
 PAD_INCHES = 0.1
+LETTERS = 10
+"""Of a title, to an inch."""
+
 DPI = 100
 
 
@@ -75,8 +94,12 @@ def drawable(text: str) -> str:
 
 
 def label(axes: Axes, title: str, x: str, y: str) -> None:
-    """Write the title and both axis labels; a dollar sign is one."""
-    axes.set_title(drawable(title), fontsize=11, color=TEXT, loc="left", parse_math=False)
+    """Write the title, in lines that fit, and both axis labels; a dollar sign is one."""
+    place, figure = axes.get_subplotspec(), axes.get_figure(root=True)
+    columns = place.get_gridspec().ncols if place else 1
+    inches = figure.get_figwidth() / columns if figure else PANEL_INCHES[0]
+    title = fill(drawable(title), int(LETTERS * inches))
+    axes.set_title(title, fontsize=11, color=TEXT, loc="left", parse_math=False)
     axes.set_xlabel(x, fontsize=9, color=TEXT, parse_math=False)
     axes.set_ylabel(y, fontsize=9, color=TEXT, parse_math=False)
 
@@ -95,10 +118,22 @@ def chart(draw: Callable[..., Figure], *arguments: Any) -> Pixels:  # noqa: ANN4
     return to_array(draw(*arguments))
 
 
+def save_vector(picture: Figure | Pixels, path: Path, kind: str) -> None:
+    """Write a chart as a PDF or SVG with its text as text, or a page as one of the same pixels."""
+    if not isinstance(picture, Figure):
+        height, width, _ = picture.shape
+        figure = Figure(figsize=(width / DPI, height / DPI), dpi=DPI)
+        figure.figimage(picture)
+        picture = figure
+    date = {"svg": "Date", "pdf": "CreationDate"}[kind]
+    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "chart", "pdf.fonttype": 42}):
+        picture.savefig(path, format=kind, metadata={date: None})
+
+
 def to_svg(figure: Figure, name: str) -> str:
     """A figure as SVG to stand inside a page, the same text each time it is made.
 
-    Its text is text, and it scales with its width.
+    Its text is text, it scales with its width, and its colours are the page's, ``THEMED``.
 
     Args:
         figure: the chart.
@@ -107,10 +142,14 @@ def to_svg(figure: Figure, name: str) -> str:
     """
     file = io.StringIO()
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
-        figure.savefig(file, format="svg", metadata={"Date": None})
+        figure.savefig(file, format="svg", transparent=True, metadata={"Date": None})
     svg = file.getvalue()[file.getvalue().index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>", "", svg, flags=re.DOTALL)
     svg = re.sub(r' (?:width|height)="[\d.]+pt"', "", svg, count=2)
     svg = re.sub(r' (id="|xlink:href="#)|(url\(#)', rf"\g<0>{name}-", svg)
-    svg = svg.replace("<svg", '<svg style="stroke-linejoin:round;stroke-linecap:butt"', 1)
+    for colour, variable in THEMED.items():
+        svg = svg.replace(colour.lower(), f"var({variable},{colour.lower()})")
+    svg = svg.replace("#000000", "currentColor")
+    style = "stroke-linejoin:round;stroke-linecap:butt;fill:currentColor"
+    svg = svg.replace("<svg", f'<svg style="{style}"', 1)
     return re.sub(r"\n\s*", "\n", svg).strip()

@@ -31,17 +31,23 @@ class Projection(ABC):
     """A way to lay out codes in a plane."""
 
     @abstractmethod
-    def project(self, codes: Codes) -> Projected:
-        """The points of codes [N, D], D > 2."""
+    def project(self, codes: Codes, like: Float[Tensor, "m d"] | None = None) -> Projected:
+        """The points of codes [N, D], D > 2.
+
+        Args:
+            codes: what is laid out.
+            like: codes of the same model, such as those of the validation split, whose axes are to
+                be used where the projection has any, so that two pictures can be compared.
+        """
 
 
 @dataclass(frozen=True)
 class PCA(Projection):
     """The two principal components."""
 
-    def project(self, codes: Codes) -> Projected:
+    def project(self, codes: Codes, like: Float[Tensor, "m d"] | None = None) -> Projected:
         """Linear, so distances in the plane are at most those of the codes."""
-        pca = principal_components(codes)
+        pca = principal_components(codes if like is None else like)
         missing = 2 - len(pca.axes)  # one code has one component
         first, second = F.pad(100 * pca.shares, (0, missing)).tolist()
         return Projected(
@@ -65,7 +71,7 @@ class TSNE(Projection):
     perplexity: float = 30.0
     seed: int = 0
 
-    def project(self, codes: Codes) -> Projected:
+    def project(self, codes: Codes, like: Float[Tensor, "m d"] | None = None) -> Projected:
         """Seconds for some thousands of codes, and more than linear."""
         from sklearn import manifold  # here: it takes half a second
 
@@ -91,7 +97,7 @@ class UMAP(Projection):
     min_distance: float = 0.1
     seed: int = 0
 
-    def project(self, codes: Codes) -> Projected:
+    def project(self, codes: Codes, like: Float[Tensor, "m d"] | None = None) -> Projected:
         """As t-SNE, with more of the layout at large."""
         try:
             with catch_warnings(action="ignore"):  # it misses an optional package of its own
@@ -113,7 +119,9 @@ class UMAP(Projection):
         return Projected(torch.from_numpy(np.asarray(points)).float(), ("UMAP 1", "UMAP 2"))
 
 
-def to_plane(codes: Codes, projection: Projection) -> Projected:
+def to_plane(
+    codes: Codes, projection: Projection, like: Float[Tensor, "m d"] | None = None
+) -> Projected:
     """Codes of one or two dimensions as they are, others by the projection."""
     check_finite(codes)
     size = codes.shape[1]
@@ -124,8 +132,8 @@ def to_plane(codes: Codes, projection: Projection) -> Projected:
         return Projected(torch.cat([line, torch.zeros_like(line)], dim=1), ("z0", ""))
     # Few codes, or those of a collapsed model: the others divide by their spread.
     if len(codes) < 3 or (codes == codes[0]).all():
-        return PCA().project(codes)
-    return projection.project(codes)
+        return PCA().project(codes, like)
+    return projection.project(codes, like)
 
 
 def narrowed(codes: Codes) -> NDArray[np.float32]:

@@ -3,7 +3,7 @@
 import shutil
 import tempfile
 from collections.abc import Iterator
-from math import prod
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
@@ -18,6 +18,9 @@ from lightning_gen.errors import UserError
 
 MOST_BYTES = 2**28
 """A row of more is not read: a small file may claim that it holds one."""
+
+LARGE, DENSE = 2**30, 100
+"""An array of more bytes than ``LARGE``, packed into less than 1/``DENSE`` of them, is no data."""
 
 
 class GrowingArrays:
@@ -77,25 +80,47 @@ class GrowingArrays:
 
 
 def read_rows(path: Path, name: str, batch_size: int) -> Iterator[NDArray[Any]]:
-    """An array of an ``.npz``, ``batch_size`` rows at a time.
+    """An array [N, D] of an ``.npz``, ``batch_size`` rows at a time.
 
     Raises:
         UserError: the file is broken, or has no such array of numbers.
     """
+    with _opened(path, name) as (member, (count, width), dtype):
+        for start in range(0, count, batch_size):
+            rows = min(batch_size, count - start)
+            content = member.read(rows * width * dtype.itemsize)
+            yield np.frombuffer(content, dtype).reshape(rows, width)
+
+
+def count_rows(path: Path, name: str) -> int:
+    """How many rows :func:`read_rows` will give, by the header of the array.
+
+    Raises:
+        UserError: as there.
+    """
+    with _opened(path, name) as (_, (count, _), _):
+        return count
+
+
+@contextmanager
+def _opened(path: Path, name: str) -> Iterator[tuple[IO[bytes], tuple[int, int], np.dtype[Any]]]:
+    """The numbers of an array [N, D], its shape and its type."""
     try:
         with ZipFile(path) as archive, archive.open(f"{name}.npy") as member:
+            packed = archive.getinfo(f"{name}.npy")
+            if packed.file_size > max(LARGE, DENSE * packed.compress_size):
+                claimed, real = packed.file_size / 1e9, packed.compress_size / 1e6
+                raise ValueError(f"it claims {claimed:.1f} GB in {real:.1f} MB")
             first = npy.read_magic(member) == (1, 0)
             read_header = npy.read_array_header_1_0 if first else npy.read_array_header_2_0
             shape, fortran_order, dtype = read_header(member)
             if fortran_order or dtype.kind not in "fiu":
                 raise ValueError(f"it has {dtype} in another order of memory")
-            row_bytes = dtype.itemsize * prod(shape[1:])
-            if not 0 < row_bytes <= MOST_BYTES or shape[0] < 1:
-                raise ValueError(f"it has the shape {shape}")
-            for start in range(0, shape[0], batch_size):
-                rows = min(batch_size, shape[0] - start)
-                content = member.read(rows * row_bytes)
-                yield np.frombuffer(content, dtype).reshape(rows, *shape[1:])
+            if len(shape) != 2 or shape[0] < 1 or not 0 < shape[1] * dtype.itemsize <= MOST_BYTES:
+                raise ValueError(f"it has the shape {shape}, expected rows and columns")
+            if packed.file_size < shape[0] * shape[1] * dtype.itemsize:
+                raise ValueError(f"it has fewer numbers than its shape {shape}")
+            yield member, (shape[0], shape[1]), dtype
     except Exception as error:  # a broken archive raises nearly anything
         reason = " ".join(str(error).split())[:200]
         raise UserError(

@@ -1,6 +1,7 @@
 """Codes of images, and images of codes."""
 
 import csv
+import re
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -14,10 +15,11 @@ from lightning_gen import contracts
 from lightning_gen.contracts import Codes, given
 from lightning_gen.errors import UserError
 from lightning_gen.progress import progress
-from lightning_gen.runs.arrays import read_rows
+from lightning_gen.runs.arrays import count_rows, read_rows
 from lightning_gen.runs.finished import FinishedRun
 from lightning_gen.runs.inputs import Inputs
 from lightning_gen.runs.outputs import output
+from lightning_gen.runs.requests import check_request
 
 
 def reconstruct(run: FinishedRun, inputs: Inputs, out: Path, num_images: int | None = None) -> Path:
@@ -26,17 +28,19 @@ def reconstruct(run: FinishedRun, inputs: Inputs, out: Path, num_images: int | N
     Args:
         run: the finished run.
         inputs: the images.
-        out: a .png page of originals over reconstructions, a folder of PNGs under the names of the
-            images, or an .npz with images, names and labels.
+        out: a page of originals over reconstructions (.png, .pdf or .svg), a folder of PNGs under
+            the names of the images, or an .npz with images, names, labels and attributes.
         num_images: the first so many; by default 64 on a page, else all.
     """
     run.require((contracts.Reconstructs,), "reconstruct")
     title = f"Reconstructions by {run.name}"
-    with output(out, title, inputs.class_names) as result:
-        for batch, names in inputs.shown("reconstructing", num_images or result.default_count):
+    with output(out, title, inputs.class_names, inputs.factor_names) as result:
+        wanted = num_images or result.default_count
+        check_request(run, out, 2 * min(wanted or len(inputs), len(inputs)))
+        for batch, names in inputs.shown("reconstructing", wanted):
             images = given(run.model, batch).reconstruct(batch.images)
             rows = {"original": batch.images, "reconstruction": images}
-            result.add(names, rows, labels=batch.labels)
+            result.add(names, rows, labels=batch.labels, factors=batch.factors)
     return out
 
 
@@ -46,17 +50,15 @@ def encode(run: FinishedRun, inputs: Inputs, out: Path, num_images: int | None =
     Args:
         run: the finished run.
         inputs: the images.
-        out: an .npz with codes [N, D], names and labels (and the dataset's factors or attributes),
-            or a .csv with a line an image.
+        out: an .npz with codes [N, D], names, labels and attributes, or a .csv with a line an
+            image.
         num_images: the first so many; all by default.
     """
     run.require((contracts.Encodes,), "encode")
-    known = (inputs.class_names, inputs.factor_names)
-    with output(out, "", *known, images=False) as result:
+    with output(out, "", inputs.class_names, inputs.factor_names, images=False) as result:
         for batch, names in inputs.shown("encoding", num_images):
             codes = given(run.model, batch).encode(batch.images).float()
-            factors = {"factors": batch.factors} if inputs.factor_names else {}
-            result.add(names, {}, codes=codes, labels=batch.labels, **factors)
+            result.add(names, {}, codes=codes, labels=batch.labels, factors=batch.factors)
     return out
 
 
@@ -67,14 +69,17 @@ def decode(run: FinishedRun, codes: Path, out: Path, batch_size: int = 256) -> P
         run: the finished run.
         codes: an .npz with an array "codes" [N, D], or a .csv with columns z0, z1, ..., as encode
             writes them.
-        out: a .png page, a folder of PNGs, or an .npz with the images.
+        out: a page (.png, .pdf or .svg), a folder of PNGs, or an .npz with the images.
         batch_size: codes decoded at once.
 
     Raises:
         UserError: the file cannot be read, or holds codes of another length than the model's.
     """
     run.require((contracts.Decodes,), "decode")
+    codes = codes.expanduser()
     with output(out, f"{codes.name} decoded by {run.name}") as result:
+        if result.default_count is None and codes.suffix == ".npz" and codes.is_file():
+            check_request(run, out, count_rows(codes, "codes"))
         count = 0
         at_once = min(batch_size, result.default_count or batch_size)
         with progress(None, "decoding") as bar:
@@ -93,25 +98,37 @@ def read_codes(path: Path, batch_size: int) -> Iterator[Codes]:
     """Codes of a file, ``batch_size`` at a time.
 
     Raises:
-        UserError: there is no such file, or no codes in it.
+        UserError: there is no such file, no codes in it, or one that is NaN or infinite.
     """
     if not path.is_file() or path.suffix not in (".npz", ".csv"):
         raise UserError(f"expected an .npz or .csv of codes, as encode writes them, got {path}.")
     rows = (
         read_rows(path, "codes", batch_size) if path.suffix == ".npz" else _lines(path, batch_size)
     )
+    count = 0
     for part in rows:
-        yield torch.from_numpy(np.array(part, dtype=np.float32))
+        with np.errstate(over="ignore"):
+            codes = torch.from_numpy(np.array(part, dtype=np.float32))
+        for row in (~codes.isfinite()).any(dim=1).nonzero()[:1].flatten().tolist():
+            raise UserError(
+                f"{path}: the code in row {count + row} (the first is 0) is NaN or infinite. Leave "
+                "it out, or encode again with another checkpoint."
+            )
+        yield codes
+        count += len(codes)
+    if count == 0:
+        raise UserError(f"{path} holds no codes, only names of columns. Encode images first.")
 
 
 def _lines(path: Path, batch_size: int) -> Iterator[list[list[float]]]:
     with path.open(encoding="utf-8", newline="") as file:
         reader = csv.DictReader(file)
         try:
-            found = reader.fieldnames or ()
-            columns = [name for name in found if name[:1] == "z" and name[1:].isdigit()]
-            if not columns:
-                raise UserError(f"{path}: expected columns z0, z1, ..., got {reader.fieldnames}.")
+            found = [name for name in reader.fieldnames or () if re.fullmatch("z[0-9]+", name)]
+            columns = [f"z{number}" for number in range(len(found))]
+            if not columns or sorted(found) != sorted(columns):
+                some = ", ".join(found[:20]) or ", ".join(reader.fieldnames or ())[:100] or "none"
+                raise UserError(f"{path}: expected columns z0, z1, ... once each, got {some}.")
             while lines := list(islice(reader, batch_size)):
                 yield [[float(line[name]) for name in columns] for line in lines]
         except UserError:

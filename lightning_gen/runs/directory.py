@@ -2,10 +2,13 @@
 
 import json
 import re
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
+
+import yaml
 
 from lightning_gen.atomic import write_text
 from lightning_gen.errors import UserError
@@ -67,18 +70,19 @@ class RunDirectory:
     def of(cls, place: Path) -> Self:
         """The finished run that is meant by ``place``.
 
-        That is a run directory, one of its checkpoints, or the latest run of a name: the folder
-        ``logs/<name>``, or ``<name>`` alone.
+        That is a run directory, one of its checkpoints, or the latest run of a name. ``logs/`` may
+        be left out in front of any of them: ``quickstart``, ``quickstart/version_1``.
 
         Raises:
             UserError: there is no run.
         """
+        places = Path("logs") / place, place
         if place.suffix == ".ckpt":
-            found = [run for run in [cls.around(place)] if run] if place.is_file() else []
+            around = [cls.around(path) for path in places if path.is_file()]
+            found = [run for run in around if run is not None]
         else:
-            folders = Path("logs") / place, place
-            found = [run for path in folders for run in cls.all_of(path.parent, path.name)]
-            found.append(cls(place))
+            found = [run for path in places for run in cls.all_of(path.parent, path.name)]
+            found += map(cls, places)
         finished = [run for run in found if (run.path / CONFIG).is_file()]
         if finished:
             return finished[-1]
@@ -96,6 +100,22 @@ class RunDirectory:
             if (folder / CONFIG).is_file():
                 return cls(folder)
         return None
+
+    @property
+    def name(self) -> str:
+        """``<name>/version_<n>``, as titles write it."""
+        path = self.path.absolute()
+        return f"{path.parent.name}/{path.name}"
+
+    def read_config(self) -> tuple[str, dict[str, Any]]:
+        """The text of ``config.yaml``, and its content.
+
+        Raises:
+            UserError: the file is broken.
+        """
+        path = self.path / CONFIG
+        text = path.read_text(encoding="utf-8", errors="replace")
+        return text, mapping(yaml.safe_load, text, path)
 
     @property
     def version(self) -> int:
@@ -125,13 +145,10 @@ class RunDirectory:
     @property
     def resumable(self) -> list[Path]:
         """The checkpoints that training can go on from, the latest first."""
-        others = sorted(
-            self.checkpoints.rglob("[!.]*.ckpt"),
-            key=lambda path: path.stat().st_mtime,
-            reverse=True,
-        )
+        files = [path for path in self.checkpoints.rglob("[!.]*.ckpt") if path.is_file()]
+        others = sorted(files, key=lambda path: path.stat().st_mtime, reverse=True)
         paths = dict.fromkeys([self.last, self.checkpoints / PREVIOUS, *others])
-        return [path for path in paths if path.is_file()]
+        return [path for path in paths if path in files]
 
     @property
     def best(self) -> Path:
@@ -174,3 +191,26 @@ class RunDirectory:
             self.path.rmdir()
             with suppress(OSError):  # another run stands beside it
                 self.path.parent.rmdir()
+
+
+def mapping(read: Callable[[str], Any], text: str, path: Path) -> dict[str, Any]:
+    """What ``read`` makes of the text of a file, which is a mapping.
+
+    Raises:
+        UserError: the text is broken, or holds no keys and values.
+    """
+    try:
+        content = read(text)
+    except (
+        ValueError,
+        TypeError,
+        LookupError,
+        ArithmeticError,
+        RecursionError,
+        yaml.YAMLError,
+    ) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(f"{path} is broken ({reason}). Copy the run once more.") from error
+    if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
+        raise UserError(f"{path} holds no keys and values, got {text[:40]!r}. Copy it once more.")
+    return content

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 from lightning.pytorch import LightningDataModule, LightningModule
 from lightning.pytorch.cli import LightningArgumentParser
 
@@ -44,20 +43,23 @@ class FinishedRun:
             UserError: there is no such run or checkpoint, it is broken, or there is no such device.
         """
         place = Path(place).expanduser()
-        if place.suffix == ".ckpt" and place.is_file():
-            checkpoint = place
-            inside = (place.parent.parent / CONFIG).is_file()
-            path = place.parent.parent if inside else place.parent
+        found = [path for path in (place, Path("logs") / place) if path.is_file()]
+        if place.suffix == ".ckpt" and found:
+            checkpoint, *_ = found
+            inside = (checkpoint.parent.parent / CONFIG).is_file()
+            path = checkpoint.parent.parent if inside else checkpoint.parent
         else:
             directory = RunDirectory.of(place)
             checkpoint, path = directory.best, directory.path
-        return cls(load_model(checkpoint).to(existing_device(device)), checkpoint, path)
+        model = load_model(checkpoint)
+        check_weights(model, checkpoint)
+        return cls(model.to(existing_device(device)), checkpoint, path)
 
     @property
     def name(self) -> str:
         """``<name>/version_<n>`` of a run directory, or the checkpoint's own name."""
         if (self.path / CONFIG).is_file():
-            return f"{self.path.resolve().parent.name}/{self.path.resolve().name}"
+            return RunDirectory(self.path).name
         return self.checkpoint.stem
 
     @property
@@ -84,14 +86,12 @@ class FinishedRun:
         Raises:
             UserError: the checkpoint does not lie in a run directory.
         """
-        path = self.path / CONFIG
-        if not path.is_file():
+        if not (self.path / CONFIG).is_file():
             raise UserError(
                 f"{self.checkpoint} lies in no run directory, so the dataset of its training is "
                 "not known. Pass images of your own with --images, or the run directory."
             )
-        content: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
-        return content
+        return RunDirectory(self.path).read_config()[1]
 
     @cached_property
     def data(self) -> LightningDataModule:
@@ -104,7 +104,7 @@ class FinishedRun:
         parser.add_subclass_arguments(LightningDataModule, "data", required=True)
         try:
             with enforced():
-                options = parser.parse_object({"data": self.config["data"]})
+                options = parser.parse_object({"data": self.config.get("data")})
                 check_part(options.data, LightningDataModule, "data")
                 data: LightningDataModule = parser.instantiate(options).data
         except UserError:
@@ -127,6 +127,17 @@ class FinishedRun:
     def require(self, needs: Needs, asker: str) -> None:
         """Raise a UserError where the model lacks a capability that ``asker`` needs."""
         require(self.model, needs, asker, "Choose a run of another model.")
+
+
+def check_weights(model: LightningModule, checkpoint: Path) -> None:
+    """Raise a UserError where a weight is NaN or infinite: whatever is computed with it is too."""
+    weights = [(k, v) for k, v in model.state_dict().items() if v.is_floating_point()]
+    if broken := [name for name, value in weights if not value.isfinite().all()]:
+        raise UserError(
+            f"{checkpoint} holds NaN or infinite weights, {broken[0]} and {len(broken) - 1} more: "
+            "its training has diverged. Pass an earlier checkpoint, or train with a lower learning "
+            "rate."
+        )
 
 
 def existing_device(name: str) -> torch.device:

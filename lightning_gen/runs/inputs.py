@@ -49,11 +49,9 @@ class Inputs(ABC):
         """The batches of the first ``limit`` images, with a progress bar.
 
         Raises:
-            UserError: there is not one, or ``limit`` is below 1.
+            UserError: there is not one.
         """
         wanted = len(self) if limit is None else min(len(self), limit)
-        if limit is not None and limit < 1:
-            raise UserError(f"the number of images is at least 1, got {limit}.")
         count = 0
         with progress(wanted, task) as bar:
             for batch, names in self:
@@ -109,5 +107,12 @@ class SplitInputs(Inputs):
         return len(self.split)
 
     def __iter__(self) -> Iterator[NamedBatch]:
+        shape = self._run.model.hparams.get("image_shape")
         for batch, names in self.split.named(self._run.model.device):
+            if shape is not None and (found := tuple(batch.images.shape[1:])) != tuple(shape):
+                raise UserError(
+                    f"the dataset of {self._run.name} gives images of {'x'.join(map(str, found))}, "
+                    f"and its model takes {'x'.join(map(str, shape))}: its config.yaml was "
+                    "changed. Pass images of your own with --images."
+                )
             yield NamedBatch(batch, names)

@@ -1,8 +1,9 @@
 """Pictures of the latent space of a finished run."""
 
 from collections.abc import Sequence
+from math import prod
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import torch
 
@@ -12,11 +13,13 @@ from lightning_gen.errors import UserError
 from lightning_gen.latent import PathName
 from lightning_gen.runs.finished import FinishedRun
 from lightning_gen.runs.inputs import Inputs, SplitInputs
-from lightning_gen.runs.outputs import output, write_page
+from lightning_gen.runs.outputs import write_view
+from lightning_gen.runs.requests import check_request
 from lightning_gen.views import (
     LabelledCodes,
     Ranked,
     View,
+    check_range,
     check_terms,
     encode,
     free_dimensions,
@@ -24,6 +27,7 @@ from lightning_gen.views import (
     join,
     rank,
     traversal,
+    typical,
 )
 from lightning_gen.views import arithmetic as arithmetic_view
 
@@ -44,18 +48,20 @@ def interpolate(
     Args:
         run: the finished run.
         inputs: the images.
-        out: a .png page, a folder of PNGs, or an .npz with the images.
+        out: a page (.png, .pdf or .svg), a film (.gif), a folder of PNGs, or an .npz with the
+            images.
         num_pairs: how many pairs, a row each.
         steps: decoded codes in a row, those of both ends included.
         path: linear, or spherical along a great arc.
     """
     run.require(contracts.WALKS, "interpolate")
-    _at_least(1, num_pairs=num_pairs)
+    count = num_pairs * (steps + 2)
+    check_request(run, out, count, held=2 * count * prod(run.image_shape))
     model = cast(contracts.Decodes, run.model)
     if not encodes(run, inputs):
         codes = cast(SamplesCodes, run.model).sample_codes(2 * num_pairs)
         view = interpolation(model, codes[::2], codes[1::2], steps=steps, path=path)
-        return write_view(view, run, out)
+        return write_view(_of(run, view), out, film=True)
     batch, names = inputs.first(2 * num_pairs)
     if len(names) < 2:
         raise UserError(f"interpolate takes at least 2 images, got {len(names)}.")
@@ -72,7 +78,7 @@ def interpolate(
         names=[f"{a} to {b}" for a, b in zip(*(names[end] for end in ends), strict=True)],
         originals=(batch.images[ends[0]], batch.images[ends[1]]),
     )
-    return write_view(view, run, out)
+    return write_view(_of(run, view), out, film=True)
 
 
 def traverse(
@@ -85,14 +91,15 @@ def traverse(
     span: float = 3.0,
     num_images: int = 2000,
 ) -> Path:
-    """Show what each latent dimension does to the first image.
+    """Show what each latent dimension does to a typical image, that of the code nearest the mean.
 
     A model without an encoder is shown around a draw of its prior.
 
     Args:
         run: the finished run.
         inputs: the images.
-        out: a .png page, a folder of PNGs, or an .npz with the images.
+        out: a page (.png, .pdf or .svg), a film (.gif), a folder of PNGs, or an .npz with the
+            images.
         num_dimensions: rows: the dimensions of the largest KL, or of the largest standard deviation
             of the codes for a model without a posterior.
         dimensions: these dimensions instead.
@@ -101,7 +108,9 @@ def traverse(
         num_images: the first so many images rank the dimensions and give their range.
     """
     run.require(contracts.WALKS, "traverse")
-    _at_least(1, num_dimensions=num_dimensions, num_images=num_images)
+    check_range(steps, span)
+    count = len(dimensions or range(num_dimensions)) * steps
+    check_request(run, out, count, held=2 * count * prod(run.image_shape))
     if encodes(run, inputs):
         codes = all_codes(run, inputs, num_images)
     else:
@@ -113,13 +122,13 @@ def traverse(
         ranked = [_dimension(j, free_dimensions(run.model, codes.codes)) for j in dimensions]
     view = traversal(
         cast(contracts.Decodes, run.model),
-        codes.codes[:1].to(run.model.device),
+        typical(run.model, codes.codes).to(run.model.device),
         codes,
         ranked,
         steps=steps,
         span=span,
     )
-    return write_view(view, run, out)
+    return write_view(_of(run, view), out, film=True)
 
 
 def arithmetic(
@@ -133,7 +142,7 @@ def arithmetic(
         b: what is taken away.
         c: what is added.
         inputs: the images whose codes are averaged.
-        out: a .png page, a folder of PNGs, or an .npz with the images.
+        out: a page (.png, .pdf or .svg), a folder of PNGs, or an .npz with the images.
         num_images: the first so many images.
     """
     run.require((contracts.Encodes, contracts.Decodes), "arithmetic")
@@ -146,7 +155,7 @@ def arithmetic(
         inputs.factor_names,
         run.model.device,
     )
-    return write_view(view, run, out)
+    return write_view(_of(run, view), out)
 
 
 def encodes(run: FinishedRun, inputs: Inputs) -> bool:
@@ -161,24 +170,11 @@ def all_codes(run: FinishedRun, inputs: Inputs, limit: int | None = None) -> Lab
     return join([encode(run.model, batch) for batch, _ in inputs.shown("encoding", limit)])
 
 
-def write_view(view: View, run: FinishedRun, out: Path) -> Path:
-    """Write a page, or every image as ``<row>/<number>``."""
-    view = view._replace(title=f"{run.name}: {view.title}")
-    if out.suffix == ".png":
-        write_page(view.pixels(), out)
-        return out
-    with output(out) as result:
-        result.add_rows(view.rows, "decoded")
-    return out
+def _of(run: FinishedRun, view: View) -> View:
+    return view._replace(title=f"{run.name}: {view.title}")
 
 
 def _dimension(number: int, size: int) -> Ranked:
     if not 0 <= number < size:
         raise UserError(f"--dimensions are from 0 to {size - 1} in this model, got {number}.")
     return Ranked(number, f"z{number}")
-
-
-def _at_least(least: int, **values: Any) -> None:  # noqa: ANN401
-    for name, value in values.items():
-        if value < least:
-            raise UserError(f"--{name} is at least {least}, got {value}.")

@@ -11,9 +11,12 @@ from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
 
 from lightning_gen.atomic import room_for, write_text
+from lightning_gen.errors import UserError
 from lightning_gen.runs.directory import RunDirectory
 
 Row = dict[str, Any]
+MOST_STEPS = 2**53
+"""A step that is no exact float is none."""
 
 
 class MetricsFile:
@@ -84,12 +87,34 @@ def read_rows(path: Path) -> list[Row]:
     """The rows of a ``metrics.csv``; none where there is no file.
 
     A last line that does not end is being written, or was cut off by a crash, and does not count.
+
+    Raises:
+        UserError: the file is no table of numbers.
     """
     if not path.is_file():
         return []
-    with path.open(encoding="utf-8", newline="") as file:
-        whole = (line for line in file if line.endswith("\n"))
-        return [row | {"step": int(row["step"])} for row in csv.DictReader(whole)]
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            whole = (line for line in file if line.endswith("\n"))
+            return [_read(row) for row in csv.DictReader(whole)]
+    except (ValueError, LookupError, TypeError, OverflowError, csv.Error) as error:
+        raise no_table(path, error) from error
+
+
+def _read(row: dict[str, str]) -> Row:
+    step, epoch = int(row["step"]), float(row.get("epoch") or 0)
+    if not (0 <= step < MOST_STEPS and 0 <= epoch < MOST_STEPS and None not in row):
+        raise ValueError(f"step {step:.5g}, epoch {epoch:.5g} in a line of {len(row)} cells")
+    return row | {"step": step}
+
+
+def no_table(path: Path, error: Exception) -> UserError:
+    """The error about a file that is no table of numbers."""
+    reason = " ".join(str(error).split())[:200]
+    return UserError(
+        f"{path} is no table of numbers with a column 'step' ({reason}). Copy the run once more, "
+        "or move the file away."
+    )
 
 
 class RunLogger(CSVLogger):

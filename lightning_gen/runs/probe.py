@@ -16,11 +16,11 @@ from sklearn.neighbors import KNeighborsClassifier
 from lightning_gen import contracts
 from lightning_gen.atomic import write_text
 from lightning_gen.errors import UserError
-from lightning_gen.figures import accuracy_curves, to_array
+from lightning_gen.figures import accuracy_curves
 from lightning_gen.progress import progress
 from lightning_gen.runs.finished import FinishedRun
 from lightning_gen.runs.inputs import SplitInputs
-from lightning_gen.runs.outputs import write_page
+from lightning_gen.runs.outputs import PICTURES, check_ending, write_picture
 from lightning_gen.runs.probe_results import Accuracy, curves, summary, table
 from lightning_gen.runs.splits import SplitName
 from lightning_gen.views import encode, free_dimensions
@@ -58,17 +58,24 @@ def probe(
 
     Args:
         run: the finished run.
-        out: a .csv; the plot stands beside it as a .png.
+        out: a .csv, with the plot beside it as a .png; or the plot as a .png, .pdf or .svg, with
+            the .csv beside it.
         labels: numbers of labelled training images; all of them come last.
         repeats: draws of the labelled images.
         num_train: the first so many training images are all; by default all are.
         seed: of the draws.
     """
     run.require((contracts.Encodes,), "probe")
-    if out.suffix != ".csv":
-        raise UserError(f"--out of probe is a .csv, got {out}. The plot stands beside it.")
-    train, test = load(run, "train", num_train), load(run, "test", None)
-    check(run, train, labels, repeats)
+    check_ending(out, (".csv", *PICTURES))
+    check_classes(run, len(getattr(run.data, "class_names", range(2))))
+    train = load(run, "train", num_train)
+    classes = len(np.unique(train.classes))
+    check_classes(run, classes)
+    if any(n < classes for n in labels):
+        raise UserError(
+            f"probe takes {classes} labels or more, one a class, got {', '.join(map(str, labels))}."
+        )
+    test = load(run, "test", None)
     counts = sorted({*(n for n in labels if n < len(train.classes)), len(train.classes)})
     sets = list(feature_sets(train, test))
     tasks = [(kind, n) for kind in sets for n in counts]
@@ -77,9 +84,10 @@ def probe(
         for features, n in tasks:
             results += measure(features, train.classes, test.classes, n, repeats, seed)
             bar.update()
-    write_text(out, table(results))
+    write_text(out.with_suffix(".csv"), table(results))
     title = f"What {run.name} knows: classes of {len(test.classes):,} test images"
-    write_page(to_array(accuracy_curves(curves(results), title)), out.with_suffix(".png"))
+    plot = out.with_suffix(".png") if out.suffix == ".csv" else out
+    write_picture(accuracy_curves(curves(results), title), plot)
     print(summary(results))
     return out
 
@@ -103,18 +111,12 @@ def load(run: FinishedRun, split: SplitName, limit: int | None) -> Part:
     return Part(*(np.concatenate(parts) for parts in (codes, pixels, classes)))
 
 
-def check(run: FinishedRun, train: Part, labels: Sequence[int], repeats: int) -> None:
-    """Raise a UserError where there are no classes, or the numbers make no sense."""
-    found = len(np.unique(train.classes))
+def check_classes(run: FinishedRun, found: int) -> None:
+    """Raise a UserError where there are fewer than two classes."""
     if found < 2:
         raise UserError(
             f"probe needs images of at least 2 classes, and {run.name} has {found}. Choose a run "
             "on a dataset with classes."
-        )
-    if repeats < 1 or any(n < found for n in labels):
-        raise UserError(
-            f"probe takes at least 1 repeat and {found} labels, one a class, got {repeats} and "
-            f"{', '.join(map(str, labels))}."
         )
 
 

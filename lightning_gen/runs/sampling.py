@@ -1,6 +1,7 @@
 """New images from a finished run."""
 
 from collections.abc import Iterator, Sequence
+from math import prod
 from pathlib import Path
 from typing import cast
 
@@ -11,7 +12,9 @@ from lightning_gen.contracts import Conditional, Decodes, Images, SamplesCodes, 
 from lightning_gen.errors import UserError
 from lightning_gen.progress import progress
 from lightning_gen.runs.finished import FinishedRun
-from lightning_gen.runs.outputs import output
+from lightning_gen.runs.outputs import output, write_view
+from lightning_gen.runs.requests import check_request
+from lightning_gen.views import View
 
 
 def sample(
@@ -25,21 +28,20 @@ def sample(
 
     Args:
         run: the finished run.
-        out: a .png page, a folder of PNGs, or an .npz with the images and, where the model has a
-            normal prior, their codes.
+        out: a page (.png, .pdf or .svg), a folder of PNGs, or an .npz with the images and, where
+            the model has a normal prior, their codes.
         num_images: how many; with --labels, of each.
         labels: classes or attributes of a conditional model, one row each, with the same noise.
         batch_size: images made at once.
     """
     run.require((contracts.Samples,), "sample")
-    if num_images < 1:
-        raise UserError(f"--num_images is at least 1, got {num_images}.")
     title = f"Samples of {run.name}"
     if labels is not None:
-        rows = _of_each(run, labels, num_images, batch_size)
-        with output(out, title) as result:
-            result.add_rows(rows, "sample")
-        return out
+        size = prod(run.image_shape)
+        check_request(run, out, num_images * len(labels), held=num_images * len(labels) * size)
+        return write_view(View(_of_each(run, labels, num_images, batch_size), title), out)
+    size = run.model.latent_dim if isinstance(run.model, SamplesCodes) else 0
+    check_request(run, out, num_images, held=num_images * size)
     with output(out, title) as result, progress(num_images, "sampling") as bar:
         start = 0
         for images, codes in _batches(run, num_images, batch_size):

@@ -25,12 +25,27 @@ def read_scores(folder: Path) -> dict[str, dict[str, Any]]:
     if not path.is_file():
         return {}
     try:
-        scores = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+        scores: dict[str, dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path} is no JSON ({error}). Move it away, then test again.") from error
-    if not isinstance(scores, dict) or not all(isinstance(each, dict) for each in scores.values()):
+    cards = scores.values() if isinstance(scores, dict) else [None]
+    if not all(isinstance(s, dict) and all(map(_is_card, s.values())) for s in cards):
         raise UserError(f"{path} holds no cards of scores. Move it away, then test again.")
     return scores
+
+
+def _is_card(card: object) -> bool:
+    """Whether this is what :func:`as_json` writes, as far as a reader relies on it."""
+    if not isinstance(card, dict):
+        return False
+    extractor = card.get("extractor") or {"name": "", "sha256": ""}
+    return (
+        all(isinstance(card.get(name), int | float | None) for name in ("value", "standard_error"))
+        and isinstance(card.get("num_images"), int)
+        and isinstance(card.get("unit"), str)
+        and isinstance(extractor, dict)
+        and all(isinstance(extractor.get(name), str) for name in ("name", "sha256"))
+    )
 
 
 def write_scores(folder: Path, cards: Mapping[str, Card], about: Mapping[str, Any]) -> None:
@@ -75,6 +90,13 @@ def with_error(value: float, error: float, least: int = 0) -> str:
     if math.isfinite(value) and math.isfinite(error) and error >= 1e-8:
         digits = max(least, 1 - math.floor(math.log10(error)))
         return f"{value:.{digits}f} ± {error:.{digits}f}"
-    if least:
-        return f"{value:.{least}f}"
-    return f"{value:.4g}" if abs(value) < 1000 or not math.isfinite(value) else f"{value:.0f}"
+    return f"{value:.{least}f}" if least else number(value, 4)
+
+
+def number(value: float, digits: int = 5) -> str:
+    """A value with so many significant digits, and no exponent unless it is tiny or huge."""
+    if value == 0 or not 1e-4 <= abs(value) < 1e15:
+        return f"{value:.{digits}g}"
+    decimals = max(0, digits - 1 - math.floor(math.log10(abs(value))))
+    text = f"{float(f'{value:.{digits}g}'):,.{decimals}f}"
+    return text.rstrip("0").rstrip(".") if decimals else text

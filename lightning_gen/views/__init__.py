@@ -11,7 +11,7 @@ from lightning_gen.views.codes import (
 from lightning_gen.views.interpolation import interpolation
 from lightning_gen.views.latent_grid import GridAxes, grid_axes, latent_grid
 from lightning_gen.views.latent_scatter import latent_scatter
-from lightning_gen.views.traversal import Ranked, rank, traversal
+from lightning_gen.views.traversal import Ranked, check_range, rank, traversal, typical
 from lightning_gen.views.view import View
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "Terms",
     "View",
     "arithmetic",
+    "check_range",
     "check_terms",
     "default_terms",
     "encode",
@@ -32,5 +33,6 @@ __all__ = [
     "latent_scatter",
     "rank",
     "traversal",
+    "typical",
     "without_condition",
 ]

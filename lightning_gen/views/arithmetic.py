@@ -4,16 +4,21 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 
 import torch
-from jaxtyping import Bool
+from jaxtyping import Bool, Float
 from torch import Tensor
 
-from lightning_gen.contracts import Decodes
+from lightning_gen.contracts import Codes, Decodes
 from lightning_gen.errors import UserError
-from lightning_gen.latent import Sum, mean_code
 from lightning_gen.views.codes import LabelledCodes
 from lightning_gen.views.view import View
 
 Terms = tuple[str, str, str]
+
+MEANINGFUL: tuple[Terms, ...] = (
+    ("Smiling", "!Smiling", "Male"),
+    ("Pullover", "T-shirt/top", "Dress"),  # what has long sleeves, less what has not
+)
+"""Sums that say something: the first two differ in one thing, which the third is given."""
 
 
 def arithmetic(
@@ -25,6 +30,8 @@ def arithmetic(
     device: torch.device,
 ) -> View:
     """The three mean codes, decoded, and mean(A) - mean(B) + mean(C).
+
+    The sum is that of Radford, Metz & Chintala 2016 (arXiv:1511.06434).
 
     Args:
         model: decodes.
@@ -40,12 +47,19 @@ def arithmetic(
     check_terms(terms, class_names, factor_names)
     chosen = [select(codes, name, class_names, factor_names) for name in terms]
     pairs = zip(chosen, terms, strict=True)
-    total = Sum(*(mean_code(codes.codes, mask, name) for mask, name in pairs))
-    images = model.decode(torch.stack([*total, total.result]).to(device))
+    first, second, third = (_mean(codes.codes, mask, name) for mask, name in pairs)
+    total = torch.stack([first, second, third, first - second + third])
+    images = model.decode(total.to(device))
     a, b, c = terms
     counts = ", ".join(str(int(mask.sum())) for mask in chosen)
     title = f"{a} - {b} + {c}: means of {counts} codes and their sum, decoded"
     return View({"": images}, title, (a, f"- {b}", f"+ {c}", "= sum"))
+
+
+def _mean(codes: Codes, chosen: Bool[Tensor, " n"], name: str) -> Float[Tensor, " d"]:
+    if not chosen.any():
+        raise UserError(f"there is no image of {name!r} among {len(codes)}. Take more images.")
+    return codes[chosen].mean(dim=0)
 
 
 def select(
@@ -72,8 +86,7 @@ def check_terms(
             )
 
 
-def default_terms(class_names: Sequence[str]) -> Terms | None:
-    """The last class, less the middle one, plus the first; None where there are no three."""
-    if len(class_names) < 3:
-        return None
-    return class_names[-1], class_names[len(class_names) // 2], class_names[0]
+def default_terms(names: Sequence[str]) -> Terms | None:
+    """The first of ``MEANINGFUL`` whose classes or attributes are all there; None where none is."""
+    known = {*names, *(f"!{name}" for name in names)}
+    return next((terms for terms in MEANINGFUL if known.issuperset(terms)), None)

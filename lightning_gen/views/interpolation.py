@@ -6,7 +6,7 @@ import torch
 
 from lightning_gen.contracts import Codes, Decodes, Images
 from lightning_gen.latent import PATHS, PathName
-from lightning_gen.views.view import View
+from lightning_gen.views.view import View, decode_all
 
 
 def interpolation(
@@ -31,7 +31,7 @@ def interpolation(
         originals: the images of both ends, shown beside what the model makes of their codes.
     """
     codes = PATHS[path](start, end, steps)
-    images = model.decode(codes.flatten(0, 1))
+    images = decode_all(model, codes.flatten(0, 1))
     images = images.view(*codes.shape[:2], *images.shape[1:])
     columns = tuple(f"{position:.2g}" for position in torch.linspace(0, 1, steps).tolist())
     if originals is not None:

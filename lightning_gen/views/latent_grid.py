@@ -11,7 +11,7 @@ from lightning_gen.errors import UserError
 from lightning_gen.latent import Plane, coordinate_plane, normal_quantiles, principal_plane
 from lightning_gen.views.codes import free_dimensions
 from lightning_gen.views.interpolation import unique
-from lightning_gen.views.view import View
+from lightning_gen.views.view import View, decode_all
 
 MASS = 0.98
 """The share of the prior, or of the codes, that a grid covers along each axis."""
@@ -29,7 +29,7 @@ class GridAxes(NamedTuple):
 def latent_grid(model: Decodes, axes: GridAxes) -> View:
     """The plane as a picture of images: x to the right, y upwards, the values at the edges."""
     ys = axes.ys.flip(0)
-    images = model.decode(axes.plane.codes(axes.xs, ys))
+    images = decode_all(model, axes.plane.codes(axes.xs, ys))
     rows = images.view(len(ys), len(axes.xs), *images.shape[1:])
     named = dict(zip(unique(distinct(ys)), rows, strict=True))
     return View(named, axes.meaning, tuple(distinct(axes.xs)), seamless=True)

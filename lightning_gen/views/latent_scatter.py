@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from lightning_gen.contracts import Codes
 from lightning_gen.figures import Pixels, scatter, to_array
 from lightning_gen.latent import Projection, to_plane
 from lightning_gen.views.codes import LabelledCodes
@@ -14,6 +15,7 @@ def latent_scatter(
     what: str,
     *,
     total: int,
+    like: Codes | None = None,
 ) -> Pixels:
     """A point an image.
 
@@ -23,8 +25,9 @@ def latent_scatter(
         projection: lays out codes of more than two dimensions.
         what: whose codes these are, for the title.
         total: how many images there are; the title says it where only the first were encoded.
+        like: codes of another split, whose principal axes are used.
     """
-    points, axes = to_plane(codes.codes, projection)
+    points, axes = to_plane(codes.codes, projection, like)
     count = len(codes.codes)
     number = f"{count:,}" if count == total else f"the first {count:,} of {total:,}"
     return to_array(scatter(points, codes.labels, class_names, f"Codes of {number} {what}", axes))

@@ -4,12 +4,16 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from lightning_gen.contracts import Codes, Decodes, SamplesCodes
 from lightning_gen.errors import UserError
-from lightning_gen.latent import traverse
 from lightning_gen.views.codes import LabelledCodes, free_dimensions
-from lightning_gen.views.view import View
+from lightning_gen.views.view import View, decode_all
+
+WIDEST = 100
+"""Standard deviations to a side: beyond there are no codes, and then no numbers."""
 
 
 class Ranked(NamedTuple):
@@ -39,8 +43,7 @@ def traversal(
         steps: images in a row.
         span: the range, in standard deviations to both sides.
     """
-    if steps < 2 or span <= 0:
-        raise UserError(f"a traversal has at least 2 steps and a span > 0, got {steps}, {span}.")
+    check_range(steps, span)
     dimensions = [dimension for dimension, _ in ranked]
     positions = torch.linspace(-span, span, steps)
     values = positions.expand(len(dimensions), -1)
@@ -50,12 +53,30 @@ def traversal(
         chosen = spread.codes[:, dimensions]
         values = chosen.mean(dim=0)[:, None] + positions * chosen.std(dim=0, correction=0)[:, None]
         meaning = f"from {-span:g} to {span:g} standard deviations of its codes around their mean"
-    codes = traverse(origin[0], dimensions, values)
-    images = model.decode(codes.flatten(0, 1))
+    codes = origin[0].expand(*values.shape, -1).clone()
+    for row, dimension in enumerate(dimensions):
+        codes[row, :, dimension] = values[row].to(codes)
+    images = decode_all(model, codes.flatten(0, 1))
     images = images.view(*codes.shape[:2], *images.shape[1:])
     rows = dict(zip((label for _, label in ranked), images, strict=True))
     columns = tuple(f"{position:.3g}" for position in positions.tolist())
     return View(rows, f"One dimension a row, {meaning}", columns)
+
+
+def check_range(steps: int, span: float) -> None:
+    """Raise a UserError where a traversal of so many steps and this span makes no sense."""
+    if steps < 2 or not 0 < span <= WIDEST:
+        raise UserError(
+            f"a traversal has at least 2 steps and a span above 0, at most {WIDEST} standard "
+            f"deviations, got {steps} and {span:g}."
+        )
+
+
+def typical(model: object, codes: Codes) -> Float[Tensor, "1 d"]:
+    """The code [1, D] that is nearest to the mean of codes [N, D]: that of no odd image."""
+    free = codes[:, : free_dimensions(model, codes)]
+    nearest = (free - free.mean(dim=0)).norm(dim=1).argmin()
+    return codes[nearest][None]
 
 
 def rank(model: object, codes: LabelledCodes, count: int) -> list[Ranked]:

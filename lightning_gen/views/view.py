@@ -2,8 +2,14 @@
 
 from typing import NamedTuple
 
-from lightning_gen.contracts import Images
+import torch
+
+from lightning_gen.contracts import Codes, Decodes, Images
 from lightning_gen.figures import Pixels, image_rows
+from lightning_gen.figures.grid import GAP
+
+AT_ONCE = 256
+"""Codes that are decoded together."""
 
 
 class View(NamedTuple):
@@ -24,6 +30,9 @@ class View(NamedTuple):
     def pixels(self, note: str = "") -> Pixels:
         """The picture; the ``note`` follows the title."""
         title = f"{self.title} {note}".strip()
-        if self.seamless:
-            return image_rows(self.rows, title, self.columns, gap=0)
-        return image_rows(self.rows, title, self.columns)
+        return image_rows(self.rows, title, self.columns, 0 if self.seamless else GAP)
+
+
+def decode_all(model: Decodes, codes: Codes) -> Images:
+    """The images of any number of codes, a few hundred at once."""
+    return torch.cat([model.decode(part) for part in torch.split(codes, AT_ONCE)])

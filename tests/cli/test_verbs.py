@@ -2,17 +2,23 @@
 
 import csv
 import shutil
+import time
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+import yaml
 from PIL import Image
 
 import lightning_gen
 from lightning_gen.cli import VERBS
 from lightning_gen.cli.verb_parser import VerbParser
 from lightning_gen.cli.verbs import TASKS
+from lightning_gen.data import DSprites
+from lightning_gen.runs.checkpoint import load_checkpoint
+from lightning_gen.runs.finished import FinishedRun
 from support.arrays import arrays_of
 from support.command import MINI_DATA, NO_PICTURES, TWO_BATCHES, runs
 
@@ -174,8 +180,14 @@ def test_the_latest_run_of_a_name_and_the_default_place(logs, command, tmp_path)
     answer = command("sample", "VAE")
     assert answer.out == "logs/VAE/version_1/sample.png\n"
     assert (tmp_path / answer.out.strip()).is_file()
-    checkpoint = "logs/VAE/version_0/checkpoints/last.ckpt"
-    assert command("sample", checkpoint).out == "logs/VAE/version_0/sample.png\n"
+    checkpoint = "VAE/version_0/checkpoints/last.ckpt"
+    for place in (f"logs/{checkpoint}", checkpoint, "VAE/version_0", "logs/VAE/version_0"):
+        assert command("sample", place).out == "logs/VAE/version_0/sample.png\n"
+        assert command("report", place).out == "logs/VAE/version_0/report.html\n"
+    assert command("validate", "VAE/version_0").code == 0
+    answer = command("compare", "VAE/version_0", "VAE", "--num_images", "2")
+    assert answer.out == "logs/VAE/compare.html\n", "beside the first run"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["logs"]
 
 
 def test_load_in_python(logs, in_tmp):
@@ -196,25 +208,42 @@ def test_load_in_python(logs, in_tmp):
         (("sample", "VAE", "--num_images", "0"), "--num_images is at least 1, got 0"),
         (("sample", "VAE", "--batch_size", "0"), "--batch_size is at least 1, got 0"),
         (("sample", "VAE", "--device", "cuda:7"), "this machine has no 'cuda:7'"),
-        (("sample", "VAE", "--out", "new.jpg"), "--out takes .png, a folder, .npz, got new.jpg"),
+        (("sample", "VAE", "--out", "new.jpg"), "--out takes .png, .pdf, .svg, a folder, .npz, go"),
+        (("sample", "VAE", "--out", "new.gif"), "a folder, .npz, got new.gif"),
+        (("sample", "VAE", "--num_images", "10000000"), "73,960 million pixels, at most 100"),
+        (("sample", "VAE", "--num_images", "99999999999"), "--num_images is at most 2,147,483,647"),
+        (("sample", "VAE", "--num_images", "2000000000", "--out", "a"), "GB left. Ask for fewer"),
+        (("sample", "VAE", "--seed", "100000000000000000000000"), "--seed is at most 4,294,967,2"),
+        (("sample", "VAE", "--seed", "-1"), "--seed is at least 0, got -1"),
+        (("sample", "VAE", "--out", ""), "--out takes a file, or a folder of its own"),
+        (("reconstruct", "VAE", "--out", ".."), "files would be scattered in '..'"),
+        (("reconstruct", "VAE", "--out", "/"), "files would be scattered in '/'"),
+        (("encode", "VAE", "--out", "~nobody_at_all/a.npz"), "--out ~nobody_at_all/a.npz: "),
+        (("traverse", "VAE", "--steps", "1000000"), "million pixels"),
+        (("traverse", "VAE", "--steps", "1000000", "--out", "a.npz"), "Ask for fewer"),
+        (("traverse", "VAE", "--span", "1e300"), "at most 100 standard deviations"),
+        (("interpolate", "VAE", "--num_pairs", "1000000"), "million pixels"),
+        (("report", "VAE", "--out", "report.png"), "--out takes an .html file, got report.png"),
         (("sample", "VEA"), "got VEA. Finished runs stand in logs/<name>/version_<n>."),
         (("sample", "VAE", "--labels", "Bag"), "sample --labels needs a model that conditional"),
         (("encode", "VAE", "--split", "tset"), "split: expected 'train', 'val', 'test', got tset"),
         (("encode", "VAE", "--images", "nope"), "--images nope: there is no such file or folder"),
-        (("encode", "VAE", "--num_images", "0"), "the number of images is at least 1, got 0"),
+        (("encode", "VAE", "--num_images", "0"), "--num_images is at least 1, got 0"),
         (("decode", "VAE", "nope.npz"), "expected an .npz or .csv of codes"),
         (("interpolate", "VAE", "--steps", "1"), "at least 2, got 1"),
         (("interpolate", "VAE", "--num_pairs", "0"), "--num_pairs is at least 1, got 0"),
         (("interpolate", "VAE", "--path", "curved"), "path: expected 'linear', 'spherical'"),
         (("interpolate", "DCGAN", "--images", "."), "--images"),
         (("traverse", "VAE", "--dimensions", "3"), "--dimensions are from 0 to 2"),
-        (("traverse", "VAE", "--span", "0"), "span > 0"),
+        (("traverse", "VAE", "--span", "0"), "span above 0"),
         (("arithmetic", "VAE", "Bag", "Coat"), "c missing"),
         (("arithmetic", "VAE", "Ankle", "boot", "Bag", "Coat"), "Coat is one word too many"),
         (("arithmetic", "VAE", "Bagg", "Coat", "Bag"), "got 'Bagg'. Did you mean Bag"),
-        (("probe", "VAE", "--labels", "5"), "probe takes at least 1 repeat and 10 labels"),
-        (("probe", "VAE", "--out", "probe.txt"), "--out of probe is a .csv, got probe.txt"),
+        (("probe", "VAE", "--labels", "5"), "probe takes 10 labels or more, one a class, got 5"),
+        (("probe", "VAE", "--repeats", "0"), "--repeats is at least 1, got 0"),
+        (("probe", "VAE", "--out", "probe.txt"), "--out takes .csv, .png, .pdf, .svg, got probe"),
         (("compare", "VAE"), "compare takes at least two runs, got 1"),
+        (("compare", "VAE", "CAE", "--num_images", "0"), "--num_images is at least 1, got 0"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
@@ -244,3 +273,132 @@ def test_a_place_that_cannot_be_written(logs, command, tmp_path):
     answer = command("sample", logs / "VAE", "--out", tmp_path / "file" / "new.png")
     assert answer.code == 1
     assert "Pass another --out" in answer.line
+
+
+@pytest.mark.parametrize(
+    ("verb", "name", "begins"),
+    [
+        ("sample", "new.pdf", b"%PDF"),
+        ("reconstruct", "new.svg", b"<?xml"),
+        ("interpolate", "new.gif", b"GIF89a"),
+        ("traverse", "new.gif", b"GIF89a"),
+        ("traverse", "new.svg", b"<?xml"),
+        ("probe", "new.pdf", b"%PDF"),
+        ("probe", "new.svg", b"<?xml"),
+    ],
+)
+def test_pictures_as_vectors_and_films(verb, name, begins, logs, command, tmp_path):
+    answer = command(verb, logs / "VAE", *WORDS.get(verb, ()), "--out", tmp_path / name)
+    assert (answer.code, answer.err) == (0, "")
+    assert (tmp_path / name).read_bytes().startswith(begins)
+    if name.endswith(".gif"):
+        with Image.open(tmp_path / name) as film:
+            steps = 10 if verb == "interpolate" else 9
+            assert film.n_frames == 2 * steps - 2, "there and back"
+    if verb == "probe":
+        assert (tmp_path / "new.csv").is_file()
+        assert (b"accuracy in %" in (tmp_path / name).read_bytes()) == name.endswith(".svg")
+
+
+def test_a_home_directory_is_found(logs, command, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    assert command("encode", logs / "VAE", "--num_images", 3, "--out", "~/codes.npz").code == 0
+    answer = command("decode", logs / "VAE", "~/codes.npz", "--out", "~/images")
+    assert answer.code == 0, answer.err
+    assert len(list((tmp_path / "home" / "images").iterdir())) == 3
+    assert not (tmp_path / "~").exists()
+
+
+@pytest.mark.parametrize("name", ["n" * 244, "ü" * 122, "n" * 251])
+def test_the_longest_names_of_files(name, logs, command, tmp_path):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for ending in (".png", ".jpg"):
+        Image.new("L", (28, 28), 99).save(folder / f"{name}{ending}")
+    out = tmp_path / "again"
+    answer = command("reconstruct", logs / "VAE", "--images", folder, "--out", out)
+    assert (answer.code, answer.err) == (0, "")
+    assert len(list(out.iterdir())) == 2
+
+
+def test_names_that_a_spreadsheet_takes_for_formulas(logs, command, tmp_path):
+    folder = tmp_path / "photos"
+    names = ["=cmd|'calc'!A1", "+1", "-1", "@SUM(A1)", "plain"]
+    for name in names:
+        for place in (folder / name, folder / "plain"):
+            place.mkdir(parents=True, exist_ok=True)
+            Image.new("L", (28, 28), 99).save(place / f"{name}.png")
+    out = tmp_path / "codes.csv"
+    assert command("encode", logs / "VAE", "--images", folder, "--out", out).code == 0
+    with out.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 9
+    for row in rows:
+        for cell in (row["name"], row["label"]):
+            assert cell[0] not in "=+-@"
+    assert {row["label"].removeprefix("'") for row in rows} == set(names)
+    answer = command("decode", logs / "VAE", out, "--out", tmp_path / "images")
+    assert (answer.code, answer.err) == (0, "")
+
+
+def test_an_archive_that_claims_gigabytes_is_not_unpacked(logs, command, tmp_path):
+    path = tmp_path / "bomb.npz"
+    with (
+        zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive,
+        archive.open("codes.npy", "w", force_zip64=True) as member,
+    ):
+        header = {"descr": "<f4", "fortran_order": False, "shape": (2**26, 8)}
+        np.lib.format.write_array_header_1_0(member, header)
+        for _ in range(2**11):
+            member.write(bytes(2**20))
+    start = time.monotonic()
+    answer = command("decode", logs / "VAE", path, "--out", tmp_path / "images")
+    assert answer.code == 2
+    assert (
+        "bomb.npz is no .npz with an array 'codes' of numbers (it claims 2.1 GB in" in answer.line
+    )
+    assert time.monotonic() - start < 10
+    assert not (tmp_path / "images").exists()
+
+
+@pytest.mark.parametrize("value", ["nan", "inf"])
+@pytest.mark.parametrize("verb", ["sample", "reconstruct", "encode", "probe", "compare"])
+def test_weights_that_are_no_numbers_are_told(verb, value, logs, command, tmp_path):
+    run = shutil.copytree(logs / "VAE" / "version_0", tmp_path / "VAE" / "version_0")
+    content = load_checkpoint(run / "checkpoints" / "best.ckpt")
+    next(iter(content["state_dict"].values())).view(-1)[3] = float(value)
+    torch.save(content, run / "checkpoints" / "best.ckpt")
+    answer = command(verb, run, *([logs / "CAE"] if verb == "compare" else []))
+    assert answer.code == 2
+    assert "best.ckpt holds NaN or infinite weights" in answer.line
+
+
+def test_data_of_another_shape_are_told(logs, command, tmp_path):
+    run = shutil.copytree(logs / "VAE" / "version_0", tmp_path / "VAE" / "version_0")
+    text = (run / "config.yaml").read_text()
+    config = yaml.safe_load(text) | {"data": {"class_path": "lightning_gen.data.Shapes"}}
+    (run / "config.yaml").write_text(yaml.safe_dump(config))
+    for verb in ("reconstruct", "encode", "interpolate", "traverse", "probe"):
+        answer = command(verb, run)
+        assert answer.code == 2
+        assert "gives images of 1x64x64, and its model takes 1x28x28" in answer.line
+
+
+def test_too_few_classes_are_told_before_anything_is_encoded(logs, command, tmp_path, monkeypatch):
+    run = shutil.copytree(logs / "VAE" / "version_0", tmp_path / "VAE" / "version_0")
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    config["data"] = {"class_path": "lightning_gen.data.DSprites"}
+    (run / "config.yaml").write_text(yaml.safe_dump(config))
+    monkeypatch.setattr(DSprites, "class_names", ())
+    answer = command("probe", run)
+    assert answer.code == 2
+    assert "probe needs images of at least 2 classes, and VAE/version_0 has 0" in answer.line
+
+
+def test_ctrl_c_is_one_line(logs, command, monkeypatch):
+    def interrupted(*arguments, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(FinishedRun, "open", interrupted)
+    answer = command("sample", logs / "VAE")
+    assert (answer.code, answer.line) == (130, "lightning-gen sample: ended by Ctrl-C.")

@@ -1,6 +1,8 @@
+import numpy as np
 import pytest
 
 from lightning_gen.figures import loss_curves, to_array
+from lightning_gen.figures.curves import Curve, smoothed
 from lightning_gen.figures.style import BLUE, VERMILLION
 
 
@@ -75,3 +77,31 @@ def test_the_picture_has_the_colours_of_its_curves():
     blue = tuple(bytes.fromhex(BLUE[1:]))
     assert (pixels == blue).all(axis=-1).sum() > 100
     assert (pixels[0, 0] == 255).all()
+
+
+def test_a_long_training_curve_is_its_moving_average_before_faint_batches():
+    values = [10.0 + (-1) ** step for step in range(200)]
+    [axes] = loss_curves(table(**{"train/loss": list(enumerate(values))})).axes
+    batches, mean = axes.lines
+    assert batches.get_alpha() < 0.5
+    assert batches.get_ydata().tolist() == values
+    inner = np.array(mean.get_ydata())[10:-10]
+    np.testing.assert_allclose(inner, 10, atol=1e-9)
+    assert [text.get_text() for text in axes.get_legend().texts] == ["train"]
+
+
+def test_the_moving_average_keeps_the_mean_of_what_it_sees():
+    steps = [float(step) for step in range(100)]
+    found = smoothed(Curve(steps, steps))
+    assert found.steps == steps
+    np.testing.assert_allclose(found.values[2:-2], steps[2:-2], atol=0.51)
+    assert smoothed(Curve([1.0], [3.0])).values == [3.0]
+
+
+def test_what_never_changes_takes_no_place():
+    units = {"val/active_units": [(1, 8.0), (2, 8.0)]}
+    losses = {"val/loss": [(1, 3.0), (2, 3.5)]}
+    assert list(panels_of(loss_curves(table(**units, **losses)))) == ["loss"]
+    assert list(panels_of(loss_curves(table(**units)))) == ["active units"]
+    once = {"val/kl": [(1, 3.0)]}
+    assert list(panels_of(loss_curves(table(**once, **losses)))) == ["loss", "kl"]

@@ -79,6 +79,14 @@ def test_a_long_title_is_not_clipped():
     assert picture.shape[1] > 84 + 2 * MARGIN
 
 
+def test_a_title_is_no_wider_than_the_page():
+    row = {"a": torch.zeros(8, 1, 28, 28)}
+    short, long = image_rows(row, "title"), image_rows(row, "a title of many words " * 12)
+    assert long.shape[1] == short.shape[1]
+    assert long.shape[0] > short.shape[0] + 20
+    np.testing.assert_array_equal(long[-90:], short[-90:])
+
+
 def test_long_rows_are_broken_into_equal_lines():
     shown = image_rows({"a": torch.zeros(16, 1, 28, 28), "b": torch.ones(16, 1, 28, 28)}, "title")
     black = (shown[-MARGIN - 2 * 84 - GAP] == 0).all(axis=-1)

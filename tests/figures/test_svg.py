@@ -40,6 +40,16 @@ def test_an_svg_is_text_that_scales_and_styles_nothing_else(figure):
     assert "Date" not in svg
 
 
+def test_an_svg_takes_the_colours_of_its_page(figure):
+    """In dark mode its text and lines are light, and nothing white is behind them."""
+    svg = to_svg(figure, "one")
+    assert "var(--ink,#222222)" in svg
+    assert "var(--blue,#0072b2)" in svg
+    assert "#ffffff" not in svg
+    outside = re.sub(r"var\([^)]*\)", "", svg)
+    assert not re.search(r"#(222222|666666|999999|dddddd|000000)", outside)
+
+
 def test_runs_differ_in_more_than_colour():
     curves = {name: Curve([1.0, 2.0], [1.0, 2.0]) for name in ("_a", "b", "$c$", "d{$")}
     [axes] = compared_curves(curves, "val/loss").axes

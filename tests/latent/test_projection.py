@@ -114,3 +114,13 @@ def test_without_umap_one_line_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "umap", None)
     with pytest.raises(UserError, match=r'pip install "lightning-gen\[umap\]", or take TSNE'):
         to_plane(torch.randn(9, 5), UMAP())
+
+
+def test_codes_of_another_split_lie_along_the_same_axes():
+    """Axes of nearly the same variance change places, or sign, from one sample to another."""
+    val, test = torch.randn(300, 8), torch.randn(300, 8)
+    seen = to_plane(val, PCA())
+    alike = to_plane(torch.cat([test, val]), PCA(), like=val)
+    torch.testing.assert_close(alike.points[300:], seen.points)
+    assert alike.axes == seen.axes
+    assert (to_plane(test, PCA()).points - alike.points[:300]).abs().max() > 0.1

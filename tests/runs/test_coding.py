@@ -22,6 +22,9 @@ class Few:
     class_names = tuple("abcdefghij")
     factor_names = ()
 
+    def __len__(self):
+        return 70
+
     def __init__(self):
         self.batch = batch_of(torch.rand(70, 1, 28, 28))
 
@@ -132,8 +135,16 @@ def test_memory_that_runs_out_is_not_taken_for_codes_of_another_length(tmp_path,
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("", "expected columns z0, z1, ..., got None"),
-        ("name,label\na,1\n", "expected columns z0"),
+        ("", "expected columns z0, z1, ... once each, got none"),
+        ("name,label\na,1\n", "expected columns z0, z1, ... once each, got name, label"),
+        ("z0,z2\n1,2\n", "once each, got z0, z2"),
+        ("z1,z2\n1,2\n", "once each, got z1, z2"),
+        ("z0,z0\n1,2\n", "once each, got z0, z0"),
+        ("z0,z01\n1,2\n", "once each, got z0, z01"),
+        ("z0,z1\n", "holds no codes"),
+        ("z0,z1\n1,2\n3,nan\n", "the code in row 1 .* is NaN or infinite"),
+        ("z0\n-inf\n", "the code in row 0"),
+        ("z0\n1e300\n", "the code in row 0"),
         ("z0,z1\n1,2\n3,x\n", "up to line 3: expected numbers"),
         ("z0,z1\n1,2\n3\n", "up to line 3: expected numbers"),
     ],

@@ -117,8 +117,8 @@ def test_a_failure_leaves_the_old_file(tmp_path, name, images):
 @pytest.mark.parametrize(
     ("name", "images", "wanted"),
     [
-        ("a.jpg", True, r"\.png, a folder, \.npz"),
-        ("a.csv", True, r"\.png, a folder, \.npz"),
+        ("a.jpg", True, r"\.png, \.pdf, \.svg, a folder, \.npz"),
+        ("a.csv", True, r"\.png, \.pdf, \.svg, a folder, \.npz"),
         ("a.png", False, r"\.npz, \.csv"),
         ("codes", False, r"\.npz, \.csv"),
     ],
@@ -137,3 +137,19 @@ def test_a_folder_with_an_ending_is_refused(tmp_path):
 def test_bytes_are_rounded_and_cut_to_the_range():
     images = torch.tensor([-0.2, 0.0, 0.4999 / 255, 0.5001 / 255, 1.0, 3.0]).view(1, 1, 2, 3)
     assert to_bytes(images).flatten().tolist() == [0, 0, 0, 1, 255, 255]
+
+
+@pytest.mark.parametrize("names", [("Smiling", "Male"), ()])
+def test_attributes_stand_in_both_kinds_of_table(names, tmp_path):
+    factors = torch.tensor([[0.0, 1.0], [2.0, 0.5], [1.0, 0.0]])
+    known = {"labels": torch.zeros(3, dtype=torch.int64), "factors": factors}
+    for name in ("a.npz", "a.csv"):
+        with output(tmp_path / name, factor_names=names, images=False) as result:
+            result.add(NAMES, {}, codes=torch.rand(3, 1), **known)
+    kept = arrays_of(tmp_path / "a.npz")
+    assert kept["factors"].tolist() == factors.tolist()
+    assert kept.get("factor_names", np.array([])).tolist() == list(names)
+    with (tmp_path / "a.csv").open(newline="") as file:
+        header, *lines = csv.reader(file)
+    assert header == ["name", "label", *(names or ("attribute_0", "attribute_1")), "z0"]
+    assert [[float(cell) for cell in line[2:4]] for line in lines] == factors.tolist()

@@ -309,7 +309,11 @@ def bounded():
 def answer(main, mutant, path) -> Answer:
     """Run the command on the configuration; what it did, and what is wrong with that."""
     path.write_text(mutant.text, encoding="utf-8")
-    words = [str(path) if word == "FILE" else word for word in mutant.words]
+    return observed(main, [str(path) if word == "FILE" else word for word in mutant.words])
+
+
+def observed(main, words) -> Answer:
+    """Run a command; what it did, and what is wrong with that."""
     out, err = io.StringIO(), io.StringIO()
     code, fault, start = None, "", time.monotonic()
     logging.disable(logging.CRITICAL)

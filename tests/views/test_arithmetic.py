@@ -65,8 +65,11 @@ def test_a_class_has_no_opposite():
         check_terms(["!boot"], CLASSES, ATTRIBUTES)
 
 
-def test_default_terms_are_three_classes_where_there_are_three():
-    assert default_terms(["a", "b", "c", "d", "e"]) == ("e", "c", "a")
-    assert default_terms(CLASSES) == ("bag", "shirt", "boot")
-    assert default_terms(["a", "b"]) is None
+def test_default_terms_are_those_that_say_something():
+    """A digit less another plus a third says nothing."""
+    assert default_terms([str(digit) for digit in range(10)]) is None
     assert default_terms([]) is None
+    assert default_terms(["Male", "Bald", "Smiling"]) == ("Smiling", "!Smiling", "Male")
+    known = ["T-shirt/top", "Trouser", "Pullover", "Dress"]
+    assert default_terms(known) == ("Pullover", "T-shirt/top", "Dress")
+    assert default_terms(known[:-1]) is None

@@ -3,7 +3,7 @@ import torch
 from torch.distributions import Normal, kl_divergence
 
 from lightning_gen.errors import UserError
-from lightning_gen.views import LabelledCodes, Ranked, encode, rank, traversal
+from lightning_gen.views import LabelledCodes, Ranked, encode, rank, traversal, typical
 from support.linear import Linear, WithPosterior, WithPrior, batch_of
 
 
@@ -66,7 +66,14 @@ def test_a_single_code_has_no_spread():
     assert all(row.isfinite().all() for row in view.rows.values())
 
 
-@pytest.mark.parametrize(("steps", "span"), [(1, 3.0), (3, 0.0), (3, -1.0)])
+@pytest.mark.parametrize("span", [0.0, -1.0, 1e300, float("inf"), float("nan")])
+@pytest.mark.parametrize("steps", [1, 3])
 def test_a_range_without_extent_is_refused(steps, span):
-    with pytest.raises(UserError, match="at least 2 steps and a span > 0, got"):
+    with pytest.raises(UserError, match="at least 2 steps and a span above 0, at most 100"):
         traversal(Linear(), torch.zeros(1, 2), None, [Ranked(0, "z0")], steps=steps, span=span)
+
+
+def test_the_typical_code_is_that_of_no_odd_image():
+    codes = torch.tensor([[9.0, 9.0, 9.0], [0.1, 0.0, 0.2], [-1.0, 1.0, 3.0], [1.0, -1.0, 2.0]])
+    spread = torch.cat([codes, -9 * torch.ones(1, 3)])
+    assert typical(Linear(3), spread).tolist() == [codes[1].tolist()]

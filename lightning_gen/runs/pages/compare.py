@@ -13,19 +13,19 @@ from lightning_gen.figures.curves import Curve
 from lightning_gen.figures.style import to_svg
 from lightning_gen.runs.finished import existing_device
 from lightning_gen.runs.pages import exhibits
-from lightning_gen.runs.pages.compared_configs import compared_settings
 from lightning_gen.runs.pages.compared_metrics import compared_metrics, leader
-from lightning_gen.runs.pages.compared_runs import ComparedRun, open_all
-from lightning_gen.runs.pages.exhibit import Exhibit
+from lightning_gen.runs.pages.compared_runs import ComparedRun, compared_settings, open_all
+from lightning_gen.runs.pages.exhibits import Exhibit
 from lightning_gen.runs.pages.html import write_page
 from lightning_gen.runs.pages.shared_images import SharedImages
+from lightning_gen.runs.requests import check_request
 
 COLUMN = "val/loss"
 
 
 def compare(
     runs: list[str],
-    out: Path = Path("compare.html"),
+    out: Path | None = None,
     num_images: int = 16,
     seed: int = 0,
     device: str = "auto",
@@ -45,18 +45,18 @@ def compare(
     Raises:
         UserError: a run cannot be loaded, their image shapes differ, or the page cannot be written.
     """
-    if num_images < 1:
-        raise UserError(f"num_images is at least 1, got {num_images}. Set it to 16.")
     used = existing_device(device)
     devices = [used] if used.type == "cuda" else []
     with torch.random.fork_rng(devices, device_type="cuda"), torch.no_grad():
         opened = open_all(runs, device)
+        first = opened[0].finished
+        check_request(first, Path("page.png"), num_images * (1 + len(opened)))
         shown, notes = draw_all(opened, num_images, seed)
     metrics = compared_metrics(opened)
     settings = compared_settings([run.record.config for run in opened])
     return write_page(
         "compare.html",
-        out,
+        out or first.path.parent / "compare.html",
         sections=_sections(shown),
         runs=opened,
         notes=[*_dataset_notes(opened), *notes],

@@ -1,13 +1,13 @@
 """The metrics of several runs, side by side, and which of them may be compared."""
 
 import math
-from collections.abc import Callable, Hashable, Sequence
-from typing import Any, NamedTuple
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from lightning_gen.contracts import Conditional
 from lightning_gen.runs.pages.compared_runs import ComparedRun
 from lightning_gen.runs.pages.logged import ENDS_IN_DIMENSION, unit
-from lightning_gen.runs.pages.record import class_name
 
 LESS_IS_BETTER = ("loss", "reconstruction", "bits_per_dimension", "denoised_mse")
 MORE_IS_BETTER = ("denoised_psnr",)
@@ -18,9 +18,15 @@ OF_ITS_OWN_JUDGE = (
 )
 """Measured by a discriminator that was trained in the same run."""
 
-TERMS = ("kl", "mmd", "adversarial", "commitment")
-WEIGHTS = ("beta", "alpha", "weight", "lambda_")
-"""Arguments that weight the terms of a loss."""
+NO_PART_OF_THE_LOSS = (
+    r"model\.((latent_dim|image_shape|class_names|architecture|widths|discriminator|prior"
+    r"|optimizer|discriminator_optimizer|lr_scheduler|clip_norm|corruption|autoencoder_epochs)"
+    r"(\.|$)|objective\.(warmup_steps|free_bits)$)"
+)
+"""Settings of a model that leave the loss in evaluation what it is; any other may change it."""
+
+NO_PART_OF_THE_DATA = r"data\.(batch_size|num_workers|images_on|cache|download)(\.|$)"
+LIMITS = {"val": "trainer.limit_val_batches", "test": "trainer.limit_test_batches"}
 
 
 class Cell(NamedTuple):
@@ -80,10 +86,9 @@ def _place(column: str) -> tuple[int, int, str]:
 def _compare(
     column: str, values: Sequence[float | None], runs: Sequence[ComparedRun]
 ) -> ComparedMetric:
-    name = column.partition("/")[2]
     having = [run for run, value in zip(runs, values, strict=True) if value is not None]
-    fault = comparison_fault(name, having)
-    best = None if fault or len(having) < 2 else _best(name, values)
+    fault = comparison_fault(column, having)
+    best = None if fault or len(having) < 2 else _best(column.partition("/")[2], values)
     first = values[0]
     cells = [
         Cell(
@@ -103,39 +108,49 @@ def _best(name: str, values: Sequence[float | None]) -> float | None:
     return max(finite, default=None) if name in MORE_IS_BETTER else None
 
 
-def comparison_fault(name: str, runs: Sequence[ComparedRun]) -> str:
-    """Why the values of a metric mean different things in these runs; empty where they do not."""
+def comparison_fault(column: str, runs: Sequence[ComparedRun]) -> str:
+    """Why the values of a metric mean different things in these runs; empty where they do not.
+
+    Two losses are the same where the class of the model is and every setting that is not known to
+    leave the loss alone: whatever a new objective brings makes it another one.
+    """
     if len(runs) < 2:
         return ""
+    stage, _, name = column.partition("/")
     if name in OF_ITS_OWN_JUDGE:
         return "each run is judged by a discriminator of its own"
-    if _differ(runs, _data):
+    settings = [run.settings for run in runs]
+    differing = {
+        key
+        for key in {key for each in settings for key in each}
+        if len({each.get(key) for each in settings}) > 1
+    }
+    if "data" in differing:
         return "the datasets differ"
-    if name in OF_THE_LIKELIHOOD and _differ(
-        runs, lambda run: run.record.arguments.get("likelihood")
-    ):
+    if split := sorted(key for key in differing if _of_the_split(key, stage, settings)):
+        return f"the images differ ({', '.join(split)})"
+    if name not in OF_THE_LIKELIHOOD:
+        return ""
+    if any(key.startswith("model.likelihood") for key in differing):
         return "the likelihoods differ"
-    if name == "loss" and _differ(runs, _terms):
-        return "the losses are made of different terms"
-    if name in OF_THE_LIKELIHOOD and _differ(runs, lambda r: isinstance(r.model, Conditional)):
+    if len({isinstance(run.model, Conditional) for run in runs}) > 1:
         return "one is told the condition of an image"
-    return ""
+    if name == "reconstruction":
+        return ""
+    if "model" in differing:
+        return "the losses are made of different terms"
+    terms = [
+        k for k in differing if k.startswith("model.") and not re.match(NO_PART_OF_THE_LOSS, k)
+    ]
+    return f"the losses differ ({', '.join(sorted(terms))})" if terms else ""
 
 
-def _differ(runs: Sequence[ComparedRun], of: Callable[[ComparedRun], Any]) -> bool:
-    return len({repr(of(run)) for run in runs}) > 1
-
-
-def _data(run: ComparedRun) -> Hashable:
-    data = run.record.config.get("data")
-    arguments = (data.get("init_args") or {}) if isinstance(data, dict) else {}
-    return class_name(data), arguments.get("binarize")
-
-
-def _terms(run: ComparedRun) -> Any:  # noqa: ANN401
-    """The parts of a loss that were logged, and their weights."""
-    logged = {column.partition("/")[2] for column in run.metrics}
-    objective = run.record.arguments.get("objective")
-    arguments = run.record.arguments | (objective if isinstance(objective, dict) else {})
-    weights = {name: arguments.get(name, 1.0) for name in WEIGHTS}
-    return [name for name in TERMS if name in logged], weights
+def _of_the_split(key: str, stage: str, settings: Sequence[dict[str, str]]) -> bool:
+    """Whether a setting decides which images a split has, or what they look like."""
+    if key == LIMITS.get(stage):
+        return True
+    if key == "data.root" and any("data.download" in each for each in settings):
+        return False  # published files, wherever they lie
+    if key == "data.val_fraction" and stage == "test":
+        return False
+    return key.startswith("data.") and not re.match(NO_PART_OF_THE_DATA, key)

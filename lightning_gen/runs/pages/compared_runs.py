@@ -1,15 +1,38 @@
-"""The runs of a comparison."""
+"""The runs of a comparison, their names, and where their configurations differ."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, NamedTuple
 
+import yaml
 from lightning.pytorch import LightningModule
 
 from lightning_gen.errors import UserError
 from lightning_gen.models.autoencoder import DeterministicAutoencoder
 from lightning_gen.runs.finished import FinishedRun
 from lightning_gen.runs.pages.record import RunRecord
+
+MOST_TOLD, LONGEST = 3, 40
+"""A label names at most so many settings, in so many letters."""
+
+UNTOLD = (
+    r"(name|ckpt_path|trainer(?!\.max_epochs).*|data\.(root|num_workers|cache|images_on))(\.|$)"
+)
+"""Settings that name no run."""
+
+
+class Setting(NamedTuple):
+    """A key of the configuration and its value in each run; None where a run has none."""
+
+    key: str
+    values: list[str | None]
+
+    @property
+    def same(self) -> bool:
+        """All runs have it alike."""
+        return len(set(self.values)) == 1
 
 
 @dataclass(frozen=True)
@@ -32,10 +55,14 @@ class ComparedRun:
         return self.finished.model
 
     @property
+    def settings(self) -> dict[str, str]:
+        """The configuration by its keys as the command line writes them."""
+        return dict(flatten(self.record.config))
+
+    @property
     def metrics(self) -> dict[str, float]:
         """The last value of each column; an autoencoder's loss is its reconstruction."""
-        logged = self.record.logged
-        found = {c: point.value for c in logged.columns if (point := logged.last(c)) is not None}
+        found = {column: points[-1].value for column, points in self.record.logged.curves.items()}
         if isinstance(self.model, DeterministicAutoencoder):
             for stage in ("test", "val"):
                 if f"{stage}/loss" in found:
@@ -56,9 +83,9 @@ def open_all(places: Sequence[str], device: str) -> list[ComparedRun]:
         )
     records = [RunRecord.read(Path(place)) for place in places]
     finished = [FinishedRun.open(place, device) for place in places]
-    runs = [ComparedRun(*parts) for parts in zip(_labels(finished), finished, records, strict=True)]
-    first = runs[0]
-    for run in runs[1:]:
+    labels = _labels(finished, compared_settings([record.config for record in records]))
+    first, *others = runs = [*map(ComparedRun, labels, finished, records)]
+    for run in others:
         if run.finished.image_shape != first.finished.image_shape:
             raise UserError(
                 "compare draws the same images through every run, so they have one shape, and "
@@ -68,17 +95,54 @@ def open_all(places: Sequence[str], device: str) -> list[ComparedRun]:
     return runs
 
 
-def _labels(runs: Sequence[FinishedRun]) -> list[str]:
-    """The shortest names that tell the runs apart."""
+def _labels(runs: Sequence[FinishedRun], settings: Sequence[Setting]) -> list[str]:
+    """The names that the user gave, or what differs, or else what tells the runs apart."""
     name = [run.name for run in runs]
     short = [run.name.rpartition("/")[0] for run in runs]
     long = [f"{run.name}/{run.checkpoint.stem}" for run in runs]
-    for labels in (short, name, long):
-        if len(set(labels)) == len(runs) and all(labels):
+    told = [setting for setting in settings if not setting.same]
+    told = [setting for setting in told if not re.match(UNTOLD, setting.key)]
+    differing = [_told(told, number) for number in range(len(runs))]
+    numbered = any(re.fullmatch(r"trial_\d+", each) for each in short)  # of a sweep
+    for labels in (differing, short, name, long) if numbered else (short, differing, name, long):
+        fit = all(0 < len(label) <= LONGEST or labels is not differing for label in labels)
+        if fit and len(set(labels)) == len(runs) and all(labels):
             return labels
     twice = next(label for label in long if long.count(label) > 1)
     raise UserError(f"{twice} stands there twice, or another run has its name. Leave one out.")
 
 
+def _told(settings: Sequence[Setting], number: int) -> str:
+    """``latent_dim 8, beta 4``; empty where more settings differ than a name can tell."""
+    parts = [(s.key.rpartition(".")[2], s.values[number]) for s in settings]
+    shown = [
+        f"{key} {re.sub(r'([a-z_]+[.])+(?=[A-Z])', '', value or 'none')}" for key, value in parts
+    ]
+    return ", ".join(shown) if len(shown) <= MOST_TOLD else ""
+
+
 def _shape(run: ComparedRun) -> str:
     return "x".join(map(str, run.finished.image_shape))
+
+
+def compared_settings(configs: Sequence[dict[str, Any]]) -> list[Setting]:
+    """All settings but the name of a run."""
+    flat = [dict(flatten(config)) for config in configs]
+    keys = dict.fromkeys(key for settings in flat for key in settings if key != "name")
+    return [Setting(key, [settings.get(key) for settings in flat]) for key in keys]
+
+
+def flatten(value: object, key: str = "") -> Iterator[tuple[str, str]]:
+    """``{class_path: VAE, init_args: {beta: 1}}`` at "model" is ``model: VAE, model.beta: 1``."""
+    if not isinstance(value, dict) or not value:
+        text = yaml.safe_dump(value, default_flow_style=True, width=1000).strip()
+        yield key, text.removesuffix("...").strip()
+        return
+    for name, part in value.items():
+        if name == "class_path":
+            yield from flatten(part, key)
+        elif name == "init_args" and isinstance(part, dict):
+            for argument, inner in part.items():
+                yield from flatten(inner, f"{key}.{argument}")
+        else:
+            yield from flatten(part, f"{key}.{name}".lstrip("."))

@@ -1,19 +1,19 @@
-"""What several models make of the same images and of the same noise."""
+"""The figures of a comparison: what several models make of the same images and the same noise."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 import torch
 from PIL import Image
 
 from lightning_gen import contracts
-from lightning_gen.contracts import given
+from lightning_gen.contracts import Needs, able, given
 from lightning_gen.errors import UserError
 from lightning_gen.figures import Pixels, image_grid
 from lightning_gen.latent import PCA
 from lightning_gen.runs.pages.captions import caption
 from lightning_gen.runs.pages.compared_runs import ComparedRun
-from lightning_gen.runs.pages.exhibit import Exhibit
 from lightning_gen.runs.pages.shared_images import SharedImages, check_classes
 from lightning_gen.views import (
     View,
@@ -27,6 +27,52 @@ from lightning_gen.views import (
 
 GRID_STEPS = 12
 """Images along each side of a latent grid."""
+
+
+@dataclass(frozen=True)
+class Exhibit:
+    """One figure of a comparison.
+
+    Attributes:
+        anchor: what links in the page call it.
+        title: what it is.
+        text: how to read it.
+        pictures: by the name of the run, or of all runs together.
+        notes: what else has to be said, such as which run is left out.
+    """
+
+    anchor: str
+    title: str
+    text: str
+    pictures: dict[str, Image.Image] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    def show(
+        self,
+        runs: Sequence[ComparedRun],
+        needs: Needs,
+        ability: str,
+        draw: Callable[[ComparedRun], Pixels | None],
+    ) -> "Exhibit":
+        """A picture of each run that is able to give one, and a note about each that is not.
+
+        Args:
+            runs: the runs.
+            needs: what a model must be able to do.
+            ability: the same in words, after "does not".
+            draw: makes the picture of a run; None where it is shown elsewhere.
+        """
+        for run in runs:
+            if not able(run.model, needs):
+                reason = f"{type(run.model).__name__} does not {ability}."
+                self.notes.append(f"{run.label} is left out: {reason}")
+                continue
+            try:
+                if (pixels := draw(run)) is not None:
+                    self.pictures[run.label] = Image.fromarray(pixels)
+            except UserError as error:
+                self.notes.append(f"{run.label} is left out: {error}")
+        return self
 
 
 def reconstructions(runs: Sequence[ComparedRun], images: SharedImages) -> Exhibit:
@@ -43,8 +89,7 @@ def reconstructions(runs: Sequence[ComparedRun], images: SharedImages) -> Exhibi
         knowing = given(run.model, images.batch)
         rows[run.label] = knowing.reconstruct(images.batch.images).cpu()
 
-    for run in runs:
-        exhibit.try_run(run, (contracts.Reconstructs,), "reconstruct images", add)
+    exhibit.show(runs, (contracts.Reconstructs,), "reconstruct images", add)
     if len(rows) > 1:
         view = View(rows, f"{len(images.batch.images)} test images and their reconstructions")
         exhibit.pictures["all runs"] = Image.fromarray(view.pixels())
@@ -53,39 +98,32 @@ def reconstructions(runs: Sequence[ComparedRun], images: SharedImages) -> Exhibi
 
 def samples(runs: Sequence[ComparedRun], num_images: int, seed: int) -> Exhibit:
     """Samples of each run from the same seed."""
-    exhibit = Exhibit("samples", caption("samples").title, _samples_text(runs, seed))
-
-    def draw(run: ComparedRun) -> Pixels:
-        torch.manual_seed(seed)
-        images = cast(contracts.Samples, run.model).sample(num_images)
-        return image_grid(images, f"{num_images} samples, seed {seed}")
-
-    exhibit.show_each(runs, (contracts.Samples,), "make new images", draw)
-    return exhibit
-
-
-def _samples_text(runs: Sequence[ComparedRun], seed: int) -> str:
     able_to = [run for run in runs if isinstance(run.model, contracts.Samples)]
     groups: dict[int, list[str]] = {}
     for run in able_to:
         if isinstance(run.model, contracts.SamplesCodes):
             groups.setdefault(run.model.latent_dim, []).append(run.label)
     same = {size: labels for size, labels in groups.items() if len(labels) > 1}
-    text = f"New images, each run with seed {seed}. "
-    for size, labels in same.items():
-        text += (
-            f"{' and '.join(labels)} have latent_dim {size}: images at the same place are decoded "
-            "from the same noise. "
-        )
+    text = f"New images, each run with seed {seed}. " + "".join(
+        f"{' and '.join(labels)} have latent_dim {size}: images at the same place are decoded from "
+        "the same noise. "
+        for size, labels in same.items()
+    )
     if len(able_to) > 1 and not same:
         text += "Their codes differ in kind or length, so places have nothing in common. "
-    return text + "Does each look real, and do they differ from each other?"
+    text += "Does each look real, and do they differ from each other?"
+
+    def draw(run: ComparedRun) -> Pixels:
+        torch.manual_seed(seed)
+        images = cast(contracts.Samples, run.model).sample(num_images)
+        return image_grid(images, f"{num_images} samples, seed {seed}")
+
+    exhibit = Exhibit("samples", caption("samples").title, text)
+    return exhibit.show(runs, (contracts.Samples,), "make new images", draw)
 
 
 def latent_grids(runs: Sequence[ComparedRun], images: SharedImages | None, seed: int) -> Exhibit:
     """A plane of each latent space, decoded."""
-    known = caption("latent_grid")
-    exhibit = Exhibit("latent_grid", known.title, known.text)
 
     def draw(run: ComparedRun) -> Pixels:
         model: Any = run.model
@@ -98,45 +136,38 @@ def latent_grids(runs: Sequence[ComparedRun], images: SharedImages | None, seed:
             raise UserError("there are no codes of test images to lay a plane through")
         return latent_grid(model, grid_axes(model, codes, GRID_STEPS)).pixels()
 
-    exhibit.show_each(runs, contracts.WALKS, "decode codes that can be chosen", draw)
-    return exhibit
+    exhibit = Exhibit("latent_grid", *caption("latent_grid"))
+    return exhibit.show(runs, contracts.WALKS, "decode codes that can be chosen", draw)
 
 
 def latent_scatters(runs: Sequence[ComparedRun], images: SharedImages) -> Exhibit:
     """The codes of test images in each run, coloured by class."""
-    known = caption("latent_scatter_test")
-    text = f"{known.text} More than two dimensions are laid out by PCA."
-    exhibit = Exhibit("latent_scatter", known.title, text)
+    title, text = caption("latent_scatter_test")
 
     def draw(run: ComparedRun) -> Pixels:
         codes = without_condition(run.model, images.of(run))
         return latent_scatter(codes, images.class_names, PCA(), "test images", total=images.total)
 
-    exhibit.show_each(runs, (contracts.Encodes,), "encode images", draw)
-    return exhibit
+    text += " More than two dimensions are laid out by PCA."
+    exhibit = Exhibit("latent_scatter", title, text)
+    return exhibit.show(runs, (contracts.Encodes,), "encode images", draw)
 
 
 def sums(runs: Sequence[ComparedRun], images: SharedImages) -> Exhibit:
     """mean(A) - mean(B) + mean(C) in each run."""
-    known = caption("arithmetic")
-    exhibit = Exhibit("arithmetic", known.title, known.text)
-    terms = default_terms(images.class_names)
+    exhibit = Exhibit("arithmetic", *caption("arithmetic"))
+    terms = default_terms([*images.class_names, *images.factor_names])
     if terms is None:
-        exhibit.notes.append("The dataset has fewer than three classes to add and subtract.")
+        exhibit.notes.append(
+            "No three classes of these data are known to make a sum that says something; choose "
+            "some with lightning-gen arithmetic."
+        )
         return exhibit
 
     def draw(run: ComparedRun) -> Pixels:
-        codes = images.of(run)
-        view = arithmetic(
-            cast(contracts.Decodes, run.model),
-            codes,
-            terms,
-            images.class_names,
-            images.factor_names,
-            run.model.device,
-        )
-        return view.pixels()
+        names = images.class_names, images.factor_names
+        model = cast(contracts.Decodes, run.model)
+        return arithmetic(model, images.of(run), terms, *names, run.model.device).pixels()
 
     needs = (contracts.Encodes, contracts.Decodes)
-    exhibit.show_each(runs, needs, "encode and decode", draw)
-    return exhibit
+    return exhibit.show(runs, needs, "encode and decode", draw)

@@ -3,8 +3,8 @@
 import shlex
 from typing import Any, NamedTuple
 
-from lightning_gen.runs.pages.logged import number
-from lightning_gen.runs.pages.record import RunRecord, class_name
+from lightning_gen.runs.pages.record import RunRecord, class_name, init_args
+from lightning_gen.runs.scores import number
 
 
 class Fact(NamedTuple):
@@ -17,13 +17,14 @@ class Fact(NamedTuple):
 
 def facts(run: RunRecord) -> list[Fact]:
     """What the configuration and the environment say; what they do not say is left out."""
+    seed = run.environment.get("seed", run.config.get("seed_everything"))
     found = [
         Fact("Model", _model(run)),
         Fact("Data", _data(run)),
         Fact("Training", _training(run)),
         Fact("Device", _device(run)),
         Fact("Time", _time(run)),
-        Fact("Seed", _seed(run)),
+        Fact("Seed", "" if seed is None else str(seed)),
         Fact("Versions", _versions(run)),
         Fact("Git commit", str(run.environment.get("git_commit") or ""), code=True),
         Fact("Started with", _command(run), code=True),
@@ -36,29 +37,30 @@ def _model(run: RunRecord) -> str:
     values = {
         name: value if isinstance(value, int | float | str) else class_name(value)
         for name, value in run.arguments.items()
-        if name != "optimizer" and name != "lr_scheduler"
+        if name not in ("optimizer", "lr_scheduler")
     }
     parts = [f"{n.replace('_', ' ')} {v}" for n, v in values.items() if v not in ("", None)]
     return ": ".join(filter(None, [run.part("model"), ", ".join(parts)]))
 
 
 def _data(run: RunRecord) -> str:
-    arguments = _init_args(run.config.get("data"))
-    parts = []
-    if "batch_size" in arguments:
-        parts.append(f"batches of {arguments['batch_size']}")
-    if arguments.get("val_fraction"):
-        parts.append(f"{arguments['val_fraction']:.0%} of the training images for validation")
-    if arguments.get("image_size"):
-        parts.append(f"at {arguments['image_size']} pixels")
-    if arguments.get("binarize"):
-        parts.append(f"binarised ({arguments['binarize']})")
-    return ", ".join(filter(None, [run.part("data"), *parts]))
+    arguments = init_args(run.config.get("data"))
+    share = arguments.get("val_fraction")
+    parts = {
+        "batches of {}": arguments.get("batch_size"),
+        "{} of the training images for validation": _percent(share),
+        "at {} pixels": arguments.get("image_size"),
+        "binarised ({})": arguments.get("binarize"),
+    }
+    return ", ".join([run.part("data"), *(k.format(v) for k, v in parts.items() if v)])
+
+
+def _percent(share: object) -> str | None:
+    return f"{share:.0%}" if isinstance(share, int | float) and share else None
 
 
 def _training(run: RunRecord) -> str:
-    trainer = run.config.get("trainer")
-    asked = trainer.get("max_epochs") if isinstance(trainer, dict) else None
+    asked = _mapping(run.config.get("trainer")).get("max_epochs")
     parts = []
     if run.logged.rows:
         of = f" of {asked}" if isinstance(asked, int) and asked > 0 else ""
@@ -66,15 +68,15 @@ def _training(run: RunRecord) -> str:
         parts.append(f"{max(row['step'] for row in run.logged.rows):,} steps")
     optimizer = run.arguments.get("optimizer")
     if class_name(optimizer):
-        rate = _init_args(optimizer).get("lr")
+        rate = init_args(optimizer).get("lr")
         at = f" at {number(rate)}" if isinstance(rate, int | float) else ""
         parts.append(class_name(optimizer) + at)
     return ", ".join(parts)
 
 
 def _device(run: RunRecord) -> str:
-    devices = run.environment.get("devices") or []
-    counts = {str(name): devices.count(name) for name in devices}
+    devices = [str(name) for name in _sequence(run.environment.get("devices"))]
+    counts = {name: devices.count(name) for name in devices}
     names = ", ".join(f"{n} x {name}" if n > 1 else name for name, n in counts.items())
     world = run.environment.get("world_size", 1)
     return f"{names} on each node, {world} processes in all" if world != len(devices) else names
@@ -91,21 +93,20 @@ def _time(run: RunRecord) -> str:
     return f"{text} from the start to the last checkpoint, {day}"
 
 
-def _seed(run: RunRecord) -> str:
-    seed = run.environment.get("seed", run.config.get("seed_everything"))
-    return "" if seed is None else str(seed)
-
-
 def _versions(run: RunRecord) -> str:
-    packages = run.environment.get("packages") or {}
+    packages = _mapping(run.environment.get("packages"))
     shown = {"python": run.environment.get("python"), **packages}
     return ", ".join(f"{name} {version}" for name, version in shown.items() if version)
 
 
 def _command(run: RunRecord) -> str:
-    words = run.environment.get("command") or []
+    words = _sequence(run.environment.get("command"))
     return shlex.join(["lightning-gen", *map(str, words[1:])]) if words else ""
 
 
-def _init_args(part: Any) -> dict[str, Any]:  # noqa: ANN401
-    return (part.get("init_args") or {}) if isinstance(part, dict) else {}
+def _mapping(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _sequence(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []

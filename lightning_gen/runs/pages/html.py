@@ -15,7 +15,7 @@ from PIL import Image
 from lightning_gen import __version__
 from lightning_gen.atomic import write_text
 from lightning_gen.errors import UserError
-from lightning_gen.runs.pages.logged import number
+from lightning_gen.runs.scores import number
 
 LIMIT = 5_000_000
 """Bytes of a file, at most."""
@@ -49,12 +49,14 @@ def write_page(template: str, path: Path, **content: Any) -> Path:  # noqa: ANN4
 
     Args:
         template: file in ``runs/pages/templates``.
-        path: where the page goes.
+        path: where the page goes, an .html file.
         content: what the template asks for.
 
     Raises:
         UserError: the page is too large with the smallest pictures, or cannot be written.
     """
+    if path.suffix not in (".html", ".htm"):
+        raise UserError(f"--out takes an .html file, got {path}.")
     page = _environment().get_template(template)
     for encoding in ENCODINGS:
         text = page.render(uri=partial(data_uri, encoding), version=__version__, **content)

@@ -68,8 +68,7 @@ class Logged:
     def epochs(self) -> int:
         """How many epochs have been trained, at least in part."""
         names = [name for name in self.columns if not name.startswith("test/")]
-        last = [point.epoch for name in names if (point := self.last(name)) is not None]
-        return max(last, default=0)
+        return max((self.curves[name][-1].epoch for name in names), default=0)
 
 
 def unit(column: str) -> str:
@@ -77,8 +76,3 @@ def unit(column: str) -> str:
     if column.startswith(ENDS_IN_DIMENSION):
         return UNITS["kl"]
     return UNITS.get(column.rpartition("/")[2], "")
-
-
-def number(value: float) -> str:
-    """A value with five digits."""
-    return f"{value:,.5g}"

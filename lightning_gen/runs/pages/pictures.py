@@ -1,61 +1,44 @@
 """The pictures of a run's directory."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from PIL import Image
 
-from lightning_gen.runs.pages.captions import caption, place
-
-SMALL = 360
-"""Pixels of the longer side of an earlier picture."""
+from lightning_gen.runs.pages.captions import CAPTIONS, Caption, caption
 
 
-@dataclass(frozen=True)
-class Picture:
-    """A picture, and the training step that it is of.
-
-    Attributes:
-        label: such as ``step 844``.
-        image: the picture.
-    """
+class Picture(NamedTuple):
+    """A picture, and the training step that it is of, such as ``step 844``."""
 
     label: str
     image: Image.Image
 
 
-@dataclass(frozen=True)
-class Series:
+class Series(NamedTuple):
     """The pictures of one callback.
 
     Attributes:
         kind: the name of their folder.
+        caption: what they are, and how to read them.
         latest: the last one.
         earlier: the first and the middle one, where there are more than two.
         broken: names of files that cannot be read.
     """
 
     kind: str
+    caption: Caption
     latest: Picture | None
     earlier: list[Picture]
     broken: list[str]
 
-    @property
-    def title(self) -> str:
-        """What they are."""
-        return caption(self.kind).title
-
-    @property
-    def text(self) -> str:
-        """How to read them."""
-        return caption(self.kind).text
-
 
 def read_series(images: Path, without: frozenset[str] = frozenset()) -> list[Series]:
     """All kinds of pictures below ``images/``, those of the folders ``without`` left out."""
-    kinds = sorted((path.name for path in images.glob("*") if any(path.glob("*.png"))), key=place)
-    return [_read(images / kind) for kind in kinds if kind not in without]
+    kinds = {path.parent.name for path in images.glob("*/*.png")} - without
+    known = [kind for kind in CAPTIONS if kind in kinds]
+    return [_read(images / kind) for kind in (*known, *sorted(kinds - set(known)))]
 
 
 def _read(folder: Path) -> Series:
@@ -64,7 +47,7 @@ def _read(folder: Path) -> Series:
     broken: list[str] = []
     earlier = list(_open(chosen, broken))
     latest = next(_open(paths[-1:], broken), None)
-    return Series(folder.name, latest, earlier, broken)
+    return Series(folder.name, caption(folder.name), latest, earlier, broken)
 
 
 def _open(paths: list[Path], broken: list[str]) -> Iterator[Picture]:
@@ -72,7 +55,8 @@ def _open(paths: list[Path], broken: list[str]) -> Iterator[Picture]:
         try:
             with Image.open(path, formats=("PNG",)) as file:
                 image = file.convert("RGB")
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        except Exception:  # Pillow raises nearly anything at broken bytes
             broken.append(f"{path.parent.name}/{path.name}")
         else:
-            yield Picture(f"step {int(path.stem):,}" if path.stem.isdigit() else path.stem, image)
+            step = path.stem
+            yield Picture(f"step {int(step):,}" if step.isdecimal() else step, image)

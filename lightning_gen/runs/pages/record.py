@@ -7,12 +7,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from lightning_gen import models
-from lightning_gen.errors import UserError
-from lightning_gen.runs.directory import CONFIG, RunDirectory
-from lightning_gen.runs.metrics_file import read_rows
+from lightning_gen.runs.directory import CONFIG, ENVIRONMENT, RunDirectory, mapping
+from lightning_gen.runs.metrics_file import no_table, read_rows
 from lightning_gen.runs.pages.logged import Logged
 
 SLACK = timedelta(minutes=5)
@@ -24,14 +21,14 @@ class RunRecord:
     """The files of a run.
 
     Attributes:
-        path: the run's directory.
+        directory: where they are.
         config_text: the text of ``config.yaml``.
         config: its content.
         environment: ``environment.json``; empty where there is none.
         logged: ``metrics.csv``; without rows where there is none.
     """
 
-    path: Path
+    directory: RunDirectory
     config_text: str
     config: dict[str, Any]
     environment: dict[str, Any]
@@ -45,18 +42,15 @@ class RunRecord:
             UserError: there is no such run, or one of its files is broken.
         """
         directory = RunDirectory.of(place.expanduser())
-        text = (directory.path / CONFIG).read_text(encoding="utf-8", errors="replace")
-        config = _mapping(yaml.safe_load, text, directory.path / CONFIG, yaml.YAMLError)
-        path = directory.path / "environment.json"
-        text_of_environment = path.read_text(encoding="utf-8") if path.is_file() else "{}"
-        environment = _mapping(json.loads, text_of_environment, path, ValueError)
-        return cls(directory.path, text, config, environment, _read_metrics(directory.metrics))
-
-    @property
-    def name(self) -> str:
-        """``<name>/version_<n>``."""
-        path = self.path.resolve()
-        return f"{path.parent.name}/{path.name}"
+        path = directory.path / ENVIRONMENT
+        text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else "{}"
+        environment = mapping(json.loads, text, path)
+        logged = Logged(read_rows(directory.metrics))
+        try:
+            logged.curves  # noqa: B018  (read now, so that a fault is found now)
+        except ValueError as error:
+            raise no_table(directory.metrics, error) from error
+        return cls(directory, *directory.read_config(), environment, logged)
 
     def part(self, key: str) -> str:
         """The short name of a class of the configuration, such as ``model``; empty without one."""
@@ -65,8 +59,7 @@ class RunRecord:
     @property
     def arguments(self) -> dict[str, Any]:
         """The arguments of the model."""
-        model = self.config.get("model")
-        return (model.get("init_args") or {}) if isinstance(model, dict) else {}
+        return init_args(self.config.get("model"))
 
     @property
     def paper(self) -> str:
@@ -80,25 +73,22 @@ class RunRecord:
     @property
     def repeat(self) -> str:
         """The command that runs it again."""
-        return f"lightning-gen fit --config {shlex.quote(str(self.path / CONFIG))}"
+        return f"lightning-gen fit --config {shlex.quote(str(self.directory.path / CONFIG))}"
 
     @property
     def duration(self) -> timedelta | None:
         """From the start to the last checkpoint; None where the files do not keep their times."""
-        last = RunDirectory(self.path).last
-        started = self.environment.get("started")
-        if not isinstance(started, str) or not last.is_file():
-            return None
+        started, last = self.environment.get("started"), self.directory.last
         try:
-            start = datetime.fromisoformat(started)
+            start = datetime.fromisoformat(str(started))
             written = [
                 datetime.fromtimestamp(file.stat().st_mtime, start.tzinfo)
-                for file in (self.path / CONFIG, last)
+                for file in (self.directory.path / CONFIG, last)
             ]
-        except ValueError:
+            kept = abs(written[0] - start) < SLACK
+        except (ValueError, OverflowError, OSError):
             return None
-        kept = abs(written[0] - start) < SLACK
-        return max(written[1] - start, timedelta(0)) if kept else None
+        return max(written[1] - start, timedelta(0)) if kept and last.is_file() else None
 
 
 def class_name(part: object) -> str:
@@ -107,24 +97,7 @@ def class_name(part: object) -> str:
     return path.rpartition(".")[2] if isinstance(path, str) else ""
 
 
-def _mapping(read: Any, text: str, path: Path, error: type[Exception]) -> dict[str, Any]:  # noqa: ANN401
-    try:
-        content = read(text)
-    except error as reason:
-        raise UserError(
-            f"{path} is broken ({' '.join(str(reason).split())[:200]}). Copy the run once more."
-        ) from reason
-    if not isinstance(content, dict):
-        raise UserError(f"{path} holds no keys and values, got {text[:40]!r}. Copy it once more.")
-    return content
-
-
-def _read_metrics(path: Path) -> Logged:
-    try:
-        logged = Logged(read_rows(path))
-        logged.curves  # noqa: B018  (read now, so that a fault is found now)
-    except (ValueError, KeyError, TypeError, OverflowError) as error:
-        raise UserError(
-            f"{path} is no table of numbers with a column 'step' ({error}). Copy the run once more."
-        ) from error
-    return logged
+def init_args(part: object) -> dict[str, Any]:
+    """The arguments of a class that a configuration names."""
+    arguments = part.get("init_args") if isinstance(part, dict) else None
+    return arguments if isinstance(arguments, dict) else {}

@@ -4,6 +4,7 @@ import pytest
 
 from lightning_gen.callbacks.sample_diversity import LOW
 from lightning_gen.runs.pages.diagnosis import diagnose
+from lightning_gen.runs.pages.logged import Logged
 
 
 def rows(**columns):
@@ -17,12 +18,12 @@ def rows(**columns):
 
 
 def found(topic, **columns):
-    return {finding.topic: finding for finding in diagnose(rows(**columns))}.get(topic)
+    return {finding.topic: finding for finding in diagnose(Logged(rows(**columns)))}.get(topic)
 
 
 def test_nothing_is_said_without_numbers():
-    assert diagnose([]) == []
-    assert diagnose([{"step": 1, "epoch": "0", "lr-Adam": "0.1"}]) == []
+    assert diagnose(Logged([])) == []
+    assert diagnose(Logged([{"step": 1, "epoch": "0", "lr-Adam": "0.1"}])) == []
 
 
 @pytest.mark.parametrize("value", ["nan", "inf", "-inf"])
@@ -109,7 +110,7 @@ def test_samples_that_are_all_alike():
 
 def test_what_is_to_be_looked_at_comes_first():
     columns = {"train/loss": [1, 1], "samples/diversity": [0.1, 0.1]}
-    assert [finding.fine for finding in diagnose(rows(**columns))] == [False, True]
+    assert [finding.fine for finding in diagnose(Logged(rows(**columns)))] == [False, True]
 
 
 def test_training_and_validation_are_compared_in_the_same_part():

@@ -1,0 +1,116 @@
+"""Which numbers of two runs may be compared, and what the runs are called."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from lightning_gen.runs.directory import RunDirectory
+from lightning_gen.runs.pages.compared_metrics import compared_metrics, leader
+from lightning_gen.runs.pages.compared_runs import ComparedRun, _labels, compared_settings
+from lightning_gen.runs.pages.logged import Logged
+from lightning_gen.runs.pages.record import RunRecord
+from support.finished import run_of
+from support.kinds import KINDS
+
+ROWS = [{"step": 9, "epoch": "0", "test/loss": "9", "test/reconstruction": "7", "val/loss": "9"}]
+
+
+def config(kind="VAE", data=None, trainer=None, **arguments):
+    shared = {"latent_dim": 2, "likelihood": "Bernoulli", "optimizer": {"lr": 0.1}}
+    mnist = {"root": "data", "download": True, "val_fraction": 0.1, "batch_size": 8}
+    return {
+        "model": {"class_path": f"lightning_gen.models.{kind}", "init_args": shared | arguments},
+        "data": {"class_path": "lightning_gen.data.MNIST", "init_args": mnist | (data or {})},
+        "trainer": trainer or {},
+    }
+
+
+def compared(*configs):
+    model = KINDS["VAE"]()
+    records = [RunRecord(RunDirectory(Path()), "", c, {}, Logged(ROWS)) for c in configs]
+    return [ComparedRun(str(n), run_of(model), record) for n, record in enumerate(records)]
+
+
+def fault(column, *configs):
+    return {m.column: m.fault for m in compared_metrics(compared(*configs))}[column]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "words"),
+    [
+        (config("FactorVAE", gamma=1.0), config("FactorVAE", gamma=35.0), "model.gamma"),
+        (config("VAE"), config("FactorVAE", gamma=1.0), "different terms"),
+        (config("BetaVAE", beta=4.0), config("BetaTCVAE", beta=4.0), "different terms"),
+        (config("BetaVAE", beta=4.0), config("BetaVAE", beta=1.0), "model.beta"),
+        (config(objective={"beta": 1.0}), config(objective={"beta": 2.0}), "model.objective.beta"),
+        (config("IWAE", num_samples=5), config("IWAE", num_samples=50), "model.num_samples"),
+        (config("WAE", kernel="RBF"), config("WAE", kernel="Other"), "model.kernel"),
+        (config("Own", something_new=1), config("Own", something_new=2), "model.something_new"),
+        (config(), config(likelihood="Gaussian"), "the likelihoods differ"),
+        (config(), config(data={"binarize": "threshold"}), "data.binarize"),
+        (config(), config(data={"train_classes": ["1"]}), "data.train_classes"),
+        (config(trainer={"limit_test_batches": 2}), config(), "trainer.limit_test_batches"),
+    ],
+)
+def test_losses_of_other_objectives_or_images_are_not_compared(one, other, words):
+    assert words in fault("test/loss", one, other)
+    metrics = compared_metrics(compared(one, other))
+    loss = next(metric for metric in metrics if metric.column == "test/loss")
+    assert not any(cell.best or cell.difference for cell in loss.cells)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        config(),
+        config(latent_dim=64),
+        config(architecture={"class_path": "Dense", "init_args": {"widths": [8]}}),
+        config(optimizer={"class_path": "torch.optim.SGD", "init_args": {"lr": 1}}),
+        config(data={"root": "/elsewhere", "batch_size": 512, "val_fraction": 0.2}),
+        config(trainer={"max_epochs": 9, "limit_val_batches": 3}),
+        config(objective={"warmup_steps": 100, "free_bits": 0.1}),
+    ],
+)
+def test_what_changes_no_loss_leaves_runs_comparable(other):
+    assert fault("test/loss", config(), other) == ""
+    assert leader(compared_metrics(compared(config(), other)))[0].column == "test/loss"
+
+
+def test_the_validation_split_counts_for_its_own_metrics():
+    assert "data.val_fraction" in fault("val/loss", config(), config(data={"val_fraction": 0.2}))
+
+
+def test_folders_of_images_are_told_apart_by_their_place():
+    data = {"class_path": "lightning_gen.data.ImageFolder"}
+    one, other = (config() | {"data": data | {"init_args": {"root": name}}} for name in "ab")
+    assert "data.root" in fault("test/loss", one, other)
+
+
+def named(*names):
+    return [SimpleNamespace(name=name, checkpoint=Path("best.ckpt")) for name in names]
+
+
+@pytest.mark.parametrize(
+    ("names", "configs", "labels"),
+    [
+        (("a/version_0", "b/version_0"), (config(), config(latent_dim=3)), ["a", "b"]),
+        (
+            ("trial_0000/version_0", "trial_0001/version_0"),
+            (config(latent_dim=2), config(latent_dim=3)),
+            ["latent_dim 2", "latent_dim 3"],
+        ),
+        (
+            ("vae/version_0", "vae/version_1"),
+            (config("VAE"), config("AE", trainer={"max_time": "1"})),
+            ["model VAE", "model AE"],
+        ),
+        (
+            ("vae/version_0", "vae/version_1"),
+            (config(), config()),
+            ["vae/version_0", "vae/version_1"],
+        ),
+    ],
+)
+def test_runs_are_called_by_what_differs(names, configs, labels):
+    assert _labels(named(*names), compared_settings(configs)) == labels
