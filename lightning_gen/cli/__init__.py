@@ -15,6 +15,7 @@ from types import ModuleType
 from typing import NamedTuple
 
 from lightning_gen import allowed
+from lightning_gen.cli.help import help_of
 from lightning_gen.errors import UserError
 
 
@@ -140,6 +141,9 @@ def main(arguments: list[str] | None = None) -> int:
         hint = f"Did you mean {close[0]}?" if close else f"Choose among {', '.join(VERBS)}."
         print(f"lightning-gen: there is no verb {words[0]}. {hint}", file=sys.stderr)
         return 2
+    if text := help_of(words, verb.summary, verb.example):
+        print(text, end="")
+        return 0
     if isinstance(sys.stdout, TextIOWrapper):  # names of files and classes may be of any kind
         sys.stdout.reconfigure(errors="backslashreplace")
     try:

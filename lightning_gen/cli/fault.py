@@ -13,11 +13,13 @@ class Fault(NamedTuple):
         text: the whole message; it quotes the part of the configuration that was looked at.
         local: the message about the innermost key.
         inner: the message of the exception that it began with.
+        words: of the command.
     """
 
     text: str
     local: str
     inner: str
+    words: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, message: str, error: BaseException | None) -> "Fault":

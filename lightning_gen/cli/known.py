@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
 from types import ModuleType
 from typing import get_args
 
@@ -56,12 +57,19 @@ def classes(key: str) -> list[str]:
     return [*(part.__name__ for part in own), *BORROWED.get(key, ())]
 
 
-def argument_names() -> set[str]:
-    """Every argument of the project's parts and of the usual optimizer."""
-    names = set(inspect.signature(torch.optim.AdamW).parameters) - {"params"}
-    for part in members(*ROOMS.values(), *PARTS):
-        names |= set(inspect.signature(part).parameters)
-    return names
+def paths(name: str) -> set[str]:
+    """The dotted options of a class of the project: its own, and those of its default parts."""
+    kinds = {part.__name__: part for part in members(*ROOMS.values())}
+    if name not in kinds:
+        return set()
+    found = set(options(name))
+    for argument, parameter in inspect.signature(kinds[name]).parameters.items():
+        part = parameter.default
+        if argument == "optimizer":
+            found |= {f"optimizer.{option}" for option in options("Adam")}
+        elif is_dataclass(part):
+            found |= {f"{argument}.{field.name}" for field in fields(part)}
+    return found
 
 
 def options(class_path: str) -> list[str]:

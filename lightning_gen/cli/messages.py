@@ -6,12 +6,13 @@ given, and the nearest valid names.
 
 import re
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
 from lightning_gen.allowed import refusal
 from lightning_gen.cli import known
+from lightning_gen.cli.chosen import chosen_class
 from lightning_gen.cli.fault import Fault, owners, short
 from lightning_gen.cli.files import ENDINGS
 from lightning_gen.errors import user_error
@@ -37,17 +38,26 @@ def nearest(word: str, known: Iterable[str]) -> str:
 
 def first_error(error: BaseException) -> BaseException:
     """The exception behind a message of jsonargparse that lists the types it tried."""
+    found = re.search(r"Problem with given class_path '\S+':\s+(.+?)\n\s*- Expected", str(error))
+    if found:  # what another type said of the same value comes after it, and is its cause
+        return ValueError(found[1])
     while str(error).startswith("Does not validate against any of the Union") and error.__cause__:
         error = error.__cause__
     return error
 
 
-def explain(message: str, error: BaseException | None = None) -> str:
-    """A message of jsonargparse, and the exception behind it, as one line."""
+def explain(message: str, error: BaseException | None = None, words: Sequence[str] = ()) -> str:
+    """A message of jsonargparse, and the exception behind it, as one line.
+
+    Args:
+        message: jsonargparse's.
+        error: the exception with it.
+        words: of the command, which choose the class whose option is meant.
+    """
     cause = user_error(error)
     if cause is not None:
         return str(cause)
-    fault = Fault.of(message, error)
+    fault = Fault.of(message, error)._replace(words=tuple(words))
     if refused := re.search(NOT_ALLOWED, fault.text):  # wherever it stands among the types tried
         return _not_allowed(fault, refused)
     inner = "" if fault.inner.startswith("Expected a <class 'list'>") else fault.inner
@@ -61,22 +71,47 @@ def explain(message: str, error: BaseException | None = None) -> str:
 
 def _unknown_key(fault: Fault, found: re.Match[str]) -> str:
     word = found[1]
-    owner = next(owners(fault.given(), word), "")
-    names = known.options(owner) or known.argument_names() - {word}
-    whose = f" of {owner.rpartition('.')[2]}" if owner else ""
-    return f"{fault.key(word)} is no option{whose}{nearest(word, names)}"
+    key = fault.key(word)
+    owner = next(owners(fault.given(), word), "").rpartition(".")[2]
+    return f"{key} is no option{f' of {owner}' if owner else ''}{_hint(fault, key, owner)}"
 
 
 def _unknown_top_key(fault: Fault, found: re.Match[str]) -> str:
     key = found[1].split("=")[0].lstrip("-")
     if "NestedArg" in fault.text:
-        hint = nearest(key.rpartition(".")[2], known.argument_names())
-        return f"{fault.key()} is no option{hint}"
-    first = key.partition(".")[0]
-    keys = known.top_keys()
-    groups = {name.partition(".")[0] for name in keys}
-    hint = nearest(key, keys) if first in groups else nearest(first, groups)
-    return f"{key} is no option{hint}"
+        return f"{fault.key()} is no option{_hint(fault, fault.key())}"
+    return f"{key} is no option{_hint(fault, key)}"
+
+
+def _hint(fault: Fault, key: str, owner: str = "") -> str:
+    """Options that exist and are like a key that does not; where none is, where to look.
+
+    Args:
+        fault: its words choose the model and the data.
+        key: dotted.
+        owner: the class that the last word of the key was given to, where that is known.
+    """
+    first, _, rest = key.partition(".")
+    word = key.rpartition(".")[2]
+    if owner:
+        before = key.removesuffix(word)
+        names = {f"{before}{name}" for name in known.options(owner)}
+    else:
+        names = set(known.top_keys())
+        for part in ("model", "data"):
+            chosen = chosen_class([*fault.words], part)
+            names |= {f"{part}.{path}" for path in known.paths(chosen)} if chosen else set()
+    same = sorted(name for name in names if name.rpartition(".")[2] == word and name != key)
+    close = same or get_close_matches(key, names, n=3, cutoff=0.75)
+    if not close:  # the last word alone
+        last = {name.rpartition(".")[2]: name for name in sorted(names, reverse=True)}
+        close = [last[like] for like in get_close_matches(word, last, n=3, cutoff=0.7)]
+    if close:
+        return f". Did you mean {' or '.join(close[:3])}?"
+    kind = owner or (rest and chosen_class([*fault.words], first))
+    if first in ("model", "data") and kind:
+        return f". Its options: lightning-gen fit --{first}.help {kind}."
+    return ". The options: lightning-gen fit --help."
 
 
 def _unknown_class(fault: Fault, found: re.Match[str]) -> str:
@@ -149,9 +184,9 @@ def _wrong_type(fault: Fault, found: re.Match[str]) -> str:
 
 
 def _required(fault: Fault, found: re.Match[str]) -> str:
-    key = found[1].rpartition(".")[2]
+    key = fault.key(found[1])
     names = nearest("", known.classes(key))
-    return f"{key} is missing: pass --{key} NAME or a --config that has it{names}"
+    return f"{key} is missing: pass --{key} VALUE or a --config that has it{names}"
 
 
 def _not_allowed(fault: Fault, found: re.Match[str]) -> str:

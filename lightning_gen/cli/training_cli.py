@@ -118,7 +118,7 @@ class TrainingCLI(LightningCLI):
             with classes_from_their_defaults(self._note_dropped):
                 self.config = parser.parse_args(args)
         except BadArgumentsError as error:
-            raise BadArgumentsError(explain(str(error), error)) from error
+            raise BadArgumentsError(explain(str(error), error, args)) from error
         seed = self.config[self.config.subcommand].seed_everything
         if not 0 <= (seed or 0) < 2**32:
             raise BadArgumentsError(f"seed_everything is from 0 to {2**32 - 1}, got {seed}.")
@@ -288,6 +288,7 @@ def check_parts(options: Namespace) -> None:
         check_part(options.data, LightningDataModule, "data")
         types = argument_types(RunTrainer)
         for name, value in vars(options.trainer).items():
-            check_part(value, types[name], f"trainer.{name}")
+            if name in types:  # the parser also keeps the path of a file there
+                check_part(value, types[name], f"trainer.{name}")
     except UserError as error:
         raise BadArgumentsError(str(error)) from error

@@ -5,34 +5,17 @@ import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import UnionType
-from typing import Any, NamedTuple, get_args, get_origin
+from typing import Any, get_args, get_origin
 
 from docstring_parser import parse
 from jsonargparse import Namespace
 
 from lightning_gen.cli import VERBS
+from lightning_gen.cli.help import COMMON, INPUTS, RUN_HELP
 from lightning_gen.cli.messages import explain, nearest
 from lightning_gen.cli.parser import BadArgumentsError, Parser
 from lightning_gen.runs.finished import FinishedRun
 from lightning_gen.runs.splits import SplitName
-
-RUN_HELP = "run directory, checkpoint, or the name of a run (its latest version)"
-
-
-class Common(NamedTuple):
-    """An option of every verb that loads a model."""
-
-    type: type
-    default: Any
-    help: str
-
-
-COMMON = {
-    "batch_size": Common(int, 256, "images at once"),
-    "seed": Common(int, 0, "of everything random"),
-    "device": Common(str, "auto", "auto, cpu, cuda, cuda:1 or mps"),
-}
-
 
 LIMITS = {
     "seed": (0, 2**32 - 1),
@@ -96,9 +79,8 @@ class VerbParser:
             default = list(default) if isinstance(default, tuple) else default
             add(f"--{name}", nargs="+", type=kind, default=default, help=self._helps[name])
         if "inputs" in self.asked:
-            add("--images", type=Path | None, help="an image file, or a folder of them")
-            about = "of the run's dataset, where there are no --images"
-            add("--split", type=SplitName, default="test", help=about)
+            add("--images", type=Path | None, help=INPUTS["images"])
+            add("--split", type=SplitName, default="test", help=INPUTS["split"])
         place = " in the run's directory" if "run" in self.asked else " beside the first run"
         about = f"{self._helps['out']} Default: {default_out}{place}."
         add("--out", type=Path | None, help=about)

@@ -1,0 +1,185 @@
+"""The help of a verb, from the text of the package: nothing heavy is imported for it."""
+
+import ast
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from docstring_parser import parse
+
+from lightning_gen.cli.chosen import chosen_class
+
+
+class Common(NamedTuple):
+    """An option of every verb that loads a model."""
+
+    type: type
+    default: Any
+    help: str
+
+
+RUN_HELP = "run directory, checkpoint, or the name of a run (its latest version)"
+COMMON = {
+    "batch_size": Common(int, 256, "images at once"),
+    "seed": Common(int, 0, "of everything random"),
+    "device": Common(str, "auto", "auto, cpu, cuda, cuda:1 or mps"),
+}
+INPUTS = {
+    "images": "an image file, or a folder of them",
+    "split": "of the run's dataset, where there are no --images (default: test)",
+}
+
+PACKAGE = Path(__file__).parents[1]
+LINKED = ("self", "image_shape", "num_classes", "class_names", "factors")
+"""Arguments that no command gives: the data says them to the model."""
+
+FIT = """\
+usage: lightning-gen fit [--config FILE] [--KEY VALUE] ...
+
+{summary}: lightning-gen {example}
+
+what is asked for most:
+  --config FILE                      a YAML file; what comes after it on the line changes it
+  --model NAME|FILE                  the model: its class, or a file of conf/model
+  --data NAME|FILE                   the dataset: its class, or a file of conf/data
+  --name NAME                        of the run (default: the configuration file's)
+  --seed_everything N                of weights, order and noise (default: 0)
+  --ckpt_path last                   go on with the latest run of this name
+  --trainer.max_epochs N             (default: 20)
+  --trainer.max_steps N              end after so many steps
+  --model.optimizer.lr X             the learning rate; --model.optimizer NAME chooses another one
+  --model.lr_scheduler NAME          a schedule, such as OneCycle
+  --data.batch_size N                images a batch
+  --trainer.accelerator cpu|gpu      --trainer.devices N, --trainer.precision bf16-mixed
+  --trainer.gradient_clip_val X      greatest norm of a gradient
+  --trainer.callbacks+ NAME          one more callback, such as EarlyStopping or SampleQuality
+  --trainer.logger FILE              such as conf/logger/wandb.yaml
+  --trainer.limit_train_batches N    fewer batches an epoch, to try things out
+  --trainer.compile true             compile the networks
+  --trainer.default_root_dir FOLDER  where runs stand (default: logs)
+  --default_pictures false           draw nothing
+  --test_after_fit false             test nothing
+"""
+MORE = """
+lightning-gen fit --help all lists every option of every part; --model.help VAE, --data.help MNIST
+and --trainer.callbacks.help Samples those of a class; --print_config what a run would have.
+"""
+
+
+EVALUATION = """\
+usage: lightning-gen {verb} RUN [--KEY VALUE] ...
+
+{summary}: lightning-gen {example}
+
+  RUN              {run}
+  --trainer.callbacks NAME           a score, such as SampleQuality or ReconstructionQuality
+  --trainer.accelerator cpu|gpu      --trainer.devices N
+  --data.KEY VALUE                   other data than that of the run
+"""
+
+
+def help_of(words: list[str], summary: str, example: str) -> str | None:
+    """The help that a command asks for; None where the verb's own parser is to give it."""
+    verb, *rest = words
+    at = next((n for n, word in enumerate(rest) if word in ("-h", "--help")), None)
+    if at is None or rest[at + 1 :] == ["all"]:
+        return None
+    if verb == "fit":
+        return fit_help(rest, summary, example)
+    if verb in ("validate", "test", "predict"):
+        text = EVALUATION.format(verb=verb, summary=summary, example=example, run=RUN_HELP)
+        return text + MORE.replace("fit", verb)
+    return verb_help(verb, summary, example)
+
+
+def verb_help(verb: str, summary: str, example: str) -> str | None:
+    """The options of a verb for finished runs: the arguments of its function."""
+    found = _function(verb)
+    if found is None:
+        return None
+    options = {name: (name, default, about) for name, default, about in arguments(found)}
+    before = [name for name in ("run", "runs", "codes", "terms") if name in options]
+    before = [n for n in before if n in ("run", "runs") or not options[n][1]]
+    loads = "FinishedRun" in ast.unparse(found.args)
+    rows = [options[name] for name in options if name not in (*before, "inputs")]
+    if "inputs" in options:
+        rows += [(name, "", about) for name, about in INPUTS.items()]
+    if loads:
+        rows += [
+            (name, str(c.default), c.help) for name, c in COMMON.items() if name not in options
+        ]
+    places = "".join(f"  {name.upper():<36} {options[name][2] or RUN_HELP}\n" for name in before)
+    usage = " ".join(name.upper() for name in before)
+    return (
+        f"usage: lightning-gen {verb} {usage} [--OPTION VALUE] ...\n\n{summary}: "
+        f"lightning-gen {example}\n\n{places}{''.join(lines(rows, '--'))}"
+    )
+
+
+def fit_help(words: list[str], summary: str, example: str) -> str:
+    """The options of ``fit`` that most people want, and those of the chosen model and data."""
+    parts = [FIT.format(summary=summary, example=example)]
+    for key, room in (("model", "models"), ("data", "data")):
+        name = chosen_class(words, key) or {"model": "VAE", "data": "MiniFashionMNIST"}[key]
+        if options := class_options(room, name):
+            parts.append(f"\n{key} {name}:\n" + "".join(lines(options, f"--{key}.")))
+    return "".join(parts) + MORE
+
+
+def lines(options: list[tuple[str, str, str]], before: str) -> list[str]:
+    """A line for each option: its name, what it is, and its default."""
+    found = []
+    for name, default, about in options:
+        tail = f" (default: {default})" if default else ""
+        found.append(f"  {before + name:<34} {about}{tail}\n")
+    return found
+
+
+def class_options(room: str, name: str) -> list[tuple[str, str, str]]:
+    """The arguments of a class of the package: name, default and the first sentence about it."""
+    found = _class(room, name)
+    if found is None:
+        return []
+    construct = next((n for n in found.body if getattr(n, "name", "") == "__init__"), None)
+    if not isinstance(construct, ast.FunctionDef):
+        bases = [base.id for base in found.bases if isinstance(base, ast.Name)]
+        return next(filter(None, (class_options(room, base) for base in bases)), [])
+    return arguments(construct, ast.get_docstring(found) or "")
+
+
+def arguments(
+    function: ast.FunctionDef, docstring: str | None = None
+) -> list[tuple[str, str, str]]:
+    """The arguments of a function: name, default and what its docstring says of them."""
+    text = ast.get_docstring(function) or "" if docstring is None else docstring
+    helps = {p.arg_name: p.description or "" for p in parse(text).params}
+    given = function.args
+    names = [a.arg for a in (*given.args, *given.kwonlyargs)]
+    defaults = [None] * (len(given.args) - len(given.defaults)) + [*given.defaults]
+    defaults += given.kw_defaults
+    return [
+        (name, ast.unparse(default) if default else "", " ".join(helps.get(name, "").split()))
+        for name, default in zip(names, defaults, strict=True)
+        if name not in LINKED
+    ]
+
+
+def _function(name: str) -> ast.FunctionDef | None:
+    for path in sorted((PACKAGE / "runs").rglob("*.py")):
+        text = path.read_text(encoding="utf-8")
+        if f"def {name}(" in text:
+            for node in ast.parse(text).body:
+                if not (isinstance(node, ast.FunctionDef) and node.name == name):
+                    continue
+                if node.args.args and node.args.args[0].arg in ("run", "runs"):
+                    return node
+    return None
+
+
+def _class(room: str, name: str) -> ast.ClassDef | None:
+    for path in sorted((PACKAGE / room).glob("*.py")):
+        text = path.read_text(encoding="utf-8")
+        if f"class {name}" in text:
+            for node in ast.parse(text).body:
+                if isinstance(node, ast.ClassDef) and node.name == name:
+                    return node
+    return None
