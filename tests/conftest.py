@@ -39,11 +39,12 @@ import pytest  # noqa: E402  (after the hook)
 import torch  # noqa: E402
 from hypothesis import settings  # noqa: E402
 
+from support import leftovers  # noqa: E402
 from support.command import SMALL, Answer, only_run  # noqa: E402
 from support.slurm import cluster  # noqa: E402, F401  (a fixture)
 
 torch.set_num_threads(1)  # the networks are small, and threads that wait for a core cost more
-settings.register_profile("tests", deadline=None, derandomize=True, max_examples=30)
+settings.register_profile("tests", deadline=None, derandomize=True, max_examples=30, database=None)
 settings.load_profile("tests")
 
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
@@ -51,6 +52,27 @@ SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 
 def pytest_unconfigure():
     shutil.rmtree(os.environ["XDG_CACHE_HOME"], ignore_errors=True)
+
+
+def pytest_configure(config):
+    if not hasattr(config, "workerinput"):  # of pytest-xdist
+        os.environ[leftovers.VARIABLE] = str(os.getpid())
+        config.stash[leftovers.BEFORE] = leftovers.files()
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_sessionfinish(session):
+    """Fail a session that leaves a process, or a file in the checkout."""
+    result = yield  # the workers have ended after it
+    if leftovers.BEFORE in session.config.stash:
+        left = [
+            *leftovers.processes(),
+            *(leftovers.files() - session.config.stash[leftovers.BEFORE]),
+        ]
+        if left:
+            print(f"\nERROR: the tests have left {', '.join(map(str, left))}")
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+    return result
 
 
 @pytest.fixture(autouse=True)

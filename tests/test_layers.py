@@ -12,14 +12,17 @@ LIGHTNING = {"lightning", "lightning_fabric", "lightning_utilities", "pytorch_li
 FREE = {"atomic", "contracts", "errors", "noise"}
 LEAVES = {"networks", "objectives", "metrics", "figures", "latent"}
 VIEWS = FREE | {"latent", "figures"}
-MODELS = FREE | {"hyperparameters", "networks", "objectives"}
+MODELS = FREE | {"_compat", "hyperparameters", "networks", "objectives"}
 DATA = FREE | {"hyperparameters", "progress"}
-CALLBACKS = VIEWS | {"views", "metrics", "features", "objectives", "progress"}
-RUNS = MODELS | DATA | CALLBACKS | {"allowed", "models", "data", "callbacks"}
+CALLBACKS = VIEWS | {"_compat", "views", "metrics", "features", "objectives", "progress"}
+RUNS = MODELS | DATA | CALLBACKS | {"allowed", "parts", "yaml_file", "models", "data", "callbacks"}
 ALLOWED = {
-    "__init__": {"runs"},
+    "__init__": {"allowed", "runs"},
+    "_compat": set(),
+    "parts": {"allowed", "errors"},
+    "yaml_file": {"errors"},
     "errors": set(),
-    "allowed": {"errors"},
+    "allowed": {"_compat", "errors"},
     "atomic": {"errors"},
     "progress": set(),
     "noise": set(),
