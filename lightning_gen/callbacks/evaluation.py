@@ -181,8 +181,9 @@ def images_there(trainer: Trainer, batch_size: int) -> int:
     count = counts[0] if isinstance(counts, list) else counts
     shown = count * batch_size if math.isfinite(count) else 0
     images = getattr(loader, "num_images", None)  # of the whole split
-    if images is None and getattr(loader, "batch_size", None) and isinstance(loader.dataset, Sized):
-        images = len(loader.dataset)
+    dataset = getattr(loader, "dataset", None)
+    if images is None and getattr(loader, "batch_size", None) and isinstance(dataset, Sized):
+        images = len(dataset)
     return int(shown if images is None else min(shown, share(images, trainer)))
 
 

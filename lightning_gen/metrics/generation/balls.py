@@ -72,7 +72,8 @@ class Balls:
             row, point = (distances <= radii[:, -1:]).nonzero().T
             nearer = (radii[row] < distances[row, point, None]).sum(dim=1)
             pairs.append(torch.stack([row + rows.start, point, nearer]))
-        return cls(torch.cat(neighbours), *torch.cat(pairs, dim=1), points=len(points))
+        centre, point, nearer = torch.cat(pairs, dim=1)
+        return cls(torch.cat(neighbours), centre, point, nearer, len(points))
 
     def holds(
         self, k: int, centres: Bool[Tensor, " n"], points: Bool[Tensor, " m"]

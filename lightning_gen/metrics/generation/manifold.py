@@ -14,7 +14,7 @@ from lightning_gen.metrics.generation.balls import Balls, centred
 from lightning_gen.metrics.generation.stored import StoredFeatures
 from lightning_gen.metrics.resampling import variance_over_parts
 
-Subset = Bool[Tensor, " n"]
+Subset = Bool[Tensor, " _"]
 
 
 class PrecisionRecallValue(NamedTuple):
