@@ -21,24 +21,19 @@ from lightning_gen.metrics.generation import (
     PrecisionRecall,
 )
 
-REPEATS = 200
 MIXING = torch.tensor([[1, 0.2, 0, 0, 0.3], [0, 1, 0.3, 0, 0.3], [0, 0.3, 1, 0.5, 0]])
 
 
-def sets_of_features():
+def of_features(make, shift=0.1, scale=0.95):
     """400 real and 400 generated images of 16 features, of nearly equal distributions."""
-    return torch.randn(400, 16), 0.1 + 0.95 * torch.randn(400, 16)
-
-
-def of_features(make):
-    metric, (real, generated) = make(), sets_of_features()
+    metric, real, generated = make(), torch.randn(400, 16), shift + scale * torch.randn(400, 16)
     metric.update(real, real=True)
     metric.update(generated, real=False)
     return metric.compute()
 
 
 def reconstruction_distance():
-    real, _ = sets_of_features()
+    real = torch.randn(400, 16)
     metric = FrechetDistance(16, paired=True)
     metric.update(real, real=True)
     metric.update(0.7 * real + 0.2 * torch.randn(400, 16), real=False)
@@ -69,8 +64,8 @@ def of_scores():
 
 
 def of_posteriors():
-    """2,000 posteriors in two dimensions whose mean is wider than the prior."""
-    mean, log_var = torch.randn(2000, 2), torch.full((2000, 2), 2 * math.log(0.6))
+    """1,000 posteriors in two dimensions whose mean is wider than the prior."""
+    mean, log_var = torch.randn(1000, 2), torch.full((1000, 2), 2 * math.log(0.6))
     information, mmd = MutualInformation(), PriorMMD(seed=int(torch.randint(10**6, ())))
     information.seed = mmd.seed
     for metric in (information, mmd):
@@ -90,16 +85,18 @@ def of_codes():
     return tuple(found)
 
 
+# Of 200 repeats the share that is covered is off by 1.5 %, of 1,000 by 0.7 %. Distances are of
+# distributions that differ: the nearer to equality, the wider are their intervals.
 SCORES = {
-    "precision and recall": lambda: of_features(PrecisionRecall),
-    "density and coverage": lambda: of_features(DensityCoverage),
-    "frechet": lambda: (of_features(lambda: FrechetDistance(16)),),
-    "kernel": lambda: (of_features(KernelDistance),),
-    "frechet of reconstructions, gap": reconstruction_distance,
-    "mse, ssim, nll": of_images,
-    "auroc": of_scores,
-    "mi, kl, marginal kl, mmd": of_posteriors,
-    "mig, total correlation": of_codes,
+    "precision, recall": (200, lambda: of_features(PrecisionRecall)),
+    "density, coverage": (200, lambda: of_features(DensityCoverage)),
+    "frechet": (1000, lambda: (of_features(lambda: FrechetDistance(16), 0.3, 1.3),)),
+    "kernel": (1000, lambda: (of_features(KernelDistance, 0.3, 1.3),)),
+    "frechet of reconstructions, gap": (1000, reconstruction_distance),
+    "mse, ssim, nll": (1000, of_images),
+    "auroc": (1000, of_scores),
+    "mi, kl, marginal kl, mmd": (500, of_posteriors),
+    "mig, total correlation": (500, of_codes),
 }
 
 
@@ -107,7 +104,8 @@ SCORES = {
 @pytest.mark.parametrize("name", SCORES)
 def test_a_95_percent_interval_covers_92_to_97_percent(name):
     torch.manual_seed(1)
-    draws = [SCORES[name]() for _ in range(REPEATS)]
+    repeats, score = SCORES[name]
+    draws = [score() for _ in range(repeats)]
     values = torch.tensor([[estimate.value for estimate in draw] for draw in draws])
     errors = torch.tensor([[estimate.standard_error for estimate in draw] for draw in draws])
     covered = ((values - values.mean(dim=0)).abs() <= 1.96 * errors).double().mean(dim=0)

@@ -10,8 +10,6 @@ from torch import Tensor
 BLOCK = 2**20
 """Distances in memory at once: 8 MiB in float64."""
 
-DEPTH = 64
-"""Neighbours of each centre that are kept: a quarter of the centres still has 5 among them."""
 
 Points = Float[Tensor, "n d"]
 
@@ -56,9 +54,15 @@ class Balls:
     points: int
 
     @classmethod
-    def of(cls, centres: Points, points: Float[Tensor, "m d"]) -> "Balls":
-        """Two passes over all distances, a few rows of them in memory at once."""
-        depth = min(DEPTH, len(centres) - 1)
+    def of(cls, centres: Points, points: Float[Tensor, "m d"], depth: int) -> "Balls":
+        """Two passes over all distances, a few rows of them in memory at once.
+
+        Args:
+            centres: of the balls.
+            points: that may lie in them.
+            depth: how many neighbours are kept, at most 255.
+        """
+        depth = min(depth, len(centres) - 1)
         neighbours, pairs = [], []
         for rows in _blocks(centres, points):
             among = squared_distances(centres[rows], centres)
@@ -73,7 +77,7 @@ class Balls:
             nearer = (radii[row] < distances[row, point, None]).sum(dim=1)
             pairs.append(torch.stack([row + rows.start, point, nearer]))
         centre, point, nearer = torch.cat(pairs, dim=1)
-        return cls(torch.cat(neighbours), centre, point, nearer, points=len(points))
+        return cls(torch.cat(neighbours), centre, point, nearer, len(points))
 
     def holds(
         self, k: int, centres: Bool[Tensor, " n"], points: Bool[Tensor, " m"]

@@ -14,7 +14,7 @@ from lightning_gen.metrics.generation.balls import Balls, centred
 from lightning_gen.metrics.generation.stored import StoredFeatures
 from lightning_gen.metrics.resampling import variance_over_parts
 
-Subset = Bool[Tensor, " n"]
+Subset = Bool[Tensor, " _"]
 
 
 class PrecisionRecallValue(NamedTuple):
@@ -41,7 +41,7 @@ class NeighbourScores(StoredFeatures):
 
     Distances are taken in float64 from centred features, so that a common offset and near copies
     are told right. The memory is a few blocks of 8 MiB, the features in float64, and 1 kB and more
-    for each image, by the number of others in a neighbourhood of 64.
+    for each image, by the number of others among its 8 (k + 1) neighbours.
 
     Args:
         neighbours: k.
@@ -57,6 +57,11 @@ class NeighbourScores(StoredFeatures):
                 f"{type(self).__name__}.neighbours is 1 to 10, got {neighbours}. Pass 3 or 5."
             )
         self.neighbours = neighbours
+
+    @property
+    def depth(self) -> int:
+        """Neighbours that are kept: of a quarter of the images k are among them all but surely."""
+        return 8 * (self.neighbours + 1)
 
     @abstractmethod
     def balls(self, real: Tensor, generated: Tensor) -> Sequence[Balls]:
@@ -82,7 +87,7 @@ class NeighbourScores(StoredFeatures):
                     lambda parts: self.scores(balls, *parts),
                     (len(real), len(generated)), parts, repeats, real.device,
                 )
-                for parts, repeats in ((2, 200), (4, 50))
+                for parts, repeats in ((2, 100), (4, 50))
             )  # fmt: skip
             errors = (2 * halves - quarters).clamp(min=0).sqrt()
         return [Estimate(*pair) for pair in zip(values, errors, strict=True)]
@@ -107,7 +112,10 @@ class PrecisionRecall(NeighbourScores):
 
     def balls(self, real: Tensor, generated: Tensor) -> Sequence[Balls]:
         """Around the images of both sets."""
-        return Balls.of(real, generated), Balls.of(generated, real)
+        return (
+            Balls.of(real, generated, self.depth),
+            Balls.of(generated, real, self.depth),
+        )
 
     def scores(
         self, balls: Sequence[Balls], real: Subset, generated: Subset
@@ -115,10 +123,10 @@ class PrecisionRecall(NeighbourScores):
         """Both shares."""
         of_real, of_generated = balls
         inside = of_real.holds(self.neighbours, real, generated)
-        precision = of_real.held(inside).sum() / generated.sum()
+        precision = of_real.held(inside).sum().double() / generated.sum()
         inside = of_generated.holds(self.neighbours, generated, real)
-        recall = of_generated.held(inside).sum() / real.sum()
-        return torch.stack([precision, recall]).double()
+        recall = of_generated.held(inside).sum().double() / real.sum()
+        return torch.stack([precision, recall])
 
     def compute(self) -> PrecisionRecallValue:
         """Both shares over all images."""
@@ -145,7 +153,7 @@ class DensityCoverage(NeighbourScores):
 
     def balls(self, real: Tensor, generated: Tensor) -> Sequence[Balls]:
         """Around the real images."""
-        return (Balls.of(real, generated),)
+        return (Balls.of(real, generated, self.depth),)
 
     def scores(
         self, balls: Sequence[Balls], real: Subset, generated: Subset
@@ -153,9 +161,9 @@ class DensityCoverage(NeighbourScores):
         """Both scores."""
         [of_real] = balls
         inside = of_real.holds(self.neighbours, real, generated)
-        density = inside.sum() / (self.neighbours * generated.sum())
-        coverage = of_real.holding(inside).sum() / real.sum()
-        return torch.stack([density, coverage]).double()
+        density = inside.sum().double() / (self.neighbours * generated.sum())
+        coverage = of_real.holding(inside).sum().double() / real.sum()
+        return torch.stack([density, coverage])
 
     def compute(self) -> DensityCoverageValue:
         """Both over all images."""

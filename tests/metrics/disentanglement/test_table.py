@@ -54,11 +54,12 @@ def test_the_order_of_arrival_does_not_matter(name, noisy, factors):
 
 @pytest.mark.parametrize("name", ["dci", "factor_vae", "beta_vae", "sap"])
 def test_the_seed_matters_where_something_is_drawn(name, rotated, factors):
-    metric, other = metrics()[name], metrics()[name]
-    other.seed = 2
-    first = numbers(metric, rotated[:400], factors[:400])
-    second = numbers(other, rotated[:400], factors[:400])
-    assert not np.array_equal(first, second, equal_nan=True)
+    found = []
+    for seed in range(5):
+        metric = metrics()[name]
+        metric.seed = seed
+        found.append(tuple(numbers(metric, rotated[:400], factors[:400])[::2]))
+    assert len(set(found)) > 1
 
 
 def measure_share(rank, codes, factors):
