@@ -135,7 +135,7 @@ def test_the_averaged_weights_are_shown(name, trainer, mini, pictures, tmp_path)
         run.fit(model, mini)
         picture = pictures(name)[steps]
         rmtree(tmp_path / "run")
-        return picture[60:].astype(int)  # below the title
+        return picture[80:].astype(int)  # below the title, which may take two lines
 
     averaged = draw(EMAWeightAveraging(decay=1.0), steps=3)
     first, last = draw(steps=1), draw(steps=3)

@@ -16,7 +16,7 @@ def test_mean_codes_of_classes_and_their_sum_are_decoded(terms, trainer, mini, p
     source, indices = mini._splits["val"]
     codes = model.eval().encode(source.images[indices[:40]].float() / 255)
     labels = source.labels[indices[:40]]
-    a, b, c = names = terms or ("Ankle boot", "Sandal", "T-shirt/top")
+    a, b, c = names = terms or ("Pullover", "T-shirt/top", "Dress")
     masks = [labels == mini.class_names.index(name) for name in names]
     means = [codes[mask].mean(dim=0) for mask in masks]
     images = model.decode(torch.stack([*means, means[0] - means[1] + means[2]]))

@@ -6,11 +6,12 @@ from torch.distributions import Normal, kl_divergence
 from lightning_gen.callbacks import Traversal
 from lightning_gen.errors import UserError
 from lightning_gen.figures import image_rows
+from lightning_gen.views import typical
 from support.kinds import KINDS, fixed
 
 
 @torch.no_grad()
-def test_the_first_image_is_changed_along_the_dimensions_of_most_kl(trainer, mini, pictures):
+def test_a_typical_image_is_changed_along_the_dimensions_of_most_kl(trainer, mini, pictures):
     model = fixed("VAE")
     trainer(Traversal(2, 3, 1.5, num_images=30)).fit(model, mini)
     source, indices = mini._splits["val"]
@@ -19,7 +20,7 @@ def test_the_first_image_is_changed_along_the_dimensions_of_most_kl(trainer, min
     kl = kl_divergence(own, Normal(0.0, 1.0)).mean(dim=0)
     rows = {}
     for dimension in kl.argsort(descending=True)[:2].tolist():
-        codes = posterior.mean[:1].repeat(3, 1)
+        codes = typical(model, posterior.mean).repeat(3, 1)
         codes[:, dimension] = torch.tensor([-1.5, 0, 1.5])
         rows[f"z{dimension}  {kl[dimension]:.2f} nats"] = model.decode(codes)
     title = "One dimension a row, from -1.5 to 1.5, standard deviations of the prior at step 2"

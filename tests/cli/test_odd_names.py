@@ -66,7 +66,7 @@ def ask(command, trained, monkeypatch):
 
 
 def test_all_pictures_are_drawn(trained):
-    for kind in ("arithmetic", "latent_scatter", "interpolation"):
+    for kind in ("traversal", "latent_scatter", "interpolation"):
         assert list((trained / "logs" / "VAE" / "version_0" / "images" / kind).glob("*.png"))
     made = "logs/CVAE/version_0/images/conditional_samples"
     assert list((trained / made).glob("*.png"))
