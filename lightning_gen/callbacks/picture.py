@@ -5,6 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from itertools import islice
 from typing import Any, ClassVar
 
 import torch
@@ -13,7 +14,7 @@ from lightning.pytorch.callbacks import WeightAveraging
 from lightning.pytorch.utilities import rank_zero_warn
 
 from lightning_gen._compat import holds_average, swap_average
-from lightning_gen.callbacks.publish import publish
+from lightning_gen.callbacks.publish import picture_path, publish
 from lightning_gen.contracts import Batch, Needs, require
 from lightning_gen.errors import UserError
 from lightning_gen.figures import Pixels
@@ -69,6 +70,12 @@ class Picture(Callback, ABC):
         """Draw the end of training, unless the last epoch was drawn."""
         self._draw_once(trainer, pl_module)
 
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Draw what a killed run has left out, where nothing was left to train."""
+        drawn = picture_path(trainer, snake_case(type(self).__name__)).exists()
+        if trainer.ckpt_path and not self._trained and not drawn:
+            self._draw_once(trainer, pl_module)
+
     def see_validation(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Look at validation images, in a run that went on after its last validation."""
 
@@ -106,7 +113,9 @@ def validation_batches(trainer: Trainer) -> Iterator[Batch]:
     loaders = trainer.val_dataloaders
     if loaders is None and trainer.datamodule is not None:  # type: ignore[attr-defined]
         loaders = trainer.datamodule.val_dataloader()  # type: ignore[attr-defined]
-    for batch in loaders or ():
+    limit = trainer.limit_val_batches
+    count = limit if isinstance(limit, int) else int(len(loaders or ()) * limit)
+    for batch in islice(loaders or (), count):
         yield trainer.strategy.batch_to_device(batch)
 
 

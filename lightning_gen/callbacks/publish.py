@@ -18,6 +18,11 @@ def run_directory(trainer: Trainer) -> Path:
     return Path(next(filter(None, directories), trainer.default_root_dir))
 
 
+def picture_path(trainer: Trainer, name: str) -> Path:
+    """The file of a picture at the present step."""
+    return run_directory(trainer) / "images" / name / f"{trainer.global_step:08d}.png"
+
+
 def publish(trainer: Trainer, name: str, picture: Pixels) -> None:
     """Write ``images/<name>/<step>.png`` and show the picture as ``images/<name>`` in the loggers.
 
@@ -26,8 +31,7 @@ def publish(trainer: Trainer, name: str, picture: Pixels) -> None:
     Raises:
         UserError: the disk is full.
     """
-    step = trainer.global_step
-    path = run_directory(trainer) / "images" / name / f"{step:08d}.png"
+    step, path = trainer.global_step, picture_path(trainer, name)
     write_png(picture, path)
     for logger in trainer.loggers:
         if isinstance(logger, WandbLogger):

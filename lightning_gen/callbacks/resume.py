@@ -27,6 +27,7 @@ class Resume(Callback):
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Keep the patience that is asked for, which a checkpoint overwrites."""
         self._patience = {each: each.patience for each in stoppers(trainer)}
+        self._trains = False
 
     def on_load_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
@@ -55,7 +56,7 @@ class Resume(Callback):
             validation["current"] |= dict.fromkeys(validation["current"], 0)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Stop at once where early stopping had stopped, and say where nothing is left to do."""
+        """Stop at once where early stopping had stopped, unless it is to be more patient."""
         for stopper, patience in self._patience.items():
             stopper.patience = patience
             if stopper.stopped_epoch and stopper.wait_count < patience:
@@ -67,18 +68,15 @@ class Resume(Callback):
                     f"raise the patience of EarlyStopping above {stopper.wait_count}, or leave it "
                     "out."
                 )
-        if trainer.ckpt_path and not trainer.should_stop and is_over(trainer):
+        self._trains = True
+
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Say where nothing was left to do."""
+        if trainer.ckpt_path and not self._trains:
             rank_zero_info(
                 f"The training is over after {trainer.current_epoch} epochs, {trainer.global_step} "
                 "steps. To go on, raise trainer.max_epochs or trainer.max_steps."
             )
-
-
-def is_over(trainer: Trainer) -> bool:
-    """Whether a training has done all its epochs or steps."""
-    epochs, steps = trainer.max_epochs, trainer.max_steps
-    over = epochs not in (None, -1) and trainer.current_epoch >= epochs
-    return over or 0 <= steps <= trainer.global_step
 
 
 def stoppers(trainer: Trainer) -> list[EarlyStopping]:

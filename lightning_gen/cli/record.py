@@ -31,6 +31,8 @@ class RecordRun(Callback):
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Show the configuration before Lightning saves what the loggers have."""
+        if trainer.is_global_zero and stage == "fit":
+            self.directory.discard_drafts()
         for logger in trainer.loggers:
             if trainer.is_global_zero and stage == "fit" and not isinstance(logger, RunLogger):
                 show_config(logger, self.config_text)
@@ -40,7 +42,6 @@ class RecordRun(Callback):
         rank_zero_info(batch_in_words(trainer))
         if not trainer.is_global_zero:
             return
-        self.directory.discard_drafts()
         config = self.directory.path / CONFIG
         if not config.exists() or trainer.global_step == 0:
             again = f"lightning-gen fit --config {config}"
