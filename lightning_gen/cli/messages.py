@@ -102,13 +102,16 @@ def _hint(fault: Fault, key: str, owner: str = "") -> str:
             chosen = chosen_class([*fault.words], part)
             names |= {f"{part}.{path}" for path in known.paths(chosen)} if chosen else set()
     same = sorted(name for name in names if name.rpartition(".")[2] == word and name != key)
-    close = same or get_close_matches(key, names, n=3, cutoff=0.75)
+    close = same or ([] if owner else get_close_matches(key, names, n=3, cutoff=0.75))
     if not close:  # the last word alone
         last = {name.rpartition(".")[2]: name for name in sorted(names, reverse=True)}
         close = [last[like] for like in get_close_matches(word, last, n=3, cutoff=0.7)]
     if close:
         return f". Did you mean {' or '.join(close[:3])}?"
     kind = owner or (rest and chosen_class([*fault.words], first))
+    direct = known.options(kind) if kind else []
+    if 0 < len(direct) <= 15:
+        return f". Choose among {', '.join(direct)}."
     if first in ("model", "data") and kind:
         return f". Its options: lightning-gen fit --{first}.help {kind}."
     return ". The options: lightning-gen fit --help."
@@ -184,8 +187,8 @@ def _wrong_type(fault: Fault, found: re.Match[str]) -> str:
 
 
 def _required(fault: Fault, found: re.Match[str]) -> str:
-    key = fault.key(found[1])
-    names = nearest("", known.classes(key))
+    key = re.sub(r"\A(fit|validate|test|predict)\.", "", fault.key(found[1]))
+    names = nearest("", known.classes(key.rpartition(".")[2]))
     return f"{key} is missing: pass --{key} VALUE or a --config that has it{names}"
 
 

@@ -2,7 +2,6 @@
 
 import os
 import re
-import signal
 import sys
 import sysconfig
 import traceback
@@ -35,9 +34,6 @@ def outcome(verb: str, task: Callable[[], None]) -> int:
             task()
     except (BadArgumentsError, UserError, MisconfigurationException) as error:
         return _failed(verb, error)
-    except KeyboardInterrupt:
-        print(f"lightning-gen {verb}: stopped by Ctrl-C.", file=sys.stderr)
-        return 128 + signal.SIGINT
     except Exception as error:
         found: Exception | None = lost_worker(error) or lack_of_memory(error)
         if found is None and (told := fault_of_another(error)):
@@ -48,8 +44,13 @@ def outcome(verb: str, task: Callable[[], None]) -> int:
     return 0
 
 
-def fault_of_another(error: BaseException) -> str | None:
-    """An error of somebody's own class, or of a part of Lightning, in a line; None for others."""
+def fault_of_another(error: BaseException, *, lightnings: bool = True) -> str | None:
+    """An error of somebody's own class, or of a part of Lightning, in a line; None for others.
+
+    Args:
+        error: it was raised.
+        lightnings: whether Lightning's own errors are told too.
+    """
     frames = traceback.extract_tb(error.__traceback__)
     ours = (*LIBRARIES, str(Path(lightning_gen.__file__).parent))
     own = [frame for frame in frames if not frame.filename.startswith((*ours, "<"))]
@@ -57,7 +58,7 @@ def fault_of_another(error: BaseException) -> str | None:
     if own and modules(os.environ.get(VARIABLE, "")):
         place = f"{Path(own[-1].filename).name}, line {own[-1].lineno}, in {own[-1].name}"
         return f"{place}: {said}. Set LIGHTNING_GEN_TRACEBACK=1 to see the whole traceback."
-    if frames and frames[-1].filename.startswith(LIGHTNING):
+    if lightnings and frames and frames[-1].filename.startswith(LIGHTNING):
         part = Path(frames[-1].filename).stem
         return f"Lightning's {part} says: {said}. Change the options of trainer that it is about."
     return None

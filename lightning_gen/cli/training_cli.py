@@ -191,9 +191,10 @@ class TrainingCLI(LightningCLI):
                     "trainer.devices: expected how many to use, at least 1, or auto; a list such "
                     f"as [0, 1] chooses among GPUs; got {self.options.trainer.devices!r}."
                 ) from error
-            if told := fault_of_another(cause):
+            known = isinstance(cause, MisconfigurationException | ValueError | ModuleNotFoundError)
+            if told := fault_of_another(cause, lightnings=not known):
                 raise BadArgumentsError(told) from error
-            if not isinstance(cause, MisconfigurationException | ValueError | ModuleNotFoundError):
+            if not known:
                 raise
             raise BadArgumentsError(explain(str(cause))) from error
 

@@ -12,10 +12,10 @@ from support.kinds import fixed
 @pytest.mark.parametrize("terms", [None, ("Coat", "Dress", "Bag")])
 def test_mean_codes_of_classes_and_their_sum_are_decoded(terms, trainer, mini, pictures):
     model = fixed("AE")
-    trainer(Arithmetic(terms, num_images=40)).fit(model, mini)
+    trainer(Arithmetic(terms, num_images=60), limit_val_batches=3).fit(model, mini)
     source, indices = mini._splits["val"]
-    codes = model.eval().encode(source.images[indices[:40]].float() / 255)
-    labels = source.labels[indices[:40]]
+    codes = model.eval().encode(source.images[indices[:60]].float() / 255)
+    labels = source.labels[indices[:60]]
     a, b, c = names = terms or ("Pullover", "T-shirt/top", "Dress")
     masks = [labels == mini.class_names.index(name) for name in names]
     means = [codes[mask].mean(dim=0) for mask in masks]

@@ -9,6 +9,7 @@ import pytest
 
 from lightning_gen import __version__
 from lightning_gen.cli import VERBS, help_text, main
+from support.command import CONF
 
 
 def python(*words):
@@ -69,13 +70,28 @@ def test_unknown_verb(word, hint, command):
 
 @pytest.mark.parametrize("verb", ["fit", "test"])
 def test_help_of_a_verb(verb, command):
+    answer = command(verb, "--help")
+    assert answer.code == 0
+    assert answer.out.startswith(f"usage: lightning-gen {verb}")
+    assert len(answer.out.splitlines()) < 60
+
+
+def test_help_of_a_verb_comes_at_once():
+    done = python("-X", "importtime", "-m", "lightning_gen", "traverse", "--help")
+    assert "--num_dimensions" in done.stdout
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert not {"torch", "lightning", "numpy"} & imported
+
+
+def test_help_of_everything_is_the_parser_s(command):
     with pytest.raises(SystemExit, match=r"\A0\Z"):
-        command(verb, "--help")
+        command("fit", "--help", "all")
 
 
 def test_help_of_a_verb_names_its_options(capsys):
-    with pytest.raises(SystemExit):
-        main(["fit", "--help"])
+    config = str(CONF / "experiment" / "fashion_mnist_conv_vae.yaml")
+    assert main(["fit", "--config", config, "--help"]) == 0
     text = capsys.readouterr().out
-    for option in ("--config", "--model", "--data", "--trainer.max_epochs", "--test_after_fit"):
+    options = ("--config", "--model", "--data", "--trainer.max_epochs", "--test_after_fit")
+    for option in (*options, "--model.latent_dim", "--data.batch_size", "--model.optimizer.lr"):
         assert option in text

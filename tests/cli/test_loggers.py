@@ -151,9 +151,9 @@ def test_two_loggers_at_once(command, tmp_path):
 
 
 def test_a_folder_of_ones_own(command, tmp_path):
-    words = (*TENSORBOARD, "--trainer.logger.save_dir", "elsewhere")
+    words = (*TENSORBOARD, "--trainer.logger.save_dir", "beside")
     assert command("fit", *WORDS, *words).code == 0
-    assert (tmp_path / "elsewhere" / "tensorboard").is_dir()
+    assert (only_run(tmp_path / "logs") / "beside" / "tensorboard").is_dir()
 
 
 def test_without_tensorboard(command, monkeypatch, tmp_path):

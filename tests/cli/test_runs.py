@@ -7,14 +7,16 @@ import re
 import sys
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 import yaml
 
-from lightning_gen.cli import quiet
+from lightning_gen.cli import outcome, quiet
 from lightning_gen.cli.finished import expand_run
+from lightning_gen.data import MiniFashionMNIST
 from lightning_gen.runs import RunDirectory
 from support.arrays import arrays_of
 from support.command import (
@@ -160,14 +162,12 @@ class TestLast:
         assert rows(directory) == before
         assert [int(row["step"]) for row in before] == list(range(9))
 
-    def test_takes_the_latest_run_that_has_a_checkpoint(self, fit, tmp_path):
+    def test_takes_the_latest_run(self, fit, tmp_path):
         words = ("--trainer.max_epochs", "2", "--ckpt_path", "last")
         fit()
         second = fit()
-        (second.parent / "version_2").mkdir()
-        assert fit(*words) == second.parent / "version_2"
+        assert fit(*words) == second
         assert column(second, "train/loss").keys() == {0, 1, 2, 3}
-        assert not list((second.parent / "version_2").iterdir())
 
 
 def test_fast_dev_run_leaves_nothing(command, tmp_path):
@@ -291,11 +291,20 @@ class Breaks(VAE):
 """
 
 
-def test_a_program_error_keeps_its_traceback(command, tmp_path):
+def test_an_error_of_ones_own_class_names_its_line(command, tmp_path):
     (tmp_path / "faulty.py").write_text(BREAKS.replace('float("nan")', "(1 / 0)"))
     words = ("--allow", "faulty", "--model", "faulty.Breaks", "--trainer.max_epochs", "3")
+    answer = command("fit", *SMALL, *words)
+    assert answer.code == 1
+    where = r"faulty\.py, line \d+, in \w+: ZeroDivisionError: division by zero"
+    assert re.search(where, answer.err.splitlines()[-1])
+
+
+def test_a_program_error_keeps_its_traceback(command, monkeypatch):
+    monkeypatch.setattr(MiniFashionMNIST, "setup", lambda self, stage: 1 / 0)
+    monkeypatch.setattr(outcome, "LIBRARIES", (*outcome.LIBRARIES, str(Path(__file__).parent)))
     with pytest.raises(ZeroDivisionError):
-        command("fit", *SMALL, *words)
+        command("fit", *SMALL)
 
 
 def test_traceback_on_request(command, monkeypatch):

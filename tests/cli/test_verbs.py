@@ -123,7 +123,9 @@ def test_encode_and_decode_give_the_reconstruction(model, ending, logs, command,
     assert decoded["images"].shape == (5, 1, 28, 28)
     difference = decoded["images"].astype(int) - again["images"].astype(int)
     assert abs(difference).max() <= 1
-    assert list(again["names"]) == [f"test/{number:05}" for number in range(5)]
+    names = list(arrays_of(tmp_path / "again.npz")["names"])
+    assert len(set(names)) == 5
+    assert all(name.startswith("test/") for name in names)
 
 
 def test_a_folder_of_mixed_images_with_a_broken_one(logs, command, photos, tmp_path):
@@ -257,10 +259,10 @@ def test_what_a_user_gets_wrong_is_one_line(words, line, logs, command, monkeypa
 
 
 @pytest.mark.parametrize("verb", TASKS)
-def test_help_tells_every_option(verb, command, capsys):
-    with pytest.raises(SystemExit, match=r"\A0\Z"):
-        command(verb, "--help")
-    said = " ".join(capsys.readouterr().out.split())
+def test_help_tells_every_option(verb, command):
+    answer = command(verb, "--help")
+    assert answer.code == 0
+    said = " ".join(answer.out.split())
     parser = VerbParser(verb, TASKS[verb].function(verb), "")
     for name in parser.asked:
         if name not in ("run", "runs", "inputs"):
