@@ -26,6 +26,7 @@ from lightning_gen.errors import UserError
 from support.kinds import KINDS, WITH_ENCODER, fixed
 from support.models import tiny
 
+TERMS = ("Coat", "Sneaker", "Bag")  # all among the first 40 images
 PICTURES = {
     "interpolation": lambda **arguments: Interpolation(num_pairs=2, steps=3, **arguments),
     "latent_scatter": lambda **arguments: LatentScatter(num_images=30, **arguments),
@@ -33,7 +34,6 @@ PICTURES = {
     "traversal": lambda **arguments: Traversal(2, 3, num_images=30, **arguments),
     "arithmetic": lambda terms=TERMS, **arguments: Arithmetic(terms, 40, **arguments),
 }
-TERMS = ("Coat", "Sneaker", "Bag")  # all among the first 40 images
 NEED_ENCODER = ("latent_scatter", "arithmetic")
 OF_CODES = [name for name in PICTURES if name != "interpolation"]
 
