@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from typing import Protocol, TypeVar, runtime_checkable
+from typing import ClassVar, Protocol, TypeVar, runtime_checkable
 from warnings import catch_warnings, filterwarnings
 
 from lightning.pytorch import Callback, LightningModule, Trainer
@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
-from lightning_gen._compat import find_unused_parameters, uncounted
+from lightning_gen._compat import uncounted
 from lightning_gen.contracts import Batch
 from lightning_gen.errors import UserError
 from lightning_gen.models.base import validation_loss
@@ -40,14 +40,11 @@ class OptimizesByHand(Module):
     """
 
     clip_norm: float | None = None
+    leaves_gradients_out: ClassVar[bool] = True
 
     def configure_callbacks(self) -> list[Callback]:
-        """None; the first hook that knows the trainer refuses what it cannot do.
-
-        DDP learns here that an update gives no gradient to the other networks.
-        """
+        """None; the first hook that knows the trainer refuses what it cannot do."""
         refuse_automatic_options(self.trainer)
-        find_unused_parameters(self.trainer)
         return []
 
     def on_train_start(self) -> None:

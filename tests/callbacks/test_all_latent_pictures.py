@@ -167,7 +167,7 @@ def test_a_single_validation_image_ends_no_training(name, trainer, mini):
     model = fixed("AE")
     # Arithmetic, not told its terms, has none of a single class.
     silent = name in ("arithmetic", "latent_grid", "latent_scatter", "traversal")
+    arguments = {"terms": None} if name == "arithmetic" else {}
     with nullcontext() if silent else pytest.warns(UserWarning, match="draws nothing"):
-        arguments = {"terms": None} if name == "arithmetic" else {}
-    trainer(PICTURES[name](**arguments)).fit(model, data)
+        trainer(PICTURES[name](**arguments)).fit(model, data)
     assert model.trainer.global_step == 2

@@ -135,7 +135,7 @@ def test_ddp_finds_the_parameters_without_a_gradient(strategy):
     trainer = RunTrainer(accelerator="cpu", devices=2, strategy=strategy, **quiet)
     model = DCGAN((1, 8, 8), 2, DCGANNetworks((4,)))
     model.trainer = trainer
-    model.configure_callbacks()
+    model.setup("fit")
     assert trainer.strategy._ddp_kwargs["find_unused_parameters"] is True
 
 
