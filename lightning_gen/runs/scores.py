@@ -41,8 +41,8 @@ def _is_card(card: object) -> bool:
     extractor = card.get("extractor") or {"name": "", "sha256": ""}
     return (
         all(isinstance(card.get(name), int | float | None) for name in ("value", "standard_error"))
-        and isinstance(card.get("num_images"), int)
-        and isinstance(card.get("unit"), str)
+        and isinstance(card.get("num_images"), int | None)
+        and isinstance(card.get("unit"), str | None)
         and isinstance(extractor, dict)
         and all(isinstance(extractor.get(name), str) for name in ("name", "sha256"))
     )
@@ -90,7 +90,10 @@ def with_error(value: float, error: float, least: int = 0) -> str:
     if math.isfinite(value) and math.isfinite(error) and error >= 1e-8:
         digits = max(least, 1 - math.floor(math.log10(error)))
         return f"{value:.{digits}f} ± {error:.{digits}f}"
-    return f"{value:.{least}f}" if least else number(value, 4)
+    if least:
+        return f"{value:.{least}f}"
+    whole = len(f"{abs(value):.0f}") if math.isfinite(value) else 0
+    return number(value, max(4, whole))
 
 
 def number(value: float, digits: int = 5) -> str:

@@ -61,7 +61,11 @@ def test_new_cards_stand_beside_the_others(tmp_path):
 
 
 def test_a_card_of_the_same_split_and_name_is_replaced(tmp_path):
-    write_scores(tmp_path, {"psnr": card(1.0, extractor="old"), "ssim": card(2.0)}, {})
+    write_scores(
+        tmp_path,
+        {"psnr": card(1.0, extractor={"name": "old", "sha256": "0"}), "ssim": card(2.0)},
+        {},
+    )
     write_scores(tmp_path, {"psnr": card(9.0)}, {})
     assert values(tmp_path) == {"test": {"psnr": 9.0, "ssim": 2.0}}
     assert "extractor" not in strictly(tmp_path)["test"]["psnr"]
@@ -103,8 +107,8 @@ def test_a_broken_file_is_left_alone(broken, tmp_path):
         (86.764, math.inf, "86.76"),
         (86.764, 0.0, "86.76"),
         (0.95812, 0.0, "0.9581"),
-        (1234567.0, math.nan, "1234567"),
-        (18960.4, math.nan, "18960"),
+        (1234567.0, math.nan, "1,234,567"),
+        (18960.4, math.nan, "18,960"),
         (9.0, math.nan, "9"),
         (0.000012345, math.nan, "1.234e-05"),
         (math.nan, math.nan, "nan"),
