@@ -106,7 +106,7 @@ def after_training(**weights):
 def test_lambda_holds_the_codes_to_the_prior_without_a_kl():
     _, free_kl, free = after_training(alpha=1.0, lambda_=0.0)
     reconstruction, kl, held = after_training(alpha=1.0, lambda_=100.0)
-    assert held < free / 5
+    assert held < free / 4
     assert kl < free_kl
     assert reconstruction < 300  # the best constant image is at 385
 
