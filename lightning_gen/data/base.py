@@ -15,7 +15,7 @@ from torch import Tensor
 from lightning_gen.contracts import NO_CLASS, Batch, Conditional, ImageShape
 from lightning_gen.data.loader import BatchLoader, images_of_an_epoch
 from lightning_gen.data.sources import ImagesOn, Movable, Source, TensorSource, placed
-from lightning_gen.data.splits import Split, cut, cut_groups, digest_of, refuse_other_data, shuffled
+from lightning_gen.data.splits import Split, cut_groups, digest_of, refuse_other_data, shuffled
 from lightning_gen.errors import UserError
 from lightning_gen.hyperparameters import KeepsArguments
 from lightning_gen.noise import uniform_like
@@ -112,12 +112,9 @@ class ImageDataModule(KeepsArguments, LightningDataModule, ABC):
         """The dataset's own validation images; None where they are cut from the training images."""
         return None
 
-    def groups(self, train: Source) -> Tensor | None:
-        """The number of each training image's group, which validation gets as a whole.
-
-        None where each image is a group of its own.
-        """
-        return None
+    def groups(self, train: Source) -> Tensor:
+        """The group of each training image, which validation gets as a whole; each its own here."""
+        return torch.arange(len(train))
 
     def setup(self, stage: str) -> None:
         """Load the splits that the stage needs; training never loads the test split."""
@@ -246,13 +243,9 @@ class ImageDataModule(KeepsArguments, LightningDataModule, ABC):
                 "train": Split(train, trained.indices[order]),
                 "val": Split(source, indices[normal]),
             }
-        groups = self.groups(train)
-        if groups is None:
-            parts = cut(len(trained.indices), self.val_fraction, "data.val_fraction")
-        else:
-            parts = cut_groups(groups[trained.indices], self.val_fraction, "data.val_fraction")
-        held_out = parts.held_out
-        splits = {"train": Split(train, trained.indices[parts.kept])}
+        groups = self.groups(train)[trained.indices]
+        kept, held_out = cut_groups(groups, self.val_fraction, "data.val_fraction")
+        splits = {"train": Split(train, trained.indices[kept])}
         if len(held_out) == 0:
             return splits
         held = Split(train, trained.indices[held_out])

@@ -346,7 +346,7 @@ def test_missing_dataset(refused, tmp_path):
     words = ("--data", "MNIST", "--data.root", "nowhere", "--data.download", "false")
     refused(
         *("--model", "VAE", *words, *TWO_BATCHES),
-        match=r"nowhere/MNIST/raw/train-images-idx3-ubyte\.gz is missing.*t10k-labels.*into .*now",
+        match=r"nowhere/MNIST/raw/train-images-idx3-ubyte\.gz is missing.*t10k-labels.*nowhere",
     )
 
 
