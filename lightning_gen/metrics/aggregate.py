@@ -108,19 +108,19 @@ def mutual_information(mean: Codes, log_var: Codes, codes: Codes) -> Information
     n = len(codes)
     if n < 2:
         raise UserError(f"mutual information needs two or more images, got {n}. Evaluate on more.")
-    own, mixture, others = [], [], []
+    own, others = [], []
     for start in range(0, n, BLOCK):
         part = slice(start, start + BLOCK)
         densities = log_densities(codes[part], mean, log_var)
         itself = torch.arange(len(densities), device=codes.device)
         own.append(densities[itself, itself + start])
-        mixture.append(densities.logsumexp(dim=1) - math.log(n))
         densities[itself, itself + start] = -math.inf
-        others.append(densities.logsumexp(dim=1) - math.log(n - 1))
-    terms = torch.cat(own) - torch.cat(mixture)
+        others.append(densities.logsumexp(dim=1))
+    of_own, of_others = torch.cat(own), torch.cat(others)
+    terms = of_own - torch.logaddexp(of_own, of_others) + math.log(n)
     mean, log_var = mean.double(), log_var.double()
     kl = 0.5 * (mean.square() + log_var.exp() - 1 - log_var).sum(dim=1)
-    at_most = (torch.cat(own) - torch.cat(others)).mean()
+    at_most = (of_own - of_others).mean() + math.log(n - 1)
     capped = bool(at_most - terms.mean() > CLEAR)
     information, marginal = mean_of(terms), mean_of(kl - terms)
     if capped:

@@ -35,7 +35,8 @@ class FrechetDistance(Metric):
 
     Args:
         feature_dim: number of features D.
-        groups: of the jackknife, 2 or more; 0 for no standard error (nan).
+        groups: of the jackknife, 2 or more, fewer where there are fewer images; 0 for no standard
+            error (nan).
         paired: the i-th generated image is made from the i-th real one, as a reconstruction is: the
             jackknife leaves out both.
         kwargs: passed to torchmetrics.Metric.
@@ -95,8 +96,8 @@ class FrechetDistance(Metric):
             "FrechetDistance",
             int(real.count.sum()),
             int(generated.count.sum()),
-            max(2, self.groups),
-            "Measure more images, or pass groups=0 for no standard error.",
+            2,
+            "Measure more images.",
         )
         of_real, of_generated = real.sum().gaussian(), generated.sum().gaussian()
         value = frechet_distance(of_real, of_generated)

@@ -35,7 +35,8 @@ class KernelDistance(StoredFeatures):
     blocks of 8 MiB. To these come the features.
 
     Args:
-        groups: of the jackknife, 2 or more; 0 for no standard error (nan).
+        groups: of the jackknife, 2 or more, fewer where there are fewer images; 0 for no standard
+            error (nan).
         kwargs: passed to torchmetrics.Metric.
     """
 
@@ -48,12 +49,12 @@ class KernelDistance(StoredFeatures):
 
     def compute(self) -> Estimate:
         """The distance over all images, and its standard error, in float64."""
-        remedy = "Measure more images, or pass groups=0 for no standard error."
-        x, y = self.features(max(2, self.groups), remedy)
-        within_x, within_y = kernel_sums(x, x, self.groups), kernel_sums(y, y, self.groups)
-        between = kernel_sums(x, y, self.groups)
+        x, y = self.features(2, "Measure more images.")
+        groups = min(self.groups, len(x), len(y))
+        within_x, within_y = kernel_sums(x, x, groups), kernel_sums(y, y, groups)
+        between = kernel_sums(x, y, groups)
         for sums, images in ((within_x, x), (within_y, y)):
-            sums.diagonal().sub_(_sums_with_themselves(images, self.groups))
+            sums.diagonal().sub_(_sums_with_themselves(images, groups))
         part_x, part_y = _mean_of_pairs(within_x, len(x)), _mean_of_pairs(within_y, len(y))
         value = part_x + part_y - 2 * between.sum() / (len(x) * len(y))
         without_x = _without_each_group(within_x, between, len(x), len(y)) + part_y

@@ -37,7 +37,7 @@ class NeighbourScores(StoredFeatures):
     The standard error is over other draws of both sets. It is had from the scores of random halves
     and quarters of the images at hand, neither a formula nor a jackknife being right where an image
     more moves balls: sqrt(2 v_2 - v_4), v_p the variance of a p-th's score over p. nan for fewer
-    than 100 images.
+    than 100 images, and where all parts have the same score, such as 0.
 
     Distances are taken in float64 from centred features, so that a common offset and near copies
     are told right. The memory is a few blocks of 8 MiB, the features in float64, and 1 kB and more
@@ -89,7 +89,8 @@ class NeighbourScores(StoredFeatures):
                 )
                 for parts, repeats in ((2, 100), (4, 50))
             )  # fmt: skip
-            errors = (2 * halves - quarters).clamp(min=0).sqrt()
+            variances = 2 * halves - quarters
+            errors = variances.where(variances > 0, torch.nan).sqrt()
         return [Estimate(*pair) for pair in zip(values, errors, strict=True)]
 
 
