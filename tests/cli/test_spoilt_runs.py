@@ -43,7 +43,9 @@ def faults(main, finished, in_tmp, command):
     def run(seed, number):
         found, codes = [], []
         for place, said, draw in spoilt_copies(whole, in_tmp / "run" / "version_0", seed, number):
-            verb = draw.choice(("report", "compare", *VERBS))
+            verb = draw.choice(
+                ("report", "report", "sample", "encode", *VERBS)
+            )  # the quick ones more often
             answer = observed(main, [verb, str(place), *VERBS[verb]])
             codes.append(answer.code)
             if answer.fault:
@@ -59,6 +61,6 @@ def test_some_faults(faults):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(1, 5))
+@pytest.mark.parametrize("seed", range(1, 3))
 def test_many_faults(seed, faults):
-    assert faults(seed, 300) == []
+    assert faults(seed, 200) == []
