@@ -5,6 +5,7 @@ import shutil
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from support.mutations import observed
@@ -54,6 +55,18 @@ def faults(main, finished, in_tmp, command):
         return found
 
     return run
+
+
+@pytest.mark.parametrize("version", ["", "x", None, 3])
+@pytest.mark.parametrize("verb", ["test", "sample"])
+def test_a_version_that_is_none(verb, version, command, finished, tmp_path):
+    run = shutil.copytree(finished, tmp_path / "run" / "version_0")
+    path = run / "checkpoints" / "best.ckpt"
+    content = torch.load(path, weights_only=True)
+    torch.save(content | {"pytorch-lightning_version": version}, path)
+    answer = command(verb, run)
+    assert answer.code == 2
+    assert f"it has {version!r} as its pytorch-lightning_version" in answer.line
 
 
 def test_some_faults(faults):
