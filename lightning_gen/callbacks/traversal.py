@@ -15,7 +15,7 @@ MOST_DIMENSIONS = 1000
 
 
 class Traversal(ValidationCodes):
-    """Draws one row a latent dimension: the code nearest the mean with this dimension changed.
+    """Draws one row a latent dimension: the code of an image with this dimension changed.
 
     The rows are ordered by KL, or by the codes' standard deviation for a model without a posterior.
     The range is ``span`` standard deviations of the prior to both sides, or, without a prior, of
@@ -26,7 +26,8 @@ class Traversal(ValidationCodes):
         num_dimensions: rows.
         steps: images in a row.
         span: the range, in standard deviations.
-        num_images: how many validation images rank the dimensions and have the mean.
+        num_images: how many validation images rank the dimensions; of the first 64
+            that of middle brightness is shown.
         every_n_epochs: training epochs from one picture to the next.
     """
 
@@ -54,9 +55,10 @@ class Traversal(ValidationCodes):
         kept = self.codes_or_draw(pl_module)
         if kept is None or free_dimensions(pl_module, kept.codes) > MOST_DIMENSIONS:
             return None
+        model = cast(contracts.Decodes, pl_module)
         view = traversal(
-            cast(contracts.Decodes, pl_module),
-            typical(pl_module, kept.codes).to(pl_module.device),
+            model,
+            typical(model, kept.codes.to(pl_module.device)),
             kept,
             rank(pl_module, kept, self.num_dimensions),
             steps=self.steps,

@@ -10,6 +10,7 @@ import torch
 from jsonargparse import ArgumentParser
 from lightning.pytorch import LightningModule
 from lightning.pytorch.utilities import rank_zero_info
+from packaging.version import InvalidVersion, Version
 
 from lightning_gen.allowed import enforced, imported, refusal
 from lightning_gen.errors import UserError, user_error
@@ -43,6 +44,10 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     for name in NEEDED:
         if name not in found:
             raise not_of_a_run(path, f"no {name}")
+    try:
+        Version(found[NEEDED[1]])
+    except (InvalidVersion, TypeError) as error:
+        raise not_of_a_run(path, f"{found[NEEDED[1]]!r} as its {NEEDED[1]}") from error
     for name in ("state_dict", "hyper_parameters"):
         if not isinstance(found.get(name, {}), dict):
             raise not_of_a_run(path, f"no {name} by names")

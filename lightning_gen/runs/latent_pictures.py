@@ -91,7 +91,7 @@ def traverse(
     span: float = 3.0,
     num_images: int = 2000,
 ) -> Path:
-    """Show what each latent dimension does to a typical image, that of the code nearest the mean.
+    """Show what each latent dimension does to an image, of the first 64 that of middle brightness.
 
     A model without an encoder is shown around a draw of its prior.
 
@@ -120,9 +120,10 @@ def traverse(
     ranked = rank(run.model, codes, num_dimensions)
     if dimensions is not None:
         ranked = [_dimension(j, free_dimensions(run.model, codes.codes)) for j in dimensions]
+    model = cast(contracts.Decodes, run.model)
     view = traversal(
-        cast(contracts.Decodes, run.model),
-        typical(run.model, codes.codes).to(run.model.device),
+        model,
+        typical(model, codes.codes.to(run.model.device)),
         codes,
         ranked,
         steps=steps,

@@ -72,11 +72,13 @@ def check_range(steps: int, span: float) -> None:
         )
 
 
-def typical(model: object, codes: Codes) -> Float[Tensor, "1 d"]:
-    """The code [1, D] that is nearest to the mean of codes [N, D]: that of no odd image."""
-    free = codes[:, : free_dimensions(model, codes)]
-    nearest = (free - free.mean(dim=0)).norm(dim=1).argmin()
-    return codes[nearest][None]
+def typical(model: Decodes, codes: Codes) -> Float[Tensor, "1 d"]:
+    """The code, of the first 64, whose decoded image is of middle brightness.
+
+    A dark image hides what is changed; the mean of all codes decodes to a mixture of classes.
+    """
+    brightness = decode_all(model, codes[:64]).flatten(1).mean(dim=1)
+    return codes[brightness.argsort()[len(brightness) // 2]][None]
 
 
 def rank(model: object, codes: LabelledCodes, count: int) -> list[Ranked]:

@@ -73,7 +73,9 @@ def test_a_range_without_extent_is_refused(steps, span):
         traversal(Linear(), torch.zeros(1, 2), None, [Ranked(0, "z0")], steps=steps, span=span)
 
 
-def test_the_typical_code_is_that_of_no_odd_image():
-    codes = torch.tensor([[9.0, 9.0, 9.0], [0.1, 0.0, 0.2], [-1.0, 1.0, 3.0], [1.0, -1.0, 2.0]])
-    spread = torch.cat([codes, -9 * torch.ones(1, 3)])
-    assert typical(Linear(3), spread).tolist() == [codes[1].tolist()]
+def test_the_typical_code_is_of_middle_brightness():
+    model = Linear(6)
+    images = torch.tensor([0.9, 0.0, 0.5, 0.1, 1.0])[:, None, None, None].expand(5, 1, 2, 3)
+    codes = model.encode(images)
+    assert torch.equal(typical(model, codes), codes[2:3])
+    assert torch.equal(typical(model, codes[1:2]), codes[1:2])

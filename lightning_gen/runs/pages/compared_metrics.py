@@ -94,7 +94,7 @@ def _compare(
         Cell(
             value,
             None if fault or number == 0 or value is None or first is None else value - first,
-            value is not None and value == best,
+            value is not None and value == best and values.count(best) == 1,
         )
         for number, value in enumerate(values)
     ]

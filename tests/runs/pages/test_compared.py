@@ -28,7 +28,11 @@ def config(kind="VAE", data=None, trainer=None, **arguments):
 
 def compared(*configs):
     model = KINDS["VAE"]()
-    records = [RunRecord(RunDirectory(Path()), "", c, {}, Logged(ROWS)) for c in configs]
+    logged = [Logged([dict(row) for row in ROWS]) for _ in configs]
+    records = [
+        RunRecord(RunDirectory(Path()), "", each, {}, rows)
+        for each, rows in zip(configs, logged, strict=True)
+    ]
     return [ComparedRun(str(n), run_of(model), record) for n, record in enumerate(records)]
 
 
@@ -74,7 +78,15 @@ def test_losses_of_other_objectives_or_images_are_not_compared(one, other, words
 )
 def test_what_changes_no_loss_leaves_runs_comparable(other):
     assert fault("test/loss", config(), other) == ""
-    assert leader(compared_metrics(compared(config(), other)))[0].column == "test/loss"
+    better, worse = compared(config(), other)
+    worse.record.logged.rows[0]["test/loss"] = "9.5"
+    assert [(m.column, n) for m, n in [leader(compared_metrics([better, worse]))]] == [
+        ("test/loss", 0)
+    ]
+
+
+def test_of_equal_runs_none_is_the_best():
+    assert leader(compared_metrics(compared(config(), config()))) is None
 
 
 def test_the_validation_split_counts_for_its_own_metrics():
