@@ -39,9 +39,7 @@ class Arithmetic(ValidationCodes):
         codes, names = self.kept(), class_names(trainer)
         if codes is None:
             return None
-        labels = sorted(set(codes.labels.tolist()))
-        present = [names[label] for label in labels if label < len(names)]
-        terms = self.terms or default_terms([*present, *factor_names(trainer)])
+        terms = self.terms or default_terms(codes, names, factor_names(trainer))
         if terms is None:
             return None
         model = cast(contracts.Decodes, pl_module)

@@ -86,7 +86,14 @@ def check_terms(
             )
 
 
-def default_terms(names: Sequence[str]) -> Terms | None:
-    """The first of ``MEANINGFUL`` whose classes or attributes are all there; None where none is."""
-    known = {*names, *(f"!{name}" for name in names)}
-    return next((terms for terms in MEANINGFUL if known.issuperset(terms)), None)
+def default_terms(
+    codes: LabelledCodes, class_names: Sequence[str], factor_names: Sequence[str]
+) -> Terms | None:
+    """The first of ``MEANINGFUL`` of whose terms there are images; None where there is none."""
+    known = {*class_names, *factor_names, *(f"!{name}" for name in factor_names)}
+    for terms in MEANINGFUL:
+        if known.issuperset(terms) and all(
+            select(codes, name, class_names, factor_names).any() for name in terms
+        ):
+            return terms
+    return None

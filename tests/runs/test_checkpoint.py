@@ -67,8 +67,7 @@ def test_what_is_no_model_is_not_called(class_path, match, kept, tmp_path):
 @pytest.mark.usefixtures("nothing_runs")
 def test_what_builds_the_model_cannot_be_chosen(instantiator, kept, tmp_path, capsys):
     kept["hyper_parameters"]["_instantiator"] = instantiator
-    with pytest.raises(UserError, match="does not fit VAE"):
-        load_model(saved(tmp_path, kept))
+    assert type(load_model(saved(tmp_path, kept))).__name__ == "VAE"
     assert not capsys.readouterr().out
 
 

@@ -47,19 +47,21 @@ def test_what_is_noted(repository):
     assert noted["cpu_threads"] == torch.get_num_threads()
 
 
-def test_changed_files_are_told(repository, tmp_path):
-    commit = repository("rev-parse", "HEAD")
-    (tmp_path / "untracked").write_text("")
-    assert git_commit(tmp_path) == commit
+def test_the_commit_of_a_branch_and_of_none(repository, tmp_path):
+    """As git says it, though git is not run: in files, packed, of a worktree and of no branch."""
     (tmp_path / "file").write_text("two")
-    assert git_commit(tmp_path) == f"{commit}+changes"
     repository("commit", "-am", "two")
-    assert git_commit(tmp_path) not in (commit, f"{commit}+changes")
-    assert re.fullmatch("[0-9a-f]{40}", git_commit(tmp_path))
+    commit = repository("rev-parse", "HEAD")
+    (tmp_path / "inside").mkdir()
+    assert git_commit(tmp_path / "inside") == commit
+    repository("pack-refs", "--all")
+    assert git_commit(tmp_path) == commit
+    repository("worktree", "add", "-b", "other", str(tmp_path / "tree"), "HEAD~1")
+    assert git_commit(tmp_path / "tree") == repository("rev-parse", "HEAD~1")
+    repository("checkout", "--detach", "HEAD~1")
+    assert git_commit(tmp_path) == repository("rev-parse", "HEAD")
 
 
-def test_no_repository(tmp_path, monkeypatch):
+def test_no_repository(tmp_path):
     assert git_commit(tmp_path) is None
     assert git_commit(tmp_path / "nowhere") is None
-    monkeypatch.setenv("PATH", "")
-    assert git_commit(tmp_path) is None

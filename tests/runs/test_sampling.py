@@ -51,7 +51,7 @@ def test_a_page_shows_what_the_callback_drew(kind, tmp_path):
     run = run_of(KINDS[kind]())
     torch.manual_seed(7)
     sample(run, tmp_path / "a.png", 16)
-    drawn = Samples(num_images=16, seed=7).draw(untrained(), run.model)()
+    drawn = Samples(num_images=16, seed=7).draw(untrained(), run.model)
     found = np.asarray(Image.open(tmp_path / "a.png"))
     assert np.abs(found[50:, :340].astype(int) - drawn[50:, :340]).max() <= 1
 

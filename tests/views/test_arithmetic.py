@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from lightning_gen.errors import UserError
-from lightning_gen.views import arithmetic, check_terms, default_terms, encode
+from lightning_gen.views import LabelledCodes, arithmetic, check_terms, default_terms, encode
 from support.linear import Linear, batch_of
 
 CLASSES = ("boot", "shirt", "bag")
@@ -66,10 +66,19 @@ def test_a_class_has_no_opposite():
 
 
 def test_default_terms_are_those_that_say_something():
-    """A digit less another plus a third says nothing."""
-    assert default_terms([str(digit) for digit in range(10)]) is None
-    assert default_terms([]) is None
-    assert default_terms(["Male", "Bald", "Smiling"]) == ("Smiling", "!Smiling", "Male")
+    """A digit less another plus a third says nothing, and what is not there neither."""
+
+    def terms(labels, class_names, factors=(), factor_names=()):
+        nothing = torch.empty(len(labels), 0)
+        columns = torch.tensor(factors).float() if factors else nothing
+        codes = LabelledCodes(nothing, torch.tensor(labels), columns, nothing)
+        return default_terms(codes, class_names, factor_names)
+
+    assert terms(range(10), [str(digit) for digit in range(10)]) is None
+    assert terms([0, 0], []) is None
+    names = ["Male", "Bald", "Smiling"]
+    assert terms([0, 0], [], [[1, 0, 1], [0, 0, 0]], names) == ("Smiling", "!Smiling", "Male")
+    assert terms([0, 0], [], [[1, 0, 1], [0, 0, 1]], names) is None  # all smile
     known = ["T-shirt/top", "Trouser", "Pullover", "Dress"]
-    assert default_terms(known) == ("Pullover", "T-shirt/top", "Dress")
-    assert default_terms(known[:-1]) is None
+    assert terms([0, 2, 3], known) == ("Pullover", "T-shirt/top", "Dress")
+    assert terms([0, 1, 2], known) is None

@@ -156,7 +156,8 @@ def latent_scatters(runs: Sequence[ComparedRun], images: SharedImages) -> Exhibi
 def sums(runs: Sequence[ComparedRun], images: SharedImages) -> Exhibit:
     """mean(A) - mean(B) + mean(C) in each run."""
     exhibit = Exhibit("arithmetic", *caption("arithmetic"))
-    terms = default_terms([*images.class_names, *images.factor_names])
+    codes = next(iter(images.codes.values()), None)
+    terms = codes and default_terms(codes, images.class_names, images.factor_names)
     if terms is None:
         exhibit.notes.append(
             "No three classes of these data are known to make a sum that says something; choose "
