@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int, Shaped
+from jaxtyping import Shaped
 from torch import Tensor
 from torch.optim import Adam
 
@@ -12,7 +12,7 @@ from lightning_gen.errors import UserError
 from lightning_gen.models.optimizers import OptimizerFactory, SchedulerFactory
 from lightning_gen.models.vae import DiscreteTerms, VariationalAutoencoder
 from lightning_gen.networks import Architecture, Conv, Corruption
-from lightning_gen.networks.condition import Vectors, condition_on
+from lightning_gen.networks.condition import TrainingConditions, Vectors, condition_on
 from lightning_gen.networks.conditional import Conditional
 from lightning_gen.objectives import ELBO, Bernoulli, DiagonalGaussian, Likelihood
 from lightning_gen.objectives.elbo import ELBOTerms
@@ -44,9 +44,6 @@ class CVAE(VariationalAutoencoder):
         corruption: damages the training input; see :mod:`lightning_gen.networks.corruption`.
     """
 
-    frequency: Float[Tensor, " k"]
-    steps_counted: Int[Tensor, ""]
-
     def __init__(
         self,
         image_shape: ImageShape,
@@ -74,8 +71,8 @@ class CVAE(VariationalAutoencoder):
             lr_scheduler,
             corruption,
         )
-        self.register_buffer("frequency", self.condition.even())
-        self.register_buffer("steps_counted", torch.tensor(0))
+        labels = torch.stack([*self.condition.examples().values()])
+        self.conditions = TrainingConditions(self.condition.vectors(labels))
 
     def given(self, batch: Batch) -> "Given":
         """The model with the condition of each image of ``batch`` filled in."""
@@ -109,16 +106,16 @@ class CVAE(VariationalAutoencoder):
         Args:
             n: number of images.
             labels: the condition of each: class numbers [N], or attributes in [0, 1] [N, K]; None
-                draws them as often as training has seen them.
+                draws from those of the latest training images.
 
         Raises:
             UserError: the labels are not ``n``, or not labels of this condition.
         """
         if labels is not None and len(labels) != n:
             raise UserError(f"labels has one row an image, expected {n}, got {len(labels)}.")
-        codes = torch.randn(n, self.latent_dim, device=self.device)
+        codes = torch.randn(n, self.latent_dim, device=self.device).to(self.dtype)
         if labels is None:
-            vectors = self.condition.draw(self.frequency, n)
+            vectors = self.conditions.draw(n, codes.device).to(codes)
         else:
             vectors = self.condition.vectors(labels).to(codes)
         return torch.cat([codes, vectors], dim=1)
@@ -133,15 +130,10 @@ class CVAE(VariationalAutoencoder):
         """The negative ELBO of log p(x|y) and its parts, one posterior sample an image."""
         vectors = self.condition.of(batch)
         if training_step is not None:
-            self._count(vectors)
+            self.conditions.add(vectors)
         posterior = self.posterior(inputs, vectors)
         codes = torch.cat([posterior.sample(), vectors], dim=1)
         return self._bound(posterior, codes, batch.images, training_step)
-
-    @torch.no_grad()
-    def _count(self, vectors: Vectors) -> None:
-        self.steps_counted += 1
-        self.frequency += (vectors.mean(dim=0) - self.frequency) / self.steps_counted
 
 
 @dataclass(frozen=True)

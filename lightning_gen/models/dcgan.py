@@ -123,13 +123,17 @@ class DCGAN(OptimizesByHand):
         if penalty is not None:
             _check_no_batch_norm(self.discriminator)
 
+    def forward(self, codes: Codes) -> Images:
+        """The image of each code."""
+        return self.decode(codes)
+
     def decode(self, codes: Codes) -> Images:
         """Images [N, C, H, W] of noise [N, D]."""
         return self.generator(codes)  # type: ignore[no-any-return]
 
     def sample_codes(self, n: int) -> Codes:
         """``n`` draws [N, D] of the noise."""
-        return torch.randn(n, self.latent_dim, device=self.device)
+        return torch.randn(n, self.latent_dim, device=self.device).to(self.dtype)
 
     def sample(self, n: int) -> Images:
         """``n`` new images."""

@@ -81,6 +81,10 @@ class Autoencoder(LossModel, ABC):
         """p(x|z): the ``likelihood``."""
         return self.likelihood
 
+    def forward(self, images: Images) -> Images:
+        """The reconstruction of each image."""
+        return self.reconstruct(images)
+
     def decode(self, codes: Codes) -> Images:
         """Images [N, C, H, W] of codes [N, D]."""
         return self.likelihood.image(self.decoder(codes))

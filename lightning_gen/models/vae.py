@@ -64,7 +64,7 @@ class VariationalAutoencoder(Autoencoder):
 
     def sample_codes(self, n: int) -> Codes:
         """``n`` draws [N, D] of the prior."""
-        return torch.randn(n, self.latent_dim, device=self.device)
+        return torch.randn(n, self.latent_dim, device=self.device).to(self.dtype)
 
     def sample(self, n: int) -> Images:
         """``n`` images decoded from draws of the prior."""

@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from lightning_gen.errors import UserError
 from lightning_gen.networks.ranges import check_ranges
@@ -15,6 +16,10 @@ Sequences = Int[Tensor, "n positions codebooks"]
 Hidden = Float[Tensor, "n t width"]
 Logits = Float[Tensor, "n t size"]
 KeysAndValues = tuple[Float[Tensor, "n heads _ d"], Float[Tensor, "n heads _ d"]]
+
+MANY = 2**22
+"""Numbers in the hidden vectors of a batch from which on a training step keeps those between the
+blocks alone, and computes what is inside a block a second time for its gradients."""
 
 RANGES = {
     "width": (1, math.inf),
@@ -94,8 +99,12 @@ class CodePrior(nn.Module):
         embedded = self.embedding[books, codes].flatten(1, 2)
         start = self.start.expand(len(codes), 1, -1)
         hidden = torch.cat([start, embedded[:, :-1]], dim=1) + self.places
+        in_parts = torch.is_grad_enabled() and hidden.numel() > MANY
         for block in self.blocks:
-            hidden, _ = block(hidden)
+            if in_parts:
+                hidden, _ = checkpoint(block, hidden, use_reentrant=False)
+            else:
+                hidden, _ = block(hidden)
         hidden = self.norm(hidden).view(*codes.shape, -1)
         return (torch.einsum("npcw,csw->npcs", hidden, self.output) + self.bias).flatten(1, 2)
 

@@ -3,11 +3,12 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Shaped
-from torch import Tensor
+from torch import Tensor, nn
 
 from lightning_gen.contracts import Batch
 from lightning_gen.errors import UserError
@@ -33,14 +34,6 @@ class Condition(ABC):
     @abstractmethod
     def of(self, batch: Batch) -> Vectors:
         """The vector of each image of a batch."""
-
-    @abstractmethod
-    def even(self) -> Float[Tensor, " k"]:
-        """The mean vector where all labels are equally frequent."""
-
-    @abstractmethod
-    def draw(self, frequency: Float[Tensor, " k"], n: int) -> Vectors:
-        """``n`` random vectors whose mean is ``frequency``."""
 
     @abstractmethod
     def examples(self) -> dict[str, Tensor]:
@@ -71,14 +64,6 @@ class ClassCondition(Condition):
     def of(self, batch: Batch) -> Vectors:
         """One-hot labels; ``F.one_hot`` would fetch the largest one from the device."""
         return torch.eye(len(self.names), device=batch.labels.device)[batch.labels]
-
-    def even(self) -> Float[Tensor, " k"]:
-        """1 / K."""
-        return torch.full((len(self.names),), 1 / len(self.names))
-
-    def draw(self, frequency: Float[Tensor, " k"], n: int) -> Vectors:
-        """Classes, each as often as in ``frequency``."""
-        return F.one_hot(torch.multinomial(frequency, n, replacement=True), len(self.names)).float()
 
     def examples(self) -> dict[str, Tensor]:
         """Each class."""
@@ -128,18 +113,54 @@ class AttributeCondition(Condition):
         chosen = zip(self.columns, self.sizes, strict=True)
         return torch.stack([batch.factors[:, at] / max(1, size - 1) for at, size in chosen], dim=1)
 
-    def even(self) -> Float[Tensor, " k"]:
-        """1 / 2."""
-        return torch.full((len(self.names),), 0.5)
-
-    def draw(self, frequency: Float[Tensor, " k"], n: int) -> Vectors:
-        """Attributes that an image has or has not, each as often as in ``frequency``."""
-        return torch.bernoulli(frequency.expand(n, -1))
-
     def examples(self) -> dict[str, Tensor]:
         """No attribute, then each one alone."""
         rows = torch.eye(len(self.names))
         return {"none": torch.zeros_like(rows[0]), **dict(zip(self.names, rows, strict=True))}
+
+
+class TrainingConditions(nn.Module):
+    """The conditions of the latest training images, from which new ones are drawn.
+
+    A row that an image had keeps the values of each attribute, and which go together.
+
+    Args:
+        examples: what is drawn from before any training.
+        capacity: how many rows are kept.
+    """
+
+    def __init__(self, examples: Vectors, capacity: int = 4096) -> None:
+        super().__init__()
+        self.rows = examples  # no buffer: an average of the weights must not mix rows
+        self.capacity = capacity
+        self.seen = 0
+
+    @torch.compiler.disable  # a count that changes at each step would be compiled anew
+    def add(self, vectors: Vectors) -> None:
+        """Keep the conditions of a batch, in the place of the oldest ones."""
+        if self.seen == 0:
+            self.rows = vectors.new_empty(self.capacity, vectors.shape[1])
+        latest = vectors.detach()[-self.capacity :]
+        places = torch.arange(self.seen, self.seen + len(latest)) % self.capacity
+        self.rows = self.rows.to(latest.device)
+        self.rows[places.to(latest.device)] = latest
+        self.seen += len(latest)
+
+    def draw(self, n: int, device: torch.device) -> Vectors:
+        """``n`` of the rows at random, from torch's global random state."""
+        self.rows = self.rows.to(device)
+        known = min(self.seen, self.capacity) or len(self.rows)
+        return self.rows[torch.randint(known, (n,), device=device)]
+
+    def get_extra_state(self) -> dict[str, Any]:
+        """What a checkpoint keeps."""
+        return {"rows": self.rows[: self.seen or None].cpu(), "seen": self.seen}
+
+    def set_extra_state(self, state: dict[str, Any]) -> None:
+        """Go on from what a checkpoint has kept."""
+        rows, self.seen = state["rows"], state["seen"]
+        self.rows = rows.new_empty(self.capacity, rows.shape[1]) if self.seen else rows
+        self.rows[: len(rows)] = rows
 
 
 def condition_on(

@@ -105,6 +105,24 @@ def test_samples_follow_the_random_state():
     assert not torch.equal(model.sample(4), first)
 
 
+@pytest.mark.parametrize("kind", [kind for kind in ALL if isinstance(build(kind), Samples)])
+@torch.no_grad()
+def test_a_model_of_half_precision_samples(kind):
+    images = build(kind, (1, 16, 16)).half().eval().sample(2)
+    assert images.dtype == torch.float32
+    assert torch.isfinite(images).all()
+
+
+@torch.no_grad()
+def test_a_call_of_a_model_is_its_reconstruction_or_its_generator():
+    images = torch.rand(2, 1, 16, 16)
+    model = build(models.AE, (1, 16, 16)).eval()
+    assert torch.equal(model(images), model.reconstruct(images))
+    generator = build(models.DCGAN, (1, 16, 16)).eval()
+    codes = generator.sample_codes(2)
+    assert torch.equal(generator(codes), generator.decode(codes))
+
+
 @pytest.mark.parametrize("likelihood", [Bernoulli(), Gaussian(), DiscretizedLogistic()])
 @pytest.mark.parametrize("kind", ONE_OPTIMIZER)
 def test_gradients_reach_every_parameter(kind, likelihood):

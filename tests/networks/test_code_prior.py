@@ -7,7 +7,7 @@ import torch
 from torch.optim import Adam
 
 from lightning_gen.errors import UserError
-from lightning_gen.networks import Transformer
+from lightning_gen.networks import Transformer, code_prior
 
 SHAPES = [(3, 1, 3), (2, 2, 2), (1, 3, 3)]
 """(positions, codebooks, size) of spaces small enough to be listed."""
@@ -128,3 +128,20 @@ def test_dropout_acts_in_training_alone():
 def test_bad_arguments(arguments, message):
     with pytest.raises(UserError, match=re.escape(message)):
         Transformer(**arguments)
+
+
+def test_a_long_sequence_has_the_same_gradients_in_less_memory(monkeypatch):
+    module = prior(6, 2, 5)
+    codes = torch.randint(5, (3, 6, 2))
+    gradients, kept = [], []
+    for many in (2**22, 3 * 12 * 8 - 1):
+        monkeypatch.setattr(code_prior, "MANY", many)
+        sizes = []
+        with torch.autograd.graph.saved_tensors_hooks(
+            lambda tensor, sizes=sizes: sizes.append(tensor.numel()) or tensor, lambda it: it
+        ):
+            loss = module.log_prob(codes).sum()
+        kept.append(sum(sizes))
+        gradients.append(torch.autograd.grad(loss, [*module.parameters()]))
+    torch.testing.assert_close(*gradients)
+    assert kept[1] < kept[0] / 2

@@ -6,7 +6,7 @@ from torch import nn
 
 from lightning_gen.contracts import Batch
 from lightning_gen.errors import UserError
-from lightning_gen.networks.condition import AttributeCondition, ClassCondition
+from lightning_gen.networks.condition import AttributeCondition, ClassCondition, TrainingConditions
 from lightning_gen.networks.conditional import ConditionalDecoder, ConditionalEncoder
 
 FACTORS = {"shape": 3, "hat": 2, "constant": 1, "x": 5}
@@ -41,16 +41,24 @@ def test_examples_have_the_vectors_that_their_names_promise():
     assert torch.equal(vectors, torch.cat([torch.zeros(1, 3), torch.eye(3)]))
 
 
-@pytest.mark.parametrize("condition", [CLASSES, ATTRIBUTES])
-def test_draws_have_the_frequency(condition):
-    frequency = torch.tensor([0.5, 0.2, 0.3])
-    drawn = condition.draw(frequency, 20_000)
-    torch.testing.assert_close(drawn.mean(dim=0), frequency, atol=0.02, rtol=0)
-    assert set(drawn.unique().tolist()) == {0.0, 1.0}
-
-
-def test_classes_are_drawn_one_at_a_time():
-    assert (CLASSES.draw(CLASSES.even(), 100).sum(dim=1) == 1).all()
+def test_draws_are_rows_of_the_latest_training_images():
+    """Values between 0 and 1, and which attributes go together, stay as the images have them."""
+    conditions = TrainingConditions(torch.eye(2), capacity=6)
+    assert {*map(tuple, conditions.draw(50, torch.device("cpu")).tolist())} == {(0, 1), (1, 0)}
+    conditions.add(torch.tensor([[0.9, 0.9], [0.25, 0.25]]))
+    for _ in range(2):
+        conditions.add(torch.tensor([[0.25, 0.25], [0.25, 0.25], [0.75, 0.75]]))
+    again = TrainingConditions(torch.eye(2), capacity=6)
+    again.load_state_dict(conditions.state_dict())
+    for kept in (conditions, again):
+        drawn = kept.draw(3000, torch.device("cpu"))
+        assert {*map(tuple, drawn.tolist())} == {(0.25, 0.25), (0.75, 0.75)}
+        assert drawn.mean().item() == pytest.approx(0.25 + 0.5 / 3, abs=0.02)
+    for kept in (conditions, again):  # more than is kept, at the place where both stand
+        kept.add(torch.arange(16.0).view(8, 2))
+        kept.add(torch.tensor([[20.0, 20.0]]))
+    assert torch.equal(conditions.rows, again.rows)
+    assert {*conditions.rows[:, 0].tolist()} == {6, 8, 10, 12, 14, 20}
 
 
 @pytest.mark.parametrize(
