@@ -62,6 +62,7 @@ SHORTER = {
     **dict.fromkeys(("dsprites_beta_vae", "dsprites_factor_vae"), FACTORS),
     **dict.fromkeys(("binarized_mnist_vae", "binarized_mnist_iwae"), LIKELIHOOD),
     "cifar10_dcgan": ("--data.batch_size", "10"),
+    "celeba_res_vae": ("--data.batch_size", "4"),
     "cifar10_vqvae": (  # a picture draws 640 codes an image, one after the other
         *("--data.batch_size", "4", "--model.codebook.count", "2"),
         *("--model.prior.width", "32", "--model.prior.depth", "1"),
@@ -69,10 +70,18 @@ SHORTER = {
 }
 
 
-def pieces(folder):
+FAST = ("fashion_mnist_vae", "vae")
+"""The experiment and the model that also the fast tests train."""
+
+
+def pieces(folder, slow=False):
     found = [path for path in FILES if path.parent == CONF / folder]
     assert found, f"no YAML in conf/{folder}"
-    return pytest.mark.parametrize("path", found, ids=lambda path: path.stem)
+    marked = [
+        pytest.param(path, marks=[pytest.mark.slow] if slow and path.stem not in FAST else [])
+        for path in found
+    ]
+    return pytest.mark.parametrize("path", marked, ids=[path.stem for path in found])
 
 
 def key(path):
@@ -90,7 +99,7 @@ def test_quickstart(command, tmp_path):
     check_experiment(CONF / "quickstart.yaml", command, tmp_path)
 
 
-@pieces("experiment")
+@pieces("experiment", slow=True)
 def test_experiments(path, command, tmp_path, request, monkeypatch):
     if "features.Inception" in path.read_text():
         weights = write_weights(tmp_path / "weights.pth")
@@ -112,13 +121,21 @@ def check_experiment(path, command, tmp_path, *words):
 
 
 @pieces("experiment")
+def test_experiments_are_understood(path, main, in_tmp, capsys):
+    with pytest.raises(SystemExit, match="0"):
+        main(["fit", "--config", str(path), "--print_config"])
+    parsed = yaml.safe_load(capsys.readouterr().out)
+    assert parsed["model"]["class_path"].startswith("lightning_gen.models.")
+
+
+@pieces("experiment")
 def test_headers_are_lab_notes(path):
     assert (
         f"Command: lightning-gen fit --config {path.relative_to(CONF.parent)}" in path.read_text()
     )
 
 
-@pieces("model")
+@pieces("model", slow=True)
 def test_models(path, command, tmp_path):
     words = ("--model", path, "--data", MINI, "--data.batch_size", 16, *TWO_BATCHES)
     answer = command("fit", *words, "--name", "here")

@@ -13,6 +13,8 @@ import pytest
 import torch
 import yaml
 
+from support.attacks import EVIL, PARTS, TRAINER
+
 BOMB = """
 from pathlib import Path
 Path({mark!r}).touch()
@@ -20,7 +22,19 @@ Path({mark!r}).touch()
 def f(*arguments, **options):
     Path({mark!r}).touch()
 """
-SHADOWS = ("yaml", "torch", "PIL", "numpy", "lightning", "csv", "email", "typing", "umap", "wandb")
+SHADOWS = (
+    "yaml",
+    "json",
+    "torch",
+    "PIL",
+    "numpy",
+    "lightning",
+    "csv",
+    "email",
+    "typing",
+    "umap",
+    "wandb",
+)
 PROJECT = Path(__file__).parents[1]
 
 
@@ -73,9 +87,9 @@ SMALL = (
 @pytest.mark.parametrize(
     "words",
     [
-        ("fit", *SMALL),
+        pytest.param(("fit", *SMALL), marks=pytest.mark.slow),
         ("fit", "--help"),
-        ("report", "stranger"),
+        pytest.param(("report", "stranger"), marks=pytest.mark.slow),
         ("sample", "stranger"),
         ("--version",),
     ],
@@ -87,31 +101,6 @@ def test_nothing_is_imported_from_the_working_directory(words, folder):
     assert not (folder / "exploded").exists()
 
 
-EVIL = "logs.stranger.version_0.evil"
-IMPORTS_ANYTHING = {
-    "class_path": "torch.nn.attention._fa4.register_flash_attention_fa4",
-    "init_args": {"module_path": EVIL},
-}
-PARTS = {
-    "optimizer": [
-        IMPORTS_ANYTHING,
-        IMPORTS_ANYTHING["class_path"],
-        f"{EVIL}.f",
-        "lightning_gen.models.optimizers.fuse",
-        "torch.nn.Linear",
-        {"class_path": "lightning_gen.callbacks.Samples"},
-        {"class_path": "torch.nn.utils.clip_grad_norm_", "init_args": {"max_norm": 1}},
-    ],
-    "lr_scheduler": [
-        IMPORTS_ANYTHING,
-        *(
-            {"class_path": "torch.optim.lr_scheduler.LambdaLR", "init_args": {"lr_lambda": name}}
-            for name in (f"{EVIL}.f", IMPORTS_ANYTHING["class_path"])
-        ),
-    ],
-    "architecture": [IMPORTS_ANYTHING, {"class_path": f"{EVIL}.f"}],
-    "likelihood": [IMPORTS_ANYTHING],
-}
 ATTACKS = [(key, part) for key, parts in PARTS.items() for part in parts]
 
 
@@ -143,56 +132,6 @@ def test_a_checkpoint_does_not_choose_what_builds_it(folder, monkeypatch):
     torch.save(checkpoint, path)
     lightning_gen.load("stranger")
     assert not (folder / "exploded").exists()
-
-
-TRAINER = {
-    "a function of a callback": {
-        "callbacks": [
-            {
-                "class_path": "lightning.pytorch.callbacks.LambdaCallback",
-                "init_args": {"on_fit_start": IMPORTS_ANYTHING["class_path"]},
-            }
-        ]
-    },
-    "a function in the place of a callback": {"callbacks": [IMPORTS_ANYTHING]},
-    "a logger with an address": {
-        "logger": {
-            "class_path": "lightning.pytorch.loggers.MLFlowLogger",
-            "init_args": {"tracking_uri": "http://127.0.0.1:9"},
-        }
-    },
-    "W&B with an address": {
-        "logger": {
-            "class_path": "WandbLogger",
-            "init_args": {"offline": True},
-            "dict_kwargs": {"settings": {"base_url": "http://127.0.0.1:9"}},
-        }
-    },
-    "a checkpoint elsewhere": {
-        "callbacks": [
-            {
-                "class_path": "lightning.pytorch.callbacks.ModelCheckpoint",
-                "init_args": {"dirpath": "logs/mine/version_0/checkpoints", "filename": "best"},
-            },
-            {
-                "class_path": "lightning.pytorch.callbacks.ModelCheckpoint",
-                "init_args": {"dirpath": "{folder}/logs/mine/version_0", "filename": "best"},
-            },
-        ]
-    },
-    "a log elsewhere": {
-        "logger": {
-            "class_path": "lightning.pytorch.loggers.CSVLogger",
-            "init_args": {"save_dir": "../..", "name": "x"},
-        }
-    },
-    "a profile elsewhere": {
-        "profiler": {
-            "class_path": "lightning.pytorch.profilers.SimpleProfiler",
-            "init_args": {"dirpath": "/tmp", "filename": "stolen"},
-        }
-    },
-}
 
 
 @pytest.mark.parametrize("verb", ["fit", "test"])

@@ -152,6 +152,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"lightning-gen {words[0]}: {error}", file=sys.stderr)
         return 2
     os.environ["MPLBACKEND"] = "agg"  # a notebook's is known to its kernel alone
+    os.environ["PYTHONSAFEPATH"] = "1"  # no Python started here imports from the working directory
     try:
         with allowed.granted(names):
             return int(loaded(verb.module).run(words))

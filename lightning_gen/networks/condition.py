@@ -141,9 +141,9 @@ class TrainingConditions(nn.Module):
         if self.seen == 0:
             self.rows = vectors.new_empty(self.capacity, vectors.shape[1])
         latest = vectors.detach()[-self.capacity :]
-        places = torch.arange(self.seen, self.seen + len(latest)) % self.capacity
         self.rows = self.rows.to(latest.device)
-        self.rows[places.to(latest.device)] = latest
+        places = torch.arange(self.seen, self.seen + len(latest), device=latest.device)
+        self.rows[places % self.capacity] = latest
         self.seen += len(latest)
 
     def draw(self, n: int, device: torch.device) -> Vectors:

@@ -100,6 +100,7 @@ class TestShipped:
         assert extractor.feature_dim == 128
         assert extractor(torch.rand(3, 1, 28, 28)).shape == (3, 128)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(("kind", "data", "least"), SHIPPED)
     def test_the_file_beside_it_has_its_accuracy(self, kind, data, least, shared_data):
         extractor = kind()

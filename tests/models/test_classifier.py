@@ -38,6 +38,7 @@ def seen(monkeypatch):
     return calls
 
 
+@pytest.mark.slow
 def test_it_learns_fashion_mnist_in_seconds():
     data = MiniFashionMNIST(batch_size=128)
     learns = partial(Adam, lr=3e-3)

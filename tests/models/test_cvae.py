@@ -89,6 +89,7 @@ def test_bad_embedding_dim():
         build(CVAE, embedding_dim=0)
 
 
+@pytest.mark.slow
 def test_training_binds_the_image_to_its_class():
     """With a beta that leaves z unused, the image of a class is the mean of its images."""
     data = MiniFashionMNIST()

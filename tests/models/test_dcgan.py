@@ -345,6 +345,7 @@ def test_a_checkpoint_builds_the_same_model(tmp_path):
     torch.testing.assert_close(loaded.state_dict(), model.state_dict())
 
 
+@pytest.mark.slow
 def test_training_draws_the_samples_towards_the_data():
     data = MiniFashionMNIST(batch_size=50)
     data.setup("fit")

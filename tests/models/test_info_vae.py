@@ -103,6 +103,7 @@ def after_training(**weights):
     return terms.reconstruction.item(), terms.kl.item(), mmd.item()
 
 
+@pytest.mark.slow
 def test_lambda_holds_the_codes_to_the_prior_without_a_kl():
     _, free_kl, free = after_training(alpha=1.0, lambda_=0.0)
     reconstruction, kl, held = after_training(alpha=1.0, lambda_=130.0)

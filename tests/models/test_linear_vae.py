@@ -16,6 +16,8 @@ from lightning_gen.networks import Dense
 from lightning_gen.objectives import Gaussian
 from support.models import batch_of, terms_of
 
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("linear VAE")]  # one training for all
+
 IMAGE_SHAPE = (1, 4, 4)
 PIXELS, LATENT_DIM, EPOCHS = 16, 3, 300
 

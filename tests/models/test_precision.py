@@ -1,7 +1,7 @@
 """Mixed precision changes the losses of no model by more than its rounding."""
 
 import inspect
-from functools import partial
+from functools import cache, partial
 
 import pytest
 import torch
@@ -13,6 +13,10 @@ from lightning_gen.data import MiniFashionMNIST
 from support.models import KINDS, build
 
 TYPES = ("bf16-mixed", "16-mixed")
+PARTLY_SLOW = [
+    pytest.param(kind, marks=pytest.mark.slow) if kind.__name__ in ("DCGAN", "VQVAE") else kind
+    for kind in KINDS
+]
 
 
 class HalfOnCPU(MixedPrecision):
@@ -22,6 +26,7 @@ class HalfOnCPU(MixedPrecision):
         super().__init__("16-mixed", "cpu", torch.amp.GradScaler("cpu", init_scale=2.0**8))
 
 
+@cache
 def losses(kind, precision):
     """What is logged in three steps that change no weight, and in a validation."""
     seed_everything(0, verbose=False)
@@ -47,7 +52,7 @@ def losses(kind, precision):
 
 
 @pytest.mark.parametrize("precision", TYPES)
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", PARTLY_SLOW)
 def test_losses_are_those_of_float32(kind, precision):
     exact, rounded = losses(kind, "32-true"), losses(kind, precision)
     assert exact.keys() == rounded.keys()

@@ -19,6 +19,7 @@ def constant_image_floor(images):
     return F.binary_cross_entropy(mean, images, reduction="sum").item() / len(images)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("build", "epochs", "limit"),
     [

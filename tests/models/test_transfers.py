@@ -25,6 +25,7 @@ from lightning_gen.contracts import (
 from lightning_gen.models import AE, CVAE, DCGAN, VAE, VQVAE, WAE, Classifier
 from lightning_gen.models.latent_game import LatentGame
 from lightning_gen.networks import Conv, Dense, GaussianNoise, Masking, SaltAndPepper
+from lightning_gen.networks.condition import TrainingConditions
 from lightning_gen.objectives import RBF, DiscretizedLogistic, Gaussian, Hinge, Wasserstein
 from support.models import KINDS, build
 
@@ -58,6 +59,8 @@ def unknown(tensor):
 def on_gpu(model):
     """The model with its parameters and buffers where a GPU would have them."""
     for module in model.modules():
+        if isinstance(module, TrainingConditions):
+            module.rows = unknown(module.rows)
         for name, parameter in module._parameters.items():
             if parameter is not None:
                 there = nn.Parameter(unknown(parameter), parameter.requires_grad)
@@ -138,7 +141,14 @@ def test_the_second_phase_of_a_vqvae_moves_none():
     check(partial(build, VQVAE), epoch=10)
 
 
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind is not Classifier])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param(kind, marks=pytest.mark.slow) if kind is VQVAE else kind  # draws code by code
+        for kind in KINDS
+        if kind is not Classifier
+    ],
+)
 @torch.no_grad()
 def test_what_a_model_gives_is_where_the_model_is(kind):
     check(partial(build, kind), used)

@@ -285,6 +285,7 @@ def test_autoencoder_epochs_must_be_positive():
         small(autoencoder_epochs=0)
 
 
+@pytest.mark.slow
 def test_both_phases_learn_on_real_images(tmp_path):
     torch.manual_seed(0)
     data = MiniFashionMNIST(batch_size=50)

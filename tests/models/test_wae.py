@@ -281,6 +281,7 @@ SMALL_DISCRIMINATOR = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "arguments"),
     [

@@ -91,15 +91,12 @@ def test_closed_form_of_two_gaussians():
 @pytest.mark.parametrize("n", [2, 8])
 def test_unbiased_where_the_distributions_are_equal(kernel, n):
     draws = torch.stack(
-        [
-            maximum_mean_discrepancy(torch.randn(n, 3), torch.randn(n, 3), kernel)
-            for _ in range(2000)
-        ]
+        [maximum_mean_discrepancy(torch.randn(n, 3), torch.randn(n, 3), kernel) for _ in range(600)]
     )
     standard_error = draws.std() / len(draws) ** 0.5
     assert draws.mean().abs() < 4 * standard_error
     # A pair of a sample with itself would raise the mean by about 1/n of the kernel's value.
-    assert standard_error < 0.02 * len(kernel.scales)
+    assert standard_error < 0.04 * len(kernel.scales)
     assert draws.min() < 0
 
 

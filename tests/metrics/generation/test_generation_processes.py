@@ -31,6 +31,7 @@ def scores_of_shares(rank, real, generated):
     return uneven, scores(*((real, generated) if rank == 0 else nothing))
 
 
+@pytest.mark.slow
 def test_two_processes_give_the_scores_of_all_images(tmp_path):
     real, generated = torch.randn(120, 8), 0.3 + 1.2 * torch.randn(110, 8)
     values, errors = scores(real, generated)
