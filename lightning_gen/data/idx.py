@@ -14,7 +14,7 @@ from torch import Tensor
 from torchvision import datasets
 
 from lightning_gen.data.base import Binarize, ImageDataModule
-from lightning_gen.data.download import fetch, has_md5
+from lightning_gen.data.files import fetch, has_md5
 from lightning_gen.data.sources import ImagesOn, TensorSource
 from lightning_gen.errors import UserError
 
@@ -38,6 +38,7 @@ class IDXDataModule(ImageDataModule, ABC):
             take at most half of its free memory.
     """
 
+    image_shape = (1, 28, 28)
     published: ClassVar[type[datasets.MNIST]]
     """torchvision's class, for its addresses and checksums."""
 
@@ -51,14 +52,7 @@ class IDXDataModule(ImageDataModule, ABC):
         train_classes: tuple[str, ...] | None = None,
         images_on: ImagesOn = "auto",
     ) -> None:
-        super().__init__(
-            batch_size,
-            val_fraction,
-            binarize=binarize,
-            train_classes=train_classes,
-            images_on=images_on,
-        )
-        self.image_shape = (1, 28, 28)
+        super().__init__(batch_size, val_fraction, binarize, train_classes, images_on)
         self.folder = Path(root).expanduser().absolute() / type(self).__name__ / "raw"
         self.md5s = dict(self.published.resources)
         self._download = download

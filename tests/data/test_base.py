@@ -1,13 +1,12 @@
-"""What every datamodule does with its sources: splits, binarisation, conversion."""
-
-from types import SimpleNamespace
+"""What every datamodule does with its sources: splits, classes, binarisation, conversion."""
 
 import pytest
 import torch
 from lightning.pytorch import LightningModule, Trainer
 
 from lightning_gen.contracts import Batch
-from lightning_gen.data.base import ImageDataModule
+from lightning_gen.data import FashionMNIST, MiniFashionMNIST
+from lightning_gen.data.base import ImageDataModule, cut
 from lightning_gen.data.sources import TensorSource
 from lightning_gen.errors import UserError
 
@@ -157,11 +156,28 @@ class TestSplits:
         with pytest.raises(UserError, match=rf"data\.val_fraction {val_fraction} .* of 10 images"):
             Numbered(count=10, val_fraction=val_fraction).setup("fit")
 
-    def test_setup_twice_loads_once(self):
-        data = Numbered()
-        data.setup("validate")
-        data.setup("fit")
-        assert data.loaded == ["train"]
+    def test_groups_stay_together(self):
+        groups = torch.arange(100) // 3
+        kept, held_out = cut(groups, 0.25, "data.val_fraction")
+        assert sorted([*kept, *held_out]) == [*range(100)] != [*kept, *held_out]
+        assert not {*groups[kept].tolist()} & {*groups[held_out].tolist()}
+        assert len(groups[held_out].unique()) == round(34 * 0.25)
+
+
+class TestClasses:
+    @pytest.mark.parametrize("binarize", [None, "static", "dynamic"])
+    def test_training_and_validation_see_the_named_classes_alone(self, binarize):
+        data = MiniFashionMNIST(train_classes=("Bag", "Trouser"), binarize=binarize)
+        assert data.normal_classes == (8, 1)
+        labels = {s: torch.tensor(labels_of(data.in_order(s))) for s in ("train", "val", "test")}
+        counts = [labels[split].bincount(minlength=10) for split in ("train", "val")]
+        assert [n.item() for n in sum(counts)] == [0, 1000, 0, 0, 0, 0, 0, 0, 1000, 0]
+        assert (counts[1][[1, 8]] > 0).all()
+        assert labels["test"].unique().tolist() == list(range(10))
+
+    def test_a_class_that_is_none_is_refused(self):
+        with pytest.raises(UserError, match=r"among T-shirt/top, Trouser, .*, got 'Boots'"):
+            MiniFashionMNIST(train_classes=("Bag", "Boots"))
 
 
 class TestBinarize:
@@ -201,13 +217,6 @@ class TestBinarize:
         first, second = recorder.images("test")
         assert torch.equal(first, second)
 
-    def test_both_evaluate_on_binary_images(self):
-        for binarize in ("static", "dynamic"):
-            data = Numbered(binarize=binarize)
-            data.setup("test")
-            [*batches] = data.test_dataloader()
-            assert {*torch.cat([b.images for b in batches]).unique().tolist()} == {0, 255}
-
     def test_black_stays_black_and_white_stays_white(self):
         images = torch.tensor([0, 255], dtype=torch.uint8).view(2, 1, 1, 1).expand(2, 1, 60, 60)
         assert torch.equal(TensorSource.of(images).binarized().images, images)
@@ -233,18 +242,6 @@ class TestConversion:
                 assert factors.shape == (len(labels), 0)
 
 
-def test_an_epoch_of_a_rank_is_a_shard():
-    data = Numbered(batch_size=8)
-    data.setup("fit")
-    shards = []
-    for rank in range(2):
-        strategy = SimpleNamespace(root_device=torch.device("cpu"), broadcast=lambda seed: seed)
-        data.trainer = SimpleNamespace(global_rank=rank, world_size=2, strategy=strategy)
-        shards.append(labels_of(data.train_dataloader()))
-    assert len(shards[0]) == len(shards[1]) == 40
-    assert not {*shards[0]} & {*shards[1]}
-
-
 @pytest.mark.parametrize(
     ("argument", "value"),
     [
@@ -266,3 +263,33 @@ def test_subset_is_a_copy():
     assert subset.labels.tolist() == [5, 2]
     subset.images.zero_()
     assert source.images[5].any()
+
+
+class TestMiniFashionMNIST:
+    def test_it_needs_neither_folder_nor_network(self, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        data = MiniFashionMNIST(batch_size=500)
+        assert str(data) == "MiniFashionMNIST: nothing loaded yet"
+        loaders = [data.in_order(split) for split in ("train", "val", "test")]
+        assert [sum(len(batch.labels) for batch in loader) for loader in loaders] == [
+            *(9_000, 1_000, 2_000)
+        ]
+        assert str(data) == "MiniFashionMNIST: 9,000 train, 1,000 val, 2,000 test"
+        assert not any(tmp_path.iterdir())
+
+    def test_its_arguments_are_those_of_all(self):
+        data = MiniFashionMNIST(500, binarize="static", images_on="cpu")
+        assert data.hparams["batch_size"] == 500
+        assert data.hparams["images_on"] == "cpu"
+        assert data.hparams["val_fraction"] == 0.1
+
+    def test_it_is_the_first_of_each_class_of_the_whole(self, shared_data):
+        whole, mini = FashionMNIST(root=str(shared_data), download=False), MiniFashionMNIST()
+        for source, mine, count in (
+            (whole.load_train(), mini.load_train(), 1000),
+            (whole.load_test(), mini.load_test(), 200),
+        ):
+            chosen = [torch.nonzero(source.labels == label)[:count, 0] for label in range(10)]
+            expected = source.subset(torch.cat(chosen).sort().values)
+            assert torch.equal(mine.images, expected.images)
+            assert torch.equal(mine.labels, expected.labels)
