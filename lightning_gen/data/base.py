@@ -239,9 +239,7 @@ class ImageDataModule(KeepsArguments, LightningDataModule, ABC):
         """Batches in a fixed order."""
         return self.in_order("test")
 
-    def predict_dataloader(self) -> BatchLoader:
-        """The test split."""
-        return self.test_dataloader()
+    predict_dataloader = test_dataloader
 
     def in_order(self, split: str, batch_size: int | None = None) -> BatchLoader:
         """All batches of "train", "val" or "test" in a fixed order.

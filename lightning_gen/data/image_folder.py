@@ -44,15 +44,7 @@ class EncodedDataModule(ImageDataModule, ABC):
     """Image files, decoded once into a cache on disk.
 
     Few are decoded into memory at every start. Without a cache they are too, where all their pixels
-    fit there, and else by workers, batch by batch.
-
-    Args:
-        batch_size: images a batch on each device.
-        val_fraction: share of the training images kept for validation where none are given.
-        num_workers: processes that decode ahead where nothing else holds the images.
-        cache: folder of the decoded images, "auto" for the user's own, None for no cache.
-        images_on: where decoded images are held, see :class:`ImageDataModule`.
-        train_classes: names of the classes that are trained on, see :class:`ImageDataModule`.
+    fit there, and else by workers, batch by batch. The arguments are those of :class:`ImageFolder`.
     """
 
     def __init__(
@@ -199,7 +191,14 @@ class ImageFolder(EncodedDataModule):
                 "Leave it out to have it found."
             )
         size = height_and_width(image_size)
-        files = FolderFiles(existing_folder(root))
+        folder = Path(root).expanduser()
+        if not folder.is_dir():
+            what = "is a file" if folder.exists() else "does not exist"
+            raise UserError(
+                f"data.root {root!r} {what}, expected a folder of images. Set data.root to one"
+                f"{' and unpack archives first' if folder.exists() else ''}."
+            )
+        files = FolderFiles(folder)
         looks = read_headers(files)
         names = [*looks]
         layout = read_layout(names)
@@ -224,22 +223,6 @@ class ImageFolder(EncodedDataModule):
                 f"in {root!r} {len(layout.unknown)} images lie in no folder of a class of train, "
                 f"the first is {layout.unknown[0]!r}: they have no class (label -1)."
             )
-
-
-def existing_folder(root: str) -> Path:
-    """``root`` as a path.
-
-    Raises:
-        UserError: it is no folder.
-    """
-    folder = Path(root).expanduser()
-    if not folder.is_dir():
-        what = "is a file" if folder.exists() else "does not exist"
-        raise UserError(
-            f"data.root {root!r} {what}, expected a folder of images. Set data.root to one"
-            f"{' and unpack archives first' if folder.exists() else ''}."
-        )
-    return folder
 
 
 def read_headers(files: FolderFiles) -> dict[str, Look]:

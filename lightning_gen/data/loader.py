@@ -13,6 +13,7 @@ from lightning_gen.errors import UserError
 
 ASKS_A_WORKER = "rebuild_storage_fd"
 """torch's function that asks a worker for the memory of a tensor."""
+SIZES = "{batches}, of {batch_size} images on each of {processes} processes"
 
 
 def images_of_an_epoch(count: int, batch_size: int, world_size: int) -> int:
@@ -114,8 +115,9 @@ class BatchLoader:
         if self._start > 0 and self._started_with != self._sizes:
             raise UserError(
                 f"the checkpoint is from the middle of an epoch, at batch {self._start} of "
-                f"{_in_words(self._started_with)}; now they are {_in_words(self._sizes)}. Go on "
-                "with that data.batch_size and number of devices, or from the end of an epoch."
+                f"{SIZES.format(**self._started_with)}; now they are "
+                f"{SIZES.format(**self._sizes)}. Go on with that data.batch_size and number of "
+                "devices, or from the end of an epoch."
             )
         self._position, self._start = self._start, 0
         for batch in self._fetch(self._batches()[self._position :]):
@@ -198,10 +200,6 @@ def lost_worker(error: BaseException) -> UserError | None:
         f"{what} ran out. Set data.num_workers to a smaller number, 0 for none, or "
         "data.batch_size to a smaller one, and go on from the last checkpoint."
     )
-
-
-def _in_words(sizes: dict[str, int]) -> str:
-    return "{batches}, of {batch_size} images on each of {processes} processes".format(**sizes)
 
 
 def _pinned(batch: Batch) -> Batch:

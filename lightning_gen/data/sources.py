@@ -139,6 +139,7 @@ class EncodedImages:
     labels: Int[Tensor, " n"]
     factors: Shaped[Tensor, "n f"]
     value_range: ValueRange | None = None
+    device = torch.device("cpu")
 
     @classmethod
     def of(
@@ -155,11 +156,6 @@ class EncodedImages:
     def __getitem__(self, indices: Tensor) -> Batch:
         images, failures = self.read(indices)
         return self._batch(images, indices, failures)
-
-    @property
-    def device(self) -> torch.device:
-        """The processor's memory."""
-        return torch.device("cpu")
 
     @property
     def num_bytes(self) -> int:
@@ -273,27 +269,17 @@ def placed(source: Source, accelerator: torch.device, images_on: ImagesOn, split
                 "one that is made a batch at a time. Set data.images_on to auto."
             )
         return source
-    device = _device_for(source, accelerator, images_on, split)
+    moves = images_on == "accelerator"
+    if accelerator.type == "cuda" and images_on != "cpu":
+        taken, (free, _) = source.num_bytes, torch.cuda.mem_get_info(accelerator)
+        sizes = f"{taken / 1e6:,.0f} MB, and {free / 1e6:,.0f} MB are free on {accelerator}"
+        if moves and taken > free:
+            raise UserError(
+                f"data.images_on is accelerator, and the {split} images do not fit: they take "
+                f"{sizes}. Set it to auto or cpu."
+            )
+        moves = moves or taken <= free / 2
+        where = accelerator if moves else "the processor's side"
+        rank_zero_info(f"The {split} images are held on {where}: they take {sizes}.")
+    device = accelerator if moves else torch.device("cpu")
     return source if source.device == device else source.to(device)
-
-
-def _device_for(
-    source: Movable, accelerator: torch.device, images_on: ImagesOn, split: str
-) -> torch.device:
-    cpu = torch.device("cpu")
-    wanted = images_on == "accelerator"
-    if accelerator.type == "cpu" or images_on == "cpu":
-        return cpu
-    if accelerator.type != "cuda":  # whose free memory is not known
-        return accelerator if wanted else cpu
-    taken, (free, _) = source.num_bytes, torch.cuda.mem_get_info(accelerator)
-    sizes = f"{taken / 1e6:,.0f} MB, and {free / 1e6:,.0f} MB are free on {accelerator}"
-    if wanted and taken > free:
-        raise UserError(
-            f"data.images_on is accelerator, and the {split} images do not fit: they take {sizes}. "
-            "Set it to auto or cpu."
-        )
-    fits = wanted or taken <= free / 2
-    where = accelerator if fits else "the processor's side"
-    rank_zero_info(f"The {split} images are held on {where}: they take {sizes}.")
-    return accelerator if fits else cpu

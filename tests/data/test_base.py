@@ -2,13 +2,14 @@
 
 import pytest
 import torch
-from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch import Trainer
 
 from lightning_gen.contracts import Batch
 from lightning_gen.data import FashionMNIST, MiniFashionMNIST
 from lightning_gen.data.base import ImageDataModule, cut
 from lightning_gen.data.sources import TensorSource
 from lightning_gen.errors import UserError
+from support.ordered import QUIET, Seen
 
 COUNT, TEST_COUNT = 100, 30
 
@@ -42,49 +43,19 @@ class WithValidation(Numbered):
         return self.source(10, 500)
 
 
-class Recorder(LightningModule):
-    """Keeps the batches of each stage, as a model sees them."""
-
-    def __init__(self):
-        super().__init__()
-        self.weight = torch.nn.Parameter(torch.zeros(()))
-        self.seen = {"train": [], "val": [], "test": []}
-
-    def training_step(self, batch, batch_idx):
-        self.seen["train"].append(batch)
-        return self.weight.square()
-
-    def validation_step(self, batch, batch_idx):
-        self.seen["val"].append(batch)
-
-    def test_step(self, batch, batch_idx):
-        self.seen["test"].append(batch)
-
-    def configure_optimizers(self):
-        return torch.optim.SGD(self.parameters(), lr=0.0)
-
-    def images(self, stage):
-        """Of each epoch, sorted by label."""
-        batches = self.seen[stage]
-        images, labels = (torch.cat(parts) for parts in [*zip(*batches, strict=True)][:2])
-        order = labels.argsort(stable=True)
-        epochs = len(labels) // len(labels.unique())
-        return images[order].view(-1, epochs, *images.shape[1:]).transpose(0, 1)
-
-
 def fit(data, epochs=2):
-    recorder = Recorder()
-    trainer = Trainer(
-        accelerator="cpu",
-        max_epochs=epochs,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-    )
-    trainer.fit(recorder, data)
-    return recorder, trainer
+    seen = Seen()
+    trainer = Trainer(max_epochs=epochs, enable_checkpointing=False, **QUIET)
+    trainer.fit(seen, data)
+    return seen, trainer
+
+
+def images_of(seen, stage):
+    """The images of each epoch, sorted by label."""
+    images, labels, _ = (torch.cat(parts) for parts in zip(*seen.batches[stage], strict=True))
+    order = labels.argsort(stable=True)
+    epochs = len(labels) // len(labels.unique())
+    return images[order].view(-1, epochs, *images.shape[1:]).transpose(0, 1)
 
 
 def labels_of(loader):
@@ -114,13 +85,13 @@ class TestSplits:
 
     def test_fit_never_loads_the_test_split(self):
         data = Numbered()
-        recorder, trainer = fit(data)
+        seen, trainer = fit(data)
         assert data.loaded == ["train"]
-        assert recorder.seen["test"] == []
-        trainer.test(recorder, data, verbose=False)
+        assert seen.batches["test"] == []
+        trainer.test(seen, data, verbose=False)
         assert data.loaded == ["train", "test"]
-        seen = torch.cat([batch.labels for batch in recorder.seen["test"]]).tolist()
-        assert sorted(seen) == [*range(1000, 1000 + TEST_COUNT)]
+        labels = torch.cat([batch.labels for batch in seen.batches["test"]]).tolist()
+        assert sorted(labels) == [*range(1000, 1000 + TEST_COUNT)]
 
     def test_predict_takes_the_test_split(self):
         data = Numbered()
@@ -139,17 +110,8 @@ class TestSplits:
         data.setup("fit")
         assert sorted(labels_of(data.train_dataloader())) == [*range(COUNT)]
         assert data.val_dataloader() == []
-        recorder, _ = fit(data, epochs=1)
-        assert recorder.seen["val"] == []
-
-    @pytest.mark.parametrize(
-        ("count", "val_fraction", "num_val"),
-        [(2, 0.5, 1), (10, 0.25, 2), (3, 0.2, 1), (10, 0.9, 9)],
-    )
-    def test_val_fraction_is_rounded(self, count, val_fraction, num_val):
-        train, val = splits(Numbered(count=count, val_fraction=val_fraction))
-        assert len(val) == num_val
-        assert len(train) == count - num_val
+        seen, _ = fit(data, epochs=1)
+        assert seen.batches["val"] == []
 
     @pytest.mark.parametrize("val_fraction", [0.01, 0.99])
     def test_val_fraction_leaves_nothing(self, val_fraction):
@@ -183,38 +145,38 @@ class TestClasses:
 class TestBinarize:
     @pytest.mark.parametrize("binarize", ["static", "dynamic"])
     def test_pixels_are_zero_or_one_with_the_grey_level_as_probability(self, binarize):
-        recorder, trainer = fit(Numbered(binarize=binarize), epochs=40)
-        trainer.test(recorder, Numbered(binarize=binarize), verbose=False)
+        seen, trainer = fit(Numbered(binarize=binarize), epochs=40)
+        trainer.test(seen, Numbered(binarize=binarize), verbose=False)
         grey = Numbered().load_train().images / 255
         for stage in ("train", "val", "test"):
-            images = torch.cat([batch.images for batch in recorder.seen[stage]])
+            images = torch.cat([batch.images for batch in seen.batches[stage]])
             assert set(images.unique().tolist()) == {0.0, 1.0}
             assert images.mean().item() == pytest.approx(grey.mean().item(), abs=0.05)
         if binarize == "dynamic":
-            labels = torch.cat([batch.labels for batch in recorder.seen["train"]]).unique()
-            frequency = recorder.images("train").mean(dim=0)
+            labels = torch.cat([batch.labels for batch in seen.batches["train"]]).unique()
+            frequency = images_of(seen, "train").mean(dim=0)
             # 40 draws: a standard error of at most 0.08.
             assert (frequency - grey[labels]).abs().max() < 0.45
             assert (frequency - grey[labels]).square().mean() < 2 * 0.25 / 40
 
     def test_static_draws_once(self):
-        recorder, _ = fit(Numbered(binarize="static"))
+        seen, _ = fit(Numbered(binarize="static"))
         torch.manual_seed(99)
         other, _ = fit(Numbered(binarize="static"))
         for stage in ("train", "val"):
-            first, second = recorder.images(stage)
+            first, second = images_of(seen, stage)
             assert torch.equal(first, second)
-            assert torch.equal(recorder.images(stage), other.images(stage))
+            assert torch.equal(images_of(seen, stage), images_of(other, stage))
 
     def test_dynamic_draws_at_every_step_of_training_only(self):
-        recorder, trainer = fit(Numbered(binarize="dynamic"))
-        first, second = recorder.images("train")
+        seen, trainer = fit(Numbered(binarize="dynamic"))
+        first, second = images_of(seen, "train")
         assert not torch.equal(first, second)
-        first, second = recorder.images("val")
+        first, second = images_of(seen, "val")
         assert torch.equal(first, second)
         for _ in range(2):
-            trainer.test(recorder, Numbered(binarize="dynamic"), verbose=False)
-        first, second = recorder.images("test")
+            trainer.test(seen, Numbered(binarize="dynamic"), verbose=False)
+        first, second = images_of(seen, "test")
         assert torch.equal(first, second)
 
     def test_black_stays_black_and_white_stays_white(self):
@@ -234,10 +196,10 @@ class TestConversion:
         assert torch.equal(images.flatten(), torch.arange(256, dtype=torch.uint8))
 
     def test_models_are_given_floats(self):
-        recorder, _ = fit(Numbered(), epochs=1)
+        seen, _ = fit(Numbered(), epochs=1)
         expected = Numbered().load_train().images / 255
         for stage in ("train", "val"):
-            for images, labels, factors in recorder.seen[stage]:
+            for images, labels, factors in seen.batches[stage]:
                 assert torch.equal(images, expected[labels])
                 assert factors.shape == (len(labels), 0)
 

@@ -6,22 +6,19 @@ import os
 import shutil
 import signal
 import time
-import zipfile
 from multiprocessing import get_context
 from pathlib import Path
 from types import SimpleNamespace
 from warnings import catch_warnings
 
-import numpy as np
 import pytest
 import torch
 
 from lightning_gen.data import CelebA, cache
 from lightning_gen.data.cache import CachedImages, cache_folder
-from lightning_gen.data.files import FolderFiles, ZipFiles
+from lightning_gen.data.files import FolderFiles
 from lightning_gen.data.sources import EncodedImages, TensorSource
 from lightning_gen.errors import UserError
-from support.command import NO_PICTURES, rows
 from support.datasets import write_celeba_tables, write_celeba_zip
 from support.images import assert_same, batches_of, image_folder, write_noise
 from support.permissions import permissions_bind
@@ -386,44 +383,6 @@ def test_odd_names(tmp_path, decodes):
         batches_of(image_folder(root))
     assert len(decodes) == 12
     assert only_file(tmp_path).parent.name.startswith("a_b_-")
-
-
-def test_all_files_are_part_of_the_state(tmp_path):
-    write_noise(tmp_path, ["a.png", "b.png"])
-    files = FolderFiles(tmp_path)
-    states = {files.state(names) for names in (["a.png"], ["b.png"], ["a.png", "b.png"], ["gone"])}
-    assert len(states) == 4
-    path = tmp_path / "a.zip"
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.write(tmp_path / "a.png", "a.png")
-    before = ZipFiles(path).state(["a.png"])
-    assert before == ZipFiles(path).state(["a.png"]) != ZipFiles(path).state(["b.png"])
-    os.utime(path, ns=(0, 0))
-    assert before != ZipFiles(path).state(["a.png"])
-
-
-def test_pixels_lie_in_the_file_as_they_are(root, tmp_path):
-    batches_of(image_folder(root))
-    pixels = np.fromfile(only_file(tmp_path), np.uint8, 40 * 3 * 64).reshape(40, 3, 8, 8)
-    source = image_folder(root, cache=None)._images
-    assert torch.from_numpy(pixels).equal(source[torch.arange(40)].images)
-
-
-def test_a_run_is_the_same_with_and_without(root, command, monkeypatch, decodes):
-    monkeypatch.setattr(IN_MEMORY, 0)
-    model = ("--model", "AE", "--model.latent_dim", "2", "--model.architecture", "Dense")
-    data = ("--data", "ImageFolder", "--data.root", root, "--data.image_size", "8")
-    short = ("--trainer.accelerator", "cpu", "--trainer.max_epochs", "2", *NO_PICTURES)
-    words = (*model, *data, *short, "--data.batch_size", "8", "--data.num_workers", "0")
-    batches_of(image_folder(root))
-    losses = []
-    for cached in ("null", "auto"):
-        decodes.clear()
-        answer = command("fit", *words, "--data.cache", cached, "--name", f"run{len(losses)}")
-        assert answer.code == 0, answer.err
-        losses.append(rows(Path("logs", f"run{len(losses)}", "version_0")))
-    assert losses[0] == losses[1]
-    assert decodes == []
 
 
 def build(root, log, seconds):

@@ -1,7 +1,5 @@
 """A stopped and resumed run ends, to the bit, where the uninterrupted one does, or is refused."""
 
-from dataclasses import dataclass
-
 import pytest
 import torch
 from lightning.pytorch import Trainer, seed_everything
@@ -9,12 +7,11 @@ from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 
 from lightning_gen.callbacks import RandomState, Resume
 from lightning_gen.data import MiniFashionMNIST
-from lightning_gen.data.sources import TensorSource
 from lightning_gen.errors import UserError
 from lightning_gen.models import VAE
 from lightning_gen.networks import Dense
 from support.images import image_folder, write_noise
-from support.ordered import QUIET, Numbered, Seen
+from support.ordered import QUIET, Decoding, Numbered, Seen
 
 # A resumed run saves where the stopped one did.
 pytestmark = pytest.mark.filterwarnings("ignore:Checkpoint directory .* exists and is not empty")
@@ -31,23 +28,6 @@ class Tiny(MiniFashionMNIST):
 
     def load_train(self):
         return super().load_train().subset(torch.arange(0, 10_000, 10_000 // IMAGES))
-
-
-@dataclass(frozen=True)
-class Decoding:
-    """A source that is no TensorSource, so that workers fetch from it."""
-
-    inner: TensorSource
-
-    @property
-    def device(self):
-        return torch.device("cpu")
-
-    def __len__(self):
-        return len(self.inner)
-
-    def __getitem__(self, indices):
-        return self.inner[indices]
 
 
 class TinyDecoding(Tiny):
@@ -84,15 +64,9 @@ def run(data, folder, checkpoint=None, stop=None, epochs=EPOCHS, validate=True, 
     seed_everything(5, verbose=False)
     model = VAE(data.image_shape, 3, Dense((8,)))
     keep = ModelCheckpoint(folder, save_top_k=-1, **saving)
-    trainer = Trainer(
-        accelerator="cpu",
-        max_epochs=epochs,
-        limit_val_batches=None if validate else 0,
-        callbacks=[RandomState(), keep] + ([] if stop is None else [StopAt(stop)]),
-        logger=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-    )
+    callbacks = [RandomState(), keep] + ([] if stop is None else [StopAt(stop)])
+    limit = {} if validate else {"limit_val_batches": 0}
+    trainer = Trainer(max_epochs=epochs, callbacks=callbacks, **QUIET, **limit)
     if stop is None:
         trainer.fit(model, data, ckpt_path=checkpoint)
         assert trainer.global_step == epochs * BATCHES
@@ -213,7 +187,6 @@ def test_testing_on_other_data_is_no_going_on(tmp_path):
     train(Tiny(), tmp_path)
     trainer = Trainer(**QUIET, callbacks=[RandomState(), Resume(), ModelCheckpoint(tmp_path)])
     seen = Seen()
-    seen.test_step = seen.validation_step
     trainer.validate(seen, Tiny(val_fraction=0.3), tmp_path / "last.ckpt", verbose=False)
     assert sum(len(batch) for batch in seen.val_labels[0]) == 30
 

@@ -10,13 +10,13 @@ import pytest
 import torch
 from PIL import Image
 
-from lightning_gen.data import CelebA, decoding
+from lightning_gen.data import decoding
 from lightning_gen.data.files import FolderFiles, ZipFiles
 from lightning_gen.data.loader import BatchLoader
 from lightning_gen.data.sources import EncodedImages
 from lightning_gen.errors import UserError
 from support.bombs import write_bomb
-from support.datasets import write_celeba_tables, write_celeba_zip, write_images
+from support.datasets import write_images
 from support.images import assert_same, image_folder
 from support.permissions import permissions_bind
 
@@ -214,23 +214,6 @@ def test_a_zip_that_climbs_out_is_read_and_not_unpacked(archive, tmp_path):
     assert not os.path.exists("/tmp/absolute.jpg")
 
 
-@pytest.mark.parametrize("name", ["../../climbs.jpg", "/tmp/absolute.jpg"])
-def test_celeba_of_such_an_archive(tmp_path, name):
-    write_celeba_tables(tmp_path / "celeba")
-    path = tmp_path / "celeba" / "img_align_celeba.zip"
-    write_celeba_zip(path, tmp_path)
-    with zipfile.ZipFile(path, "a") as archive:
-        archive.writestr(name, "no image")
-    before = everything(tmp_path.parent)
-    if name.startswith("/"):
-        with pytest.raises(UserError, match=r"no row for 1 of 21 images, the first is 'absolute'"):
-            CelebA(str(tmp_path), image_size=8, num_workers=0)
-    else:
-        data = CelebA(str(tmp_path), image_size=8, num_workers=0)
-        assert len(data.load_test()) == 2
-    assert everything(tmp_path.parent) == before
-
-
 @pytest.mark.usefixtures("memory_stays_bounded")
 def test_a_bomb_in_an_archive_is_left_out(tmp_path):
     write_images(tmp_path / "images", 2)
@@ -274,11 +257,3 @@ def test_a_folder_that_may_not_be_read(tmp_path, name):
     finally:
         (tmp_path / "root" / name).chmod(0o700)
     assert f"{str(tmp_path / 'root' / name)!r} cannot be listed (Permission" in str(caught.value)
-
-
-def test_a_file_that_may_not_be_read_is_left_out(tmp_path):
-    write_images(tmp_path, 11)
-    (tmp_path / "003.jpg").chmod(0)
-    with permissions_bind(), pytest.warns(UserWarning, match=r"'003\.jpg' \(PermissionError"):
-        data = image_folder(tmp_path)
-    assert len(data.load_train()) == 9
