@@ -2,11 +2,11 @@
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from typing import Any, Literal
+from hashlib import sha256
+from typing import Any, Literal, NamedTuple
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 from lightning.pytorch import LightningDataModule
 from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_info
@@ -14,8 +14,15 @@ from torch import Tensor
 
 from lightning_gen.contracts import NO_CLASS, Batch, Conditional, ImageShape
 from lightning_gen.data.loader import BatchLoader, images_of_an_epoch
-from lightning_gen.data.sources import ImagesOn, Movable, Source, TensorSource, placed
-from lightning_gen.data.splits import Split, cut_groups, digest_of, refuse_other_data, shuffled
+from lightning_gen.data.sources import (
+    ImagesOn,
+    Movable,
+    Source,
+    Subset,
+    TensorSource,
+    names_of,
+    placed,
+)
 from lightning_gen.errors import UserError
 from lightning_gen.hyperparameters import KeepsArguments
 from lightning_gen.noise import uniform_like
@@ -23,6 +30,88 @@ from lightning_gen.noise import uniform_like
 Binarize = Literal["static", "dynamic"]
 STAGES = {"train": "fit", "val": "fit", "test": "test"}
 """Lightning's stage that needs a split."""
+
+
+class Split(NamedTuple):
+    """Part of a source: the positions of its images, in the order that loaders keep."""
+
+    source: Source
+    indices: Tensor
+
+    @classmethod
+    def of(cls, source: Source, positions: Tensor | None = None) -> "Split":
+        """These images of a source, which may be a part of another; None takes all."""
+        if positions is None:
+            positions = torch.arange(len(source))
+        if isinstance(source, Subset):
+            return cls(source.source, source.indices[positions])
+        return cls(source, positions)
+
+    @property
+    def digest(self) -> str:
+        """Eight digits that are others where files, their order or their labels are others."""
+        names = names_of(self.source, self.indices)
+        digest = sha256(repr(names).encode("utf-8", "backslashreplace"))
+        labels = getattr(self.source, "labels", None)
+        if labels is not None:
+            digest.update(labels[self.indices].cpu().numpy().tobytes())
+        return digest.hexdigest()[:8]
+
+
+class Cut(NamedTuple):
+    """Positions in a dataset, those kept and those held out, both shuffled."""
+
+    kept: Tensor
+    held_out: Tensor
+
+
+def shuffled(count: int) -> Tensor:
+    """The numbers below ``count`` in an order that is the same each time."""
+    # One fixed seed: runs of other seeds must not be compared on other held-out images.
+    return torch.randperm(count, generator=torch.Generator().manual_seed(0))
+
+
+def cut(groups: Int[Tensor, " n"], fraction: float, argument: str) -> Cut:
+    """Hold out ``fraction`` of groups of images, the same ones each time, each as a whole.
+
+    Args:
+        groups: the number of the group of each image, such as those that look alike.
+        fraction: share of the groups that is held out, at least 0 and below 1.
+        argument: the user's name for ``fraction``, for the message.
+
+    Raises:
+        UserError: nothing is left to keep, or to hold out although ``fraction`` is not 0.
+    """
+    numbers, members = torch.unique(groups, return_inverse=True)
+    count = len(numbers)
+    num_held_out = round(count * fraction)
+    if num_held_out == count or (num_held_out == 0 and fraction > 0):
+        raise UserError(
+            f"{argument} {fraction} holds out {num_held_out} of {count} images and leaves "
+            f"{count - num_held_out} to train on, expected at least one of each. Add images or "
+            "change the fraction."
+        )
+    held_out = torch.zeros(count, dtype=torch.bool)
+    held_out[shuffled(count)[:num_held_out]] = True
+    order = shuffled(len(groups))
+    apart = held_out[members[order]]
+    return Cut(order[~apart], order[apart])
+
+
+def check_test_fraction(fraction: float) -> None:
+    """Raise a UserError where ``fraction`` is no share of images to test on."""
+    if not 0 < fraction < 1:
+        raise UserError(
+            f"data.test_fraction is the share of all images kept for testing, above 0 and below 1, "
+            f"got {fraction}. Set it to 0.1."
+        )
+
+
+def check_workers(number: int) -> int:
+    """``number``; a UserError where it is no number of processes."""
+    if number < 0:
+        raise UserError(f"data.num_workers is at least 0, got {number}. Set it to 4.")
+    return number
 
 
 class ImageDataModule(KeepsArguments, LightningDataModule, ABC):
@@ -36,14 +125,15 @@ class ImageDataModule(KeepsArguments, LightningDataModule, ABC):
         factor_names: a name for each column of ``Batch.factors``.
         factor_sizes: number of values of each factor.
         normal_classes: numbers of the ``train_classes``; empty where all are trained on.
+        num_workers: processes that fetch batches ahead; unused for datasets held in memory.
 
     Args:
         batch_size: images a batch on each device.
         val_fraction: share of the training images kept for validation, the same ones each time;
             0 trains on all. Unused where the dataset brings a validation split.
-        num_workers: processes that decode ahead; unused for datasets held in memory.
         binarize: make pixels 0 or 1 with probability equal to their grey level: "static" draws
-            once, "dynamic" at every training step (evaluation keeps to one draw).
+            once, "dynamic" at every training step (evaluation keeps to one draw). Only binary
+            images make a Bernoulli likelihood a likelihood.
         train_classes: names of the classes that are trained and validated on, the normal ones of
             anomaly detection; None takes all. The test split keeps every class.
         images_on: "accelerator" or "cpu" holds decoded images there; "auto" holds them on a GPU if
@@ -54,14 +144,14 @@ class ImageDataModule(KeepsArguments, LightningDataModule, ABC):
     class_names: tuple[str, ...] = ("image",)
     factor_names: tuple[str, ...] = ()
     factor_sizes: tuple[int, ...] = ()
+    num_workers = 0
 
     def __init__(
         self,
-        batch_size: int,
-        val_fraction: float,
-        num_workers: int = 0,
+        batch_size: int = 128,
+        val_fraction: float = 0.1,
         binarize: Binarize | None = None,
-        train_classes: Sequence[str] | None = None,
+        train_classes: tuple[str, ...] | None = None,
         images_on: ImagesOn = "auto",
     ) -> None:
         super().__init__()
@@ -78,11 +168,8 @@ class ImageDataModule(KeepsArguments, LightningDataModule, ABC):
                 f"data.val_fraction is the share of training images kept for validation, at least "
                 f"0 and below 1, got {val_fraction}. Set it to 0.1."
             )
-        if num_workers < 0:
-            raise UserError(f"data.num_workers is at least 0, got {num_workers}. Set it to 4.")
         self.batch_size = batch_size
         self.val_fraction = val_fraction
-        self.num_workers = num_workers
         self.binarize = binarize
         self.images_on: ImagesOn = images_on
         self.normal_classes = tuple(self.class_names.index(name) for name in train_classes or ())
@@ -133,7 +220,10 @@ class ImageDataModule(KeepsArguments, LightningDataModule, ABC):
         """
         self._provide("train")
         if self._order_seed is None:
-            self._order_seed = self._seed_of_rank_zero()
+            # Lightning's seed_everything makes this the run's seed; without it, each process has
+            # another.
+            seed = torch.initial_seed()
+            self._order_seed = int(self.trainer.strategy.broadcast(seed)) if self.trainer else seed
         if not getattr(self.trainer, "overfit_batches", 0):
             return self._loader("train", self._order_seed)
         _, world_size = self._shard
@@ -147,8 +237,9 @@ class ImageDataModule(KeepsArguments, LightningDataModule, ABC):
 
     def test_dataloader(self) -> BatchLoader:
         """Batches in a fixed order."""
-        self._provide("test")
-        return self._loader("test")
+        return self.in_order("test")
+
+    predict_dataloader = test_dataloader
 
     def in_order(self, split: str, batch_size: int | None = None) -> BatchLoader:
         """All batches of "train", "val" or "test" in a fixed order.
@@ -195,7 +286,16 @@ class ImageDataModule(KeepsArguments, LightningDataModule, ABC):
         """
         if self.trainer is None or self.trainer.state.fn != TrainerFn.FITTING:
             return
-        refuse_other_data(state_dict["trained_on"], self._trained_on)
+        changed = [
+            f"{name} {then!r} in the checkpoint and {self._trained_on.get(name)!r} now"
+            for name, then in state_dict["trained_on"].items()
+            if then != self._trained_on.get(name)
+        ]
+        if changed:
+            raise UserError(
+                f"the checkpoint was trained on other data: {', '.join(changed)}. Go on with the "
+                "same files and data options, or start a new run."
+            )
         self._order_seed = state_dict["order_seed"]
         given = os.environ.get("PL_GLOBAL_SEED")
         if given is not None and self._order_seed not in (None, int(given)):
@@ -210,10 +310,6 @@ class ImageDataModule(KeepsArguments, LightningDataModule, ABC):
         source, indices = self._splits["train"]
         batch = source[indices[:num_images].to(source.device)]
         return self.on_after_batch_transfer(batch, 0).images.mean(dim=0).cpu()
-
-    def predict_dataloader(self) -> BatchLoader:
-        """The test split."""
-        return self.test_dataloader()
 
     def transfer_batch_to_device(
         self, batch: Batch, device: torch.device, dataloader_idx: int
@@ -234,37 +330,36 @@ class ImageDataModule(KeepsArguments, LightningDataModule, ABC):
     def _training_splits(self, train: Source, val: Source | None) -> dict[str, Split]:
         if self.binarize == "static" and isinstance(train, TensorSource):
             train = train.binarized()
-        trained = self._normal(train)
+        source, indices = Split.of(train)
+        normal = self._is_normal(source, indices)
+        indices = indices[normal]
         if val is not None:
-            source, indices = self._evaluated(val)
-            normal = torch.isin(indices, self._normal(source).indices)
-            order = shuffled(len(trained.indices))
+            held = self._evaluated(val)
             return {
-                "train": Split(train, trained.indices[order]),
-                "val": Split(source, indices[normal]),
+                "train": Split(source, indices[shuffled(len(indices))]),
+                "val": Split(held.source, held.indices[self._is_normal(*held)]),
             }
-        groups = self.groups(train)[trained.indices]
-        kept, held_out = cut_groups(groups, self.val_fraction, "data.val_fraction")
-        splits = {"train": Split(train, trained.indices[kept])}
+        kept, held_out = cut(self.groups(train)[normal], self.val_fraction, "data.val_fraction")
+        splits = {"train": Split(source, indices[kept])}
         if len(held_out) == 0:
             return splits
-        held = Split(train, trained.indices[held_out])
-        if self.binarize == "dynamic" and isinstance(train, TensorSource):
-            held = self._evaluated(train.subset(held.indices.sort().values))
+        held = Split(source, indices[held_out])
+        if self.binarize == "dynamic" and isinstance(source, TensorSource):
+            held = self._evaluated(source.subset(held.indices.sort().values))
         return splits | {"val": held}
 
-    def _normal(self, source: Source) -> Split:
-        """The images of the classes that are trained on, in the order of the source."""
+    def _is_normal(self, source: Source, indices: Tensor) -> Bool[Tensor, " n"]:
+        """Which of these images are of the classes that are trained on."""
         labels = getattr(source, "labels", None)
         if not self.normal_classes or labels is None:
-            return Split(source, torch.arange(len(source)))
-        normal = torch.isin(labels, torch.tensor(self.normal_classes))
-        return Split(source, normal.nonzero().flatten())
+            return torch.ones(len(indices), dtype=torch.bool)
+        return torch.isin(labels[indices], torch.tensor(self.normal_classes))
 
     def _evaluated(self, source: Source) -> Split:
+        """All images of a source, shuffled: of a sorted dataset, the first are a fair sample."""
         if self.binarize is not None and isinstance(source, TensorSource):
             source = source.binarized()
-        return Split.whole(source)
+        return Split.of(source, shuffled(len(source)))
 
     def _fingerprint(self) -> dict[str, Any]:
         """What is trained on, in plain values; equal where a run may go on."""
@@ -276,14 +371,8 @@ class ImageDataModule(KeepsArguments, LightningDataModule, ABC):
             "data.value_range": self.hparams.get("value_range"),
             "training images": len(train.indices),
             "validation images": len(val.indices) if val else 0,
-            "digest of the images": digest_of(train) + (digest_of(val) if val else ""),
+            "digest of the images": train.digest + (val.digest if val else ""),
         }
-
-    def _seed_of_rank_zero(self) -> int:
-        # Lightning's seed_everything makes this the run's seed; without it, each process has
-        # another.
-        seed = torch.initial_seed()
-        return seed if self.trainer is None else int(self.trainer.strategy.broadcast(seed))
 
     def _provide(self, split: str) -> None:
         """Set up what holds a split, where nobody has."""

@@ -8,7 +8,7 @@ from torchvision import datasets
 from torchvision.datasets.utils import check_integrity, extract_archive
 
 from lightning_gen.data.base import ImageDataModule
-from lightning_gen.data.download import fetch, has_md5
+from lightning_gen.data.files import fetch, has_md5
 from lightning_gen.data.sources import ImagesOn, TensorSource
 from lightning_gen.errors import UserError
 
@@ -30,6 +30,7 @@ class CIFAR10(ImageDataModule):
     published = datasets.CIFAR10
     """torchvision's class, for its address and checksums."""
 
+    image_shape = (3, 32, 32)
     class_names = (
         *("airplane", "automobile", "bird", "cat", "deer"),
         *("dog", "frog", "horse", "ship", "truck"),
@@ -45,7 +46,6 @@ class CIFAR10(ImageDataModule):
         images_on: ImagesOn = "auto",
     ) -> None:
         super().__init__(batch_size, val_fraction, train_classes=train_classes, images_on=images_on)
-        self.image_shape = (3, 32, 32)
         self.root = Path(root).expanduser().absolute()
         self._download = download
 

@@ -1,4 +1,7 @@
-"""Image files as uint8 arrays of one shape."""
+"""Image files as uint8 arrays of one shape.
+
+At a broken file, Pillow and so what reads here raises exceptions of nearly any type.
+"""
 
 import warnings
 from collections.abc import Sequence
@@ -69,47 +72,30 @@ def height_and_width(image_size: int | tuple[int, int]) -> tuple[int, int]:
 
 
 class Look(NamedTuple):
-    """What the header of an image file says.
-
-    Attributes:
-        grey: it has no colours.
-        deep: its values have more than 8 bits, or are floating-point numbers.
-    """
+    """What the header of an image file says."""
 
     grey: bool
     deep: bool
+    """Whether its values have more than 8 bits, or are floating-point numbers."""
 
 
 def look(stream: Stream) -> Look:
-    """Read the header of an image file.
-
-    Raises:
-        Exception: of whatever type Pillow raises for a broken file.
-    """
+    """Read the header of an image file."""
     with Image.open(stream, formats=FORMATS) as image:
         return Look(image.mode in GREY_MODES, _has_own_range(image) or _loses_bits(image))
 
 
 class Extremes(NamedTuple):
-    """The smallest and the largest value of a deep image.
-
-    Attributes:
-        low: the smallest.
-        high: the largest.
-        cut: the values are the upper 8 of 16 bits, all that Pillow reads of a file with colours.
-    """
+    """The smallest and the largest value of a deep image."""
 
     low: float
     high: float
     cut: bool
+    """Whether they are the upper 8 of 16 bits, all that Pillow reads of a file with colours."""
 
 
 def extremes(stream: Stream) -> Extremes:
-    """The values of a deep image file.
-
-    Raises:
-        Exception: of whatever type Pillow raises for a broken file.
-    """
+    """The smallest and the largest value of a deep image file."""
     with Image.open(stream, formats=FORMATS) as image:
         _check_size(image)
         cut = not _has_own_range(image)
@@ -131,7 +117,6 @@ def decode(
         value_range: the values that become 0 and 255 in a file of more than 8 bits.
 
     Raises:
-        Exception: of whatever type Pillow raises for a broken file.
         ValueError: there are too many pixels, or no range for values of more than 8 bits.
     """
     channels, height, width = shape
@@ -159,9 +144,7 @@ def _has_own_range(image: Image.Image) -> bool:
 
 def _loses_bits(image: Image.Image) -> bool:
     """Whether Pillow reads the upper 8 of 16 bits."""
-    tiles = getattr(image, "tile", ())
-    raw_modes = [tile[3] if isinstance(tile[3], str) else tile[3][0] for tile in tiles]
-    return image.mode[0] not in "IF" and any(";16" in str(mode) for mode in raw_modes)
+    return any(";16" in str(tile[3]) for tile in getattr(image, "tile", ()))
 
 
 def _eight_bit(image: Image.Image, mode: str, value_range: ValueRange | None) -> Image.Image:

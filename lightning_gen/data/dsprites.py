@@ -3,26 +3,33 @@
 import zlib
 from functools import cached_property
 from pathlib import Path
-from zipfile import BadZipFile, is_zipfile
+from typing import Any
+from zipfile import BadZipFile, ZipFile, is_zipfile
 
+import numpy as np
+import torch
+from jaxtyping import Int, UInt8
+from numpy.lib import format as npy
+from numpy.typing import NDArray
 from torch import Tensor
 
-from lightning_gen.data.base import ImageDataModule
-from lightning_gen.data.download import fetch
-from lightning_gen.data.dsprites_file import PackedImages, read_archive
+from lightning_gen.contracts import Batch
+from lightning_gen.data.files import fetch
 from lightning_gen.data.shapes import FACTORS, SIZE, Shapes, index_of
-from lightning_gen.data.sources import ImagesOn, Source, Subset
-from lightning_gen.data.splits import Cut, check_test_fraction, cut_groups
+from lightning_gen.data.sources import ImagesOn
 from lightning_gen.errors import UserError
+from lightning_gen.progress import progress
 
 FILE = "dsprites_ndarray_co1sh3sc6or40x32y32_64x64.npz"
 MIRRORS = (
     "https://github.com/google-deepmind/dsprites-dataset/raw/master/",
     "https://raw.githubusercontent.com/google-deepmind/dsprites-dataset/master/",
 )
+PART = 4096
+"""Images that are unpacked at a time while the file is read: 16 MiB."""
 
 
-class DSprites(ImageDataModule):
+class DSprites(Shapes):
     """dSprites (Matthey et al. 2017): 737,280 binary images of 64x64, and the factors of each.
 
     The factors are shape (square, ellipse, heart), scale, orientation, x and y; the constant
@@ -39,10 +46,6 @@ class DSprites(ImageDataModule):
             take at most half of its free memory.
     """
 
-    class_names = Shapes.class_names
-    factor_names = Shapes.factor_names
-    factor_sizes = Shapes.factor_sizes
-
     def __init__(
         self,
         root: str = "data",
@@ -52,12 +55,10 @@ class DSprites(ImageDataModule):
         test_fraction: float = 0.1,
         images_on: ImagesOn = "auto",
     ) -> None:
-        super().__init__(batch_size, val_fraction, images_on=images_on)
-        check_test_fraction(test_fraction)
-        self.image_shape = (1, SIZE, SIZE)
+        super().__init__(batch_size, val_fraction, test_fraction)
+        self.images_on: ImagesOn = images_on
         self.path = Path(root).expanduser().absolute() / FILE
         self._download = download
-        self._test_fraction = test_fraction
 
     def prepare_data(self) -> None:
         """Fetch the file, with progress, where it is missing or broken.
@@ -68,20 +69,8 @@ class DSprites(ImageDataModule):
         if self._download:
             fetch(self.path, MIRRORS, is_zipfile)
 
-    def load_train(self) -> Subset:
-        """The training images, those for validation included."""
-        return Subset(self._images, self._cut.kept)
-
-    def load_test(self) -> Subset:
-        """The test images."""
-        return Subset(self._images, self._cut.held_out)
-
-    def groups(self, train: Source) -> Tensor:
-        """Images that look the same are of one group."""
-        return self._alike[self._cut.kept]
-
     @cached_property
-    def _images(self) -> PackedImages:
+    def _images(self) -> "PackedImages":
         if not self.path.is_file():
             raise UserError(
                 f"{self.path} is missing. Set data.download true to fetch it, or put {FILE} of "
@@ -96,12 +85,89 @@ class DSprites(ImageDataModule):
             ) from error
 
     @cached_property
-    def _cut(self) -> Cut:
-        return cut_groups(self._alike, self._test_fraction, "data.test_fraction")
-
-    @property
     def _alike(self) -> Tensor:
         """The number of each image's group: the last orientation is a whole turn."""
         factors = self._images.factors.clone()
         factors[:, 2] %= FACTORS["orientation"] - 1
         return index_of(factors)
+
+
+class PackedImages:
+    """A source of binary images, held as bits and unpacked a batch at a time.
+
+    Args:
+        bits: eight pixels a byte, row by row.
+        factors: the factors of each image; the first is its class.
+    """
+
+    def __init__(self, bits: UInt8[Tensor, "n b"], factors: Int[Tensor, "n 5"]) -> None:
+        self.bits = bits
+        self.factors = factors
+        every_byte = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1)
+        self._pixels_of_byte = torch.from_numpy(255 * every_byte).to(bits.device)
+
+    def __len__(self) -> int:
+        return len(self.bits)
+
+    def __getitem__(self, indices: Tensor) -> Batch:
+        content = self.bits.index_select(0, indices).flatten().int()
+        images = self._pixels_of_byte.index_select(0, content).view(-1, 1, SIZE, SIZE)
+        factors = self.factors.index_select(0, indices)
+        return Batch(images, factors[:, 0], factors)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the bits are."""
+        return self.bits.device
+
+    @property
+    def num_bytes(self) -> int:
+        """Memory that the bits and the factors take."""
+        return self.bits.nbytes + self.factors.nbytes
+
+    def to(self, device: torch.device) -> "PackedImages":
+        """The same images on another device."""
+        return PackedImages(self.bits.to(device), self.factors.to(device))
+
+
+def read_archive(path: Path) -> PackedImages:
+    """The images and their five varying factors, in little more memory than the result takes.
+
+    Nothing is unpickled: of the archive's members only two arrays of numbers are read.
+
+    Raises:
+        ValueError: an array is not what dSprites holds.
+        BadZipFile, zlib.error, OSError, EOFError, KeyError: the archive is broken.
+    """
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+        factors = _varying(arrays["latents_classes"])
+    return PackedImages(torch.from_numpy(_packed(path, len(factors))), factors)
+
+
+def _varying(classes: NDArray[Any]) -> Int[Tensor, "n 5"]:
+    """The factors without the colour, which is always white."""
+    sizes = (1, *FACTORS.values())
+    numbers = classes.dtype.kind in "iu" and classes.shape[1:] == (len(sizes),)
+    if not numbers or ((classes < 0) | (classes >= sizes)).any():
+        raise ValueError(f"latents_classes are not [N, 6] numbers below {sizes}")
+    return torch.from_numpy(classes[:, 1:].astype(np.int64))
+
+
+def _packed(path: Path, count: int) -> UInt8[np.ndarray, "n b"]:
+    bits = np.empty((count, SIZE * SIZE // 8), dtype=np.uint8)
+    with (
+        ZipFile(path) as archive,
+        archive.open("imgs.npy") as stream,
+        progress(count, "reading dSprites") as bar,
+    ):
+        npy.read_magic(stream)
+        shape, column_major, dtype = npy.read_array_header_1_0(stream)
+        if shape != (count, SIZE, SIZE) or column_major or dtype != np.uint8:
+            raise ValueError(f"imgs are {dtype} {shape}, expected uint8 {(count, SIZE, SIZE)}")
+        for start in range(0, count, PART):
+            part = bits[start : start + PART]
+            content = stream.read(len(part) * SIZE * SIZE)
+            pixels = np.frombuffer(content, dtype=np.uint8).reshape(len(part), -1)
+            part[:] = np.packbits(pixels, axis=1)
+            bar.update(len(part))
+    return bits

@@ -1,15 +1,20 @@
-"""Image files in a folder or inside a zip archive, under one interface."""
+"""Image files in a folder or inside a zip archive, under one interface, and downloads."""
 
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPException
 from io import BytesIO
 from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
 from typing import Any, Protocol, TypeVar, runtime_checkable
 from zipfile import BadZipFile, ZipFile
 
-from lightning_gen.data.decoding import EXTENSIONS, Stream
+from lightning.pytorch.utilities import rank_zero_info
+from torchvision.datasets.utils import check_md5, download_url
+
+from lightning_gen.data.decoding import EXTENSIONS, Stream, Unreadable
 from lightning_gen.errors import UserError
 from lightning_gen.progress import progress
 
@@ -47,17 +52,12 @@ def is_image_name(name: str) -> bool:
 class FolderFiles:
     """The files below a folder, nested to any depth."""
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
-
-    @property
-    def place(self) -> Path:
-        """The folder."""
-        return self.root
+    def __init__(self, place: Path) -> None:
+        self.place = place
 
     def state(self, names: Sequence[str]) -> str:
         """A digest of the files' names, sizes and times of change."""
-        return _digest((name, *_size_and_time(self.root / name)) for name in names)
+        return _digest((name, *_size_and_time(self.place / name)) for name in names)
 
     def names(self) -> list[str]:
         """Names relative to the folder, sorted.
@@ -70,13 +70,13 @@ class FolderFiles:
         """
         found = []
         visited = set()
-        for folder, subfolders, files in os.walk(self.root, onerror=_refuse, followlinks=True):
+        for folder, subfolders, files in os.walk(self.place, onerror=_refuse, followlinks=True):
             if (real := os.path.realpath(folder)) in visited:
                 subfolders.clear()
                 continue
             visited.add(real)
             subfolders.sort()
-            relative = Path(folder).relative_to(self.root)
+            relative = Path(folder).relative_to(self.place)
             found += [(relative / file).as_posix() for file in files]
         return sorted(filter(is_image_name, found))
 
@@ -86,7 +86,7 @@ class FolderFiles:
         Raises:
             OSError: it is gone, or no regular file (a pipe would block for ever).
         """
-        path = self.root / name
+        path = self.place / name
         if not path.is_file():
             raise FileNotFoundError("not a file, or a link to nothing")
         return path.open("rb")
@@ -120,21 +120,16 @@ class ZipFiles:
     Each process opens the archive for itself, when it first reads.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, place: Path) -> None:
+        self.place = place
         self._opened: tuple[int, ZipFile] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"path": self.path, "_opened": None}
-
-    @property
-    def place(self) -> Path:
-        """The archive."""
-        return self.path
+        return {"place": self.place, "_opened": None}
 
     def state(self, names: Sequence[str]) -> str:
         """A digest of the names, and of the archive's size and time of change."""
-        return _digest((*_size_and_time(self.path), *names))
+        return _digest((*_size_and_time(self.place), *names))
 
     def names(self) -> list[str]:
         """Names of the members that are images, sorted.
@@ -146,7 +141,7 @@ class ZipFiles:
             return sorted(filter(is_image_name, self._archive().namelist()))
         except (BadZipFile, OSError, NotImplementedError) as error:
             raise UserError(
-                f"{self.path} is no whole zip archive ({error}). Delete it and fetch it again."
+                f"{self.place} is no whole zip archive ({error}). Delete it and fetch it again."
             ) from error
 
     def open(self, name: str) -> Stream:
@@ -163,7 +158,7 @@ class ZipFiles:
     def _archive(self) -> ZipFile:
         process = os.getpid()
         if self._opened is None or self._opened[0] != process:
-            self._opened = (process, ZipFile(self.path))
+            self._opened = (process, ZipFile(self.place))
         return self._opened[1]
 
 
@@ -176,3 +171,67 @@ def in_threads(task: Callable[[int], T], count: int, description: str) -> list[T
             results += threads.map(task, part)
             bar.update(len(part))
     return results
+
+
+def attempt(files: Files, name: str, read: Callable[[Stream], T]) -> T | Unreadable:
+    """What ``read`` makes of a file, or why it cannot."""
+    try:
+        with files.open(name) as stream:
+            return read(stream)
+    except Exception as error:  # Pillow raises nearly anything at broken bytes
+        return Unreadable.because(name, error)
+
+
+def attempt_all(
+    files: Files, names: Sequence[str], read: Callable[[Stream], T], description: str
+) -> list[T | Unreadable]:
+    """The same for all these files, in threads."""
+    return in_threads(lambda n: attempt(files, names[n], read), len(names), description)
+
+
+def has_md5(md5: str) -> Callable[[Path], bool]:
+    """A check that a file has this md5."""
+    return lambda path: bool(check_md5(path, md5))
+
+
+def fetch(path: Path, mirrors: Sequence[str], is_whole: Callable[[Path], bool]) -> None:
+    """Download a file to ``path`` from the first mirror that gives it whole, with progress.
+
+    A whole file that is already there is kept; a broken one stays until a whole one replaces it.
+    The folders of ``path`` are made when a whole file has come.
+
+    Args:
+        path: where the file goes; its name is appended to each mirror.
+        mirrors: addresses that end in a slash.
+        is_whole: tells a whole file from a broken one.
+
+    Raises:
+        UserError: no mirror gave a whole file.
+    """
+    if path.is_file() and is_whole(path):
+        return None
+    rank_zero_info(
+        f"{path.absolute()} is {'broken' if path.exists() else 'not there'}: it is fetched. If you "
+        "have it elsewhere, set data.root."
+    )
+    reasons = []
+    for mirror in mirrors:
+        try:
+            return _download(mirror + path.name, path, is_whole)
+        except (RuntimeError, OSError, HTTPException) as error:
+            reasons.append(" ".join(f"{mirror}: {error}".split()))
+    raise UserError(
+        f"{path.name} could not be downloaded whole ({'; '.join(reasons)}). "
+        f"Check the network, or put the file at {path}."
+    )
+
+
+def _download(address: str, path: Path, is_whole: Callable[[Path], bool]) -> None:
+    existing = next(folder for folder in path.absolute().parents if folder.is_dir())
+    with TemporaryDirectory(dir=existing, prefix=".download-") as folder:
+        download_url(address, folder, path.name)
+        part = Path(folder) / path.name
+        if not is_whole(part):
+            raise RuntimeError(f"{part.stat().st_size} bytes came, and they are not the file")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.replace(path)

@@ -2,9 +2,7 @@
 
 import gzip
 import hashlib
-import math
 from abc import ABC
-from io import BufferedReader, BytesIO
 from pathlib import Path
 from typing import ClassVar
 
@@ -14,12 +12,9 @@ from torch import Tensor
 from torchvision import datasets
 
 from lightning_gen.data.base import Binarize, ImageDataModule
-from lightning_gen.data.download import fetch, has_md5
+from lightning_gen.data.files import fetch, has_md5
 from lightning_gen.data.sources import ImagesOn, TensorSource
 from lightning_gen.errors import UserError
-
-PART = 2**20
-"""Bytes that are unpacked at a time, which is faster than all at once and takes half the memory."""
 
 
 class IDXDataModule(ImageDataModule, ABC):
@@ -38,6 +33,7 @@ class IDXDataModule(ImageDataModule, ABC):
             take at most half of its free memory.
     """
 
+    image_shape = (1, 28, 28)
     published: ClassVar[type[datasets.MNIST]]
     """torchvision's class, for its addresses and checksums."""
 
@@ -51,14 +47,7 @@ class IDXDataModule(ImageDataModule, ABC):
         train_classes: tuple[str, ...] | None = None,
         images_on: ImagesOn = "auto",
     ) -> None:
-        super().__init__(
-            batch_size,
-            val_fraction,
-            binarize=binarize,
-            train_classes=train_classes,
-            images_on=images_on,
-        )
-        self.image_shape = (1, 28, 28)
+        super().__init__(batch_size, val_fraction, binarize, train_classes, images_on)
         self.folder = Path(root).expanduser().absolute() / type(self).__name__ / "raw"
         self.md5s = dict(self.published.resources)
         self._download = download
@@ -90,8 +79,7 @@ class IDXDataModule(ImageDataModule, ABC):
     def _array(self, name: str, axes: int) -> Tensor:
         path, unpacked = self.folder / name, self._unpacked(name)
         if unpacked.is_file() and not path.is_file():
-            with unpacked.open("rb") as file:
-                return _read_idx(file, unpacked, axes)
+            return _read_idx(unpacked.read_bytes(), unpacked, axes)
         if not path.is_file():
             raise UserError(
                 f"{path} is missing. Set data.download true to fetch it, "
@@ -104,8 +92,7 @@ class IDXDataModule(ImageDataModule, ABC):
                 f"{path} is broken: its md5 is {found}, expected {self.md5s[name]}. "
                 "Delete it and set data.download true to fetch it again."
             )
-        with gzip.open(BytesIO(content)) as file:
-            return _read_idx(file, path, axes)
+        return _read_idx(gzip.decompress(content), path, axes)
 
     def _unpacked(self, name: str) -> Path:
         return self.folder / name.removesuffix(".gz")
@@ -125,19 +112,17 @@ class FashionMNIST(IDXDataModule):
     class_names = tuple(datasets.FashionMNIST.classes)
 
 
-def _read_idx(file: BufferedReader | gzip.GzipFile, path: Path, axes: int) -> Tensor:
-    """The array of unsigned bytes in a file of the IDX format.
+def _read_idx(content: bytes, path: Path, axes: int) -> Tensor:
+    """The flat array of unsigned bytes in a file of the IDX format.
 
     Raises:
         UserError: it is no such file, or not whole.
     """
-    header = file.read(4 + 4 * axes)
-    if len(header) == 4 + 4 * axes and header[:4] == bytes([0, 0, 8, axes]):
-        data = np.empty(math.prod(np.frombuffer(header, dtype=">i4")[1:].tolist()), dtype=np.uint8)
-        parts = np.split(data, range(PART, len(data), PART))
-        whole = all(file.readinto(part.data) == len(part) for part in parts)
-        if whole and not file.read(1):
-            return torch.from_numpy(data)
+    start = 4 + 4 * axes  # four bytes for the type and number of axes, four for each length
+    if len(content) >= start and content[:4] == bytes([0, 0, 8, axes]):
+        count = np.frombuffer(content[4:start], dtype=">i4").prod(dtype=np.int64)
+        if len(content) == start + count:
+            return torch.from_numpy(np.frombuffer(content, dtype=np.uint8, offset=start).copy())
     raise UserError(
         f"{path} is broken: expected an IDX file of bytes with {axes} axes, whole. Delete it and "
         "set data.download true to fetch it again."

@@ -1,30 +1,36 @@
-"""Any folder of images."""
+"""Any folder of images, and what it shares with other datasets of image files."""
 
-from collections.abc import Sequence
+from abc import ABC
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
+from torch import Tensor
 
 from lightning_gen.contracts import NO_CLASS
-from lightning_gen.data.cache import AUTO, cache_folder, known_range
-from lightning_gen.data.decoding import (
-    Look,
-    Unreadable,
-    describe,
-    height_and_width,
-    look,
+from lightning_gen.data.base import ImageDataModule, check_test_fraction, check_workers, cut
+from lightning_gen.data.cache import (
+    AUTO,
+    CachedImages,
+    CacheFile,
+    cache_folder,
+    known_range,
+    open_or_build,
 )
-from lightning_gen.data.encoded import EncodedImages
-from lightning_gen.data.encoded_base import EncodedDataModule
-from lightning_gen.data.files import Files, FolderFiles, in_threads
-from lightning_gen.data.sources import ImagesOn
-from lightning_gen.data.splits import check_test_fraction
+from lightning_gen.data.decoding import Look, Unreadable, describe, height_and_width, look
+from lightning_gen.data.files import Files, FolderFiles, attempt_all
+from lightning_gen.data.sources import EncodedImages, ImagesOn, Source
 from lightning_gen.errors import UserError
 from lightning_gen.hyperparameters import plain
 
+IN_MEMORY_BYTES = 2**30
+"""Up to this many bytes of pixels, a dataset is decoded once and held in memory."""
+SMALL_BYTES = 2**24
+"""Fewer bytes of pixels are decoded at every start, which takes a second or two."""
 SPLIT_FOLDERS = {
     "train": "train",
     "val": "val",
@@ -32,6 +38,101 @@ SPLIT_FOLDERS = {
     "validation": "val",
     "test": "test",
 }
+
+
+class EncodedDataModule(ImageDataModule, ABC):
+    """Image files, decoded once into a cache on disk.
+
+    Few are decoded into memory at every start. Without a cache they are too, where all their pixels
+    fit there, and else by workers, batch by batch. The arguments are those of :class:`ImageFolder`.
+    """
+
+    def __init__(
+        self,
+        batch_size: int,
+        val_fraction: float,
+        num_workers: int,
+        cache: str | None,
+        images_on: ImagesOn,
+        train_classes: tuple[str, ...] | None = None,
+    ) -> None:
+        super().__init__(batch_size, val_fraction, train_classes=train_classes, images_on=images_on)
+        self.num_workers = check_workers(num_workers)
+        self._cache_folder = cache_folder(cache)
+
+    def hold(
+        self, images: EncodedImages, splits: Mapping[str, Tensor], test_fraction: float
+    ) -> str:
+        """Keep the images of each split.
+
+        Args:
+            images: all images.
+            splits: positions of the images of "train" and, where given, of "val" and "test".
+            test_fraction: share of the training images kept for testing where no test images are
+                given.
+
+        Returns:
+            A line about the sizes of the splits, the size of the images and their place.
+
+        Raises:
+            UserError: there are too few images for the fractions.
+        """
+        self._images, self._positions = images, dict(splits)
+        if "test" not in splits:
+            train = splits["train"]
+            parts = cut(torch.arange(len(train)), test_fraction, "data.test_fraction")
+            kept, held_out = (train[part.sort().values] for part in parts)
+            self._positions |= {"train": kept, "test": held_out}
+        counts = {
+            split: int(self._is_normal(images, positions).sum())
+            if split != "test"
+            else len(positions)
+            for split, positions in self._positions.items()
+        }
+        if "val" not in counts:
+            train, val = cut(torch.arange(counts["train"]), self.val_fraction, "data.val_fraction")
+            counts |= {"train": len(train), "val": len(val)}
+        _, height, width = images.shape
+        return (
+            f"{counts['train']} to train, {counts['val']} to validate, {counts['test']} to test; "
+            f"{height}x{width} pixels (height x width); {self._plan()}"
+        )
+
+    def load_train(self) -> Source:
+        """The training images; those for validation included unless they are given."""
+        return self._load("train")
+
+    def load_val(self) -> Source | None:
+        """The given images for validation; None where there are none."""
+        return self._load("val") if "val" in self._positions else None
+
+    def load_test(self) -> Source:
+        """The test images."""
+        return self._load("test")
+
+    def _load(self, split: str) -> Source:
+        positions = self._positions[split]
+        if self._cache is None:
+            images = self._images.subset(positions)
+        else:
+            images = CachedImages.within(self._images, positions, self._cache)
+        return images.decoded() if self._fit_in_memory else images
+
+    @cached_property
+    def _cache(self) -> CacheFile | None:
+        """The decoded images on disk; None where there is no cache."""
+        if self._cache_folder is None or self._images.num_bytes < SMALL_BYTES:
+            return None
+        return open_or_build(self._images, self._cache_folder)
+
+    @property
+    def _fit_in_memory(self) -> bool:
+        return self._images.num_bytes <= IN_MEMORY_BYTES
+
+    def _plan(self) -> str:
+        if self._cache_folder is not None and self._images.num_bytes >= SMALL_BYTES:
+            return f"decoded once, into {self._cache_folder}"
+        return "held in memory" if self._fit_in_memory else "decoded by workers"
 
 
 class ImageFolder(EncodedDataModule):
@@ -90,19 +191,26 @@ class ImageFolder(EncodedDataModule):
                 "Leave it out to have it found."
             )
         size = height_and_width(image_size)
-        files = FolderFiles(existing_folder(root))
-        names, looks = read_headers(files)
+        folder = Path(root).expanduser()
+        if not folder.is_dir():
+            what = "is a file" if folder.exists() else "does not exist"
+            raise UserError(
+                f"data.root {root!r} {what}, expected a folder of images. Set data.root to one"
+                f"{' and unpack archives first' if folder.exists() else ''}."
+            )
+        files = FolderFiles(folder)
+        looks = read_headers(files)
+        names = [*looks]
         layout = read_layout(names)
-        grey = all(look.grey for look in looks)
+        grey = all(look.grey for look in looks.values())
         self.image_shape = (channels or (1 if grey else 3), *size)
         self.class_names = layout.class_names
         super().__init__(batch_size, val_fraction, num_workers, cache, images_on, train_classes)
-        deep = [name for name, look in zip(names, looks, strict=True) if look.deep]
+        deep = [name for name, look in looks.items() if look.deep]
         if deep and value_range is None:
             value_range = known_range(files, deep, cache_folder(cache))
         self.hparams["value_range"] = plain(value_range)
-        labels = torch.tensor(layout.labels)
-        images = EncodedImages.of(files, names, self.image_shape, labels)
+        images = EncodedImages.of(files, names, self.image_shape, torch.tensor(layout.labels))
         splits = {split: torch.tensor(positions) for split, positions in layout.splits.items()}
         held = self.hold(replace(images, value_range=value_range), splits, test_fraction)
         beside = len(names) - sum(len(positions) for positions in splits.values())
@@ -117,31 +225,8 @@ class ImageFolder(EncodedDataModule):
             )
 
 
-def existing_folder(root: str) -> Path:
-    """``root`` as a path.
-
-    Raises:
-        UserError: it is no folder.
-    """
-    folder = Path(root).expanduser()
-    if not folder.is_dir():
-        what = "is a file" if folder.exists() else "does not exist"
-        raise UserError(
-            f"data.root {root!r} {what}, expected a folder of images. Set data.root to one"
-            f"{' and unpack archives first' if folder.exists() else ''}."
-        )
-    return folder
-
-
-class Headers(NamedTuple):
-    """The readable files of a folder, sorted by name, and what their headers say."""
-
-    names: list[str]
-    looks: list[Look]
-
-
-def read_headers(files: FolderFiles) -> Headers:
-    """Look at the header of each image file; unreadable ones are skipped with a warning.
+def read_headers(files: FolderFiles) -> dict[str, Look]:
+    """What the header of each image file says; unreadable ones are skipped with a warning.
 
     Raises:
         UserError: there is not one readable image.
@@ -152,27 +237,18 @@ def read_headers(files: FolderFiles) -> Headers:
     if len(broken) == len(names):
         found = describe(broken, len(names)) if broken else "found none"
         raise UserError(
-            f"expected images in {str(files.root)!r} or below, {found}. Set data.root to a folder "
+            f"expected images in {str(files.place)!r} or below, {found}. Set data.root to a folder "
             "of PNG, JPEG, WebP, GIF, BMP or TIFF files."
         )
     if broken:
-        rank_zero_warn(f"in {str(files.root)!r} {describe(broken, len(names))}; they are skipped.")
+        rank_zero_warn(f"in {str(files.place)!r} {describe(broken, len(names))}; they are skipped.")
     pairs = zip(names, looks, strict=True)
-    whole = [(name, look) for name, look in pairs if not isinstance(look, Unreadable)]
-    return Headers([name for name, _ in whole], [look for _, look in whole])
+    return {name: look for name, look in pairs if not isinstance(look, Unreadable)}
 
 
 def headers(files: Files, names: Sequence[str]) -> list[Look | Unreadable]:
     """What the header of each file says."""
-
-    def of(number: int) -> Look | Unreadable:
-        try:
-            with files.open(names[number]) as stream:
-                return look(stream)
-        except Exception as error:  # Pillow raises nearly anything at broken bytes
-            return Unreadable.because(names[number], error)
-
-    return in_threads(of, len(names), "reading headers")
+    return attempt_all(files, names, look, "reading headers")
 
 
 class Layout(NamedTuple):

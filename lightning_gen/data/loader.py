@@ -1,7 +1,6 @@
 """A loader whose order depends only on (seed, epoch), and that goes on at any batch."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from traceback import format_exception
 
 import torch
@@ -9,11 +8,12 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, SequentialSampler
 
 from lightning_gen.contracts import Batch
-from lightning_gen.data.sources import LeavesOut, Source, TensorSource, names_of
+from lightning_gen.data.sources import EncodedImages, Source, names_of
 from lightning_gen.errors import UserError
 
 ASKS_A_WORKER = "rebuild_storage_fd"
 """torch's function that asks a worker for the memory of a tensor."""
+SIZES = "{batches}, of {batch_size} images on each of {processes} processes"
 
 
 def images_of_an_epoch(count: int, batch_size: int, world_size: int) -> int:
@@ -115,26 +115,21 @@ class BatchLoader:
         if self._start > 0 and self._started_with != self._sizes:
             raise UserError(
                 f"the checkpoint is from the middle of an epoch, at batch {self._start} of "
-                f"{_in_words(self._started_with)}; now they are {_in_words(self._sizes)}. Go on "
-                "with that data.batch_size and number of devices, or from the end of an epoch."
+                f"{SIZES.format(**self._started_with)}; now they are "
+                f"{SIZES.format(**self._sizes)}. Go on with that data.batch_size and number of "
+                "devices, or from the end of an epoch."
             )
         self._position, self._start = self._start, 0
-        source, batches = self.source, self._batches()[self._position :]
-        if isinstance(source, TensorSource) and source.readable is not None:
-            # Here, and not at each batch: on an accelerator the look costs a wait.
-            batches = [source.whole(batch) for batch in batches]
-            source = replace(source, readable=None)
-        for batch in self._fetch(source, batches):
+        for batch in self._fetch(self._batches()[self._position :]):
             self._position += 1
             yield batch
 
     def named(self) -> Iterator[tuple[Batch, list[str | int]]]:
         """Each batch with the file of each of its images, or its place in the dataset."""
         for batch, indices in zip(self, self._batches(), strict=True):
-            kept = indices
-            if len(batch.images) < len(indices) and isinstance(self.source, LeavesOut):
-                kept = self.source.whole(indices)
-            yield batch, names_of(self.source, kept)
+            if len(batch.images) < len(indices) and isinstance(self.source, EncodedImages):
+                indices = self.source.whole(indices)
+            yield batch, names_of(self.source, indices)
 
     def _batches(self) -> Sequence[Tensor]:
         rank, world_size = self._shard
@@ -147,12 +142,12 @@ class BatchLoader:
         shard = order[rank::world_size].to(self.source.device)
         return torch.split(shard, self.batch_size) if len(shard) else ()  # not one empty batch
 
-    def _fetch(self, source: Source, batches: Sequence[Tensor]) -> Iterator[Batch]:
+    def _fetch(self, batches: Sequence[Tensor]) -> Iterator[Batch]:
         if self._num_workers == 0:
-            fetched = map(source.__getitem__, batches)
+            fetched = map(self.source.__getitem__, batches)
             return map(_pinned, fetched) if self._pin_memory else fetched
         loader = DataLoader(
-            _Fetches(source, batches),
+            _Fetches(self.source, batches),
             batch_size=None,
             num_workers=self._num_workers,
             pin_memory=self._pin_memory,
@@ -205,10 +200,6 @@ def lost_worker(error: BaseException) -> UserError | None:
         f"{what} ran out. Set data.num_workers to a smaller number, 0 for none, or "
         "data.batch_size to a smaller one, and go on from the last checkpoint."
     )
-
-
-def _in_words(sizes: dict[str, int]) -> str:
-    return "{batches}, of {batch_size} images on each of {processes} processes".format(**sizes)
 
 
 def _pinned(batch: Batch) -> Batch:

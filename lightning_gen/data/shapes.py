@@ -8,9 +8,14 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from lightning_gen.contracts import Batch
-from lightning_gen.data.base import ImageDataModule
+from lightning_gen.data.base import (
+    Cut,
+    ImageDataModule,
+    check_test_fraction,
+    check_workers,
+    cut,
+)
 from lightning_gen.data.sources import Source, Subset
-from lightning_gen.data.splits import Cut, check_test_fraction, cut_groups
 
 FACTORS = {"shape": 3, "scale": 6, "orientation": 40, "x": 32, "y": 32}
 SIZE = 64
@@ -37,6 +42,7 @@ class Shapes(ImageDataModule):
         num_workers: processes that draw ahead; a batch of 64 takes one core a few milliseconds.
     """
 
+    image_shape = (1, SIZE, SIZE)
     class_names = ("square", "ellipse", "heart")
     factor_names = tuple(FACTORS)
     factor_sizes = tuple(FACTORS.values())
@@ -48,27 +54,36 @@ class Shapes(ImageDataModule):
         test_fraction: float = 0.1,
         num_workers: int = 0,
     ) -> None:
-        super().__init__(batch_size, val_fraction, num_workers)
+        super().__init__(batch_size, val_fraction)
         check_test_fraction(test_fraction)
-        self.image_shape = (1, SIZE, SIZE)
+        self.num_workers = check_workers(num_workers)
         self._test_fraction = test_fraction
 
     def load_train(self) -> Subset:
         """The training images, those for validation included."""
-        return Subset(DrawnShapes(), self._cut.kept)
+        return Subset(self._images, self._cut.kept)
 
     def load_test(self) -> Subset:
         """The test images."""
-        return Subset(DrawnShapes(), self._cut.held_out)
+        return Subset(self._images, self._cut.held_out)
 
     def groups(self, train: Source) -> Tensor:
         """Images that look the same are of one group."""
-        return look_alike(self._cut.kept)
+        return self._alike[self._cut.kept]
+
+    @cached_property
+    def _images(self) -> Source:
+        """The images of all splits."""
+        return DrawnShapes()
+
+    @cached_property
+    def _alike(self) -> Tensor:
+        """The group of each image."""
+        return look_alike(torch.arange(len(self._images)))
 
     @cached_property
     def _cut(self) -> Cut:
-        alike = look_alike(torch.arange(len(DrawnShapes())))
-        return cut_groups(alike, self._test_fraction, "data.test_fraction")
+        return cut(self._alike, self._test_fraction, "data.test_fraction")
 
 
 def look_alike(indices: Int[Tensor, " n"]) -> Int[Tensor, " n"]:

@@ -1,19 +1,27 @@
-"""Images that are fetched a batch at a time: in memory, or a part of another source."""
+"""Images that are fetched a batch at a time: in memory, in files, or a part of another source."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import prod
 from typing import Literal, Protocol, runtime_checkable
 
+import numpy as np
 import torch
-from jaxtyping import Bool, Int, Shaped, UInt8
+from jaxtyping import Int, Shaped, UInt8
 from lightning.pytorch.utilities import rank_zero_info
+from numpy.typing import NDArray
 from torch import Tensor
 
-from lightning_gen.contracts import Batch
+from lightning_gen.contracts import Batch, ImageShape
+from lightning_gen.data.decoding import Unreadable, ValueRange, decode, leave_out
+from lightning_gen.data.files import Files, attempt, in_threads
 from lightning_gen.errors import UserError
 
 ImagesOn = Literal["auto", "cpu", "accelerator"]
 """Where images are held: "auto" is the accelerator if they take at most half of what is free."""
+
+Read = tuple[UInt8[Tensor, "k c h w"], list[Unreadable | None]]
+"""Images, and why not where one is unreadable."""
 
 
 @runtime_checkable
@@ -29,14 +37,6 @@ class Source(Protocol):
 
     def __getitem__(self, indices: Tensor) -> Batch:
         """The batch at these positions."""
-
-
-@runtime_checkable
-class LeavesOut(Source, Protocol):
-    """A source that leaves images that cannot be read out of their batches."""
-
-    def whole(self, indices: Tensor) -> Tensor:
-        """Those of the positions whose images can be read."""
 
 
 @runtime_checkable
@@ -61,14 +61,12 @@ class TensorSource:
         factors: ground-truth factors or attributes; F = 0 where there are none.
         names: the file of each image, or its place in the dataset; None where that is its place
             here.
-        readable: whether each image could be read; None where all could.
     """
 
     images: UInt8[Tensor, "n c h w"]
     labels: Int[Tensor, " n"]
     factors: Shaped[Tensor, "n f"]
     names: Sequence[str | int] | None = None
-    readable: Bool[Tensor, " n"] | None = None
 
     @classmethod
     def of(cls, images: Tensor, labels: Tensor | None = None) -> "TensorSource":
@@ -81,7 +79,6 @@ class TensorSource:
         return len(self.images)
 
     def __getitem__(self, indices: Tensor) -> Batch:
-        indices = self.whole(indices)
         # On the CPU index_select copies whole images, three times as fast as self.images[indices].
         return Batch(
             self.images.index_select(0, indices),
@@ -99,26 +96,9 @@ class TensorSource:
         """Memory that the tensors take."""
         return sum(t.nbytes for t in (self.images, self.labels, self.factors))
 
-    def whole(self, indices: Tensor) -> Tensor:
-        """Those of the positions whose images can be read.
-
-        Raises:
-            UserError: there are none.
-        """
-        if self.readable is None:
-            return indices
-        kept = indices[self.readable[indices]]
-        if len(kept) == 0:
-            raise UserError(
-                f"none of the {len(indices)} images of a batch can be read; expected at least one "
-                "whole. Replace or remove them."
-            )
-        return kept
-
     def subset(self, indices: Tensor) -> "TensorSource":
         """A copy of the images at these positions."""
-        images, labels, factors = self[indices]
-        return TensorSource(images, labels, factors, names_of(self, self.whole(indices)))
+        return TensorSource(*self[indices], names_of(self, indices))
 
     def binarized(self) -> "TensorSource":
         """A copy whose pixels are 0 or 255, 255 with probability pixel / 255; always one draw."""
@@ -133,13 +113,110 @@ class TensorSource:
 
     def to(self, device: torch.device) -> "TensorSource":
         """The same dataset on another device."""
-        return replace(
-            self,
-            images=self.images.to(device),
-            labels=self.labels.to(device),
-            factors=self.factors.to(device),
-            readable=None if self.readable is None else self.readable.to(device),
+        images, labels, factors = (t.to(device) for t in (self.images, self.labels, self.factors))
+        return TensorSource(images, labels, factors, self.names)
+
+
+@dataclass(frozen=True)
+class EncodedImages:
+    """A source that decodes each batch when it is asked for.
+
+    A file that turns out to be unreadable (a decompression bomb counts as such) is left out of
+    its batch, with a warning that names it.
+
+    Attributes:
+        files: where the files are.
+        names: the file of each image.
+        shape: (channels, height, width) that each image is brought to, see :func:`decode`.
+        labels: the class of each image.
+        factors: ground-truth factors or attributes; F = 0 where there are none.
+        value_range: what is black and white in files of more than 8 bits.
+    """
+
+    files: Files
+    names: Sequence[str]
+    shape: ImageShape
+    labels: Int[Tensor, " n"]
+    factors: Shaped[Tensor, "n f"]
+    value_range: ValueRange | None = None
+    device = torch.device("cpu")
+
+    @classmethod
+    def of(
+        cls, files: Files, names: Sequence[str], shape: ImageShape, labels: Tensor | None = None
+    ) -> "EncodedImages":
+        """A source without factors; without ``labels`` all images are of class 0."""
+        if labels is None:
+            labels = torch.zeros(len(names), dtype=torch.int64)
+        return cls(files, names, shape, labels, torch.empty(len(names), 0))
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __getitem__(self, indices: Tensor) -> Batch:
+        images, failures = self.read(indices)
+        return self._batch(images, indices, failures)
+
+    @property
+    def num_bytes(self) -> int:
+        """Memory that the decoded images take."""
+        return len(self) * prod(self.shape)
+
+    def subset(self, indices: Tensor) -> "EncodedImages":
+        """The images at these positions."""
+        names = [self.names[index] for index in indices.tolist()]
+        labels, factors = self.labels[indices], self.factors[indices]
+        return replace(self, names=names, labels=labels, factors=factors)
+
+    def whole(self, indices: Tensor) -> Tensor:
+        """Those of the positions whose images can be read."""
+        return indices[[failure is None for failure in self.read(indices)[1]]]
+
+    def decoded(self) -> TensorSource:
+        """All images in memory; unreadable ones are left out with a warning.
+
+        Raises:
+            UserError: not one is readable.
+        """
+        images, failures = self.read_all()
+        batch = self._batch(images, torch.arange(len(self)), failures)
+        pairs = zip(self.names, failures, strict=True)
+        return TensorSource(*batch, [name for name, failure in pairs if failure is None])
+
+    def decode(self, index: int) -> NDArray[np.uint8] | Unreadable:
+        """The pixels [C, H, W] of one image."""
+        return attempt(
+            self.files, self.names[index], lambda file: decode(file, self.shape, self.value_range)
         )
+
+    def read(self, indices: Int[Tensor, " k"]) -> Read:
+        """The images at these positions."""
+        images = torch.empty(len(indices), *self.shape, dtype=torch.uint8)
+        pairs = zip(images, indices.tolist(), strict=True)
+        return images, [self._fill(image, index) for image, index in pairs]
+
+    def read_all(self) -> Read:
+        """All images, decoded in threads and with progress."""
+        images = torch.empty(len(self), *self.shape, dtype=torch.uint8)
+        return images, in_threads(
+            lambda index: self._fill(images[index], index), len(self), "decoding images"
+        )
+
+    def _fill(self, image: UInt8[Tensor, "c h w"], index: int) -> Unreadable | None:
+        pixels = self.decode(index)
+        if isinstance(pixels, Unreadable):
+            return pixels
+        image.numpy()[:] = pixels
+        return None
+
+    def _batch(
+        self, images: Tensor, indices: Tensor, failures: Sequence[Unreadable | None]
+    ) -> Batch:
+        """The batch of these images, without those that failed, which a warning names."""
+        readable = leave_out(failures)
+        if readable is not None:
+            images, indices = images[readable], indices[readable]
+        return Batch(images, self.labels[indices], self.factors[indices])
 
 
 @dataclass(frozen=True)
@@ -168,8 +245,6 @@ class Subset:
 
 def names_of(source: Source, indices: Tensor) -> list[str | int]:
     """The file of each of these images, or its place in its dataset."""
-    if isinstance(source, Subset):
-        return names_of(source.source, source.indices[indices])
     names: Sequence[str | int] | None = getattr(source, "names", None)
     positions: list[int] = indices.tolist()
     return [*positions] if names is None else [names[position] for position in positions]
@@ -187,9 +262,6 @@ def placed(source: Source, accelerator: torch.device, images_on: ImagesOn, split
     Raises:
         UserError: the user wants them on the accelerator, and they do not fit or are not decoded.
     """
-    if isinstance(source, Subset) and isinstance(source.source, Movable):
-        whole = placed(source.source, accelerator, images_on, split)
-        return Subset(whole, source.indices.to(whole.device))
     if not isinstance(source, Movable):
         if images_on == "accelerator" and accelerator.type != "cpu":
             raise UserError(
@@ -197,27 +269,17 @@ def placed(source: Source, accelerator: torch.device, images_on: ImagesOn, split
                 "one that is made a batch at a time. Set data.images_on to auto."
             )
         return source
-    device = _device_for(source, accelerator, images_on, split)
+    moves = images_on == "accelerator"
+    if accelerator.type == "cuda" and images_on != "cpu":
+        taken, (free, _) = source.num_bytes, torch.cuda.mem_get_info(accelerator)
+        sizes = f"{taken / 1e6:,.0f} MB, and {free / 1e6:,.0f} MB are free on {accelerator}"
+        if moves and taken > free:
+            raise UserError(
+                f"data.images_on is accelerator, and the {split} images do not fit: they take "
+                f"{sizes}. Set it to auto or cpu."
+            )
+        moves = moves or taken <= free / 2
+        where = accelerator if moves else "the processor's side"
+        rank_zero_info(f"The {split} images are held on {where}: they take {sizes}.")
+    device = accelerator if moves else torch.device("cpu")
     return source if source.device == device else source.to(device)
-
-
-def _device_for(
-    source: Movable, accelerator: torch.device, images_on: ImagesOn, split: str
-) -> torch.device:
-    cpu = torch.device("cpu")
-    wanted = images_on == "accelerator"
-    if accelerator.type == "cpu" or images_on == "cpu":
-        return cpu
-    if accelerator.type != "cuda":  # whose free memory is not known
-        return accelerator if wanted else cpu
-    taken, (free, _) = source.num_bytes, torch.cuda.mem_get_info(accelerator)
-    sizes = f"{taken / 1e6:,.0f} MB, and {free / 1e6:,.0f} MB are free on {accelerator}"
-    if wanted and taken > free:
-        raise UserError(
-            f"data.images_on is accelerator, and the {split} images do not fit: they take {sizes}. "
-            "Set it to auto or cpu."
-        )
-    fits = wanted or taken <= free / 2
-    where = accelerator if fits else "the processor's side"
-    rank_zero_info(f"The {split} images are held on {where}: they take {sizes}.")
-    return accelerator if fits else cpu

@@ -17,7 +17,7 @@ from lightning_gen.cli import VERBS
 from lightning_gen.cli.verb_parser import VerbParser
 from lightning_gen.cli.verbs import TASKS
 from lightning_gen.data import DSprites
-from lightning_gen.data.splits import shuffled
+from lightning_gen.data.base import shuffled
 from lightning_gen.runs.checkpoint import load_checkpoint
 from lightning_gen.runs.finished import FinishedRun
 from support.arrays import arrays_of

@@ -1,15 +1,15 @@
-"""What every datamodule does with its sources: splits, binarisation, conversion."""
-
-from types import SimpleNamespace
+"""What every datamodule does with its sources: splits, classes, binarisation, conversion."""
 
 import pytest
 import torch
-from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch import Trainer
 
 from lightning_gen.contracts import Batch
-from lightning_gen.data.base import ImageDataModule
+from lightning_gen.data import FashionMNIST, MiniFashionMNIST
+from lightning_gen.data.base import ImageDataModule, cut
 from lightning_gen.data.sources import TensorSource
 from lightning_gen.errors import UserError
+from support.ordered import QUIET, Seen
 
 COUNT, TEST_COUNT = 100, 30
 
@@ -43,49 +43,19 @@ class WithValidation(Numbered):
         return self.source(10, 500)
 
 
-class Recorder(LightningModule):
-    """Keeps the batches of each stage, as a model sees them."""
-
-    def __init__(self):
-        super().__init__()
-        self.weight = torch.nn.Parameter(torch.zeros(()))
-        self.seen = {"train": [], "val": [], "test": []}
-
-    def training_step(self, batch, batch_idx):
-        self.seen["train"].append(batch)
-        return self.weight.square()
-
-    def validation_step(self, batch, batch_idx):
-        self.seen["val"].append(batch)
-
-    def test_step(self, batch, batch_idx):
-        self.seen["test"].append(batch)
-
-    def configure_optimizers(self):
-        return torch.optim.SGD(self.parameters(), lr=0.0)
-
-    def images(self, stage):
-        """Of each epoch, sorted by label."""
-        batches = self.seen[stage]
-        images, labels = (torch.cat(parts) for parts in [*zip(*batches, strict=True)][:2])
-        order = labels.argsort(stable=True)
-        epochs = len(labels) // len(labels.unique())
-        return images[order].view(-1, epochs, *images.shape[1:]).transpose(0, 1)
-
-
 def fit(data, epochs=2):
-    recorder = Recorder()
-    trainer = Trainer(
-        accelerator="cpu",
-        max_epochs=epochs,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-    )
-    trainer.fit(recorder, data)
-    return recorder, trainer
+    seen = Seen()
+    trainer = Trainer(max_epochs=epochs, enable_checkpointing=False, **QUIET)
+    trainer.fit(seen, data)
+    return seen, trainer
+
+
+def images_of(seen, stage):
+    """The images of each epoch, sorted by label."""
+    images, labels, _ = (torch.cat(parts) for parts in zip(*seen.batches[stage], strict=True))
+    order = labels.argsort(stable=True)
+    epochs = len(labels) // len(labels.unique())
+    return images[order].view(-1, epochs, *images.shape[1:]).transpose(0, 1)
 
 
 def labels_of(loader):
@@ -115,13 +85,13 @@ class TestSplits:
 
     def test_fit_never_loads_the_test_split(self):
         data = Numbered()
-        recorder, trainer = fit(data)
+        seen, trainer = fit(data)
         assert data.loaded == ["train"]
-        assert recorder.seen["test"] == []
-        trainer.test(recorder, data, verbose=False)
+        assert seen.batches["test"] == []
+        trainer.test(seen, data, verbose=False)
         assert data.loaded == ["train", "test"]
-        seen = torch.cat([batch.labels for batch in recorder.seen["test"]]).tolist()
-        assert sorted(seen) == [*range(1000, 1000 + TEST_COUNT)]
+        labels = torch.cat([batch.labels for batch in seen.batches["test"]]).tolist()
+        assert sorted(labels) == [*range(1000, 1000 + TEST_COUNT)]
 
     def test_predict_takes_the_test_split(self):
         data = Numbered()
@@ -140,73 +110,74 @@ class TestSplits:
         data.setup("fit")
         assert sorted(labels_of(data.train_dataloader())) == [*range(COUNT)]
         assert data.val_dataloader() == []
-        recorder, _ = fit(data, epochs=1)
-        assert recorder.seen["val"] == []
-
-    @pytest.mark.parametrize(
-        ("count", "val_fraction", "num_val"),
-        [(2, 0.5, 1), (10, 0.25, 2), (3, 0.2, 1), (10, 0.9, 9)],
-    )
-    def test_val_fraction_is_rounded(self, count, val_fraction, num_val):
-        train, val = splits(Numbered(count=count, val_fraction=val_fraction))
-        assert len(val) == num_val
-        assert len(train) == count - num_val
+        seen, _ = fit(data, epochs=1)
+        assert seen.batches["val"] == []
 
     @pytest.mark.parametrize("val_fraction", [0.01, 0.99])
     def test_val_fraction_leaves_nothing(self, val_fraction):
         with pytest.raises(UserError, match=rf"data\.val_fraction {val_fraction} .* of 10 images"):
             Numbered(count=10, val_fraction=val_fraction).setup("fit")
 
-    def test_setup_twice_loads_once(self):
-        data = Numbered()
-        data.setup("validate")
-        data.setup("fit")
-        assert data.loaded == ["train"]
+    def test_groups_stay_together(self):
+        groups = torch.arange(100) // 3
+        kept, held_out = cut(groups, 0.25, "data.val_fraction")
+        assert sorted([*kept, *held_out]) == [*range(100)] != [*kept, *held_out]
+        assert not {*groups[kept].tolist()} & {*groups[held_out].tolist()}
+        assert len(groups[held_out].unique()) == round(34 * 0.25)
+
+
+class TestClasses:
+    @pytest.mark.parametrize("binarize", [None, "static", "dynamic"])
+    def test_training_and_validation_see_the_named_classes_alone(self, binarize):
+        data = MiniFashionMNIST(train_classes=("Bag", "Trouser"), binarize=binarize)
+        assert data.normal_classes == (8, 1)
+        labels = {s: torch.tensor(labels_of(data.in_order(s))) for s in ("train", "val", "test")}
+        counts = [labels[split].bincount(minlength=10) for split in ("train", "val")]
+        assert [n.item() for n in sum(counts)] == [0, 1000, 0, 0, 0, 0, 0, 0, 1000, 0]
+        assert (counts[1][[1, 8]] > 0).all()
+        assert labels["test"].unique().tolist() == list(range(10))
+
+    def test_a_class_that_is_none_is_refused(self):
+        with pytest.raises(UserError, match=r"among T-shirt/top, Trouser, .*, got 'Boots'"):
+            MiniFashionMNIST(train_classes=("Bag", "Boots"))
 
 
 class TestBinarize:
     @pytest.mark.parametrize("binarize", ["static", "dynamic"])
     def test_pixels_are_zero_or_one_with_the_grey_level_as_probability(self, binarize):
-        recorder, trainer = fit(Numbered(binarize=binarize), epochs=40)
-        trainer.test(recorder, Numbered(binarize=binarize), verbose=False)
+        seen, trainer = fit(Numbered(binarize=binarize), epochs=40)
+        trainer.test(seen, Numbered(binarize=binarize), verbose=False)
         grey = Numbered().load_train().images / 255
         for stage in ("train", "val", "test"):
-            images = torch.cat([batch.images for batch in recorder.seen[stage]])
+            images = torch.cat([batch.images for batch in seen.batches[stage]])
             assert set(images.unique().tolist()) == {0.0, 1.0}
             assert images.mean().item() == pytest.approx(grey.mean().item(), abs=0.05)
         if binarize == "dynamic":
-            labels = torch.cat([batch.labels for batch in recorder.seen["train"]]).unique()
-            frequency = recorder.images("train").mean(dim=0)
+            labels = torch.cat([batch.labels for batch in seen.batches["train"]]).unique()
+            frequency = images_of(seen, "train").mean(dim=0)
             # 40 draws: a standard error of at most 0.08.
             assert (frequency - grey[labels]).abs().max() < 0.45
             assert (frequency - grey[labels]).square().mean() < 2 * 0.25 / 40
 
     def test_static_draws_once(self):
-        recorder, _ = fit(Numbered(binarize="static"))
+        seen, _ = fit(Numbered(binarize="static"))
         torch.manual_seed(99)
         other, _ = fit(Numbered(binarize="static"))
         for stage in ("train", "val"):
-            first, second = recorder.images(stage)
+            first, second = images_of(seen, stage)
             assert torch.equal(first, second)
-            assert torch.equal(recorder.images(stage), other.images(stage))
+            assert torch.equal(images_of(seen, stage), images_of(other, stage))
 
     def test_dynamic_draws_at_every_step_of_training_only(self):
-        recorder, trainer = fit(Numbered(binarize="dynamic"))
-        first, second = recorder.images("train")
+        seen, trainer = fit(Numbered(binarize="dynamic"))
+        first, second = images_of(seen, "train")
         assert not torch.equal(first, second)
-        first, second = recorder.images("val")
+        first, second = images_of(seen, "val")
         assert torch.equal(first, second)
         for _ in range(2):
-            trainer.test(recorder, Numbered(binarize="dynamic"), verbose=False)
-        first, second = recorder.images("test")
+            trainer.test(seen, Numbered(binarize="dynamic"), verbose=False)
+        first, second = images_of(seen, "test")
         assert torch.equal(first, second)
-
-    def test_both_evaluate_on_binary_images(self):
-        for binarize in ("static", "dynamic"):
-            data = Numbered(binarize=binarize)
-            data.setup("test")
-            [*batches] = data.test_dataloader()
-            assert {*torch.cat([b.images for b in batches]).unique().tolist()} == {0, 255}
 
     def test_black_stays_black_and_white_stays_white(self):
         images = torch.tensor([0, 255], dtype=torch.uint8).view(2, 1, 1, 1).expand(2, 1, 60, 60)
@@ -225,24 +196,12 @@ class TestConversion:
         assert torch.equal(images.flatten(), torch.arange(256, dtype=torch.uint8))
 
     def test_models_are_given_floats(self):
-        recorder, _ = fit(Numbered(), epochs=1)
+        seen, _ = fit(Numbered(), epochs=1)
         expected = Numbered().load_train().images / 255
         for stage in ("train", "val"):
-            for images, labels, factors in recorder.seen[stage]:
+            for images, labels, factors in seen.batches[stage]:
                 assert torch.equal(images, expected[labels])
                 assert factors.shape == (len(labels), 0)
-
-
-def test_an_epoch_of_a_rank_is_a_shard():
-    data = Numbered(batch_size=8)
-    data.setup("fit")
-    shards = []
-    for rank in range(2):
-        strategy = SimpleNamespace(root_device=torch.device("cpu"), broadcast=lambda seed: seed)
-        data.trainer = SimpleNamespace(global_rank=rank, world_size=2, strategy=strategy)
-        shards.append(labels_of(data.train_dataloader()))
-    assert len(shards[0]) == len(shards[1]) == 40
-    assert not {*shards[0]} & {*shards[1]}
 
 
 @pytest.mark.parametrize(
@@ -266,3 +225,33 @@ def test_subset_is_a_copy():
     assert subset.labels.tolist() == [5, 2]
     subset.images.zero_()
     assert source.images[5].any()
+
+
+class TestMiniFashionMNIST:
+    def test_it_needs_neither_folder_nor_network(self, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        data = MiniFashionMNIST(batch_size=500)
+        assert str(data) == "MiniFashionMNIST: nothing loaded yet"
+        loaders = [data.in_order(split) for split in ("train", "val", "test")]
+        assert [sum(len(batch.labels) for batch in loader) for loader in loaders] == [
+            *(9_000, 1_000, 2_000)
+        ]
+        assert str(data) == "MiniFashionMNIST: 9,000 train, 1,000 val, 2,000 test"
+        assert not any(tmp_path.iterdir())
+
+    def test_its_arguments_are_those_of_all(self):
+        data = MiniFashionMNIST(500, binarize="static", images_on="cpu")
+        assert data.hparams["batch_size"] == 500
+        assert data.hparams["images_on"] == "cpu"
+        assert data.hparams["val_fraction"] == 0.1
+
+    def test_it_is_the_first_of_each_class_of_the_whole(self, shared_data):
+        whole, mini = FashionMNIST(root=str(shared_data), download=False), MiniFashionMNIST()
+        for source, mine, count in (
+            (whole.load_train(), mini.load_train(), 1000),
+            (whole.load_test(), mini.load_test(), 200),
+        ):
+            chosen = [torch.nonzero(source.labels == label)[:count, 0] for label in range(10)]
+            expected = source.subset(torch.cat(chosen).sort().values)
+            assert torch.equal(mine.images, expected.images)
+            assert torch.equal(mine.labels, expected.labels)

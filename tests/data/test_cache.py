@@ -1,44 +1,45 @@
-"""Images decoded once, into a file on disk."""
+"""Images decoded once, into a file on disk, by one of the processes that want them."""
 
 import errno
+import logging
 import os
 import shutil
-import zipfile
+import signal
+import time
+from multiprocessing import get_context
 from pathlib import Path
 from types import SimpleNamespace
+from warnings import catch_warnings
 
-import numpy as np
 import pytest
 import torch
 
-from lightning_gen.data import CelebA, cache, cached_images, encoded, encoded_base
-from lightning_gen.data.cache import cache_folder
-from lightning_gen.data.cached_images import CachedImages
-from lightning_gen.data.files import FolderFiles, ZipFiles
-from lightning_gen.data.loader import BatchLoader
-from lightning_gen.data.sources import TensorSource
+from lightning_gen.data import CelebA, cache
+from lightning_gen.data.cache import CachedImages, cache_folder
+from lightning_gen.data.files import FolderFiles
+from lightning_gen.data.sources import EncodedImages, TensorSource
 from lightning_gen.errors import UserError
-from support.command import NO_PICTURES, rows
 from support.datasets import write_celeba_tables, write_celeba_zip
 from support.images import assert_same, batches_of, image_folder, write_noise
 from support.permissions import permissions_bind
 
 NAMES = [f"{kind}/{number:02}.png" for kind in ("cat", "dog") for number in range(20)]
+IN_MEMORY, SMALL = (f"lightning_gen.data.image_folder.{n}_BYTES" for n in ("IN_MEMORY", "SMALL"))
 
 
 @pytest.fixture(autouse=True)
 def decodes(monkeypatch, tmp_path):
     """The names that were decoded; no dataset is too small for a cache."""
-    monkeypatch.setattr(encoded_base, "SMALL_BYTES", 0)
+    monkeypatch.setattr(SMALL, 0)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "caches"))
     names = []
-    decode = encoded.EncodedImages.decode
+    decode = EncodedImages.decode
 
     def counted(images, index):
         names.append(images.names[index])
         return decode(images, index)
 
-    monkeypatch.setattr(encoded.EncodedImages, "decode", counted)
+    monkeypatch.setattr(EncodedImages, "decode", counted)
     return names
 
 
@@ -51,7 +52,7 @@ def root(tmp_path):
 @pytest.fixture
 def mapped(monkeypatch):
     """No dataset is small enough to be held in memory."""
-    monkeypatch.setattr(encoded, "IN_MEMORY_BYTES", 0)
+    monkeypatch.setattr(IN_MEMORY, 0)
 
 
 def files_of(tmp_path):
@@ -68,7 +69,8 @@ def only_file(tmp_path):
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("memory", [0, 2**30])
 def test_batches_are_those_of_decoding(root, monkeypatch, channels, memory):
-    monkeypatch.setattr(encoded, "IN_MEMORY_BYTES", memory)
+    monkeypatch.setattr(IN_MEMORY, memory)
+    monkeypatch.setattr(cache, "PART", 7)
     expected = batches_of(image_folder(root, channels=channels, cache=None))
     for _ in range(2):
         data = image_folder(root, channels=channels)
@@ -105,34 +107,27 @@ def test_a_zip_archive(tmp_path, decodes):
     assert only_file(tmp_path).parent.name.startswith("img_align_celeba.zip-")
 
 
-def change(root):
-    write_noise(root, ["other.png"])
-    (root / "other.png").rename(root / NAMES[3])
+def change(path):
+    write_noise(path.parent, ["other.png"])
+    (path.parent / "other.png").rename(path)
 
 
-def touch(root):
-    (root / NAMES[3]).touch()
+CHANGES = {
+    "content": change,
+    "time": Path.touch,
+    "one more": lambda path: write_noise(path.parent, ["new.png"]),
+    "one less": Path.unlink,
+    "name": lambda path: path.rename(path.with_name("renamed.png")),
+}
 
 
-def add(root):
-    write_noise(root, ["cat/new.png"])
-
-
-def remove(root):
-    (root / NAMES[3]).unlink()
-
-
-def rename(root):
-    (root / NAMES[3]).rename(root / "cat/renamed.png")
-
-
-@pytest.mark.parametrize("act", [change, touch, add, remove, rename])
+@pytest.mark.parametrize("what", CHANGES)
 def test_changed_files_are_decoded_anew_and_the_old_cache_goes(
-    root, tmp_path, decodes, caplog, act
+    root, tmp_path, decodes, caplog, what
 ):
     batches_of(image_folder(root))
     before = only_file(tmp_path)
-    act(root)
+    CHANGES[what](root / NAMES[3])
     decodes.clear()
     with caplog.at_level("INFO"):
         found = batches_of(image_folder(root))
@@ -158,24 +153,18 @@ def test_other_sizes_other_folders_and_other_versions_have_their_own(
     assert len(decodes) == 5 * len(NAMES)
 
 
-@pytest.mark.parametrize("keep", [0, 10, 100, -1])
-def test_what_is_no_whole_cache_is_replaced(root, tmp_path, decodes, keep):
+@pytest.mark.parametrize("damage", [0, 10, 100, -1, "flipped bit"])
+def test_what_is_no_whole_cache_is_replaced(root, tmp_path, decodes, damage):
     expected = batches_of(image_folder(root))
     path = only_file(tmp_path)
     content = path.read_bytes()
-    path.write_bytes(content[:keep])
+    if damage == "flipped bit":
+        flip(path, 40 * 3 * 64 + 20)  # in a checksum
+    else:
+        path.write_bytes(content[:damage])
     decodes.clear()
     assert_same(batches_of(image_folder(root)), expected)
     assert path.read_bytes() == content
-    assert len(decodes) == len(NAMES)
-
-
-def test_a_damaged_end_is_noticed(root, tmp_path, decodes):
-    expected = batches_of(image_folder(root))
-    path = only_file(tmp_path)
-    flip(path, 40 * 3 * 64 + 9)  # in a checksum
-    decodes.clear()
-    assert_same(batches_of(image_folder(root)), expected)
     assert len(decodes) == len(NAMES)
 
 
@@ -188,7 +177,7 @@ def flip(path, place):
 @pytest.mark.parametrize("memory", [0, 2**30])
 @pytest.mark.parametrize("count", [1, 40])
 def test_damage_is_told_once_and_decoded_anew(root, tmp_path, monkeypatch, decodes, memory, count):
-    monkeypatch.setattr(encoded, "IN_MEMORY_BYTES", memory)
+    monkeypatch.setattr(IN_MEMORY, memory)
     expected = batches_of(image_folder(root), epochs=1)
     path = only_file(tmp_path)
     whole = path.read_bytes()
@@ -234,9 +223,9 @@ UNREADABLE = rf"1 of \d+ images cannot be read: '{NAMES[7]}' \(OSError: .*; they
 
 @pytest.mark.parametrize("memory", [0, 2**30])
 def test_unreadable_images_are_left_out_and_not_tried_again(broken, monkeypatch, decodes, memory):
-    monkeypatch.setattr(encoded, "IN_MEMORY_BYTES", memory)
     with pytest.warns(UserWarning, match=UNREADABLE):
         expected = batches_of(image_folder(broken, cache=None))
+    monkeypatch.setattr(IN_MEMORY, memory)
     decodes.clear()
     for _ in range(2):
         with pytest.warns(UserWarning, match=UNREADABLE):
@@ -245,40 +234,21 @@ def test_unreadable_images_are_left_out_and_not_tried_again(broken, monkeypatch,
 
 
 @pytest.mark.usefixtures("mapped")
-def test_unreadable_images_are_left_out_on_an_accelerator_too(broken):
-    data = image_folder(broken, batch_size=10)
-    data.setup("fit")
+def test_an_accelerator_holds_the_same_images(broken, tmp_path):
     with pytest.warns(UserWarning, match=UNREADABLE):
-        expected = [*data.in_order("train")]
-    source = data.load_train()
-    with pytest.warns(UserWarning, match=UNREADABLE):
-        moved = source.to(torch.device("cpu"))
-    indices = data._splits["train"].indices
-    assert_same([moved[part] for part in indices.split(10)], expected)
+        source = image_folder(broken).load_train()
+    moved = source.to(torch.device("cpu"))
+    assert_same([moved[torch.arange(len(source))]], [source[torch.arange(len(source))]])
     assert moved.num_bytes == source.num_bytes
-    position = next(n for n, name in enumerate(source.images.names) if name == NAMES[7])
-    with pytest.raises(UserError, match="none of the 1 images of a batch can be read"):
-        moved[torch.tensor([position])]
-
-
-@pytest.mark.usefixtures("mapped")
-def test_which_images_are_left_out_is_asked_once_an_epoch(broken, monkeypatch):
-    data = image_folder(broken, batch_size=10)
-    with pytest.warns(UserWarning, match=UNREADABLE):
-        moved = data.load_train().to(torch.device("cpu"))
-    indices = torch.arange(len(moved))
-    expected = [moved[part] for part in indices.split(10)]
-
-    asked = []
-    whole = TensorSource.whole
-
-    def counted(source, indices):
-        asked.append(source.readable)
-        return whole(source, indices)
-
-    monkeypatch.setattr(TensorSource, "whole", counted)
-    assert_same([*BatchLoader(moved, indices, 10)], expected)
-    assert [readable is None for readable in asked] == [False] * 4 + [True] * 4
+    flip(only_file(tmp_path), int(source.rows[0]) * 3 * 64 + 7)
+    (broken / source.names[0]).write_bytes(b"")
+    source.cache.verified.clear()
+    refused = rf"1 of 35 images cannot be read: '{source.names[0]}'.*Start again"
+    with (
+        pytest.warns(UserWarning, match="are damaged"),
+        pytest.raises(UserError, match=refused),
+    ):
+        source.to(torch.device("cpu"))
 
 
 def test_a_folder_of_unreadable_images(root):
@@ -319,7 +289,7 @@ def full(monkeypatch):
     def write():
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(cached_images, "Lock", write)  # which every image is written under
+    monkeypatch.setattr(cache, "Lock", write)  # which every image is written under
     return "No space left on device"
 
 
@@ -331,10 +301,8 @@ def full_at_the_end(monkeypatch):
     return "Disk quota exceeded"
 
 
-@pytest.mark.parametrize("memory", [0, 2**30])
 @pytest.mark.parametrize("disk", [no_room, full, full_at_the_end])
-def test_a_full_disk_is_a_warning(root, tmp_path, monkeypatch, memory, disk):
-    monkeypatch.setattr(encoded, "IN_MEMORY_BYTES", memory)
+def test_a_full_disk_is_a_warning(root, tmp_path, monkeypatch, disk):
     expected = batches_of(image_folder(root, cache=None))
     reason = disk(monkeypatch)
     with pytest.warns(UserWarning, match=rf"not kept in .*lightning_gen \({reason}\)") as caught:
@@ -375,12 +343,12 @@ def test_a_cache_may_be_deleted_while_it_is_read(root, tmp_path):
 
 
 def test_few_images_need_no_cache(root, tmp_path, monkeypatch, caplog):
-    monkeypatch.setattr(encoded_base, "SMALL_BYTES", 40 * 3 * 64 + 1)
+    monkeypatch.setattr(SMALL, 40 * 3 * 64 + 1)
     with caplog.at_level("INFO"):
         batches_of(image_folder(root))
     assert "held in memory" in caplog.text
     assert files_of(tmp_path) == []
-    monkeypatch.setattr(encoded_base, "SMALL_BYTES", 40 * 3 * 64)
+    monkeypatch.setattr(SMALL, 40 * 3 * 64)
     batches_of(image_folder(root))
     assert len(files_of(tmp_path)) == 1
 
@@ -417,44 +385,87 @@ def test_odd_names(tmp_path, decodes):
     assert only_file(tmp_path).parent.name.startswith("a_b_-")
 
 
-def test_all_files_are_part_of_the_state(tmp_path):
-    write_noise(tmp_path, ["a.png", "b.png"])
-    files = FolderFiles(tmp_path)
-    states = {files.state(names) for names in (["a.png"], ["b.png"], ["a.png", "b.png"], ["gone"])}
-    assert len(states) == 4
-    path = tmp_path / "a.zip"
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.write(tmp_path / "a.png", "a.png")
-    before = ZipFiles(path).state(["a.png"])
-    assert before == ZipFiles(path).state(["a.png"]) != ZipFiles(path).state(["b.png"])
-    os.utime(path, ns=(0, 0))
-    assert before != ZipFiles(path).state(["a.png"])
+def build(root, log, seconds):
+    """In a process: write the names that it decodes, slowly, and what it says, to files."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores it
+    logging.getLogger("lightning.pytorch").addHandler(logging.FileHandler(f"{log}.said"))
+    decode = EncodedImages.decode
+
+    def slowly(images, index):
+        time.sleep(seconds)
+        with log.open("a") as file:
+            file.write(images.names[index] + "\n")
+        return decode(images, index)
+
+    EncodedImages.decode = slowly
+    log.touch()
+    torch.save([*image_folder(root).in_order("train")], f"{log}.batches")
 
 
-def test_large_images_of_few_are_read_in_parts(root, monkeypatch):
-    monkeypatch.setattr("lightning_gen.data.cached_images.PART", 7)
-    expected = batches_of(image_folder(root, cache=None))
-    assert_same(batches_of(image_folder(root)), expected)
+@pytest.fixture
+def start(root, tmp_path):
+    """Starts a process that builds the cache: a fork of this one, which has imported all."""
+    started = []
+
+    def run(log="log", seconds=0.0):
+        words = (root, tmp_path / log, seconds)
+        started.append(get_context("fork").Process(target=build, args=words))
+        with catch_warnings(action="ignore", category=DeprecationWarning):  # of threads beside it
+            started[-1].start()
+        return started[-1]
+
+    yield run
+    for process in started:
+        process.kill()
+        process.join()
 
 
-def test_pixels_lie_in_the_file_as_they_are(root, tmp_path):
-    batches_of(image_folder(root))
-    pixels = np.fromfile(only_file(tmp_path), np.uint8, 40 * 3 * 64).reshape(40, 3, 8, 8)
-    source = image_folder(root, cache=None)._images
-    assert torch.from_numpy(pixels).equal(source[torch.arange(40)].images)
+def lines(path):
+    return path.read_text().splitlines() if path.exists() else []
 
 
-def test_a_run_is_the_same_with_and_without(root, command, monkeypatch, decodes):
-    monkeypatch.setattr(encoded, "IN_MEMORY_BYTES", 0)
-    model = ("--model", "AE", "--model.latent_dim", "2", "--model.architecture", "Dense")
-    data = ("--data", "ImageFolder", "--data.root", root, "--data.image_size", "8")
-    short = ("--trainer.accelerator", "cpu", "--trainer.max_epochs", "2", *NO_PICTURES)
-    words = (*model, *data, *short, "--data.batch_size", "8", "--data.num_workers", "0")
-    losses = []
-    for cached in ("null", "auto", "auto"):
-        decodes.clear()
-        answer = command("fit", *words, "--data.cache", cached, "--name", f"run{len(losses)}")
-        assert answer.code == 0, answer.err
-        losses.append(rows(Path("logs", f"run{len(losses)}", "version_0")))
-    assert losses[0] == losses[1] == losses[2]
-    assert decodes == []
+def wait_for(condition):
+    end = time.monotonic() + 120
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_a_build_that_is_ended_leaves_nothing_that_is_taken_for_whole(
+    root, start, tmp_path, number
+):
+    process = start(seconds=0.05)
+    wait_for(lambda: len(lines(tmp_path / "log")) >= 4)
+    os.kill(process.pid, number)
+    process.join()
+    left = [path.name for path in files_of(tmp_path)]
+    assert not [name for name in left if not name.startswith(".")]
+    assert len(left) == (number != signal.SIGINT)
+    assert_same(batches_of(image_folder(root)), batches_of(image_folder(root, cache=None)))
+    assert not only_file(tmp_path).name.startswith(".")
+
+
+def test_of_two_processes_at_once_one_decodes(start, tmp_path):
+    processes = [start(f"log{number}", seconds=0.02) for number in range(2)]
+    for process in processes:
+        process.join()
+        assert process.exitcode == 0
+    assert_same(*(torch.load(tmp_path / f"log{n}.batches", weights_only=False) for n in range(2)))
+    decoded = [lines(tmp_path / f"log{number}") for number in range(2)]
+    assert sorted(len(names) for names in decoded) == [0, len(NAMES)]
+    only_file(tmp_path)
+
+
+def test_a_builder_that_dies_is_replaced_by_one_that_waits(start, tmp_path):
+    first = start("first", seconds=5)
+    wait_for(lambda: [*(tmp_path / "caches").rglob(".*.pixels")])
+    second = start("second")
+    waiting = "Waiting for another process that decodes images into"
+    wait_for(lambda: any(line.startswith(waiting) for line in lines(tmp_path / "second.said")))
+    assert lines(tmp_path / "second") == []
+    first.kill()
+    second.join()
+    assert second.exitcode == 0
+    assert len(lines(tmp_path / "second")) == len(NAMES)
+    assert not only_file(tmp_path).name.startswith(".")

@@ -12,7 +12,7 @@ import torch
 from torchvision import datasets
 
 from lightning_gen.data import MNIST, FashionMNIST
-from lightning_gen.data.splits import shuffled
+from lightning_gen.data.base import shuffled
 from lightning_gen.errors import UserError
 
 NAMES = [
@@ -92,7 +92,7 @@ class TestReading:
 
     def test_missing_file(self, tmp_path, publish):
         data = MNIST(root=str(tmp_path), download=False)
-        data.prepare_data()
+        data.prepare_data()  # which asks nobody
         missing = tmp_path / "MNIST" / "raw" / NAMES[0]
         with pytest.raises(UserError) as caught:
             data.setup("fit")
@@ -137,60 +137,37 @@ class TestDownload:
         assert torch.equal(test.images[:, 0], arrays[NAMES[2]][shuffled(7)])
         assert {file.name for file in data.folder.iterdir()} == set(NAMES)
 
-    def test_what_is_there_is_not_fetched_again(self, folder, publish, closed_port):
-        publish(closed_port)
-        MNIST(root=str(folder.parents[1])).prepare_data()
-
     def test_only_a_broken_file_is_fetched_again(self, folder, contents, publish, serve):
         publish(serve({NAMES[1]: contents[NAMES[1]]}))
         (folder / NAMES[1]).write_bytes(b"half")
         MNIST(root=str(folder.parents[1])).prepare_data()
         assert (folder / NAMES[1]).read_bytes() == contents[NAMES[1]]
 
-    def test_no_download_asks_nobody(self, tmp_path, publish, closed_port):
-        publish(closed_port)
-        MNIST(root=str(tmp_path), download=False).prepare_data()
-
-    @pytest.mark.parametrize("fault", ["truncated", "other content", "not there"])
-    def test_a_faulty_mirror(self, fault, tmp_path, contents, publish, serve):
-        files = {"truncated": contents, "other content": {NAMES[0]: b"<html>"}, "not there": {}}
-        mirror = serve(files[fault], cut=fault == "truncated")
-        publish(mirror)
-        with pytest.raises(UserError) as caught:
-            MNIST(root=str(tmp_path)).prepare_data()
-        path = tmp_path / "MNIST" / "raw" / NAMES[0]
+    @pytest.mark.parametrize("fault", ["truncated", "other content", "not there", "no server"])
+    def test_a_faulty_mirror_leaves_nothing(
+        self, fault, tmp_path, contents, publish, serve, closed_port, monkeypatch, caplog
+    ):
+        files = {"truncated": contents, "other content": {NAMES[0]: b"<html>"}}
+        served = serve(files.get(fault, {}), cut=fault == "truncated")
+        mirror = closed_port if fault == "no server" else served
+        publish(mirror, mirror)
+        monkeypatch.chdir(tmp_path)
+        with caplog.at_level("INFO"), pytest.raises(UserError) as caught:
+            MNIST(root="data").prepare_data()
+        path = tmp_path / "data" / "MNIST" / "raw" / NAMES[0]
         message = str(caught.value)
         assert message.startswith(f"{NAMES[0]} could not be downloaded whole ({mirror}: ")
+        assert message.count(mirror) >= 2
         assert f"put the file at {path}" in message
         assert "\n" not in message
-        assert not path.exists()
+        assert f"{path} is not there: it is fetched" in caplog.text
+        assert [*tmp_path.iterdir()] == []
 
     def test_the_next_mirror_helps(self, tmp_path, contents, publish, serve, closed_port):
         publish(closed_port, serve(contents, cut=True), serve(contents))
         MNIST(root=str(tmp_path)).prepare_data()
         folder = tmp_path / "MNIST" / "raw"
         assert {file.name: file.read_bytes() for file in folder.iterdir()} == contents
-
-    def test_nothing_is_made_in_a_folder_where_nothing_came(
-        self, tmp_path, publish, closed_port, monkeypatch, caplog
-    ):
-        monkeypatch.chdir(tmp_path)
-        publish(closed_port)
-        with caplog.at_level("INFO"), pytest.raises(UserError):
-            MNIST(root="data").prepare_data()
-        assert [*tmp_path.iterdir()] == []
-        looked = tmp_path / "data" / "MNIST" / "raw" / NAMES[0]
-        assert f"{looked} is not there: it is fetched" in caplog.text
-
-    def test_no_mirror_can_be_reached(self, tmp_path, publish, closed_port):
-        publish(closed_port, closed_port)
-        with pytest.raises(UserError) as caught:
-            MNIST(root=str(tmp_path)).prepare_data()
-        message = str(caught.value)
-        assert NAMES[0] in message
-        assert str(tmp_path / "MNIST" / "raw") in message
-        assert message.count(closed_port) == 2
-        assert "\n" not in message
 
 
 @pytest.mark.parametrize("kind", [MNIST, FashionMNIST])

@@ -1,15 +1,13 @@
 """The order of training images: shared by all processes, kept when loaders are built anew."""
 
-import os
-import subprocess
-import sys
+import warnings
 from itertools import pairwise
 from types import SimpleNamespace
 
 import pytest
 import torch
 from lightning.pytorch import Trainer, seed_everything
-from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 
 from lightning_gen.callbacks import RandomState
 from lightning_gen.cli.record import batch_in_words
@@ -24,35 +22,26 @@ def fit(data, ckpt_path=None, **arguments):
     return seen
 
 
-SCRIPT = """
-import sys
-import torch
-from lightning.pytorch import Trainer
-from support.ordered import QUIET, Numbered, Seen
+class OfOwnSeed(Callback):
+    """Gives each process another seed, as a plain script has, and keeps what it has seen."""
 
-if __name__ == "__main__":
-    seen = Seen()
-    more = {"devices": 2, "strategy": "ddp", "max_epochs": 2, "enable_checkpointing": False}
-    trainer = Trainer(**QUIET, **more)
-    trainer.fit(seen, Numbered())
-    torch.save(seen.train_labels, f"{sys.argv[1]}/{trainer.global_rank}.pt")
-"""
+    def __init__(self, folder):
+        self.folder = folder
+
+    def setup(self, trainer, pl_module, stage):
+        warnings.simplefilter("default")  # this process is a fork of the tests'
+        torch.manual_seed(trainer.global_rank)
+
+    def on_train_end(self, trainer, pl_module):
+        torch.save(pl_module.train_labels, self.folder / f"{trainer.global_rank}.pt")
 
 
-def test_processes_without_a_seed_share_out_the_images(tmp_path):
-    (tmp_path / "script.py").write_text(SCRIPT)
-    words = [sys.executable, "-W", "ignore", tmp_path / "script.py", tmp_path]
-    root = os.path.abspath(f"{__file__}/../../..")
-    known = {name: value for name, value in os.environ.items() if name != "PL_GLOBAL_SEED"}
-    known["PYTHONPATH"] = f"{root}:{root}/tests"
-    done = subprocess.run(
-        words,
-        cwd=root,
-        env=known,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # forks beside threads, from Python 3.12
+def test_processes_without_a_seed_share_out_the_images(tmp_path, monkeypatch):
+    for name in ("MASTER_ADDR", "MASTER_PORT", "PL_GLOBAL_SEED"):
+        monkeypatch.setenv(name, "0")  # Lightning sets them, and monkeypatch takes that back
+        monkeypatch.delenv(name)
+    fit(Numbered(), max_epochs=2, devices=2, strategy="ddp_fork", callbacks=[OfOwnSeed(tmp_path)])
     ranks = [torch.load(tmp_path / f"{rank}.pt") for rank in range(2)]
     for epoch in range(2):
         shards = [[label for batch in rank[epoch] for label in batch] for rank in ranks]
@@ -118,14 +107,6 @@ def test_loaders_set_up_what_they_need():
     assert Numbered().mean_image().sum() == 0
 
 
-def test_a_datamodule_says_what_it_holds():
-    data = MiniFashionMNIST()
-    assert str(data) == "MiniFashionMNIST: nothing loaded yet"
-    data.setup("fit")
-    data.setup("test")
-    assert str(data) == "MiniFashionMNIST: 9,000 train, 1,000 val, 2,000 test"
-
-
 class Sorted(MiniFashionMNIST):
     """Class after class, as the files of a folder come."""
 
@@ -147,11 +128,7 @@ def test_the_first_images_of_a_sorted_dataset_show_all_classes(split):
 
 
 def test_a_dataset_smaller_than_a_batch_is_told_by_its_own_size():
-    trainer = SimpleNamespace(
-        datamodule=SimpleNamespace(batch_size=512),
-        world_size=2,
-        accumulate_grad_batches=1,
-        optimizers=[],
-        train_dataloader=SimpleNamespace(num_images=7),
-    )
+    parts = {"datamodule": SimpleNamespace(batch_size=512), "world_size": 2}
+    loader = {"train_dataloader": SimpleNamespace(num_images=7)}
+    trainer = SimpleNamespace(**parts, **loader, accumulate_grad_batches=1, optimizers=[])
     assert batch_in_words(trainer).startswith("3 x 2 processes = 6 images a step")

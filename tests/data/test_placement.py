@@ -7,12 +7,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from lightning_gen.data import CIFAR10, MNIST, DSprites, MiniFashionMNIST
+from lightning_gen.data import DSprites, MiniFashionMNIST
+from lightning_gen.data.base import shuffled
 from lightning_gen.data.loader import BatchLoader
 from lightning_gen.data.shapes import DrawnShapes
-from lightning_gen.data.sources import Subset, placed
-from lightning_gen.data.splits import shuffled
+from lightning_gen.data.sources import placed
 from lightning_gen.errors import UserError
+from support.datasets import dsprites_arrays, write_dsprites
 
 CPU, CUDA, META = (torch.device(name) for name in ("cpu", "cuda", "meta"))
 TAKEN = 8_000_000
@@ -148,13 +149,10 @@ def test_workers_pin_only_where_they_are_asked_to(monkeypatch):
     assert asked == [False, True]
 
 
-def test_a_subset_follows_its_source():
-    moved = placed(Subset(Images(), torch.tensor([0])), META, "accelerator", "train")
-    assert (moved.device, moved.source.device, moved.indices.device) == (META, META, META)
-
-
-@pytest.mark.parametrize("kind", [CIFAR10, MNIST, DSprites, MiniFashionMNIST])
-def test_datasets_take_it(kind):
-    assert kind(images_on="cpu").images_on == "cpu"
-    assert kind(images_on="cpu").hparams["images_on"] == "cpu"
-    assert kind().images_on == "auto"
+def test_a_part_of_a_source_follows_it(tmp_path):
+    write_dsprites(tmp_path, dsprites_arrays(60, metadata=None))
+    data = DSprites(str(tmp_path), download=False, images_on="accelerator")
+    assert data.hparams["images_on"] == "accelerator"
+    loader = on(data, META).train_dataloader()
+    assert loader.source.bits.device == META
+    assert next(iter(loader)).images.device == META

@@ -1,17 +1,17 @@
-"""A stopped and resumed run ends, to the bit, where the uninterrupted one does."""
-
-from dataclasses import dataclass
+"""A stopped and resumed run ends, to the bit, where the uninterrupted one does, or is refused."""
 
 import pytest
 import torch
 from lightning.pytorch import Trainer, seed_everything
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 
-from lightning_gen.callbacks import RandomState
+from lightning_gen.callbacks import RandomState, Resume
 from lightning_gen.data import MiniFashionMNIST
-from lightning_gen.data.sources import TensorSource
+from lightning_gen.errors import UserError
 from lightning_gen.models import VAE
 from lightning_gen.networks import Dense
+from support.images import image_folder, write_noise
+from support.ordered import QUIET, Decoding, Numbered, Seen
 
 # A resumed run saves where the stopped one did.
 pytestmark = pytest.mark.filterwarnings("ignore:Checkpoint directory .* exists and is not empty")
@@ -23,28 +23,11 @@ IMAGES = 100  # 20 of them for validation
 class Tiny(MiniFashionMNIST):
     """100 of the images."""
 
-    def __init__(self, binarize=None):
-        super().__init__(BATCH_SIZE, 0.2, binarize)
+    def __init__(self, binarize=None, val_fraction=0.2, train_classes=None):
+        super().__init__(BATCH_SIZE, val_fraction, binarize, train_classes)
 
     def load_train(self):
         return super().load_train().subset(torch.arange(0, 10_000, 10_000 // IMAGES))
-
-
-@dataclass(frozen=True)
-class Decoding:
-    """A source that is no TensorSource, so that workers fetch from it."""
-
-    inner: TensorSource
-
-    @property
-    def device(self):
-        return torch.device("cpu")
-
-    def __len__(self):
-        return len(self.inner)
-
-    def __getitem__(self, indices):
-        return self.inner[indices]
 
 
 class TinyDecoding(Tiny):
@@ -81,15 +64,9 @@ def run(data, folder, checkpoint=None, stop=None, epochs=EPOCHS, validate=True, 
     seed_everything(5, verbose=False)
     model = VAE(data.image_shape, 3, Dense((8,)))
     keep = ModelCheckpoint(folder, save_top_k=-1, **saving)
-    trainer = Trainer(
-        accelerator="cpu",
-        max_epochs=epochs,
-        limit_val_batches=None if validate else 0,
-        callbacks=[RandomState(), keep] + ([] if stop is None else [StopAt(stop)]),
-        logger=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-    )
+    callbacks = [RandomState(), keep] + ([] if stop is None else [StopAt(stop)])
+    limit = {} if validate else {"limit_val_batches": 0}
+    trainer = Trainer(max_epochs=epochs, callbacks=callbacks, **QUIET, **limit)
     if stop is None:
         trainer.fit(model, data, ckpt_path=checkpoint)
         assert trainer.global_step == epochs * BATCHES
@@ -106,20 +83,22 @@ def uninterrupted(tmp_path_factory):
     return {binarize: run(Tiny(binarize), folder) for binarize in (None, "dynamic")}
 
 
-CASES = [
-    pytest.param({"every_n_train_steps": 11}, id="mid-epoch"),
-    pytest.param({"every_n_train_steps": 9}, id="the first batch of an epoch"),
-    pytest.param({"every_n_train_steps": 8}, id="the last batch of an epoch"),
-    pytest.param({"save_on_train_epoch_end": True}, id="the end of an epoch"),
-    pytest.param({"save_on_train_epoch_end": False}, id="the end of validation"),
-]
+MID_EPOCH = {"every_n_train_steps": 11}
+AFTER_VALIDATION = {"save_on_train_epoch_end": False}
 
 
-@pytest.mark.parametrize("saving", CASES)
 @pytest.mark.parametrize(
-    ("kind", "arguments"),
-    [(Tiny, {}), (Tiny, {"binarize": "dynamic"}), (TinyDecoding, {})],
-    ids=["in memory", "dynamic binarisation", "workers"],
+    ("kind", "arguments", "saving"),
+    [
+        pytest.param(Tiny, {}, MID_EPOCH, id="mid-epoch"),
+        pytest.param(Tiny, {}, {"every_n_train_steps": 9}, id="the first batch of an epoch"),
+        pytest.param(Tiny, {}, {"every_n_train_steps": 8}, id="the last batch of an epoch"),
+        pytest.param(Tiny, {}, {"save_on_train_epoch_end": True}, id="the end of an epoch"),
+        pytest.param(Tiny, {}, AFTER_VALIDATION, id="the end of validation"),
+        pytest.param(Tiny, {"binarize": "dynamic"}, MID_EPOCH, id="binarisation, mid-epoch"),
+        pytest.param(Tiny, {"binarize": "dynamic"}, AFTER_VALIDATION, id="binarisation, its end"),
+        pytest.param(TinyDecoding, {}, MID_EPOCH, id="workers, mid-epoch"),
+    ],
 )
 def test_resume_is_exact(kind, arguments, saving, tmp_path, uninterrupted):
     checkpoint = run(kind(**arguments), tmp_path, stop=15, **saving)
@@ -150,9 +129,79 @@ def test_a_finished_run_goes_on_for_more_epochs(tmp_path, uninterrupted):
 
 def test_the_random_state_matters(tmp_path, uninterrupted):
     """Without it the resumed run draws other noise: the tests above can fail."""
-    saving = {"every_n_train_steps": 11}
-    checkpoint = run(Tiny(), tmp_path, stop=15, **saving)
+    checkpoint = run(Tiny(), tmp_path, stop=15, **MID_EPOCH)
     saved = torch.load(checkpoint, weights_only=True)
     del saved["callbacks"]["RandomState"]
     torch.save(saved, checkpoint)
-    assert not torch.equal(run(Tiny(), tmp_path, checkpoint, **saving), uninterrupted[None])
+    assert not torch.equal(run(Tiny(), tmp_path, checkpoint, **MID_EPOCH), uninterrupted[None])
+
+
+def train(data, folder, checkpoint=None, epochs=1):
+    callbacks = [RandomState(), Resume(), ModelCheckpoint(folder, save_last=True)]
+    trainer = Trainer(max_epochs=epochs, callbacks=callbacks, **QUIET)
+    trainer.fit(Seen(), data, ckpt_path=checkpoint)
+    return trainer
+
+
+def refused(data, folder, match):
+    with pytest.raises(UserError, match=match) as caught:
+        train(data, folder, folder / "last.ckpt", epochs=2)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "other", "match"),
+    [
+        ({}, {"val_fraction": 0.4}, "training images 80 in the checkpoint and 60 now"),
+        ({"binarize": "static"}, {}, "data.binarize 'static' in the checkpoint and None now"),
+        ({}, {"train_classes": ("Bag",)}, "training images 80 in the checkpoint and 9 now"),
+    ],
+)
+def test_other_options_are_refused_with_both_values(tmp_path, arguments, other, match):
+    train(Tiny(**arguments), tmp_path)
+    refused(Tiny(**other), tmp_path, match)
+    train(Tiny(**arguments), tmp_path, tmp_path / "last.ckpt", epochs=2)
+
+
+def test_another_dataset_is_refused(tmp_path):
+    train(Tiny(), tmp_path)
+    refused(Numbered(), tmp_path, "trained on Tiny, and the data is Numbered now")
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        (lambda root: (root / "03.png").unlink(), "training images 32 .* and 31 now"),
+        (lambda root: (root / "03.png").rename(root / "99.png"), "digest of the images '"),
+    ],
+)
+def test_another_list_of_files_is_refused(tmp_path, change, match):
+    root, folder = tmp_path / "photos", tmp_path / "checkpoints"
+    write_noise(root, [f"{number:02}.png" for number in range(40)])
+    train(image_folder(root), folder)
+    change(root)
+    refused(image_folder(root), folder, match)
+
+
+def test_testing_on_other_data_is_no_going_on(tmp_path):
+    train(Tiny(), tmp_path)
+    trainer = Trainer(**QUIET, callbacks=[RandomState(), Resume(), ModelCheckpoint(tmp_path)])
+    seen = Seen()
+    trainer.validate(seen, Tiny(val_fraction=0.3), tmp_path / "last.ckpt", verbose=False)
+    assert sum(len(batch) for batch in seen.val_labels[0]) == 30
+
+
+def test_another_seed_is_told(tmp_path, caplog):
+    seed_everything(1, verbose=False)
+    train(Numbered(), tmp_path)
+    seed_everything(2, verbose=False)
+    with caplog.at_level("INFO"):
+        train(Numbered(), tmp_path, tmp_path / "last.ckpt", epochs=2)
+    assert "random numbers of seed 1; seed 2 is not used" in caplog.text
+
+
+def test_what_is_kept_is_plain(tmp_path):
+    train(Tiny(), tmp_path)
+    state = torch.load(tmp_path / "last.ckpt", weights_only=True)["Tiny"]
+    assert state["trained_on"]["training images"] == 80
+    assert state["trained_on"]["image shape"] == [1, 28, 28]

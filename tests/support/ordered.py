@@ -1,5 +1,7 @@
 """A dataset whose labels are positions, and a model that keeps what it sees."""
 
+from dataclasses import dataclass
+
 import torch
 from lightning.pytorch import LightningModule
 
@@ -31,20 +33,40 @@ class Numbered(ImageDataModule):
     load_test = load_train
 
 
+@dataclass(frozen=True)
+class Decoding:
+    """A source that is no TensorSource, so that workers may fetch from it."""
+
+    inner: TensorSource
+    device = torch.device("cpu")
+
+    def __len__(self):
+        return len(self.inner)
+
+    def __getitem__(self, indices):
+        return self.inner[indices]
+
+
 class Seen(LightningModule):
-    """Keeps the labels of each epoch, those of training and of validation."""
+    """Keeps the batches of each stage, and the labels of each epoch."""
 
     def __init__(self):
         super().__init__()
         self.weight = torch.nn.Parameter(torch.zeros(()))
         self.train_labels, self.val_labels = {}, {}
+        self.batches = {"train": [], "val": [], "test": []}
 
     def training_step(self, batch, batch_idx):
+        self.batches["train"].append(batch)
         self.train_labels.setdefault(self.current_epoch, []).append(batch.labels.tolist())
         return self.weight.square()
 
     def validation_step(self, batch, batch_idx):
+        self.batches["val"].append(batch)
         self.val_labels.setdefault(self.current_epoch, []).append(batch.labels.tolist())
+
+    def test_step(self, batch, batch_idx):
+        self.batches["test"].append(batch)
 
     def configure_optimizers(self):
         return torch.optim.SGD(self.parameters(), lr=0.0)

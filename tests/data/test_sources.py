@@ -1,0 +1,259 @@
+"""Images of files, decoded a batch at a time: whole, broken, or meaning harm."""
+
+import os
+import pickle
+import resource
+import stat
+import zipfile
+
+import pytest
+import torch
+from PIL import Image
+
+from lightning_gen.data import decoding
+from lightning_gen.data.files import FolderFiles, ZipFiles
+from lightning_gen.data.loader import BatchLoader
+from lightning_gen.data.sources import EncodedImages
+from lightning_gen.errors import UserError
+from support.bombs import write_bomb
+from support.datasets import write_images
+from support.images import assert_same, image_folder
+from support.permissions import permissions_bind
+
+MEMORY = 200 * 2**20
+"""Bytes that a test may take beyond those taken before; a bomb that goes off takes gigabytes."""
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Ten PNG files; the pixels of file i are i."""
+    for number in range(10):
+        Image.new("L", (8, 8), number).save(tmp_path / f"{number}.png")
+    return tmp_path
+
+
+def source_of(files, channels=1):
+    names = files.names()
+    labels = torch.arange(len(names))
+    return EncodedImages(files, names, (channels, 8, 8), labels, labels[:, None] * 2)
+
+
+def zipped(folder):
+    path = folder / "images.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for file in sorted(folder.glob("*.png")):
+            archive.write(file, f"inner/{file.name}")
+        archive.writestr("../../climbs.txt", "out")
+    return path
+
+
+def truncate(path, keep=0.7):
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * keep)])
+
+
+def test_batches_hold_what_the_indices_name(folder):
+    batch = source_of(FolderFiles(folder))[torch.tensor([7, 0, 7])]
+    assert batch.images.dtype == torch.uint8
+    assert batch.images.shape == (3, 1, 8, 8)
+    assert batch.images[:, 0, 0, 0].tolist() == [7, 0, 7]
+    assert batch.labels.tolist() == [7, 0, 7]
+    assert batch.factors.tolist() == [[14], [0], [14]]
+
+
+def test_subset_and_decoded_agree_with_the_source(folder):
+    source = source_of(FolderFiles(folder))
+    positions = torch.tensor([3, 1, 8])
+    subset = source.subset(positions)
+    assert_same([subset[torch.arange(3)]], [source[positions]])
+    whole = source.decoded()
+    assert_same([whole[positions]], [source[positions]])
+
+
+@pytest.mark.parametrize("kind", [FolderFiles, lambda folder: ZipFiles(zipped(folder))])
+def test_workers_give_the_same_batches(folder, kind):
+    source = source_of(kind(folder), channels=3)
+    loaders = [
+        BatchLoader(source, torch.arange(10), 4, shuffle_seed=1, num_workers=workers)
+        for workers in (0, 2)
+    ]
+    assert_same(*map(list, loaders))
+
+
+def test_a_zip_holds_the_same_as_the_folder_and_survives_pickling(folder):
+    archive = ZipFiles(zipped(folder))
+    source, indices = source_of(archive), torch.arange(10)
+    assert archive.names()[0] == "inner/0.png"
+    expected = source_of(FolderFiles(folder))[indices]
+    assert_same([source[indices]], [expected])
+    assert_same([pickle.loads(pickle.dumps(source))[indices]], [expected])
+    assert [file.name for file in folder.parent.glob("climbs*")] == []
+
+
+def test_each_process_opens_the_zip_for_itself(folder, monkeypatch):
+    archive = ZipFiles(zipped(folder))
+    opened = [archive._archive(), archive._archive()]
+    monkeypatch.setattr("os.getpid", lambda: -1)
+    opened.append(archive._archive())
+    assert opened[0] is opened[1] is not opened[2]
+
+
+def test_a_damaged_member_is_left_out_with_a_warning(folder):
+    path = zipped(folder)
+    content = bytearray(path.read_bytes())
+    start = content.index(b"IDAT", content.index(b"inner/4.png"))
+    content[start + 6] ^= 0xFF
+    path.write_bytes(content)
+    with pytest.warns(UserWarning, match=r"1 of 10 images cannot be read: 'inner/4\.png'"):
+        batch = source_of(ZipFiles(path))[torch.arange(10)]
+    assert batch.labels.tolist() == [0, 1, 2, 3, 5, 6, 7, 8, 9]
+
+
+@pytest.mark.parametrize("decode_all", [False, True])
+def test_unreadable_files_are_left_out_with_a_warning(folder, decode_all):
+    Image.effect_noise((64, 64), 99).save(folder / "5.jpg")
+    truncate(folder / "5.jpg")
+    (folder / "6.jpg").write_text("not an image")
+    source = source_of(FolderFiles(folder))
+    with pytest.warns(UserWarning, match=r"2 of 12 .*'5\.jpg' \(OSError.*'6\.jpg'.*left out"):
+        batch = source.decoded() if decode_all else source[torch.arange(12)]
+    kept = [n for n, name in enumerate(source.names) if name.endswith("png")]
+    assert batch.labels.tolist() == kept
+    assert batch.images[:, 0, 0, 0].tolist() == list(range(10))
+    assert batch.factors[:, 0].tolist() == [2 * n for n in kept]
+
+
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_a_batch_without_a_readable_image_is_an_error_of_one_line(folder, num_workers):
+    for file in folder.iterdir():
+        file.write_bytes(b"")
+    source = source_of(FolderFiles(folder))
+    with pytest.raises(UserError, match=r"^5 of 5 images cannot be read") as caught:
+        list(BatchLoader(source, torch.arange(10), 5, num_workers=num_workers))
+    assert "\n" not in str(caught.value)
+    with pytest.raises(UserError, match=r"10 of 10.* and 7 more"):
+        source.decoded()
+
+
+@pytest.fixture
+def memory_stays_bounded():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    yield
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    assert 1024 * grown < MEMORY
+
+
+@pytest.mark.parametrize("whole", [False, True])
+@pytest.mark.usefixtures("memory_stays_bounded")
+def test_a_decompression_bomb_is_left_out(tmp_path, whole):
+    write_images(tmp_path, 10)
+    write_bomb(tmp_path / "bomb.png", 20_000, whole=whole)
+    assert (tmp_path / "bomb.png").stat().st_size < 10_000_000
+    expected = r"1 of 11 images cannot be read: 'bomb\.png' \(DecompressionBombError"
+    with pytest.warns(UserWarning, match=expected):
+        data = image_folder(tmp_path)
+    assert len(data.load_train()) == 9
+
+
+@pytest.mark.filterwarnings("ignore:Image size")
+@pytest.mark.usefixtures("memory_stays_bounded")
+def test_a_bomb_that_pillow_lets_pass_is_left_out(tmp_path):
+    write_images(tmp_path, 10)
+    write_bomb(tmp_path / "bomb.png", 13_000)
+    expected = r"'bomb\.png' \(ValueError: 169,000,000 pixels are more than 90,000,000\)"
+    with pytest.warns(UserWarning, match=expected):
+        assert len(source_of(FolderFiles(tmp_path), 3).decoded()) == 10
+
+
+def test_large_images_are_decoded_one_at_a_time(tmp_path, monkeypatch):
+    monkeypatch.setattr(decoding, "LARGE", 10)
+    at_once = []
+    fit = decoding.ImageOps.fit
+
+    def counting(*arguments):
+        at_once.append(decoding._ONE_LARGE.locked())
+        return fit(*arguments)
+
+    monkeypatch.setattr(decoding.ImageOps, "fit", counting)
+    write_images(tmp_path, 10)
+    assert len(image_folder(tmp_path).load_train()) == 9
+    assert at_once == [True] * 9
+    assert not decoding._ONE_LARGE.locked()
+
+
+@pytest.fixture
+def archive(tmp_path):
+    """Images in a zip archive that would climb out of a folder, were they unpacked."""
+    write_images(tmp_path / "images", 6)
+    path = tmp_path / "inner" / "deep" / "archive.zip"
+    path.parent.mkdir(parents=True)
+    names = ["../../out.jpg", "/tmp/absolute.jpg", "a/../../../b.jpg", "..\\c.jpg", "C:\\d.jpg"]
+    with zipfile.ZipFile(path, "w") as writer:
+        for number, name in enumerate([*names, "link.jpg"]):
+            member = zipfile.ZipInfo(name)
+            if name == "link.jpg":
+                member.external_attr = (stat.S_IFLNK | 0o777) << 16
+                writer.writestr(member, "/etc/passwd")
+            else:
+                writer.writestr(member, (tmp_path / "images" / f"{number:03}.jpg").read_bytes())
+    return path
+
+
+def everything(folder):
+    return sorted(folder.rglob("*"))
+
+
+def test_a_zip_that_climbs_out_is_read_and_not_unpacked(archive, tmp_path):
+    before = everything(tmp_path)
+    found = ZipFiles(archive)
+    assert found.names() == ["/tmp/absolute.jpg", "C:\\d.jpg", "link.jpg"]
+    with pytest.warns(UserWarning, match=r"1 of 3 images cannot be read: 'link\.jpg'"):
+        batch = source_of(found, 3)[torch.arange(3)]
+    assert len(batch.images) == 2
+    assert everything(tmp_path) == before
+    assert not os.path.exists("/tmp/absolute.jpg")
+
+
+@pytest.mark.usefixtures("memory_stays_bounded")
+def test_a_bomb_in_an_archive_is_left_out(tmp_path):
+    write_images(tmp_path / "images", 2)
+    with zipfile.ZipFile(tmp_path / "archive.zip", "w", zipfile.ZIP_DEFLATED, True, 1) as archive:
+        for name in ("000.jpg", "001.jpg"):
+            archive.write(tmp_path / "images" / name, name)
+        with archive.open("bomb.jpg", "w") as member:
+            for _ in range(300):
+                member.write(bytes(2**20))
+    with pytest.warns(UserWarning, match=r"'bomb\.jpg' \(ValueError: 314,572,800 bytes are more"):
+        batch = source_of(ZipFiles(tmp_path / "archive.zip"), 3)[torch.arange(3)]
+    assert len(batch.images) == 2
+
+
+def test_links_that_lead_round_and_to_nowhere(tmp_path):
+    root, elsewhere = tmp_path / "root", tmp_path / "elsewhere"
+    write_images(root / "a", 5)
+    write_images(elsewhere, 5)
+    (root / "b").symlink_to(elsewhere)
+    (root / "a" / "loop").symlink_to("..")
+    (elsewhere / "loop").symlink_to(elsewhere)
+    (root / "b" / "self").symlink_to("self")
+    (root / "b" / "self.png").symlink_to("self.png")
+    (root / "b" / "gone.png").symlink_to("nowhere.png")
+    (root / "b" / "gone").symlink_to("nowhere")
+    (root / "one").symlink_to("two")
+    (root / "two").symlink_to("one")
+    with pytest.warns(UserWarning, match=r"2 of 12 images cannot be read: 'b/gone\.png'"):
+        data = image_folder(root)
+    assert data.class_names == ("a", "b")
+    assert len(data.load_train()) + len(data.load_test()) == 10
+
+
+@pytest.mark.parametrize("name", ["inner", ""])
+def test_a_folder_that_may_not_be_read(tmp_path, name):
+    write_images(tmp_path / "root" / "inner", 10)
+    (tmp_path / "root" / name).chmod(0)
+    try:
+        with permissions_bind(), pytest.raises(UserError, match="cannot be listed") as caught:
+            image_folder(tmp_path / "root")
+    finally:
+        (tmp_path / "root" / name).chmod(0o700)
+    assert f"{str(tmp_path / 'root' / name)!r} cannot be listed (Permission" in str(caught.value)
