@@ -41,6 +41,7 @@ def audited(what, folder):
     print({name: value for name, value in result.items() if name not in ("passed", "usual")})
     assert not (folder / "exploded").exists()
     assert result["found"] == []
+    assert result["elsewhere"] == []
     return result
 
 

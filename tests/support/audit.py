@@ -29,8 +29,12 @@ CODE = (str(PROJECT / "lightning_gen"), *{*sysconfig.get_paths().values()}, "<fr
 PROGRAMS = ("os.system", "os.exec", "os.posix_spawn", "os.spawn", "os.fork", "subprocess.Popen")
 OTHERS = ("pickle.find_class", "socket.connect", "socket.getaddrinfo", "ctypes.dlopen")
 CHANGES = ("os.remove", "os.rename", "os.mkdir", "os.rmdir", "os.link", "os.symlink", "os.truncate")
-ANNOTATIONS = ("_postponed_annotations.py", "_parameter_resolvers.py")
-"""Where jsonargparse evaluates the annotations of installed modules, from their source."""
+ASKING = (
+    *("_postponed_annotations.py", "_parameter_resolvers.py", "_stubs_resolver.py"),
+    *("typing.py", "typing_objects.py", "dataclasses.py", "__init__.py"),
+)
+"""Where jsonargparse and Python evaluate annotations and write the methods of data classes: texts
+from the source of installed modules."""
 WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 
 
@@ -71,14 +75,12 @@ class Audit:
             return None if safe else f"{event} {arguments[:2]}"
         if event in PROGRAMS or event in OTHERS:
             return f"{event} {arguments[:2]}"
-        if event == "import":
-            name = arguments[0].partition(".")[0]
-            return None if name in sys.modules else f"import {name}"
         if event == "exec":
-            file = getattr(arguments[0], "co_filename", "?")
-            by = "" if file.startswith(CODE) else caller()
-            of_annotations = file == "<ast>" and by in ANNOTATIONS
-            return None if not by or of_annotations else f"exec {file} by {by}"
+            code = arguments[0]
+            file, names = getattr(code, "co_filename", "?"), getattr(code, "co_names", ())
+            ours = file.startswith(CODE) or (file in ("<string>", "<ast>") and caller() in ASKING)
+            strangers = {"logs", "stranger", "evil"} & {*names}
+            return None if ours and not strangers else f"exec {file} {names} by {caller()}"
         if event == "open":
             path, mode, flags = arguments
             writes = any(letter in (mode or "") for letter in "wax+") or (flags or 0) & WRITES
@@ -106,6 +108,13 @@ class Audit:
             yield
         finally:
             self.on = False
+
+
+def elsewhere() -> list[str]:
+    """The modules that were imported from outside the installation."""
+    files = {name: getattr(module, "__file__", None) for name, module in sys.modules.items()}
+    inside = (str(PROJECT), *CODE)
+    return [name for name, file in files.items() if file and not file.startswith(inside)]
 
 
 def caller() -> str:
@@ -286,8 +295,6 @@ def attack_verbs(audit: Audit) -> dict[str, Any]:
     config, checkpoint = run / "config.yaml", run / "checkpoints" / "best.ckpt"
     clean = yaml.safe_load(config.read_text()), torch.load(checkpoint)
     with audit.listening("a clean run"):
-        import wandb  # noqa: F401  (what its logger imports)
-
         done = use(run)
     audit.learning = False
     tried = 0
@@ -312,8 +319,10 @@ def main(what: str, folder: str) -> None:
     """Attack in a folder, and print what happened."""
     os.chdir(folder)
     audit = Audit(Path("logs"), Path(tempfile.gettempdir()) / "nothing")
+    with audit.listening("an import"):
+        import wandb  # noqa: F401  (which makes folders for its media when it is imported)
     result = attack_keys(audit) if what == "keys" else attack_verbs(audit)
-    print(json.dumps(result | {"found": audit.found}))
+    print(json.dumps(result | {"found": audit.found, "elsewhere": elsewhere()}))
 
 
 if __name__ == "__main__":
