@@ -17,9 +17,8 @@ Hidden = Float[Tensor, "n t width"]
 Logits = Float[Tensor, "n t size"]
 KeysAndValues = tuple[Float[Tensor, "n heads _ d"], Float[Tensor, "n heads _ d"]]
 
-MANY = 2**22
-"""Numbers in the hidden vectors of a batch from which on a training step keeps those between the
-blocks alone, and computes what is inside a block a second time for its gradients."""
+MANY = 2**21
+"""Numbers in the hidden vectors of the images that are computed at once, about 1 GB in training."""
 
 RANGES = {
     "width": (1, math.inf),
@@ -88,7 +87,18 @@ class CodePrior(nn.Module):
         self.bias = nn.Parameter(torch.zeros(codebooks, size))
 
     def log_prob(self, codes: Sequences) -> Float[Tensor, " n"]:
-        """Log p(codes) of each image, in nats, summed over positions and codebooks."""
+        """Log p(codes) of each image, in nats, summed over positions and codebooks.
+
+        Long sequences are computed a part of the images at a time, and in training a second time
+        for their gradients.
+        """
+        parts = codes.split(max(1, MANY // self.places.numel()))
+        if len(parts) == 1 or not torch.is_grad_enabled():
+            return torch.cat([self._log_prob(part) for part in parts])
+        found = [checkpoint(self._log_prob, part, use_reentrant=False) for part in parts]
+        return torch.cat(found)
+
+    def _log_prob(self, codes: Sequences) -> Float[Tensor, " n"]:
         logits = self.logits(codes).float().flatten(0, 1)
         nats = F.cross_entropy(logits, codes.flatten(), reduction="none")
         return -nats.view(len(codes), -1).sum(dim=1)
@@ -99,12 +109,8 @@ class CodePrior(nn.Module):
         embedded = self.embedding[books, codes].flatten(1, 2)
         start = self.start.expand(len(codes), 1, -1)
         hidden = torch.cat([start, embedded[:, :-1]], dim=1) + self.places
-        in_parts = torch.is_grad_enabled() and hidden.numel() > MANY
         for block in self.blocks:
-            if in_parts:
-                hidden, _ = checkpoint(block, hidden, use_reentrant=False)
-            else:
-                hidden, _ = block(hidden)
+            hidden, _ = block(hidden)
         hidden = self.norm(hidden).view(*codes.shape, -1)
         return (torch.einsum("npcw,csw->npcs", hidden, self.output) + self.bias).flatten(1, 2)
 
