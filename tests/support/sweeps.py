@@ -3,8 +3,7 @@
 import yaml
 
 from lightning_gen.atomic import write_text
-from lightning_gen.runs.sweep.outcome import Outcome
-from lightning_gen.runs.sweep.trial import CutOffError
+from lightning_gen.runs.sweep.trial import CutOffError, Outcome
 
 BASE = {
     "model": {

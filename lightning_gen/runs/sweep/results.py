@@ -88,14 +88,16 @@ def write_results(sweep: SweepFile, found: list[Result], folder: Path) -> None:
             log = bool(getattr(space, "log", False))
             parameters.append(SweptParameter(key, [float(value or 0) for value in values], log=log))
     metric = [result.value for result in complete if result.value is not None]
-    figure = sweep_panels(parameters, metric, sweep.metric_name, minimize=sweep.minimize)
+    figure = sweep_panels(
+        parameters, metric, sweep.metric_name, minimize=sweep.direction == "minimize"
+    )
     with draft(folder / "results.png") as unfinished:
         figure.savefig(unfinished)
 
 
 def ranked(sweep: SweepFile, found: list[Result]) -> list[Result]:
     """The trials with a value, the best first."""
-    sign = 1 if sweep.minimize else -1
+    sign = 1 if sweep.direction == "minimize" else -1
     complete = [result for result in found if result.value is not None]
     return sorted(complete, key=lambda result: sign * (result.value or 0))
 
