@@ -2,8 +2,9 @@
 
 import sys
 
-del sys.path[0]  # the working directory, whose files would take the place of any module
+if not sys.flags.safe_path:
+    del sys.path[0]  # the working directory, whose files would take the place of any module
 
-from lightning_gen.cli import main  # noqa: E402
+from lightning_gen.cli import main
 
 sys.exit(main())

@@ -22,6 +22,8 @@ from lightning_gen.runs.sweep.space import Plain, word
 
 GRACE_SECONDS = 10.0
 """How long a training that is told to end may take before it is killed."""
+SAFE = {"PYTHONSAFEPATH": "1"}
+"""As ``python -P``, and for the processes that it starts: no import from the working directory."""
 ERROR_LINE = re.compile(r"lightning-gen \w+: (.+)|((?:\w+\.)*\w*(?:Error|Exception|Interrupt)\b.*)")
 
 
@@ -85,7 +87,7 @@ class FitProcess:
                 stdin=subprocess.PIPE,
                 stdout=file,
                 stderr=subprocess.STDOUT,
-                env=os.environ | self.environments[trial.slot],
+                env={**os.environ, **SAFE, **self.environments[trial.slot]},
                 start_new_session=True,  # Ctrl-C reaches the sweep alone, which ends its trials
             )
         with process:

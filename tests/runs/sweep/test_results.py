@@ -8,11 +8,9 @@ import pytest
 from PIL import Image
 
 from lightning_gen.runs.sweep import workers
-from lightning_gen.runs.sweep.reading import read_sweep
 from lightning_gen.runs.sweep.results import best_table, results, write_results
-from lightning_gen.runs.sweep.study import Study
 from lightning_gen.runs.sweep.workers import Sweep
-from support.sweeps import GRID, RANDOM, FakeFit, write_sweep
+from support.sweeps import GRID, RANDOM, FakeFit, open_study
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +22,7 @@ def grid(tmp_path_factory):
 
 def run(folder, fit, content=GRID):
     """Run a sweep and write what it found, once; its study."""
-    study = Study(read_sweep(write_sweep(folder, content)), "own", folder)
+    study = open_study(folder, content)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(workers, "write_results", lambda *_: None)
         Sweep(study, folder, fit).run()
@@ -65,8 +63,7 @@ def test_a_row_a_trial(grid):
 
 
 def test_they_stand_there_when_the_sweep_is_interrupted(tmp_path):
-    study = Study(read_sweep(write_sweep(tmp_path)), "own", tmp_path)
-    Sweep(study, tmp_path, FakeFit(cut_off=[1])).run()
+    Sweep(open_study(tmp_path), tmp_path, FakeFit(cut_off=[1])).run()
     assert [row["state"] for row in table(tmp_path)] == ["complete", "interrupted"]
     assert (tmp_path / "results.png").is_file()
 

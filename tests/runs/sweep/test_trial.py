@@ -70,6 +70,7 @@ def run_code(tmp_path, trial, code, stop=None):
         ("raise SystemExit(3)", "exit code 3, and it printed nothing"),
         ("import os; os.kill(os.getpid(), 9)", "it was killed, as the system does"),
         ("pass", "exit code 0, and it printed nothing"),
+        ("import sys; sys.exit(f'safe: {sys.flags.safe_path}')", "safe: True"),
     ],
 )
 def test_a_failed_trial_says_why(code, error, tmp_path, trial):
