@@ -83,6 +83,7 @@ class Watch:
                 since, lives = now, True
             elif now - since > GRACE_SECONDS:
                 dead.append(trial)
+                self._lock(process).unlink(missing_ok=True)
                 lives = False
             self._seen[trial.number] = (beat, since, lives)
             unsure |= not lives
