@@ -9,7 +9,8 @@ from lightning_gen.contracts import Batch, as_batch
 from lightning_gen.errors import UserError
 from lightning_gen.models import VAE
 from lightning_gen.networks import Dense
-from lightning_gen.runs.splits import load_split
+from lightning_gen.runs.inputs import SplitInputs
+from support.finished import run_of
 
 IMAGES = torch.arange(4 * 8 * 8, dtype=torch.uint8).view(4, 1, 8, 8)
 LABELS = torch.tensor([3, 1, 0, 2])
@@ -75,8 +76,8 @@ def test_a_model_trains_on_them(data):
 
 
 def test_a_split_of_them_has_names():
-    split = load_split(Plain(), "test")
-    [(first, names), _] = split.named(torch.device("cpu"))
+    split = SplitInputs(run_of(VAE((1, 8, 8), 2, Dense((8,))), data=Plain()), "test")
+    [(first, names), _] = split
     assert torch.allclose(first.images, IMAGES[:2] / 255)
     assert names == ["test/00000", "test/00001"]
     assert len(split) == 4

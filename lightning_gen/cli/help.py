@@ -29,6 +29,8 @@ INPUTS = {
 }
 
 PACKAGE = Path(__file__).parents[1]
+OWN_PARSERS = {"sweep": "sweep_arguments.py", "reproduce": "reproduce.py"}
+SHOWN = ("metavar", "help")
 LINKED = ("self", "image_shape", "num_classes", "class_names", "factors")
 """Arguments that no command gives: the data says them to the model."""
 
@@ -88,7 +90,33 @@ def help_of(words: list[str], summary: str, example: str) -> str | None:
     if verb in ("validate", "test", "predict"):
         text = EVALUATION.format(verb=verb, summary=summary, example=example, run=RUN_HELP)
         return text + MORE.replace("fit", verb)
+    if verb in OWN_PARSERS:
+        return parser_help(verb, summary, example)
     return verb_help(verb, summary, example)
+
+
+def parser_help(verb: str, summary: str, example: str) -> str:
+    """The options of a verb that has a parser of its own, by the calls of ``add`` in its file."""
+    tree = ast.parse((PACKAGE / "cli" / OWN_PARSERS[verb]).read_text(encoding="utf-8"))
+    calls = [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "add"
+    ]
+    rows = []
+    for call in calls:
+        given = {k.arg: ast.literal_eval(k.value) for k in call.keywords if k.arg in SHOWN}
+        name = ast.literal_eval(call.args[0])
+        place = f"{name} {given.get('metavar', '')}" if name.startswith("-") else given["metavar"]
+        rows.append(f"  {place:<36} {given['help']}\n")
+    about = next(
+        ast.literal_eval(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "DESCRIPTION"
+    )
+    usage = "FILE [options] [any option of fit]" if verb == "sweep" else "[options] TARGET ..."
+    text = about.format(summary=summary, example=example)
+    return f"usage: lightning-gen {verb} {usage}\n\n{text}\noptions:\n{''.join(rows)}"
 
 
 def verb_help(verb: str, summary: str, example: str) -> str | None:

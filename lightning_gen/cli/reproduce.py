@@ -8,10 +8,8 @@ from lightning_gen.cli.outcome import outcome
 from lightning_gen.cli.parser import BadArgumentsError
 from lightning_gen.cli.sweep_arguments import Parser
 from lightning_gen.errors import UserError
-from lightning_gen.runs.reproduce.measured import measure
-from lightning_gen.runs.reproduce.rows import HEADER, published, row
-from lightning_gen.runs.reproduce.table import find, read_table
-from lightning_gen.runs.reproduce.target import Target
+from lightning_gen.runs.reproduce.measured import HEADER, measure, published, row
+from lightning_gen.runs.reproduce.table import Target, find, read_table
 from lightning_gen.runs.reproduce.training import Finished, NotRunError, finished, train
 
 DESCRIPTION = """\
@@ -80,8 +78,9 @@ def reproduce(given: argparse.Namespace) -> None:
 
 def described(target: Target) -> str:
     """A target in a few lines."""
+    runs = len(target.combinations)
     lines = [
-        f"{target.name}    {target.tier}; {len(target.runs)} run{'s' * (len(target.runs) > 1)}",
+        f"{target.name}    {target.tier}; {runs} run{'s' * (runs > 1)}",
         f"  source   {target.source}",
         f"  setting  {target.setting}",
         f"  here     {target.here}",
@@ -98,22 +97,22 @@ def described(target: Target) -> str:
 def verdict(target: Target, given: argparse.Namespace) -> str:
     """Train the runs of a target and say what they measured: reached, missed, not run or failed."""
     try:
-        runs = [each_run(target, number, given) for number in range(len(target.runs))]
+        runs = [each_run(target, number, given) for number in range(len(target.combinations))]
         cards = [run.cards for run in runs]
-        found = {score: measure(score, cards, target.runs) for score in target.scores}
+        found = [(score, measure(score, cards, target.combinations)) for score in target.scores]
     except UserError as error:
         result = "not run" if isinstance(error, NotRunError) else "failed"
         print(f"{target.name}: {result}: {error}")
         return result
-    for score, measured in found.items():
+    for score, measured in found:
         sign = "reached" if measured.reached else "missed"
         value = f"{measured.in_words(score.bound)} {score.unit}".rstrip()
         print(
             f"{target.name}  {measured.metric}: published {published(score)}, measured {value}: "
             f"{sign}"
         )
-    print("", HEADER, *(row(target, *pair, runs) for pair in found.items()), "", sep="\n")
-    return "reached" if all(measured.reached for measured in found.values()) else "missed"
+    print("", HEADER, *(row(target, *pair, runs) for pair in found), "", sep="\n")
+    return "reached" if all(measured.reached for _, measured in found) else "missed"
 
 
 def each_run(target: Target, number: int, given: argparse.Namespace) -> Finished:

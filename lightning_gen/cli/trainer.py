@@ -17,7 +17,7 @@ from lightning_gen.allowed import imported, refusal
 from lightning_gen.cli.loggers import as_list
 from lightning_gen.cli.parser import BadArgumentsError
 from lightning_gen.errors import UserError
-from lightning_gen.runs.checkpoint_io import WholeCheckpoints
+from lightning_gen.runs.checkpoint import WholeCheckpoints
 
 Compile = bool | Literal["max-autotune"]
 """Whether to compile, or the mode of torch.compile to do it in."""

@@ -15,7 +15,7 @@ from lightning_gen.cli.help import COMMON, INPUTS, RUN_HELP
 from lightning_gen.cli.messages import explain, nearest
 from lightning_gen.cli.parser import BadArgumentsError, Parser
 from lightning_gen.runs.finished import FinishedRun
-from lightning_gen.runs.splits import SplitName
+from lightning_gen.runs.inputs import SplitName
 
 LIMITS = {
     "seed": (0, 2**32 - 1),

@@ -1,5 +1,6 @@
-"""Reads a checkpoint without running anything in it."""
+"""Checkpoints: written whole or not at all, and read without running anything in them."""
 
+import os
 import textwrap
 from pathlib import Path
 from typing import Any
@@ -8,15 +9,17 @@ from zipfile import BadZipFile, ZipFile
 
 import torch
 from jsonargparse import ArgumentParser
+from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.pytorch import LightningModule
 from lightning.pytorch.utilities import rank_zero_info
 from packaging.version import InvalidVersion, Version
 
 from lightning_gen.allowed import enforced, imported, refusal
+from lightning_gen.atomic import draft
 from lightning_gen.errors import UserError, user_error
 from lightning_gen.hyperparameters import import_path
 from lightning_gen.parts import check_part
-from lightning_gen.runs.directory import RunDirectory
+from lightning_gen.runs.directory import LAST, PREVIOUS, RunDirectory
 
 NEEDED = ("state_dict", "pytorch-lightning_version")
 """What every checkpoint of Lightning has."""
@@ -166,3 +169,31 @@ def no_model(class_path: object, path: Path) -> UserError:
         f"{path} names {class_path!r} as its model, which is no LightningModule. Use a checkpoint "
         "that you trust."
     )
+
+
+class WholeCheckpoints(TorchCheckpointIO):
+    """Writes a checkpoint whole or not at all, and keeps the ``last.ckpt`` before this one.
+
+    A crash, also one of the machine, leaves ``last.ckpt`` or ``previous.ckpt`` as it was. Each
+    tensor has a checksum, which loading compares.
+    """
+
+    def save_checkpoint(
+        self,
+        checkpoint: dict[str, Any],
+        path: str | Path,
+        storage_options: Any | None = None,  # noqa: ANN401  (Lightning's)
+    ) -> None:
+        """Write it beside ``path`` first.
+
+        Raises:
+            UserError: the disk is full.
+        """
+        path = Path(path)
+        with draft(path) as unfinished:
+            with unfinished.open("wb") as file:
+                torch.save(checkpoint, file)
+                file.flush()
+                os.fsync(file.fileno())
+            if path.name == LAST and path.is_file():
+                path.replace(path.with_name(PREVIOUS))

@@ -2,24 +2,26 @@
 
 import csv
 import re
-from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
+from zipfile import ZipFile
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from lightning_gen import contracts
 from lightning_gen.contracts import Codes, given
 from lightning_gen.errors import UserError
 from lightning_gen.progress import progress
-from lightning_gen.runs.arrays import count_rows, read_rows
 from lightning_gen.runs.finished import FinishedRun
 from lightning_gen.runs.inputs import Inputs
 from lightning_gen.runs.outputs import output
 from lightning_gen.runs.requests import check_request
+
+LARGE, DENSE = 2**30, 100
+"""An array of more bytes than ``LARGE``, packed into less than 1/``DENSE`` of them, is no data."""
 
 
 def reconstruct(run: FinishedRun, inputs: Inputs, out: Path, num_images: int | None = None) -> Path:
@@ -76,51 +78,65 @@ def decode(run: FinishedRun, codes: Path, out: Path, batch_size: int = 256) -> P
         UserError: the file cannot be read, or holds codes of another length than the model's.
     """
     run.require((contracts.Decodes,), "decode")
-    codes = codes.expanduser()
-    with output(out, f"{codes.name} decoded by {run.name}") as result:
-        if result.default_count is None and codes.suffix == ".npz" and codes.is_file():
-            check_request(run, out, count_rows(codes, "codes"))
-        count = 0
-        at_once = min(batch_size, result.default_count or batch_size)
-        with progress(None, "decoding") as bar:
-            for part in read_codes(codes, at_once):
-                images = _decoded(run, part.to(run.model.device), codes)
-                names = [f"{count + number:05}" for number in range(len(images))]
+    path = codes.expanduser()
+    with output(out, f"{path.name} decoded by {run.name}") as result:
+        rows = read_codes(path)[: result.default_count]
+        check_request(run, out, len(rows))
+        start = 0
+        with progress(len(rows), "decoding") as bar:
+            for part in torch.split(rows, batch_size):
+                images = _decoded(run, part.to(run.model.device), path)
+                names = [f"{start + number:05}" for number in range(len(images))]
                 result.add(names, {"decoded": images})
-                count += len(images)
+                start += len(images)
                 bar.update(len(images))
-                if count == result.default_count:
-                    break
     return out
 
 
-def read_codes(path: Path, batch_size: int) -> Iterator[Codes]:
-    """Codes of a file, ``batch_size`` at a time.
+def read_codes(path: Path) -> Codes:
+    """The codes [N, D] of a file.
 
     Raises:
         UserError: there is no such file, no codes in it, or one that is NaN or infinite.
     """
     if not path.is_file() or path.suffix not in (".npz", ".csv"):
         raise UserError(f"expected an .npz or .csv of codes, as encode writes them, got {path}.")
-    rows = (
-        read_rows(path, "codes", batch_size) if path.suffix == ".npz" else _lines(path, batch_size)
-    )
-    count = 0
-    for part in rows:
-        with np.errstate(over="ignore"):
-            codes = torch.from_numpy(np.array(part, dtype=np.float32))
-        for row in (~codes.isfinite()).any(dim=1).nonzero()[:1].flatten().tolist():
-            raise UserError(
-                f"{path}: the code in row {count + row} (the first is 0) is NaN or infinite. Leave "
-                "it out, or encode again with another checkpoint."
-            )
-        yield codes
-        count += len(codes)
-    if count == 0:
+    rows = _array(path, "codes") if path.suffix == ".npz" else _table(path)
+    with np.errstate(over="ignore"):
+        codes = torch.from_numpy(np.array(rows, dtype=np.float32))
+    if len(codes) == 0:
         raise UserError(f"{path} holds no codes, only names of columns. Encode images first.")
+    for row in (~codes.isfinite()).any(dim=1).nonzero()[:1].flatten().tolist():
+        raise UserError(
+            f"{path}: the code in row {row} (the first is 0) is NaN or infinite. Leave it out, or "
+            "encode again with another checkpoint."
+        )
+    return codes
 
 
-def _lines(path: Path, batch_size: int) -> Iterator[list[list[float]]]:
+def _array(path: Path, name: str) -> NDArray[Any]:
+    """An array [N, D] of numbers in an .npz."""
+    try:
+        with ZipFile(path) as archive:
+            member = archive.getinfo(f"{name}.npy")
+            if member.file_size > max(LARGE, DENSE * member.compress_size):
+                claimed, real = member.file_size / 1e9, member.compress_size / 1e6
+                raise ValueError(f"it claims {claimed:.1f} GB in {real:.1f} MB")
+        with np.load(path, allow_pickle=False) as arrays:
+            found: NDArray[Any] = arrays[name]
+        if found.ndim != 2 or 0 in found.shape or found.dtype.kind not in "fiu":
+            raise ValueError(f"it has {found.dtype} of the shape {found.shape}")
+    except Exception as error:  # a broken archive raises nearly anything
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(
+            f"{path} is no .npz with an array {name!r} of numbers ({reason}). Make one with "
+            f"numpy.savez(path, {name}=array) or lightning-gen encode."
+        ) from error
+    return found
+
+
+def _table(path: Path) -> list[list[float]]:
+    """The columns z0, z1, ... of a .csv, in this order."""
     with path.open(encoding="utf-8", newline="") as file:
         reader = csv.DictReader(file)
         try:
@@ -129,8 +145,7 @@ def _lines(path: Path, batch_size: int) -> Iterator[list[list[float]]]:
             if not columns or sorted(found) != sorted(columns):
                 some = ", ".join(found[:20]) or ", ".join(reader.fieldnames or ())[:100] or "none"
                 raise UserError(f"{path}: expected columns z0, z1, ... once each, got {some}.")
-            while lines := list(islice(reader, batch_size)):
-                yield [[float(line[name]) for name in columns] for line in lines]
+            return [[float(line[name]) for name in columns] for line in reader]
         except UserError:
             raise
         except (TypeError, ValueError, csv.Error) as error:  # bytes that are no text among them

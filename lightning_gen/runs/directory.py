@@ -2,16 +2,14 @@
 
 import json
 import re
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-import yaml
-
 from lightning_gen.atomic import write_text
 from lightning_gen.errors import UserError
+from lightning_gen.yaml_file import read_yaml
 
 CONFIG = "config.yaml"
 ENVIRONMENT = "environment.json"
@@ -107,15 +105,13 @@ class RunDirectory:
         path = self.path.absolute()
         return f"{path.parent.name}/{path.name}"
 
-    def read_config(self) -> tuple[str, dict[str, Any]]:
-        """The text of ``config.yaml``, and its content.
+    def read_config(self) -> dict[str, Any]:
+        """The content of ``config.yaml``.
 
         Raises:
-            UserError: the file is broken.
+            UserError: the file is broken, or holds no keys and values.
         """
-        path = self.path / CONFIG
-        text = path.read_text(encoding="utf-8", errors="replace")
-        return text, mapping(yaml.safe_load, text, path)
+        return with_keys(read_yaml(self.path / CONFIG), self.path / CONFIG)
 
     @property
     def version(self) -> int:
@@ -193,24 +189,10 @@ class RunDirectory:
                 self.path.parent.rmdir()
 
 
-def mapping(read: Callable[[str], Any], text: str, path: Path) -> dict[str, Any]:
-    """What ``read`` makes of the text of a file, which is a mapping.
-
-    Raises:
-        UserError: the text is broken, or holds no keys and values.
-    """
-    try:
-        content = read(text)
-    except (
-        ValueError,
-        TypeError,
-        LookupError,
-        ArithmeticError,
-        RecursionError,
-        yaml.YAMLError,
-    ) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise UserError(f"{path} is broken ({reason}). Copy the run once more.") from error
+def with_keys(content: object, path: Path) -> dict[str, Any]:
+    """The content of a file, which is a mapping; a UserError where it is none."""
     if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
-        raise UserError(f"{path} holds no keys and values, got {text[:40]!r}. Copy it once more.")
+        raise UserError(
+            f"{path} holds no keys and values, got {str(content)[:40]!r}. Copy it anew."
+        )
     return content

@@ -1,10 +1,8 @@
 """Image files for a finished run: one, or all below a folder."""
 
 import os
-from collections import deque
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -14,46 +12,19 @@ from numpy.typing import NDArray
 
 from lightning_gen.contracts import Batch, Conditional
 from lightning_gen.data.cache import known_range
-from lightning_gen.data.decoding import Look, Stream, Unreadable, ValueRange, decode, describe
-from lightning_gen.data.files import Files, FolderFiles
+from lightning_gen.data.decoding import Look, Unreadable, ValueRange, decode, describe
+from lightning_gen.data.files import FolderFiles
 from lightning_gen.data.image_folder import headers, read_layout
 from lightning_gen.errors import UserError
 from lightning_gen.runs.checkpoint import load_checkpoint
 from lightning_gen.runs.finished import FinishedRun
 from lightning_gen.runs.inputs import Inputs, NamedBatch
 
-Read = tuple[int, NDArray[np.uint8] | Unreadable]
-"""The number of a file, and its pixels [C, H, W] where it is an image."""
-
-
-@dataclass(frozen=True)
-class OneFile:
-    """A single image file, read as a folder of it is."""
-
-    path: Path
-
-    @property
-    def place(self) -> Path:
-        """The file."""
-        return self.path
-
-    def state(self, names: Sequence[str]) -> str:
-        """Nothing that another run may compare: a file alone has no cache."""
-        return ""
-
-    def names(self) -> list[str]:
-        """Its name."""
-        return [self.path.name]
-
-    def open(self, name: str) -> Stream:
-        """Its content."""
-        return self.path.open("rb")
-
 
 class FileInputs(Inputs):
     """An image file, or all below a folder, brought to the shape that the model takes.
 
-    They are decoded in threads, one batch ahead. If the folder has class subfolders, these give the
+    They are decoded in threads. If the folder has class subfolders, these give the
     labels; a conditional model takes them as its classes.
 
     Args:
@@ -70,8 +41,8 @@ class FileInputs(Inputs):
         if not path.is_file() and not path.is_dir():  # a pipe would block for ever
             kinds = ("there is no such file or folder", "it is neither a file nor a folder")
             raise UserError(f"--images {path}: {kinds[path.exists()]}.")
-        self._files: Files = FolderFiles(path) if path.is_dir() else OneFile(path)
-        self._names = self._files.names()
+        self._files = FolderFiles(path if path.is_dir() else path.parent)
+        self._names = self._files.names() if path.is_dir() else [path.name]
         if not self._names:
             raise UserError(f"--images {path}: expected images in it or below, found none.")
         self._shape = run.image_shape
@@ -117,15 +88,17 @@ class FileInputs(Inputs):
 
     def __iter__(self) -> Iterator[NamedBatch]:
         self._broken = []
-        starts = range(0, len(self), self._batch_size)
-        parts = (range(start, min(start + self._batch_size, len(self))) for start in starts)
         with ThreadPoolExecutor(os.cpu_count()) as threads:
-            ahead: deque[list[Future[Read]]] = deque()
-            for part in parts:
-                ahead.append([threads.submit(self._read, index) for index in part])
-                if len(ahead) > 1:
-                    yield from self._batch(ahead.popleft())
-            yield from self._batch(ahead.popleft())
+            for start in range(0, len(self), self._batch_size):
+                part = range(start, min(start + self._batch_size, len(self)))
+                read = dict(zip(part, threads.map(self._read, part), strict=True))
+                self._broken += [each for each in read.values() if isinstance(each, Unreadable)]
+                whole = {i: each for i, each in read.items() if not isinstance(each, Unreadable)}
+                if whole:
+                    images = torch.from_numpy(np.stack([*whole.values()])).to(self._device) / 255
+                    labels = self._labels[[*whole]].to(self._device)
+                    batch = Batch(images, labels, torch.empty(len(whole), 0, device=self._device))
+                    yield NamedBatch(batch, [self._names[index] for index in whole])
 
     def note(self) -> str | None:
         """The broken files, the first three by name."""
@@ -133,24 +106,10 @@ class FileInputs(Inputs):
             return None
         return f"{describe(self._broken, len(self))}; they are left out."
 
-    def _read(self, index: int) -> Read:
+    def _read(self, index: int) -> NDArray[np.uint8] | Unreadable:
+        """The pixels [C, H, W] of a file."""
         try:
             with self._files.open(self._names[index]) as stream:
-                return index, decode(stream, self._shape, self._value_range)
+                return decode(stream, self._shape, self._value_range)
         except Exception as error:  # Pillow raises nearly anything at broken bytes
-            return index, Unreadable.because(self._names[index], error)
-
-    def _batch(self, futures: list[Future[Read]]) -> Iterator[NamedBatch]:
-        read = [future.result() for future in futures]
-        self._broken += [content for _, content in read if isinstance(content, Unreadable)]
-        whole = [(i, pixels) for i, pixels in read if not isinstance(pixels, Unreadable)]
-        if not whole:
-            return
-        indices = [index for index, _ in whole]
-        images = torch.from_numpy(np.stack([pixels for _, pixels in whole]))
-        batch = Batch(
-            images.to(self._device).float() / 255,
-            self._labels[indices].to(self._device),
-            torch.empty(len(indices), 0, device=self._device),
-        )
-        yield NamedBatch(batch, [self._names[index] for index in indices])
+            return Unreadable.because(self._names[index], error)

@@ -91,7 +91,7 @@ class FinishedRun:
                 f"{self.checkpoint} lies in no run directory, so the dataset of its training is "
                 "not known. Pass images of your own with --images, or the run directory."
             )
-        return RunDirectory(self.path).read_config()[1]
+        return RunDirectory(self.path).read_config()
 
     @cached_property
     def data(self) -> LightningDataModule:

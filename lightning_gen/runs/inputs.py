@@ -1,18 +1,22 @@
 """Images for a finished run, and those of a split of its dataset."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
+from torch.utils.data import DataLoader
 
-from lightning_gen.contracts import Batch
+from lightning_gen.contracts import Batch, as_batch
 from lightning_gen.data import ImageDataModule
+from lightning_gen.data.base import STAGES
+from lightning_gen.data.loader import BatchLoader
 from lightning_gen.errors import UserError
 from lightning_gen.progress import progress
 from lightning_gen.runs.finished import FinishedRun
-from lightning_gen.runs.splits import LoadedSplit, SplitName, load_split
+
+SplitName = Literal["train", "val", "test"]
 
 
 class NamedBatch(NamedTuple):
@@ -72,7 +76,10 @@ class Inputs(ABC):
 
 
 class SplitInputs(Inputs):
-    """A split of the run's dataset, in its loader's order; see :meth:`LoadedSplit.named`.
+    """A split of the run's dataset, in its loader's order.
+
+    An image is called by its file, or ``test/00042`` by its place in the files of the dataset,
+    those of its training images for "val" where these are cut from them.
 
     Args:
         run: the finished run.
@@ -82,16 +89,29 @@ class SplitInputs(Inputs):
 
     def __init__(self, run: FinishedRun, split: SplitName, batch_size: int | None = None) -> None:
         self._run = run
-        self._name = split
+        self._name: SplitName = split
         self._batch_size = batch_size
 
     @cached_property
-    def split(self) -> LoadedSplit:
-        """The split, loaded when it is first asked for."""
-        split = load_split(self._run.data, self._name, self._batch_size)
-        if isinstance(split.data, ImageDataModule):
-            split.data.check_labels(self._name, self._run.model)
-        return split
+    def loader(self) -> Iterable[Any]:
+        """The batches, loaded when they are first asked for.
+
+        Raises:
+            UserError: the dataset has no such split.
+        """
+        data = self._run.data
+        data.prepare_data()
+        data.setup(STAGES[self._name])
+        if isinstance(data, ImageDataModule):
+            data.check_labels(self._name, self._run.model)
+            return data.in_order(self._name, self._batch_size)
+        own = getattr(data, f"{self._name}_dataloader")()
+        if not isinstance(own, DataLoader):
+            raise UserError(
+                f"{type(data).__name__}.{self._name}_dataloader gives no DataLoader, so this split "
+                "cannot be read. Pass images of your own with --images."
+            )
+        return own
 
     @property
     def class_names(self) -> tuple[str, ...]:  # type: ignore[override]
@@ -103,16 +123,32 @@ class SplitInputs(Inputs):
         """Those of the dataset."""
         return tuple(getattr(self._run.data, "factor_names", ()))
 
+    @cached_property
+    def _size(self) -> int:
+        if isinstance(self.loader, BatchLoader):
+            return self.loader.num_images
+        # A dataset may hold whole batches, so that its length says nothing.
+        return sum(len(as_batch(batch).images) for batch in self.loader)
+
     def __len__(self) -> int:
-        return len(self.split)
+        return self._size
 
     def __iter__(self) -> Iterator[NamedBatch]:
         shape = self._run.model.hparams.get("image_shape")
-        for batch, names in self.split.named(self._run.model.device):
+        start = 0
+        for part in self.loader.named() if isinstance(self.loader, BatchLoader) else self.loader:
+            if isinstance(self.loader, BatchLoader):
+                batch, places = part
+            else:
+                batch = as_batch(part)
+                places = [*range(start, start + len(batch.images))]
+            start += len(places)
             if shape is not None and (found := tuple(batch.images.shape[1:])) != tuple(shape):
                 raise UserError(
                     f"the dataset of {self._run.name} gives images of {'x'.join(map(str, found))}, "
                     f"and its model takes {'x'.join(map(str, shape))}: its config.yaml was "
                     "changed. Pass images of your own with --images."
                 )
-            yield NamedBatch(batch, names)
+            moved = Batch(*(tensor.to(self._run.model.device) for tensor in batch))
+            names = [p if isinstance(p, str) else f"{self._name}/{p:05}" for p in places]
+            yield NamedBatch(self._run.data.on_after_batch_transfer(moved, 0), names)

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path, PurePosixPath
-from typing import TextIO
+from typing import Any, TextIO
 
 import numpy as np
 import torch
@@ -19,7 +19,6 @@ from lightning_gen.atomic import draft, write_png
 from lightning_gen.contracts import NO_CLASS, Images
 from lightning_gen.errors import UserError
 from lightning_gen.figures import Pixels, image_grid, image_rows, save_vector, to_array
-from lightning_gen.runs.arrays import GrowingArrays
 from lightning_gen.views import View
 
 GRID = 64
@@ -104,23 +103,24 @@ class Folder(Output):
 class Npz(Output):
     """An ``.npz`` with ``images`` [N, C, H, W] uint8, ``names`` and the other arrays."""
 
-    def __init__(self, path: Path, arrays: GrowingArrays, names: dict[str, Sequence[str]]) -> None:
+    def __init__(self, path: Path, names: dict[str, Sequence[str]]) -> None:
         self._path = path
-        self._arrays = arrays
-        self._names: list[str] = []
+        self._parts: dict[str, list[NDArray[Any]]] = {"names": []}
         self._small = {key: np.array(words, dtype=str) for key, words in names.items() if words}
 
     def add(self, names: Sequence[str], rows: dict[str, Images], **arrays: Tensor) -> None:
-        """Append to the arrays on disk."""
-        self._names += names
+        """Keep the arrays."""
+        known = {name: t.cpu().numpy() for name, t in arrays.items() if t.shape[1:] != (0,)}
         if rows:
-            self._arrays.append(images=to_bytes(list(rows.values())[-1]))
-        known = {name: tensor for name, tensor in arrays.items() if tensor.shape[1:] != (0,)}
-        self._arrays.append(**{name: tensor.cpu().numpy() for name, tensor in known.items()})
+            known["images"] = to_bytes(list(rows.values())[-1])
+        for name, part in {"names": np.array(names, dtype=str), **known}.items():
+            self._parts.setdefault(name, []).append(part)
 
     def finish(self) -> None:
         """Pack the arrays."""
-        self._arrays.pack(self._path, names=np.array(self._names, dtype=str), **self._small)
+        arrays = {name: np.concatenate(parts) for name, parts in self._parts.items() if parts}
+        with draft(self._path) as unfinished, unfinished.open("wb") as file:
+            np.savez(file, allow_pickle=False, **arrays, **self._small)
 
 
 class Csv(Output):
@@ -184,9 +184,7 @@ def output(
         if path.suffix in PICTURES:
             result: Output = Page(path, title)
         elif path.suffix == ".npz":
-            arrays = stack.enter_context(GrowingArrays(path.parent))
-            known = {"class_names": class_names, "factor_names": factor_names}
-            result = Npz(path, arrays, known)
+            result = Npz(path, {"class_names": class_names, "factor_names": factor_names})
         elif path.suffix == ".csv":
             unfinished = stack.enter_context(draft(path))
             file = stack.enter_context(
@@ -235,12 +233,10 @@ def write_film(view: View, path: Path, seconds: float = 0.12) -> None:
         Image.fromarray(image_rows({k: row[n : n + 1] for k, row in view.rows.items()}, view.title))
         for n in there_and_back
     ]
+    first, *others = frames
+    options = {"append_images": others, "duration": round(1000 * seconds), "loop": 0}
     with draft(path) as unfinished:
-        first, *others = frames
-        duration = round(1000 * seconds)
-        first.save(
-            unfinished, format="GIF", save_all=True, append_images=others, duration=duration, loop=0
-        )
+        first.save(unfinished, format="GIF", save_all=True, **options)
 
 
 def write_picture(picture: Pixels | Figure, path: Path) -> None:

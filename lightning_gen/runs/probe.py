@@ -1,7 +1,7 @@
 """What the codes of a finished run know about the classes."""
 
 from collections.abc import Callable, Iterator, Sequence
-from math import nan
+from math import isnan, nan
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any, NamedTuple
@@ -16,13 +16,12 @@ from sklearn.neighbors import KNeighborsClassifier
 from lightning_gen import contracts
 from lightning_gen.atomic import write_text
 from lightning_gen.errors import UserError
-from lightning_gen.figures import accuracy_curves
+from lightning_gen.figures import AccuracyCurve, accuracy_curves
 from lightning_gen.progress import progress
 from lightning_gen.runs.finished import FinishedRun
-from lightning_gen.runs.inputs import SplitInputs
+from lightning_gen.runs.inputs import SplitInputs, SplitName
+from lightning_gen.runs.metrics_file import table
 from lightning_gen.runs.outputs import PICTURES, check_ending, write_picture
-from lightning_gen.runs.probe_results import Accuracy, curves, summary, table
-from lightning_gen.runs.splits import SplitName
 from lightning_gen.views import encode, free_dimensions
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -31,6 +30,18 @@ STRENGTH = 10.0
 """C of the logistic regression, on features whose mean squared norm is 1."""
 
 NEIGHBOURS = 5
+
+
+class Accuracy(NamedTuple):
+    """Accuracy on the test images: mean and standard deviation over draws of the labelled ones."""
+
+    features: str
+    dimensions: int
+    classifier: str
+    labels: int
+    repeats: int
+    mean: float
+    deviation: float
 
 
 class Part(NamedTuple):
@@ -84,7 +95,10 @@ def probe(
         for features, n in tasks:
             results += measure(features, train.classes, test.classes, n, repeats, seed)
             bar.update()
-    write_text(out.with_suffix(".csv"), table(results))
+    rows = [each._asdict() for each in results]
+    for row in rows:
+        row |= {name: f"{row[name]:.4f}" for name in ("mean", "deviation")}
+    write_text(out.with_suffix(".csv"), table([*Accuracy._fields], rows, header=True))
     title = f"What {run.name} knows: classes of {len(test.classes):,} test images"
     plot = out.with_suffix(".png") if out.suffix == ".csv" else out
     write_picture(accuracy_curves(curves(results), title), plot)
@@ -183,3 +197,30 @@ def drawn(
             same = classes[order] == number
             turn[same] = np.arange(same.sum())
         yield order[np.argsort(turn, kind="stable")[:count]]
+
+
+def curves(results: Sequence[Accuracy]) -> list[AccuracyCurve]:
+    """A curve for each representation and classifier."""
+    found: dict[tuple[str, str], AccuracyCurve] = {}
+    for row in results:
+        key = row.features, row.classifier
+        name = f"{row.features} ({row.dimensions} numbers)"
+        curve = found.setdefault(key, AccuracyCurve(name, row.classifier, [], [], []))
+        curve.labels.append(row.labels)
+        curve.means.append(row.mean)
+        curve.deviations.append(row.deviation)
+    return list(found.values())
+
+
+def summary(results: Sequence[Accuracy]) -> str:
+    """The accuracies in per cent, a line for each representation and classifier."""
+    columns = sorted({row.labels for row in results})
+    lines = [f"{'accuracy in % at':<34}" + "".join(f"{n:>14,}" for n in columns) + " labels"]
+    for curve in curves(results):
+        cells = [
+            f"{100 * mean:.1f}" + ("" if isnan(deviation) else f" ± {100 * deviation:.1f}")
+            for mean, deviation in zip(curve.means, curve.deviations, strict=True)
+        ]
+        head = f"{curve.features.partition(' (')[0]}, {curve.classifier}"
+        lines.append(f"{head:<34}" + "".join(f"{cell:>14}" for cell in cells))
+    return "\n".join(lines)

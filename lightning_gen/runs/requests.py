@@ -46,8 +46,9 @@ def check_request(run: FinishedRun, out: Path, images: int, held: int = 0) -> No
             f"{free / 1e9:,.1f} GB left. Ask for fewer."
         )
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
-    if 4 * held > memory:
+    needed = max(4 * held, 2 * images * each if out.suffix == ".npz" else 0)
+    if needed > memory:
         raise UserError(
-            f"{images:,} images at once take {4 * held / 1e9:,.1f} GB, more than half of this "
+            f"{images:,} images at once take {needed / 1e9:,.1f} GB, more than half of this "
             f"machine's memory ({memory / 1e9:,.1f} GB). Ask for fewer."
         )

@@ -76,9 +76,13 @@ def test_help_of_a_verb(verb, command):
     assert len(answer.out.splitlines()) < 60
 
 
-def test_help_of_a_verb_comes_at_once():
-    done = python("-X", "importtime", "-m", "lightning_gen", "traverse", "--help")
-    assert "--num_dimensions" in done.stdout
+@pytest.mark.parametrize(
+    ("verb", "option"),
+    [("traverse", "--num_dimensions"), ("sweep", "--jobs N"), ("reproduce", "--fresh")],
+)
+def test_help_of_a_verb_comes_at_once(verb, option):
+    done = python("-X", "importtime", "-m", "lightning_gen", verb, "--help")
+    assert option in done.stdout
     imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
     assert not {"torch", "lightning", "numpy"} & imported
 

@@ -152,7 +152,7 @@ def test_memory_that_runs_out_is_not_taken_for_codes_of_another_length(tmp_path,
 def test_a_table_without_codes_is_refused(text, words, tmp_path):
     (tmp_path / "a.csv").write_text(text)
     with pytest.raises(UserError, match=words) as caught:
-        list(read_codes(tmp_path / "a.csv", 100))
+        read_codes(tmp_path / "a.csv")
     assert "\n" not in str(caught.value)
 
 
@@ -160,7 +160,7 @@ def test_a_table_without_codes_is_refused(text, words, tmp_path):
 def test_what_is_no_file_of_codes_is_refused(name, tmp_path):
     (tmp_path / "there.txt").write_text("z0\n1\n")
     with pytest.raises(UserError, match=r"expected an \.npz or \.csv of codes"):
-        list(read_codes(tmp_path / name, 100))
+        read_codes(tmp_path / name)
 
 
 class WithFactors(Few):
@@ -184,3 +184,47 @@ def test_factors_are_kept_and_an_unknown_class_has_no_name(tmp_path):
     encode(run, inputs, tmp_path / "codes.csv", num_images=2)
     with (tmp_path / "codes.csv").open(newline="") as file:
         assert [line["label"] for line in csv.DictReader(file)] == ["", "b"]
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "uint8", "int64", ">f4"])
+def test_arrays_of_any_numbers_are_read(save, dtype, tmp_path):
+    array = np.arange(12).reshape(4, 3).astype(dtype)
+    save(tmp_path / "a.npz", codes=array, names=np.array(list("abcd")))
+    assert read_codes(tmp_path / "a.npz").tolist() == array.tolist()
+
+
+def refused(path):
+    with pytest.raises(UserError, match=r"no \.npz with an array 'codes' of numbers") as caught:
+        read_codes(path)
+    assert "\n" not in str(caught.value)
+    assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_a_broken_file_is_refused(save, tmp_path):
+    path = tmp_path / "codes.npz"
+    save(path, codes=np.random.default_rng(0).normal(size=(10, 4)).astype(np.float32))
+    content = path.read_bytes()
+    changed = content[:170] + b"\xff" * 20 + content[190:]
+    for broken in (b"", content[:30], content[:200], content[:-30], changed):
+        path.write_bytes(broken)
+        refused(path)
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.array(["a", "b"]),
+        np.array([object()]),
+        np.float32(3),
+        np.zeros(3, dtype=bool),
+        np.zeros((0, 2)),
+    ],
+    ids=["names", "objects", "one number", "bool", "nothing"],
+)
+def test_what_are_no_rows_of_numbers_is_refused(array, tmp_path):
+    np.savez(tmp_path / "a.npz", codes=array, others=np.zeros((3, 2)))
+    refused(tmp_path / "a.npz")
+    np.savez(tmp_path / "a.npz", others=np.zeros((3, 2)))
+    refused(tmp_path / "a.npz")

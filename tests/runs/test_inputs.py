@@ -13,7 +13,6 @@ from lightning_gen.runs import file_inputs
 from lightning_gen.runs.file_inputs import FileInputs
 from lightning_gen.runs.finished import FinishedRun
 from lightning_gen.runs.inputs import SplitInputs
-from lightning_gen.runs.splits import load_split
 from support.finished import run_of
 from support.kinds import KINDS
 from support.models import build, tiny
@@ -188,12 +187,13 @@ def test_a_datamodule_of_ones_own_gives_its_batches():
         def val_dataloader(self):
             return iter(())
 
-    split = load_split(Own(), "test")
-    assert len(split) == 3
-    (batch,) = split.batches(torch.device("cpu"))
+    run = run_of(tiny(), data=Own())
+    inputs = SplitInputs(run, "test")
+    assert len(inputs) == 3
+    ((batch, _),) = inputs
     assert batch.images.shape == (3, 1, 28, 28)
     with pytest.raises(UserError, match="val_dataloader gives no DataLoader"):
-        load_split(Own(), "val")
+        len(SplitInputs(run, "val"))
 
 
 def test_a_named_pipe_is_refused_and_not_waited_for(run, tmp_path):

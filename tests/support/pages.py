@@ -65,8 +65,8 @@ class Browser:
         assert "CONSOLE" not in result.stderr, result.stderr
         return result.stdout
 
-    def overflow(self, page, width):
-        """How many pixels the page is wider than a window, as a script inside it measures."""
+    def overflow(self, page, *widths):
+        """How many pixels the page is wider than windows, as a script inside it measures."""
         frame = self.folder / "frame.html"
         copy = self.folder / "page.html"
         script = (
@@ -74,11 +74,14 @@ class Browser:
             "'data-wider', document.documentElement.scrollWidth - innerWidth))</script></body>"
         )
         copy.write_text(page.read_text(encoding="utf-8").replace("</body>", script), "utf-8")
+        frames = (
+            f"<iframe src='page.html' style='width:{n}px;height:2000px'></iframe>" for n in widths
+        )
         frame.write_text(
-            f"<iframe src='page.html' style='width:{width}px;height:2000px;border:0'></iframe>"
+            f"<style>iframe {{ border: 0 }}</style>{''.join(frames)}"
             "<script>addEventListener('load', () => document.body.setAttribute('data-wider', "
-            "document.querySelector('iframe').contentDocument.documentElement.dataset.wider))"
-            "</script>"
+            "[...document.querySelectorAll('iframe')].map(each => "
+            "each.contentDocument.documentElement.dataset.wider).join(' ')))</script>"
         )
         dom = self(frame, "--dump-dom", "--allow-file-access-from-files")
-        return int(re.search(r'<body data-wider="(-?\d+)"', dom).group(1))
+        return [int(n) for n in re.search(r'<body data-wider="([-\d ]+)"', dom).group(1).split()]

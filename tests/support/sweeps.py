@@ -1,10 +1,18 @@
 """Sweep files, and a training that takes no time."""
 
+import shutil
+import tempfile
+from functools import cache
+from pathlib import Path
+
 import yaml
+from optuna.storages import RDBStorage
+from sqlalchemy import Engine, event
 
 from lightning_gen.atomic import write_text
-from lightning_gen.runs.sweep.outcome import Outcome
-from lightning_gen.runs.sweep.trial import CutOffError
+from lightning_gen.runs.sweep.reading import read_sweep
+from lightning_gen.runs.sweep.study import Study
+from lightning_gen.runs.sweep.trial import CutOffError, Outcome
 
 BASE = {
     "model": {
@@ -39,6 +47,29 @@ def write_sweep(folder, content=GRID, name="own.yaml", **changes):
     path = folder / name
     write_text(path, yaml.safe_dump(content | changes))
     return path
+
+
+@cache
+def database():
+    """A file of Optuna without a study; to make its tables takes a second."""
+    path = Path(tempfile.mkdtemp(prefix="optuna-")) / "empty.db"
+    RDBStorage(f"sqlite:///{path}")
+    return path
+
+
+@event.listens_for(Engine, "connect")
+def _leave_files_to_the_system(connection, record):
+    """A test need not survive that the machine loses its power."""
+    connection.execute("PRAGMA synchronous = OFF")
+
+
+def open_study(folder, content=GRID, logs=None, **options):
+    """Write a sweep into ``folder`` and open its study, as the command does."""
+    logs = logs or folder
+    logs.mkdir(parents=True, exist_ok=True)
+    if not (logs / "sweep.db").exists():
+        shutil.copy(database(), logs / "sweep.db")
+    return Study(read_sweep(write_sweep(folder, content)), "own", logs, **options)
 
 
 def number_of(trial):

@@ -57,7 +57,6 @@ def compare(
     return write_page(
         "compare.html",
         out or first.path.parent / "compare.html",
-        sections=_sections(shown),
         runs=opened,
         notes=[*_dataset_notes(opened), *notes],
         metrics=metrics,
@@ -91,17 +90,6 @@ def draw_all(
         exhibits.latent_scatters(runs, images),
         exhibits.sums(runs, images),
     ], []
-
-
-def _sections(shown: Sequence[Exhibit]) -> list[tuple[str, str]]:
-    """What a link calls each part of the page, and its heading."""
-    return [
-        ("runs", "Runs"),
-        ("metrics", "Metrics"),
-        ("curves", "Loss curves"),
-        *((exhibit.anchor, exhibit.title) for exhibit in shown),
-        ("configuration", "Configuration"),
-    ]
 
 
 def _dataset_notes(runs: Sequence[ComparedRun]) -> list[str]:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from lightning_gen.contracts import Conditional
 from lightning_gen.runs.pages.compared_runs import ComparedRun
-from lightning_gen.runs.pages.logged import ENDS_IN_DIMENSION, unit
+from lightning_gen.runs.pages.record import ENDS_IN_DIMENSION, unit
 
 LESS_IS_BETTER = ("loss", "reconstruction", "bits_per_dimension", "denoised_mse")
 MORE_IS_BETTER = ("denoised_psnr",)

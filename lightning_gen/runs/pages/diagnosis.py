@@ -4,7 +4,7 @@ import math
 from typing import NamedTuple
 
 from lightning_gen.callbacks.sample_diversity import LOW
-from lightning_gen.runs.pages.logged import ENDS_IN_DIMENSION, Logged, Point
+from lightning_gen.runs.pages.record import ENDS_IN_DIMENSION, Logged, Point
 from lightning_gen.runs.scores import number
 
 NOTICEABLE = 0.005
@@ -46,7 +46,7 @@ def diagnose(logged: Logged) -> list[Finding]:
 
 def finite(logged: Logged) -> Finding | None:
     """Whether all losses are numbers."""
-    losses = [c for c in logged.columns if c.endswith(("loss", "/reconstruction", "/kl"))]
+    losses = [c for c in logged.curves if c.endswith(("loss", "/reconstruction", "/kl"))]
     points = [(p.step, column, p.value) for column in losses for p in logged.curve(column)]
     broken = [point for point in points if not math.isfinite(point[2])]
     if not losses:
@@ -120,7 +120,7 @@ def progress(logged: Logged) -> Finding | None:
 
 def collapse(logged: Logged) -> Finding | None:
     """How much of the code a variational autoencoder uses."""
-    names = [name for name in logged.columns if name.startswith(ENDS_IN_DIMENSION)]
+    names = [name for name in logged.curves if name.startswith(ENDS_IN_DIMENSION)]
     kl = {_dimension(name): p for name in names if (p := logged.last(name))}
     active = logged.last("val/active_units")
     if not kl or active is None or not all(math.isfinite(p.value) for p in kl.values()):

@@ -12,8 +12,8 @@ from lightning_gen.contracts import Needs, able, given
 from lightning_gen.errors import UserError
 from lightning_gen.figures import Pixels, image_grid
 from lightning_gen.latent import PCA
-from lightning_gen.runs.pages.captions import caption
 from lightning_gen.runs.pages.compared_runs import ComparedRun
+from lightning_gen.runs.pages.html import caption
 from lightning_gen.runs.pages.shared_images import SharedImages, check_classes
 from lightning_gen.views import (
     View,

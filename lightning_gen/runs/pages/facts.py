@@ -1,7 +1,7 @@
 """What was run, in a few lines."""
 
 import shlex
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from lightning_gen.runs.pages.record import RunRecord, class_name, init_args
 from lightning_gen.runs.scores import number
@@ -17,7 +17,10 @@ class Fact(NamedTuple):
 
 def facts(run: RunRecord) -> list[Fact]:
     """What the configuration and the environment say; what they do not say is left out."""
-    seed = run.environment.get("seed", run.config.get("seed_everything"))
+    environment = run.environment
+    seed = environment.get("seed", run.config.get("seed_everything"))
+    versions = {"python": environment.get("python")} | environment.get("packages", {})
+    words = [str(word) for word in environment.get("command", ())]
     found = [
         Fact("Model", _model(run)),
         Fact("Data", _data(run)),
@@ -25,9 +28,9 @@ def facts(run: RunRecord) -> list[Fact]:
         Fact("Device", _device(run)),
         Fact("Time", _time(run)),
         Fact("Seed", "" if seed is None else str(seed)),
-        Fact("Versions", _versions(run)),
-        Fact("Git commit", str(run.environment.get("git_commit") or ""), code=True),
-        Fact("Started with", _command(run), code=True),
+        Fact("Versions", ", ".join(f"{name} {v}" for name, v in versions.items() if v)),
+        Fact("Git commit", environment.get("git_commit", ""), code=True),
+        Fact("Started with", shlex.join(["lightning-gen", *words[1:]]) if words else "", code=True),
         Fact("Run it again", run.repeat, code=True),
     ]
     return [fact for fact in found if fact.text]
@@ -35,11 +38,11 @@ def facts(run: RunRecord) -> list[Fact]:
 
 def _model(run: RunRecord) -> str:
     values = {
-        name: value if isinstance(value, int | float | str) else class_name(value)
+        name.replace("_", " "): value if isinstance(value, int | float | str) else class_name(value)
         for name, value in run.arguments.items()
         if name not in ("optimizer", "lr_scheduler")
     }
-    parts = [f"{n.replace('_', ' ')} {v}" for n, v in values.items() if v not in ("", None)]
+    parts = [f"{name} {value}" for name, value in values.items() if value not in ("", None)]
     return ": ".join(filter(None, [run.part("model"), ", ".join(parts)]))
 
 
@@ -48,19 +51,16 @@ def _data(run: RunRecord) -> str:
     share = arguments.get("val_fraction")
     parts = {
         "batches of {}": arguments.get("batch_size"),
-        "{} of the training images for validation": _percent(share),
+        "{:.0%} of the training images for validation": isinstance(share, int | float) and share,
         "at {} pixels": arguments.get("image_size"),
         "binarised ({})": arguments.get("binarize"),
     }
     return ", ".join([run.part("data"), *(k.format(v) for k, v in parts.items() if v)])
 
 
-def _percent(share: object) -> str | None:
-    return f"{share:.0%}" if isinstance(share, int | float) and share else None
-
-
 def _training(run: RunRecord) -> str:
-    asked = _mapping(run.config.get("trainer")).get("max_epochs")
+    trainer = run.config.get("trainer")
+    asked = trainer.get("max_epochs") if isinstance(trainer, dict) else None
     parts = []
     if run.logged.rows:
         of = f" of {asked}" if isinstance(asked, int) and asked > 0 else ""
@@ -75,7 +75,7 @@ def _training(run: RunRecord) -> str:
 
 
 def _device(run: RunRecord) -> str:
-    devices = [str(name) for name in _sequence(run.environment.get("devices"))]
+    devices = [str(name) for name in run.environment.get("devices", ())]
     counts = {name: devices.count(name) for name in devices}
     names = ", ".join(f"{n} x {name}" if n > 1 else name for name, n in counts.items())
     world = run.environment.get("world_size", 1)
@@ -83,7 +83,7 @@ def _device(run: RunRecord) -> str:
 
 
 def _time(run: RunRecord) -> str:
-    day = str(run.environment.get("started") or "")[:10]
+    day = str(run.environment.get("started", ""))[:10]
     if run.duration is None:
         return day
     seconds = round(run.duration.total_seconds())
@@ -91,22 +91,3 @@ def _time(run: RunRecord) -> str:
     long = f"{hours} h {rest // 60} min" if hours else f"{rest // 60} min {rest % 60} s"
     text = long if seconds >= 60 else f"{seconds} s"
     return f"{text} from the start to the last checkpoint, {day}"
-
-
-def _versions(run: RunRecord) -> str:
-    packages = _mapping(run.environment.get("packages"))
-    shown = {"python": run.environment.get("python"), **packages}
-    return ", ".join(f"{name} {version}" for name, version in shown.items() if version)
-
-
-def _command(run: RunRecord) -> str:
-    words = _sequence(run.environment.get("command"))
-    return shlex.join(["lightning-gen", *map(str, words[1:])]) if words else ""
-
-
-def _mapping(value: object) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _sequence(value: object) -> list[Any]:
-    return value if isinstance(value, list) else []

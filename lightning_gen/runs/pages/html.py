@@ -21,27 +21,9 @@ LIMIT = 5_000_000
 """Bytes of a file, at most."""
 
 
-class Encoding(NamedTuple):
-    """How pictures are written.
-
-    Attributes:
-        quality: of WebP; None is PNG, which loses nothing.
-        longest: pixels of the longer side, at most.
-    """
-
-    quality: int | None
-    longest: int
-
-
-ENCODINGS = (
-    Encoding(None, 4000),
-    Encoding(90, 2000),
-    Encoding(80, 1200),
-    Encoding(70, 800),
-    Encoding(60, 500),
-    Encoding(40, 250),
-)
-"""The first that keeps a file below the limit is taken."""
+ENCODINGS = ((None, 4000), (90, 2000), (80, 1200), (70, 800), (60, 500), (40, 250))
+"""How pictures are written: the quality of WebP, where None is PNG, which loses nothing, and pixels
+of the longer side, at most. The first that keeps a file below the limit is taken."""
 
 
 def write_page(template: str, path: Path, **content: Any) -> Path:  # noqa: ANN401
@@ -59,7 +41,7 @@ def write_page(template: str, path: Path, **content: Any) -> Path:  # noqa: ANN4
         raise UserError(f"--out takes an .html file, got {path}.")
     page = _environment().get_template(template)
     for encoding in ENCODINGS:
-        text = page.render(uri=partial(data_uri, encoding), version=__version__, **content)
+        text = page.render(uri=partial(data_uri, *encoding), version=__version__, **content)
         if len(text.encode(errors="backslashreplace")) <= LIMIT:
             try:
                 write_text(path, text)
@@ -74,24 +56,25 @@ def write_page(template: str, path: Path, **content: Any) -> Path:  # noqa: ANN4
     )
 
 
-def data_uri(encoding: Encoding, image: Image.Image, longest: int = LIMIT) -> str:
+def data_uri(quality: int | None, most: int, image: Image.Image, longest: int = LIMIT) -> str:
     """A picture as text that stands in the page itself.
 
     Args:
-        encoding: how it is written.
+        quality: of WebP; None is PNG.
+        most: pixels of the longer side, at most.
         image: the picture.
-        longest: pixels of the longer side, at most.
+        longest: the same, as the template wants it.
     """
-    longest = min(longest, encoding.longest)
+    longest = min(longest, most)
     if max(image.size) > longest:
         image = image.copy()
         image.thumbnail((longest, longest), Image.Resampling.LANCZOS)
     file = io.BytesIO()
-    if encoding.quality is None:
+    if quality is None:
         _smallest_mode(image).save(file, format="PNG", optimize=True)
     else:
-        image.save(file, format="WEBP", quality=encoding.quality)
-    kind = "png" if encoding.quality is None else "webp"
+        image.save(file, format="WEBP", quality=quality)
+    kind = "png" if quality is None else "webp"
     return f"data:image/{kind};base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
@@ -100,6 +83,25 @@ def _smallest_mode(image: Image.Image) -> Image.Image:
     pixels = np.asarray(image)
     grey = (pixels == pixels[:, :, :1]).all()
     return Image.fromarray(pixels[:, :, 0]) if grey else image
+
+
+class Caption(NamedTuple):
+    """The title of a picture, and how to read it."""
+
+    title: str
+    text: str
+
+
+@cache
+def captions() -> dict[str, Caption]:
+    """By the name of a folder of pictures, in the order of a page."""
+    known = _environment().get_template("captions.html").module.CAPTIONS  # type: ignore[attr-defined]
+    return {kind: Caption(*words) for kind, words in known.items()}
+
+
+def caption(kind: str) -> Caption:
+    """The caption of a folder of pictures; its name in words where it is of an unknown callback."""
+    return captions().get(kind, Caption(kind.replace("_", " ").capitalize(), ""))
 
 
 def link_arxiv(text: str) -> Markup:

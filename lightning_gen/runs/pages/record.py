@@ -1,19 +1,95 @@
 """What the files of a run's directory say; neither the model nor the dataset is needed."""
 
 import json
+import math
 import shlex
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from lightning_gen import models
-from lightning_gen.runs.directory import CONFIG, ENVIRONMENT, RunDirectory, mapping
+from lightning_gen.errors import UserError
+from lightning_gen.figures.curves import UNITS
+from lightning_gen.runs.directory import CONFIG, ENVIRONMENT, RunDirectory, with_keys
 from lightning_gen.runs.metrics_file import no_table, read_rows
-from lightning_gen.runs.pages.logged import Logged
+
+ENDS_IN_DIMENSION = "kl_per_dimension/"
+"""Columns of this beginning end in the number of a latent dimension."""
+
+
+class Point(NamedTuple):
+    """A logged value; epochs are counted from 1."""
+
+    step: int
+    epoch: int
+    value: float
+
+
+@dataclass(frozen=True)
+class Logged:
+    """The rows of a ``metrics.csv``.
+
+    Attributes:
+        rows: a ``step``, an ``epoch`` and columns such as ``val/loss``, of which each row fills
+            some.
+    """
+
+    rows: Sequence[Mapping[str, Any]]
+
+    @cached_property
+    def curves(self) -> dict[str, list[Point]]:
+        """All values of each column that has any; NaN and infinity among them."""
+        curves: dict[str, list[Point]] = {}
+        for row in self.rows:
+            step, epoch = int(row["step"]), int(float(row.get("epoch") or 0)) + 1
+            for column, cell in row.items():
+                if cell and column not in ("step", "epoch"):
+                    curves.setdefault(column, []).append(Point(step, epoch, float(cell)))
+        return curves
+
+    def curve(self, column: str) -> list[Point]:
+        """The values of a column, in the order of the steps; none where it was not logged."""
+        return self.curves.get(column, [])
+
+    def last(self, column: str) -> Point | None:
+        """The latest value."""
+        return next(iter(self.curve(column)[-1:]), None)
+
+    def least(self, column: str) -> Point | None:
+        """The first of the least finite values."""
+        finite = [point for point in self.curve(column) if math.isfinite(point.value)]
+        return min(finite, key=lambda point: point.value, default=None)
+
+    def at(self, column: str, step: int) -> Point | None:
+        """The value of a step."""
+        return next((point for point in self.curve(column) if point.step == step), None)
+
+    @property
+    def epochs(self) -> int:
+        """How many epochs have been trained, at least in part."""
+        names = [name for name in self.curves if not name.startswith("test/")]
+        return max((self.curves[name][-1].epoch for name in names), default=0)
+
+
+def unit(column: str) -> str:
+    """The unit of a column; empty where it has none, or none that is known."""
+    if column.startswith(ENDS_IN_DIMENSION):
+        return UNITS["kl"]
+    return UNITS.get(column.rpartition("/")[2], "")
+
 
 SLACK = timedelta(minutes=5)
 """config.yaml is written so soon after a start, so its time tells whether files keep theirs."""
+
+
+KINDS = {
+    **{"started": str, "python": str, "git_commit": str, "seed": int, "world_size": int},
+    **{"devices": list, "command": list, "packages": dict},
+}
+"""What a page shows of ``environment.json``; a value of another type is left out."""
 
 
 @dataclass(frozen=True)
@@ -22,14 +98,12 @@ class RunRecord:
 
     Attributes:
         directory: where they are.
-        config_text: the text of ``config.yaml``.
-        config: its content.
+        config: ``config.yaml``.
         environment: ``environment.json``; empty where there is none.
         logged: ``metrics.csv``; without rows where there is none.
     """
 
     directory: RunDirectory
-    config_text: str
     config: dict[str, Any]
     environment: dict[str, Any]
     logged: Logged
@@ -43,14 +117,24 @@ class RunRecord:
         """
         directory = RunDirectory.of(place.expanduser())
         path = directory.path / ENVIRONMENT
-        text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else "{}"
-        environment = mapping(json.loads, text, path)
+        try:
+            text = path.read_text(encoding="utf-8") if path.is_file() else "{}"
+            environment = with_keys(json.loads(text), path)
+        except (ValueError, RecursionError) as error:
+            raise UserError(f"{path} is broken ({error}). Copy the run once more.") from error
+        known = {k: v for k, v in environment.items() if isinstance(v, KINDS.get(k, ()))}
         logged = Logged(read_rows(directory.metrics))
         try:
             logged.curves  # noqa: B018  (read now, so that a fault is found now)
         except ValueError as error:
             raise no_table(directory.metrics, error) from error
-        return cls(directory, *directory.read_config(), environment, logged)
+        return cls(directory, directory.read_config(), known, logged)
+
+    @property
+    def config_text(self) -> str:
+        """The text of ``config.yaml``."""
+        path = self.directory.path / CONFIG
+        return path.read_text(encoding="utf-8", errors="replace")
 
     def part(self, key: str) -> str:
         """The short name of a class of the configuration, such as ``model``; empty without one."""
@@ -78,17 +162,13 @@ class RunRecord:
     @property
     def duration(self) -> timedelta | None:
         """From the start to the last checkpoint; None where the files do not keep their times."""
-        started, last = self.environment.get("started"), self.directory.last
+        files = (self.directory.path / CONFIG, self.directory.last)
         try:
-            start = datetime.fromisoformat(str(started))
-            written = [
-                datetime.fromtimestamp(file.stat().st_mtime, start.tzinfo)
-                for file in (self.directory.path / CONFIG, last)
-            ]
-            kept = abs(written[0] - start) < SLACK
-        except (ValueError, OverflowError, OSError):
+            start = datetime.fromisoformat(self.environment["started"])
+            config, last = (datetime.fromtimestamp(f.stat().st_mtime, start.tzinfo) for f in files)
+            return max(last - start, timedelta(0)) if abs(config - start) < SLACK else None
+        except (LookupError, ValueError, TypeError, OverflowError, OSError):
             return None
-        return max(written[1] - start, timedelta(0)) if kept and last.is_file() else None
 
 
 def class_name(part: object) -> str:

@@ -1,36 +1,25 @@
 """``report``: everything about one run in one HTML file."""
 
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from markupsafe import Markup
+from PIL import Image
 
 from lightning_gen.figures.curves import separate_curves
 from lightning_gen.figures.style import to_svg
 from lightning_gen.runs.pages.diagnosis import diagnose
 from lightning_gen.runs.pages.facts import facts
-from lightning_gen.runs.pages.html import write_page
-from lightning_gen.runs.pages.logged import ENDS_IN_DIMENSION, Logged, Point, unit
-from lightning_gen.runs.pages.pictures import read_series
-from lightning_gen.runs.pages.record import RunRecord
+from lightning_gen.runs.pages.html import Caption, caption, captions, write_page
+from lightning_gen.runs.pages.record import ENDS_IN_DIMENSION, Logged, Point, RunRecord, unit
 from lightning_gen.runs.scores import read_scores, with_error
 
 REPORT = "report.html"
 STAGES = ("train", "val", "test")
 FIRST = ("loss", "reconstruction", "kl", "bits_per_dimension")
 """The order of the first metrics."""
-
-SECTIONS = {
-    "what": "What was run",
-    "metrics": "Metrics",
-    "scores": "Scores",
-    "diagnosis": "Diagnosis",
-    "curves": "Loss curves",
-    "pictures": "Pictures",
-    "configuration": "Configuration",
-}
-"""What a link calls each part of the page, and its heading."""
 
 
 class Value(NamedTuple):
@@ -56,6 +45,31 @@ class MetricRow(NamedTuple):
     train: Point | None
 
 
+class Picture(NamedTuple):
+    """A picture, and the training step that it is of, such as ``step 844``."""
+
+    label: str
+    image: Image.Image
+
+
+class Series(NamedTuple):
+    """The pictures of one callback.
+
+    Attributes:
+        kind: the name of their folder.
+        caption: what they are, and how to read them.
+        latest: the last one.
+        earlier: the first and the middle one, where there are more than two.
+        broken: names of files that cannot be read.
+    """
+
+    kind: str
+    caption: Caption
+    latest: Picture | None
+    earlier: list[Picture]
+    broken: list[str]
+
+
 def report(run: Path, out: Path | None = None) -> Path:
     """Write the report of a run; neither its model nor its dataset is loaded.
 
@@ -77,7 +91,6 @@ def report(run: Path, out: Path | None = None) -> Path:
     return write_page(
         "report.html",
         out or directory.path / REPORT,
-        sections=[item for item in SECTIONS.items() if scores or item[0] != "scores"],
         run=record,
         facts=facts(record),
         headline=headline(logged),
@@ -89,6 +102,34 @@ def report(run: Path, out: Path | None = None) -> Path:
         charts=charts,
         series=read_series(directory.images, frozenset({"loss_curves"} if charts else ())),
     )
+
+
+def read_series(images: Path, without: frozenset[str] = frozenset()) -> list[Series]:
+    """All kinds of pictures below ``images/``, those of the folders ``without`` left out."""
+    kinds = {path.parent.name for path in images.glob("*/*.png")} - without
+    known = [kind for kind in captions() if kind in kinds]
+    return [_read(images / kind) for kind in (*known, *sorted(kinds - set(known)))]
+
+
+def _read(folder: Path) -> Series:
+    paths = sorted(folder.glob("*.png"))
+    chosen = [paths[0], paths[len(paths) // 2]] if len(paths) > 2 else paths[:-1]
+    broken: list[str] = []
+    earlier = list(_open(chosen, broken))
+    latest = next(_open(paths[-1:], broken), None)
+    return Series(folder.name, caption(folder.name), latest, earlier, broken)
+
+
+def _open(paths: list[Path], broken: list[str]) -> Iterator[Picture]:
+    for path in paths:
+        try:
+            with Image.open(path, formats=("PNG",)) as file:
+                image = file.convert("RGB")
+        except Exception:  # Pillow raises nearly anything at broken bytes
+            broken.append(f"{path.parent.name}/{path.name}")
+        else:
+            step = path.stem
+            yield Picture(f"step {int(step):,}" if step.isdecimal() else step, image)
 
 
 def headline(logged: Logged) -> Value | None:
@@ -103,7 +144,7 @@ def headline(logged: Logged) -> Value | None:
 
 def metric_rows(logged: Logged, scores: set[str]) -> list[MetricRow]:
     """The last values of what was logged by stage, and those of the best epoch; no scores."""
-    split = [column.partition("/") for column in logged.columns]
+    split = [column.partition("/") for column in logged.curves]
     names = {name for stage, _, name in split if stage in STAGES and name and "/" not in name}
     order = sorted(names - scores, key=lambda n: (FIRST.index(n) if n in FIRST else len(FIRST), n))
     best = logged.least("val/loss")
@@ -122,7 +163,7 @@ def metric_rows(logged: Logged, scores: set[str]) -> list[MetricRow]:
 
 def other_metrics(logged: Logged) -> list[Value]:
     """The last value of what belongs to no stage."""
-    columns = [c for c in logged.columns if c.partition("/")[0] not in STAGES]
+    columns = [c for c in logged.curves if c.partition("/")[0] not in STAGES]
     return [
         Value(column, unit(column), point.value)
         for column in columns

@@ -1,4 +1,4 @@
-"""What the runs of a target have measured."""
+"""What the runs of a target have measured, and its row of a Markdown table."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -8,12 +8,16 @@ from typing import Any, NamedTuple
 from scipy.stats import t
 
 from lightning_gen.errors import UserError
-from lightning_gen.runs.reproduce.target import Score, in_digits
+from lightning_gen.runs.reproduce.table import Score, Target, in_digits
+from lightning_gen.runs.reproduce.training import Finished
 from lightning_gen.runs.scores import with_error
 
 CONFIDENCE = 0.95
 NORMAL = 1.96
 """Standard errors of a 95 % interval over many images."""
+HEADER = """\
+| target | score | published | measured (95 %) | verdict | runs | device | time | date | commit |
+|---|---|---|---|---|---|---|---|---|---|"""
 
 
 class Measured(NamedTuple):
@@ -31,13 +35,9 @@ class Measured(NamedTuple):
 
     def in_words(self, bound: float) -> str:
         """``86.76 ± 0.12``, in digits that tell it from the value that must be reached."""
-        digits = len(in_digits(bound).partition(".")[2])
-        while (
-            digits < 9
-            and f"{self.value:.{digits}f}" == f"{bound:.{digits}f}"
-            and (self.value != bound)
-        ):
-            digits += 1
+        least = len(in_digits(bound).partition(".")[2])
+        differ = (d for d in range(least, 9) if f"{self.value:.{d}f}" != f"{bound:.{d}f}")
+        digits = least if self.value == bound else next(differ, 9)
         return with_error(self.value, self.half_width, digits)
 
 
@@ -49,7 +49,7 @@ def measure(
     Raises:
         UserError: a run has no such card.
     """
-    values = {metric: [value_of(cards, metric) for cards in runs] for metric in score.metrics}
+    values = {metric: [value_of(cards, metric) for cards in runs] for metric in score.names}
     metric = score.best({name: fmean(found) for name, found in values.items()})
     value = fmean(values[metric])
     by_seed: dict[Any, list[float]] = {}
@@ -84,3 +84,37 @@ def value_of(cards: dict[str, Any], metric: str) -> float:
     if cards[metric]["value"] is None:
         raise UserError(f"the run's {metric} is no finite number. Look at its pictures and losses.")
     return float(cards[metric]["value"])
+
+
+def row(target: Target, score: Score, measured: Measured, runs: Sequence[Finished]) -> str:
+    """A row of the table, without a line break; the time is that of all runs together."""
+    environment = runs[0].environment
+    unit = f" {score.unit}" if score.unit else ""
+    cells = (
+        target.name,
+        measured.metric,
+        published(score),
+        measured.in_words(score.bound) + unit,
+        f"{'reached' if measured.reached else 'missed'} ({in_digits(score.bound)} asked)",
+        str(len(runs)),
+        device(environment),
+        f"{sum(run.minutes for run in runs):.0f} min",
+        environment["started"].partition("T")[0],
+        (environment["git_commit"] or "unknown")[:9],
+    )
+    return "| " + " | ".join(cells) + " |"
+
+
+def device(environment: dict[str, Any]) -> str:
+    """What a run ran on."""
+    first, *_ = devices = environment["devices"]
+    if first != "cpu":
+        return f"{len(devices)} x {first}"
+    threads = environment["cpu_threads"]
+    return f"{environment['processor']}, {threads} thread{'' if threads == 1 else 's'}"
+
+
+def published(score: Score) -> str:
+    """The published value or range."""
+    low, high = (in_digits(value) for value in score.range)
+    return low if low == high else f"{low} to {high}"

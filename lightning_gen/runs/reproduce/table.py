@@ -1,26 +1,107 @@
-"""The table of published results, read and checked."""
+"""The table of published results: each with the experiment that is to reach it."""
 
 import math
 import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-import yaml
+from jsonargparse import ArgumentParser
 
+from lightning_gen.allowed import enforced
 from lightning_gen.errors import UserError
-from lightning_gen.runs.reproduce.target import Score, Target
+from lightning_gen.yaml_file import read_yaml
 
-TARGET_KEYS = {"source", "setting", "here", "tier", "needs", "config", "scores", "runs"}
-SCORE_KEYS = {"metrics", "published", "tolerance", "better", "unit"}
-TIERS = (
-    "minutes on a CPU",
-    "an hour on a CPU",
-    "hours on a CPU",
-    "minutes on a GPU",
-    "hours on a GPU",
-)
+
+@dataclass(frozen=True)
+class Score:
+    """One number of a target.
+
+    Attributes:
+        metrics: names of cards in ``metrics.json``; of several the better one counts.
+        published: the value of the source, or its least and its greatest one.
+        better: "lower" or "higher".
+        tolerance: by which the worse end of ``published`` may be missed, in the metric's unit.
+        unit: of the metric.
+    """
+
+    metrics: str | list[str]
+    published: float | tuple[float, float]
+    better: Literal["lower", "higher"]
+    tolerance: float = 0.0
+    unit: str = ""
+
+    @property
+    def names(self) -> list[str]:
+        """The metrics."""
+        return [self.metrics] if isinstance(self.metrics, str) else self.metrics
+
+    @property
+    def name(self) -> str:
+        """What is measured, in words."""
+        return " or ".join(self.names)
+
+    @property
+    def range(self) -> tuple[float, float]:
+        """The least and the greatest published value."""
+        single = isinstance(self.published, int | float)
+        return (self.published, self.published) if single else self.published  # type: ignore[return-value]
+
+    @property
+    def bound(self) -> float:
+        """The value that must be reached: of a range of published values the worse end."""
+        low, high = self.range
+        return high + self.tolerance if self.better == "lower" else low - self.tolerance
+
+    def reached(self, value: float) -> bool:
+        """Whether a measured value is as good as asked."""
+        return value <= self.bound if self.better == "lower" else value >= self.bound
+
+    def best(self, values: dict[str, float]) -> str:
+        """The metric with the best of the values."""
+        choose = min if self.better == "lower" else max
+        return choose(values, key=lambda name: values[name])
+
+
+@dataclass(frozen=True)
+class Target:
+    """A row of the table.
+
+    Attributes:
+        source: the paper, and the table in it.
+        setting: the source's setting.
+        tier: what it costs.
+        needs: data and weights that must be had.
+        config: the experiment; the file writes it as seen from its own folder.
+        scores: what is compared.
+        here: what is done here, where it is less.
+        runs: values of options; each combination of them is a run.
+        name: what the user types.
+    """
+
+    source: str
+    setting: str
+    tier: Literal[
+        "minutes on a CPU",
+        "an hour on a CPU",
+        "hours on a CPU",
+        "minutes on a GPU",
+        "hours on a GPU",
+    ]
+    needs: str
+    config: str
+    scores: list[Score]
+    here: str = "the same"
+    runs: dict[str, list[Any]] = field(default_factory=dict)
+    name: str = ""
+
+    @property
+    def combinations(self) -> list[Mapping[str, Any]]:
+        """The options of each run, on top of the experiment's."""
+        return [dict(zip(self.runs, each, strict=True)) for each in product(*self.runs.values())]
 
 
 def read_table(path: Path) -> dict[str, Target]:
@@ -30,16 +111,52 @@ def read_table(path: Path) -> dict[str, Target]:
         UserError: the file cannot be read, or a row of it is not whole.
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        reason = " ".join(str(error).split())
+        content = read_yaml(path)
+    except UserError as error:
         raise UserError(
-            f"the table of published results cannot be read: {reason}. Run from the folder of the "
+            f"the table of published results cannot be read: {error} Run from the folder of the "
             "project, or pass --table."
         ) from error
     if not isinstance(content, dict) or not content:
         raise UserError(f"{path} holds no target, expected name: {{source: ..., config: ...}}.")
-    return {str(name): target(path, str(name), row) for name, row in content.items()}
+    return {str(name): _target(path, str(name), row) for name, row in content.items()}
+
+
+def _target(path: Path, name: str, row: object) -> Target:
+    """A row of the table.
+
+    Raises:
+        UserError: a key is missing, unknown, or of the wrong kind.
+    """
+    try:
+        scores = row.pop("scores", None) if isinstance(row, dict) else None
+        if not isinstance(scores, list) or not scores:
+            raise ValueError(f"expected keys and values, scores a list among them, got {row!r}")
+        found = Target(**_parsed(Target, row), scores=[Score(**_parsed(Score, s)) for s in scores])
+        if not all(found.runs.values()):
+            raise ValueError(f"runs lists the values of each option, got {found.runs}")
+        for score in found.scores:
+            low, high = score.range
+            if not (score.names and low <= high and math.isfinite(high - low + score.tolerance)):
+                raise ValueError(f"published is a number, or the least and the greatest: {score}")
+        config = os.path.relpath(path.parent / found.config)
+        if not os.path.isfile(config):
+            raise ValueError(f"there is no config {config}")
+    except Exception as error:  # jsonargparse raises what its parts raise
+        reason = " ".join(str(error).split())
+        raise UserError(f"{path}: {name}: {reason.rstrip('.')}.") from error
+    return replace(found, name=name, config=config)
+
+
+def _parsed(kind: type, row: object) -> dict[str, Any]:
+    """The arguments of a dataclass, of the types that it declares."""
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_class_arguments(kind, skip={"scores", "name"})
+    if not isinstance(row, dict):
+        raise ValueError(f"expected keys and values, got {row!r}")
+    with enforced():
+        found: dict[str, Any] = vars(parser.parse_object(row))
+    return found
 
 
 def find(table: dict[str, Target], name: str) -> Target:
@@ -55,86 +172,9 @@ def find(table: dict[str, Target], name: str) -> Target:
     raise UserError(f"there is no target {name}. {hint}")
 
 
-def target(path: Path, name: str, row: Any) -> Target:  # noqa: ANN401  (YAML's)
-    """A row of the table.
-
-    Raises:
-        UserError: a key is missing, unknown, or of the wrong kind.
-    """
-    place = f"{path}: {name}"
-    check_keys(place, row, TARGET_KEYS, optional={"here", "runs"})
-    for key in ("source", "setting", "needs", "config"):
-        if not isinstance(row[key], str):
-            raise UserError(f"{place}: {key} is a text, got {row[key]!r}.")
-    config = Path(os.path.relpath(path.parent / row["config"]))
-    if not config.is_file():
-        raise UserError(f"{place}: there is no config {config}.")
-    if row["tier"] not in TIERS:
-        raise UserError(f"{place}: tier is one of {', '.join(TIERS)}, got {row['tier']!r}.")
-    if not isinstance(row["scores"], list) or not row["scores"]:
-        raise UserError(f"{place}: scores lists one score or more, got {row['scores']!r}.")
-    return Target(
-        name,
-        row["source"],
-        row["setting"],
-        str(row.get("here", "the same")),
-        row["tier"],
-        row["needs"],
-        config,
-        tuple(score(place, each) for each in row["scores"]),
-        combinations(place, row.get("runs") or {}),
-    )
-
-
-def score(place: str, row: Any) -> Score:  # noqa: ANN401  (YAML's)
-    """A score of a row."""
-    check_keys(place, row, SCORE_KEYS, optional={"unit", "tolerance"})
-    published = row["published"] if isinstance(row["published"], list) else [row["published"]] * 2
-    numbers = [number(place, "published", each) for each in published]
-    if len(numbers) != 2 or numbers[0] > numbers[1]:
-        raise UserError(
-            f"{place}: published is a number, or the least and the greatest, got {published!r}."
-        )
-    tolerance = number(place, "tolerance", row.get("tolerance", 0.0))
-    if tolerance < 0:
-        raise UserError(f"{place}: tolerance is at least 0, got {tolerance}.")
-    if row["better"] not in ("lower", "higher"):
-        raise UserError(f"{place}: better is lower or higher, got {row['better']!r}.")
-    metrics = row["metrics"] if isinstance(row["metrics"], list) else [row["metrics"]]
-    if not metrics or not all(isinstance(metric, str) for metric in metrics):
-        raise UserError(f"{place}: metrics names one score or more, got {row['metrics']!r}.")
-    bounds = (numbers[0], numbers[1])
-    return Score(tuple(metrics), bounds, tolerance, row["better"], str(row.get("unit", "")))
-
-
-def number(place: str, key: str, value: Any) -> float:  # noqa: ANN401  (YAML's)
-    """A finite number.
-
-    Raises:
-        UserError: it is none.
-    """
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise UserError(f"{place}: {key} is a finite number, got {value!r}.")
-    return float(value)
-
-
-def combinations(place: str, lists: Any) -> tuple[dict[str, Any], ...]:  # noqa: ANN401  (YAML's)
-    """The options of each run: every combination of the listed values."""
-    listed = isinstance(lists, dict) and all(
-        isinstance(each, list) and each for each in lists.values()
-    )
-    if not listed:
-        raise UserError(f"{place}: runs lists the values of each option, got {lists!r}.")
-    return tuple(dict(zip(lists, values, strict=True)) for values in product(*lists.values()))
-
-
-def check_keys(place: str, row: Any, keys: set[str], optional: set[str]) -> None:  # noqa: ANN401
-    """Raise a UserError unless ``row`` has the keys and no others."""
-    if not isinstance(row, dict):
-        raise UserError(f"{place}: expected the keys {', '.join(sorted(keys))}, got {row!r}.")
-    for key in row:
-        if key not in keys:
-            raise UserError(f"{place}: {key} is no key. Choose among {', '.join(sorted(keys))}.")
-    for key in sorted(keys - optional):
-        if key not in row:
-            raise UserError(f"{place}: {key} is missing.")
+def in_digits(value: float) -> str:
+    """A number as a table shows it: two decimals or more, three digits from the first not 0."""
+    if not math.isfinite(value):
+        return str(value)
+    digits = max(2, 2 - math.floor(math.log10(abs(value)))) if value else 2
+    return f"{value:.{min(digits, 6)}f}"

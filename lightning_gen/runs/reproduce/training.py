@@ -1,6 +1,7 @@
 """Trains the runs of a target, each in a process of its own."""
 
 import json
+import os
 import subprocess
 import sys
 from datetime import datetime
@@ -9,9 +10,9 @@ from typing import IO, Any, NamedTuple
 
 from lightning_gen.errors import UserError
 from lightning_gen.runs.directory import RunDirectory
-from lightning_gen.runs.reproduce.target import Target
+from lightning_gen.runs.reproduce.table import Target
 from lightning_gen.runs.scores import read_scores
-from lightning_gen.runs.sweep.trial import options
+from lightning_gen.runs.sweep.trial import SAFE, options
 
 ERROR = "lightning-gen fit: "
 
@@ -64,13 +65,15 @@ def train(target: Target, number: int, root: Path, *, fresh: bool) -> Finished:
         UserError: it failed, or its experiment gives no scores.
     """
     name = run_name(target, number)
-    command = [sys.executable, "-m", "lightning_gen", "fit", "--config", str(target.config)]
-    command += [*options(target.runs[number]), "--name", name]
+    command = [sys.executable, "-P", "-m", "lightning_gen", "fit", "--config", target.config]
+    command += [*options(target.combinations[number]), "--name", name]
     command += ["--trainer.default_root_dir", str(root)]
     runs = RunDirectory.all_of(root, name)
     if not fresh and runs and not read_scores(runs[-1].path) and runs[-1].last.is_file():
         command += ["--ckpt_path", "last"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, bufsize=1) as process:
+    with subprocess.Popen(
+        command, stderr=subprocess.PIPE, text=True, bufsize=1, env=os.environ | SAFE
+    ) as process:
         assert process.stderr is not None
         try:
             last = echoed(process.stderr)

@@ -5,16 +5,19 @@ import os
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from difflib import get_close_matches
 from itertools import product
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
+from warnings import catch_warnings
 
-import yaml
+import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.samplers import BaseSampler
 
 from lightning_gen.errors import UserError
-from lightning_gen.runs.sweep.sampler import Sampler, nearest, read_sampler
 from lightning_gen.runs.sweep.space import Plain, plain, read_parameter
+from lightning_gen.yaml_file import read_yaml
 
 T = TypeVar("T")
 
@@ -30,6 +33,30 @@ KEYS: dict[str, tuple[type | tuple[type, ...], str]] = {
 """Of a sweep file: the type of each and what is expected; the first three are needed."""
 RESERVED = ("config", "name", "ckpt_path", "trainer.default_root_dir", "print_config")
 """Options of ``fit`` that the sweep itself gives."""
+SAMPLERS = {
+    name: getattr(optuna.samplers, name)
+    for name in optuna.samplers.__all__
+    if name.endswith("Sampler") and name not in ("BaseSampler", "GridSampler")
+}
+
+
+class Sampler(NamedTuple):
+    """A class of ``optuna.samplers`` and the arguments of its constructor."""
+
+    kind: type[BaseSampler]
+    arguments: dict[str, Any]
+
+    def build(self, number: int) -> BaseSampler:
+        """The sampler of a trial.
+
+        The trial's number is added to the seed: with one seed a sweep that goes on, or machines
+        that share it, would draw the same values again.
+        """
+        arguments = dict(self.arguments)
+        if arguments.get("seed") is not None:
+            arguments["seed"] = (arguments["seed"] + number) % 2**32
+        with catch_warnings(action="ignore"):  # of arguments that Optuna may yet change
+            return self.kind(**arguments)
 
 
 @dataclass(frozen=True)
@@ -40,7 +67,7 @@ class SweepFile:
         path: the file.
         config: the configuration of ``fit``.
         metric: columns of a run's metrics.csv whose sum is compared, the best over the epochs.
-        minimize: the least is the best.
+        direction: "minimize" where the least is the best, or "maximize".
         sampler: how values are drawn; None for a grid.
         trials: how many; for a grid the number of its combinations.
         overrides: options of every run.
@@ -51,7 +78,7 @@ class SweepFile:
     path: Path
     config: Path
     metric: tuple[str, ...]
-    minimize: bool
+    direction: Literal["minimize", "maximize"]
     sampler: Sampler | None
     trials: int
     overrides: dict[str, Plain]
@@ -64,11 +91,6 @@ class SweepFile:
         return " + ".join(self.metric)
 
     @property
-    def direction(self) -> Literal["minimize", "maximize"]:
-        """As Optuna and the file name it."""
-        return "minimize" if self.minimize else "maximize"
-
-    @property
     def combinations(self) -> list[dict[str, Plain]]:
         """Those of a grid, the last parameter varying fastest; none where values are drawn."""
         if self.sampler is not None:
@@ -79,55 +101,35 @@ class SweepFile:
         return [dict(zip(self.parameters, each, strict=True)) for each in product(*values)]
 
 
-class Loader(yaml.SafeLoader):
-    """Reads 1e-4 as a number, as the parser of ``fit`` does and YAML 1.1 does not, and no alias.
-
-    A few lines of aliases can stand for more values than a machine holds.
-    """
-
-    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        """A part of the file."""
-        if self.check_event(yaml.AliasEvent):
-            raise yaml.YAMLError("an alias (*name) is not read, write the values out")
-        return super().compose_node(parent, index)
-
-
-Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
-)
-
-
 def read_sweep(path: Path) -> SweepFile:
     """The sweep that a file describes.
 
     Raises:
         UserError: the file cannot be read, or says something that cannot be done.
     """
-    content = _read_yaml(path)
-    try:
-        _check_keys(content)
-        return _build(path, content)
-    except UserError as error:
-        raise UserError(f"{path}: {error}") from error
-
-
-def _read_yaml(path: Path) -> dict[str, Any]:
     if not path.is_file():
         beside = [str(other) for other in path.parent.glob("*.yaml")]
         raise UserError(f"there is no file {path}. {nearest(str(path), beside)}")
-    try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: 2026-13-45
-        text = str(error).replace('in "<unicode string>", ', "in ")
-        raise UserError(f"{path} is no valid YAML: {text}.") from error
+    content = _with_numbers(read_yaml(path))
     if not isinstance(content, dict):
         raise UserError(
             f"{path} holds no key: value, expected {', '.join(KEYS)}. Copy a file of conf/sweep."
         )
+    return _of(str(path), lambda given: _build(path, given), content)
+
+
+def _with_numbers(content: Any) -> Any:  # noqa: ANN401  (YAML's)
+    """1e-4 as a number, as the parser of ``fit`` reads it; in YAML 1.1 it is a text."""
+    if isinstance(content, dict):
+        return {key: _with_numbers(value) for key, value in content.items()}
+    if isinstance(content, list):
+        return [_with_numbers(value) for value in content]
+    if isinstance(content, str) and re.fullmatch(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+", content):
+        return float(content)
     return content
 
 
-def _check_keys(content: dict[str, Any]) -> None:
+def _build(path: Path, content: dict[str, Any]) -> SweepFile:
     for key, value in content.items():
         if key not in KEYS:
             raise UserError(f"{key} is no key of a sweep. {nearest(str(key), KEYS)}")
@@ -137,56 +139,51 @@ def _check_keys(content: dict[str, Any]) -> None:
     for key in list(KEYS)[:3]:
         if not content.get(key):
             raise UserError(f"{key} is missing: {KEYS[key][1]}.")
-    if content.get("direction", "minimize") not in ("minimize", "maximize"):
-        raise UserError(f"direction: expected minimize or maximize, got {content['direction']!r}.")
-
-
-def _build(path: Path, content: dict[str, Any]) -> SweepFile:
     direction = content.get("direction", "minimize")
+    if direction not in ("minimize", "maximize"):
+        raise UserError(f"direction: expected minimize or maximize, got {direction!r}.")
     config = Path(os.path.relpath(path.parent / content["config"]))  # "folder/../x" as "x"
     if not config.is_file():
         raise UserError(
             f"config: there is no file {config}. Write its path as seen from the folder "
             f"{path.parent}."
         )
-    parameters = {str(k): _named(k, read_parameter, v) for k, v in content["parameters"].items()}
-    overrides = {str(k): _named(k, plain, v) for k, v in (content.get("overrides") or {}).items()}
+    varied = {str(key): value for key, value in content["parameters"].items()}
+    parameters = {key: _of(key, read_parameter, value) for key, value in varied.items()}
+    overrides = {str(k): _of(k, plain, v) for k, v in (content.get("overrides") or {}).items()}
     check_free([*overrides, *parameters], RESERVED, "the sweep itself gives it")
     check_free(overrides, parameters, "it stands among the parameters too")
-    sampler = read_sampler(content.get("sampler", "grid"))
+    sampler = _read_sampler(content.get("sampler", "grid"))
+    metric = tuple(column.strip() for column in content["metric"].split("+"))
+    trials = _number_of_trials(sampler is None, content.get("trials"), parameters)
+    identity = {
+        "config": config.name,
+        "metric": content["metric"],
+        "direction": direction,
+        "grid": sampler is None,
+        "overrides": overrides,
+        "parameters": {key: plain(value) for key, value in varied.items()},
+    }
     return SweepFile(
-        path,
-        config,
-        tuple(column.strip() for column in content["metric"].split("+")),
-        direction == "minimize",
-        sampler,
-        _number_of_trials(sampler is None, content.get("trials"), parameters),
-        overrides,
-        parameters,
-        {
-            "config": config.name,
-            "metric": content["metric"],
-            "direction": direction,
-            "grid": sampler is None,
-            "overrides": overrides,
-            "parameters": {key: plain(value) for key, value in content["parameters"].items()},
-        },
+        path, config, metric, direction, sampler, trials, overrides, parameters, identity
     )
 
 
-def _named(key: str, read: Callable[[object], T], value: object) -> T:
+def _read_sampler(content: str | dict[str, Any]) -> Sampler | None:
+    """The sampler that a sweep file names; None for ``grid``."""
+    given: dict[str, Any] = content if isinstance(content, dict) else {"class_path": content}
+    name = str(given.get("class_path")).removeprefix("optuna.samplers.")
+    if name == "grid":
+        return None
+    if name not in SAMPLERS:
+        hint = nearest(name, ["grid", *SAMPLERS])
+        raise UserError(f"sampler: expected grid or a class of optuna.samplers, got {name}. {hint}")
+    sampler = Sampler(SAMPLERS[name], given.get("init_args") or {})
     try:
-        return read(value)
-    except UserError as error:
-        raise UserError(f"{key}: {error}") from error
-
-
-def check_free(keys: Iterable[str], taken: Iterable[str], reason: str) -> None:
-    """Raise a UserError where one of the keys is taken, however its class arguments are written."""
-    names = {name.replace(".init_args.", ".") for name in taken}
-    for key in keys:
-        if key.replace(".init_args.", ".") in names:
-            raise UserError(f"{key} cannot be set here: {reason}. Leave it out.")
+        sampler.build(0)
+    except Exception as error:  # whatever a constructor raises, its arguments are the cause
+        raise UserError(f"sampler: {name} does not take these init_args: {error}.") from error
+    return sampler
 
 
 def _number_of_trials(grid: bool, given: int | None, spaces: dict[str, BaseDistribution]) -> int:
@@ -204,3 +201,26 @@ def _number_of_trials(grid: bool, given: int | None, spaces: dict[str, BaseDistr
     if given is not None:
         raise UserError(f"trials: a grid runs each of its {number} combinations. Leave trials out.")
     return number
+
+
+def _of(name: str, read: Callable[[Any], T], value: object) -> T:
+    """What ``read`` makes of a value; its UserErrors begin with the name."""
+    try:
+        return read(value)
+    except UserError as error:
+        raise UserError(f"{name}: {error}") from error
+
+
+def check_free(keys: Iterable[str], taken: Iterable[str], reason: str) -> None:
+    """Raise a UserError where one of the keys is taken, however its class arguments are written."""
+    names = {name.replace(".init_args.", ".") for name in taken}
+    for key in keys:
+        if key.replace(".init_args.", ".") in names:
+            raise UserError(f"{key} cannot be set here: {reason}. Leave it out.")
+
+
+def nearest(given: str, names: Iterable[str]) -> str:
+    """The name closest to a misspelt one, or all of them."""
+    known = sorted(names)
+    close = get_close_matches(given, known, n=1)
+    return f"Did you mean {close[0]}?" if close else f"Choose among {', '.join(known)}."

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from optuna.distributions import CategoricalDistribution
+from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.trial import FrozenTrial, TrialState
 
 from lightning_gen.atomic import draft, write_text
@@ -58,44 +58,41 @@ def state(attempt: FrozenTrial) -> str:
 
 def write_results(sweep: SweepFile, found: list[Result], folder: Path) -> None:
     """Write ``results.csv``, a row a trial, and ``results.png``, each whole or not at all."""
-    rows = [
-        {
-            "trial": result.number,
-            "state": result.state,
-            **result.test,
-            **{key: word(value) for key, value in result.parameters.items()},
-            **({} if result.value is None else {sweep.metric_name: result.value}),
-            "seconds": result.seconds,
-            "directory": result.directory,
-            "error": result.error,
-        }
-        for result in found
-    ]
     tests = sorted({name for result in found for name in result.test})
     middle = dict.fromkeys([*sweep.parameters, sweep.metric_name, *tests])
     columns = ["trial", "state", *middle, "seconds", "directory", "error"]
+    rows = [
+        {
+            **{"trial": result.number, "state": result.state, **result.test},
+            **{key: word(value) for key, value in result.parameters.items()},
+            **({} if result.value is None else {sweep.metric_name: result.value}),
+            **{name: getattr(result, name) for name in ("seconds", "directory", "error")},
+        }
+        for result in found
+    ]
     write_text(folder / "results.csv", table(columns, rows, header=True))
-    complete = ranked(sweep, found)
-    if not complete:
-        return
-    parameters = []
-    for key, space in sweep.parameters.items():
-        values = [result.parameters[key] for result in complete]
-        if isinstance(space, CategoricalDistribution):
-            choices = [word(value) for value in space.choices]
-            parameters.append(SweptParameter(key, [word(value) for value in values], choices))
-        else:
-            log = bool(getattr(space, "log", False))
-            parameters.append(SweptParameter(key, [float(value or 0) for value in values], log=log))
-    metric = [result.value for result in complete if result.value is not None]
-    figure = sweep_panels(parameters, metric, sweep.metric_name, minimize=sweep.minimize)
-    with draft(folder / "results.png") as unfinished:
-        figure.savefig(unfinished)
+    if complete := ranked(sweep, found):
+        metric = [result.value for result in complete if result.value is not None]
+        parameters = [
+            _swept(key, space, [result.parameters[key] for result in complete])
+            for key, space in sweep.parameters.items()
+        ]
+        minimize = sweep.direction == "minimize"
+        figure = sweep_panels(parameters, metric, sweep.metric_name, minimize=minimize)
+        with draft(folder / "results.png") as unfinished:
+            figure.savefig(unfinished)
+
+
+def _swept(key: str, space: BaseDistribution, values: list[Plain]) -> SweptParameter:
+    if isinstance(space, CategoricalDistribution):
+        return SweptParameter(key, [*map(word, values)], [*map(word, space.choices)])
+    log = bool(getattr(space, "log", False))
+    return SweptParameter(key, [float(value or 0) for value in values], log=log)
 
 
 def ranked(sweep: SweepFile, found: list[Result]) -> list[Result]:
     """The trials with a value, the best first."""
-    sign = 1 if sweep.minimize else -1
+    sign = 1 if sweep.direction == "minimize" else -1
     complete = [result for result in found if result.value is not None]
     return sorted(complete, key=lambda result: sign * (result.value or 0))
 

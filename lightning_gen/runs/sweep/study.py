@@ -2,24 +2,22 @@
 
 import json
 import time
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
-from warnings import catch_warnings
 
 import optuna
 from optuna.samplers import RandomSampler
-from optuna.storages import RDBStorage, fail_stale_trials
+from optuna.storages import BaseStorage, RDBStorage, get_storage
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import Engine, event, make_url
 from sqlalchemy.exc import ArgumentError, IntegrityError
 
 from lightning_gen.errors import UserError
+from lightning_gen.runs.sweep.alive import Watch
 from lightning_gen.runs.sweep.reading import SweepFile
 from lightning_gen.runs.sweep.space import Plain, suggest
 
-HEARTBEAT_SECONDS = 5
-GRACE_SECONDS = 30
-"""A trial whose heartbeat stopped so long ago belongs to nobody; its training has ended by then."""
 SECONDS_FOR_A_LOCK = 60
 """How long a process waits while others write into a study in SQLite."""
 
@@ -28,8 +26,9 @@ class Study:
     """The trials of a sweep, numbered from 0.
 
     Each is run by one of Optuna's trials, an attempt, and by another one where that was cut off.
-    Attempts have the attributes ``number`` (of the trial), ``attempt`` (from 0), ``name`` once
-    values are drawn, and ``error`` where the training failed.
+    Attempts have the attributes ``number`` (of the trial), ``attempt`` (from 0), ``process`` (which
+    runs it), ``beat`` (a number that this process counts up), ``name`` once values are drawn, and
+    ``error`` where the training failed.
 
     Args:
         sweep: the sweep file.
@@ -53,81 +52,81 @@ class Study:
     ) -> None:
         self.sweep = sweep
         self.name = name
+        self.folder = folder
         self.url = storage or f"sqlite:///{folder / 'sweep.db'}"
         self.wanted = trials or sweep.trials
         self.storage, self.optuna = self._open()
         self._check_identity()
-        self._nameless: dict[int, float] = {}
-
-    @property
-    def patience(self) -> float:
-        """Seconds after which an attempt that is still running has a process that runs it."""
-        return GRACE_SECONDS + 2 * HEARTBEAT_SECONDS
+        self.watch = Watch(folder)
 
     def trials(self) -> dict[int, FrozenTrial]:
         """The latest attempt at each trial, by the number of the trial.
 
-        Two processes may both queue an attempt; the first one counts.
+        Two processes may both begin an attempt; the first one counts.
         """
         first: dict[tuple[int, int], FrozenTrial] = {}
         for trial in self.optuna.get_trials(deepcopy=False):
             if "number" in trial.user_attrs:
-                first.setdefault((trial.user_attrs["number"], trial.user_attrs["attempt"]), trial)
+                first.setdefault(key_of(trial), trial)
         return {number: first[number, attempt] for number, attempt in sorted(first)}
 
-    def queue(self, *, retry_failed: bool = False) -> bool:
-        """Queue the trials that nobody has begun and those that were cut off; whether any waits."""
-        self._fail_abandoned()
+    def claim(self, again: Collection[tuple[int, int]] = ()) -> optuna.Trial | None:
+        """An attempt of this process at a trial that nobody has begun, or that was cut off.
+
+        Args:
+            again: attempts, by trial and attempt, that failed and are to be followed by another.
+
+        Returns:
+            The attempt; None where no trial is left.
+        """
         known, grid = self.trials(), self.sweep.combinations
         for number in range(self.wanted):
             last = known.get(number)
-            if last is None:
-                self._add(grid[number] if grid else {}, {"number": number, "attempt": 0})
-            elif last.state == TrialState.FAIL and (retry_failed or is_cut_off(last)):
+            about: dict[str, Any] = {"number": number, "attempt": 0}
+            values = grid[number] if grid else {}
+            if last is not None:
+                if not is_cut_off(last) and key_of(last) not in again:
+                    continue
                 goes_on = is_cut_off(last) and has_begun(last)
-                about = {"attempt": last.user_attrs["attempt"] + 1, "goes_on": goes_on}
                 spent = last.user_attrs.get("seconds", 0) if goes_on else 0
-                self._add(last.params, about | {"number": number, "seconds": spent})
-        found = self.trials()
-        return any(found[n].state == TrialState.WAITING for n in range(self.wanted))
+                about["attempt"] = last.user_attrs["attempt"] + 1
+                about |= {"goes_on": goes_on, "seconds": spent}
+                values = last.params
+            if (trial := self._begin(values, about)) is not None:
+                return trial
+        return None
 
-    def draw(self, trial: optuna.Trial) -> dict[str, Plain] | None:
-        """The values of an attempt; None where it is not to be run."""
-        number = trial.user_attrs.get("number", self.wanted)
-        if number >= self.wanted or self.trials()[number].number != trial.number:
-            return None
-        if self.sweep.sampler is not None:
-            trial.study.sampler = self.sweep.sampler.build(number)
-        spaces = self.sweep.parameters
-        return {key: suggest(trial, key, space) for key, space in spaces.items()}
-
-    def worker(self) -> optuna.Study:
-        """The study for one thread, which draws with a sampler of its own."""
-        sampler = RandomSampler() if self.sweep.sampler is None else self.sweep.sampler.build(0)
-        return optuna.load_study(study_name=self.name, storage=self.storage, sampler=sampler)
-
-    def running(self) -> set[int]:
-        """Optuna's numbers of the attempts that are being run, here or elsewhere."""
-        return {t.number for t in self.trials().values() if t.state == TrialState.RUNNING}
-
-    def _add(self, values: dict[str, Plain], about: dict[str, Any]) -> None:
-        spaces = {key: self.sweep.parameters[key] for key in values}
-        waiting = optuna.create_trial(
-            state=TrialState.WAITING, params=values, distributions=spaces, user_attrs=about
+    def _begin(self, values: dict[str, Plain], about: dict[str, Any]) -> optuna.Trial | None:
+        """Write an attempt into the database; None where another process did so before."""
+        template = optuna.create_trial(
+            state=TrialState.RUNNING,
+            params=values,
+            distributions={key: self.sweep.parameters[key] for key in values},
+            user_attrs=about | {"process": self.watch.process, "beat": 0},
         )
-        self.optuna.add_trial(waiting)
+        study = self.storage.get_study_id_from_name(self.name)
+        place = self.storage.create_new_trial(study, template)
+        first = self.trials()[about["number"]]
+        if first.number != self.storage.get_trial_number_from_id(place):
+            self.storage.set_trial_state_values(place, TrialState.FAIL)
+            return None
+        sampler = self.sweep.sampler
+        own = RandomSampler() if sampler is None else sampler.build(about["number"])
+        kept = optuna.load_study(study_name=self.name, storage=self.storage, sampler=own)
+        return optuna.Trial(kept, place)
 
-    def _fail_abandoned(self) -> None:
-        """Fail attempts whose process has ended, before its first heartbeat too."""
-        with catch_warnings(action="ignore"):  # Optuna calls it experimental
-            fail_stale_trials(self.optuna)
-        for trial in self.trials().values():
-            if trial.state == TrialState.RUNNING and "name" not in trial.user_attrs:
-                seen = self._nameless.setdefault(trial.number, time.monotonic())
-                if time.monotonic() - seen > GRACE_SECONDS:
-                    self.optuna.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
+    def draw(self, trial: optuna.Trial) -> dict[str, Plain]:
+        """The values of an attempt."""
+        return {key: suggest(trial, key, space) for key, space in self.sweep.parameters.items()}
 
-    def _open(self) -> tuple[RDBStorage, optuna.Study]:
+    def fail_abandoned(self) -> bool:
+        """Fail attempts whose process has ended; whether some are still to be watched."""
+        dead, unsure = self.watch.look(self.trials().values())
+        for trial in dead:
+            self.optuna.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
+        return unsure
+
+    def _open(self) -> tuple[BaseStorage, optuna.Study]:
         """Connect, more than once: processes that start together make the same tables."""
         optuna.logging.set_verbosity(optuna.logging.CRITICAL)
         local = self.url.startswith("sqlite")
@@ -138,25 +137,19 @@ class Study:
                 if tries_left and (local or isinstance(error, IntegrityError)):
                     time.sleep(0.5)
                     continue
-                reason = str(error.__cause__ or error).splitlines()[0].rstrip(".")
                 raise UserError(
                     "storage: expected an SQLAlchemy URL such as sqlite:///sweeps.db or "
                     f"postgresql://user@host/database, and {shown(self.url)} cannot be opened: "
-                    f"{reason}."
+                    f"{reason(error)}."
                 ) from error
         raise AssertionError
 
-    def _connect(self, local: bool) -> tuple[RDBStorage, optuna.Study]:
+    def _connect(self, local: bool) -> tuple[BaseStorage, optuna.Study]:
         arguments = {"timeout": SECONDS_FOR_A_LOCK} if local else {}
-        with catch_warnings(action="ignore"):  # Optuna calls heartbeats experimental
-            storage = RDBStorage(
-                self.url,
-                engine_kwargs={"connect_args": arguments},
-                heartbeat_interval=HEARTBEAT_SECONDS,
-                grace_period=GRACE_SECONDS,
-            )
+        database = RDBStorage(self.url, engine_kwargs={"connect_args": arguments})
         if local:
-            lock_while_reading(storage.engine)
+            lock_while_reading(database.engine)
+        storage = get_storage(database)
         return storage, optuna.create_study(
             storage=storage,
             study_name=self.name,
@@ -179,14 +172,25 @@ class Study:
                 )
 
 
+def key_of(attempt: FrozenTrial) -> tuple[int, int]:
+    """The number of the trial, and of the attempt at it."""
+    return attempt.user_attrs["number"], attempt.user_attrs["attempt"]
+
+
 def is_cut_off(attempt: FrozenTrial) -> bool:
-    """Whether an attempt ended before its training did."""
-    return attempt.state == TrialState.FAIL and "error" not in attempt.user_attrs
+    """Whether an attempt ended before its training did, or still waits for a process."""
+    over = attempt.state in (TrialState.FAIL, TrialState.WAITING)
+    return over and "error" not in attempt.user_attrs
 
 
 def has_begun(attempt: FrozenTrial) -> bool:
     """Whether a training was started for an attempt, or for one before that it continues."""
     return "name" in attempt.user_attrs or bool(attempt.user_attrs.get("goes_on"))
+
+
+def reason(error: BaseException) -> str:
+    """What a database says of an error, in one line."""
+    return str(error.__cause__ or error).splitlines()[0].rstrip(".")
 
 
 def shown(url: str) -> str:
@@ -200,8 +204,8 @@ def shown(url: str) -> str:
 def lock_while_reading(engine: Engine) -> None:
     """Begin each transaction of SQLite with the lock for writing.
 
-    Python's driver takes it at the first write, so that two processes may read the same trial as
-    waiting before either takes it.
+    Python's driver takes it at the first write, so that two processes may read the same state
+    before either writes.
     """
 
     @event.listens_for(engine, "connect")

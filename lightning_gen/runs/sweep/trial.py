@@ -1,6 +1,8 @@
-"""A trial: one ``fit`` in a process of its own."""
+"""A trial: one ``fit`` in a process of its own, and what came of it."""
 
+import math
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,13 +14,17 @@ from pathlib import Path
 from threading import Event
 from typing import NamedTuple
 
+from lightning_gen.errors import UserError
 from lightning_gen.runs.directory import RunDirectory
-from lightning_gen.runs.sweep.outcome import Outcome, failure, read_outcome
-from lightning_gen.runs.sweep.reading import SweepFile
+from lightning_gen.runs.metrics_file import read_rows
+from lightning_gen.runs.sweep.reading import SweepFile, nearest
 from lightning_gen.runs.sweep.space import Plain, word
 
 GRACE_SECONDS = 10.0
 """How long a training that is told to end may take before it is killed."""
+SAFE = {"PYTHONSAFEPATH": "1"}
+"""As ``python -P``, and for the processes that it starts: no import from the working directory."""
+ERROR_LINE = re.compile(r"lightning-gen \w+: (.+)|((?:\w+\.)*\w*(?:Error|Exception|Interrupt)\b.*)")
 
 
 class Trial(NamedTuple):
@@ -35,6 +41,15 @@ class Trial(NamedTuple):
     folder: Path
     slot: int = 0
     goes_on: bool = False
+
+
+class Outcome(NamedTuple):
+    """What came of a trial; without a value it failed."""
+
+    value: float | None
+    error: str = ""
+    directory: str = ""
+    test: Mapping[str, float] = {}
 
 
 class CutOffError(Exception):
@@ -72,7 +87,7 @@ class FitProcess:
                 stdin=subprocess.PIPE,
                 stdout=file,
                 stderr=subprocess.STDOUT,
-                env=os.environ | self.environments[trial.slot],
+                env={**os.environ, **SAFE, **self.environments[trial.slot]},
                 start_new_session=True,  # Ctrl-C reaches the sweep alone, which ends its trials
             )
         with process:
@@ -125,3 +140,38 @@ def end(process: "subprocess.Popen[bytes]") -> None:
             time.sleep(0.05)
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
+
+
+def failure(output: Path, code: int) -> str:
+    """The last line of a log that tells of an error; the last line where none does."""
+    lines = output.read_text(encoding="utf-8", errors="replace").splitlines()
+    lines = [line.strip() for line in lines if line.strip()]
+    found = [match for match in map(ERROR_LINE.fullmatch, lines) if match]
+    if code == -signal.SIGKILL:
+        return "it was killed, as the system does when memory runs out"
+    if found:
+        return found[-1][1] or found[-1][2]
+    return lines[-1] if lines else f"exit code {code}, and it printed nothing"
+
+
+def read_outcome(sweep: SweepFile, run: RunDirectory) -> Outcome:
+    """The best value of the metric over the epochs, and the metrics of the test split.
+
+    Raises:
+        UserError: the run has no such metric.
+    """
+    rows = read_rows(run.metrics)
+    for column in sweep.metric:
+        if rows and column not in rows[0]:
+            raise UserError(
+                f"metric: the run logs no {column}. {nearest(column, rows[0])} "
+                "Mend the sweep file and pass another --name."
+            )
+    whole = [row for row in rows if all(row[column] for column in sweep.metric)]
+    values = [sum(float(row[column]) for column in sweep.metric) for row in whole]
+    values = [value for value in values if math.isfinite(value)]
+    if not values:
+        return Outcome(None, f"{sweep.metric_name} was never a number", str(run.path))
+    tests = {k: float(v) for row in rows for k, v in row.items() if k.startswith("test/") and v}
+    best = min(values) if sweep.direction == "minimize" else max(values)
+    return Outcome(best, "", str(run.path), tests)

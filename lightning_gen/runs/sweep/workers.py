@@ -8,24 +8,19 @@ from threading import Event, Lock
 
 import optuna
 from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import TrialState
 
 from lightning_gen.errors import UserError
-from lightning_gen.runs.sweep.outcome import Outcome
 from lightning_gen.runs.sweep.results import Result, line, results, write_results
 from lightning_gen.runs.sweep.space import trial_name
-from lightning_gen.runs.sweep.study import Study, shown
-from lightning_gen.runs.sweep.trial import CutOffError, Trial
+from lightning_gen.runs.sweep.study import Study, key_of, reason, shown
+from lightning_gen.runs.sweep.trial import CutOffError, Outcome, Trial
 
 SECONDS_BETWEEN_LOOKS = 2.0
 """How often a sweep with nothing left looks whether the trials of other processes go on."""
 
 Runner = Callable[[Trial, Event], Outcome]
 """Runs a trial; raises CutOffError when the event was set."""
-
-
-class NoValueError(Exception):
-    """A training failed, or an attempt was not to be run."""
 
 
 class Sweep:
@@ -53,22 +48,24 @@ class Sweep:
         self.say = say
         self.advance = advance
         self.stop = Event()
-        self._mine: set[int] = set()
-        self._lost: dict[int, int] = {}
+        self._again: set[tuple[int, int]] = set()
         self._one_at_a_time = Lock()
 
     def run(self, jobs: int = 1, *, retry_failed: bool = False) -> list[Result]:
         """Run all trials that are left, ``jobs`` at once; those of the whole sweep."""
         try:
-            self.study.queue(retry_failed=retry_failed)
+            if retry_failed:
+                failed = [t for t in self.study.trials().values() if t.state == TrialState.FAIL]
+                self._again = {key_of(trial) for trial in failed}
             try:
-                self._run(jobs)
+                with self.study.watch.at_work():
+                    self._run(jobs)
             finally:
                 found = self._write()
         except StorageInternalError as error:
-            reason = str(error.__cause__ or error).splitlines()[0].rstrip(".")
             raise UserError(
-                f"the storage {shown(self.study.url)} was lost: {reason}. The same command goes on."
+                f"the storage {shown(self.study.url)} was lost: {reason(error)}. The same command "
+                "goes on."
             ) from error
         return found
 
@@ -88,66 +85,56 @@ class Sweep:
 
     def _work(self, slot: int) -> None:
         """Run trials until none is left, those included whose process was killed a moment ago."""
-        study = self.study.worker()
-        since = time.monotonic()
         while not self.stop.is_set():
             with self._one_at_a_time:
-                waiting = self.study.queue()
-            if waiting:
-                self._run_next(study, slot)
-                since = time.monotonic()
-            elif (
-                self.study.running() <= self._mine or time.monotonic() - since > self.study.patience
-            ):
-                return
-            else:
+                trial = self.study.claim(self._again)
+                unsure = trial is None and self.study.fail_abandoned()
+            if trial is not None:
+                self._run_trial(trial, slot)
+            elif unsure:
                 self.stop.wait(SECONDS_BETWEEN_LOOKS)
+            else:
+                return
 
-    def _run_next(self, study: optuna.Study, slot: int) -> None:
-        """Let Optuna take the first attempt that waits, with a heartbeat while it is run."""
-        try:
-            study.optimize(
-                lambda trial: self._attempt(trial, slot),
-                n_trials=1,
-                catch=(NoValueError, CutOffError),
-                callbacks=[self._tell],
-            )
-        except ValueError:  # Optuna's, of an attempt that is not ours any more
-            if slot not in self._lost:
-                raise
-            self.say(f"trial {self._lost.pop(slot)} was taken over by another process")
-
-    def _attempt(self, trial: optuna.Trial, slot: int) -> float:
-        parameters = self.study.draw(trial)
-        if parameters is None:
-            raise NoValueError
+    def _run_trial(self, trial: optuna.Trial, slot: int) -> None:
         about = trial.user_attrs
+        parameters = self.study.draw(trial)
         name = trial_name(about["number"], parameters)
-        trial.set_user_attr("name", name)
-        self._mine.add(trial.number)
-        start = time.monotonic() - about.get("seconds", 0)
         asked = Trial(parameters, self.folder / name, slot, about.get("goes_on", False))
+        start = time.monotonic() - about.get("seconds", 0)
+        outcome = None
         try:
+            trial.set_user_attr("name", name)
             try:
-                outcome = self.runner(asked, self.stop)
+                with self.study.watch.beating(trial):
+                    outcome = self.runner(asked, self.stop)
+            except CutOffError:
+                pass
             finally:
                 trial.set_user_attr("seconds", time.monotonic() - start)
-            trial.set_user_attr("directory", outcome.directory)
-            trial.set_user_attr("test", dict(outcome.test))
-            if outcome.value is None:
-                trial.set_user_attr("error", outcome.error)
-                raise NoValueError
+                self._end(trial, outcome)
         except UpdateFinishedTrialError:  # this machine slept, and others took its trial for dead
-            self._lost[slot] = about["number"]
-            raise
-        return outcome.value
-
-    def _tell(self, _: optuna.Study, trial: FrozenTrial) -> None:
-        """Write the results after a trial that ended, and say it."""
-        if trial.state != TrialState.COMPLETE and "error" not in trial.user_attrs:
+            self.say(f"trial {about['number']} was taken over by another process")
             return
+        if outcome is not None:
+            self._tell(about["number"])
+
+    def _end(self, trial: optuna.Trial, outcome: Outcome | None) -> None:
+        """Write into the database what came of a trial; without an outcome it was cut off."""
+        if outcome is None:
+            trial.study.tell(trial, state=TrialState.FAIL)
+            return
+        trial.set_user_attr("directory", outcome.directory)
+        trial.set_user_attr("test", dict(outcome.test))
+        if outcome.value is None:
+            trial.set_user_attr("error", outcome.error)
+            trial.study.tell(trial, state=TrialState.FAIL)
+        else:
+            trial.study.tell(trial, outcome.value)
+
+    def _tell(self, number: int) -> None:
+        """Write the results after a trial that ended, and say it."""
         with self._one_at_a_time:
-            number = trial.user_attrs["number"]
             [done] = [result for result in self._write() if result.number == number]
             self.say(line(self.study.sweep, done))
             self.advance()

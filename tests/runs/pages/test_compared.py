@@ -8,8 +8,7 @@ import pytest
 from lightning_gen.runs.directory import RunDirectory
 from lightning_gen.runs.pages.compared_metrics import compared_metrics, leader
 from lightning_gen.runs.pages.compared_runs import ComparedRun, _labels, compared_settings
-from lightning_gen.runs.pages.logged import Logged
-from lightning_gen.runs.pages.record import RunRecord
+from lightning_gen.runs.pages.record import Logged, RunRecord
 from support.finished import run_of
 from support.kinds import KINDS
 
@@ -30,7 +29,7 @@ def compared(*configs):
     model = KINDS["VAE"]()
     logged = [Logged([dict(row) for row in ROWS]) for _ in configs]
     records = [
-        RunRecord(RunDirectory(Path()), "", each, {}, rows)
+        RunRecord(RunDirectory(Path()), each, {}, rows)
         for each, rows in zip(configs, logged, strict=True)
     ]
     return [ComparedRun(str(n), run_of(model), record) for n, record in enumerate(records)]

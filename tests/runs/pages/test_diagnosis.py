@@ -4,7 +4,7 @@ import pytest
 
 from lightning_gen.callbacks.sample_diversity import LOW
 from lightning_gen.runs.pages.diagnosis import diagnose
-from lightning_gen.runs.pages.logged import Logged
+from lightning_gen.runs.pages.record import Logged
 
 
 def rows(**columns):

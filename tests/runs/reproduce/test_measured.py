@@ -7,12 +7,14 @@ import pytest
 from scipy import stats
 
 from lightning_gen.errors import UserError
-from lightning_gen.runs.reproduce.measured import Measured, measure
-from lightning_gen.runs.reproduce.target import Score, in_digits
+from lightning_gen.runs.environment import describe_environment
+from lightning_gen.runs.reproduce.measured import HEADER, Measured, measure, row
+from lightning_gen.runs.reproduce.table import Score, Target, in_digits
+from lightning_gen.runs.reproduce.training import Finished
 
 
-def score(*metrics, published=(20.0, 20.0), tolerance=0.0, better="higher"):
-    return Score(metrics or ("psnr",), published, tolerance, better)
+def score(*metrics, published=20.0, tolerance=0.0, better="higher"):
+    return Score([*metrics] or "psnr", published, better, tolerance)
 
 
 SEEDS = [{"seed_everything": seed} for seed in range(9)]
@@ -31,10 +33,6 @@ def test_the_interval_of_several_runs_is_students(values):
     assert found.value == pytest.approx(fmean(values))
     assert found.value - found.half_width == pytest.approx(low)
     assert found.value + found.half_width == pytest.approx(high)
-
-
-def test_equal_runs_have_no_width():
-    assert measure(score(), [{"psnr": card(20.0)}] * 3, SEEDS[:3]).half_width == 0
 
 
 def test_the_interval_of_one_run_is_that_of_its_images():
@@ -147,3 +145,56 @@ def test_a_run_without_any_score_is_named():
 )
 def test_digits(value, words):
     assert in_digits(value) == words
+
+
+CPU = {
+    "started": "2026-01-31T23:50:00+00:00",
+    "git_commit": "0123456789abcdef",
+    "processor": "Acme 3000",
+    "devices": ["cpu"],
+    "cpu_threads": 4,
+}
+GPU = CPU | {"devices": ["NVIDIA H200", "NVIDIA H200"], "git_commit": None}
+GOOD = Measured("psnr", 21.0, 0.25, reached=True)
+
+
+def cells(environment=CPU, runs=1, measured=GOOD, **changes):
+    """The cells of a row; each run takes from its start to the later of its two cards."""
+    fields = {"metrics": ["psnr", "ssim"], "published": 20.0, "tolerance": 0.5}
+    score = Score(**(fields | {"better": "higher", "unit": "dB"} | changes))
+    target = Target("", "", "", "", "x.yaml", [score], name="tiny")
+    dates = ("2026-02-01T00:20:00+00:00", "2026-02-01T00:05:00+00:00")
+    cards = {name: {"date": date} for name, date in zip(score.names, dates, strict=True)}
+    line = row(target, score, measured, [Finished(cards, environment)] * runs)
+    assert line.startswith("| ")
+    assert line.endswith(" |")
+    assert "\n" not in line
+    return line[2:-2].split(" | ")
+
+
+def test_the_environments_of_this_file_are_those_of_a_run():
+    assert CPU.keys() <= describe_environment(0, ["cpu"], 1).keys()
+
+
+def test_a_row_of_a_cpu():
+    assert {line.count("|") - 1 for line in HEADER.splitlines()} == {len(cells())}
+    assert cells() == [
+        *("tiny", "psnr", "20.00", "21.00 ± 0.25 dB", "reached (19.50 asked)", "1"),
+        *("Acme 3000, 4 threads", "30 min", "2026-01-31", "012345678"),
+    ]
+    assert cells(CPU | {"cpu_threads": 1})[6] == "Acme 3000, 1 thread"
+
+
+def test_a_row_of_gpus_outside_of_a_repository():
+    assert cells(GPU, runs=3)[5:] == [
+        *("3", "2 x NVIDIA H200", "90 min", "2026-01-31", "unknown"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("better", "verdict"), [("higher", "missed (19.50 asked)"), ("lower", "missed (22.50 asked)")]
+)
+def test_a_row_of_a_missed_range(better, verdict):
+    missed = Measured("psnr", 3.0, float("nan"), reached=False)
+    found = cells(measured=missed, published=(20.0, 22.0), better=better, unit="")
+    assert found[2:5] == ["20.00 to 22.00", "3.00", verdict]

@@ -5,17 +5,16 @@ import json
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from lightning_gen.errors import UserError
 from lightning_gen.runs.directory import RunDirectory
-from lightning_gen.runs.reproduce.target import Target
+from lightning_gen.runs.reproduce.table import Target
 from lightning_gen.runs.reproduce.training import NotRunError, finished, train
 
-RUNS = ({"seed_everything": 3, "data.train_classes": ["4"]}, {})
-TARGET = Target("tiny", "", "", "", "", "", Path("x.yaml"), (), RUNS)
+RUNS = {"seed_everything": [3, 4], "data.train_classes": [["4"]]}
+TARGET = Target("", "", "", "", "x.yaml", [], "", RUNS, "tiny")
 CARD = {"value": 1.0, "date": "2026-02-01T00:20:00+00:00"}
 ENVIRONMENT = {"started": "2026-01-31T23:50:00+00:00"}
 
@@ -58,7 +57,7 @@ def test_the_words_of_a_run(process, tmp_path):
     process.work = staticmethod(lambda: leave_run(tmp_path, {"test": {"psnr": CARD}}))
     run = train(TARGET, 0, tmp_path, fresh=False)
     assert process.words == [
-        *(sys.executable, "-m", "lightning_gen", "fit", "--config", "x.yaml"),
+        *(sys.executable, "-P", "-m", "lightning_gen", "fit", "--config", "x.yaml"),
         *("--seed_everything=3", '--data.train_classes=["4"]'),
         *("--name", "reproduce_tiny_0", "--trainer.default_root_dir", str(tmp_path)),
     ]

@@ -49,26 +49,18 @@ def test_a_card_and_what_is_known_of_it(tmp_path):
     assert list(tmp_path.iterdir()) == [tmp_path / FILE]
 
 
-def test_new_cards_stand_beside_the_others(tmp_path):
-    write_scores(tmp_path, {"psnr": card(1.0), "ssim": card(2.0)}, {})
+def test_cards_stand_beside_others_and_replace_those_of_their_split_and_name(tmp_path):
+    assert read_scores(tmp_path) == {}
+    old = card(1.0, extractor={"name": "old", "sha256": "0"})
+    write_scores(tmp_path, {"psnr": old, "ssim": card(2.0)}, {})
     write_scores(tmp_path, {"psnr": card(3.0, split="val")}, {})
-    write_scores(tmp_path, {"fid": card(4.0)}, {})
+    write_scores(tmp_path, {"psnr": card(9.0), "fid": card(4.0)}, {})
     assert values(tmp_path) == {
-        "test": {"psnr": 1.0, "ssim": 2.0, "fid": 4.0},
+        "test": {"psnr": 9.0, "ssim": 2.0, "fid": 4.0},
         "val": {"psnr": 3.0},
     }
-    assert read_scores(tmp_path) == strictly(tmp_path)
-
-
-def test_a_card_of_the_same_split_and_name_is_replaced(tmp_path):
-    write_scores(
-        tmp_path,
-        {"psnr": card(1.0, extractor={"name": "old", "sha256": "0"}), "ssim": card(2.0)},
-        {},
-    )
-    write_scores(tmp_path, {"psnr": card(9.0)}, {})
-    assert values(tmp_path) == {"test": {"psnr": 9.0, "ssim": 2.0}}
     assert "extractor" not in strictly(tmp_path)["test"]["psnr"]
+    assert read_scores(tmp_path) == strictly(tmp_path)
 
 
 @pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
@@ -77,10 +69,6 @@ def test_what_is_no_number_is_null(number, tmp_path):
     content = strictly(tmp_path)["test"]["psnr"]
     assert content["value"] is None
     assert content["standard_error"] is None
-
-
-def test_a_run_without_scores_has_none(tmp_path):
-    assert read_scores(tmp_path) == {}
 
 
 @pytest.mark.parametrize("broken", [b"", b'{"test": {', b"\xff\xfe"])

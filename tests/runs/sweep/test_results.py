@@ -1,19 +1,33 @@
 """What a sweep leaves behind."""
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from PIL import Image
 
-from lightning_gen.runs.sweep.reading import read_sweep
-from lightning_gen.runs.sweep.results import best_table, results
-from lightning_gen.runs.sweep.study import Study
+from lightning_gen.runs.sweep import workers
+from lightning_gen.runs.sweep.results import best_table, results, write_results
 from lightning_gen.runs.sweep.workers import Sweep
-from support.sweeps import GRID, RANDOM, FakeFit, write_sweep
+from support.sweeps import GRID, RANDOM, FakeFit, open_study
 
 
-def sweep_of(tmp_path, content=GRID):
-    return Study(read_sweep(write_sweep(tmp_path, content)), "own", tmp_path)
+@pytest.fixture(scope="module")
+def grid(tmp_path_factory):
+    """The folder of a sweep of six trials, of which the second fails, and its study."""
+    folder = tmp_path_factory.mktemp("grid")
+    return folder, run(folder, FakeFit(failing=[1]))
+
+
+def run(folder, fit, content=GRID):
+    """Run a sweep and write what it found, once; its study."""
+    study = open_study(folder, content)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(workers, "write_results", lambda *_: None)
+        Sweep(study, folder, fit).run()
+    write_results(study.sweep, results(study), folder)
+    return study
 
 
 def table(folder):
@@ -21,10 +35,9 @@ def table(folder):
         return list(csv.DictReader(file))
 
 
-def test_a_row_a_trial(tmp_path):
-    study = sweep_of(tmp_path)
-    Sweep(study, tmp_path, FakeFit(failing=[1])).run()
-    rows = table(tmp_path)
+def test_a_row_a_trial(grid):
+    folder, _ = grid
+    rows = table(folder)
     assert list(rows[0]) == [
         *("trial", "state", "model.latent_dim", "model.optimizer.lr", "val/loss", "test/loss"),
         *("seconds", "directory", "error"),
@@ -38,49 +51,43 @@ def test_a_row_a_trial(tmp_path):
         "val/loss": "2.1",
         "test/loss": "1.5",
         "seconds": "",
-        "directory": str(tmp_path / "trial_0000_latent_dim=2_lr=0.1"),
+        "directory": str(folder / "trial_0000_latent_dim=2_lr=0.1"),
         "error": "",
     }
     assert float(rows[0]["seconds"]) >= 0
     assert (rows[1]["state"], rows[1]["val/loss"]) == ("failed", "")
     assert rows[1]["error"] == "ValueError: the loss is no number"
-    with Image.open(tmp_path / "results.png") as image:
+    with Image.open(folder / "results.png") as image:
         assert image.size[0] > 400
-    assert not list(tmp_path.glob(".*.results.*")), "a draft was left behind"
+    assert not list(folder.glob(".*")), "a draft or a lock was left behind"
 
 
 def test_they_stand_there_when_the_sweep_is_interrupted(tmp_path):
-    Sweep(sweep_of(tmp_path), tmp_path, FakeFit(cut_off=[2])).run()
-    assert [row["state"] for row in table(tmp_path)] == ["complete", "complete", "interrupted"]
+    Sweep(open_study(tmp_path), tmp_path, FakeFit(cut_off=[1])).run()
+    assert [row["state"] for row in table(tmp_path)] == ["complete", "interrupted"]
     assert (tmp_path / "results.png").is_file()
 
 
 def test_without_a_finished_trial_there_is_no_plot(tmp_path):
-    Sweep(sweep_of(tmp_path), tmp_path, FakeFit(failing=range(6))).run()
+    run(tmp_path, FakeFit(failing=range(6)))
     assert len(table(tmp_path)) == 6
     assert not (tmp_path / "results.png").exists()
 
 
 def test_ranges_and_lists(tmp_path):
-    study = sweep_of(tmp_path, RANDOM)
-    Sweep(study, tmp_path, FakeFit()).run()
+    run(tmp_path, FakeFit(), RANDOM)
     rows = table(tmp_path)
     assert {row["model.architecture.widths"] for row in rows} <= {"[8]", "[16, 8]"}
     assert all(0.001 <= float(row["model.optimizer.lr"]) <= 0.1 for row in rows)
     assert (tmp_path / "results.png").is_file()
 
 
-def test_the_best_five_trials(tmp_path):
-    study = sweep_of(tmp_path)
-    Sweep(study, tmp_path, FakeFit()).run()
+def test_the_best_five_trials(grid):
+    folder, study = grid
     first, *lines = best_table(study.sweep, results(study)).splitlines()
     assert first.split() == ["trial", "val/loss", "latent_dim", "lr", "run"]
-    assert [line.split()[1] for line in lines] == ["2.01", "2.1", "4.01", "4.1", "8.01"]
-    assert lines[0].split()[2:4] == ["2", "0.01"]
-    assert Path(lines[0].split()[4]) == tmp_path / "trial_0001_latent_dim=2_lr=0.01"
-
-
-def test_more_can_be_better(tmp_path):
-    study = sweep_of(tmp_path, GRID | {"direction": "maximize"})
-    Sweep(study, tmp_path, FakeFit()).run()
-    assert best_table(study.sweep, results(study)).splitlines()[1].split()[1] == "8.1"
+    assert [line.split()[1] for line in lines] == ["2.1", "4.01", "4.1", "8.01", "8.1"]
+    assert lines[0].split()[2:4] == ["2", "0.1"]
+    assert Path(lines[0].split()[4]) == folder / "trial_0000_latent_dim=2_lr=0.1"
+    more = replace(study.sweep, direction="maximize")
+    assert best_table(more, results(study)).splitlines()[1].split()[1] == "8.1"

@@ -10,9 +10,8 @@ import pytest
 
 from lightning_gen.errors import UserError
 from lightning_gen.runs import RunDirectory
-from lightning_gen.runs.sweep.outcome import failure, read_outcome
 from lightning_gen.runs.sweep.reading import read_sweep
-from lightning_gen.runs.sweep.trial import CutOffError, FitProcess, Trial
+from lightning_gen.runs.sweep.trial import CutOffError, FitProcess, Trial, failure, read_outcome
 from support.sweeps import write_sweep
 
 
@@ -71,6 +70,7 @@ def run_code(tmp_path, trial, code, stop=None):
         ("raise SystemExit(3)", "exit code 3, and it printed nothing"),
         ("import os; os.kill(os.getpid(), 9)", "it was killed, as the system does"),
         ("pass", "exit code 0, and it printed nothing"),
+        ("import sys; sys.exit(f'safe: {sys.flags.safe_path}')", "safe: True"),
     ],
 )
 def test_a_failed_trial_says_why(code, error, tmp_path, trial):
