@@ -92,7 +92,7 @@ class CodePrior(nn.Module):
         Long sequences are computed a part of the images at a time, and in training a second time
         for their gradients.
         """
-        parts = codes.split(max(1, MANY // self.places.numel()))
+        parts = torch.split(codes, max(1, MANY // self.places.numel()))
         if len(parts) == 1 or not torch.is_grad_enabled():
             return torch.cat([self._log_prob(part) for part in parts])
         found = [checkpoint(self._log_prob, part, use_reentrant=False) for part in parts]

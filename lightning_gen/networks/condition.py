@@ -135,7 +135,8 @@ class TrainingConditions(nn.Module):
         self.capacity = capacity
         self.seen = 0
 
-    @torch.compiler.disable  # a count that changes at each step would be compiled anew
+    # A count that changes at each step would be compiled anew.
+    @torch.compiler.disable  # type: ignore[untyped-decorator]
     def add(self, vectors: Vectors) -> None:
         """Keep the conditions of a batch, in the place of the oldest ones."""
         if self.seen == 0:
