@@ -114,7 +114,11 @@ def elsewhere() -> list[str]:
     """The modules that were imported from outside the installation."""
     files = {name: getattr(module, "__file__", None) for name, module in sys.modules.items()}
     inside = (str(PROJECT), *CODE)
-    return [name for name, file in files.items() if file and not file.startswith(inside)]
+    return [
+        name
+        for name, file in files.items()
+        if file and not file.startswith(inside) and Path(file).is_file()
+    ]
 
 
 def caller() -> str:
