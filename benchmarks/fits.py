@@ -13,7 +13,7 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from lightning_gen import cli
-from lightning_gen.cli.training_cli import TrainingCLI
+from lightning_gen.cli.training import Training
 
 
 class Clock(Callback):
@@ -62,15 +62,15 @@ def now() -> float:
 
 def fit(words: Sequence[str], *callbacks: Callback) -> None:
     """Run ``lightning-gen fit WORDS`` as it is by default but for the test, with more callbacks."""
-    hooks = {
-        "before_fit": lambda cli: cli.trainer.callbacks.extend(callbacks),
-        "after_fit": lambda cli: None,
-    }
+
+    def extend(training: Training) -> None:
+        training.trainer.callbacks.extend(callbacks)  # type: ignore[attr-defined]
+
     warnings.filterwarnings("ignore", message=".*does not have many workers")
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     with tempfile.TemporaryDirectory() as folder:
-        command = ["fit", *words, "--trainer.default_root_dir", folder]
-        with patch.multiple(TrainingCLI, **hooks), redirect_stdout(Terminal()):
-            code = cli.main(command)
+        options = ["--trainer.default_root_dir", folder, "--test_after_fit", "false"]
+        with patch.object(Training, "announce", extend), redirect_stdout(Terminal()):
+            code = cli.main(["fit", *words, *options])
     if code:
         raise SystemExit(code)

@@ -1,5 +1,7 @@
 """The exceptions that are one line on the screen."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from signal import Signals
 
@@ -10,6 +12,19 @@ class UserError(ValueError):
     Its message is one line: what was expected, what came, and what to do. The command line prints
     it without a traceback; every other exception is a fault of the program and keeps its traceback.
     """
+
+
+class BadArgumentsError(Exception):
+    """The words of a command, or a file that they name, cannot be used."""
+
+
+@contextmanager
+def bad_arguments() -> Iterator[None]:
+    """Within, what the user can put right is a BadArgumentsError: nothing has been done yet."""
+    try:
+        yield
+    except UserError as error:
+        raise BadArgumentsError(str(error)) from error
 
 
 class InterruptionError(UserError):
@@ -30,8 +45,13 @@ class InterruptionError(UserError):
         )
 
 
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """An exception, the one that it was raised from, and so on."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
 def user_error(error: BaseException | None) -> UserError | None:
     """The UserError that ``error`` is, or that it was raised from."""
-    while error is not None and not isinstance(error, UserError):
-        error = error.__cause__ or error.__context__
-    return error
+    return next((each for each in causes(error) if isinstance(each, UserError)), None)

@@ -1,6 +1,7 @@
 """Imports point one way."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -100,3 +101,12 @@ def test_imports_point_one_way(file):
 )
 def test_a_wrong_import_is_seen(layer, source):
     assert len(faults(layer, source)) == 1
+
+
+def test_private_attributes_of_others_are_used_in_one_file_only():
+    owners = "parser|cli|trainer|loop|study|storage|torch|nn|optimizer|logger|strategy"
+    private = re.compile(
+        rf"\b({owners})\._[a-z]|^\s*from (?!lightning_gen)\S+ import _[a-zA-Z]", re.M
+    )
+    found = {path for path in PACKAGE.rglob("*.py") if private.search(path.read_text())}
+    assert found == {PACKAGE / "_compat.py"}

@@ -27,76 +27,40 @@ class Verb(NamedTuple):
     example: str
 
 
-TRAINING = "lightning_gen.cli.training"
-FINISHED = "lightning_gen.cli.verbs"
+TRAINING, FINISHED = "lightning_gen.cli.training", "lightning_gen.cli.verbs"
 VERBS = {
-    "fit": Verb(
-        TRAINING,
-        "train a model, then evaluate it on the test split",
-        "fit --config conf/quickstart.yaml",
-    ),
-    "validate": Verb(
-        TRAINING,
-        "evaluate a checkpoint on the validation split",
-        "validate logs/quickstart/version_0",
-    ),
-    "test": Verb(
-        TRAINING,
-        "evaluate a checkpoint on the test split",
-        "test logs/quickstart/version_0",
-    ),
-    "predict": Verb(
-        TRAINING,
-        "write the codes of the test split to a file",
-        "predict logs/quickstart/version_0/checkpoints/last.ckpt",
-    ),
+    "fit": Verb(TRAINING, "train a model, then evaluate it on the test split",
+        "fit --config conf/quickstart.yaml"),
+    "validate": Verb(TRAINING, "evaluate a checkpoint on the validation split",
+        "validate logs/quickstart/version_0"),
+    "test": Verb(TRAINING, "evaluate a checkpoint on the test split",
+        "test logs/quickstart/version_0"),
+    "predict": Verb(TRAINING, "write the codes of the test split to a file",
+        "predict logs/quickstart/version_0/checkpoints/last.ckpt"),
     "sample": Verb(FINISHED, "make new images", "sample quickstart --num_images 25 --out new.png"),
-    "reconstruct": Verb(
-        FINISHED,
-        "give images back through their codes",
-        "reconstruct quickstart --images photos --out reconstructions",
-    ),
-    "encode": Verb(
-        FINISHED,
-        "write the codes of images to an .npz or .csv",
-        "encode quickstart --images photos --out codes.csv",
-    ),
+    "reconstruct": Verb(FINISHED, "give images back through their codes",
+        "reconstruct quickstart --images photos --out reconstructions"),
+    "encode": Verb(FINISHED, "write the codes of images to an .npz or .csv",
+        "encode quickstart --images photos --out codes.csv"),
     "decode": Verb(FINISHED, "make images of codes", "decode quickstart codes.csv --out images"),
-    "interpolate": Verb(
-        FINISHED,
-        "show the way from one image to another",
-        "interpolate quickstart --images photos --path spherical",
-    ),
-    "traverse": Verb(
-        FINISHED, "show what each latent dimension does", "traverse quickstart --steps 11 --span 2"
-    ),
-    "arithmetic": Verb(
-        FINISHED,
-        "show mean(A) - mean(B) + mean(C) of classes or attributes",
-        'arithmetic quickstart "Ankle boot" Sandal T-shirt/top',
-    ),
-    "probe": Verb(
-        FINISHED, "classify images by their codes, with few labels", "probe quickstart --repeats 3"
-    ),
-    "report": Verb(
-        FINISHED, "write one HTML file about a run", "report quickstart --out quickstart.html"
-    ),
-    "compare": Verb(
-        FINISHED,
-        "lay runs side by side in one HTML file",
-        "compare fashion_mnist_ae_2d fashion_mnist_vae_2d --out ae_vae.html",
-    ),
-    "sweep": Verb(
-        "lightning_gen.cli.sweep",
+    "interpolate": Verb(FINISHED, "show the way from one image to another",
+        "interpolate quickstart --images photos --path spherical"),
+    "traverse": Verb(FINISHED, "show what each latent dimension does",
+        "traverse quickstart --steps 11 --span 2"),
+    "arithmetic": Verb(FINISHED, "show mean(A) - mean(B) + mean(C) of classes or attributes",
+        'arithmetic quickstart "Ankle boot" Sandal T-shirt/top'),
+    "probe": Verb(FINISHED, "classify images by their codes, with few labels",
+        "probe quickstart --repeats 3"),
+    "report": Verb(FINISHED, "write one HTML file about a run",
+        "report quickstart --out quickstart.html"),
+    "compare": Verb(FINISHED, "lay runs side by side in one HTML file",
+        "compare fashion_mnist_ae_2d fashion_mnist_vae_2d --out ae_vae.html"),
+    "sweep": Verb("lightning_gen.cli.sweep",
         "train with many values of some parameters, and compare them",
-        "sweep conf/sweep/mnist_vae_latent_dim.yaml --jobs 2",
-    ),
-    "reproduce": Verb(
-        "lightning_gen.cli.reproduce",
-        "measure published results again",
-        "reproduce binarized_mnist_vae",
-    ),
-}
+        "sweep conf/sweep/mnist_vae_latent_dim.yaml --jobs 2"),
+    "reproduce": Verb("lightning_gen.cli.reproduce", "measure published results again",
+        "reproduce binarized_mnist_vae"),
+}  # fmt: skip
 
 HELP = """\
 usage: lightning-gen VERB ...      (or: python -m lightning_gen VERB ...)

@@ -1,17 +1,23 @@
-"""Which checkpoint a training leaves, and whether one fits the model asked for."""
+"""Which checkpoint a training leaves, whether one fits the model, and what else goes wrong."""
 
+import errno
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import WeightAveraging
 from torch import Tensor
 
 from lightning_gen._compat import forget_average, is_restoring
 from lightning_gen.cli.defaults import BestAndLast
-from lightning_gen.errors import UserError
+from lightning_gen.errors import BadArgumentsError, InterruptionError, UserError
 from lightning_gen.runs.checkpoint import load_checkpoint
+
+NOT_WRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT)
+"""What the system says of a folder that takes no file."""
 
 
 def best_checkpoint(trainer: Trainer) -> str | None:
@@ -68,16 +74,6 @@ def shapes(weights: Mapping[str, Any]) -> dict[str, object]:
     }
 
 
-def cannot_go_on(trainer: Trainer, error: Exception) -> UserError | None:
-    """What to tell a user where ``error`` came up while a checkpoint was restored; else None."""
-    if not is_restoring(trainer):
-        return None
-    reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
-    return UserError(
-        f"{trainer.ckpt_path} cannot be restored ({reason}). Pass another checkpoint of the run."
-    )
-
-
 def differences(old: object, new: object, key: str = "") -> Iterator[tuple[str, object, object]]:
     """Each place where two nested dicts differ: its dotted key, and both values."""
     if isinstance(old, dict) and isinstance(new, dict):
@@ -85,3 +81,35 @@ def differences(old: object, new: object, key: str = "") -> Iterator[tuple[str, 
             yield from differences(old.get(word), new.get(word), f"{key}.{word}".lstrip("._"))
     elif old != new:
         yield key, old, new
+
+
+@contextmanager
+def told_to_the_user(trainer: Trainer) -> Iterator[None]:
+    """Within, what the user can put right becomes a UserError or a BadArgumentsError.
+
+    Args:
+        trainer: whose run it is.
+    """
+    try:
+        yield
+    except (InterruptionError, MisconfigurationException):
+        raise
+    except UserError as error:
+        if trainer.global_step == 0:  # nothing was lost: the data or the arguments
+            raise BadArgumentsError(str(error)) from error
+        raise
+    except OSError as error:
+        if error.errno not in NOT_WRITABLE:
+            raise
+        raise UserError(
+            f"{error}. Make room there, or change its permissions; a run goes to a folder of "
+            "your own with --trainer.default_root_dir."
+        ) from error
+    except Exception as error:
+        if not is_restoring(trainer):
+            raise
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+        raise BadArgumentsError(
+            f"{trainer.ckpt_path} cannot be restored ({reason}). Pass another checkpoint of the "
+            "run."
+        ) from error

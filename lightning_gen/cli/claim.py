@@ -1,21 +1,81 @@
-"""Which directory a training writes into."""
+"""Which run directory a command reads or writes."""
 
 import os
+import shutil
+import signal
+import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 from jsonargparse import Namespace
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_only
 
-from lightning_gen.cli.parser import BadArgumentsError
-from lightning_gen.errors import UserError
+from lightning_gen.errors import BadArgumentsError, UserError, bad_arguments
 from lightning_gen.runs import RunDirectory
 from lightning_gen.runs.checkpoint import newest_whole
+from lightning_gen.runs.directory import CONFIG
 from lightning_gen.runs.environment import is_restart, job
 
 RUN_VARIABLE = "LIGHTNING_GEN_RUN"
 """How a process that Lightning starts for another device learns the run's directory."""
+NO_RUN = (
+    "a trained model is needed: pass its run directory, logs/<name>/version_<n>, or one of its "
+    "checkpoints."
+)
+
+
+@bad_arguments()
+def expand_run(words: list[str]) -> list[str]:
+    """``VERB RUN ...`` as ``VERB --config RUN/config.yaml --ckpt_path BEST ...``.
+
+    The nodes that trained the run are not those of now: one, unless the words say otherwise.
+
+    Raises:
+        BadArgumentsError: there is no such run.
+    """
+    verb, *rest = words
+    if verb == "fit" or (rest and rest[0].startswith("-")):
+        return words
+    if not rest:
+        raise UserError(NO_RUN)
+    place = Path(rest[0])
+    directory = RunDirectory.of(place)
+    checkpoint = place if place.suffix == ".ckpt" else directory.best
+    config = str(directory.path / CONFIG)
+    one = ["--trainer.num_nodes", "1"]
+    return [verb, "--config", config, "--ckpt_path", str(checkpoint), *one, *rest[1:]]
+
+
+@contextmanager
+def claimed(options: Namespace) -> Iterator[RunDirectory]:
+    """The directory of a training, which no other process trains meanwhile.
+
+    Raises:
+        BadArgumentsError: none can be made, another process has it, or there is no run to go on
+            with.
+    """
+    with bad_arguments():
+        directory = claim_directory(options)
+    if not is_first_process():
+        yield directory
+        return
+    held = FileLock(directory.path / ".lock")
+    try:
+        held.acquire(blocking=False)
+    except Timeout as error:
+        raise BadArgumentsError(
+            f"{directory.path} is being trained by another process. Wait for its end, or start a "
+            "run of its own without --ckpt_path."
+        ) from error
+    try:
+        yield directory
+    finally:
+        held.release()
+        Path(held.lock_file).unlink(missing_ok=True)
+        directory.discard_if_empty()
 
 
 def claim_directory(options: Namespace) -> RunDirectory:
@@ -24,40 +84,36 @@ def claim_directory(options: Namespace) -> RunDirectory:
     A job that a cluster has started again goes on with the run that it was at.
 
     Raises:
-        BadArgumentsError: no directory can be made, or there is no run to go on with.
+        UserError: no directory can be made, or there is no run to go on with.
     """
     root = Path(options.trainer.default_root_dir or "logs")
-    name = options.name
-    begun = begun_run(options, RunDirectory.all_of(root, name))
+    begun = begun_run(options, root)
     if begun is not None:
-        try:
-            options.ckpt_path = str(newest_whole(begun)) if begun.resumable else None
-        except UserError as error:
-            raise BadArgumentsError(str(error)) from error
+        options.ckpt_path = str(newest_whole(begun)) if begun.resumable else None
         if options.ckpt_path is None:
             rank_zero_info(f"{begun.path} was ended before its first checkpoint: it begins anew")
         return begun
     if not is_first_process():
-        return RunDirectory(Path(os.environ.get(RUN_VARIABLE, root / name / "version_unknown")))
-    try:
-        directory = RunDirectory.claim(root, name)
-    except UserError as error:
-        raise BadArgumentsError(str(error)) from error
+        return RunDirectory(
+            Path(os.environ.get(RUN_VARIABLE, root / options.name / "version_unknown"))
+        )
+    directory = RunDirectory.claim(root, options.name)
     os.environ[RUN_VARIABLE] = str(directory.path)
     return directory
 
 
-def begun_run(options: Namespace, runs: list[RunDirectory]) -> RunDirectory | None:
+def begun_run(options: Namespace, root: Path) -> RunDirectory | None:
     """The run to go on with; None where a new one is to begin.
 
     Raises:
-        BadArgumentsError: it is asked for, and there is none.
+        UserError: it is asked for, and there is none.
     """
+    runs = RunDirectory.all_of(root, options.name)
     if options.ckpt_path == "last":
         if not runs:
-            place = Path(options.trainer.default_root_dir or "logs") / options.name
-            raise BadArgumentsError(
-                f"ckpt_path last: there is no run in {place}. Start one without --ckpt_path."
+            raise UserError(
+                f"ckpt_path last: there is no run in {root / options.name}. Start one without "
+                "--ckpt_path."
             )
         return runs[-1]
     if options.ckpt_path is not None:
@@ -67,29 +123,6 @@ def begun_run(options: Namespace, runs: list[RunDirectory]) -> RunDirectory | No
         if any((start.get("job"), start.get("command")) == this for start in run.starts):
             return run
     return None
-
-
-def lock(directory: RunDirectory) -> FileLock:
-    """The right to train a run, until it is released or this process ends.
-
-    Raises:
-        BadArgumentsError: another process has it.
-    """
-    found = FileLock(directory.path / ".lock")
-    try:
-        found.acquire(blocking=False)
-    except Timeout as error:
-        raise BadArgumentsError(
-            f"{directory.path} is being trained by another process. Wait for its end, or start a "
-            "run of its own without --ckpt_path."
-        ) from error
-    return found
-
-
-def release(held: FileLock) -> None:
-    """Give up the right to train a run."""
-    held.release()
-    Path(held.lock_file).unlink(missing_ok=True)
 
 
 def default_name(options: Namespace) -> str:
@@ -108,3 +141,20 @@ def is_first_process() -> bool:
 def is_helper() -> bool:
     """Whether Lightning has started this process for another device of the first one's node."""
     return RUN_VARIABLE in os.environ and not is_first_process()
+
+
+def requeue() -> None:
+    """Let Slurm start this job again, with the same number; nothing outside of Slurm.
+
+    Slurm itself does so for a job that it preempts, and not for one whose time is over.
+    """
+    number = os.environ.get("SLURM_JOB_ID")
+    if number is None or shutil.which("scontrol") is None:
+        return
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # Slurm sends it before the answer is here
+    answer = subprocess.run(["scontrol", "requeue", number], capture_output=True, text=True)
+    if answer.returncode == 0:
+        rank_zero_info(f"Slurm has queued job {number} again, which goes on by itself.")
+    else:
+        reason = " ".join(answer.stderr.split())
+        rank_zero_info(f"Slurm did not queue job {number} again ({reason}). Submit it once more.")

@@ -4,45 +4,13 @@ from jsonargparse import Namespace
 from lightning.pytorch import Callback, LightningDataModule, LightningModule
 from lightning.pytorch.callbacks import ModelCheckpoint, ProgressBar
 
-from lightning_gen.callbacks import (
-    Arithmetic,
-    CodebookUse,
-    CollapseMonitor,
-    ConditionalSamples,
-    Denoising,
-    FiniteLoss,
-    Interpolation,
-    Interruption,
-    LatentGrid,
-    LatentScatter,
-    LossCurves,
-    Progress,
-    RandomState,
-    Reconstructions,
-    Resume,
-    SameNoise,
-    SampleDiversity,
-    Samples,
-    Traversal,
-)
+from lightning_gen import callbacks
+from lightning_gen.cli.known import members
 from lightning_gen.cli.loggers import as_list
 from lightning_gen.contracts import Infers, able
 from lightning_gen.runs import RunDirectory
 
-PICTURES = (
-    Reconstructions,
-    Denoising,
-    Samples,
-    ConditionalSamples,
-    Interpolation,
-    LatentScatter,
-    LatentGrid,
-    Traversal,
-    Arithmetic,
-    LossCurves,
-    CollapseMonitor,
-    CodebookUse,
-)
+PICTURES = [kind for kind in members(callbacks) if issubclass(kind, callbacks.Picture)]
 
 
 def complete_callbacks(
@@ -63,25 +31,27 @@ def complete_callbacks(
         draw: whether the pictures that the model is able to give are drawn, and the samples of a
             model that has no posterior are watched, beside what was asked for.
     """
-    callbacks: list[Callback] = as_list(options.callbacks)
+    found: list[Callback] = as_list(options.callbacks)
     if draw:
-        callbacks += [each for each in pictures(model) if not has(callbacks, type(each))]
-    if options.enable_progress_bar is not False and not has(callbacks, ProgressBar):
-        callbacks.append(Progress())
+        found += [each for each in pictures(model) if not has(found, type(each))]
+    if options.enable_progress_bar is not False and not has(found, ProgressBar):
+        found.append(callbacks.Progress())
     if directory is None:
-        return [*callbacks, SameNoise()]
-    callbacks += [RandomState(), SameNoise(), FiniteLoss()]  # the noise after the state was kept
+        return [*found, callbacks.SameNoise()]
+    # The noise after the state was kept; what saves after what changes a step.
+    found += [callbacks.RandomState(), callbacks.SameNoise(), callbacks.FiniteLoss()]
     if options.enable_checkpointing is not False:
-        callbacks.append(best_and_last(model, data, directory))
-        callbacks += [Resume(), Interruption(directory.last)]  # after those that change a step
-    return callbacks
+        found.append(best_and_last(model, data, directory))
+        found += [callbacks.Resume(), callbacks.Interruption(directory.last)]
+    return found
 
 
 def pictures(model: LightningModule) -> list[Callback]:
     """What is drawn and watched by default."""
     found: list[Callback] = [kind() for kind in PICTURES if able(model, kind.requires)]
-    if able(model, SampleDiversity.requires) and not isinstance(model, Infers):
-        found.append(SampleDiversity())
+    diversity = callbacks.SampleDiversity
+    if able(model, diversity.requires) and not isinstance(model, Infers):
+        found.append(diversity())
     return found
 
 
@@ -107,6 +77,6 @@ def best_and_last(
     )
 
 
-def has(callbacks: list[Callback], kind: type[Callback]) -> bool:
+def has(found: list[Callback], kind: type[Callback]) -> bool:
     """Whether one of the callbacks is of this kind."""
-    return any(isinstance(callback, kind) for callback in callbacks)
+    return any(isinstance(callback, kind) for callback in found)

@@ -1,10 +1,9 @@
-"""Looks at the configuration files before the parser does, whose messages do not name the file."""
+"""The configuration files that a command names: what is wrong with them, and what they choose."""
 
 from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 from pathlib import Path
 
-from lightning_gen.cli.parser import BadArgumentsError
 from lightning_gen.errors import UserError
 from lightning_gen.yaml_file import read_yaml
 
@@ -12,72 +11,124 @@ ENDINGS = (".yaml", ".yml")
 CLASS_KEYS = ("class_path", "init_args", "dict_kwargs")
 
 
-def check_files(words: list[str]) -> None:
-    """Raise a BadArgumentsError where a file among the words, or named in one, is no YAML.
-
-    A file that does not exist is left to the parser, which knows the key that asks for it.
-    """
+def options_of(words: list[str]) -> Iterator[tuple[str, str]]:
+    """Each option of a command without its dashes, and what is given to it."""
     for before, word in zip(["", *words], words, strict=False):
-        option, _, value = word.rpartition("=") if word.startswith("-") else (before, "", word)
-        if value.endswith(ENDINGS):
-            check_file(Path(value), whole=option in ("-c", "--config"))
+        option, _, value = word.partition("=") if word.startswith("-") else (before, "", word)
+        if option.startswith("-") and value:
+            yield option.lstrip("-").rstrip("+"), value
 
 
-def check_file(path: Path, *, whole: bool = False) -> None:
-    """Raise a BadArgumentsError unless the file, and those that it names, can be read.
+def check_files(words: list[str]) -> None:
+    """Raise a UserError where a file among the words, or named in one, is missing or no YAML.
+
+    The parser's messages do not name the file.
+    """
+    for option, value in options_of(words):
+        if value.endswith(ENDINGS) and option != "name":
+            check_file(Path(value), option)
+
+
+def check_file(path: Path, option: str) -> None:
+    """Raise a UserError unless the file, and those that it names, can be read.
 
     Args:
-        path: a file, which need not exist.
-        whole: it is a configuration and no piece of one.
+        path: of the file.
+        option: the key that it stands at.
     """
     if path.is_dir():
-        raise BadArgumentsError(f"{path} is a folder, expected a YAML file.")
+        raise UserError(f"{option}: {path} is a folder, expected a YAML file.")
     if not path.is_file():
-        return
-    try:
-        content = read_yaml(path)
-    except UserError as error:
-        raise BadArgumentsError(str(error)) from error
-    if whole and not isinstance(content, dict):
+        beside = map(str, path.parent.glob("*.y*ml")) if path.parent.is_dir() else ()
+        raise UserError(f"{option}: there is no file {path}{nearest(str(path), beside)}")
+    content = read_yaml(path)
+    whole = option in ("c", "config")
+    if (whole or option == "trainer") and not isinstance(content, dict):
         found = "nothing" if content is None else f"a {type(content).__name__}"
-        raise BadArgumentsError(f"{path} holds {found}, expected key: value, such as model: VAE.")
-    check_tree(content, str(path))
+        raise UserError(f"{option}: {path} holds {found}, expected key: value.")
     trainer = content.get("trainer") if whole and isinstance(content, dict) else None
     if not isinstance(trainer, dict | str | None):
-        raise BadArgumentsError(f"{path}: trainer: expected key: value, got {trainer!r}.")
-    for word in texts(content):
-        if word.endswith(ENDINGS) and path.parent / word != path:
-            check_file(path.parent / word)
+        raise UserError(f"{path}: trainer: expected key: value, got {trainer!r}.")
+    check_tree(content, str(path))
+    for key, word in texts(content):
+        if word.endswith(ENDINGS) and key != "name" and path.parent / word != path:
+            check_file(path.parent / word, key or option)
 
 
 def check_tree(content: object, path: str, key: str = "") -> None:
-    """Raise a BadArgumentsError where a class or its arguments are written in no form at all."""
+    """Raise a UserError where a class or its arguments are written in no form at all."""
     parts: Iterable[tuple[object, object]] = ()
     if isinstance(content, dict | list):
         parts = content.items() if isinstance(content, dict) else enumerate(content)
     for name, part in parts:
         here = f"{key}.{name}".lstrip(".")
         if name == "class_path" and not (isinstance(part, str) and part.strip()):
-            raise BadArgumentsError(f"{path}: {here}: expected the name of a class, got {part!r}.")
+            raise UserError(f"{path}: {here}: expected the name of a class, got {part!r}.")
         if name == "init_args" and not isinstance(part, dict):
             got = "nothing" if part is None else repr(part)
-            raise BadArgumentsError(f"{path}: {here}: expected arguments: values, got {got}.")
+            raise UserError(f"{path}: {here}: expected arguments: values, got {got}.")
         if isinstance(content, dict) and not isinstance(name, str):
-            raise BadArgumentsError(f"{path}: {here} is a key, expected a text, got {name!r}.")
+            raise UserError(f"{path}: {here} is a key, expected a text, got {name!r}.")
         if isinstance(content, dict) and "class_path" in content and name not in CLASS_KEYS:
-            hint = (
-                ". Did you mean init_args?" if get_close_matches(str(name), ["init_args"]) else ""
-            )
-            raise BadArgumentsError(
-                f"{path}: {here} is no option beside class_path{hint or ', but below init_args.'}"
+            raise UserError(
+                f"{path}: {here} is no option beside class_path. The arguments of a class stand "
+                "below init_args."
             )
         check_tree(part, path, here)
 
 
-def texts(content: object) -> Iterator[str]:
-    """Every string in a tree of YAML."""
+def texts(content: object, key: str = "") -> Iterator[tuple[str, str]]:
+    """Every string in a tree of YAML, after its dotted key."""
     if isinstance(content, str):
-        yield content
-    elif isinstance(content, dict | list):
-        for part in content.values() if isinstance(content, dict) else content:
-            yield from texts(part)
+        yield key, content
+    elif isinstance(content, dict):
+        for name, part in content.items():
+            yield from texts(part, f"{key}.{name}".lstrip("."))
+    elif isinstance(content, list):
+        for part in content:
+            yield from texts(part, key)
+
+
+def chosen_class(words: list[str], key: str) -> str | None:
+    """The class that a command and its files choose at ``key``, such as ``VAE`` at ``model``.
+
+    The last word counts; None where none is chosen. A file that cannot be read chooses nothing.
+    """
+    found = None
+    for option, value in options_of(words):
+        if option in ("c", "config") and value.endswith(ENDINGS):
+            found = _class_in(Path(value), key) or found
+        elif option == key:
+            is_file = value.endswith(ENDINGS)
+            found = (_class_in(Path(value)) if is_file else value.rpartition(".")[2]) or found
+    return found
+
+
+def _class_in(path: Path, key: str = "") -> str | None:
+    try:
+        content = read_yaml(path)
+    except UserError:
+        return None
+    part = content.get(key) if key and isinstance(content, dict) else content
+    if isinstance(part, str) and part.endswith(ENDINGS):
+        return _class_in(path.parent / part)
+    name = part.get("class_path") if isinstance(part, dict) else part
+    return name.rpartition(".")[2] if isinstance(name, str) else None
+
+
+def nearest(word: str, names: Iterable[str]) -> str:
+    """The names closest to a misspelt word, as a question; all of them where they are few.
+
+    A word without dots is also compared with the last part of each name.
+    """
+    names = sorted(set(names))
+    spellings = {name.lower(): name for name in names}
+    if "." not in word:
+        spellings |= {name.rpartition(".")[2].lower(): name for name in names}
+    close = get_close_matches(word, names, n=3, cutoff=0.6)
+    if not close:
+        found = get_close_matches(word.lower(), spellings, n=3, cutoff=0.6)
+        close = list(dict.fromkeys(spellings[spelling] for spelling in found))
+    if close:
+        return f". Did you mean {' or '.join(close)}?"
+    return f". Choose among {', '.join(names)}." if 0 < len(names) <= 30 else "."

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from docstring_parser import parse
 
-from lightning_gen.cli.chosen import chosen_class
+from lightning_gen.cli.files import chosen_class
 
 
 class Common(NamedTuple):
@@ -121,57 +121,50 @@ def parser_help(verb: str, summary: str, example: str) -> str:
 
 def verb_help(verb: str, summary: str, example: str) -> str | None:
     """The options of a verb for finished runs: the arguments of its function."""
-    found = _function(verb)
-    if found is None:
+    found = _definition("runs", verb)
+    if not isinstance(found, ast.FunctionDef):
         return None
     options = {name: (name, default, about) for name, default, about in arguments(found)}
-    before = [name for name in ("run", "runs", "codes", "terms") if name in options]
-    before = [n for n in before if n in ("run", "runs") or not options[n][1]]
-    loads = "FinishedRun" in ast.unparse(found.args)
+    before: list[str] = [name for name in ("run", "runs") if name in options]
+    before += [name for name in ("codes", "terms") if name in options and not options[name][1]]
     rows = [options[name] for name in options if name not in (*before, "inputs")]
     if "inputs" in options:
         rows += [(name, "", about) for name, about in INPUTS.items()]
-    if loads:
-        rows += [
-            (name, str(c.default), c.help) for name, c in COMMON.items() if name not in options
-        ]
+    if "FinishedRun" in ast.unparse(found.args):
+        rows += [(n, str(c.default), c.help) for n, c in COMMON.items() if n not in options]
     places = "".join(f"  {name.upper():<36} {options[name][2] or RUN_HELP}\n" for name in before)
-    usage = " ".join(name.upper() for name in before)
-    return (
-        f"usage: lightning-gen {verb} {usage} [--OPTION VALUE] ...\n\n{summary}: "
-        f"lightning-gen {example}\n\n{places}{''.join(lines(rows, '--'))}"
-    )
+    usage = f"usage: lightning-gen {verb} {' '.join(before).upper()} [--OPTION VALUE] ..."
+    return f"{usage}\n\n{summary}: lightning-gen {example}\n\n{places}{lines(rows, '--')}"
 
 
 def fit_help(words: list[str], summary: str, example: str) -> str:
     """The options of ``fit`` that most people want, and those of the chosen model and data."""
-    parts = [FIT.format(summary=summary, example=example)]
-    for key, room in (("model", "models"), ("data", "data")):
-        name = chosen_class(words, key) or {"model": "VAE", "data": "MiniFashionMNIST"}[key]
+    text = FIT.format(summary=summary, example=example)
+    for key, room, usual in (("model", "models", "VAE"), ("data", "data", "MiniFashionMNIST")):
+        name = chosen_class(words, key) or usual
         if options := class_options(room, name):
-            parts.append(f"\n{key} {name}:\n" + "".join(lines(options, f"--{key}.")))
-    return "".join(parts) + MORE
+            text += f"\n{key} {name}:\n" + lines(options, f"--{key}.")
+    return text + MORE
 
 
-def lines(options: list[tuple[str, str, str]], before: str) -> list[str]:
+def lines(options: list[tuple[str, str, str]], before: str) -> str:
     """A line for each option: its name, what it is, and its default."""
-    found = []
-    for name, default, about in options:
-        tail = f" (default: {default})" if default else ""
-        found.append(f"  {before + name:<34} {about}{tail}\n")
-    return found
+    return "".join(
+        f"  {before + name:<34} {about}{f' (default: {default})' if default else ''}\n"
+        for name, default, about in options
+    )
 
 
 def class_options(room: str, name: str) -> list[tuple[str, str, str]]:
     """The arguments of a class of the package: name, default and the first sentence about it."""
-    found = _class(room, name)
-    if found is None:
+    found = _definition(room, name)
+    if not isinstance(found, ast.ClassDef):
         return []
     construct = next((n for n in found.body if getattr(n, "name", "") == "__init__"), None)
-    if not isinstance(construct, ast.FunctionDef):
-        bases = [base.id for base in found.bases if isinstance(base, ast.Name)]
-        return next(filter(None, (class_options(room, base) for base in bases)), [])
-    return arguments(construct, ast.get_docstring(found) or "")
+    if isinstance(construct, ast.FunctionDef):
+        return arguments(construct, ast.get_docstring(found) or "")
+    bases = [base.id for base in found.bases if isinstance(base, ast.Name)]
+    return next(filter(None, (class_options(room, base) for base in bases)), [])
 
 
 def arguments(
@@ -191,23 +184,15 @@ def arguments(
     ]
 
 
-def _function(name: str) -> ast.FunctionDef | None:
-    for path in sorted((PACKAGE / "runs").rglob("*.py")):
+def _definition(room: str, name: str) -> ast.FunctionDef | ast.ClassDef | None:
+    """The class of this name in a folder of the package, or the function about runs."""
+    for path in sorted((PACKAGE / room).rglob("*.py")):
         text = path.read_text(encoding="utf-8")
-        if f"def {name}(" in text:
+        if f"def {name}(" in text or f"class {name}" in text:
             for node in ast.parse(text).body:
-                if not (isinstance(node, ast.FunctionDef) and node.name == name):
+                if not isinstance(node, ast.ClassDef | ast.FunctionDef) or node.name != name:
                     continue
-                if node.args.args and node.args.args[0].arg in ("run", "runs"):
-                    return node
-    return None
-
-
-def _class(room: str, name: str) -> ast.ClassDef | None:
-    for path in sorted((PACKAGE / room).glob("*.py")):
-        text = path.read_text(encoding="utf-8")
-        if f"class {name}" in text:
-            for node in ast.parse(text).body:
-                if isinstance(node, ast.ClassDef) and node.name == name:
+                first = node.args.args[:1] if isinstance(node, ast.FunctionDef) else ()
+                if isinstance(node, ast.ClassDef) or any(a.arg in ("run", "runs") for a in first):
                     return node
     return None

@@ -1,11 +1,14 @@
 """How a verb ends: its exit code, and one line about what went wrong."""
 
+import logging
 import os
 import re
 import sys
 import sysconfig
 import traceback
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import lightning
@@ -14,14 +17,40 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 import lightning_gen
 from lightning_gen.allowed import VARIABLE, enforced, modules
-from lightning_gen.cli import quiet
 from lightning_gen.cli.claim import is_first_process, is_helper
-from lightning_gen.cli.parser import BadArgumentsError
 from lightning_gen.data.loader import lost_worker
-from lightning_gen.errors import InterruptionError, UserError
+from lightning_gen.errors import BadArgumentsError, InterruptionError, UserError, causes
 
 LIBRARIES = tuple({sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")})
 LIGHTNING = str(Path(lightning.__file__).parent)
+NO_MEMORY = "can't allocate memory|Storage size calculation overflowed|multiplication overflow"
+NOISE = (
+    "💡 Tip",
+    "TPU available",
+    "GPU available: False",
+    "Seed set to",
+    "`Trainer.fit` stopped",
+    "Restoring states from",
+    "Loaded model weights from",
+    "Found current_model_state in the checkpoint",
+)
+WARNINGS = (
+    r"Image size \(\d+ pixels\) exceeds limit",  # a large JPEG is decoded at a fraction of it
+    r"Glyph \d+ .* missing from",  # a picture shows a box
+    r".*isinstance\(treespec, LeafSpec\)",
+    "The number of training batches .* is smaller than",
+    "Be aware that when using `ckpt_path`, callbacks used to create the checkpoint",
+    "You're using the WeightAveraging callback, but loading a checkpoint outside",
+    "The dirpath has changed from .*best_model_path",
+    "Checkpoint directory .* exists and is not empty",
+    "Using ModelCheckpoint with manual optimization and every_n_train_steps",
+)
+OUTSIDE_SLURM = "The `srun` command is available on your system but is not used"
+LOGGERS = (
+    "lightning.pytorch.utilities.rank_zero",
+    "lightning.fabric.utilities.rank_zero",
+    "lightning.fabric.utilities.seed",
+)
 
 
 def outcome(verb: str, task: Callable[[], None]) -> int:
@@ -30,7 +59,7 @@ def outcome(verb: str, task: Callable[[], None]) -> int:
     What a user can put right is one line on stderr; any other error keeps its traceback.
     """
     try:
-        with quiet.libraries(), enforced():
+        with quiet_libraries(), enforced():
             task()
     except (BadArgumentsError, UserError, MisconfigurationException) as error:
         return _failed(verb, error)
@@ -54,7 +83,7 @@ def fault_of_another(error: BaseException, *, lightnings: bool = True) -> str | 
     frames = traceback.extract_tb(error.__traceback__)
     ours = (*LIBRARIES, str(Path(lightning_gen.__file__).parent))
     own = [frame for frame in frames if not frame.filename.startswith((*ours, "<"))]
-    said = " ".join(f"{type(error).__name__}: {error}".split())
+    said = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(".")
     if own and modules(os.environ.get(VARIABLE, "")):
         place = f"{Path(own[-1].filename).name}, line {own[-1].lineno}, in {own[-1].name}"
         return f"{place}: {said}. Set LIGHTNING_GEN_TRACEBACK=1 to see the whole traceback."
@@ -77,27 +106,34 @@ def _failed(verb: str, error: Exception) -> int:
 
 def lack_of_memory(error: BaseException) -> UserError | None:
     """What to tell a user where a device or the machine could not give what a tensor needs."""
-    if not is_lack_of_memory(error):
-        return None
-    return UserError(
-        f"there is not enough memory: {wanted(error)}. Choose a smaller model, smaller images or a "
-        "smaller data.batch_size."
-    )
+    for each in causes(error):
+        said = " ".join(str(each).split())
+        if isinstance(each, MemoryError | torch.OutOfMemoryError) or re.search(NO_MEMORY, said):
+            return UserError(
+                f"there is not enough memory ({said[-200:]}). Choose a smaller model, smaller "
+                "images or a smaller data.batch_size."
+            )
+    return None
 
 
-def is_lack_of_memory(error: BaseException) -> bool:
-    """Whether a device or the machine could not give what a tensor needs."""
-    words = (
-        "can't allocate memory",
-        "Storage size calculation overflowed",
-        "multiplication overflow",
-    )
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(
-        word in str(error) for word in words
-    )
+@contextmanager
+def quiet_libraries() -> Iterator[None]:
+    """Filter Lightning's notices; our own lines go through the same logger."""
+    loggers = [logging.getLogger(name) for name in LOGGERS]
+    for logger in loggers:
+        logger.addFilter(_useful)
+    try:
+        with warnings.catch_warnings():
+            for message in WARNINGS:
+                warnings.filterwarnings("ignore", message)
+            if "SLURM_JOB_ID" not in os.environ:  # in a job it is worth reading
+                warnings.filterwarnings("ignore", OUTSIDE_SLURM)
+            yield
+    finally:
+        for logger in loggers:
+            logger.removeFilter(_useful)
 
 
-def wanted(error: BaseException) -> str:
-    """How much memory was asked for, where the error says so."""
-    found = re.search(r"[Tt]ried to allocate ([\d.]+ \w+)", str(error))
-    return f"{found[1]} were asked for" if found else "more was asked for than can be counted"
+def _useful(record: logging.LogRecord) -> bool:
+    message = re.sub(r"\A\[rank: \d+\] ", "", record.getMessage())
+    return not message.startswith(NOISE)

@@ -1,16 +1,24 @@
-"""The argument parser, which raises where jsonargparse prints a page of usage and exits."""
+"""The options of the training verbs."""
 
 from typing import Any, NoReturn
 
+from jsonargparse import ActionConfigFile  # type: ignore[attr-defined]
+from lightning.pytorch import LightningDataModule, LightningModule
 from lightning.pytorch.cli import LightningArgumentParser
 
-
-class BadArgumentsError(Exception):
-    """The arguments cannot be used."""
+import lightning_gen.data
+import lightning_gen.models  # noqa: F401  (the parser knows by their short names what is imported)
+from lightning_gen.cli import VERBS
+from lightning_gen.cli.links import LINKS
+from lightning_gen.cli.trainer import RunTrainer
+from lightning_gen.errors import BadArgumentsError
 
 
 class Parser(LightningArgumentParser):
-    """Lightning's parser; the parsers of nested classes are of this class too."""
+    """Lightning's parser, which raises where jsonargparse prints a page of usage and exits.
+
+    The parsers of nested classes are of this class too.
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  (jsonargparse's)
         super().__init__(*args, allow_abbrev=False, **kwargs)  # half a word is a misspelt word
@@ -18,3 +26,38 @@ class Parser(LightningArgumentParser):
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Raise BadArgumentsError with jsonargparse's own message."""
         raise BadArgumentsError(message) from ex
+
+
+def training_parser(verb: str) -> Parser:
+    """The options of ``fit``, ``validate``, ``test`` or ``predict``.
+
+    What of the data has the name of a model's argument becomes that argument.
+    """
+    about = f"{VERBS[verb].summary}: lightning-gen {VERBS[verb].example}"
+    parser = Parser(prog=f"lightning-gen {verb}", description=about)
+    add = parser.add_argument
+    add("-c", "--config", action=ActionConfigFile, help="a YAML file; what comes after changes it")
+    add("--seed_everything", type=bool | int, default=0,
+        help="of weights, order and noise; true draws one, false sets none")  # fmt: skip
+    parser.add_lightning_class_args(RunTrainer, "trainer")
+    parser.set_defaults(
+        {
+            "trainer.default_root_dir": "logs",
+            "trainer.enable_model_summary": False,
+            "trainer.max_epochs": 20,
+        }
+    )
+    parser.add_lightning_class_args(LightningModule, "model", subclass_mode=True)
+    parser.add_lightning_class_args(LightningDataModule, "data", subclass_mode=True)
+    add("--name", type=str | None, help="name of the run (default: the config file's)")
+    add("--test_after_fit", type=bool, default=True,
+        help="fit ends with one evaluation of the best checkpoint on the test split")  # fmt: skip
+    add("--default_pictures", type=bool, default=True,
+        help="fit draws what the model is able to show, beside trainer.callbacks")  # fmt: skip
+    add("--ckpt_path", type=str | None,
+        help="last, to go on with the latest run of this name, or a checkpoint")  # fmt: skip
+    add("--weights_only", type=bool | None, help="load nothing but tensors and plain values")
+    for argument, compute in LINKS.items():
+        target = f"model.init_args.{argument}"
+        parser.link_arguments("data", target, compute, apply_on="instantiate")
+    return parser

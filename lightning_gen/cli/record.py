@@ -1,18 +1,24 @@
-"""Writes down what a run was: its configuration and its environment."""
+"""Writes down what a run was, and says what it does and found."""
 
 import math
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.utilities import rank_zero_info
+from torch import Tensor
 
 from lightning_gen import __version__
 from lightning_gen._compat import unlogged
-from lightning_gen.atomic import write_text
+from lightning_gen.atomic import draft, write_text
+from lightning_gen.callbacks import Evaluation
+from lightning_gen.cli.links import image_shape
 from lightning_gen.cli.loggers import show_config, wandb_run
 from lightning_gen.runs import RunDirectory, RunLogger, describe_environment
 from lightning_gen.runs.directory import CONFIG
+from lightning_gen.runs.scores import in_words, write_scores
 
 
 class RecordRun(Callback):
@@ -93,3 +99,58 @@ def device_names(trainer: Trainer) -> list[str]:
     device = trainer.strategy.root_device
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
     return [name] * trainer.num_devices
+
+
+def announce(
+    model: LightningModule, data: LightningDataModule, directory: RunDirectory | None
+) -> None:
+    """Say what is about to be trained."""
+    parameters = sum(p.numel() for p in model.parameters())
+    shape = "x".join(str(n) for n in image_shape(data))
+    place = f", run {directory.path}" if directory else ""
+    rank_zero_info(
+        f"{type(model).__name__} of {parameters:,} parameters "
+        f"on {type(data).__name__} ({shape}){place}"
+    )
+
+
+def report(trainer: Trainer, directory: Path | None, checkpoint: str | None) -> None:
+    """Say the metrics of an evaluation, and keep the cards of its scores in the run's directory.
+
+    A ``loss`` is in nats per image, and a GAN has none.
+
+    Args:
+        trainer: after ``validate`` or ``test``.
+        directory: the run's; None where the checkpoint lies in none.
+        checkpoint: the file that was evaluated; None for the weights at hand.
+    """
+    evaluations = [each for each in trainer.callbacks if isinstance(each, Evaluation)]  # type: ignore[attr-defined]
+    cards = {name: card for each in evaluations for name, card in each.cards.items()}
+    metrics = {k: float(v) for k, v in trainer.callback_metrics.items()}
+    for stage, title in (("val", "Validation"), ("test", "Test")):
+        values = {k.partition("/")[2]: v for k, v in metrics.items() if k.startswith(f"{stage}/")}
+        loss = values.pop("loss", None)
+        parts = ", ".join(
+            f"{name} {value:.4g}" for name, value in values.items() if name not in cards
+        )
+        if loss is not None:
+            details = f" ({parts})" if parts else ""
+            rank_zero_info(f"{title} loss {loss:.2f} nats per image{details}")
+        elif parts:
+            rank_zero_info(f"{title} {parts}")
+    for line in in_words(cards):
+        rank_zero_info(line)
+    if cards and directory is not None and trainer.is_global_zero:
+        about = {
+            "checkpoint": checkpoint and Path(checkpoint).name,
+            "device": device_names(trainer)[0],
+            "lightning_gen": __version__,
+        }
+        write_scores(directory, cards, about)
+
+
+def write_codes(batches: list[Tensor], path: Path) -> None:
+    """Write the codes of all batches as one array, whole or not at all."""
+    with draft(path) as unfinished:
+        np.savez(unfinished, codes=torch.cat(batches).float().numpy())
+    rank_zero_info(f"Codes       {path}")

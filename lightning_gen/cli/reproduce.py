@@ -5,9 +5,8 @@ from pathlib import Path
 
 from lightning_gen.cli import VERBS
 from lightning_gen.cli.outcome import outcome
-from lightning_gen.cli.parser import BadArgumentsError
 from lightning_gen.cli.sweep_arguments import Parser
-from lightning_gen.errors import UserError
+from lightning_gen.errors import BadArgumentsError, UserError, bad_arguments
 from lightning_gen.runs.reproduce.measured import HEADER, measure, published, row
 from lightning_gen.runs.reproduce.table import Target, find, read_table
 from lightning_gen.runs.reproduce.training import Finished, NotRunError, finished, train
@@ -59,11 +58,9 @@ def reproduce(given: argparse.Namespace) -> None:
     Raises:
         UserError: a target was missed or could not be run.
     """
-    try:
+    with bad_arguments():
         table = read_table(given.table)
         targets = [find(table, name) for name in dict.fromkeys(given.targets)]
-    except UserError as error:
-        raise BadArgumentsError(str(error)) from error
     if given.list:
         print("\n\n".join(described(each) for each in targets or table.values()))
         return

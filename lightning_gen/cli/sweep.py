@@ -13,9 +13,8 @@ import torch
 from tqdm import tqdm
 
 from lightning_gen.cli.outcome import outcome
-from lightning_gen.cli.parser import BadArgumentsError
 from lightning_gen.cli.sweep_arguments import parse
-from lightning_gen.errors import InterruptionError, UserError
+from lightning_gen.errors import InterruptionError, UserError, bad_arguments
 from lightning_gen.runs.sweep.reading import SweepFile
 from lightning_gen.runs.sweep.results import Result, best_table
 from lightning_gen.runs.sweep.study import Study
@@ -56,11 +55,12 @@ def sweep(file: SweepFile, given: argparse.Namespace, rest: tuple[str, ...]) -> 
         return
     name = given.name or file.path.stem
     folder = Path(given.root) / name
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        study = Study(file, name, folder, storage=given.storage, trials=given.trials)
-    except (UserError, OSError) as error:
-        raise BadArgumentsError(str(error)) from error
+    with bad_arguments():
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            study = Study(file, name, folder, storage=given.storage, trials=given.trials)
+        except OSError as error:
+            raise UserError(f"{error}. Pass another --trainer.default_root_dir.") from error
     done = sum(trial.state.is_finished() for trial in study.trials().values())
     hidden = True if os.environ.get("TQDM_DISABLE") else None  # None: but on a terminal
     with tqdm(total=study.wanted, initial=done, desc="sweep", unit="trial", disable=hidden) as bar:

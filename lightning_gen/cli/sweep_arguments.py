@@ -1,16 +1,16 @@
 """The arguments of the verb sweep, and whether ``fit`` takes what it will be given."""
 
 import argparse
-import io
-from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import NoReturn
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 
-from lightning_gen.cli import VERBS, training
-from lightning_gen.cli.parser import BadArgumentsError
-from lightning_gen.errors import UserError
+from lightning_gen.cli import VERBS
+from lightning_gen.cli.files import check_files
+from lightning_gen.cli.parser import training_parser
+from lightning_gen.cli.training import parsed
+from lightning_gen.errors import BadArgumentsError, UserError, bad_arguments
 from lightning_gen.runs.sweep.reading import RESERVED, SweepFile, check_free, read_sweep
 from lightning_gen.runs.sweep.space import Plain
 from lightning_gen.runs.sweep.trial import fit_words, options
@@ -68,13 +68,11 @@ def parse(words: list[str]) -> tuple[SweepFile, argparse.Namespace, tuple[str, .
     if not words or words[0].startswith("-"):
         raise BadArgumentsError("pass the sweep's file first: lightning-gen sweep FILE [options].")
     given, rest = parser().parse_known_args(words[1:])
-    try:
+    with bad_arguments():
         file = read_sweep(Path(words[0]))
         keys = [word.partition("=")[0].strip("-+") for word in rest if word.startswith("--")]
         check_free(keys, RESERVED, "the sweep itself gives it")
         check_free(keys, file.parameters, f"{file.path} varies it")
-    except UserError as error:
-        raise BadArgumentsError(str(error)) from error
     if file.sampler is None and given.trials:
         raise BadArgumentsError(f"--trials: a grid runs each of its {file.trials} combinations.")
     check_values(file, tuple(rest))
@@ -89,16 +87,14 @@ def check_values(file: SweepFile, rest: tuple[str, ...]) -> None:
         for key, parameter in file.parameters.items()
         for value in ends(parameter)[1:]
     ]
+    parser_of_fit = training_parser("fit")
     for values in [first, *changed]:
-        words = [*fit_words(file, rest), *options(values), "--print_config"]
-        said = io.StringIO()
+        words = [*fit_words(file, rest), *options(values)][1:]
         try:
-            with redirect_stdout(io.StringIO()), redirect_stderr(said):
-                training.run(words)
-        except SystemExit:
-            continue
-        message = said.getvalue().strip().removeprefix("lightning-gen fit: ")
-        raise BadArgumentsError(f"{file.path}: {message}")
+            check_files(words)
+            parsed(parser_of_fit, words)
+        except UserError as error:
+            raise BadArgumentsError(f"{file.path}: {error}") from error
 
 
 def ends(parameter: BaseDistribution) -> tuple[Plain, ...]:

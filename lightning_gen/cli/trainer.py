@@ -1,10 +1,8 @@
 """Lightning's Trainer with arguments that a command line reads as they were written."""
 
-import re
 from typing import Any, Literal
 
 import torch
-from jsonargparse import Namespace
 from lightning.fabric.plugins import CheckpointIO, TorchCheckpointIO
 from lightning.fabric.plugins.environments.cluster_environment import ClusterEnvironment
 from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
@@ -13,9 +11,7 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.plugins import LayerSync, Precision
 from torch import nn
 
-from lightning_gen.allowed import imported, refusal
 from lightning_gen.cli.loggers import as_list
-from lightning_gen.cli.parser import BadArgumentsError
 from lightning_gen.errors import UserError
 from lightning_gen.runs.checkpoint import WholeCheckpoints
 
@@ -23,8 +19,6 @@ Compile = bool | Literal["max-autotune"]
 """Whether to compile, or the mode of torch.compile to do it in."""
 
 Plugin = Precision | ClusterEnvironment | CheckpointIO | LayerSync
-
-PRECISIONS = ("None", "32-true", "32", "bf16-mixed", "bf16", "16-mixed", "16")
 
 
 class RunTrainer(Trainer):
@@ -71,6 +65,8 @@ class RunTrainer(Trainer):
             plugins=with_quiet_slurm(as_list(plugins)),
             **kwargs,
         )
+        if type(self.strategy.checkpoint_io) is TorchCheckpointIO:  # Lightning's default
+            self.strategy.checkpoint_io = WholeCheckpoints()
         self.compile = compile
         self.channels_last = channels_last
 
@@ -116,40 +112,3 @@ def compile_networks(model: LightningModule, mode: Compile, device: torch.device
         called = type(network).forward is not nn.Module.forward
         if called and next(network.parameters(), None) is not None:
             network.compile(options=options)
-
-
-def write_checkpoints_whole(trainer: Trainer) -> None:
-    """Let our checkpoints take the place of Lightning's default, and of no other."""
-    if type(trainer.strategy.checkpoint_io) is TorchCheckpointIO:
-        trainer.strategy.checkpoint_io = WholeCheckpoints()
-
-
-def check_trainer_parts(options: Namespace) -> None:
-    """Raise a BadArgumentsError for what Lightning would take, and fail at later.
-
-    A class that may not be named is among it: accelerators, profilers and strategies may be words
-    too, such as ``ddp``, and the parser takes such a class for one.
-    """
-    if options.accumulate_grad_batches < 1:
-        raise BadArgumentsError(
-            f"trainer.accumulate_grad_batches is at least 1, got {options.accumulate_grad_batches}."
-        )
-    if str(options.precision) not in PRECISIONS:
-        raise BadArgumentsError(
-            f"trainer.precision is 32-true, bf16-mixed or 16-mixed, got {options.precision}: "
-            "weights and likelihoods are kept in float32."
-        )
-    for key in ("accelerator", "profiler", "strategy"):
-        name = re.search(r"\w+(\.\w+)+", str(options[key]))
-        if name and isinstance(options[key], str):
-            try:
-                imported(name[0])
-            except (ImportError, AttributeError, ValueError) as error:
-                reason = refusal(str(error)) or f"there is no class {name[0]}."
-                raise BadArgumentsError(f"trainer.{key}: {reason}") from error
-
-
-def is_about_devices(error: BaseException) -> bool:
-    """Whether Lightning refuses ``trainer.devices``, for which it has errors of two kinds."""
-    said = r"`devices` selected with `\w+` should be|`Trainer\(devices=.*\)` value is not a valid"
-    return re.search(said, str(error)) is not None

@@ -1,19 +1,62 @@
-"""The verbs of LightningCLI: fit, validate, test, predict."""
+"""The verbs fit, validate, test and predict: words become parts, and the trainer runs them."""
 
+import inspect
 import os
+from pathlib import Path
+from signal import SIGUSR1
+from typing import Any
 
-from lightning.pytorch import LightningDataModule, LightningModule
+import yaml
+from jsonargparse import Namespace
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch import LightningDataModule, LightningModule, seed_everything
+from lightning.pytorch.utilities import rank_zero_info
 from torch import distributed
 
-import lightning_gen.data
-import lightning_gen.models  # noqa: F401  (the parser knows by their short names what is imported)
-from lightning_gen.cli import VERBS
-from lightning_gen.cli.claim import RUN_VARIABLE
-from lightning_gen.cli.finished import expand_run
-from lightning_gen.cli.outcome import outcome
-from lightning_gen.cli.parser import Parser
+from lightning_gen._compat import classes_from_their_defaults
+from lightning_gen.allowed import imported
+from lightning_gen.cli.checkpoint import (
+    best_checkpoint,
+    check_same_model,
+    forget_averages,
+    told_to_the_user,
+)
+from lightning_gen.cli.checks import check_options, keep_inside
+from lightning_gen.cli.claim import (
+    NO_RUN,
+    RUN_VARIABLE,
+    claimed,
+    default_name,
+    expand_run,
+    is_first_process,
+    requeue,
+)
+from lightning_gen.cli.defaults import complete_callbacks
+from lightning_gen.cli.files import check_files
+from lightning_gen.cli.links import LINKS
+from lightning_gen.cli.loggers import (
+    as_list,
+    finish,
+    open_or_go_offline,
+    outlive_wandb,
+    point_logger,
+)
+from lightning_gen.cli.messages import explain
+from lightning_gen.cli.outcome import fault_of_another, lack_of_memory, outcome
+from lightning_gen.cli.parser import Parser, training_parser
+from lightning_gen.cli.record import RecordRun, announce, report, write_codes
 from lightning_gen.cli.trainer import RunTrainer
-from lightning_gen.cli.training_cli import TrainingCLI
+from lightning_gen.contracts import Encodes
+from lightning_gen.errors import (
+    BadArgumentsError,
+    InterruptionError,
+    UserError,
+    bad_arguments,
+    causes,
+    user_error,
+)
+from lightning_gen.hyperparameters import INSTANTIATOR, KeepsArguments, plain
+from lightning_gen.runs import RunDirectory, RunLogger
 
 
 def run(words: list[str]) -> int:
@@ -25,37 +68,216 @@ def run(words: list[str]) -> int:
 
 
 def work(words: list[str]) -> None:
-    """Let LightningCLI do what the words say."""
-    verb = words[0]
-    TrainingCLI(
-        verb,
-        LightningModule,
-        LightningDataModule,
-        trainer_class=RunTrainer,
-        subclass_mode_model=True,
-        subclass_mode_data=True,
-        save_config_callback=None,
-        seed_everything_default=0,
-        trainer_defaults={
-            "default_root_dir": "logs",
-            "enable_model_summary": False,
-            "max_epochs": 20,
-        },
-        parser_class=Parser,
-        parser_kwargs={
-            verb: {"description": f"{VERBS[verb].summary}: lightning-gen {VERBS[verb].example}"}
-        },
-        auto_configure_optimizers=False,
-        args=expand_run(words),
-    )
-    leave_the_others()
-
-
-def leave_the_others() -> None:
-    """Part from the other processes of a training.
-
-    Left to Python's own end, which frees what gloo's threads still hold, that now and then aborts
-    a process whose work is done, and with it the whole job.
-    """
+    """Do what the words say."""
+    verb, *rest = expand_run(words)
+    training = Training(verb, rest)
+    try:
+        if verb == "fit" and not training.options.trainer.fast_dev_run:
+            with claimed(training.options) as training.directory:
+                training.run()
+        else:
+            training.run()
+    except InterruptionError as error:
+        if error.signal == SIGUSR1 and is_first_process():
+            requeue()  # last: Slurm ends all processes then
+        raise
+    # Left to Python's own end, which frees what gloo's threads still hold, that now and then aborts
+    # a process whose work is done, and with it the whole job.
     if distributed.is_available() and distributed.is_initialized():
         distributed.destroy_process_group()
+
+
+class Training:
+    """A command about one model and one dataset.
+
+    Args:
+        verb: fit, validate, test or predict.
+        words: the options.
+
+    Attributes:
+        options: what they say, and the defaults.
+        config_text: the same, as YAML that can be run again.
+        directory: the run's; None where nothing is kept.
+
+    Raises:
+        BadArgumentsError: the words, or a file that they name, cannot be used.
+    """
+
+    def __init__(self, verb: str, words: list[str]) -> None:
+        self.verb = verb
+        self.directory: RunDirectory | None = None
+        self.parser = training_parser(verb)
+        self.dropped: dict[tuple[str, str], list[str]] = {}
+        with bad_arguments():
+            check_files(words)
+            with classes_from_their_defaults(self._note_dropped):
+                self.options = parsed(self.parser, words)
+            if self.options.seed_everything is not False:
+                seed = self.options.seed_everything
+                seed = seed_everything(None if seed is True else seed, workers=True)
+                self.options.seed_everything = seed
+            if verb == "fit":  # config.yaml keeps it: run again, it is the next version
+                self.options.name = self.options.name or default_name(self.options)
+            path = self.options.ckpt_path
+            if path is None and verb != "fit":
+                raise UserError(NO_RUN)
+            if path not in (None, "last") and not Path(path).is_file():
+                raise UserError(f"ckpt_path: expected the file of a checkpoint, got {path!r}.")
+        self.config_text = self.parser.dump(self.options, skip_unset=False)
+
+    def run(self) -> None:
+        """Build everything, and do what the verb says."""
+        self._build()
+        failed = True
+        try:
+            with told_to_the_user(self.trainer):
+                {"fit": self._fit, "predict": self._predict}.get(self.verb, self._evaluate)()
+            failed = False
+        finally:
+            finish(self.trainer.loggers, failed=failed)
+
+    def announce(self) -> None:
+        """Say what is about to be trained."""
+        for (before, now), names in self.dropped.items():
+            old, new = before.rpartition(".")[2], now.rpartition(".")[2]
+            rank_zero_info(
+                f"{new} stands in the place of {old}, and has its own defaults: {', '.join(names)} "
+                f"of {old} {'is' if len(names) == 1 else 'are'} dropped"
+            )
+        announce(self.model, self.data, self.directory)
+
+    def _note_dropped(self, before: str, now: str, arguments: dict[str, Any]) -> None:
+        """Keep what was said for a class in whose place another stands, its defaults aside."""
+        try:
+            accepted = inspect.signature(imported(before)).parameters
+        except ImportError:  # the parser's own guess, where nothing was said
+            return
+        names = [
+            name
+            for name, value in arguments.items()
+            if value is not None and name in accepted and accepted[name].default != value
+        ]
+        if names:
+            self.dropped[before, now] = names
+
+    def _build(self) -> None:
+        """Build data, model and trainer; a fault in their arguments is a bad argument."""
+        options = self.options
+        try:
+            if self.directory:
+                for logger in as_list(options.trainer.logger):
+                    point_logger(logger, self.directory)
+            run = self.directory or RunDirectory.around(Path(options.ckpt_path or "."))
+            keep_inside(options.trainer, run.path if run else None)
+            parts = self.parser.instantiate_classes(options)
+            self.model: LightningModule = parts.model
+            self.data: LightningDataModule = parts.data
+            self._keep_arguments()
+            if options.ckpt_path is not None:
+                check_same_model(self.model, Path(options.ckpt_path))
+            self.trainer = self._trainer(parts.trainer)
+        except Exception as error:
+            if told := fault_of_a_constructor(error):
+                raise BadArgumentsError(told) from error
+            raise
+
+    def _keep_arguments(self) -> None:
+        """Let a model or dataset that keeps no arguments itself keep those of the configuration."""
+        config = yaml.safe_load(self.config_text)
+        for key, part in (("model", self.model), ("data", self.data)):
+            if not isinstance(part, KeepsArguments):
+                given = config[key]
+                arguments = given.get("init_args", {}) | given.get("dict_kwargs", {})
+                if key == "model":
+                    accepted = inspect.signature(type(part)).parameters
+                    links = {name: link for name, link in LINKS.items() if name in accepted}
+                    arguments |= {name: plain(link(self.data)) for name, link in links.items()}
+                kept = {"_class_path": given["class_path"], "_instantiator": INSTANTIATOR}
+                part.save_hyperparameters(kept | arguments, logger=False)
+
+    def _trainer(self, options: Namespace) -> RunTrainer:
+        """The trainer with the callbacks and loggers that every run has."""
+        draw = self.directory is not None and self.options.default_pictures
+        callbacks = complete_callbacks(options, self.model, self.data, self.directory, draw=draw)
+        loggers: list[Any] = []
+        if self.directory is not None:
+            loggers = [RunLogger(self.directory), *as_list(options.logger)]
+            open_or_go_offline(loggers)
+            outlive_wandb(loggers)
+            seed = self.options.seed_everything
+            seed = None if seed is False else seed
+            callbacks.append(RecordRun(self.directory, self.config_text, seed))
+        try:
+            return RunTrainer(**{**options, "callbacks": callbacks, "logger": loggers})
+        except UserError:
+            raise
+        except (MisconfigurationException, ValueError, TypeError, ImportError) as error:
+            raise UserError(f"trainer: {error}") from error
+
+    @property
+    def _arguments(self) -> dict[str, Any]:
+        """Of the trainer's methods."""
+        kept = {"ckpt_path": self.options.ckpt_path, "weights_only": True}
+        return {"model": self.model, "datamodule": self.data, **kept}
+
+    def _fit(self) -> None:
+        """Train, and evaluate the best checkpoint on the test split; say where everything is."""
+        self.announce()
+        self.trainer.fit(**self._arguments)
+        best = best_checkpoint(self.trainer)
+        forget_averages(self.trainer)
+        if self.options.test_after_fit and type(self.model).test_step is LightningModule.test_step:
+            rank_zero_info(f"{type(self.model).__name__} has no test_step: nothing is tested")
+        elif self.options.test_after_fit:
+            self.trainer.test(self.model, self.data, ckpt_path=best, verbose=False)
+            report(self.trainer, self.directory.path if self.directory else None, best)
+        if self.directory is not None:
+            rank_zero_info(f"Pictures    {self.directory.images}")
+            rank_zero_info(f"Metrics     {self.directory.metrics}")
+            rank_zero_info(f"Checkpoint  {best or 'none was saved'}")
+
+    def _evaluate(self) -> None:
+        """Say the result, and keep the scores beside the checkpoint's run."""
+        evaluate = self.trainer.validate if self.verb == "validate" else self.trainer.test
+        evaluate(**self._arguments, verbose=False)
+        checkpoint = Path(self.options.ckpt_path)
+        run = RunDirectory.around(checkpoint.resolve())
+        report(self.trainer, run.path if run else None, str(checkpoint))
+
+    def _predict(self) -> None:
+        """Write the codes of the test split beside the checkpoint's run."""
+        if not isinstance(self.model, Encodes):
+            raise UserError(
+                f"predict writes the code of each image, and {type(self.model).__name__} has none. "
+                "Choose a run of a model with an encoder."
+            )
+        path = RunDirectory.of(Path(self.options.ckpt_path)).path / "codes.npz"
+        batches: list[Any] = self.trainer.predict(**self._arguments) or []
+        write_codes(batches, path)
+
+
+def parsed(parser: Parser, words: list[str]) -> Namespace:
+    """The options that the words of ``fit`` or another of these verbs give.
+
+    Raises:
+        UserError: they give none.
+    """
+    try:
+        options = parser.parse_args(words)
+    except BadArgumentsError as error:
+        raise UserError(explain(str(error), error, words)) from error
+    check_options(options)
+    return options
+
+
+def fault_of_a_constructor(error: Exception) -> str | None:
+    """What to tell a user where data, model or trainer cannot be built; None for other faults."""
+    if cause := user_error(error):
+        return str(cause)
+    if lack_of_memory(error):
+        return None
+    known = isinstance(error, MisconfigurationException | ValueError | ModuleNotFoundError)
+    for each in causes(error):  # jsonargparse raises its own
+        if told := fault_of_another(each, lightnings=not known):
+            return told
+    return explain(str(error), error) if known else None

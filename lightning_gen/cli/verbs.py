@@ -1,47 +1,47 @@
 """The verbs for finished runs: each is a function, whose arguments are its options."""
 
-from collections.abc import Callable, Mapping
+import inspect
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any, NamedTuple
+from types import UnionType
+from typing import Any, get_args, get_origin
 
 import torch
+from docstring_parser import parse
 from jsonargparse import Namespace
 
+from lightning_gen.cli import VERBS
+from lightning_gen.cli.files import nearest
+from lightning_gen.cli.help import COMMON, INPUTS, RUN_HELP
+from lightning_gen.cli.messages import OPTION, REQUIRED, explain
 from lightning_gen.cli.outcome import outcome
-from lightning_gen.cli.parser import BadArgumentsError
-from lightning_gen.cli.verb_parser import VerbParser
-from lightning_gen.errors import UserError
+from lightning_gen.cli.parser import Parser
+from lightning_gen.errors import BadArgumentsError, UserError, bad_arguments
 from lightning_gen.runs.file_inputs import FileInputs
 from lightning_gen.runs.finished import FinishedRun
-from lightning_gen.runs.inputs import Inputs, SplitInputs
-
-
-class Task(NamedTuple):
-    """Where the function of a verb is, and which file it writes into the run's directory."""
-
-    module: str
-    default_out: str
-
-    def function(self, verb: str) -> Callable[..., Path]:
-        """The function, which gives back what it wrote."""
-        module = import_module(f"lightning_gen.runs.{self.module}")
-        found: Callable[..., Path] = getattr(module, verb)
-        return found
-
+from lightning_gen.runs.inputs import Inputs, SplitInputs, SplitName
 
 TASKS = {
-    "sample": Task("sampling", "sample.png"),
-    "reconstruct": Task("coding", "reconstruct.png"),
-    "encode": Task("coding", "codes.npz"),
-    "decode": Task("coding", "decode.png"),
-    "interpolate": Task("latent_pictures", "interpolate.png"),
-    "traverse": Task("latent_pictures", "traverse.png"),
-    "arithmetic": Task("latent_pictures", "arithmetic.png"),
-    "probe": Task("probe", "probe.csv"),
-    "report": Task("pages.report", "report.html"),
-    "compare": Task("pages.compare", "compare.html"),
+    "sample": ("sampling", "sample.png"),
+    "reconstruct": ("coding", "reconstruct.png"),
+    "encode": ("coding", "codes.npz"),
+    "decode": ("coding", "decode.png"),
+    "interpolate": ("latent_pictures", "interpolate.png"),
+    "traverse": ("latent_pictures", "traverse.png"),
+    "arithmetic": ("latent_pictures", "arithmetic.png"),
+    "probe": ("probe", "probe.csv"),
+    "report": ("pages.report", "report.html"),
+    "compare": ("pages.compare", "compare.html"),
 }
+"""The module of a verb's function, and the file that it writes into the run's directory."""
+LIMITS = {
+    "seed": (0, 2**32 - 1),
+    "dimensions": (0, 2**31 - 1),
+    "batch_size": (1, 2**16),
+    "repeats": (1, 10_000),
+}
+"""The least and the most of options that are no plain count, which begins at 1."""
 
 
 def run(words: list[str]) -> int:
@@ -52,24 +52,111 @@ def run(words: list[str]) -> int:
 
 def work(verb: str, words: list[str]) -> None:
     """Parse the words, do what the verb does, and say where the result is."""
-    task = TASKS[verb]
-    function = task.function(verb)
-    parser = VerbParser(verb, function, task.default_out)
-    options = parser.read(words)
+    function = function_of(verb)
+    asked = inspect.signature(function).parameters
+    options = read(verb, function, words)
     try:
-        options.out = own_place(options.out)
-        given = {name: options[name] for name in parser.asked if name in options}
-        if parser.loads:
-            given |= load(options, parser.asked, task.default_out)
-        written = function(**{name: value for name, value in given.items() if value is not None})
-    except UserError as error:
-        raise BadArgumentsError(str(error)) from error
+        with bad_arguments():
+            options.out = own_place(options.out)
+            given = {name: options[name] for name in asked if name in options}
+            if loads(asked):
+                given |= load(options, asked, TASKS[verb][1])
+            written = function(**{k: value for k, value in given.items() if value is not None})
     except OSError as error:
         raise UserError(f"{error}. Pass another --out.") from error
     inputs = given.get("inputs")
     if isinstance(inputs, Inputs) and inputs.note():
         print(inputs.note())
     print(written)
+
+
+def function_of(verb: str) -> Callable[..., Path]:
+    """The function of a verb, which gives back what it wrote."""
+    found: Callable[..., Path] = getattr(
+        import_module(f"lightning_gen.runs.{TASKS[verb][0]}"), verb
+    )
+    return found
+
+
+def loads(asked: Mapping[str, inspect.Parameter]) -> bool:
+    """Whether a function takes a run that is loaded; its verb has the COMMON options too."""
+    return any(each.annotation is FinishedRun for each in asked.values())
+
+
+def read(verb: str, function: Callable[..., Any], words: list[str]) -> Namespace:
+    """The options of a verb.
+
+    Raises:
+        BadArgumentsError: one is missing, unknown, or of the wrong type or size.
+    """
+    parser = verb_parser(verb, function)
+    try:
+        options = parser.parse_args(words)
+    except BadArgumentsError as error:
+        text = str(error)
+        if missing := REQUIRED.search(text):
+            example = VERBS[verb].example
+            text = f"{missing[1]} missing, expected for instance: lightning-gen {example}"
+        elif (unknown := OPTION.search(text)) and unknown[1]:
+            known = vars(parser.get_defaults())
+            text = f"{unknown[2]} is no option{nearest(unknown[2], known)}"
+        elif unknown:
+            text = f"{unknown[2]} is one word too many. Quote a name that has blanks."
+        else:
+            text = explain(text, error)
+        raise BadArgumentsError(text) from error
+    for name, value in vars(options).items():
+        for number in value if isinstance(value, list) else [value]:
+            if isinstance(number, int) and not isinstance(number, bool):
+                check_size(name, number)
+    return options
+
+
+def verb_parser(verb: str, function: Callable[..., Any]) -> Parser:
+    """The options of a verb, from the signature and the docstring of its function.
+
+    ``run`` and ``runs`` are what comes first; ``inputs`` is asked for by ``--images`` or
+    ``--split``.
+    """
+    asked = inspect.signature(function).parameters
+    helps = {p.arg_name: p.description for p in parse(function.__doc__ or "").params}
+    about = f"{VERBS[verb].summary}: lightning-gen {VERBS[verb].example}"
+    parser = Parser(prog=f"lightning-gen {verb}", description=about)
+    add = parser.add_argument
+    if "run" in asked:
+        add("run", type=str if loads(asked) else Path, help=RUN_HELP)
+    if "runs" in asked:
+        add("runs", nargs="+", type=str, help=RUN_HELP)
+    lists = {name: kind for name in asked if (kind := item_type(asked[name].annotation))}
+    elsewhere: set[str | int] = {"run", "runs", "inputs", "out", *lists}
+    parser.add_function_arguments(function, as_group=False, as_positional=True, skip=elsewhere)
+    for name, kind in lists.items():
+        default = asked[name].default
+        default = list(default) if isinstance(default, tuple) else default
+        add(f"--{name}", nargs="+", type=kind, default=default, help=helps[name])
+    if "inputs" in asked:
+        add("--images", type=Path | None, help=INPUTS["images"])
+        add("--split", type=SplitName, default="test", help=INPUTS["split"])
+    add("--out", type=Path | None, help=helps["out"])
+    for name, option in COMMON.items():
+        if loads(asked) and name not in asked:
+            add(f"--{name}", type=option.type, default=option.default, help=option.help)
+    return parser
+
+
+def item_type(annotation: Any) -> type | None:  # noqa: ANN401  (a type of any form)
+    """The type of one of the words that an argument takes; None where it takes one word."""
+    kinds = get_args(annotation) if isinstance(annotation, UnionType) else (annotation,)
+    return next((get_args(kind)[0] for kind in kinds if get_origin(kind) is Sequence), None)
+
+
+def check_size(name: str, number: int) -> None:
+    """Raise a BadArgumentsError where a number is below or above what an option can take."""
+    least, most = LIMITS.get(name, (1, 2**31 - 1))
+    if number < least:
+        raise BadArgumentsError(f"--{name} is at least {least}, got {number}.")
+    if number > most:
+        raise BadArgumentsError(f"--{name} is at most {most:,}, got {number:.3g}.")
 
 
 def own_place(out: Path | None) -> Path | None:

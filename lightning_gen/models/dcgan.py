@@ -8,7 +8,6 @@ import torch
 from jaxtyping import Float
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim import Adam
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
@@ -223,7 +222,8 @@ def _check_steps(discriminator_steps: int) -> None:
 
 
 def _check_no_batch_norm(discriminator: nn.Module) -> None:
-    if any(isinstance(module, _BatchNorm) for module in discriminator.modules()):
+    kinds = nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d | nn.SyncBatchNorm
+    if any(isinstance(module, kinds) for module in discriminator.modules()):
         raise UserError(
             "a penalty needs the gradient of each image's own score, and BatchNorm in the "
             "discriminator mixes the images of a batch. Set model.architecture.norm_discriminator "

@@ -1,7 +1,5 @@
 """A decoder that starts at the mean image."""
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 
@@ -19,6 +17,7 @@ class MeanStart(nn.Linear):
     def __init__(self, in_features: int, out_features: int) -> None:
         super().__init__(in_features, out_features)
         self.started = False
+        self.register_load_state_dict_post_hook(_started)  # type: ignore[no-untyped-call]
 
     @torch.no_grad()
     def start(self, params: Tensor) -> None:
@@ -26,6 +25,7 @@ class MeanStart(nn.Linear):
         self.bias.copy_(params.flatten())
         self.started = True
 
-    def _load_from_state_dict(self, *args: Any) -> None:  # noqa: ANN401  (torch's)
-        super()._load_from_state_dict(*args)
-        self.started = True
+
+def _started(module: MeanStart, incompatible_keys: object) -> None:
+    """Torch calls it with what was loaded."""
+    module.started = True

@@ -18,7 +18,6 @@ from support.command import (
     assert_whole,
     column,
     only_run,
-    rows,
 )
 
 GAN = (
@@ -30,11 +29,6 @@ AVERAGE = (
     *("--trainer.callbacks", "lightning.pytorch.callbacks.EMAWeightAveraging"),
     *("--trainer.callbacks.decay", "0.5"),
 )
-
-
-def weights_of(path):
-    state = torch.load(path, weights_only=True)["state_dict"]
-    return {name: value for name, value in state.items() if value.is_floating_point()}
 
 
 def test_a_run_by_default(command, tmp_path, caplog):
@@ -60,13 +54,8 @@ def test_the_best_checkpoint_is_the_latest(command, tmp_path):
     directory = RunDirectory(only_run(tmp_path / "logs"))
     for path in (directory.best, directory.last):
         assert torch.load(path, weights_only=True)["global_step"] == 6
-
-
-def test_its_config_runs_it_again(command, tmp_path):
-    assert command("fit", *SMALL_GAN, *NO_PICTURES).code == 0
-    first = only_run(tmp_path / "logs")
-    assert command("fit", "--config", first / "config.yaml").code == 0
-    assert rows(first) == rows(first.parent / "version_1")
+    answer = command("predict", directory.path)
+    assert (answer.code, "DCGAN has none" in answer.line) == (2, True)
 
 
 def test_a_test_evaluates_the_averaged_weights(command, tmp_path, caplog):
@@ -120,13 +109,6 @@ def test_a_mistake_is_one_line(words, message, command):
     answer = command("fit", *SMALL_GAN, *NO_PICTURES, *words)
     assert answer.code == 2
     assert message in answer.line
-
-
-def test_it_has_no_codes_to_predict(command, tmp_path):
-    assert command("fit", *SMALL_GAN, *NO_PICTURES).code == 0
-    answer = command("predict", only_run(tmp_path / "logs"))
-    assert answer.code == 2
-    assert "DCGAN has none" in answer.line
 
 
 @pytest.mark.parametrize("strategy", ["ddp", "ddp_spawn", DDPStrategy()])

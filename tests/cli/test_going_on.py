@@ -56,18 +56,20 @@ def test_a_training_that_is_over_says_so(command, in_tmp, said):
     assert "The training is over after 1 epochs, 2 steps. To go on, raise" in said.text
 
 
-@pytest.mark.parametrize("picture", ["reconstructions", "latent_scatter", "samples"])
-def test_pictures_that_a_kill_left_out_are_drawn(picture, command, in_tmp):
+def test_pictures_that_a_kill_left_out_are_drawn(command, in_tmp):
     words = (*SMALL_MODEL, *MINI_DATA, *TWO_BATCHES, "--name", "run")
     assert command("fit", *words).code == 0
-    [path] = (only_run("logs") / "images" / picture).glob("*.png")
-    before = path.read_bytes()
-    path.unlink()
-    draft = path.with_name(f".123_456.{path.name}")
-    draft.write_bytes(b"half")
+    folder = only_run("logs") / "images"
+    kinds = ("reconstructions", "latent_scatter", "samples")
+    paths = [path for kind in kinds for path in (folder / kind).glob("*.png")]
+    before = [path.read_bytes() for path in paths]
+    for path in paths:
+        path.unlink()
+        path.with_name(f".123_456.{path.name}").write_bytes(b"half")
     assert command("fit", *words, *LAST).code == 0
-    assert path.read_bytes() == before
-    assert not draft.exists()
+    assert [path.read_bytes() for path in paths] == before
+    assert len(paths) == 3
+    assert not list(folder.rglob(".*"))
 
 
 def test_a_longer_patience_goes_on(command, in_tmp, said):

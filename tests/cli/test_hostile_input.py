@@ -99,13 +99,17 @@ def codes(tmp_path):
     return tmp_path / "codes.npz"
 
 
-@pytest.mark.parametrize("write", [bare_pickle, zip_with_another_pickle, "in a run"])
-@pytest.mark.parametrize("verb", READERS)
+@pytest.mark.parametrize(
+    ("verb", "write"),
+    [
+        *((verb, zip_with_another_pickle) for verb in READERS),
+        *(("sample", write) for write in (bare_pickle, old_file_of_torch)),
+        *((verb, "in a run") for verb in ("test", "encode", "compare", "report")),
+    ],
+)
 def test_code_in_a_checkpoint_does_not_run(
     verb, write, command, run_of_ones_own, finished, exploded, codes
 ):
-    if write == "in a run" and verb == "fit":
-        pytest.skip("fit takes no run directory")
     checkpoint = run_of_ones_own / "checkpoints" / "best.ckpt"
     content = load_checkpoint(checkpoint) | {"callbacks": Bomb(exploded)}
     (zip_of_torch if write == "in a run" else write)(checkpoint, content)
@@ -120,11 +124,6 @@ def test_code_in_a_checkpoint_does_not_run(
     assert "nothing in it was run" in answer.line
 
 
-def test_the_bomb_works(exploded):
-    pickle.loads(pickle.dumps(Bomb(exploded)))
-    assert exploded.exists()
-
-
 def test_the_last_run_is_not_trusted_either(command, run_of_ones_own, exploded, caplog):
     bare_pickle(run_of_ones_own / "checkpoints" / "last.ckpt", {"state_dict": Bomb(exploded)})
     answer = command("fit", *SMALL, "--name", "own", "--ckpt_path", "last")
@@ -132,9 +131,7 @@ def test_the_last_run_is_not_trusted_either(command, run_of_ones_own, exploded, 
     assert "last.ckpt of logs/own/version_0/checkpoints cannot be read" in caplog.text
 
 
-@pytest.mark.parametrize(
-    "write", [bare_pickle, zip_of_torch, old_file_of_torch, zip_with_another_pickle]
-)
+@pytest.mark.parametrize("write", [zip_of_torch, zip_with_another_pickle])
 def test_code_in_the_weights_of_a_classifier_does_not_run(write, command, exploded, tmp_path):
     write(tmp_path / "own.ckpt", {"state_dict": {}, "hyper_parameters": Bomb(exploded)})
     quality = ("--trainer.callbacks", "SampleQuality")
@@ -181,7 +178,7 @@ def nothing_runs(monkeypatch):
 @pytest.mark.parametrize(
     ("verb", "class_path"),
     [
-        *((verb, "os.system") for verb in READERS if verb != "report"),
+        *((verb, "os.system") for verb in ("fit", "test", "sample", "encode", "compare")),
         ("sample", "subprocess.Popen"),
         ("sample", "antigravity.Model"),  # imported, it opens a browser
     ],
@@ -220,20 +217,17 @@ def having(**parts):
     ("change", "line"),
     [
         (having(hyper_parameters=None), "it has no hyper_parameters by names"),
-        (having(hyper_parameters=[1, 2]), "it has no hyper_parameters by names"),
         (having(hyper_parameters={"_class_path": 3}), "trained with class_path 3, and this run"),
         (
             having(hyper_parameters={}, state_dict={}),
             "encoder.1.weight are missing, expected 8x784",
         ),
-        (having(state_dict=[1]), "it has no state_dict by names"),
         (having(state_dict={"own": torch.ones(2)}), "its weights own are 2, expected none"),
         (each_weight(torch.ones(2, 3)), "encoder.1.weight are 2x3, expected 8x784"),
         (each_weight("x"), "encoder.1.weight are str, expected 8x784"),
         (only_the_weights, "it has no pytorch-lightning_version"),
         (without("optimizer_states"), "cannot be restored (KeyError"),
         (having(optimizer_states=[{"state": 3}]), "cannot be restored (KeyError"),
-        (having(loops=3), "cannot be restored (TypeError"),
         (having(callbacks=3), "cannot be restored (AttributeError"),
     ],
 )
@@ -363,13 +357,9 @@ def header_of(shape, dtype="'<f4'"):
         header_of("(1, 2)", "'|O'") + pickle.dumps(Bomb("exploded")),
         header_of("(1, 10_000_000_000)"),
         header_of("(100_000_000_000, 2)"),
-        header_of("(-5, 2)"),
         header_of("(2, -2)"),
-        header_of("(0, 2)"),
         header_of("(3, 0)"),
-        header_of("()"),
         header_of("(" * 5000),
-        header_of("(1, 2)", "'<f4', 'extra': 3"),
         header_of("(1, 2)", "[('a', '|O')]"),
         b"\x93NUMPY\x09\x09",
     ],
@@ -388,9 +378,7 @@ def test_codes_of_a_stranger(content, command, finished, tmp_path):
     "content",
     [
         b"",
-        b"z0,z1\n\xff,2\n",
         b"z0\n" + b"1" * 200_000,
-        b"\xffz0\n1\n",
         b"z0,z1\n1\n",
         b"z0,z1\n\0,2\n",
     ],
@@ -404,25 +392,17 @@ def test_a_table_of_a_stranger(content, command, finished, tmp_path):
 
 
 @pytest.mark.parametrize("words", [(), ("--trainer.default_root_dir", "logs/below")])
-def test_logs_that_may_not_be_written(words, command, tmp_path):
-    (tmp_path / "logs").mkdir(mode=0o500)
+@pytest.mark.parametrize("kind", ["forbidden", "a file"])
+def test_logs_that_cannot_be_written(kind, words, command, tmp_path):
+    if kind == "forbidden":
+        (tmp_path / "logs").mkdir(mode=0o500)
+    else:
+        (tmp_path / "logs").write_text("")
     with permissions_bind():
         answer = command("fit", *SMALL, *words)
     assert answer.code == 2
-    assert re.search(
-        "the run cannot be written to logs/.*: Permission denied. Pass a folder of your own with "
-        "--trainer.default_root_dir",
-        answer.line,
-    )
-
-
-@pytest.mark.parametrize("words", [(), ("--trainer.default_root_dir", "logs/below")])
-def test_logs_that_are_a_file(words, command, tmp_path):
-    (tmp_path / "logs").write_text("")
-    answer = command("fit", *SMALL, *words)
-    assert answer.code == 2
-    assert "the run cannot be written to logs/" in answer.line
-    assert "Pass a folder of your own with --trainer.default_root_dir" in answer.line
+    said = "the run cannot be written to logs/.*: .*. Pass a folder of your own with --trainer.defa"
+    assert re.search(said, answer.line)
 
 
 def test_a_file_in_place_of_the_runs_of_a_name(command, tmp_path):
@@ -431,7 +411,7 @@ def test_a_file_in_place_of_the_runs_of_a_name(command, tmp_path):
     assert "logs/own is a file. Pass another --name" in command("fit", *SMALL, "--name", "own").line
 
 
-@pytest.mark.parametrize("verb", ["predict", "test", "sample", "encode", "report"])
+@pytest.mark.parametrize("verb", ["predict", "test", "sample", "report"])
 def test_a_run_that_may_not_be_written(verb, command, run_of_ones_own):
     run_of_ones_own.chmod(0o500)
     with permissions_bind():

@@ -36,7 +36,7 @@ def faults(main, in_tmp, monkeypatch):
 
 
 def test_some_mistakes(faults):
-    assert faults(0, 40) == []
+    assert faults(0, 25) == []
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
 """Evaluations from the command line: what is printed, what metrics.json and metrics.csv hold."""
 
 import json
+import shutil
 import subprocess
 import sys
 
@@ -15,6 +16,24 @@ SCORED = (*SMALL_MODEL, *MINI_DATA, *TWO_BATCHES)
 
 def cards(directory):
     return json.loads((directory / "metrics.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def plain(main, tmp_path_factory):
+    """A run without scores, to be read only."""
+    root = tmp_path_factory.mktemp("plain")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)
+        patch.setenv("PL_GLOBAL_SEED", "0")
+        patch.setenv("PL_SEED_WORKERS", "0")
+        assert main(["fit", *SCORED, "--default_pictures", "false"]) == 0
+    return only_run(root / "logs")
+
+
+@pytest.fixture
+def unscored(plain, in_tmp):
+    """The same, to be changed."""
+    return shutil.copytree(plain, in_tmp / "logs" / "run" / "version_0")
 
 
 def test_a_fit_leaves_a_card_for_each_score_and_the_default_pictures(command, tmp_path, caplog):
@@ -47,9 +66,8 @@ def test_test_repeats_the_scores_and_validate_adds_its_own(command, tmp_path):
     assert set(after["val"]) == set(after["test"])
 
 
-def test_a_finished_run_is_scored_by_what_it_was_not_trained_with(command, tmp_path):
-    command("fit", *SCORED, "--default_pictures", "false")
-    directory = only_run(tmp_path / "logs")
+def test_a_finished_run_is_scored_by_what_it_was_not_trained_with(command, unscored):
+    directory = unscored
     assert not (directory / "metrics.json").exists()
     words = ("--trainer.callbacks", "AggregatePosterior", *TWO_BATCHES)
     answer = command("test", directory, *words)
@@ -58,9 +76,8 @@ def test_a_finished_run_is_scored_by_what_it_was_not_trained_with(command, tmp_p
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"test": 3}'])
-def test_a_broken_file_is_named_and_kept(content, command, tmp_path):
-    command("fit", *SCORED, "--default_pictures", "false")
-    directory = only_run(tmp_path / "logs")
+def test_a_broken_file_is_named_and_kept(content, command, unscored):
+    directory = unscored
     (directory / "metrics.json").write_text(content)
     answer = command("test", directory, *QUALITY, *TWO_BATCHES)
     assert answer.code == 1 or answer.code == 2
@@ -95,9 +112,8 @@ def test_what_cannot_be_scored_is_one_line_before_training(words, fault, command
 
 
 @pytest.mark.slow
-def test_two_processes_score_what_one_does(command, tmp_path):
-    command("fit", *SCORED, "--default_pictures", "false")
-    directory = only_run(tmp_path / "logs")
+def test_two_processes_score_what_one_does(unscored):
+    directory = unscored
     whole = ("--trainer.limit_test_batches", "null")
     evaluate = ("test", str(directory), *QUALITY, *whole, "--trainer.accelerator", "cpu")
     found = []

@@ -70,7 +70,7 @@ def test_a_version_that_is_none(verb, version, command, finished, tmp_path):
 
 
 def test_some_faults(faults):
-    assert faults(0, 100) == []
+    assert faults(0, 30) == []
 
 
 @pytest.mark.slow

@@ -48,6 +48,7 @@ def test_help(capsys):
         assert part in text
 
 
+@pytest.mark.slow
 def test_a_sweep_of_two_trainings(tmp_path):
     """In processes, as a user runs it."""
     write_sweep(tmp_path, TINY)
@@ -153,8 +154,9 @@ def test_failed_trials(command, fake, tmp_path):
     assert "2 of 6 trials failed; --retry_failed runs them once more." in answer.out
 
 
-@pytest.mark.parametrize("place", ["parse", "write_wandb"])
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    ("place", "number"), [("parse", signal.SIGINT), ("write_wandb", signal.SIGTERM)]
+)
 def test_a_signal_before_the_first_trial_is_one_line(number, place, command, tmp_path, monkeypatch):
     write_sweep(tmp_path)
     monkeypatch.setattr(verb, place, lambda *_: os.kill(os.getpid(), number))
