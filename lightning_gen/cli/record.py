@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import yaml
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor
@@ -16,6 +17,7 @@ from lightning_gen.atomic import draft, write_text
 from lightning_gen.callbacks import Evaluation
 from lightning_gen.cli.links import image_shape
 from lightning_gen.cli.loggers import show_config, wandb_run
+from lightning_gen.models.module import Module
 from lightning_gen.runs import RunDirectory, RunLogger, describe_environment
 from lightning_gen.runs.directory import CONFIG
 from lightning_gen.runs.scores import in_words, write_scores
@@ -52,7 +54,7 @@ class RecordRun(Callback):
         if not config.exists() or trainer.global_step == 0:
             again = f"lightning-gen fit --config {config}"
             header = f"# lightning-gen {__version__}: {again} runs it again\n"
-            write_text(config, header + self.config_text)
+            write_text(config, header + with_batch_size(self.config_text, trainer))
         environment = describe_environment(self.seed, device_names(trainer), trainer.world_size)
         self.directory.record(environment | {"wandb_run": wandb_run(trainer)}, trainer.global_step)
         for logger in trainer.loggers:
@@ -74,6 +76,17 @@ class RecordRun(Callback):
             if isinstance(logger, RunLogger):
                 logger.log_metrics({"epoch": trainer.current_epoch} | metrics, step)
                 logger.save()
+
+
+def with_batch_size(config_text: str, trainer: Trainer) -> str:
+    """The configuration with the batch size in use, which Lightning's BatchSizeFinder changes."""
+    config = yaml.safe_load(config_text)
+    given = config["data"].get("init_args", {})
+    found = getattr(trainer.datamodule, "batch_size", None)  # type: ignore[attr-defined]
+    if "batch_size" not in given or found in (None, given["batch_size"]):
+        return config_text
+    given["batch_size"] = found
+    return yaml.safe_dump(config, sort_keys=False)
 
 
 def batch_in_words(trainer: Trainer) -> str:
@@ -117,7 +130,8 @@ def announce(
 def report(trainer: Trainer, directory: Path | None, checkpoint: str | None) -> None:
     """Say the metrics of an evaluation, and keep the cards of its scores in the run's directory.
 
-    A ``loss`` is in nats per image, and a GAN has none.
+    The ``loss`` of this project's models is in nats per image; a GAN has none, and that of
+    somebody's own LightningModule may be anything.
 
     Args:
         trainer: after ``validate`` or ``test``.
@@ -135,7 +149,9 @@ def report(trainer: Trainer, directory: Path | None, checkpoint: str | None) -> 
         )
         if loss is not None:
             details = f" ({parts})" if parts else ""
-            rank_zero_info(f"{title} loss {loss:.2f} nats per image{details}")
+            ours = isinstance(trainer.lightning_module, Module)
+            said = f"{loss:.2f} nats per image" if ours else f"{loss:.6g}"
+            rank_zero_info(f"{title} loss {said}{details}")
         elif parts:
             rank_zero_info(f"{title} {parts}")
     for line in in_words(cards):

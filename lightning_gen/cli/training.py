@@ -10,6 +10,7 @@ import yaml
 from jsonargparse import Namespace
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import LightningDataModule, LightningModule, seed_everything
+from lightning.pytorch.callbacks import BatchSizeFinder
 from lightning.pytorch.utilities import rank_zero_info
 from torch import distributed
 
@@ -229,6 +230,10 @@ class Training:
         if self.options.test_after_fit and type(self.model).test_step is LightningModule.test_step:
             rank_zero_info(f"{type(self.model).__name__} has no test_step: nothing is tested")
         elif self.options.test_after_fit:
+            callbacks = self.trainer.callbacks  # type: ignore[attr-defined]
+            finders = [each for each in callbacks if isinstance(each, BatchSizeFinder)]
+            for finder in finders:  # it would look for another size of the test's batches
+                callbacks.remove(finder)
             self.trainer.test(self.model, self.data, ckpt_path=best, verbose=False)
             report(self.trainer, self.directory.path if self.directory else None, best)
         if self.directory is not None:

@@ -330,3 +330,44 @@ def test_a_run_of_many_nodes_is_tested_on_one(finished):
     words = expand_run(["test", str(finished), "--trainer.num_nodes", "2"])
     assert words[:3] == ["test", "--config", str(finished / "config.yaml")]
     assert words[-4:] == ["--trainer.num_nodes", "1", "--trainer.num_nodes", "2"]
+
+
+SQUARES = """
+from lightning.pytorch import LightningModule
+from torch import nn, optim
+
+class Squares(LightningModule):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(784, 784)
+
+    def training_step(self, batch, batch_idx):
+        x = batch.images.flatten(1)
+        return (self.layer(x) - x).square().mean()
+
+    def validation_step(self, batch, batch_idx):
+        self.log("val/loss", self.training_step(batch, batch_idx))
+
+    def test_step(self, batch, batch_idx):
+        self.log("test/loss", self.training_step(batch, batch_idx))
+
+    def configure_optimizers(self):
+        return optim.SGD(self.parameters(), lr=0.1)
+"""
+
+
+def test_the_loss_of_ones_own_module_has_no_unit(command, tmp_path, caplog):
+    (tmp_path / "squares.py").write_text(SQUARES)
+    own = ("--allow", "squares", "--model", "squares.Squares", *MINI_DATA)
+    answer = command("fit", *own, *NO_PICTURES, *TWO_BATCHES)
+    assert answer.code == 0, answer.err
+    [line] = [line for line in caplog.text.splitlines() if "Test loss" in line]
+    assert re.search(r"Test loss 0\.\d+$", line)
+
+
+def test_a_batch_size_that_was_found_is_kept(fit, caplog):
+    finder = ("--trainer.callbacks", "BatchSizeFinder", "--trainer.callbacks.max_trials", "2")
+    run = fit(*finder, "--trainer.callbacks.steps_per_trial", "1")
+    assert yaml.safe_load((run / "config.yaml").read_text())["data"]["init_args"]["batch_size"] == 4
+    assert "4 images a step" in caplog.text
+    assert caplog.text.count("Finished batch size finder") == 1
