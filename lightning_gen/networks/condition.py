@@ -3,7 +3,6 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -131,37 +130,28 @@ class TrainingConditions(nn.Module):
 
     def __init__(self, examples: Vectors, capacity: int = 4096) -> None:
         super().__init__()
-        self.rows = examples  # no buffer: an average of the weights must not mix rows
+        self.examples = examples  # neither is a buffer: an average of weights must not mix rows
+        self.rows = examples[:0]
         self.capacity = capacity
-        self.seen = 0
 
-    # A count that changes at each step would be compiled anew.
+    # Rows that become more at each step would be compiled anew.
     @torch.compiler.disable  # type: ignore[untyped-decorator]
     def add(self, vectors: Vectors) -> None:
         """Keep the conditions of a batch, in the place of the oldest ones."""
-        if self.seen == 0:
-            self.rows = vectors.new_empty(self.capacity, vectors.shape[1])
-        latest = vectors.detach()[-self.capacity :]
-        self.rows = self.rows.to(latest.device)
-        places = torch.arange(self.seen, self.seen + len(latest), device=latest.device)
-        self.rows[places % self.capacity] = latest
-        self.seen += len(latest)
+        self.rows = torch.cat([self.rows.to(vectors), vectors.detach()])[-self.capacity :]
 
     def draw(self, n: int, device: torch.device) -> Vectors:
         """``n`` of the rows at random, from torch's global random state."""
-        self.rows = self.rows.to(device)
-        known = min(self.seen, self.capacity) or len(self.rows)
-        return self.rows[torch.randint(known, (n,), device=device)]
+        rows = (self.rows if len(self.rows) else self.examples).to(device)
+        return rows[torch.randint(len(rows), (n,), device=device)]
 
-    def get_extra_state(self) -> dict[str, Any]:
+    def get_extra_state(self) -> Vectors:
         """What a checkpoint keeps."""
-        return {"rows": self.rows[: self.seen or None].cpu(), "seen": self.seen}
+        return self.rows.cpu()
 
-    def set_extra_state(self, state: dict[str, Any]) -> None:
+    def set_extra_state(self, state: Vectors) -> None:
         """Go on from what a checkpoint has kept."""
-        rows, self.seen = state["rows"], state["seen"]
-        self.rows = rows.new_empty(self.capacity, rows.shape[1]) if self.seen else rows
-        self.rows[: len(rows)] = rows
+        self.rows = state
 
 
 def condition_on(

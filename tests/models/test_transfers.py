@@ -60,7 +60,7 @@ def on_gpu(model):
     """The model with its parameters and buffers where a GPU would have them."""
     for module in model.modules():
         if isinstance(module, TrainingConditions):
-            module.rows = unknown(module.rows)
+            module.rows, module.examples = unknown(module.rows), unknown(module.examples)
         for name, parameter in module._parameters.items():
             if parameter is not None:
                 there = nn.Parameter(unknown(parameter), parameter.requires_grad)
