@@ -40,19 +40,13 @@ class AggregatePosterior(Evaluation):
 
     requires: ClassVar[contracts.Needs] = (contracts.Infers,)
 
-    def __init__(self, num_images: int = 10_000, seed: int = 0) -> None:
-        super().__init__(num_images, seed)
-        self._information = MutualInformation(seed)
-        self._mmd = PriorMMD(seed=seed)
-        self._units: ActiveUnits | None = None
-        self._dimensions: KLPerDimension | None = None
-
     def begin(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Forget the posteriors."""
         device = home(pl_module)
         self._information = MutualInformation(self.seed).to(device)
         self._mmd = PriorMMD(seed=self.seed).to(device)
-        self._units = self._dimensions = None
+        self._units: ActiveUnits | None = None
+        self._dimensions: KLPerDimension | None = None
 
     def see(self, pl_module: LightningModule, batch: Batch) -> None:
         """The posteriors of the batch."""

@@ -32,9 +32,6 @@ class AnomalyDetection(Evaluation):
     def __init__(self, num_images: int = 10_000, num_samples: int = 10, seed: int = 0) -> None:
         super().__init__(num_images, seed)
         self.num_samples = num_samples
-        self._reconstruction, self._elbo = AUROC(), AUROC()
-        self._normal: Sequence[int] = ()
-        self._bounds = False
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Learn which classes are normal.
@@ -44,7 +41,7 @@ class AnomalyDetection(Evaluation):
         """
         super().setup(trainer, pl_module, stage)
         data = trainer.datamodule  # type: ignore[attr-defined]
-        self._normal = tuple(getattr(data, "normal_classes", ()))
+        self._normal: Sequence[int] = tuple(getattr(data, "normal_classes", ()))
         if not self._normal:
             remedy = "Choose data that has train_classes, such as MNIST."
             if "train_classes" in signature(type(data)).parameters:

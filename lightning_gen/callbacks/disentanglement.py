@@ -21,6 +21,16 @@ from lightning_gen.metrics.disentanglement import (
 )
 from lightning_gen.progress import progress
 
+METRICS: dict[str, type[CodesAndFactors]] = {
+    "mig": MIG,
+    "factor_vae_score": FactorVAEScore,
+    "beta_vae_score": BetaVAEScore,
+    "sap": SAP,
+    "modularity": Modularity,
+    "total_correlation": TotalCorrelation,
+    "dci": DCI,
+}
+
 
 class Disentanglement(Evaluation):
     """Scores codes against the ground-truth factors of the data.
@@ -44,7 +54,6 @@ class Disentanglement(Evaluation):
     def __init__(self, num_images: int = 10_000, dci: bool = True, seed: int = 0) -> None:
         super().__init__(num_images, seed)
         self.dci = dci
-        self._metrics: dict[str, CodesAndFactors] = {}
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Raise a UserError when the model has no codes or the data no factors."""
@@ -58,16 +67,11 @@ class Disentanglement(Evaluation):
 
     def begin(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Forget the codes."""
-        self._metrics = {
-            "mig": MIG(seed=self.seed),
-            "factor_vae_score": FactorVAEScore(seed=self.seed),
-            "beta_vae_score": BetaVAEScore(seed=self.seed),
-            "sap": SAP(seed=self.seed),
-            "modularity": Modularity(seed=self.seed),
-            "total_correlation": TotalCorrelation(seed=self.seed),
+        self._metrics: dict[str, CodesAndFactors] = {
+            name: kind(seed=self.seed)
+            for name, kind in METRICS.items()
+            if self.dci or name != "dci"
         }
-        if self.dci:
-            self._metrics["dci"] = DCI(seed=self.seed)
 
     def see(self, pl_module: LightningModule, batch: Batch) -> None:
         """The codes of the batch."""

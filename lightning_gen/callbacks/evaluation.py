@@ -76,11 +76,6 @@ class Evaluation(Callback, ABC):
         self.num_images = num_images
         self.seed = seed
         self.cards: dict[str, Card] = {}
-        self._wanted = 0
-        self._there = 0
-        self._passed = 0
-        self._seen = 0
-        self._seconds = 0.0
 
     @abstractmethod
     def begin(self, trainer: Trainer, pl_module: LightningModule) -> None:

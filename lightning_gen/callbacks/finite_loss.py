@@ -35,25 +35,16 @@ class FiniteLoss(Callback):
         """Keep the loss; a model that optimises by hand has several in a step."""
         self._losses.append((trainer.global_step, loss.detach().sum()))
 
-    def on_train_batch_end(
-        self,
-        trainer: Trainer,
-        pl_module: LightningModule,
-        outputs: Any,  # noqa: ANN401  (Lightning's)
-        batch: Any,  # noqa: ANN401
-        batch_idx: int,
-    ) -> None:
+    def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:  # noqa: ANN401  (Lightning's)
         """Look now and then."""
         if len(self._losses) >= (trainer.log_every_n_steps or 50):  # type: ignore[attr-defined]
             self._check(trainer)
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Look before the time of a validation is spent."""
+        """Look before the time of a validation is spent, and at the end of the epoch."""
         self._check(trainer)
 
-    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Look at the end of the epoch."""
-        self._check(trainer)
+    on_train_epoch_end = on_validation_start
 
     def on_save_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]

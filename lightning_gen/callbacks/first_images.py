@@ -1,13 +1,15 @@
 """Pictures of the first validation images and of what a model makes of them."""
 
+import math
 from abc import abstractmethod
-from typing import Any
+from typing import ClassVar, cast
 
 import torch
 from lightning.pytorch import LightningModule, Trainer
 
-from lightning_gen.callbacks.picture import Picture, check_at_least, validation_batches
-from lightning_gen.contracts import Batch
+from lightning_gen import contracts
+from lightning_gen.callbacks.picture import Picture, check_at_least, untouched, validation_batches
+from lightning_gen.contracts import Batch, given
 from lightning_gen.figures import Pixels
 from lightning_gen.views import View
 
@@ -39,29 +41,19 @@ class FirstImages(Picture):
         self._kept = {}
 
     def on_train_batch_end(
-        self,
-        trainer: Trainer,
-        pl_module: LightningModule,
-        outputs: Any,  # noqa: ANN401  (Lightning's)
-        batch: Batch,
-        batch_idx: int,
+        self, trainer: Trainer, pl_module: LightningModule, _: object, batch: Batch, *rest: object
     ) -> None:
         """Keep images of the first training batch."""
         if "training" not in self._kept:
             self._kept["training"] = Batch(*(t.clone() for t in batch.first(self.num_images)))
 
-    def on_validation_batch_end(
-        self,
-        trainer: Trainer,
-        pl_module: LightningModule,
-        outputs: Any,  # noqa: ANN401  (Lightning's)
-        batch: Batch,
-        batch_idx: int,
-        dataloader_idx: int = 0,
+    def see(
+        self, trainer: Trainer, pl_module: LightningModule, batch: Batch, batch_idx: int
     ) -> None:
         """Keep the first validation images."""
-        if dataloader_idx > 0:
-            return
+        self._keep(batch, batch_idx)
+
+    def _keep(self, batch: Batch, batch_idx: int) -> None:
         kept = self._kept.get("validation") if batch_idx else None
         missing = self.num_images - (len(kept.images) if kept else 0)
         if missing > 0:
@@ -71,7 +63,7 @@ class FirstImages(Picture):
     def see_validation(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Keep the first validation images."""
         for number, batch in enumerate(validation_batches(trainer)):
-            self.on_validation_batch_end(trainer, pl_module, None, batch, number)
+            self._keep(batch, number)
             if len(self._kept["validation"].images) >= self.num_images:
                 return
 
@@ -82,3 +74,82 @@ class FirstImages(Picture):
             return None
         view = self.view(pl_module, self._kept[split], split)
         return view.pixels(f"at step {trainer.global_step}")
+
+
+class Reconstructions(FirstImages):
+    """Draws the first validation images over their reconstructions, the same ones each time.
+
+    Args:
+        num_images: how many images.
+        every_n_epochs: training epochs from one picture to the next.
+    """
+
+    requires: ClassVar[contracts.Needs] = (contracts.Reconstructs,)
+
+    def view(self, pl_module: LightningModule, batch: Batch, split: str) -> View:
+        """Originals and reconstructions."""
+        reconstructions = given(pl_module, batch).reconstruct(batch.images)
+        rows = {"original": batch.images, "reconstruction": reconstructions}
+        return View(rows, f"Reconstructions of {split} images")
+
+
+class Denoising(FirstImages):
+    """Damages the images of each evaluation, measures what the model gives back, and draws it.
+
+    Logs ``val/noisy_mse``, ``val/denoised_mse`` (mean squared error per pixel against the clean
+    image, in [0, 1]^2), and ``val/noisy_psnr``, ``val/denoised_psnr`` (-10 log10 of them, in dB)
+    over the whole split, and the same for ``test``. The noise is that of the model's corruption and
+    the same in each evaluation; it costs one more pass through the model.
+
+    Args:
+        num_images: how many images are drawn.
+        every_n_epochs: training epochs from one picture to the next.
+    """
+
+    requires: ClassVar[contracts.Needs] = (contracts.Denoises,)
+
+    def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Begin to measure."""
+        from torchmetrics import MeanSquaredError  # here: it imports all of them, nearly a second
+
+        self._errors = {
+            name: MeanSquaredError().to(pl_module.device) for name in ("noisy", "denoised")
+        }
+
+    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Log the errors, the same on all ranks."""
+        stage = "test" if trainer.testing else "val"
+        for name, metric in self._errors.items():
+            mse = metric.compute().item()
+            values = {f"{stage}/{name}_mse": mse, f"{stage}/{name}_psnr": psnr(mse)}
+            pl_module.log_dict(values, sync_dist=True)
+
+    on_test_epoch_start = on_validation_epoch_start
+    on_test_epoch_end = on_validation_epoch_end
+    on_test_batch_end = FirstImages.on_validation_batch_end
+
+    def view(self, pl_module: LightningModule, batch: Batch, split: str) -> View:
+        """Noisy, denoised and clean images."""
+        torch.manual_seed(0)  # the base gives the random state back
+        noisy = cast(contracts.Denoises, pl_module).corrupt(batch.images)
+        denoised = given(pl_module, batch).reconstruct(noisy)
+        rows = {"noisy": noisy, "denoised": denoised, "clean": batch.images}
+        return View(rows, f"Denoising of {split} images")
+
+    def see(
+        self, trainer: Trainer, pl_module: LightningModule, batch: Batch, batch_idx: int
+    ) -> None:
+        """Keep the first validation images, and measure the batch."""
+        if not trainer.testing:
+            super().see(trainer, pl_module, batch, batch_idx)
+        with untouched(trainer, pl_module):
+            torch.manual_seed(batch_idx)
+            noisy = cast(contracts.Denoises, pl_module).corrupt(batch.images)
+            denoised = given(pl_module, batch).reconstruct(noisy)
+        for name, images in (("noisy", noisy), ("denoised", denoised)):
+            self._errors[name].update(images, batch.images)
+
+
+def psnr(mse: float) -> float:
+    """Peak signal-to-noise ratio of images in [0, 1], in dB; infinite where there is no error."""
+    return -10 * math.log10(mse) if mse > 0 else math.inf

@@ -70,14 +70,7 @@ class Interruption(Callback):
         """Listen in the test of a finished training too."""
         self.on_sanity_check_start(trainer, pl_module)
 
-    def on_train_batch_end(
-        self,
-        trainer: Trainer,
-        pl_module: LightningModule,
-        outputs: Any,  # noqa: ANN401  (Lightning's)
-        batch: Any,  # noqa: ANN401
-        batch_idx: int,
-    ) -> None:
+    def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:  # noqa: ANN401  (Lightning's)
         """Save where it is time, and leave where the run was told to.
 
         Raises:

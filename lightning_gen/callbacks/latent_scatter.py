@@ -1,7 +1,7 @@
 """Where the images of each class lie in the latent space."""
 
 from functools import partial
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from lightning.pytorch import LightningModule, Trainer
 
@@ -58,18 +58,15 @@ class LatentScatter(ValidationCodes):
         """Forget the codes of the validation."""
         self._parts, self._seen = [], 0
 
-    def on_test_batch_end(
-        self,
-        trainer: Trainer,
-        pl_module: LightningModule,
-        outputs: Any,  # noqa: ANN401  (Lightning's)
-        batch: Batch,
-        batch_idx: int,
-        dataloader_idx: int = 0,
+    on_test_batch_end = ValidationCodes.on_validation_batch_end
+
+    def see(
+        self, trainer: Trainer, pl_module: LightningModule, batch: Batch, batch_idx: int
     ) -> None:
         """Encode the batch while images are missing."""
-        drawing = self._follows_training and trainer.is_global_zero and not trainer.fast_dev_run  # type: ignore[attr-defined]
-        if drawing and dataloader_idx == 0:
+        if not trainer.testing:
+            super().see(trainer, pl_module, batch, batch_idx)
+        elif self._follows_training and trainer.is_global_zero and not trainer.fast_dev_run:  # type: ignore[attr-defined]
             self._keep(trainer, pl_module, batch)
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

@@ -49,8 +49,6 @@ class LikelihoodBound(Evaluation):
         check_at_least(1, at_once, "LikelihoodBound.at_once")
         self.num_samples = num_samples
         self.at_once = at_once
-        self._nats = NegativeLogLikelihood()
-        self._bits = BitsPerDimension(1)
 
     def on_train_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: Batch, batch_idx: int

@@ -6,15 +6,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from itertools import islice
+from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import WeightAveraging
+from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
 from lightning.pytorch.utilities import rank_zero_warn
 
 from lightning_gen._compat import holds_average, swap_average
-from lightning_gen.callbacks.publish import picture_path, publish
+from lightning_gen.atomic import write_png
 from lightning_gen.contracts import Batch, Needs, require
 from lightning_gen.errors import UserError
 from lightning_gen.figures import Pixels
@@ -76,6 +78,28 @@ class Picture(Callback, ABC):
         if trainer.ckpt_path and not self._trained and not drawn:
             self._draw_once(trainer, pl_module)
 
+    def on_validation_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,  # noqa: ANN401  (Lightning's)
+        batch: Any,  # noqa: ANN401
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Look at the batch, unless it is of a second set of data."""
+        if dataloader_idx == 0:
+            self.see(trainer, pl_module, batch, batch_idx)
+
+    def see(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        batch: Any,  # noqa: ANN401
+        batch_idx: int,
+    ) -> None:
+        """Look at a validation batch."""
+
     def see_validation(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Look at validation images, in a run that went on after its last validation."""
 
@@ -106,6 +130,37 @@ class Picture(Callback, ABC):
                 return
         if pixels is not None:
             publish(trainer, name, pixels)
+
+
+def run_directory(trainer: Trainer) -> Path:
+    """The directory of the run: that of the first logger which has one, else where Lightning saves.
+
+    Unlike ``trainer.log_dir`` it asks nothing of other processes, so rank zero may call it alone.
+    """
+    directories = (logger.log_dir for logger in trainer.loggers)
+    return Path(next(filter(None, directories), trainer.default_root_dir))
+
+
+def picture_path(trainer: Trainer, name: str) -> Path:
+    """The file of a picture at the present step."""
+    return run_directory(trainer) / "images" / name / f"{trainer.global_step:08d}.png"
+
+
+def publish(trainer: Trainer, name: str, picture: Pixels) -> None:
+    """Write ``images/<name>/<step>.png`` and show the picture as ``images/<name>`` in the loggers.
+
+    To be called on rank zero only.
+
+    Raises:
+        UserError: the disk is full.
+    """
+    step, path = trainer.global_step, picture_path(trainer, name)
+    write_png(picture, path)
+    for logger in trainer.loggers:
+        if isinstance(logger, WandbLogger):
+            logger.log_image(f"images/{name}", [str(path)], step)
+        elif isinstance(logger, TensorBoardLogger):
+            logger.experiment.add_image(f"images/{name}", picture, step, dataformats="HWC")
 
 
 def validation_batches(trainer: Trainer) -> Iterator[Batch]:

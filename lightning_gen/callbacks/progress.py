@@ -49,12 +49,10 @@ class Progress(TQDMProgressBar):
         self,
         trainer: Trainer,
         pl_module: LightningModule,
-        outputs: Any,  # noqa: ANN401  (Lightning's)
-        batch: Any,  # noqa: ANN401
-        batch_idx: int,
+        *rest: Any,  # noqa: ANN401  (Lightning's)
     ) -> None:
         """Move the bar, or print a line when the last one is old."""
-        super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
+        super().on_train_batch_end(trainer, pl_module, *rest)
         if self._lines and time.monotonic() - self._last_line > SECONDS_BETWEEN_LINES:
             self._print_line(trainer, pl_module)
 

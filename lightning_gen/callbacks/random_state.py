@@ -1,4 +1,4 @@
-"""Random states in the checkpoint, so that a resumed run draws the numbers it would have drawn."""
+"""Random numbers that repeat: those of a resumed run, and those of every evaluation."""
 
 import random
 from typing import Any
@@ -58,6 +58,20 @@ class RandomState(Callback):
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Give training its state back."""
         set_random_state(self._training)
+
+
+class SameNoise(Callback):
+    """Every evaluation of a split draws the same numbers, such as a VAE's posterior samples.
+
+    Two epochs are then compared on the same noise, and ``test RUN`` gives the loss that the run's
+    own test gave. ``RandomState`` gives training its state back.
+    """
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Start from one seed, which all processes share out (``lightning_gen.noise``)."""
+        torch.manual_seed(0)
+
+    on_test_start = on_predict_start = on_validation_start
 
 
 def random_state() -> State:

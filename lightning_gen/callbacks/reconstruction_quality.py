@@ -25,11 +25,15 @@ class ReconstructionQuality(Evaluation):
 
     def __init__(self, num_images: int = 10_000) -> None:
         super().__init__(num_images)
-        self._metrics: dict[str, ReconstructionMetric] = {}
 
     def begin(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start new means."""
-        self._metrics = {"mse": MSE(), "psnr": PSNR(), "ssim": SSIM(), "bce": BCE()}
+        self._metrics: dict[str, ReconstructionMetric] = {
+            "mse": MSE(),
+            "psnr": PSNR(),
+            "ssim": SSIM(),
+            "bce": BCE(),
+        }
         for metric in self._metrics.values():
             metric.to(home(pl_module))
 

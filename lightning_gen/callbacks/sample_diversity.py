@@ -1,6 +1,6 @@
 """How diverse a model's samples are, and a warning when they are all alike."""
 
-from typing import Any, ClassVar, cast
+from typing import ClassVar, cast
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
@@ -47,24 +47,13 @@ class SampleDiversity(Callback):
         self._real, self._warned = {}, False
 
     def on_train_batch_end(
-        self,
-        trainer: Trainer,
-        pl_module: LightningModule,
-        outputs: Any,  # noqa: ANN401  (Lightning's)
-        batch: Batch,
-        batch_idx: int,
+        self, trainer: Trainer, pl_module: LightningModule, _: object, batch: Batch, *rest: object
     ) -> None:
         """Measure the first training images."""
         self._measure("training", batch)
 
     def on_validation_batch_end(
-        self,
-        trainer: Trainer,
-        pl_module: LightningModule,
-        outputs: Any,  # noqa: ANN401  (Lightning's)
-        batch: Batch,
-        batch_idx: int,
-        dataloader_idx: int = 0,
+        self, trainer: Trainer, pl_module: LightningModule, _: object, batch: Batch, *rest: object
     ) -> None:
         """Measure the first validation images."""
         self._measure("validation", batch)

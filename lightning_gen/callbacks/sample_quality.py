@@ -50,7 +50,6 @@ class SampleQuality(Evaluation):
     def __init__(self, extractor: Extractor, num_images: int = 10_000, seed: int = 0) -> None:
         super().__init__(num_images, seed)
         self.extractor = extractor
-        self._start(None)
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Raise a UserError when the model draws nothing, or the extractor knows no such images."""
@@ -62,7 +61,16 @@ class SampleQuality(Evaluation):
     def begin(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Forget the features."""
         self.extractor.to(pl_module.device)
-        self._start(pl_module)
+        dim = self.extractor.feature_dim
+        groups = GROUPS if dim <= WIDE else 0
+        self._frechet = FrechetDistance(dim, groups)
+        self._of_reconstructions = FrechetDistance(dim, groups, paired=True)
+        self._kernel = KernelDistance()
+        self._ranges = PrecisionRecall()
+        self._balls = DensityCoverage()
+        self._of_samples = (self._frechet, self._kernel, self._ranges, self._balls)
+        for metric in (*self._of_samples, self._of_reconstructions):
+            metric.to(home(pl_module))
 
     def see(self, pl_module: LightningModule, batch: Batch) -> None:
         """Features of real images, and of their reconstructions."""
@@ -85,19 +93,6 @@ class SampleQuality(Evaluation):
                     metric.update(features.to(metric.device), real=False)
                 bar.update(count)
         return dict(self._scores(isinstance(pl_module, contracts.Reconstructs)))
-
-    def _start(self, pl_module: LightningModule | None) -> None:
-        dim = self.extractor.feature_dim
-        groups = GROUPS if dim <= WIDE else 0
-        self._frechet = FrechetDistance(dim, groups)
-        self._of_reconstructions = FrechetDistance(dim, groups, paired=True)
-        self._kernel = KernelDistance()
-        self._ranges = PrecisionRecall()
-        self._balls = DensityCoverage()
-        self._of_samples = (self._frechet, self._kernel, self._ranges, self._balls)
-        if pl_module is not None:
-            for metric in (*self._of_samples, self._of_reconstructions):
-                metric.to(home(pl_module))
 
     def _scores(self, reconstructs: bool) -> Iterator[tuple[str, Score]]:
         name = self.extractor.score_name

@@ -1,14 +1,24 @@
-"""Pictures of the codes of validation images."""
+"""Pictures of the codes of validation images; mean(A) - mean(B) + mean(C), decoded."""
 
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import ClassVar, cast
 
 import torch
 from lightning.pytorch import LightningModule, Trainer
 
+from lightning_gen import contracts
 from lightning_gen.callbacks.picture import Picture, check_at_least, validation_batches
 from lightning_gen.contracts import Batch, Codes, Encodes, SamplesCodes
-from lightning_gen.views import LabelledCodes, encode, join
+from lightning_gen.figures import Pixels
+from lightning_gen.views import (
+    LabelledCodes,
+    Terms,
+    arithmetic,
+    check_terms,
+    default_terms,
+    encode,
+    join,
+)
 
 
 class ValidationCodes(Picture):
@@ -34,19 +44,13 @@ class ValidationCodes(Picture):
         super().on_train_epoch_start(trainer, pl_module)
         self._parts = []
 
-    def on_validation_batch_end(
-        self,
-        trainer: Trainer,
-        pl_module: LightningModule,
-        outputs: Any,  # noqa: ANN401  (Lightning's)
-        batch: Batch,
-        batch_idx: int,
-        dataloader_idx: int = 0,
+    def see(
+        self, trainer: Trainer, pl_module: LightningModule, batch: Batch, batch_idx: int
     ) -> None:
         """Encode the batch while images are missing."""
         if batch_idx == 0:
             self._parts, self._seen = [], 0
-        if dataloader_idx == 0 and trainer.is_global_zero and self._is_due(trainer):
+        if trainer.is_global_zero and self._is_due(trainer):
             self._keep(trainer, pl_module, batch)
 
     def see_validation(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -77,6 +81,43 @@ class ValidationCodes(Picture):
         last = epoch == trainer.max_epochs
         rehearsal = trainer.sanity_checking or trainer.fast_dev_run  # type: ignore[attr-defined]
         return not rehearsal and (epoch % self.every_n_epochs == 0 or last)
+
+
+class Arithmetic(ValidationCodes):
+    """Draws the mean codes of three classes or attributes, decoded, and A - B + C.
+
+    Args:
+        terms: names of A, B and C; ``!Smiling`` is without the attribute. By default those that
+            say something of faces and of Fashion-MNIST, and nothing where the data have others.
+        num_images: how many validation images the means are of.
+        every_n_epochs: training epochs from one picture to the next.
+    """
+
+    requires: ClassVar[contracts.Needs] = (contracts.Encodes, contracts.Decodes)
+
+    def __init__(
+        self, terms: Terms | None = None, num_images: int = 2000, every_n_epochs: int = 5
+    ) -> None:
+        super().__init__(num_images, every_n_epochs)
+        self.terms = terms
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Raise a UserError when the model or the data lack what this picture shows."""
+        super().setup(trainer, pl_module, stage)
+        if self.terms is not None:
+            check_terms(self.terms, class_names(trainer), factor_names(trainer))
+
+    def draw(self, trainer: Trainer, pl_module: LightningModule) -> Pixels | None:
+        """The terms and their sum; None where the epoch had no validation."""
+        codes, names = self.kept(), class_names(trainer)
+        if codes is None:
+            return None
+        terms = self.terms or default_terms(codes, names, factor_names(trainer))
+        if terms is None:
+            return None
+        model = cast(contracts.Decodes, pl_module)
+        view = arithmetic(model, codes, terms, names, factor_names(trainer), pl_module.device)
+        return view.pixels(f"at step {trainer.global_step}")
 
 
 def drawn(model: SamplesCodes, count: int, seed: int = 0) -> LabelledCodes:

@@ -24,29 +24,12 @@ def test_quotients_are_of_pairs(common):
         common.quotients([1, 2], [1])
 
 
-def test_a_spread_in_words(common):
-    value = {"median": 1.234, "min": 0.5, "max": 2.0}
-    assert common.in_words(value) == "1.23 (0.50 to 2.00)"
-    assert common.in_words(value, 1) == "1.2 (0.5 to 2.0)"
-
-
 def test_tasks_alternate_and_none_is_always_first(common, capsys):
     seen = []
     tasks = {name: lambda name=name: seen.append(name) or name.upper() for name in "abc"}
     assert common.alternate(tasks, 4) == {name: [name.upper()] * 4 for name in "abc"}
     assert "".join(seen) == "abc" + "bca" + "cab" + "abc"
     assert "... a, 4 of 4" in capsys.readouterr().out
-
-
-def test_columns_are_aligned(common, capsys):
-    common.print_table([["", "speed"], ["a long name", "1"], ["b", "22"]])
-    assert capsys.readouterr().out.splitlines() == [
-        "",
-        "             speed",
-        "a long name      1",
-        "b               22",
-        "",
-    ]
 
 
 def test_a_process_that_fails_ends_the_benchmark_with_its_output(common):

@@ -80,17 +80,6 @@ def test_loops_take_whole_batches_of_each_permutation(bare, pixels):
     assert len(torch.cat(batches[:3]).unique()) == 30
 
 
-def test_noise_has_its_shape_and_is_the_same_each_time(bare):
-    from usual_data import RandomImages
-
-    data = RandomImages(image_size=20, images=30, batch_size=7)
-    assert data.image_shape == (3, 20, 20)
-    data.setup("fit")
-    batch = next(iter(data.train_dataloader()))
-    assert batch.images.shape == (7, 3, 20, 20)
-    assert (data.load_train().images == data.load_test().images).all()
-
-
 def test_the_tiled_images_stand_in_for_what_is_not_there(bare, tmp_path):
     import usual_data
 

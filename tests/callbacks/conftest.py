@@ -39,6 +39,17 @@ def mini():
 
 
 @pytest.fixture
+def first(mini):
+    """The first images of a split, in [0, 1], and their labels."""
+
+    def read(count, split="val"):
+        source, indices = mini._splits[split]
+        return source.images[indices[:count]].float() / 255, source.labels[indices[:count]]
+
+    return read
+
+
+@pytest.fixture
 def pictures(tmp_path):
     """The pictures of a callback in the run below ``tmp_path``, by their step."""
 

@@ -3,11 +3,9 @@ import pytest
 import torch
 
 from lightning_gen.callbacks import CodebookUse
-from lightning_gen.errors import UserError
 from lightning_gen.figures import codebook_bars, to_array
 from lightning_gen.models import VQVAE
 from lightning_gen.networks import Codebook, SpatialResidual, Transformer
-from support.models import tiny
 
 
 class Bright(VQVAE):
@@ -23,9 +21,9 @@ def model():
     return Bright((1, 28, 28), SpatialResidual((4, 4), 0), Codebook(8, 4, 2), Transformer(8, 1, 2))
 
 
-def expected(mini, split, n):
-    source, indices = mini._splits[split]
-    bright = (source.images[indices[:n]].float() / 255).mean(dim=(1, 2, 3)) > 0.3
+def expected(images):
+    bright = images.mean(dim=(1, 2, 3)) > 0.3
+    n = len(images)
     counts = torch.zeros(2, 8, dtype=torch.int64)
     counts[0, :2] = 49 * torch.stack([(~bright).sum(), bright.sum()])
     counts[1, 0] = 49 * n
@@ -34,10 +32,10 @@ def expected(mini, split, n):
     return counts, np.exp(-share * np.log(share) - (1 - share) * np.log(1 - share))
 
 
-def test_the_whole_split_is_measured_and_drawn(trainer, mini, model, pictures):
+def test_the_whole_split_is_measured_and_drawn(trainer, mini, first, model, pictures):
     run = trainer(CodebookUse(every_n_epochs=2), max_epochs=2, limit_val_batches=3)
     run.fit(model, mini)
-    counts, perplexity = expected(mini, "val", 60)
+    counts, perplexity = expected(first(60)[0])
     logged = run.callback_metrics
     assert logged["val/perplexity"].item() == pytest.approx((perplexity + 1) / 2, rel=1e-5)
     assert logged["val/code_use"].item() == pytest.approx((2 / 8 + 1 / 8) / 2)
@@ -47,19 +45,9 @@ def test_the_whole_split_is_measured_and_drawn(trainer, mini, model, pictures):
     np.testing.assert_array_equal(picture, to_array(bars))
 
 
-def test_the_test_split_is_measured(trainer, mini, model):
+def test_the_test_split_is_measured(trainer, mini, first, model):
     run = trainer(CodebookUse(), limit_test_batches=2)
     [logged] = run.test(model, mini, verbose=False)
-    _, perplexity = expected(mini, "test", 40)
+    _, perplexity = expected(first(40, "test")[0])
     assert logged["test/perplexity"] == pytest.approx((perplexity + 1) / 2, rel=1e-5)
     assert "test/code_use" in logged
-
-
-def test_an_epoch_without_validation_is_not_drawn(trainer, mini, model, pictures):
-    trainer(CodebookUse(), max_epochs=3, check_val_every_n_epoch=2).fit(model, mini)
-    assert list(pictures("codebook_use")) == [4]
-
-
-def test_a_model_without_codebooks_is_refused(trainer, mini):
-    with pytest.raises(UserError, match="CodebookUse needs a model that quantizes"):
-        trainer(CodebookUse()).fit(tiny(), mini)

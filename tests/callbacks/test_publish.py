@@ -1,16 +1,13 @@
 import io
-import os
 
 import numpy as np
-import pytest
 import torch
 from lightning.pytorch import Trainer
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger, WandbLogger
 from PIL import Image
 
-from lightning_gen.atomic import write_png
 from lightning_gen.callbacks import Samples
-from lightning_gen.callbacks.publish import run_directory
+from lightning_gen.callbacks.picture import run_directory
 from lightning_gen.figures import image_grid
 from support.models import frozen
 
@@ -27,29 +24,6 @@ def test_the_run_directory_is_that_of_the_first_logger_which_has_one(tmp_path):
     for loggers, directory in (([csv], "n/v"), ([wandb, csv], "n/v"), ([wandb], "."), (False, ".")):
         trainer = Trainer(default_root_dir=tmp_path, logger=loggers, accelerator="cpu")
         assert run_directory(trainer) == tmp_path / directory
-
-
-def test_the_png_holds_the_picture(trainer, mini, pictures, tmp_path):
-    model = frozen()
-    trainer(Samples(num_images=4)).fit(model, mini)
-    found = pictures("samples")
-    np.testing.assert_array_equal(found[2], expected(model, 2))
-    assert found[2].max() > 200
-    assert os.listdir(tmp_path / "run" / "images" / "samples") == ["00000002.png"]
-
-
-def test_a_png_that_fails_leaves_the_old_one(tmp_path, monkeypatch):
-    path = tmp_path / "images" / "x.png"
-    write_png(np.full((2, 2, 3), 255, dtype=np.uint8), path)
-
-    def fail(self, file, **arguments):
-        file.write_bytes(b"half a pic")
-        raise OSError("disk full")
-
-    monkeypatch.setattr(Image.Image, "save", fail)
-    with pytest.raises(OSError, match="disk full"):
-        write_png(np.zeros((2, 2, 3), dtype=np.uint8), path)
-    assert np.asarray(Image.open(path)).min() == 255
 
 
 def test_tensorboard_shows_the_picture(trainer, mini, tmp_path):

@@ -4,14 +4,10 @@ import warnings
 
 import pytest
 import torch
-from lightning.pytorch import LightningModule, seed_everything
+from lightning.pytorch import LightningModule
 
-from lightning_gen.callbacks import RandomState, SampleDiversity, sample_diversity
-from lightning_gen.errors import UserError
+from lightning_gen.callbacks import SampleDiversity, sample_diversity
 from lightning_gen.metrics import mean_pairwise_distance
-from lightning_gen.models import AE, DCGAN
-from lightning_gen.networks import DCGANNetworks
-from support.models import tiny
 
 
 class Made(LightningModule):
@@ -81,30 +77,3 @@ def test_a_healthy_or_young_model_is_not_warned_of(spread, first_steps, trainer,
         warnings.simplefilter("error")
         warnings.filterwarnings("ignore", ".*LeafSpec|.*many workers|The `srun` command")
         trainer(SampleDiversity(), max_epochs=2).fit(Made(spread), mini)
-
-
-def test_training_is_left_bit_for_bit_the_same(trainer, mini):
-    def train(*callbacks):
-        seed_everything(0, verbose=False)
-        model = DCGAN((1, 28, 28), 8, DCGANNetworks((4, 8), dropout=0.2))
-        trainer(RandomState(), *callbacks, max_epochs=3, logger=False).fit(model, mini)
-        return model.state_dict()
-
-    bare, watched = train(), train(SampleDiversity(10))
-    assert all(torch.equal(tensor, watched[name]) for name, tensor in bare.items())
-
-
-def test_a_fast_dev_run_measures_nothing(trainer, mini):
-    model = Made(0.1)
-    trainer(SampleDiversity(), fast_dev_run=True).fit(model, mini)
-    assert model.seen == []
-
-
-def test_a_model_that_makes_no_images_is_refused(trainer, mini):
-    with pytest.raises(UserError, match="SampleDiversity needs a model that samples, and AE"):
-        trainer(SampleDiversity()).fit(tiny(AE), mini)
-
-
-def test_numbers_too_small_are_refused():
-    with pytest.raises(UserError, match=r"SampleDiversity.num_images is at least 2, got 1"):
-        SampleDiversity(1)

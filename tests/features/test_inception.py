@@ -1,7 +1,6 @@
 """Inception with weights of no training: the published ones are too large to be in a test."""
 
 import hashlib
-import os
 import pickle
 import shutil
 import sys
@@ -13,6 +12,7 @@ import torch
 
 from lightning_gen.errors import UserError
 from lightning_gen.features import Inception, inception
+from support.bombs import Evil
 from support.inception import untrained
 
 
@@ -99,26 +99,17 @@ class TestFeatures:
             extractor(torch.rand(2, channels, 32, 32))
 
 
-@pytest.mark.parametrize(
-    ("score", "name"),
-    [
-        ("frechet_distance", "fid"),
-        ("kernel_distance", "kid"),
-        ("precision", "precision[inception]"),
-    ],
-)
-def test_scores_have_their_usual_names(extractor, score, name):
-    assert extractor.score_name(score) == name
-
-
 def test_the_extractor_is_described(extractor, sha256):
     assert extractor.name == "inception"
     assert extractor.sha256 == sha256
     assert "299x299" in extractor.resize
     assert not any(parameter.requires_grad for parameter in extractor.parameters())
-
-
-def test_the_published_file_is_known_by_its_name():
+    scores = ("frechet_distance", "kernel_distance", "precision")
+    assert [extractor.score_name(score) for score in scores] == [
+        "fid",
+        "kid",
+        "precision[inception]",
+    ]
     assert len(inception.SHA256) == 64
     assert inception.URL.startswith("https://")
     assert inception.URL.endswith(f"-{inception.SHA256[:8]}.pth")
@@ -203,13 +194,3 @@ def test_without_torch_fidelity_it_says_what_to_install(monkeypatch):
     for name in ("torch_fidelity", "torch_fidelity.feature_extractor_inceptionv3"):
         monkeypatch.setitem(sys.modules, name, None)
     assert "pip install 'lightning-gen[inception]'" in refused("any.pth")
-
-
-class Evil:
-    """Makes a folder when it is unpickled."""
-
-    def __init__(self, folder):
-        self.folder = folder
-
-    def __reduce__(self):
-        return os.mkdir, (str(self.folder),)

@@ -1,7 +1,6 @@
 """The features of trained classifiers: the shipped ones, one's own, and files that are neither."""
 
 import hashlib
-import os
 import pickle
 from importlib.resources import files
 
@@ -16,6 +15,7 @@ from lightning_gen.errors import UserError
 from lightning_gen.features import FashionMNISTClassifier, MNISTClassifier, TrainedClassifier
 from lightning_gen.models import CAE, Classifier, StackedDAE
 from lightning_gen.runs.checkpoint import load_model
+from support.bombs import Evil
 from support.models import batch_of
 
 SHAPE = (3, 12, 10)
@@ -81,24 +81,18 @@ def refused(path):
 
 class TestShipped:
     @pytest.mark.parametrize(("kind", "data", "least"), SHIPPED)
-    def test_its_file_is_small_and_holds_plain_values(self, kind, data, least):
-        extractor = kind()
-        file = WEIGHTS / f"{extractor.name}.ckpt"
+    def test_its_file_is_small_and_knows_grey_images_by_128_features(
+        self, kind, data, least, request
+    ):
+        extractor, name = kind(), request.node.callspec.id
+        file = WEIGHTS / f"{name}.ckpt"
         assert file.stat().st_size < 2_000_000
-        content = torch.load(file, weights_only=True)
-        assert set(content) == {"state_dict", "hyper_parameters"}
+        assert set(torch.load(file, weights_only=True)) == {"state_dict", "hyper_parameters"}
         assert extractor.sha256 == hashlib.sha256(file.read_bytes()).hexdigest()
-
-    @pytest.mark.parametrize(("kind", "data", "least"), SHIPPED)
-    def test_it_knows_grey_images_by_128_features(self, kind, data, least, request):
-        extractor = kind()
-        name = request.node.callspec.id
         assert extractor.name == name
         assert extractor.score_name("frechet_distance") == f"frechet_distance[{name}]"
-        assert extractor.resize == "none"
-        assert extractor.image_shape == (1, 28, 28)
-        assert extractor.feature_dim == 128
-        assert extractor(torch.rand(3, 1, 28, 28)).shape == (3, 128)
+        assert (extractor.resize, extractor.image_shape) == ("none", (1, 28, 28))
+        assert extractor(torch.rand(3, 1, 28, 28)).shape == (3, extractor.feature_dim) == (3, 128)
 
     @pytest.mark.slow
     @pytest.mark.parametrize(("kind", "data", "least"), SHIPPED)
@@ -134,28 +128,20 @@ class TestFeatures:
         with torch.autocast("cpu", dtype=torch.bfloat16):
             assert own.classes(torch.rand(2, *SHAPE)).tolist() == [9, 9]
 
-    def test_training_mode_changes_nothing(self, fashion):
+    def test_neither_training_mode_nor_precision_changes_them(self, fashion):
         before = {key: value.clone() for key, value in fashion.state_dict().items()}
         expected = fashion(self.images)
+        assert expected.dtype == torch.float32
         fashion.train()
         assert torch.equal(fashion(self.images), expected)
         assert all(torch.equal(value, before[key]) for key, value in fashion.state_dict().items())
-
-    def test_they_are_float32_under_autocast(self, fashion):
-        expected = fashion(self.images)
         with torch.autocast("cpu", dtype=torch.bfloat16):
-            found = fashion(self.images)
-        assert expected.dtype == torch.float32
+            found = fashion(self.images.clone().requires_grad_())
         assert torch.equal(found, expected)
-
-    def test_half_images_give_float32(self, fashion):
+        assert not found.requires_grad
+        assert not any(parameter.requires_grad for parameter in fashion.parameters())
         halved = self.images.bfloat16()
         assert torch.equal(fashion(halved), fashion(halved.float()))
-
-    def test_nothing_has_a_gradient(self, fashion):
-        features = fashion(self.images.clone().requires_grad_())
-        assert not features.requires_grad
-        assert not any(parameter.requires_grad for parameter in fashion.parameters())
 
     def test_an_image_has_the_same_features_in_any_batch(self, fashion):
         together = fashion(self.images)
@@ -175,25 +161,16 @@ class TestFeatures:
         assert "\n" not in str(error.value)
 
 
-class TestNames:
-    def test_the_run_is_the_name(self, own):
-        assert own.name == "my_run"
-        assert own.score_name("kernel_distance") == "kernel_distance[my_run]"
-
-    def test_relative_to_the_run_too(self, checkpoint, monkeypatch):
-        monkeypatch.chdir(checkpoint.parent)
-        assert TrainedClassifier("best.ckpt").name == "my_run"
-
-    def test_elsewhere_it_is_the_file(self, checkpoint, tmp_path):
-        path = tmp_path / "moved.ckpt"
-        path.write_bytes(checkpoint.read_bytes())
-        assert TrainedClassifier(str(path)).name == "moved"
-
-    def test_a_given_name_wins(self, checkpoint):
-        assert TrainedClassifier(str(checkpoint), name="mine").name == "mine"
-
-    def test_the_sha256_is_the_files(self, own, checkpoint):
-        assert own.sha256 == hashlib.sha256(checkpoint.read_bytes()).hexdigest()
+def test_the_run_is_the_name_and_elsewhere_the_file(own, checkpoint, tmp_path, monkeypatch):
+    assert own.name == "my_run"
+    assert own.score_name("kernel_distance") == "kernel_distance[my_run]"
+    assert own.sha256 == hashlib.sha256(checkpoint.read_bytes()).hexdigest()
+    assert TrainedClassifier(str(checkpoint), name="mine").name == "mine"
+    path = tmp_path / "moved.ckpt"
+    path.write_bytes(checkpoint.read_bytes())
+    assert TrainedClassifier(str(path)).name == "moved"
+    monkeypatch.chdir(checkpoint.parent)
+    assert TrainedClassifier("best.ckpt").name == "my_run"
 
 
 class TestRefused:
@@ -229,37 +206,31 @@ class TestRefused:
         path.write_bytes(checkpoint.read_bytes()[:size])
         assert "cannot be read" in refused(path)
 
-    @pytest.mark.parametrize("text", ["test_accuracy: 0.9\n", "<html>", "hello\n", "a note\n"])
-    def test_a_text(self, text, path):
-        path.write_text(text)
-        assert "cannot be read" in refused(path)
-
-    @pytest.mark.parametrize("protocol", [2, pickle.DEFAULT_PROTOCOL])
-    def test_a_pickle_that_torch_did_not_write(self, protocol, path):
-        path.write_bytes(pickle.dumps({"a": 1}, protocol))
+    @pytest.mark.parametrize(
+        "content",
+        [b"test_accuracy: 0.9\n", b"<html>", b"hello\n", pickle.dumps({"a": 1}, protocol=2)],
+    )
+    def test_what_torch_did_not_write(self, content, path):
+        path.write_bytes(content)
         refused(path)
 
-    def test_no_file(self, path):
+    def test_no_file_and_a_folder(self, path):
         assert "cannot be read" in refused(path)
-
-    def test_a_folder(self, path):
         path.mkdir()
         assert "cannot be read" in refused(path)
 
     @pytest.mark.parametrize(
         ("argument", "value"),
-        [("widths", [4, 7]), ("num_classes", 3), ("image_shape", [1, 12, 10])],
+        [
+            *(("widths", [4, 7]), ("num_classes", 3), ("image_shape", [1, 12, 10])),
+            *(("num_classes", None), ("image_shape", None)),
+        ],
     )
     def test_weights_that_do_not_fit_their_arguments(self, argument, value, checkpoint, path):
         content = torch.load(checkpoint, weights_only=True)
         content["hyper_parameters"][argument] = value
-        torch.save(content, path)
-        refused(path)
-
-    @pytest.mark.parametrize("argument", ["num_classes", "image_shape"])
-    def test_a_missing_argument(self, argument, checkpoint, path):
-        content = torch.load(checkpoint, weights_only=True)
-        del content["hyper_parameters"][argument]
+        if value is None:
+            del content["hyper_parameters"][argument]
         torch.save(content, path)
         refused(path)
 
@@ -270,13 +241,3 @@ class TestRefused:
         assert not (tmp_path / "evil").exists()
         torch.load(path, weights_only=False)
         assert (tmp_path / "evil").exists()  # it would have run
-
-
-class Evil:
-    """Makes a folder when it is unpickled."""
-
-    def __init__(self, folder):
-        self.folder = folder
-
-    def __reduce__(self):
-        return os.mkdir, (str(self.folder),)

@@ -1,7 +1,7 @@
 import torch
 from matplotlib.colors import to_hex
 
-from lightning_gen.figures import kl_bars, to_array
+from lightning_gen.figures import codebook_bars, kl_bars, to_array
 from lightning_gen.figures.style import BLUE, GREY
 
 
@@ -26,3 +26,17 @@ def test_many_dimensions_are_drawn_without_numbers():
     assert len(figure.axes[0].patches) == 300
     assert len(figure.axes[0].get_xticks()) == 0
     assert to_array(figure).shape == (360, 800, 3)
+
+
+def test_each_codebook_has_a_panel_of_sorted_shares():
+    counts = torch.tensor([[1, 0, 3, 4], [2, 2, 2, 2]])
+    figure = codebook_bars(counts, torch.tensor([2.65, 4.0]))
+    first, second = figure.axes
+    [area] = first.collections
+    heights = area.get_paths()[0].vertices[:, 1]
+    assert {50.0, 37.5, 12.5} <= set(heights.tolist())
+    assert heights.max() == 50
+    assert first.get_title(loc="left") == "perplexity 3 of 4"
+    assert second.get_title(loc="left") == "perplexity 4 of 4"
+    assert first.lines[0].get_ydata()[0] == 25
+    assert to_array(figure).ndim == 3

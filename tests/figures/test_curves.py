@@ -1,8 +1,7 @@
 import numpy as np
 import pytest
 
-from lightning_gen.figures import loss_curves, to_array
-from lightning_gen.figures.curves import Curve, smoothed
+from lightning_gen.figures import loss_curves
 from lightning_gen.figures.style import BLUE, VERMILLION
 
 
@@ -71,14 +70,6 @@ def test_a_table_without_losses_says_so():
     assert list(panels_of(loss_curves([]))) == ["no losses logged yet"]
 
 
-def test_the_picture_has_the_colours_of_its_curves():
-    rows = table(**{"train/loss": [(1, 2.0), (9, 1.0)]})
-    pixels = to_array(loss_curves(rows))
-    blue = tuple(bytes.fromhex(BLUE[1:]))
-    assert (pixels == blue).all(axis=-1).sum() > 100
-    assert (pixels[0, 0] == 255).all()
-
-
 def test_a_long_training_curve_is_its_moving_average_before_faint_batches():
     values = [10.0 + (-1) ** step for step in range(200)]
     [axes] = loss_curves(table(**{"train/loss": list(enumerate(values))})).axes
@@ -88,14 +79,6 @@ def test_a_long_training_curve_is_its_moving_average_before_faint_batches():
     inner = np.array(mean.get_ydata())[10:-10]
     np.testing.assert_allclose(inner, 10, atol=1e-9)
     assert [text.get_text() for text in axes.get_legend().texts] == ["train"]
-
-
-def test_the_moving_average_keeps_the_mean_of_what_it_sees():
-    steps = [float(step) for step in range(100)]
-    found = smoothed(Curve(steps, steps))
-    assert found.steps == steps
-    np.testing.assert_allclose(found.values[2:-2], steps[2:-2], atol=0.51)
-    assert smoothed(Curve([1.0], [3.0])).values == [3.0]
 
 
 def test_what_never_changes_takes_no_place():

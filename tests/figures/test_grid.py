@@ -31,14 +31,11 @@ def test_small_images_are_enlarged_by_a_whole_factor(side, factor):
         np.testing.assert_allclose(tile[..., channel] / 255, expected, atol=0.5 / 255)
 
 
-def test_colours_stay_and_values_are_cut_to_the_range():
+def test_colours_stay_and_values_are_cut_to_the_range_and_other_channels_are_their_mean():
     images = torch.tensor([1.5, -1.0, 0.5]).view(1, 3, 1, 1).expand(1, 3, 80, 80)
     assert (enlarged(images) == [255, 0, 128]).all()
-
-
-def test_other_channels_are_shown_as_their_mean():
-    images = torch.tensor([0.0, 1.0]).view(1, 2, 1, 1).expand(1, 2, 80, 80)
-    assert (enlarged(images) == 128).all()
+    two_channels = torch.tensor([0.0, 1.0]).view(1, 2, 1, 1).expand(1, 2, 80, 80)
+    assert (enlarged(two_channels) == 128).all()
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 1), (1, 28, 28), (3, 64, 40), (3, 20, 130)])

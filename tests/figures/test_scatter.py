@@ -50,8 +50,7 @@ def test_every_class_is_in_the_legend_and_looks_its_own_way(count):
     assert len(looks) == count
 
 
-@pytest.mark.parametrize("spread", [0.0, 0.05, 5.0])
-@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e4])
+@pytest.mark.parametrize(("spread", "scale"), [(0.0, 1e-3), (0.05, 1.0), (5.0, 1e4)])
 def test_names_do_not_overlap(spread, scale):
     points, labels = groups(1000, 10, spread)
     figure, _, axes = drawn(scale * points, labels, FASHION)

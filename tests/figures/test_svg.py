@@ -77,8 +77,3 @@ def test_a_thinned_curve_keeps_its_extremes_and_its_ends():
     assert (few.steps[0], few.steps[-1]) == (0.0, 49_999.0)
     assert few.steps == sorted(few.steps)
     assert all(values[int(step)] == value for step, value in zip(*few, strict=True))
-
-
-def test_a_short_curve_is_left_alone():
-    curve = Curve([1.0, 2.0, 3.0], [1.0, 1.0, 1.0])
-    assert thinned(curve) is curve

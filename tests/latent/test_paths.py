@@ -45,13 +45,6 @@ def test_the_arc_of_any_unit_codes_stays_on_the_sphere():
     torch.testing.assert_close(cosines, cosines[:, :1].expand_as(cosines))
 
 
-def test_a_line_leaves_the_sphere_and_the_arc_does_not():
-    start, end = torch.eye(2)[:1], torch.eye(2)[1:]
-    middle = math.sqrt(0.5)
-    torch.testing.assert_close(linear(start, end, 3)[0, 1], torch.tensor([0.5, 0.5]))
-    torch.testing.assert_close(spherical(start, end, 3)[0, 1], torch.tensor([middle, middle]))
-
-
 @pytest.mark.parametrize("factor", [1.0, 3.0, 0.1, -1.0, -2.5, 0.0])
 @pytest.mark.parametrize("size", [1, 2, 20, 512])
 def test_parallel_opposite_and_zero_codes_give_the_line(factor, size):

@@ -4,7 +4,6 @@ from sklearn.metrics import roc_auc_score
 
 from lightning_gen.errors import UserError
 from lightning_gen.metrics import AUROC
-from support.processes import on_two_processes
 
 
 def measured(scores, anomalous):
@@ -39,16 +38,3 @@ def test_a_perfect_score_is_one_without_error():
 def test_one_kind_of_image_is_refused(anomalies):
     with pytest.raises(UserError, match="normal and anomalous"):
         measured(torch.rand(10), torch.arange(10) < anomalies)
-
-
-def measure_share(rank, scores, anomalous):
-    share = slice(0, 30) if rank == 0 else slice(30, None)
-    return [number.item() for number in measured(scores[share], anomalous[share])]
-
-
-def test_two_processes_give_the_area_of_all_images(tmp_path):
-    anomalous = torch.rand(100) < 0.3
-    scores = torch.randn(100) + anomalous
-    first, second = on_two_processes(measure_share, tmp_path, scores, anomalous)
-    assert first == second
-    assert first == pytest.approx([number.item() for number in measured(scores, anomalous)])

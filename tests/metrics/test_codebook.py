@@ -3,7 +3,6 @@ import pytest
 import torch
 
 from lightning_gen.metrics import CodeCounts, code_perplexity, code_use
-from support.processes import on_two_processes
 
 
 def test_counts_are_of_all_batches():
@@ -30,17 +29,3 @@ def test_the_extremes(size):
     counts[0], counts[1, 0] = 1_000_000, 1_000_000
     assert code_perplexity(counts).tolist() == pytest.approx([size, 1])
     assert code_use(counts).tolist() == pytest.approx([1, 1 / size])
-
-
-def count_share(rank, indices):
-    metric = CodeCounts(2, 5)
-    metric.update(indices[:3] if rank == 0 else indices[3:])
-    return metric.compute().tolist()
-
-
-def test_two_processes_count_all_images(tmp_path):
-    indices = torch.randint(5, (10, 6, 2))
-    alone = CodeCounts(2, 5)
-    alone.update(indices)
-    first, second = on_two_processes(count_share, tmp_path, indices)
-    assert first == second == alone.compute().tolist()

@@ -1,9 +1,7 @@
-import numpy as np
 import pytest
 import torch
 
 from lightning_gen.metrics import MeanOverImages
-from support.processes import on_two_processes
 
 
 def updated(values, batch_size=32):
@@ -28,16 +26,3 @@ def test_one_image_has_no_standard_error():
     value, error = updated(torch.tensor([3.0])).compute()
     assert value == 3
     assert error.isnan()
-
-
-def measure_share(rank, values):
-    value, error = updated(values[:20] if rank == 0 else values[20:]).compute()
-    return value.item(), error.item()
-
-
-def test_two_processes_give_the_mean_of_all_images(tmp_path):
-    values = torch.randn(50)
-    first, second = on_two_processes(measure_share, tmp_path, values)
-    expected = values.double().numpy()
-    assert first == second
-    assert first == pytest.approx((expected.mean(), expected.std(ddof=1) / np.sqrt(50)))

@@ -4,7 +4,6 @@ import torch
 from torch.distributions import Normal, kl_divergence
 
 from lightning_gen.metrics import ActiveUnits, KLPerDimension
-from support.processes import on_two_processes
 
 
 @pytest.fixture
@@ -46,38 +45,3 @@ def test_a_small_variance_far_from_zero_is_seen():
     deviations = np.array([0.05, 0.2])
     mean = 1000 + torch.from_numpy(deviations * np.random.default_rng(0).normal(size=(5000, 2)))
     assert updated(ActiveUnits(2), mean.float()).dimensions().tolist() == [False, True]
-
-
-def test_halves_merge_to_the_whole(posterior):
-    for make, tensors in ((KLPerDimension, posterior), (ActiveUnits, posterior[:1])):
-        first = updated(make(7), *(tensor[:30] for tensor in tensors))
-        second = updated(make(7), *(tensor[30:] for tensor in tensors))
-        first.merge_state(second)
-        whole = updated(make(7), *tensors).compute()
-        torch.testing.assert_close(first.compute(), whole)
-
-
-def test_reset_forgets(posterior):
-    metric = updated(KLPerDimension(7), *posterior)
-    metric.reset()
-    updated(metric, torch.zeros(2, 7), torch.zeros(2, 7))
-    assert metric.compute().sum() == 0
-
-
-def measure_half(rank, mean, log_var):
-    shares = slice(0, 30) if rank == 0 else slice(30, None)
-    kl = updated(KLPerDimension(7), mean[shares], log_var[shares])
-    units = updated(ActiveUnits(7), mean[shares])
-    return kl.compute().tolist(), units.compute().item(), units.dimensions().tolist()
-
-
-def test_two_processes_give_the_measure_of_all_images(posterior, tmp_path):
-    mean, log_var = posterior
-    mean[:30, 0], mean[30:, 0] = -0.15, 0.15  # each half alone does not vary
-    first, second = on_two_processes(measure_half, tmp_path, mean, log_var)
-    assert first == second
-    kl, count, active = first
-    assert kl == pytest.approx(reference_kl(mean, log_var).tolist())
-    assert active == (mean.numpy().var(axis=0) > 0.01).tolist()
-    assert active[0]
-    assert count == sum(active)

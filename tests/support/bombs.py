@@ -1,5 +1,6 @@
-"""Tiny files that unpack into huge ones."""
+"""Files that do harm: tiny ones that unpack into huge ones, and pickles that run something."""
 
+import os
 import struct
 import zlib
 
@@ -28,3 +29,13 @@ def _chunk(name, content):
         + content
         + struct.pack(">I", zlib.crc32(name + content))
     )
+
+
+class Evil:
+    """Makes a folder when it is unpickled."""
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.folder),)

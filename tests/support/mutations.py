@@ -34,14 +34,8 @@ ODD = (
     *({"class_path": "torch.nn.ReLU", "init_args": {"inplace": True}}, {"a": {"b": {"c": 1}}}),
 )
 STRANGE = (
-    *(
-        "nonsense",
-        "no.such.Class",
-        "torch.nn",
-        "torch.nn.Nonsense",
-        "torch.optim.Adam",
-        "os.system",
-    ),
+    *("nonsense", "no.such.Class", "torch.nn", "torch.nn.Nonsense", "torch.optim.Adam"),
+    "os.system",
     *("torch.nn.Tanh", "torch.nn.Conv2d", "torch.optim.lr_scheduler.StepLR", "builtins.dict", "."),
     *("lightning_gen", "lightning_gen.models", "lightning_gen.models.VEA", "lightning_gen..models"),
     *("lightning.pytorch.callbacks.EarlyStopping", "lightning.pytorch.loggers.CSVLogger", "a b"),
@@ -98,17 +92,17 @@ def bases() -> list[Base]:
     """Every file below conf/, in a form that trains for a second at most."""
     found = []
     model, data = SMALL_MODEL, (*MINI_DATA, "--data.batch_size", "4")
+    parts = {
+        "model": ("--model", "FILE", *data),
+        "data": (*model, "--data", "FILE"),
+        "trainer": (*model, *data, "--trainer", "FILE"),
+        "logger": (*model, *data, "--trainer.logger", "FILE"),
+    }
     for path in sorted(CONF.rglob("*.yaml")):
         content = yaml.safe_load(path.read_text())
         match path.parent.name:
-            case "model":
-                words = ("fit", "--model", "FILE", *data, *CHEAP)
-            case "data":
-                words = ("fit", *model, "--data", "FILE", *CHEAP)
-            case "trainer":
-                words = ("fit", *model, *data, "--trainer", "FILE", *CHEAP)
-            case "logger":
-                words = ("fit", *model, *data, "--trainer.logger", "FILE", *CHEAP)
+            case part if part in parts:
+                words = ("fit", *parts[part], *CHEAP)
             case "sweep":
                 content["config"] = str((path.parent / content["config"]).resolve())
                 words = ("sweep", "FILE", "--write-wandb", "wandb.yaml")

@@ -40,15 +40,6 @@ def test_the_images_stand_at_both_sides(pairs):
         assert torch.equal(row[1:-1], decoded)
 
 
-def test_a_great_arc_keeps_the_length_of_codes(pairs):
-    model, *_ = pairs
-    start, end = torch.eye(2)[:1], torch.eye(2)[1:]
-    view = interpolation(model, start, end, steps=5, path="spherical")
-    [row] = view.rows.values()
-    torch.testing.assert_close(model.encode(row).norm(dim=1), torch.ones(5))
-    assert "spherical" in view.title
-
-
 def test_rows_of_the_same_name_are_all_kept(pairs):
     model, first, last = pairs
     codes = model.encode(first), model.encode(last)

@@ -31,15 +31,6 @@ def test_x_grows_to_the_right_and_y_upwards():
     assert view.title == "meaning"
 
 
-def test_the_picture_gets_lighter_where_a_coordinate_grows():
-    """The left half of each image shows x, its right half y."""
-    page = painted([0.0, 0.5, 1.0], [0.0, 0.5, 1.0]).pixels()
-    picture = page[-14 - 3 * 40 : -14, -14 - 3 * 80 : -14, 0]  # 3 x 3 images of 40 x 80 pixels
-    xs, ys = picture[20, 20::80], picture[20::40, 60]
-    assert xs.tolist() == [0, 128, 255]
-    assert ys.tolist() == [255, 128, 0]
-
-
 @pytest.mark.parametrize("spread", [1e-3, 0.0])
 def test_rows_close_to_each_other_are_all_kept(spread):
     """Codes of an autoencoder may all lie in a small range, or in one place."""

@@ -4,7 +4,7 @@ import torch
 from scipy.stats import entropy
 from sklearn.ensemble import GradientBoostingClassifier
 
-from lightning_gen.metrics.disentanglement import DCI, dci_scores
+from lightning_gen.metrics.disentanglement import dci_scores
 from lightning_gen.metrics.disentanglement.dci import completeness, disentanglement
 
 
@@ -59,11 +59,3 @@ def test_informativeness_is_the_accuracy_on_images_kept_apart(noisy, factors):
 def test_a_third_of_the_images_is_kept_for_the_test(noisy, factors):
     all_asked = dci_scores(noisy[:300], factors[:300], num_train=300, trees=2)
     assert torch.equal(all_asked, dci_scores(noisy[:300], factors[:300], num_train=200, trees=2))
-
-
-def test_the_metric_gives_three_estimates(noisy, factors):
-    metric = DCI(trees=3)
-    metric.update(noisy[:400], factors[:400])
-    scores = metric.compute()
-    assert all(0 < score.value < 1 for score in scores)
-    assert scores.informativeness.value > scores.disentanglement.value

@@ -7,7 +7,7 @@ from sklearn.linear_model import LogisticRegression
 
 from lightning_gen.metrics.disentanglement import beta_vae_score, factor_vae_score
 from lightning_gen.metrics.disentanglement.beta_vae import draw_differences
-from lightning_gen.metrics.disentanglement.sharing import draw_below, draw_subsets, sharing
+from lightning_gen.metrics.disentanglement.sharing import draw_subsets
 
 
 def factor_vae_by_a_loop(codes, factors, votes, batch_size=64):
@@ -87,29 +87,9 @@ def test_pairs_share_the_factor_and_are_two_images():
     assert set(factor.tolist()) == {0, 1}
 
 
-def test_runs_hold_the_images_of_one_value(factors):
-    runs = sharing(factors)
-    for k, column in enumerate(factors.T):
-        assert torch.equal(runs.order[k, runs.start[k] + runs.place[k]], torch.arange(2000))
-        for i in (0, 1, 999):
-            run = runs.order[k, runs.start[k, i] : runs.start[k, i] + runs.size[k, i]]
-            assert sorted(run.tolist()) == (column == column[i]).nonzero().flatten().tolist()
-
-
 def test_subsets_are_distinct_and_fair():
     limits = torch.full((20_000,), 7)
     subsets = draw_subsets(limits, 4, torch.Generator().manual_seed(0))
     assert all(len(set(subset)) == 4 for subset in subsets.tolist())
     shares = subsets.flatten().bincount(minlength=7) / len(limits)
     assert shares.tolist() == pytest.approx([4 / 7] * 7, abs=0.02)
-
-
-def test_small_sets_are_drawn_from_with_replacement():
-    subsets = draw_subsets(torch.tensor([1, 3]), 64, torch.Generator().manual_seed(0))
-    assert set(subsets[0].tolist()) == {0}
-    assert set(subsets[1].tolist()) == {0, 1, 2}
-
-
-def test_numbers_below_a_limit_are_fair():
-    drawn = draw_below(torch.full((30_000,), 3), torch.Generator().manual_seed(0))
-    assert (drawn.bincount() / 30_000).tolist() == pytest.approx([1 / 3] * 3, abs=0.02)

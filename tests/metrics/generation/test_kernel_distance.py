@@ -3,7 +3,6 @@ import pytest
 import torch
 from torch_fidelity.metric_kid import KEY_METRIC_KID_MEAN, kid_features_to_metric
 
-from lightning_gen.errors import UserError
 from lightning_gen.metrics.generation import KernelDistance, kernel_distance
 
 
@@ -66,58 +65,9 @@ def test_a_large_common_offset_leaves_the_value_right():
     assert updated(real, generated).compute().value.item() == pytest.approx(float(expected), 1e-6)
 
 
-@pytest.mark.usefixtures("small_blocks")
-def test_the_standard_error_is_that_of_leaving_each_group_out():
-    real, generated = torch.randn(53, 4), 0.5 + torch.randn(41, 4)
-    variance = 0.0
-    for side, features in enumerate((real, generated)):
-        scores = []
-        for group in range(5):
-            kept = features[torch.arange(len(features)) % 5 != group]
-            scores.append(by_definition(*((kept, generated) if side == 0 else (real, kept))))
-        variance += 4 * np.var(scores)
-    error = updated(real, generated, groups=5).compute().standard_error
-    assert error.item() == pytest.approx(variance**0.5, rel=1e-9)
-
-
 def test_two_draws_of_one_distribution_are_at_zero_and_noise_is_far():
     real, again = torch.randn(1000, 16), torch.randn(1000, 16)
     same = updated(real, again).compute()
     noise = updated(real, 2 * torch.rand(1000, 16)).compute()
     assert abs(same.value) < 3 * same.standard_error
     assert noise.value > 50 * noise.standard_error
-
-
-@pytest.mark.parametrize(
-    ("real", "generated", "groups", "message"),
-    [
-        (1, 10, 0, "2 or more real and generated images, got 1 real and 10 generated"),
-        (0, 0, 0, "got 0 real and 0 generated"),
-    ],
-)
-def test_too_few_images_are_refused(real, generated, groups, message):
-    metric = updated(torch.randn(real, 3), torch.randn(generated, 3), groups=groups)
-    with pytest.raises(UserError, match=message):
-        metric.compute()
-
-
-def test_fewer_images_than_groups_are_groups_of_one():
-    real, generated = torch.randn(9, 3), torch.randn(9, 3)
-    assert updated(real, generated).compute() == updated(real, generated, groups=9).compute()
-
-
-def test_other_widths_and_one_group_are_refused():
-    metric = updated(torch.zeros(3, 4), torch.zeros(3, 4))
-    with pytest.raises(UserError, match="needs 4 features an image, as before, got 5"):
-        metric.update(torch.zeros(2, 5), real=False)
-    with pytest.raises(UserError, match="got 1"):
-        KernelDistance(groups=1)
-
-
-def test_reset_forgets_the_images_and_their_width():
-    metric = updated(torch.randn(20, 4), torch.randn(20, 4))
-    metric.reset()
-    real, generated = torch.randn(20, 3), torch.randn(20, 3)
-    metric.update(real, real=True)
-    metric.update(generated, real=False)
-    assert metric.compute().value.item() == pytest.approx(by_definition(real, generated))

@@ -1,17 +1,18 @@
-"""How much of the code a variational autoencoder uses, and a warning when it uses none."""
+"""How much of its code a model uses: of latent dimensions, and of codebooks."""
 
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple, cast
 
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 
 from lightning_gen import contracts
+from lightning_gen.callbacks.evaluation import home
 from lightning_gen.callbacks.picture import Picture, check_at_least
 from lightning_gen.contracts import Batch, given
-from lightning_gen.figures import Pixels, kl_bars, to_array
-from lightning_gen.metrics import ActiveUnits, KLPerDimension
+from lightning_gen.figures import Pixels, codebook_bars, kl_bars, to_array
+from lightning_gen.metrics import ActiveUnits, CodeCounts, KLPerDimension, code_perplexity, code_use
 
 FIRST_STEPS = 100
 """Training steps after which a healthy model has begun to use its code."""
@@ -58,28 +59,21 @@ class CollapseMonitor(Picture):
         self._missing = 0 if rehearsal else -(-self.num_images // trainer.world_size)
         self._metrics = None
 
-    def on_validation_batch_end(
-        self,
-        trainer: Trainer,
-        pl_module: LightningModule,
-        outputs: Any,  # noqa: ANN401  (Lightning's)
-        batch: Batch,
-        batch_idx: int,
-        dataloader_idx: int = 0,
+    def see(
+        self, trainer: Trainer, pl_module: LightningModule, batch: Batch, batch_idx: int
     ) -> None:
         """Measure the batch while images are missing."""
-        if self._missing == 0 or dataloader_idx > 0:
+        if self._missing == 0:
             return
         batch = batch.first(self._missing)
         self._missing -= len(batch.images)
         with trainer.precision_plugin.forward_context():
             posterior = given(pl_module, batch).posterior(batch.images)
-        mean, log_var = posterior.mean, posterior.log_var
-        if mean.device.type == "mps":  # which has no float64
-            mean, log_var = mean.cpu(), log_var.cpu()
+        device = home(pl_module)
+        mean, log_var = posterior.mean.to(device), posterior.log_var.to(device)
         if self._metrics is None:
             metrics = KLPerDimension(mean.shape[1]), ActiveUnits(mean.shape[1])
-            self._metrics = metrics[0].to(mean.device), metrics[1].to(mean.device)
+            self._metrics = metrics[0].to(device), metrics[1].to(device)
         kl, units = self._metrics
         kl.update(mean, log_var)
         units.update(mean)
@@ -119,3 +113,68 @@ def collapse_message(usage: Usage) -> str:
         f"dimensions are active and the KL is {usage.kl.sum():.3g} nats per image, so the decoder "
         "ignores the code. Try objective.warmup_steps, objective.free_bits or a smaller beta."
     )
+
+
+class CodebookUse(Picture):
+    """Counts the codes of the whole validation or test split, logs two measures and draws a chart.
+
+    ``val/perplexity`` is the effective number of codes, exp of the entropy of their frequencies;
+    ``val/code_use`` is the share of the codes that is used at all; both are means over the
+    codebooks, and ``test/`` has them too. It costs one more pass of the split through the encoder.
+
+    Args:
+        every_n_epochs: training epochs from one picture to the next.
+    """
+
+    requires: ClassVar[contracts.Needs] = (contracts.Quantizes,)
+
+    def __init__(self, every_n_epochs: int = 1) -> None:
+        super().__init__(every_n_epochs)
+        self._metric: CodeCounts | None = None
+        self._counts: Int[Tensor, "codebooks size"] | None = None
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Forget the counts of an earlier epoch."""
+        super().on_train_epoch_start(trainer, pl_module)
+        self._counts = None
+
+    def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Start counting."""
+        self._metric = None
+
+    def see(
+        self, trainer: Trainer, pl_module: LightningModule, batch: Batch, batch_idx: int
+    ) -> None:
+        """Count the codes of the batch."""
+        model = cast(contracts.Quantizes, given(pl_module, batch))
+        with trainer.precision_plugin.forward_context():
+            indices = model.quantize(batch.images)
+        if self._metric is None:
+            self._metric = CodeCounts(indices.shape[2], model.codebook_size).to(indices.device)
+        self._metric.update(indices)
+
+    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Log the measures, the same on all ranks."""
+        self._counts = self._log(pl_module, "val")
+
+    on_test_epoch_start = on_validation_epoch_start
+    on_test_batch_end = Picture.on_validation_batch_end
+
+    def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Log the measures, the same on all ranks."""
+        self._log(pl_module, "test")
+
+    def draw(self, trainer: Trainer, pl_module: LightningModule) -> Pixels | None:
+        """The use of each code as bars; None where the epoch had no validation."""
+        if self._counts is None:
+            return None
+        return to_array(codebook_bars(self._counts, code_perplexity(self._counts)))
+
+    def _log(self, pl_module: LightningModule, stage: str) -> Tensor | None:
+        if self._metric is None:
+            return None
+        counts: Tensor = self._metric.compute()
+        measures = {"perplexity": code_perplexity(counts), "code_use": code_use(counts)}
+        values = {f"{stage}/{name}": books.mean() for name, books in measures.items()}
+        pl_module.log_dict(values, sync_dist=True)
+        return counts

@@ -1,0 +1,180 @@
+"""The benchmarks run, at tiny sizes; what they measure depends on the machine."""
+
+import os
+import subprocess
+
+import pytest
+import torch
+
+from lightning_gen.data import MiniFashionMNIST
+from support.benchmarks import (
+    BENCHMARKS,
+    assert_describes_the_machine,
+    assert_positive,
+    assert_spread,
+    run,
+)
+from support.command import MINI_DATA, TWO_BATCHES
+
+
+@pytest.mark.slow
+def test_epochs_beside_pythae(tmp_path):
+    pytest.importorskip("pythae")
+    words = ("--batches", "3", "--conv-batches", "2", "--repeats", "2")
+    results = run("against_pythae.py", tmp_path, *words)
+    assert set(results["fits"]) == {"dense", "conv"}
+    for found in results["fits"].values():
+        assert_positive(found)
+        assert_spread(found["over_pythae"])
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(torch.cuda.is_available(), reason="on a GPU it takes its full sizes")
+def test_what_is_asked_of_a_gpu_in_small_without_one(tmp_path, capfd):
+    results = run("gpu.py", tmp_path, "--repeats", "1")
+    assert "no GPU was measured" in capfd.readouterr().out
+    assert_describes_the_machine(results)
+    assert results["settings"]["on_a_gpu"] is False
+    vaes = {f"{name} VAE, batch {size}" for name in ("dense", "conv") for size in (128, 256)}
+    usual = {f"{name}, DataLoader" for name in vaes}
+    assert set(results["fits"]) == {*vaes, *usual, "ResVAE", "ResVAE, compiled"}
+    for name, found in results["fits"].items():
+        others = "compiled" if "ResVAE" in name else "tuned"
+        for loop in ("bare",) if name in usual else ("bare", others):
+            assert_spread(found[f"over_{loop}"])
+
+
+def test_a_step_without_time_is_said_to_be_skipped(tmp_path):
+    """The script as a whole is run by hand, DEVICE=cpu: it takes minutes."""
+    script = ["bash", BENCHMARKS / "gpu_day.sh", tmp_path / "results"]
+    environment = os.environ | {"TOTAL": "0", "DEVICE": "cpu", "TMPDIR": str(tmp_path)}
+    subprocess.run(script, env=environment, check=True, capture_output=True)
+    rows = (tmp_path / "results" / "summary.tsv").read_text().splitlines()
+    steps = {row.split("\t")[0]: row.split("\t")[1] for row in rows}
+    assert {"quickstart", "quickstart report", "VQVAE bf16-mixed", "same weights"} <= set(steps)
+    assert {"throughput", "time to quality", "samples of the gan"} <= set(steps)
+    assert set(steps.values()) == {"skipped"}
+    assert [path.name for path in tmp_path.iterdir()] == ["results"], "something was left behind"
+
+
+@pytest.mark.slow
+def test_loading_with_and_without_the_cache(tmp_path):
+    sizes = ["--images", "60", "--repeats", "2", "--workers", "1"]
+    results = run("loading.py", tmp_path, *sizes)
+    assert_describes_the_machine(results)
+    assert results["settings"]["images"] == 60
+    cached = {"cache", "cache, next run", "cache, too large for memory"}
+    assert set(results["epochs"]) == {*cached, "no cache, workers", "torchvision, DataLoader"}
+    assert_positive(results["epochs"])
+
+
+@pytest.mark.slow
+def test_startup(tmp_path):
+    results = run("startup.py", tmp_path, "--repeats", "1")
+    assert_describes_the_machine(results)
+    waits = results["waits"]
+    imports = {"python", "import torch", "import torch, lightning.pytorch"}
+    assert set(waits) == {*imports, "--help", "first training step"}
+    for wait in waits.values():
+        assert_spread(wait["seconds"])
+        assert_spread(wait["over_imports"])
+    assert (waits["--help"]["target"], waits["first training step"]["target"]) == (2, 12)
+    seconds = {name: wait["seconds"]["median"] for name, wait in waits.items()}
+    assert seconds["python"] < seconds["import torch"] < seconds["first training step"]
+
+
+@pytest.mark.slow
+def test_time_to_quality(tmp_path):
+    words = ("--repeats", "1", "--batches", "2", "--accelerator", "cpu")
+    results = run("time_to_quality.py", tmp_path, *words)
+    assert_describes_the_machine(results)
+    for name in ("shipped", "plain"):
+        assert_spread(results[name]["seconds"])
+        assert results[name]["whole"]["min"] > results[name]["seconds"]["min"]
+        assert 240 < results[name]["nats"] < 600  # after two batches an epoch
+    assert_spread(results["plain_over_shipped"])
+
+
+def test_a_ratio_is_to_the_runs_before_and_after(monkeypatch):
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    from time_to_quality import Run, summarise
+
+    runs = {
+        "shipped": [Run(10, 239, 11), Run(30, 241, 31), *[Run(10, 240, 11)] * 2],
+        "plain": [Run(100, 243, 101), Run(200, 243, 201)],
+    }
+    results = summarise(runs)
+    assert results["plain_over_shipped"] == {"median": 12.5, "min": 5, "max": 20}
+    assert results["shipped"]["seconds"] == {"median": 10, "min": 10, "max": 30}
+    assert results["shipped"]["whole"] == {"median": 11, "min": 11, "max": 31}
+    assert results["shipped"]["nats"] == 240
+
+
+@pytest.mark.slow
+def test_real_images_beat_the_samples_of_an_untrained_model(tmp_path, command):
+    arguments = ("--model", "CVAE", "--model.architecture", "Dense", "--data", "MiniFashionMNIST")
+    limits = ("--trainer.max_epochs", 1, "--trainer.limit_train_batches", 1)
+    assert command("fit", *arguments, *limits, "--name", "cvae").code == 0
+    directory = tmp_path / "logs" / "cvae" / "version_0"
+    results = run("sample_quality.py", tmp_path, str(directory), "--mini", "--images", "1000")
+    assert_describes_the_machine(results)
+    judged = results[str(directory)]
+    real = results["frechet_distance_of_training_images"]["frechet_distance"]
+    assert judged["frechet_distance"] > 3 * real
+    assert sum(judged["class_shares"]) == pytest.approx(1)
+    assert 0 <= judged["class_agreement"] <= 1
+
+
+class Identity:
+    """A model whose code is the image itself."""
+
+    def encode(self, images):
+        return images.flatten(1)
+
+    def decode(self, codes):
+        return codes.view(-1, 1, 28, 28)
+
+
+def test_a_model_that_keeps_all_is_sharp_and_even(monkeypatch):
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    import latent_quality
+    from sample_quality import Judge
+
+    data = MiniFashionMNIST()
+    images = data.load_test().images[:200].float() / 255
+    found = latent_quality.sharpness(Identity(), images)
+    assert found["laplacian_variance_share"] == pytest.approx(1)
+    assert found["mean_squared_error"] == 0
+    blurred = torch.nn.functional.avg_pool2d(images, 3, 1, padding=1)
+    assert (
+        latent_quality.laplacian_variance(blurred) < latent_quality.laplacian_variance(images)
+    ).all()
+    judge = Judge(images)
+    with torch.no_grad():
+        path = latent_quality.continuity(Identity(), images, 20, judge)
+    assert path["largest_by_mean_step"] == pytest.approx(1, abs=1e-3)
+
+
+@pytest.mark.slow
+def test_latent_quality(tmp_path, command):
+    words = ("--model", "AE", "--model.latent_dim", 2, "--model.architecture", "Dense")
+    assert command("fit", *words, *MINI_DATA, *TWO_BATCHES, "--name", "ae").code == 0
+    results = run(
+        "latent_quality.py",
+        tmp_path,
+        "ae",
+        *("--mini", "--images", "500", "--lines", "20"),
+    )
+    assert_describes_the_machine(results)
+    assert 0 < results["ae"]["laplacian_variance_share"] < 0.5
+    assert_positive(results["ae"])
+
+
+@pytest.mark.slow
+def test_kills(tmp_path):
+    """One kill of each family but the last, which starts two processes."""
+    words = ("--kills", "3", "--families", "VAE", "VQVAE", "DCGAN")
+    results = run("kills.py", tmp_path, *words)
+    for family in words[3:]:
+        assert results[family]["kills"] == results[family]["survived"] == 1
+        assert results[family]["differences"] == []
