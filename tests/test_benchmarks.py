@@ -57,12 +57,7 @@ def test_a_model_that_keeps_all_is_sharp_and_even(monkeypatch):
 def test_latent_quality(tmp_path, command):
     words = ("--model", "AE", "--model.latent_dim", 2, "--model.architecture", "Dense")
     assert command("fit", *words, *MINI_DATA, *TWO_BATCHES, "--name", "ae").code == 0
-    results = run(
-        "latent_quality.py",
-        tmp_path,
-        "ae",
-        *("--mini", "--images", "500", "--lines", "20"),
-    )
+    results = run("latent_quality.py", tmp_path, "ae", "--mini", "--images", "500", "--lines", "20")
     assert_describes_the_machine(results)
     assert 0 < results["ae"]["laplacian_variance_share"] < 0.5
     assert_positive(results["ae"])
