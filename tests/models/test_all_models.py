@@ -7,47 +7,35 @@ from threading import Lock
 
 import pytest
 import torch
-from lightning.pytorch import Trainer
-from torch.utils.data import DataLoader
+from torch.optim import Adam
 
 from lightning_gen import models
 from lightning_gen.contracts import Decodes, Encodes, Infers, Reconstructs, Samples, given
+from lightning_gen.data import MiniFashionMNIST
 from lightning_gen.errors import UserError
+from lightning_gen.models import (
+    AE,
+    CAE,
+    DCGAN,
+    VAE,
+    VQVAE,
+    WAE,
+    WAEGAN,
+    BetaTCVAE,
+    BetaVAE,
+    FactorVAE,
+    InfoVAE,
+)
 from lightning_gen.models.base import check_range
 from lightning_gen.models.encoder_decoder import Autoencoder
-from lightning_gen.networks import Dense
+from lightning_gen.networks import Dense, GaussianNoise
 from lightning_gen.objectives import Bernoulli, DiscretizedLogistic, Gaussian
-from support.models import batch_of, build, terms_of
+from support.models import KINDS as ALL
+from support.models import batch_of, build, constant_image_floor, loader_of, terms_of, trainer_of
 
-ALL = [getattr(models, name) for name in models.__all__]
 AUTOENCODERS = [kind for kind in ALL if issubclass(kind, Autoencoder)]
 ONE_OPTIMIZER = [kind for kind in AUTOENCODERS if build(kind).automatic_optimization]
 IMAGE_SHAPES = [(1, 28, 28), (3, 21, 34)]
-
-
-def loader_of(images, batch_size):
-    """Batches as they reach a model: float32 in [0, 1]."""
-    return DataLoader([batch_of(part) for part in images.split(batch_size)], batch_size=None)
-
-
-@pytest.fixture
-def trainer():
-    return Trainer(
-        accelerator="cpu",
-        max_epochs=1,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        log_every_n_steps=1,
-    )
-
-
-def test_models_are_found():
-    assert {"AE", "CAE", "VAE", "CVAE", "DCGAN", "VQVAE", "WAEGAN"} <= {
-        kind.__name__ for kind in ALL
-    }
-    assert AUTOENCODERS
 
 
 @pytest.mark.parametrize("image_shape", IMAGE_SHAPES)
@@ -66,27 +54,18 @@ def test_capabilities(kind, image_shape):
             made.append(model.decode(codes))
     if isinstance(model, Reconstructs):
         made.append(model.reconstruct(images))
+        assert torch.equal(made[-1], model.decode(model.encode(images)))
     if isinstance(model, Infers):
         posterior = model.posterior(images)
         assert posterior.mean.shape == posterior.log_var.shape
         assert torch.equal(posterior.mean, codes[:, : posterior.mean.shape[1]])
     assert made or kind is models.Classifier
+    assert isinstance(model, Reconstructs) == (kind in AUTOENCODERS)
     for image in made:
         assert image.shape == images.shape
         assert image.dtype == torch.float32
         assert image.min() >= 0
         assert image.max() <= 1
-
-
-@pytest.mark.parametrize("kind", AUTOENCODERS)
-@torch.no_grad()
-def test_reconstruct_is_decode_of_encode(kind):
-    images = torch.rand(3, 1, 28, 28)
-    model = given(build(kind), batch_of(images))
-    assert isinstance(model, Encodes)
-    assert isinstance(model, Decodes)
-    assert isinstance(model, Reconstructs)
-    assert torch.equal(model.reconstruct(images), model.decode(model.encode(images)))
 
 
 def test_only_models_with_a_prior_sample():
@@ -95,14 +74,13 @@ def test_only_models_with_a_prior_sample():
     assert not {"AE", "CAE", "StackedDAE"} & samplers
 
 
-@torch.no_grad()
-def test_samples_follow_the_random_state():
-    model = build(models.VAE)
-    torch.manual_seed(3)
-    first = model.sample(4)
-    torch.manual_seed(3)
-    assert torch.equal(model.sample(4), first)
-    assert not torch.equal(model.sample(4), first)
+@pytest.mark.parametrize("kind", [VAE, WAE, WAEGAN])
+def test_samples_are_decoded_draws_of_the_prior(kind):
+    model = build(kind, latent_dim=3)
+    torch.manual_seed(2)
+    samples = model.sample(5)
+    torch.manual_seed(2)
+    assert torch.equal(samples, model.decode(torch.randn(5, 3)))
 
 
 @pytest.mark.parametrize("kind", [kind for kind in ALL if isinstance(build(kind), Samples)])
@@ -116,9 +94,9 @@ def test_a_model_of_half_precision_samples(kind):
 @torch.no_grad()
 def test_a_call_of_a_model_is_its_reconstruction_or_its_generator():
     images = torch.rand(2, 1, 16, 16)
-    model = build(models.AE, (1, 16, 16)).eval()
+    model = build(AE, (1, 16, 16)).eval()
     assert torch.equal(model(images), model.reconstruct(images))
-    generator = build(models.DCGAN, (1, 16, 16)).eval()
+    generator = build(DCGAN, (1, 16, 16)).eval()
     codes = generator.sample_codes(2)
     assert torch.equal(generator(codes), generator.decode(codes))
 
@@ -131,20 +109,37 @@ def test_gradients_reach_every_parameter(kind, likelihood):
     assert all(torch.isfinite(p.grad).all() for p in model.parameters())
 
 
-@pytest.mark.parametrize("kind", ALL)
-def test_a_step_of_training_changes_the_parameters(kind, trainer):
-    model = build(kind)
-    before = [p.detach().clone() for p in model.parameters()]
-    trainer.fit(model, loader_of(torch.rand(8, 1, 28, 28), 8))
-    after = [*model.parameters()]
-    assert all(torch.isfinite(p).all() for p in after)
-    assert any(not torch.equal(a, b) for a, b in zip(after, before, strict=True))
+@pytest.mark.parametrize("kind", AUTOENCODERS)
+@torch.no_grad()
+def test_the_corruption_is_for_the_encoder_alone(kind):
+    model, images, damaged = build(kind), torch.rand(4, 1, 28, 28), torch.rand(4, 1, 28, 28)
+    seen = {}
+    model.encoder.register_forward_pre_hook(lambda _, inputs: seen.update(encoded=inputs[0]))
+    model.likelihood.log_prob = partial(record, seen, model.likelihood.log_prob)
+    model.terms(batch_of(images), damaged)
+    assert torch.equal(seen["encoded"], damaged)
+    assert torch.equal(seen["target"].view(-1, *images.shape)[0], images)
+
+
+def record(seen, log_prob, params, images):
+    seen["target"] = images
+    return log_prob(params, images)
+
+
+@pytest.mark.parametrize("kind", [AE, WAEGAN])
+def test_images_are_corrupted_in_training_alone(kind):
+    seen = []
+    model = build(kind, corruption=GaussianNoise(0.5))
+    model.encoder.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    images = torch.rand(4, 1, 28, 28)
+    trainer_of(num_sanity_val_steps=0).fit(model, loader_of(images), loader_of(images))
+    assert [torch.equal(given, images) for given in seen] == [False, True]
 
 
 @pytest.mark.parametrize("kind", ONE_OPTIMIZER)
 def test_steps_on_one_batch_lower_the_loss(kind):
-    model = build(kind)
-    images = torch.rand(8, 1, 28, 28).round()
+    model = build(kind, (1, 16, 16))
+    images = torch.rand(8, 1, 16, 16).round()
     optimizer = model.configure_optimizers()
     start = terms_of(model, images).loss.item()
     for _ in range(10):
@@ -162,7 +157,7 @@ class TestLossesAreNatsPerImage:
     @staticmethod
     def noiseless_vae(**arguments):
         """A VAE whose posterior has mean and variance far from the prior's, and no noise."""
-        model = models.VAE((1, 6, 5), 3, Dense((8,)), **arguments)
+        model = VAE((1, 6, 5), 3, Dense((8,)), **arguments)
         with torch.no_grad():
             model.encoder[-1].weight.zero_()
             model.encoder[-1].bias.copy_(torch.tensor([1.0, -2.0, 0.5, -60.0, -60.0, -60.0]))
@@ -173,26 +168,26 @@ class TestLossesAreNatsPerImage:
         return loader_of(self.images, request.param)
 
     @pytest.mark.parametrize("stage", ["val", "test"])
-    def test_autoencoder(self, stage, loader, trainer):
-        model = models.AE((1, 6, 5), 3, Dense((8,)))
+    def test_autoencoder(self, stage, loader):
+        model = AE((1, 6, 5), 3, Dense((8,)))
         with torch.no_grad():
             p = model.reconstruct(self.images).double()
         x = self.images.double()
         by_hand = -(x * p.log() + (1 - x) * (1 - p).log()).sum() / 12
-        evaluate = trainer.validate if stage == "val" else trainer.test
-        [logged] = evaluate(model, loader, verbose=False)
+        evaluate = "validate" if stage == "val" else "test"
+        [logged] = getattr(trainer_of(), evaluate)(model, loader, verbose=False)
         assert logged[f"{stage}/loss"] == pytest.approx(by_hand.item(), rel=1e-5)
 
     @pytest.mark.parametrize("stage", ["val", "test"])
-    def test_variational_autoencoder(self, stage, loader, trainer):
+    def test_variational_autoencoder(self, stage, loader):
         model = self.noiseless_vae()
         with torch.no_grad():
             p = model.decode(torch.tensor([[1.0, -2.0, 0.5]])).double()
         x = self.images.double()
         reconstruction = -(x * p.log() + (1 - x) * (1 - p).log()).sum().item() / 12
         kl = 0.5 * (1 + 4 + 0.25 + 3 * (60 - 1))
-        evaluate = trainer.validate if stage == "val" else trainer.test
-        [logged] = evaluate(model, loader, verbose=False)
+        evaluate = "validate" if stage == "val" else "test"
+        [logged] = getattr(trainer_of(), evaluate)(model, loader, verbose=False)
         assert logged == pytest.approx(
             {
                 f"{stage}/loss": reconstruction + kl,
@@ -202,17 +197,18 @@ class TestLossesAreNatsPerImage:
             rel=1e-5,
         )
 
-    def test_training_logs_the_same(self, trainer):
+    def test_training_logs_the_same(self):
         model = self.noiseless_vae()
         expected = {
             f"train/{k}": v.item() for k, v in terms_of(model, self.images)._asdict().items()
         }
+        trainer = trainer_of()
         trainer.fit(model, loader_of(self.images, 12))
         logged = {k: v.item() for k, v in trainer.logged_metrics.items()}
         assert logged == pytest.approx(expected)
 
     def test_the_number_of_images_does_not_change_the_gradient(self):
-        model = models.AE((1, 6, 5), 3, Dense((8,)))
+        model = AE((1, 6, 5), 3, Dense((8,)))
         grads = []
         for images in (self.images, self.images.repeat(3, 1, 1, 1)):
             model.zero_grad()
@@ -220,23 +216,22 @@ class TestLossesAreNatsPerImage:
             grads.append([p.grad for p in model.parameters()])
         torch.testing.assert_close(*grads)
 
-    def test_bits_per_dimension(self):
-        model = self.noiseless_vae(likelihood=DiscretizedLogistic())
-        terms = terms_of(model, self.images)
-        # 8-bit images of 30 pixels; a bit is log 2 nats.
-        bits = (terms.reconstruction + terms.kl).item() / 0.6931471805599453 / 30
+    @pytest.mark.parametrize(
+        ("kind", "arguments"),
+        [
+            (VAE, {}),
+            (BetaVAE, {"beta": 4.0}),
+            (InfoVAE, {"alpha": 0.5, "lambda_": 9.0}),
+            (VQVAE, {}),
+        ],
+    )
+    def test_bits_per_dimension_are_those_of_the_unweighted_bound(self, kind, arguments):
+        images = torch.randint(0, 256, (12, 1, 12, 10)) / 255
+        model = build(kind, (1, 12, 10), likelihood=DiscretizedLogistic(), **arguments)
+        terms = terms_of(model, images)
+        # 8-bit images of 120 pixels; a bit is log 2 nats.
+        bits = (terms.reconstruction + terms.kl).item() / 0.6931471805599453 / 120
         assert terms.bits_per_dimension.item() == pytest.approx(bits)
-
-    def test_bits_per_dimension_leaves_beta_out(self):
-        arguments = {"architecture": Dense((8,)), "likelihood": DiscretizedLogistic()}
-        one, four = (models.BetaVAE((1, 6, 5), 3, beta, **arguments) for beta in (1.0, 4.0))
-        four.load_state_dict(one.state_dict())
-        torch.manual_seed(1)
-        expected = terms_of(one, self.images)
-        torch.manual_seed(1)
-        found = terms_of(four, self.images)
-        assert found.bits_per_dimension == expected.bits_per_dimension
-        assert found.loss.item() == pytest.approx((found.reconstruction + 4 * found.kl).item())
 
     def test_bits_only_where_the_likelihood_is_discrete(self):
         for likelihood in (Bernoulli(), Gaussian()):
@@ -244,9 +239,10 @@ class TestLossesAreNatsPerImage:
             assert terms._fields == ("loss", "reconstruction", "kl")
 
 
-def test_warmup_acts_in_training_and_not_in_validation(trainer):
-    model = models.VAE((1, 6, 5), 3, Dense((8,)), objective=models.vae.ELBO(warmup_steps=10))
+def test_warmup_acts_in_training_and_not_in_validation():
+    model = VAE((1, 6, 5), 3, Dense((8,)), objective=models.vae.ELBO(warmup_steps=10))
     images = torch.rand(8, 1, 6, 5)
+    trainer = trainer_of()
     trainer.fit(model, loader_of(images, 4), loader_of(images, 4))
     logged = {k: v.item() for k, v in trainer.logged_metrics.items()}
     # The second batch is trained after one step.
@@ -256,37 +252,31 @@ def test_warmup_acts_in_training_and_not_in_validation(trainer):
 
 
 @pytest.mark.parametrize("every", [0, 1, 3])
-def test_training_terms_are_logged_every_n_steps(every):
-    steps = []
-
-    class Recorder(models.AE):
-        def _log_terms(self, stage, terms, batch_size):
-            steps.append(self.global_step)
-
-    Trainer(
-        accelerator="cpu",
-        max_epochs=2,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        log_every_n_steps=every,
-    ).fit(Recorder((1, 6, 5), 3, Dense((8,))), loader_of(torch.rand(8, 1, 6, 5), 2))
-    assert steps == {0: [], 1: [*range(8)], 3: [2, 5]}[every]
+@pytest.mark.parametrize("kind", [AE, WAEGAN, DCGAN])
+def test_training_terms_are_logged_every_n_steps(kind, every, monkeypatch):
+    batches = []
+    monkeypatch.setattr(
+        kind, "_log_terms", lambda self, *_: batches.append(self.trainer.fit_loop.total_batch_idx)
+    )
+    loader = loader_of(torch.rand(8, 1, 16, 16), 2)
+    trainer_of(max_epochs=2, log_every_n_steps=every).fit(build(kind, (1, 16, 16)), loader)
+    assert sorted({*batches}) == {0: [], 1: [*range(8)], 3: [2, 5]}[every]
 
 
-@pytest.mark.parametrize("value", [-0.5, 1.5, 255.0, float("nan")])
 @pytest.mark.parametrize("stage", ["fit", "validate", "test"])
-def test_images_out_of_range_are_refused(value, stage, trainer):
-    images = torch.rand(4, 1, 6, 5)
-    images[2, 0, 3, 3] = value
-    model = models.VAE((1, 6, 5), 3, Dense((8,)))
+@pytest.mark.parametrize("kind", [VAE, WAEGAN, DCGAN])
+def test_images_out_of_range_are_refused(kind, stage):
+    images = torch.rand(4, 1, 16, 16)
+    images[2, 0, 3, 3] = 1.5
     with pytest.raises(UserError, match=r"models take images in \[0, 1\]"):
-        getattr(trainer, stage)(model, loader_of(images, 4))
+        getattr(trainer_of(), stage)(build(kind, (1, 16, 16)), loader_of(images))
 
 
 def test_the_borders_of_the_range_pass():
     check_range(torch.tensor([0.0, 1.0]).view(1, 1, 1, 2))
+    for value in (-0.5, 255.0, float("nan")):
+        with pytest.raises(UserError, match=r"models take images in \[0, 1\]"):
+            check_range(torch.tensor([0.5, value]).view(1, 1, 1, 2))
 
 
 @pytest.mark.parametrize("latent_dim", [0, -3])
@@ -298,9 +288,34 @@ def test_bad_latent_dim(kind, latent_dim):
         build(kind, latent_dim=latent_dim)
 
 
-def test_bad_beta():
+def test_beta_weighs_the_kl():
+    terms = terms_of(build(BetaVAE, beta=4.0), torch.rand(4, 1, 28, 28))
+    assert terms.loss.item() == pytest.approx((terms.reconstruction + 4 * terms.kl).item())
     with pytest.raises(UserError, match=r"beta .* got -1"):
-        models.BetaVAE((1, 28, 28), beta=-1.0)
+        build(BetaVAE, beta=-1.0)
+
+
+@pytest.mark.parametrize(
+    ("kind", "arguments", "other"),
+    [
+        (BetaTCVAE, {"beta": 1.0}, VAE),
+        (FactorVAE, {"gamma": 0.0}, VAE),
+        (InfoVAE, {"alpha": 0.0, "lambda_": 1.0}, VAE),
+        (InfoVAE, {"alpha": -3.0, "lambda_": 4.0}, partial(BetaVAE, beta=4.0)),
+        (WAE, {"weight": 0.0}, AE),
+    ],
+)
+@pytest.mark.parametrize("likelihood", [Gaussian(), DiscretizedLogistic()])
+def test_special_cases_are_the_other_model_to_the_last_bit(kind, arguments, other, likelihood):
+    shared = {"latent_dim": 3, "architecture": Dense((8,)), "likelihood": likelihood}
+    reference, model = build(other, **shared), build(kind, **shared, **arguments)
+    model.load_state_dict(reference.state_dict(), strict=False)
+    images, terms = torch.rand(10, 1, 28, 28), []
+    for each in (reference, model):
+        torch.manual_seed(5)
+        terms.append(terms_of(each, images))
+    for name in {*terms[0]._fields} & {*terms[1]._fields}:
+        assert torch.equal(getattr(terms[1], name), getattr(terms[0], name)), name
 
 
 @pytest.mark.parametrize("kind", AUTOENCODERS)
@@ -314,27 +329,27 @@ def test_models_share_no_likelihood(kind):
     assert other.likelihood.log_sigma == likelihood.log_sigma == 0
 
 
-def test_a_learned_sigma_is_trained(trainer):
-    model = models.AE((1, 6, 5), 3, Dense((8,)), likelihood=Gaussian(learned=True))
-    trainer.fit(model, loader_of(torch.rand(8, 1, 6, 5), 4))
+def test_a_learned_sigma_is_trained():
+    model = AE((1, 6, 5), 3, Dense((8,)), likelihood=Gaussian(learned=True))
+    trainer_of().fit(model, loader_of(torch.rand(8, 1, 6, 5), 4))
     assert model.likelihood.log_sigma < 0
 
 
-def test_a_plateau_scheduler_watches_the_validation_loss(trainer):
+def test_a_plateau_scheduler_watches_the_validation_loss():
     def build_scheduler(optimizer):
         return torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer)
 
-    model = build(models.AE)
+    model = build(AE)
     model._lr_scheduler = build_scheduler
     configured = model.configure_optimizers()
     assert configured["lr_scheduler"]["monitor"] == "val/loss"
     assert configured["lr_scheduler"]["scheduler"].optimizer is configured["optimizer"]
 
 
-def test_predict_gives_the_codes(trainer):
-    model = build(models.VAE)
+def test_predict_gives_the_codes():
+    model = build(VAE)
     images = torch.rand(6, 1, 28, 28)
-    codes = torch.cat(trainer.predict(model, loader_of(images, 4)))
+    codes = torch.cat(trainer_of().predict(model, loader_of(images, 4)))
     torch.testing.assert_close(codes, model.encode(images).detach())
 
 
@@ -355,3 +370,25 @@ def test_copies_share_what_builds_the_optimizer(kind):
     if hasattr(model, "_optimizers"):
         model._optimizers = tuple(type(one)(held) for one in model._optimizers)
     assert deepcopy(model).configure_optimizers()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("kind", "epochs", "limit"),
+    [
+        # A dense VAE reaches about 240 nats when it is trained for long (experiment E).
+        (partial(VAE, latent_dim=10, architecture=Dense((150, 100))), 4, 300),
+        (partial(AE, latent_dim=10, architecture=Dense((150, 100))), 4, 290),
+        (partial(CAE, widths=(8, 16)), 1, 270),
+    ],
+)
+def test_training_beats_the_constant_image(kind, epochs, limit):
+    data = MiniFashionMNIST(batch_size=100)
+    model = kind(data.image_shape, optimizer=partial(Adam, lr=3e-3))
+    trainer = trainer_of(max_epochs=epochs)
+    trainer.fit(model, data)
+    floor = constant_image_floor(data.load_train().images / 255)
+    assert limit < floor - 50
+    assert trainer.callback_metrics["val/loss"] < limit
+    [tested] = trainer.test(model, data, verbose=False)
+    assert tested["test/loss"] < limit

@@ -1,7 +1,8 @@
-"""The conditional VAE: what it is told matters, and reaches it from every side."""
+"""Conditions as vectors, and the conditional VAE that is told them."""
 
 import pytest
 import torch
+from torch import nn
 
 from lightning_gen import contracts
 from lightning_gen.contracts import Batch
@@ -9,8 +10,10 @@ from lightning_gen.data import MiniFashionMNIST
 from lightning_gen.errors import UserError
 from lightning_gen.models import CVAE
 from lightning_gen.networks import Dense
+from lightning_gen.networks.condition import AttributeCondition, ClassCondition, TrainingConditions
+from lightning_gen.networks.conditional import ConditionalDecoder, ConditionalEncoder
 from lightning_gen.objectives import ELBO
-from support.models import batch_of, build, terms_of
+from support.models import batch_of, build
 
 ATTRIBUTES = {"attributes": ("hat", "size")}
 
@@ -68,9 +71,13 @@ def test_samples_without_labels_follow_the_training_images():
 
 def test_gradients_reach_the_embeddings(batch):
     model = build(CVAE, (1, 12, 10), embedding_dim=3, architecture=Dense((8,)))
-    model.terms(batch, batch.images).loss.backward()
+    terms = model.terms(batch, batch.images)
+    assert terms.loss.item() == pytest.approx((terms.reconstruction + terms.kl).item())
+    terms.loss.backward()
     for embed in (model.encoder.embed, model.decoder.embed):
         assert embed.weight.grad.abs().sum() > 0
+    with pytest.raises(UserError, match="embedding_dim is at least 1, got 0"):
+        build(CVAE, embedding_dim=0)
 
 
 def test_images_alone_are_not_enough(model, batch):
@@ -82,11 +89,6 @@ def test_a_label_an_image(model):
     _, label = next(iter(model.examples().items()))
     with pytest.raises(UserError, match="expected 4, got 3"):
         model.sample(4, label.expand(3, *label.shape))
-
-
-def test_bad_embedding_dim():
-    with pytest.raises(UserError, match="embedding_dim is at least 1, got 0"):
-        build(CVAE, embedding_dim=0)
 
 
 @pytest.mark.slow
@@ -111,6 +113,100 @@ def test_training_binds_the_image_to_its_class():
     assert torch.cdist(drawn, means).argmin(dim=1).tolist() == [*range(10)]
 
 
-def test_terms_are_those_of_a_vae(batch):
-    terms = terms_of(build(CVAE, (1, 12, 10)), batch.images)
-    assert terms.loss.item() == pytest.approx((terms.reconstruction + terms.kl).item())
+FACTORS = {"shape": 3, "hat": 2, "constant": 1, "x": 5}
+LABELLED = Batch(
+    torch.rand(3, 1, 4, 4),
+    torch.tensor([2, 0, 1]),
+    torch.tensor([[0, 1, 0, 4], [1, 0, 0, 1], [2, 1, 0, 2]]),
+)
+CLASSES = ClassCondition(("boot", "coat", "bag"))
+NAMED = AttributeCondition.named(("x", "hat", "constant"), FACTORS)
+
+
+def test_classes_are_one_hot():
+    expected = torch.tensor([[0.0, 0, 1], [1, 0, 0], [0, 1, 0]])
+    assert torch.equal(CLASSES.of(LABELLED), expected)
+    assert torch.equal(CLASSES.vectors(LABELLED.labels), expected)
+
+
+def test_attributes_are_factors_scaled_to_one():
+    expected = torch.tensor([[1.0, 1, 0], [0.25, 0, 0], [0.5, 1, 0]])
+    assert torch.equal(NAMED.of(LABELLED), expected)
+    assert torch.equal(NAMED.vectors(expected), expected)
+
+
+def test_examples_have_the_vectors_that_their_names_promise():
+    assert [*CLASSES.examples()] == ["boot", "coat", "bag"]
+    labels = torch.stack([*CLASSES.examples().values()])
+    assert torch.equal(CLASSES.vectors(labels), torch.eye(3))
+    rows = NAMED.examples()
+    assert [*rows] == ["none", "x", "hat", "constant"]
+    vectors = NAMED.vectors(torch.stack([*rows.values()]))
+    assert torch.equal(vectors, torch.cat([torch.zeros(1, 3), torch.eye(3)]))
+
+
+def test_draws_are_rows_of_the_latest_training_images():
+    """Values between 0 and 1, and which attributes go together, stay as the images have them."""
+    conditions = TrainingConditions(torch.eye(2), capacity=6)
+    assert {*map(tuple, conditions.draw(50, torch.device("cpu")).tolist())} == {(0, 1), (1, 0)}
+    conditions.add(torch.tensor([[0.9, 0.9], [0.25, 0.25]]))
+    for _ in range(2):
+        conditions.add(torch.tensor([[0.25, 0.25], [0.25, 0.25], [0.75, 0.75]]))
+    again = TrainingConditions(torch.eye(2), capacity=6)
+    again.load_state_dict(conditions.state_dict())
+    for kept in (conditions, again):
+        drawn = kept.draw(3000, torch.device("cpu"))
+        assert {*map(tuple, drawn.tolist())} == {(0.25, 0.25), (0.75, 0.75)}
+        assert drawn.mean().item() == pytest.approx(0.25 + 0.5 / 3, abs=0.02)
+    for kept in (conditions, again):  # more than is kept
+        kept.add(torch.arange(16.0).view(8, 2))
+        kept.add(torch.tensor([[20.0, 20.0]]))
+        assert kept.rows[:, 0].tolist() == [6, 8, 10, 12, 14, 20]
+
+
+@pytest.mark.parametrize(
+    "labels", [torch.tensor([0, 3]), torch.tensor([-1]), torch.tensor([0.5]), torch.tensor([[1]])]
+)
+def test_labels_that_are_no_classes(labels):
+    with pytest.raises(UserError, match=r"numbers from 0 to 2, one an image, got .*boot, coat"):
+        CLASSES.vectors(labels)
+
+
+@pytest.mark.parametrize("labels", [torch.zeros(3), torch.zeros(2, 4), torch.full((2, 3), 1.5)])
+def test_labels_that_are_no_attributes(labels):
+    with pytest.raises(UserError, match=r"3 numbers in \[0, 1\] .*\(x, hat, constant\), got"):
+        NAMED.vectors(labels)
+
+
+def test_one_class_is_no_condition():
+    with pytest.raises(UserError, match=r"at least 2 classes, .* has 1.*model.attributes"):
+        ClassCondition(("image",))
+
+
+def test_unknown_attribute():
+    with pytest.raises(UserError, match=r"'hats'. Known: shape, hat, constant, x"):
+        AttributeCondition.named(("hats",), FACTORS)
+
+
+def test_the_encoder_sees_the_condition_as_planes():
+    seen = []
+
+    class Look(nn.Module):
+        def forward(self, images):
+            seen.append(images)
+            return images.flatten(1)
+
+    ConditionalEncoder(Look(), nn.Identity())(LABELLED.images, CLASSES.of(LABELLED))
+    [images] = seen
+    assert images.shape == (3, 4, 4, 4)
+    assert torch.equal(images[:, :1], LABELLED.images)
+    assert torch.equal(images[:, 1:].amax((2, 3)), CLASSES.of(LABELLED))
+    assert torch.equal(images[:, 1:].amin((2, 3)), CLASSES.of(LABELLED))
+
+
+def test_the_decoder_is_given_the_embedding_behind_the_latent():
+    embed = nn.Linear(3, 2, bias=False)
+    codes = torch.cat([torch.rand(3, 5), CLASSES.of(LABELLED)], dim=1)
+    told = ConditionalDecoder(nn.Unflatten(1, (1, 1, 7)), embed, size=3)(codes).flatten(1)
+    assert torch.equal(told[:, :5], codes[:, :5])
+    assert torch.equal(told[:, 5:], embed.weight.T[LABELLED.labels])

@@ -8,19 +8,15 @@ from lightning_gen.errors import UserError
 from lightning_gen.models import AE, CVAE, IWAE, VAE, VQVAE, InfoVAE
 from lightning_gen.networks import Dense
 from lightning_gen.objectives import Gaussian
-from lightning_gen.objectives.importance import bound_in_parts, importance_weighted_bound
+from lightning_gen.objectives.importance import bound_in_parts
 from support.models import batch_of, build, terms_of, tiny
 
 IMAGES = torch.rand(6, 1, 28, 28).round()
 
 
-def test_the_loss_is_the_bound_and_at_most_the_negative_elbo():
-    model = tiny(IWAE, num_samples=20)
-    terms = terms_of(model, IMAGES)
+def test_the_loss_is_below_the_negative_elbo_and_equal_for_one_draw():
+    terms = terms_of(tiny(IWAE, num_samples=20), IMAGES)
     assert terms.loss < terms.negative_elbo
-
-
-def test_one_draw_is_the_elbo():
     terms = terms_of(tiny(IWAE, num_samples=1), IMAGES)
     assert terms.loss.item() == pytest.approx(terms.negative_elbo.item())
 
@@ -107,9 +103,3 @@ def test_the_bound_converges_from_below_to_the_closed_form_of_a_linear_vae():
     assert values[0] < exact - 0.2
     assert values[-1] == pytest.approx(exact, abs=0.02)
     assert values[-1] < exact + 0.01
-    torch.testing.assert_close(
-        importance_weighted_bound(model.log_weights(images, 1000)).mean().item(),
-        values[-1],
-        rtol=0,
-        atol=0.02,
-    )

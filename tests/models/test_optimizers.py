@@ -1,16 +1,18 @@
-"""Fused updates: the same numbers, where nothing else was asked for."""
+"""Optimizers: fused updates, and the learning rates of the one-cycle schedule."""
 
 from functools import partial
 
 import pytest
 import torch
-from lightning.pytorch import Trainer
+from lightning.pytorch import Callback, Trainer
 from torch.optim import SGD, Adam, AdamW, RMSprop
 
 from lightning_gen.data import MiniFashionMNIST
-from lightning_gen.models import VAE
+from lightning_gen.errors import UserError
+from lightning_gen.models import DCGAN, VAE
+from lightning_gen.models.one_cycle import OneCycle
 from lightning_gen.models.optimizers import Shared
-from lightning_gen.networks import Dense
+from lightning_gen.networks import DCGANNetworks, Dense
 from support.models import QUIET
 
 
@@ -42,10 +44,134 @@ def test_twenty_steps_end_where_those_of_the_plain_loop_do(kind):
         torch.manual_seed(0)
         optimizer = partial(kind, lr=1e-5, **choice)
         model = VAE((1, 28, 28), 4, architecture=Dense((16,)), optimizer=optimizer)
-        trainer = Trainer(max_steps=20, limit_val_batches=0, **QUIET)
-        trainer.fit(model, MiniFashionMNIST(20))
+        Trainer(max_steps=20, limit_val_batches=0, **QUIET).fit(model, MiniFashionMNIST(20))
         return model.state_dict()
 
     fused, plain = train(), train(fused=False, foreach=False)
     for name in plain:
         torch.testing.assert_close(fused[name], plain[name])
+
+
+BATCHES = 5
+
+
+class Rates(Callback):
+    """The learning rates that each step of training uses."""
+
+    def __init__(self):
+        self.seen = []
+
+    def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
+        rates = {group["lr"] for each in trainer.optimizers for group in each.param_groups}
+        self.seen.append(rates.pop() if len(rates) == 1 else rates)
+
+
+def vae(**schedule):
+    return VAE(
+        (1, 28, 28),
+        latent_dim=2,
+        architecture=Dense((8,)),
+        optimizer=partial(Adam, lr=0.5),
+        lr_scheduler=partial(OneCycle, **schedule),
+    )
+
+
+def gan(**arguments):
+    return DCGAN(
+        (1, 28, 28),
+        latent_dim=2,
+        architecture=DCGANNetworks((4, 8)),
+        optimizer=partial(SGD, lr=0.5),
+        lr_scheduler=partial(OneCycle, warmup=0.2, start=0.1),
+        **arguments,
+    )
+
+
+def trainer(rates, **options):
+    options = {"max_epochs": 2, "limit_train_batches": BATCHES, "limit_val_batches": 1} | options
+    return Trainer(callbacks=rates, **QUIET | options)
+
+
+def train(model, **options):
+    rates = Rates()
+    trainer(rates, **options).fit(model, MiniFashionMNIST(20))
+    return rates.seen
+
+
+def test_the_rate_rises_to_the_optimizer_s_and_falls_to_nothing():
+    seen = train(vae(warmup=0.2, start=0.1))
+    assert seen == pytest.approx([0.05, 0.275, *(0.5 * k / 8 for k in range(8, 0, -1))])
+
+
+@pytest.mark.parametrize("discriminator_steps", [1, 2])
+def test_a_gan_s_rates_are_stepped_once_a_batch(discriminator_steps):
+    model = gan(discriminator_steps=discriminator_steps)
+    assert train(model) == pytest.approx(train(vae(warmup=0.2, start=0.1)))
+
+
+def test_max_steps_is_its_length_too():
+    seen = train(vae(warmup=0.0), max_epochs=-1, max_steps=4)
+    assert seen == pytest.approx([0.5, 0.375, 0.25, 0.125])
+
+
+def test_accumulated_batches_are_one_step():
+    seen = train(vae(warmup=0.0), accumulate_grad_batches=BATCHES)
+    assert seen == pytest.approx([0.5] * BATCHES + [0.25] * BATCHES)
+
+
+@pytest.mark.parametrize("build", [partial(vae, warmup=0.2, start=0.1), gan])
+def test_a_run_that_goes_on_has_the_rates_of_the_uninterrupted_one(build, tmp_path):
+    whole = Rates()
+    saves = Saves(tmp_path / "middle.ckpt", 3)
+    trainer([whole, saves]).fit(build(), MiniFashionMNIST(20))
+    rest = Rates()
+    trainer(rest).fit(
+        build(), MiniFashionMNIST(20), ckpt_path=tmp_path / "middle.ckpt", weights_only=True
+    )
+    assert rest.seen == pytest.approx(whole.seen[3:])
+
+
+def test_a_run_that_goes_on_in_other_steps_goes_on_at_the_same_epoch(tmp_path):
+    saves = Saves(tmp_path / "one_epoch.ckpt", BATCHES)
+    trainer(saves).fit(vae(warmup=0.0), MiniFashionMNIST(20))
+    rest = Rates()
+    trainer(rest, accumulate_grad_batches=5).fit(
+        vae(warmup=0.0),
+        MiniFashionMNIST(20),
+        ckpt_path=tmp_path / "one_epoch.ckpt",
+        weights_only=True,
+    )
+    assert rest.seen == pytest.approx([0.25] * BATCHES)
+
+
+class Saves(Callback):
+    def __init__(self, path, step):
+        self.path = path
+        self.step = step
+
+    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
+        if trainer.global_step == self.step:
+            trainer.save_checkpoint(self.path)
+
+
+def test_a_training_without_an_end_is_refused():
+    with pytest.raises(UserError, match=r"OneCycle spans .* trainer\.max_epochs"):
+        train(vae(), max_epochs=-1)
+
+
+@pytest.mark.parametrize("wrong", [{"warmup": 1.0}, {"warmup": -0.1}, {"start": 0.0}])
+def test_shares_out_of_range_are_refused(wrong):
+    with pytest.raises(UserError, match=next(iter(wrong))):
+        train(vae(**wrong))
+
+
+def test_it_is_the_formula():
+    optimizer = SGD([torch.nn.Parameter(torch.zeros(1))], lr=2.0)
+    for warmup, steps, expected in (
+        (0.25, 8, [0.5, 0.75, 1, 5 / 6, 4 / 6, 0.5, 2 / 6, 1 / 6, 0, 0]),
+        (0.0, 5, [1, 0.8, 0.6, 0.4, 0.2, 0]),
+    ):
+        schedule = OneCycle(optimizer, warmup=warmup, start=0.5)
+        schedule.over(steps, None)
+        factors = [schedule.factor(step) for step in range(len(expected))]
+        assert factors == pytest.approx(expected)

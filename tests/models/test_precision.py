@@ -2,20 +2,23 @@
 
 import inspect
 from functools import cache, partial
+from itertools import product
 
 import pytest
 import torch
-from lightning.pytorch import Trainer, seed_everything
+from lightning.pytorch import seed_everything
 from lightning.pytorch.plugins.precision import MixedPrecision
 from torch.optim import SGD
 
 from lightning_gen.data import MiniFashionMNIST
-from support.models import KINDS, build
+from support.models import KINDS, build, trainer_of
 
-TYPES = ("bf16-mixed", "16-mixed")
-PARTLY_SLOW = [
-    pytest.param(kind, marks=pytest.mark.slow) if kind.__name__ in ("DCGAN", "VQVAE") else kind
-    for kind in KINDS
+LARGE = ("DCGAN", "VQVAE", "IWAE", "ResVAE")
+FAST = [(kind, "bf16-mixed") for kind in KINDS if kind.__name__ not in LARGE]
+FAST += [(kind, "16-mixed") for kind in KINDS if kind.__name__ in ("VAE", "WAEGAN", "Classifier")]
+CASES = [
+    pytest.param(*case, marks=[] if case in FAST else pytest.mark.slow)
+    for case in product(KINDS, ("bf16-mixed", "16-mixed"))
 ]
 
 
@@ -33,26 +36,18 @@ def losses(kind, precision):
     rates = [name for name in inspect.signature(kind).parameters if name.endswith("optimizer")]
     model = build(kind, **dict.fromkeys(rates, partial(SGD, lr=0.0)))
     plugins = [HalfOnCPU()] if precision == "16-mixed" else []
-    trainer = Trainer(
-        accelerator="cpu",
+    trainer = trainer_of(
         plugins=plugins,
         precision=None if plugins else precision,
-        max_epochs=1,
         limit_train_batches=3,
         limit_val_batches=2,
-        log_every_n_steps=1,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
     )
     trainer.fit(model, MiniFashionMNIST(batch_size=8))
     assert all(parameter.dtype == torch.float32 for parameter in model.parameters())
     return dict(trainer.callback_metrics)
 
 
-@pytest.mark.parametrize("precision", TYPES)
-@pytest.mark.parametrize("kind", PARTLY_SLOW)
+@pytest.mark.parametrize(("kind", "precision"), CASES)
 def test_losses_are_those_of_float32(kind, precision):
     exact, rounded = losses(kind, "32-true"), losses(kind, precision)
     assert exact.keys() == rounded.keys()

@@ -61,8 +61,7 @@ def test_the_first_loss_is_lower(data):
     def loss(start_at_mean):
         torch.manual_seed(0)
         model = VAE(SHAPE, architecture=Dense((8,), start_at_mean=start_at_mean))
-        trainer = Trainer(**QUIET | {"max_steps": 0, "limit_val_batches": 2})
-        trainer.fit(model, data)
+        trainer = fit(model, data, limit_val_batches=2)
         [measured] = trainer.validate(model, data, verbose=False)
         return measured["val/loss"]
 

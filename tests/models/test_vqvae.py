@@ -5,18 +5,17 @@ from functools import partial
 
 import pytest
 import torch
-from lightning.pytorch import Callback, Trainer
+from lightning.pytorch import Callback
 from torch import nn
 from torch.optim import AdamW
-from torch.utils.data import DataLoader
 
 from lightning_gen.callbacks import CodebookUse
-from lightning_gen.contracts import Batch
 from lightning_gen.data import MiniFashionMNIST
 from lightning_gen.errors import UserError
 from lightning_gen.models import VQVAE
 from lightning_gen.networks import Codebook, SpatialResidual, Transformer
 from lightning_gen.objectives import DiscretizedLogistic, Gaussian
+from support.models import batch_of, constant_image_floor, loader_of, trainer_of
 
 SHAPE = (1, 13, 10)  # a map of 3 x 2
 POSITIONS = 6
@@ -30,29 +29,6 @@ def small(**arguments):
         "autoencoder_epochs": 1,
     }
     return VQVAE(SHAPE, **defaults | arguments)
-
-
-def batch_of(images):
-    return Batch(images, torch.zeros(len(images), dtype=torch.int64), torch.empty(len(images), 0))
-
-
-def loader_of(images, batch_size=8):
-    return DataLoader([batch_of(part) for part in images.split(batch_size)], batch_size=None)
-
-
-def trainer(*callbacks, **arguments):
-    return Trainer(
-        **{
-            "accelerator": "cpu",
-            "callbacks": list(callbacks),
-            "logger": False,
-            "enable_checkpointing": False,
-            "enable_progress_bar": False,
-            "enable_model_summary": False,
-            "log_every_n_steps": 1,
-        }
-        | arguments
-    )
 
 
 @pytest.fixture
@@ -71,24 +47,19 @@ def used(images):
     return model.eval()
 
 
-class States(Callback):
-    """The model's state at the end of every epoch."""
+class EndOfEpoch(Callback):
+    """What a function of the trainer and the model gives at the end of every epoch."""
 
-    def __init__(self):
+    def __init__(self, look):
+        self.look = look
         self.kept = []
 
     def on_train_epoch_end(self, trainer, pl_module):
-        self.kept.append({k: v.clone() for k, v in pl_module.state_dict().items()})
+        self.kept.append(self.look(trainer, pl_module))
 
 
-class Bounds(Callback):
-    """What was logged up to the end of every epoch."""
-
-    def __init__(self):
-        self.kept = []
-
-    def on_train_epoch_end(self, trainer, pl_module):
-        self.kept.append(dict(trainer.callback_metrics))
+def state_of(model):
+    return {k: v.clone() for k, v in model.state_dict().items()}
 
 
 def same(one, other, prior):
@@ -106,9 +77,9 @@ def test_each_phase_freezes_the_other(images):
         likelihood=Gaussian(learned=True),
         optimizer=partial(AdamW, lr=0.01, weight_decay=0.1),
     )
-    states = States()
-    states.kept.append({k: v.clone() for k, v in model.state_dict().items()})
-    trainer(states, max_epochs=4).fit(model, loader_of(images), loader_of(images))
+    states = EndOfEpoch(lambda _, model: state_of(model))
+    states.kept.append(state_of(model))
+    trainer_of(states, max_epochs=4).fit(model, loader_of(images), loader_of(images))
     for before, after, trained in [(0, 1, False), (1, 2, False), (2, 3, True), (3, 4, True)]:
         one, other = states.kept[before], states.kept[after]
         untouched, all_frozen = same(one, other, prior=not trained)
@@ -122,14 +93,14 @@ def test_a_resumed_run_is_in_the_phase_of_its_epoch(images, tmp_path):
     torch.manual_seed(1)
     parts = small(autoencoder_epochs=2)
     torch.manual_seed(2)
-    trainer(max_epochs=3).fit(whole, loader_of(images))
+    trainer_of(max_epochs=3).fit(whole, loader_of(images))
     torch.manual_seed(2)
-    run = trainer(max_epochs=2)
+    run = trainer_of(max_epochs=2)
     run.fit(parts, loader_of(images))
     run.save_checkpoint(tmp_path / "half.ckpt")
     resumed = small(autoencoder_epochs=2)
     path = tmp_path / "half.ckpt"
-    trainer(max_epochs=3).fit(resumed, loader_of(images), ckpt_path=path, weights_only=True)
+    trainer_of(max_epochs=3).fit(resumed, loader_of(images), ckpt_path=path, weights_only=True)
     expected = whole.state_dict()
     assert all(torch.equal(v, expected[k]) for k, v in resumed.state_dict().items())
 
@@ -143,7 +114,7 @@ def test_the_bound_before_the_prior_is_trained(stage, count, images):
     x = images.double()
     reconstruction = -(x * p.log() + (1 - x) * (1 - p).log()).sum().item() / len(images)
     kl = POSITIONS * count * math.log(16)
-    run = trainer()
+    run = trainer_of()
     evaluate = run.validate if stage == "val" else run.test
     [logged] = evaluate(model, loader_of(images, 5), verbose=False)
     names = {"loss": reconstruction + kl, "reconstruction": reconstruction, "kl": kl}
@@ -191,20 +162,11 @@ def test_the_encoder_gets_the_decoders_gradient(images):
 
 def test_evaluation_leaves_the_codebooks_alone(images):
     model = small()
-    before = {k: v.clone() for k, v in model.state_dict().items()}
-    trainer().validate(model, loader_of(images), verbose=False)
+    before = state_of(model)
+    trainer_of().validate(model, loader_of(images), verbose=False)
     model.sample(3)
     model.reconstruct(images)
     assert all(torch.equal(v, before[k]) for k, v in model.state_dict().items())
-
-
-@pytest.mark.parametrize(("epoch", "trained"), [(0, False), (1, True)])
-def test_gradients_reach_the_parts_of_the_phase(epoch, trained, images, monkeypatch):
-    monkeypatch.setattr(VQVAE, "current_epoch", epoch)
-    model = small()
-    model.terms(batch_of(images), images, 0).loss.backward()
-    for name, parameter in model.named_parameters():
-        assert (parameter.grad is not None) == (name.startswith("prior.") == trained), name
 
 
 def test_the_prior_learns_from_undamaged_images(used, images, monkeypatch):
@@ -250,32 +212,8 @@ def test_samples_come_from_the_prior_and_uniform_ones_do_not(used):
     assert len({tuple(image.flatten().tolist()) for image in drawn}) == 40
 
 
-def test_a_checkpoint_has_codebooks_and_prior(images, tmp_path):
-    model = small(autoencoder_epochs=1, architecture=SpatialResidual((4, 8), 1, nn.SELU))
-    run = trainer(max_epochs=3)
-    run.fit(model, loader_of(images))
-    run.save_checkpoint(tmp_path / "model.ckpt")
-    loaded = VQVAE.load_from_checkpoint(tmp_path / "model.ckpt", weights_only=True)
-    assert dict(loaded.hparams)["autoencoder_epochs"] == 1
-    drawn = []
-    for one in (model.eval(), loaded.eval()):
-        torch.manual_seed(4)
-        drawn.append((one.sample(6), one.reconstruct(images), one.terms(batch_of(images), images)))
-    assert all(torch.equal(a, b) for a, b in zip(drawn[0][:2], drawn[1][:2], strict=True))
-    assert drawn[0][2] == drawn[1][2]
-    assert drawn[1][2].kl < POSITIONS * math.log(16)
-
-
-@torch.no_grad()
-def test_bits_per_dimension_are_of_the_whole_bound(images):
-    model = small(likelihood=DiscretizedLogistic())
-    terms = model.terms(batch_of(images), images)
-    bits = (terms.reconstruction + terms.kl).item() / 0.6931471805599453 / 130
-    assert terms.bits_per_dimension.item() == pytest.approx(bits)
-
-
 def test_a_discrete_likelihood_trains_in_both_phases(images):
-    run = trainer(max_epochs=2)
+    run = trainer_of(max_epochs=2)
     run.fit(small(likelihood=DiscretizedLogistic()), loader_of(images), loader_of(images))
     assert {"train/loss", "train/kl", "val/bits_per_dimension"} <= set(run.callback_metrics)
 
@@ -297,13 +235,11 @@ def test_both_phases_learn_on_real_images(tmp_path):
         autoencoder_epochs=2,
         optimizer=partial(torch.optim.Adam, lr=3e-3),
     )
-    bounds = Bounds()
+    bounds = EndOfEpoch(lambda trainer, _: dict(trainer.callback_metrics))
     arguments = {"max_epochs": 3, "default_root_dir": tmp_path}
-    trainer(CodebookUse(), bounds, **arguments).fit(model, data)
+    trainer_of(CodebookUse(), bounds, **arguments).fit(model, data)
     _, first, last = bounds.kept
-    images = data.load_train().images / 255
-    mean = images.mean(dim=0, keepdim=True).clamp(1e-6, 1 - 1e-6).expand_as(images)
-    constant = nn.functional.binary_cross_entropy(mean, images, reduction="sum") / len(images)
+    constant = constant_image_floor(data.load_train().images / 255)
     assert last["val/reconstruction"] == first["val/reconstruction"]
     assert last["val/reconstruction"] < constant - 120
     assert first["val/kl"].item() == pytest.approx(49 * math.log(64))
@@ -315,8 +251,8 @@ def test_both_phases_learn_on_real_images(tmp_path):
 @pytest.mark.slow
 def test_two_processes_train_both_phases(images, tmp_path):
     model = small(autoencoder_epochs=1)
-    before = {k: v.clone() for k, v in model.state_dict().items()}
-    run = trainer(
+    before = state_of(model)
+    run = trainer_of(
         max_epochs=2,
         devices=2,
         strategy="ddp_spawn_find_unused_parameters_true",

@@ -1,4 +1,4 @@
-"""What every architecture promises, over many image shapes."""
+"""What every architecture promises: shapes, gradients, layers, and what it refuses."""
 
 import dataclasses
 import math
@@ -6,13 +6,11 @@ import re
 
 import pytest
 import torch
-from hypothesis import assume, given
-from hypothesis import strategies as st
 from torch import nn
 
 from lightning_gen import networks
 from lightning_gen.errors import UserError
-from lightning_gen.networks import Architecture, Conv, Dense, Pooled, Residual
+from lightning_gen.networks import Architecture, Conv, Dense, Pooled, Residual, SpatialResidual
 
 ARCHITECTURES = [
     part
@@ -24,49 +22,69 @@ NORMALIZATIONS = {
     Conv: (None, nn.BatchNorm2d, nn.InstanceNorm2d),
     Residual: (None, nn.BatchNorm2d, nn.InstanceNorm2d),
 }
+DEEP = (512,) * 8
 
-image_shapes = st.tuples(st.integers(1, 4), st.integers(8, 40), st.integers(8, 40))
-some_widths = st.lists(st.integers(1, 6), min_size=1, max_size=3).map(tuple)
+# Square and not, odd and even, the smallest and one that the stages do not divide.
+SHAPES = [
+    ((1, 8, 9), (3, 2, 1)),
+    ((3, 21, 34), (4, 5)),
+    ((2, 40, 17), (6, 1, 2)),
+    ((4, 8, 8), (3,)),
+]
+each_shape = pytest.mark.parametrize(("image_shape", "widths"), SHAPES)
 
 
-def gradients_reach_all(*modules):
-    return all(
-        p.grad is not None and torch.isfinite(p.grad).all() for m in modules for p in m.parameters()
+@each_shape
+@pytest.mark.parametrize(
+    ("kind", "normalization"),
+    [(kind, norm) for kind in ARCHITECTURES for norm in NORMALIZATIONS.get(kind, (None,))],
+)
+def test_decoder_restores_the_shape(kind, normalization, image_shape, widths):
+    if normalization is nn.InstanceNorm2d and min(image_shape[1:]) >> len(widths) < 2:
+        pytest.skip("InstanceNorm2d has nothing to normalise over a map of one pixel")
+    architecture = kind(widths, normalization=normalization)
+    check_shapes(
+        architecture.encoder(image_shape, 3),
+        architecture.decoder(image_shape, 3, 2),
+        image_shape,
+        code_shape=(3,),
     )
 
 
-def test_all_architectures_are_found():
-    assert {Dense, Conv, Residual} <= set(ARCHITECTURES)
+@each_shape
+@pytest.mark.parametrize("normalization", [None, nn.BatchNorm2d])
+def test_a_spatial_decoder_restores_the_shape(normalization, image_shape, widths):
+    architecture = SpatialResidual(widths, 1, normalization=normalization)
+    size = tuple(side >> len(widths) for side in image_shape[1:])
+    assert architecture.map_size(image_shape) == size
+    check_shapes(
+        architecture.encoder(image_shape, 6),
+        architecture.decoder(image_shape, 6, 2),
+        image_shape,
+        code_shape=(6, *size),
+    )
 
 
-@pytest.mark.parametrize("kind", ARCHITECTURES)
-@given(
-    image_shape=image_shapes,
-    widths=some_widths,
-    latent_dim=st.integers(1, 5),
-    params_per_channel=st.integers(1, 2),
-    data=st.data(),
-)
-def test_decoder_restores_the_shape(
-    kind, image_shape, widths, latent_dim, params_per_channel, data
-):
-    normalization = data.draw(st.sampled_from(NORMALIZATIONS.get(kind, (None,))))
-    # InstanceNorm2d has nothing to normalise over a map of one pixel.
-    tiny = min(image_shape[1:]) >> len(widths) < 2
-    assume(not (tiny and normalization is nn.InstanceNorm2d))
-    architecture = kind(widths, normalization=normalization)
-    encoder = architecture.encoder(image_shape, latent_dim)
-    decoder = architecture.decoder(image_shape, latent_dim, params_per_channel)
+@each_shape
+def test_pooled_restores_the_shape(image_shape, widths):
+    pooled = Pooled(widths, image_shape)
+    shrink = 2 ** (len(widths) - 1)
+    maps = [math.ceil(side / shrink) for side in image_shape[1:]]
+    assert pooled.code_shape == (widths[-1], *maps)
+    code_shape = (math.prod(pooled.code_shape),)
+    check_shapes(pooled.encoder(), pooled.decoder(2), image_shape, code_shape)
 
-    images = torch.rand(3, *image_shape)
-    codes = encoder(images)
+
+def check_shapes(encoder, decoder, image_shape, code_shape):
+    """With two parameters a channel; gradients reach all."""
+    codes = encoder(torch.rand(3, *image_shape))
     params = decoder(codes)
     params.square().sum().backward()
-
     channels, height, width = image_shape
-    assert codes.shape == (3, latent_dim)
-    assert params.shape == (3, params_per_channel * channels, height, width)
-    assert gradients_reach_all(encoder, decoder)
+    assert codes.shape == (3, *code_shape)
+    assert params.shape == (3, 2 * channels, height, width)
+    for module in (encoder, decoder):
+        assert all(torch.isfinite(p.grad).all() for p in module.parameters())
 
 
 def test_dense_without_widths_is_linear():
@@ -99,32 +117,6 @@ def sizes(network):
     return [linear[0].in_features, *(layer.out_features for layer in linear)]
 
 
-def test_bad_widths_of_the_decoder():
-    with pytest.raises(UserError, match=r"Dense\.decoder_widths .* got \[0\]"):
-        Dense((6,), decoder_widths=(0,))
-
-
-@given(
-    image_shape=image_shapes,
-    widths=st.lists(st.integers(1, 6), min_size=1, max_size=4),
-    params_per_channel=st.integers(1, 2),
-)
-def test_pooled_restores_the_shape(image_shape, widths, params_per_channel):
-    pooled = Pooled(widths, image_shape)
-    encoder, decoder = pooled.encoder(), pooled.decoder(params_per_channel)
-
-    codes = encoder(torch.rand(3, *image_shape))
-    params = decoder(codes)
-    params.square().sum().backward()
-
-    channels, height, width = image_shape
-    shrink = 2 ** (len(widths) - 1)
-    assert pooled.code_shape == (widths[-1], math.ceil(height / shrink), math.ceil(width / shrink))
-    assert codes.shape == (3, math.prod(pooled.code_shape))
-    assert params.shape == (3, params_per_channel * channels, height, width)
-    assert gradients_reach_all(encoder, decoder)
-
-
 @pytest.mark.parametrize("kind", ARCHITECTURES)
 def test_every_pixel_reaches_the_code(kind):
     images = torch.rand(2, 2, 17, 23, requires_grad=True)
@@ -134,6 +126,14 @@ def test_every_pixel_reaches_the_code(kind):
 
 
 @pytest.mark.parametrize("kind", ARCHITECTURES)
+def test_an_architecture_is_frozen(kind):
+    architecture = kind((4,))
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        architecture.widths = (5,)
+    assert architecture == kind((4,))
+
+
+@pytest.mark.parametrize("kind", [*ARCHITECTURES, SpatialResidual])
 def test_activation_is_used(kind):
     architecture = kind((4, 4), activation=nn.SELU)
     for module in (architecture.encoder((1, 8, 8), 2), architecture.decoder((1, 8, 8), 2, 1)):
@@ -142,51 +142,116 @@ def test_activation_is_used(kind):
         assert nn.ReLU not in kinds
 
 
-@pytest.mark.parametrize(
-    ("kind", "widths"),
-    [(kind, widths) for kind in ARCHITECTURES for widths in [(0,), (32, 0), (32, -1)]]
-    + [(kind, ()) for kind in ARCHITECTURES if kind is not Dense],
-)
+WIDTHS = [
+    *((kind, widths) for kind in (*ARCHITECTURES, SpatialResidual) for widths in [(0,), (32, -1)]),
+    *((kind, ()) for kind in (*ARCHITECTURES, SpatialResidual) if kind is not Dense),
+    *((Pooled, widths) for widths in [(), (32, 0)]),
+]
+
+
+@pytest.mark.parametrize(("kind", "widths"), WIDTHS)
 def test_bad_widths(kind, widths):
-    with pytest.raises(
-        UserError, match=rf"{kind.__name__}\.widths .* got {re.escape(str([*widths]))}"
-    ):
-        kind(widths)
+    name = "widths" if kind is Pooled else rf"{kind.__name__}\.widths"
+    message = rf"{name} lists one positive number .* got {re.escape(str([*widths]))}"
+    with pytest.raises(UserError, match=message):
+        kind(widths, (1, 28, 28)) if kind is Pooled else kind(widths)
 
 
-@pytest.mark.parametrize("widths", [(), (0,), (32, 0)])
-def test_bad_widths_of_pooled(widths):
-    with pytest.raises(UserError, match=r"widths lists one positive number"):
-        Pooled(widths, (1, 28, 28))
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda: Dense((6,), decoder_widths=(0,)), r"Dense\.decoder_widths .* got \[0\]"),
+        (lambda: Conv((8,), hidden=(16, -1)), r"Conv\.hidden lists one positive number a layer"),
+        (lambda: SpatialResidual(blocks=-1), r"SpatialResidual\.blocks .* at least 0, got -1"),
+    ],
+)
+def test_bad_arguments(build, message):
+    with pytest.raises(UserError, match=message):
+        build()
 
 
-@pytest.mark.parametrize("kind", [Conv, Residual])
-@pytest.mark.parametrize("image_shape", [(1, 7, 28), (3, 28, 7), (1, 1, 1)])
-def test_too_small_an_image_names_the_size(kind, image_shape):
+@pytest.mark.parametrize("image_shape", [(1, 7, 28), (3, 28, 7)])
+@pytest.mark.parametrize(
+    "build",
+    [
+        *(lambda shape, k=kind: k((4, 4, 4)).encoder(shape, 2) for kind in (Conv, Residual)),
+        *(lambda shape, k=kind: k((4, 4, 4)).decoder(shape, 2, 1) for kind in (Conv, Residual)),
+        lambda shape: SpatialResidual((4, 4, 4)).map_size(shape),
+        lambda shape: SpatialResidual((4, 4, 4)).encoder(shape, 2),
+        lambda shape: Pooled((4, 4, 4, 4), shape),
+    ],
+)
+def test_too_small_an_image_names_the_size(build, image_shape):
     needed = f"needs at least 8 pixels a side, got {image_shape[1]}x{image_shape[2]}"
-    architecture = kind((4, 4, 4))
     with pytest.raises(UserError, match=needed):
-        architecture.encoder(image_shape, 2)
-    with pytest.raises(UserError, match=needed):
-        architecture.decoder(image_shape, 2, 1)
+        build(image_shape)
 
 
-def test_the_smallest_image_works():
-    for kind in (Conv, Residual):
-        architecture = kind((4, 4, 4))
-        codes = architecture.encoder((1, 8, 9), 2)(torch.rand(2, 1, 8, 9))
-        assert architecture.decoder((1, 8, 9), 2, 1)(codes).shape == (2, 1, 8, 9)
+def test_a_feature_keeps_its_place():
+    encoder = SpatialResidual((4, 8), blocks=0).encoder((1, 32, 32), 3)
+    image = torch.rand(1, 1, 32, 32)
+    changed = image.clone()
+    changed[..., :4, :4] = 0
+    moved = (encoder(changed) - encoder(image)).abs().sum(dim=(0, 1)) > 0
+    assert moved[0, 0]
+    assert not moved[3:, :].any()
+    assert not moved[:, 3:].any()
 
 
-def test_too_small_an_image_for_pooled_names_the_size():
-    with pytest.raises(UserError, match="needs at least 8 pixels a side, got 7x28"):
-        Pooled((4, 4, 4, 4), (1, 7, 28))
-    assert Pooled((4, 4, 4, 4), (1, 8, 8)).code_shape == (4, 1, 1)
+@pytest.mark.parametrize("blocks", [0, 1, 3])
+def test_blocks_are_counted(blocks):
+    networks = SpatialResidual((4, 5), blocks)
+    for module in (networks.encoder((1, 8, 8), 2), networks.decoder((1, 8, 8), 2, 1)):
+        names = [type(layer).__name__ for layer in module]
+        assert names.count("ResidualBlock") == blocks
 
 
-@pytest.mark.parametrize("kind", ARCHITECTURES)
-def test_an_architecture_is_frozen(kind):
-    architecture = kind((4,))
-    with pytest.raises(dataclasses.FrozenInstanceError):
-        architecture.widths = (5,)
-    assert architecture == kind((4,))
+def test_the_network_of_higgins_et_al():
+    architecture = Conv((32, 32, 64, 64), hidden=(256,))
+    encoder = architecture.encoder((1, 64, 64), 20)
+    decoder = architecture.decoder((1, 64, 64), 10, 1)
+    linear = [
+        (layer.in_features, layer.out_features)
+        for layer in (*encoder.modules(), *decoder.modules())
+        if isinstance(layer, nn.Linear)
+    ]
+    assert linear == [(1024, 256), (256, 20), (10, 256), (256, 1024)]
+    images = torch.rand(2, 1, 64, 64)
+    assert encoder(images).shape == (2, 20)
+    assert decoder(torch.randn(2, 10)).shape == images.shape
+
+
+def test_an_activation_follows_every_hidden_layer():
+    encoder = Conv((8,), activation=nn.Tanh, hidden=(6, 5)).encoder((1, 8, 8), 2)
+    kinds = [type(layer).__name__ for layer in encoder]
+    assert kinds == ["Conv2d", "Tanh", "Flatten", "Linear", "Tanh", "Linear", "Tanh", "Linear"]
+
+
+def test_without_them_the_weights_have_the_names_they_had():
+    assert set(Conv((8,)).decoder((1, 8, 8), 2, 1).state_dict()) == {
+        *("0.weight", "0.bias"),
+        *("3.weight", "3.bias"),
+    }
+
+
+def last_scale(**arguments):
+    """Root mean square of what the last hidden layer gives for noise of unit scale."""
+    torch.manual_seed(0)
+    network = Dense(DEEP, **arguments).encoder((1, 28, 28), 4)
+    return network[:-1](torch.randn(256, 1, 28, 28)).square().mean().sqrt().item()
+
+
+def test_the_scale_is_kept_where_torch_s_own_draw_loses_it():
+    assert last_scale(he_initialization=True) == pytest.approx(1, rel=0.25)
+    assert last_scale() < 0.1
+
+
+def test_the_layers_before_activations_are_drawn_and_the_others_left():
+    torch.manual_seed(0)
+    drawn = Dense((400, 200), he_initialization=True).decoder((1, 28, 28), 300, 1)
+    first, second, last = (layer for layer in drawn if isinstance(layer, nn.Linear))
+    for layer in (first, second):
+        assert layer.weight.var().item() == pytest.approx(2 / layer.in_features, rel=0.05)
+        assert layer.bias.count_nonzero() == 0
+    assert last.weight.var().item() == pytest.approx(1 / (3 * last.in_features), rel=0.05)
+    assert last.bias.count_nonzero() > 0

@@ -1,4 +1,4 @@
-"""DCGAN's networks: experiment E's to the letter, the paper's layout, any image shape."""
+"""DCGAN's networks: any image shape, ranges of pixels, initial weights."""
 
 import pytest
 import torch
@@ -11,83 +11,10 @@ E = DCGANNetworks((64, 128), 5, dropout=0.4, norm_start=False, norm_discriminato
 PAPER = DCGANNetworks((128, 256, 512, 1024))
 
 
-def count(module):
-    return sum(p.numel() for p in module.parameters())
-
-
-def kinds(module):
-    return [type(layer) for layer in module]
-
-
-def shapes(module, tensor):
-    """What each layer gives, without the batch."""
-    found = []
-    for layer in module:
-        tensor = layer(tensor)
-        found.append(tuple(tensor.shape[1:]))
-    return found
-
-
-def test_generator_of_experiment_e():
-    generator = E.generator((1, 28, 28), 100)
-    assert count(generator) == (
-        (100 * 6272 + 6272) + (128 * 25 * 64 + 64) + (64 + 64) + (64 * 25 * 1 + 1)
-    )
-    linear, _, first, norm, relu, last, _ = generator
-    assert shapes(generator, torch.randn(2, 100)) == [
-        (6272,),
-        (128, 7, 7),
-        *[(64, 14, 14)] * 3,
-        *[(1, 28, 28)] * 2,
-    ]
-    assert kinds([linear, first, norm, relu, last]) == [
-        *(nn.Linear, nn.ConvTranspose2d, nn.BatchNorm2d, nn.ReLU, nn.ConvTranspose2d)
-    ]
-    assert first.kernel_size == last.kernel_size == (5, 5)
-    assert first.stride == last.stride == (2, 2)
-
-
-def test_discriminator_of_experiment_e():
-    discriminator = E.discriminator((1, 28, 28))
-    assert count(discriminator) == (1 * 25 * 64 + 64) + (64 * 25 * 128 + 128) + (128 * 49 + 1)
-    assert kinds(discriminator)[1:-1] == [
-        *(nn.Conv2d, nn.LeakyReLU, nn.Dropout),
-        *(nn.Conv2d, nn.LeakyReLU, nn.Dropout),
-        *(nn.Flatten, nn.Linear),
-    ]
-    assert {layer.p for layer in discriminator if isinstance(layer, nn.Dropout)} == {0.4}
-    slopes = {layer.negative_slope for layer in discriminator if isinstance(layer, nn.LeakyReLU)}
-    assert slopes == {0.2}
-    convolutions = [layer for layer in discriminator if isinstance(layer, nn.Conv2d)]
-    assert [(c.kernel_size, c.stride) for c in convolutions] == [((5, 5), (2, 2))] * 2
-
-
-def test_generator_of_the_paper():
-    generator = PAPER.generator((3, 64, 64), 100)
-    stage = [nn.BatchNorm2d, nn.ReLU, nn.ConvTranspose2d]
-    assert kinds(generator)[:-1] == [nn.Linear, nn.Unflatten, *4 * stage]
-    sides = [shape for shape in shapes(generator, torch.randn(2, 100)) if len(shape) == 3]
-    assert list(dict.fromkeys(sides)) == [
-        *((1024, 4, 4), (512, 8, 8), (256, 16, 16), (128, 32, 32), (3, 64, 64))
-    ]
-
-
-def test_discriminator_of_the_paper():
-    discriminator = PAPER.discriminator((3, 64, 64))
-    stage = [nn.Conv2d, nn.BatchNorm2d, nn.LeakyReLU]
-    assert kinds(discriminator)[1:-1] == [
-        *(nn.Conv2d, nn.LeakyReLU),
-        *3 * stage,
-        *(nn.Flatten, nn.Linear),
-    ]
-
-
 @pytest.mark.parametrize(
     ("widths", "image_shape"),
     [
         ((8, 16), (1, 28, 28)),
-        ((8, 16, 32), (3, 32, 32)),
-        ((8, 16, 32, 64), (3, 64, 64)),
         ((4, 8, 16, 32, 64), (3, 128, 128)),
         ((8, 16), (1, 27, 29)),
         ((8, 16, 32), (3, 21, 34)),

@@ -3,14 +3,15 @@
 import itertools
 from pathlib import Path
 
+import pytest
 import torch
 import yaml
 from lightning.pytorch import LightningModule
 from lightning.pytorch.cli import instantiate_module
 from torch import nn
 
-from lightning_gen.models import CAE, VAE, ResVAE
-from lightning_gen.networks import Conv, Dense, Pooled
+from lightning_gen.models import CAE, ResVAE
+from lightning_gen.networks import Conv, DCGANNetworks, Pooled
 from lightning_gen.networks.residual import ResidualBlock
 
 EXPERIMENTS = Path(__file__).parents[2] / "conf" / "experiment"
@@ -61,11 +62,73 @@ def feature_maps(module, x):
     return shapes
 
 
+def pooled(*widths):
+    """Parameters of a pooled encoder and of its mirror image."""
+    pairs = [*itertools.pairwise(widths)]
+    return sum(conv(*pair, 3) + conv(*reversed(pair), 3) for pair in pairs)
+
+
+def convolutional(latent_dim, flat, *widths, heads=2):
+    """Parameters of an encoder of 4 x 4 convolutions with linear heads, and of its decoder."""
+    pairs = [*itertools.pairwise(widths)]
+    stages = sum(conv(*pair, 4) + conv(*reversed(pair), 4) for pair in pairs)
+    return stages + heads * dense(flat, latent_dim) + dense(latent_dim, flat)
+
+
+def blocks(*widths):
+    """Two convolutions of 3 x 3 behind each stage."""
+    return sum(2 * conv(width, width, 3) for width in widths)
+
+
+# The stages' sides are 28 -> 14 -> 7 -> 3, 64 -> ... -> 4 and 128 -> ... -> 4.
+PARAMETERS = {
+    "fashion_mnist_cae": (pooled(1, 32, 64, 128), 185_217),
+    "fashion_mnist_denoising_cae": (pooled(1, 32, 64, 128), 185_217),
+    # 7x7x128 -> 4x4x2 -> 7x7x128
+    "fashion_mnist_cae_bottleneck": (pooled(1, 32, 64, 128, 2), 189_955),
+    "fashion_mnist_ae_2d": (convolutional(2, 64 * 7 * 7, 1, 32, 64, heads=1), 82_371),
+    "fashion_mnist_vae_2d": (convolutional(2, 64 * 7 * 7, 1, 32, 64), 88_645),
+    "mnist_dense_vae": (dense(784, 400) + 2 * dense(400, 20) + dense(20, 400, 784), 652_824),
+    "fashion_mnist_conv_vae": (convolutional(20, 128 * 3 * 3, 1, 32, 64, 128), 399_337),
+    "celeba_beta_vae": (convolutional(100, 256 * 4 * 4, 3, 32, 64, 128, 256), 2_613_131),
+    # A plane for each class into the encoder, ten more inputs of the decoder, and a location and a
+    # scale of each pixel out of it.
+    "fashion_mnist_cvae": (
+        conv(1 + 10, 32, 4)
+        + conv(32, 64, 4)
+        + 2 * dense(64 * 7 * 7, 10)
+        + dense(10 + 10, 64 * 7 * 7)
+        + conv(64, 32, 4)
+        + conv(32, 2, 4),
+        200_918,
+    ),
+    "celeba_res_vae": (
+        convolutional(128, 512 * 4 * 4, 3, 32, 64, 128, 256, 512)
+        + blocks(32, 64, 128, 256, 512)
+        + blocks(256, 128, 64, 32),
+        None,
+    ),
+    "fashion_mnist_stacked_dae": (dense(784, 100, 30) + dense(30, 100, 784), 163_814),
+    "fashion_mnist_dense_vae": (
+        dense(784, 150, 100) + 2 * dense(100, 10) + dense(10, 100, 150, 784),
+        269_504,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PARAMETERS)
+def test_parameters_of_the_shipped_experiments(name):
+    by_hand, published = PARAMETERS[name]
+    shape = {"celeba_beta_vae": SMALL_FACES, "celeba_res_vae": FACES}.get(name, GREY)
+    classes = {"class_names": tuple("abcdefghij")} if name == "fashion_mnist_cvae" else {}
+    assert count(shipped(name, shape, **classes)) == by_hand
+    assert published in (by_hand, None)
+
+
 class TestA:
     """Convolutional autoencoder on Fashion-MNIST."""
 
-    pooled = Pooled((32, 64, 128), (1, 28, 28))
-    small = Pooled((32, 64, 128, 2), (1, 28, 28))
+    pooled = Pooled((32, 64, 128), GREY)
 
     def test_layers(self):
         assert letters(self.pooled.encoder()) == [
@@ -88,111 +151,20 @@ class TestA:
             (nn.Conv2d, 32, 1, 3, 1),
         ]
 
-    def test_code_shapes(self):
-        assert self.pooled.code_shape == (128, 7, 7)
-        assert self.small.code_shape == (2, 4, 4)
-        images = torch.rand(2, 1, 28, 28)
-        assert self.pooled.encoder()(images).shape == (2, 6272)
-        assert self.small.encoder()(images).shape == (2, 32)
-
     def test_feature_maps(self):
         maps = feature_maps(self.pooled.decoder(1), torch.rand(1, 6272))
         assert maps == [(64, 14, 14), (32, 28, 28), (1, 28, 28)]
         maps = feature_maps(self.pooled.encoder(), torch.rand(1, 1, 28, 28))
         assert maps == [(32, 28, 28), (64, 14, 14), (128, 7, 7)]
 
-    def test_parameters(self):
-        assert count(self.pooled.encoder()) == (
-            (1 * 32 * 9 + 32) + (32 * 64 * 9 + 64) + (64 * 128 * 9 + 128)
-        )
-        assert count(self.pooled.decoder(1)) == (
-            (128 * 64 * 9 + 64) + (64 * 32 * 9 + 32) + (32 * 1 * 9 + 1)
-        )
-        assert count(CAE((1, 28, 28))) == 92_672 + 92_545
-
-    def test_parameters_of_the_shipped_experiments(self):
-        up = conv(128, 64, 3) + conv(64, 32, 3) + conv(32, 1, 3)
-        down = conv(1, 32, 3) + conv(32, 64, 3) + conv(64, 128, 3)
-        assert count(shipped("fashion_mnist_cae")) == down + up == 185_217
-        assert count(shipped("fashion_mnist_denoising_cae")) == down + up
-        bottleneck = conv(128, 2, 3) + conv(2, 128, 3)  # 7x7x128 -> 4x4x2 -> 7x7x128
-        assert count(shipped("fashion_mnist_cae_bottleneck")) == down + bottleneck + up == 189_955
-
     def test_the_output_is_a_sigmoid(self):
-        model = CAE((1, 28, 28))
+        model = CAE(GREY)
         codes = torch.rand(2, 6272)
         assert torch.equal(model.decode(codes), torch.sigmoid(model.decoder(codes)))
 
 
-class TestB:
-    """VAE against AE on Fashion-MNIST, two latent dimensions."""
-
-    down = conv(1, 32, 4) + conv(32, 64, 4)  # 28 -> 14 -> 7
-    up = dense(2, 64 * 7 * 7) + conv(64, 32, 4) + conv(32, 1, 4)
-
-    def test_parameters(self):
-        autoencoder = self.down + dense(64 * 7 * 7, 2) + self.up
-        assert count(shipped("fashion_mnist_ae_2d")) == autoencoder == 82_371
-        variational = self.down + 2 * dense(64 * 7 * 7, 2) + self.up  # two heads
-        assert count(shipped("fashion_mnist_vae_2d")) == variational == 88_645
-
-
-class TestD:
-    """The course project on MNIST, Fashion-MNIST and CelebA 64x64."""
-
-    def test_basic_vae(self):
-        encoder = dense(784, 400) + 2 * dense(400, 20)
-        assert count(shipped("mnist_dense_vae")) == encoder + dense(20, 400, 784) == 652_824
-
-    def test_convolutional_vae(self):
-        stages = conv(1, 32, 4) + conv(32, 64, 4) + conv(64, 128, 4)  # 28 -> 14 -> 7 -> 3
-        mirror = conv(128, 64, 4) + conv(64, 32, 4) + conv(32, 1, 4)
-        flat = 128 * 3 * 3
-        expected = stages + 2 * dense(flat, 20) + dense(20, flat) + mirror
-        assert count(shipped("fashion_mnist_conv_vae")) == expected == 399_337
-
-    def test_beta_vae_on_faces(self):
-        stages = conv(3, 32, 4) + conv(32, 64, 4) + conv(64, 128, 4) + conv(128, 256, 4)
-        mirror = conv(256, 128, 4) + conv(128, 64, 4) + conv(64, 32, 4) + conv(32, 3, 4)
-        flat = 256 * 4 * 4
-        expected = stages + 2 * dense(flat, 100) + dense(100, flat) + mirror
-        assert count(shipped("celeba_beta_vae", SMALL_FACES)) == expected == 2_613_131
-
-    def test_conditional_vae(self):
-        """A plane for each class into the encoder, ten more inputs of the decoder."""
-        encoder = conv(1 + 10, 32, 4) + conv(32, 64, 4) + 2 * dense(64 * 7 * 7, 10)
-        mirror = conv(64, 32, 4) + conv(32, 2, 4)  # location and scale of each pixel
-        names = tuple("abcdefghij")
-        model = shipped("fashion_mnist_cvae", class_names=names)
-        assert count(model) == encoder + dense(10 + 10, 64 * 7 * 7) + mirror == 200_918
-
-
 class TestC:
     """ResVAE on CelebA 128x128."""
-
-    def test_parameters(self):
-        model = ResVAE((3, 128, 128), latent_dim=128)
-
-        def block(c):
-            return 2 * (c * c * 9 + c)
-
-        assert count(model.encoder) == (
-            (3 * 32 * 16 + 32 + block(32))
-            + (32 * 64 * 16 + 64 + block(64))
-            + (64 * 128 * 16 + 128 + block(128))
-            + (128 * 256 * 16 + 256 + block(256))
-            + (256 * 512 * 16 + 512 + block(512))
-            + 2 * (512 * 4 * 4 * 128 + 128)  # two linear heads
-        )
-        assert count(model.decoder) == (
-            (128 * 512 * 4 * 4 + 512 * 4 * 4)
-            + (512 * 256 * 16 + 256 + block(256))
-            + (256 * 128 * 16 + 128 + block(128))
-            + (128 * 64 * 16 + 64 + block(64))
-            + (64 * 32 * 16 + 32 + block(32))
-            + (32 * 3 * 16 + 3)
-        )
-        assert count(shipped("celeba_res_vae", FACES)) == count(model)
 
     def test_layers(self):
         model = ResVAE((3, 128, 128), latent_dim=128)
@@ -210,12 +182,7 @@ class TestC:
         ] + [(nn.ConvTranspose2d, 32, 3, 4, 2)]
 
     def test_stages_end_at_about_four_pixels(self):
-        for side, channels in [
-            (128, [32, 64, 128, 256, 512]),
-            (64, [32, 64, 128, 256]),
-            (28, [32, 64]),
-            (4, [32]),
-        ]:
+        for side, channels in [(64, [32, 64, 128, 256]), (28, [32, 64]), (4, [32])]:
             encoder = ResVAE((3, side, side), latent_dim=2).encoder
             maps = feature_maps(encoder, torch.rand(1, 3, side, side))
             assert [shape[0] for shape in maps] == channels
@@ -230,27 +197,56 @@ class TestC:
         assert letters([first, second]) == [(nn.Conv2d, 4, 4, 3, 1)] * 2
 
 
-class TestE:
-    """Denoising stack, dense VAE and DCGAN on Fashion-MNIST."""
+class TestDCGAN:
+    """Experiment E's on Fashion-MNIST to the letter, and the paper's layout."""
 
-    def test_denoising_stack(self):
-        model = shipped("fashion_mnist_stacked_dae")
-        assert count(model) == dense(784, 100, 30) + dense(30, 100, 784) == 163_814
-        *encoder, selu = model.encoder
-        assert letters([*encoder[0], selu]) == [
-            *(nn.Flatten, nn.Linear, nn.SELU),
-            *(nn.Linear, nn.SELU),
+    e = DCGANNetworks((64, 128), 5, dropout=0.4, norm_start=False, norm_discriminator=False)
+    paper = DCGANNetworks((128, 256, 512, 1024))
+
+    def test_generator_of_experiment_e(self):
+        generator = self.e.generator(GREY, 100)
+        norm = 64 + 64
+        assert count(generator) == dense(100, 6272) + conv(128, 64, 5) + norm + conv(64, 1, 5)
+        assert feature_maps(generator, torch.randn(2, 100)) == [(64, 14, 14), (1, 28, 28)]
+        assert letters(generator)[:-1] == [
+            *(nn.Linear, nn.Unflatten),
+            *((nn.ConvTranspose2d, 128, 64, 5, 2), nn.BatchNorm2d, nn.ReLU),
+            (nn.ConvTranspose2d, 64, 1, 5, 2),
         ]
-        assert letters(model.decoder) == [nn.Linear, nn.SELU, nn.Linear, nn.Unflatten]
 
-    def test_parameters(self):
-        model = VAE((1, 28, 28), latent_dim=10, architecture=Dense((150, 100)))
-        assert count(model.encoder) == (
-            (784 * 150 + 150) + (150 * 100 + 100) + 2 * (100 * 10 + 10)  # two heads
-        )
-        assert count(model.decoder) == ((10 * 100 + 100) + (100 * 150 + 150) + (150 * 784 + 784))
-        expected = dense(784, 150, 100) + 2 * dense(100, 10) + dense(10, 100, 150, 784)
-        assert count(shipped("fashion_mnist_dense_vae")) == expected == 269_504
+    def test_discriminator_of_experiment_e(self):
+        discriminator = self.e.discriminator(GREY)
+        assert count(discriminator) == conv(1, 64, 5) + conv(64, 128, 5) + dense(128 * 7 * 7, 1)
+        assert letters(discriminator)[1:-1] == [
+            *((nn.Conv2d, 1, 64, 5, 2), nn.LeakyReLU, nn.Dropout),
+            *((nn.Conv2d, 64, 128, 5, 2), nn.LeakyReLU, nn.Dropout),
+            *(nn.Flatten, nn.Linear),
+        ]
+        assert {layer.p for layer in discriminator if isinstance(layer, nn.Dropout)} == {0.4}
+        leaky = [layer for layer in discriminator if isinstance(layer, nn.LeakyReLU)]
+        assert {layer.negative_slope for layer in leaky} == {0.2}
+
+    def test_networks_of_the_paper(self):
+        generator = self.paper.generator(SMALL_FACES, 100)
+        stage = [nn.BatchNorm2d, nn.ReLU, nn.ConvTranspose2d]
+        assert [type(layer) for layer in generator][:-1] == [nn.Linear, nn.Unflatten, *4 * stage]
+        assert feature_maps(generator, torch.randn(2, 100)) == [
+            *((512, 8, 8), (256, 16, 16), (128, 32, 32), (3, 64, 64))
+        ]
+        stage = [nn.Conv2d, nn.BatchNorm2d, nn.LeakyReLU]
+        assert [type(layer) for layer in self.paper.discriminator(SMALL_FACES)][1:-1] == [
+            *(nn.Conv2d, nn.LeakyReLU, *3 * stage, nn.Flatten, nn.Linear)
+        ]
+
+
+def test_denoising_stack():
+    model = shipped("fashion_mnist_stacked_dae")
+    *encoder, selu = model.encoder
+    assert letters([*encoder[0], selu]) == [
+        *(nn.Flatten, nn.Linear, nn.SELU),
+        *(nn.Linear, nn.SELU),
+    ]
+    assert letters(model.decoder) == [nn.Linear, nn.SELU, nn.Linear, nn.Unflatten]
 
 
 def test_conv_mirrors_itself():

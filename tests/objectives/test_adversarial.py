@@ -1,8 +1,12 @@
+"""The losses of GANs, and the penalties on the discriminator's gradient."""
+
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import nn
 
-from lightning_gen.objectives import Hinge, NonSaturating, Wasserstein
+from lightning_gen.errors import UserError
+from lightning_gen.objectives import R1, GradientPenalty, Hinge, NonSaturating, Wasserstein
 
 REAL = torch.tensor([2.0, -1.0, 0.5])
 FAKE = torch.tensor([-3.0, 0.2, 1.5])
@@ -56,16 +60,130 @@ def test_gradients_by_hand():
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
-def test_the_players_pull_in_opposite_directions(objective):
-    real, fake = gradients(objective.discriminator, REAL, FAKE)
-    [fooled] = gradients(objective.generator, FAKE)
-    assert (real <= 0).all()
-    assert (fake >= 0).all()
-    assert (fooled < 0).all()
-
-
-@pytest.mark.parametrize("objective", OBJECTIVES)
 def test_losses_are_float32(objective):
     real, fake = REAL.bfloat16(), FAKE.bfloat16()
     assert objective.discriminator(real, fake).dtype == torch.float32
     assert objective.generator(fake).dtype == torch.float32
+
+
+PENALTIES = [R1, GradientPenalty]
+
+
+@pytest.fixture
+def real():
+    return torch.rand(6, 2, 3, 4)
+
+
+@pytest.fixture
+def fake():
+    return torch.rand(6, 2, 3, 4)
+
+
+def linear(weight):
+    return lambda images: (images * weight).flatten(1).sum(dim=1)
+
+
+def bowl(images):
+    """Its gradient is the image itself."""
+    return images.square().flatten(1).sum(dim=1) / 2
+
+
+def test_linear_discriminator(real, fake):
+    weight = torch.randn(2, 3, 4)
+    norm = weight.square().sum().sqrt().item() / 2  # with respect to images in [-1, 1]
+    assert R1(3.0)(linear(weight), real, fake).item() == pytest.approx(1.5 * norm**2)
+    penalty = GradientPenalty(3.0)(linear(weight), real, fake)
+    assert penalty.item() == pytest.approx(3 * (norm - 1) ** 2)
+
+
+def test_a_weight_means_what_it_does_on_images_from_minus_one_to_one(real, fake):
+    """The same discriminator, told of x in [0, 1] and of 2 x - 1."""
+    papers = (2 * real - 1).requires_grad_()
+    [gradient] = torch.autograd.grad(papers.sin().sum(), papers)
+    squared = gradient.square().flatten(1).sum(dim=1)
+    penalty = R1(10.0)(lambda images: (2 * images - 1).sin().flatten(1).sum(dim=1), real, fake)
+    assert penalty.item() == pytest.approx(5 * squared.mean().item())
+
+
+def test_quadratic_discriminator(real, fake):
+    squared = sum(image.square().sum().item() for image in real) / 6
+    for generated in (fake, torch.zeros_like(fake)):  # R1 sees real images alone
+        assert R1(10.0)(bowl, real, generated).item() == pytest.approx(5 * squared / 4)
+    # All interpolates are the same where real and generated images are.
+    norms = [image.square().sum().sqrt().item() for image in real]
+    expected = 10 * sum((norm / 2 - 1) ** 2 for norm in norms) / 6
+    assert GradientPenalty(10.0)(bowl, real, real).item() == pytest.approx(expected)
+
+
+def test_interpolates_lie_on_the_line_at_places_of_their_own(real, fake):
+    seen = []
+
+    def look(images):
+        seen.append(images.detach())
+        return bowl(images)
+
+    GradientPenalty()(look, real, fake)
+    places = ((seen[0] - fake) / (real - fake)).flatten(1)
+    torch.testing.assert_close(places, places[:, :1].expand_as(places), atol=1e-3, rtol=0)
+    assert places.min() > -1e-3
+    assert places.max() < 1 + 1e-3
+    assert places[:, 0].std() > 0.1
+
+
+@pytest.mark.parametrize("kind", PENALTIES)
+def test_the_gradient_reaches_the_weights(kind, real, fake):
+    """By hand for w.x, whose gradient is w / 2 where images are in [-1, 1]."""
+    weight = torch.randn(2, 3, 4, requires_grad=True)
+    kind(3.0)(linear(weight), real, fake).backward()
+    unit = weight.detach() / weight.detach().norm()
+    expected = {
+        R1: 3 * weight.detach() / 4,
+        GradientPenalty: 3 * (weight.detach().norm() / 2 - 1) * unit,
+    }[kind]
+    torch.testing.assert_close(weight.grad, expected)
+
+
+@pytest.mark.parametrize("kind", PENALTIES)
+def test_neither_images_nor_the_generator_get_a_gradient(kind, real, fake):
+    real.requires_grad_()
+    fake.requires_grad_()
+    weight = torch.randn(2, 3, 4, requires_grad=True)
+    kind()(linear(weight), real, fake).backward()
+    assert real.grad is None
+    assert fake.grad is None
+
+
+@pytest.mark.parametrize("kind", PENALTIES)
+def test_a_flat_discriminator_has_a_finite_gradient(kind, real, fake):
+    weight = torch.zeros(2, 3, 4, requires_grad=True)
+    kind()(linear(weight), real, fake).backward()
+    assert torch.isfinite(weight.grad).all()
+
+
+@pytest.mark.parametrize("kind", PENALTIES)
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_autocast_changes_nothing(kind, dtype, real, fake):
+    network = nn.Sequential(nn.Conv2d(2, 4, 3), nn.LeakyReLU(0.2), nn.Flatten(0, -1))
+
+    def judge(images):
+        assert not torch.is_autocast_enabled("cpu")
+        return network(images).view(len(images), -1).sum(dim=1) * 1e-7  # float16 ends at 6e-8
+
+    found = []
+    for enabled in (False, True):
+        network.zero_grad()
+        torch.manual_seed(1)
+        with torch.autocast("cpu", dtype, enabled=enabled):
+            penalty = kind()(judge, real, fake)
+        penalty.backward()
+        found.append((penalty.detach(), network[0].weight.grad.clone()))
+    assert found[0][0] > 0
+    assert torch.equal(found[0][0], found[1][0])
+    assert torch.equal(found[0][1], found[1][1])
+
+
+@pytest.mark.parametrize("kind", PENALTIES)
+@pytest.mark.parametrize("weight", [0.0, -1.0, float("nan"), float("inf")])
+def test_bad_weight(kind, weight):
+    with pytest.raises(UserError, match=rf"{kind.__name__}.weight is a finite number above 0"):
+        kind(weight)

@@ -6,8 +6,6 @@ import mpmath
 import pytest
 import torch
 import torch.nn.functional as F
-from hypothesis import given
-from hypothesis import strategies as st
 from torch import distributions as D
 from torch.testing import assert_close
 
@@ -91,29 +89,6 @@ class TestGaussian:
         assert_close(likelihood.image(params), mean.clamp(0, 1))
         assert len([*likelihood.parameters()]) == int(learned)
 
-    def test_unit_sigma_is_half_the_squared_error(self, images):
-        params = torch.randn(images.shape)
-        constant = 0.5 * math.log(2 * math.pi) * images[0].numel()
-        squared = summed(F.mse_loss(params, images, reduction="none"))
-        nats = -Gaussian(bounded=False).log_prob(params, images)
-        assert_close(nats, 0.5 * squared + constant)
-
-    def test_learned_sigma_comes_to_rest_at_the_root_mean_squared_error(self, images):
-        params = torch.randn(images.shape)
-        rmse = F.mse_loss(torch.sigmoid(params), images).sqrt()
-        likelihood = Gaussian(sigma=1.0, learned=True)
-        optimizer = torch.optim.LBFGS(likelihood.parameters(), line_search_fn="strong_wolfe")
-
-        def closure():
-            optimizer.zero_grad()
-            loss = -likelihood.log_prob(params, images).mean()
-            loss.backward()
-            return loss
-
-        for _ in range(3):
-            optimizer.step(closure)
-        assert_close(likelihood.log_sigma.exp().detach(), rmse, rtol=1e-4, atol=0)
-
     def test_gradient_of_learned_sigma(self, images):
         params = torch.randn(images.shape)
         likelihood = Gaussian(sigma=0.4, learned=True, bounded=False)
@@ -154,29 +129,24 @@ class TestDiscretizedLogistic:
             lower = mpmath.mpf(0) if level == 0 else cdf(x - half)
             return float(mpmath.log(upper - lower))
 
-    @given(location=st.floats(-30, 30), log_scale=st.floats(-30, 30))
+    @pytest.mark.parametrize("log_scale", [-30.0, -7.0, -2.5, 0.0, 30.0])
+    @pytest.mark.parametrize("location", [-30.0, -0.2, 0.0, 0.73, 1.2, 30.0])
     def test_probabilities_sum_to_one(self, location, log_scale):
-        assert_close(
-            self.log_probs(location, log_scale).exp().sum(), torch.tensor(1.0), rtol=0, atol=2e-3
-        )
+        total = self.log_probs(location, log_scale).double().exp().sum().item()
+        within = -0.2 <= location <= 1.2 and -5 <= log_scale <= 1
+        assert total == pytest.approx(1, abs=1e-4 if within else 2e-3)
 
-    @given(location=st.floats(-0.2, 1.2), log_scale=st.floats(-5, 1))
-    def test_probabilities_sum_to_one_in_the_range_of_images(self, location, log_scale):
-        total = self.log_probs(location, log_scale).double().exp().sum()
-        assert_close(total, torch.ones_like(total), rtol=0, atol=1e-4)
+    # Numbers that float32 holds exactly, so that only the formula is compared.
+    @pytest.mark.parametrize("location", [-2.0, 0.0, 0.3125, 1.0, 3.0])
+    @pytest.mark.parametrize("log_scale", [-9.0, -4.125, 0.0, 4.0])
+    def test_mass_of_a_bin(self, location, log_scale):
+        found = self.log_probs(location, log_scale)
+        for level in (0, 1, 80, 254, 255):
+            exact = self.exact(level, location, log_scale)
+            assert found[level].item() == pytest.approx(exact, rel=1e-3, abs=1e-3)
 
-    @given(
-        level=st.integers(0, 255),
-        # Numbers that float32 holds exactly, so that only the formula is compared.
-        location=st.floats(-2, 3, width=16),
-        log_scale=st.floats(-9, 4, width=16),
-    )
-    def test_mass_of_a_bin(self, level, location, log_scale):
-        found = self.log_probs(location, log_scale)[level].item()
-        assert found == pytest.approx(self.exact(level, location, log_scale), rel=1e-3, abs=1e-3)
-
-    @pytest.mark.parametrize("log_scale", [-1e4, -20.0, -7.0, 0.0, 7.0, 50.0, 87.0, 100.0, 1e4])
-    @pytest.mark.parametrize("location", [-1e4, -1.0, 0.0, 0.5, 1.0, 2.0, 1e4])
+    @pytest.mark.parametrize("log_scale", [-1e4, -7.0, 7.0, 87.0, 1e4])
+    @pytest.mark.parametrize("location", [-1e4, 0.0, 0.5, 1.0, 1e4])
     def test_gradients_are_finite(self, location, log_scale):
         params = torch.tensor([location, log_scale]).view(1, 2, 1, 1).repeat(256, 1, 1, 1)
         params.requires_grad_()
@@ -185,8 +155,8 @@ class TestDiscretizedLogistic:
         assert torch.isfinite(nats).all()
         assert torch.isfinite(params.grad).all()
 
-    @pytest.mark.parametrize("location", [-0.3, 0.0, 0.4, 1.0, 1.3])
-    @pytest.mark.parametrize("log_scale", [-6.0, -3.0, 0.0, 3.0])
+    @pytest.mark.parametrize("location", [-0.3, 0.4, 1.0])
+    @pytest.mark.parametrize("log_scale", [-6.0, 0.0, 3.0])
     def test_gradients_against_finite_differences(self, location, log_scale):
         levels = [0, 1, 100, 254, 255]
         params = torch.tensor([location, log_scale]).view(1, 2, 1, 1).repeat(5, 1, 1, 1)

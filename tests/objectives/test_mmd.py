@@ -61,15 +61,6 @@ def test_kernels_against_scikit_learn(n, m, d):
     assert_close(kernel(x, y), expected, atol=1e-5, rtol=1e-4)
 
 
-@pytest.mark.parametrize(("n", "m", "d"), [(40, 40, 2), (60, 30, 10)])
-def test_discrepancy_against_scikit_learn(n, m, d):
-    x, y = 2 * torch.randn(n, d) + 1, torch.randn(m, d)
-    grams = [rbf_kernel(a, b, gamma=1 / (2 * d)) for a, b in ((x, x), (y, y), (x, y))]
-    pairs = [(gram.sum() - gram.trace()) / (gram.size - len(gram)) for gram in grams[:2]]
-    expected = sum(pairs) - 2 * grams[2].mean()
-    assert maximum_mean_discrepancy(x, y, RBF()).item() == pytest.approx(expected, abs=1e-5)
-
-
 def test_closed_form_of_two_gaussians():
     """E exp(-r^2 / 2v), r = ||N(m, s I)||, is (v / (v + s))^(d/2) exp(-||m||^2 / 2 (v + s))."""
     d, shift = 2, 1.5
@@ -88,14 +79,13 @@ def test_closed_form_of_two_gaussians():
 
 
 @each_kernel
-@pytest.mark.parametrize("n", [2, 8])
-def test_unbiased_where_the_distributions_are_equal(kernel, n):
+def test_unbiased_where_the_distributions_are_equal(kernel):
     draws = torch.stack(
-        [maximum_mean_discrepancy(torch.randn(n, 3), torch.randn(n, 3), kernel) for _ in range(600)]
+        [maximum_mean_discrepancy(torch.randn(2, 3), torch.randn(2, 3), kernel) for _ in range(300)]
     )
     standard_error = draws.std() / len(draws) ** 0.5
     assert draws.mean().abs() < 4 * standard_error
-    # A pair of a sample with itself would raise the mean by about 1/n of the kernel's value.
+    # A pair of a sample with itself would raise the mean by about half of the kernel's value.
     assert standard_error < 0.04 * len(kernel.scales)
     assert draws.min() < 0
 
@@ -109,29 +99,6 @@ def test_positive_where_they_differ(kernel, change):
     equal = maximum_mean_discrepancy(torch.randn(500, 2), prior, kernel)
     different = maximum_mean_discrepancy(change(torch.randn(500, 2)), prior, kernel)
     assert different > 5 * equal.abs()
-
-
-@each_kernel
-def test_symmetric(kernel):
-    x, y = torch.randn(6, 3), torch.randn(9, 3)
-    assert_close(
-        maximum_mean_discrepancy(x, y, kernel),
-        maximum_mean_discrepancy(y, x, kernel),
-        atol=1e-6,
-        rtol=0,
-    )
-
-
-@each_kernel
-def test_the_gradient_pulls_codes_to_the_prior(kernel):
-    codes = (torch.randn(64, 2) / 2 + 1.5).requires_grad_()
-    optimizer = torch.optim.Adam([codes], lr=0.05)
-    for _ in range(300):
-        optimizer.zero_grad()
-        maximum_mean_discrepancy(codes, torch.randn(64, 2), kernel).backward()
-        optimizer.step()
-    assert codes.mean(dim=0).abs().max() < 0.3
-    assert (codes.std(dim=0) - 1).abs().max() < 0.3
 
 
 @each_kernel

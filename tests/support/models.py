@@ -4,7 +4,10 @@ import inspect
 from functools import partial
 
 import torch
+import torch.nn.functional as F
+from lightning.pytorch import Trainer
 from torch.optim import Adam
+from torch.utils.data import DataLoader
 
 from lightning_gen import models
 from lightning_gen.contracts import Batch
@@ -22,6 +25,12 @@ QUIET = {
     "enable_progress_bar": False,
 }
 """A trainer that says nothing and leaves nothing."""
+
+
+def trainer_of(*callbacks, **options):
+    """A quiet trainer of one epoch that logs every step."""
+    defaults = {"callbacks": [*callbacks], "max_epochs": 1, "log_every_n_steps": 1}
+    return Trainer(**QUIET | defaults | options)
 
 
 def tiny(model=VAE, **arguments):
@@ -51,6 +60,17 @@ def batch_of(images):
     """A batch as it reaches a model, with classes 0 to 9 in turn and two factors."""
     numbers = torch.arange(len(images))
     return Batch(images, numbers % 10, torch.stack([numbers % 3, numbers % 2], dim=1))
+
+
+def loader_of(images, batch_size=8):
+    """Batches as they reach a model: float32 in [0, 1]."""
+    return DataLoader([batch_of(part) for part in images.split(batch_size)], batch_size=None)
+
+
+def constant_image_floor(images):
+    """Nats per image of the best constant: the mean of each pixel over the training images."""
+    mean = images.mean(dim=0, keepdim=True).clamp(1e-6, 1 - 1e-6).expand_as(images)
+    return F.binary_cross_entropy(mean, images, reduction="sum").item() / len(images)
 
 
 def terms_of(model, images, training_step=None):

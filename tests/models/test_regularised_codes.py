@@ -1,0 +1,288 @@
+"""Models that hold their codes to a distribution: WAE, InfoVAE, beta-TC-VAE and FactorVAE."""
+
+import math
+from functools import partial
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch.optim import SGD, Adam
+from torch.optim.lr_scheduler import ExponentialLR, ReduceLROnPlateau
+
+from lightning_gen.data import MiniFashionMNIST
+from lightning_gen.errors import UserError
+from lightning_gen.models import AE, WAE, WAEGAN, BetaTCVAE, FactorVAE, InfoVAE
+from lightning_gen.networks import Dense, LatentDiscriminator
+from lightning_gen.objectives import RBF, Bernoulli, Gaussian, InverseMultiquadratics
+from lightning_gen.objectives.mmd import maximum_mean_discrepancy
+from support.models import batch_of, loader_of, terms_of, tiny, trainer_of
+
+SHAPE = (1, 6, 5)
+IMAGES = torch.randint(0, 256, (32, *SHAPE)) / 255
+FEW = IMAGES[:10]
+MANY = torch.rand(32, 1, 28, 28)
+small_gan = partial(
+    WAEGAN, SHAPE, 3, Dense((8,)), discriminator=LatentDiscriminator((8,)), weight=2.0
+)
+small_wae = partial(WAE, SHAPE, 3, Dense((8,)))
+
+
+def known_prior(n):
+    """In place of draws, where a test computes the same batch twice."""
+    return torch.linspace(-2, 2, 3 * n).view(n, 3)
+
+
+class TestTerms:
+    @pytest.mark.parametrize("sigma", [1.0, 0.5])
+    def test_gaussian_cost_is_the_papers_squared_error(self, sigma):
+        """loss = (||x - x'||^2 + 2 sigma^2 weight MMD) / (2 sigma^2) and a constant."""
+        model = small_wae(weight=7.0, likelihood=Gaussian(sigma))
+        torch.manual_seed(4)
+        terms = terms_of(model, FEW)
+        torch.manual_seed(4)
+        codes = model.encode(FEW)
+        mmd = maximum_mean_discrepancy(codes, torch.randn(10, 3), InverseMultiquadratics())
+        squared = (model.reconstruct(FEW) - FEW).square().sum() / 10
+        constant = 30 * torch.log(torch.tensor(sigma * (2 * torch.pi) ** 0.5))
+        assert terms.mmd.item() == pytest.approx(mmd.item())
+        assert terms.reconstruction.item() == pytest.approx(
+            (squared / (2 * sigma**2) + constant).item(), rel=1e-5
+        )
+        assert terms.loss.item() == pytest.approx((terms.reconstruction + 7 * mmd).item())
+
+    def test_adversarial_terms_by_hand(self):
+        model = small_gan()
+        torch.manual_seed(4)
+        terms = terms_of(model, FEW)
+        torch.manual_seed(4)
+        prior = torch.randn(10, 3)
+        codes = model.encode(FEW)
+        on_prior, on_codes = (
+            torch.sigmoid(model.discriminator(z)).double() for z in (prior, codes)
+        )
+        mmd = maximum_mean_discrepancy(codes, prior, InverseMultiquadratics())
+        by_hand = {
+            "adversarial": -on_codes.log().mean(),
+            "discriminator_loss": -on_prior.log().mean() - (1 - on_codes).log().mean(),
+            "prior_score": torch.logit(on_prior).mean(),
+            "code_score": torch.logit(on_codes).mean(),
+            "mmd": mmd,
+            "loss": terms.reconstruction + 2 * mmd,
+        }
+        found = {name: getattr(terms, name).item() for name in by_hand}
+        assert found == pytest.approx({k: v.item() for k, v in by_hand.items()}, abs=1e-5)
+
+
+class TestUpdates:
+    def test_the_discriminator_learns_first_and_from_the_same_codes(self):
+        """One batch of plain SGD, both updates written out."""
+        model = small_gan(optimizer=partial(SGD, lr=0.1), likelihood=Gaussian(learned=True))
+        reference = small_gan(likelihood=Gaussian(learned=True))
+        reference.load_state_dict(model.state_dict())
+        model.sample_codes = known_prior
+        loader = loader_of(IMAGES[:8])
+        images = next(iter(loader)).images
+        trainer_of().fit(model, loader)
+
+        codes, prior = reference.encode(images), known_prior(8)
+        judge = reference.discriminator
+        judged = F.softplus(-judge(prior)).mean() + F.softplus(judge(codes.detach())).mean()
+        grads = torch.autograd.grad(judged, [*judge.parameters()])
+        with torch.no_grad():
+            for p, grad in zip(judge.parameters(), grads, strict=True):
+                p -= 0.1 * grad
+        log_prob = reference.likelihood.log_prob(reference.decoder(codes), images)
+        loss = -log_prob.mean() + 2 * F.softplus(-judge(codes)).mean()
+        parts = reference.encoder, reference.decoder, reference.likelihood
+        others = [parameter for part in parts for parameter in part.parameters()]
+        grads = torch.autograd.grad(loss, others)
+        with torch.no_grad():
+            for p, grad in zip(others, grads, strict=True):
+                p -= 0.1 * grad
+        torch.testing.assert_close(dict(model.state_dict()), dict(reference.state_dict()))
+
+    def test_training_logs_both_players(self):
+        trainer = trainer_of()
+        model = small_gan()
+        trainer.fit(model, loader_of(IMAGES), loader_of(IMAGES))
+        logged = {k: v.item() for k, v in trainer.callback_metrics.items()}
+        assert logged["train/loss"] == pytest.approx(
+            logged["train/reconstruction"] + 2 * logged["train/adversarial"]
+        )
+        assert {"train/discriminator_loss", "train/prior_score", "train/code_score"} <= {*logged}
+        assert logged["val/loss"] == pytest.approx(
+            logged["val/reconstruction"] + 2 * logged["val/mmd"]
+        )
+
+    def test_a_plateau_scheduler_watches_the_validation_loss(self):
+        scheduler = partial(ReduceLROnPlateau, patience=0, factor=0.5, threshold=1e9)
+        model = small_gan(optimizer=partial(SGD, lr=1e-3), lr_scheduler=scheduler)
+        trainer = trainer_of(max_epochs=3)
+        trainer.fit(model, loader_of(IMAGES), loader_of(IMAGES))
+        rates = [optimizer.param_groups[0]["lr"] for optimizer in trainer.optimizers]
+        assert max(rates) < 1e-3
+
+    def test_a_checkpoint_goes_on_where_the_run_stopped(self, tmp_path):
+        """Both optimizers are in it: three epochs at once are two and then one."""
+
+        def fit(epochs, path=None):
+            torch.manual_seed(0)
+            model = small_gan(lr_scheduler=partial(ExponentialLR, gamma=0.5))
+            loader = loader_of(IMAGES)
+            model.sample_codes = known_prior
+            trainer = trainer_of(max_epochs=epochs)
+            trainer.fit(model, loader, ckpt_path=path)
+            path = tmp_path / f"{trainer.global_step}.ckpt"
+            trainer.save_checkpoint(path)
+            return model, trainer, path
+
+        whole, trainer, path = fit(3)
+        _, _, halfway = fit(2)
+        resumed, resumed_trainer, _ = fit(3, halfway)
+        assert resumed_trainer.global_step == trainer.global_step == 12
+        torch.testing.assert_close(dict(resumed.state_dict()), dict(whole.state_dict()))
+        loaded = WAEGAN.load_from_checkpoint(path)
+        images = torch.rand(3, *SHAPE)
+        assert torch.equal(loaded.encode(images), whole.encode(images))
+
+
+def small_info_vae(kind=InfoVAE, **arguments):
+    return kind(SHAPE, 3, architecture=Dense((8,)), **arguments)
+
+
+def seeded_terms(model, images=FEW):
+    torch.manual_seed(5)
+    return terms_of(model, images)
+
+
+@pytest.mark.parametrize("kernel", [RBF((0.5, 2.0)), InverseMultiquadratics()])
+@pytest.mark.parametrize(("alpha", "lambda_"), [(0.5, 20.0), (1.0, 3.0), (0.0, 4.0)])
+def test_terms_of_an_info_vae_by_hand(alpha, lambda_, kernel):
+    model = small_info_vae(alpha=alpha, lambda_=lambda_, kernel=kernel)
+    found = seeded_terms(model)
+    torch.manual_seed(5)
+    posterior = model.posterior(FEW)
+    normal = torch.distributions.Normal(posterior.mean, torch.exp(0.5 * posterior.log_var))
+    codes = posterior.mean + normal.scale * torch.randn(10, 3)
+    mmd = maximum_mean_discrepancy(codes, torch.randn(10, 3), kernel)
+    prior = torch.distributions.Normal(0.0, 1.0)
+    kl = torch.distributions.kl_divergence(normal, prior).sum() / 10
+    reconstruction = -model.likelihood.log_prob(model.decoder(codes), FEW).mean()
+    loss = reconstruction + (1 - alpha) * kl + (alpha + lambda_ - 1) * mmd
+    expected = (loss, reconstruction, kl, mmd)
+    assert found._fields == ("loss", "reconstruction", "kl", "mmd")
+    torch.testing.assert_close(tuple(found), expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("build", [small_wae, small_gan, partial(small_info_vae, alpha=0.5)])
+def test_one_image_is_enough_to_evaluate(build):
+    terms = terms_of(build(), FEW[:1])
+    assert terms.mmd == 0
+    assert torch.isfinite(terms.loss)
+
+
+def after_training(kind, **arguments):
+    """The MMD between the codes of real test images and the prior, and the images' terms."""
+    torch.manual_seed(0)
+    data = MiniFashionMNIST(batch_size=100)
+    arguments |= {"likelihood": Bernoulli(), "optimizer": partial(Adam, lr=3e-3)}
+    model = kind(data.image_shape, 4, architecture=Dense((64,)), **arguments)
+    trainer_of(max_epochs=4, log_every_n_steps=50).fit(model, data)
+    images = data.load_test().images / 255
+    with torch.no_grad():
+        terms = terms_of(model, images)
+        codes = model.posterior(images).sample() if kind is InfoVAE else model.encode(images)
+        squared = (model.reconstruct(images) - images).square().flatten(1).sum(dim=1).mean()
+    assert squared < 40  # the best constant image is at 68
+    mmd = maximum_mean_discrepancy(codes, torch.randn_like(codes), InverseMultiquadratics())
+    return mmd.item(), terms
+
+
+SMALL_DISCRIMINATOR = {
+    "discriminator": LatentDiscriminator((64, 64)),
+    "discriminator_optimizer": partial(Adam, lr=5e-4, betas=(0.5, 0.999)),
+}
+
+
+@pytest.mark.slow
+def test_training_brings_the_codes_to_the_prior():
+    free, _ = after_training(AE)
+    assert after_training(WAE, weight=1000.0)[0] < free / 5
+    assert after_training(WAEGAN, weight=30.0, **SMALL_DISCRIMINATOR)[0] < free / 5
+
+
+@pytest.mark.slow
+def test_lambda_holds_the_codes_to_the_prior_without_a_kl():
+    free, free_terms = after_training(InfoVAE, alpha=1.0, lambda_=0.0)
+    held, terms = after_training(InfoVAE, alpha=1.0, lambda_=130.0)
+    assert held < free / 5
+    assert terms.kl < free_terms.kl
+    assert terms.reconstruction < 300  # the best constant image is at 385
+
+
+@pytest.mark.parametrize(("kind", "weight"), [(BetaTCVAE, "beta"), (FactorVAE, "gamma")])
+def test_the_loss_is_the_negative_elbo_and_the_weighted_total_correlation(kind, weight):
+    terms = terms_of(tiny(kind, **{weight: 8.0}), MANY)
+    factor = 7.0 if kind is BetaTCVAE else 8.0
+    expected = terms.reconstruction + terms.kl + factor * terms.total_correlation
+    assert terms.loss.item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_each_player_moves_its_own_parameters():
+    model = tiny(FactorVAE)
+    moves = model.moves(batch_of(MANY), MANY)
+    moves.discriminator().loss.backward()
+    assert all(p.grad is None for p in model.encoder.parameters())
+    assert all(p.grad is not None for p in model.discriminator.parameters())
+    moves.autoencoder().loss.backward()
+    assert all(p.grad is not None for p in model.encoder.parameters())
+
+
+@pytest.mark.slow
+def test_the_discriminator_learns_the_total_correlation_of_a_gaussian():
+    # Of two normal dimensions with correlation r it is -log(1 - r^2) / 2.
+    correlation = 0.9
+    model = tiny(
+        FactorVAE, latent_dim=2, discriminator=LatentDiscriminator((64, 64), torch.nn.LeakyReLU)
+    )
+    optimizer = torch.optim.Adam(model.discriminator.parameters(), 3e-3)
+    lower = torch.linalg.cholesky(torch.tensor([[1.0, correlation], [correlation, 1.0]]))
+    for _ in range(400):
+        codes = torch.randn(512, 2) @ lower.T
+        optimizer.zero_grad()
+        model._discriminator_terms(codes).loss.backward()
+        optimizer.step()
+    codes = torch.randn(20_000, 2) @ lower.T
+    estimate = model.discriminator(codes).mean().item()
+    assert estimate == pytest.approx(-0.5 * math.log(1 - correlation**2), abs=0.12)
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        *(
+            (partial(kind, SHAPE, weight=weight), f"weight is a finite number .* got {weight}")
+            for kind in (WAE, WAEGAN)
+            for weight in (-1.0, float("nan"), float("inf"))
+        ),
+        (partial(small_gan, clip_norm=0.0), "clip_norm is .* above 0, got 0.0"),
+        (partial(tiny, BetaTCVAE, beta=0.5), "BetaTCVAE.*total correlation"),
+        (partial(tiny, FactorVAE, gamma=-1.0), "FactorVAE.*total correlation"),
+        (partial(tiny, FactorVAE, gamma=math.nan), "FactorVAE.*total correlation"),
+        (partial(LatentDiscriminator, ()), r"LatentDiscriminator\.widths"),
+        *(
+            (partial(small_info_vae, alpha=alpha), f"alpha is finite and at most 1, .* got {alpha}")
+            for alpha in (1.5, float("nan"), -float("inf"))
+        ),
+        *(
+            (
+                partial(small_info_vae, alpha=alpha, lambda_=lambda_),
+                f"got alpha {alpha} and lambda_ {lambda_}",
+            )
+            for alpha, lambda_ in ((0.0, 0.5), (-2.0, 2.0), (0.5, float("inf")))
+        ),
+    ],
+)
+def test_bad_arguments(build, message):
+    with pytest.raises(UserError, match=message):
+        build()
