@@ -4,12 +4,10 @@ from pathlib import Path
 
 import torch
 from lightning.pytorch import LightningDataModule
-from torch import Tensor
 from torch.utils.data import DataLoader, random_split
 from torchvision import datasets
 from torchvision.transforms import ToTensor
 
-from lightning_gen.contracts import Batch
 from lightning_gen.data import FashionMNIST, MiniFashionMNIST
 from lightning_gen.data.base import ImageDataModule
 from lightning_gen.data.sources import TensorSource
@@ -82,11 +80,6 @@ class UsualFashionMNIST(LightningDataModule):
     def val_dataloader(self) -> DataLoader:
         """In order."""
         return DataLoader(self.val, **self.options)
-
-    def on_after_batch_transfer(self, batch: tuple[Tensor, Tensor], dataloader_idx: int) -> Batch:
-        """The batch that our models take."""
-        images, labels = batch
-        return Batch(images, labels, images.new_empty(len(images), 0))
 
 
 def has_fashion_mnist(root: Path) -> bool:

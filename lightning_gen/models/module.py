@@ -26,11 +26,11 @@ class Module(KeepsArguments, LightningModule):
         if self.leaves_gradients_out:
             find_unused_parameters(self.trainer)
         # A model's own hook beside a datamodule is a warning of Lightning's.
-        self.__dict__.pop("on_before_batch_transfer", None)
+        self.__dict__.pop("on_after_batch_transfer", None)
         owner = getattr(self.trainer, "datamodule", None) or self
-        hook = owner.on_before_batch_transfer
+        hook = owner.on_after_batch_transfer
         if not isinstance(hook, partial):
-            owner.on_before_batch_transfer = partial(  # type: ignore[method-assign]
+            owner.on_after_batch_transfer = partial(  # type: ignore[method-assign]
                 _then_as_batch, hook
             )
 
