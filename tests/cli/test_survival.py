@@ -109,6 +109,15 @@ def whole_run(command, tmp_path, tmp_path_factory):
     return run
 
 
+@pytest.fixture
+def _in_the_foreground():
+    """Ctrl-C is heard, as it is not in a background job of a shell."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_in_the_foreground")
 class TestSignal:
     """SIGTERM, SIGUSR1 and Ctrl-C."""
 
