@@ -245,6 +245,10 @@ def test_a_checkpoint_that_does_not_fit_is_one_line(change, line, command, run_o
 
 
 def test_a_checkpoint_of_another_model(command, run_of_ones_own):
+    last = run_of_ones_own / "checkpoints" / "last.ckpt"
+    answer = command("fit", *SMALL, "--model.latent_dim", "3", "--ckpt_path", last)
+    assert answer.code == 2
+    assert "trained with latent_dim 2, and this run asks for 3" in answer.line
     words = ("--model", "CAE", *MINI_DATA, *NO_PICTURES, *TWO_BATCHES, "--name", "cae")
     assert command("fit", *words).code == 0
     checkpoint = "logs/cae/version_0/checkpoints/last.ckpt"
