@@ -11,6 +11,7 @@ from difflib import get_close_matches
 from importlib import import_module
 from importlib.metadata import version
 from io import TextIOWrapper
+from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
 
@@ -83,6 +84,10 @@ Set LIGHTNING_GEN_TRACEBACK=1 to see the traceback of an error.
 """
 
 
+OWN_PROGRAMS = ("lightning-gen", "__main__")
+"""Names of the program where it is this command, and nobody's script that calls :func:`main`."""
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run a verb.
 
@@ -116,7 +121,8 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"lightning-gen {words[0]}: {error}", file=sys.stderr)
         return 2
     os.environ["MPLBACKEND"] = "agg"  # a notebook's is known to its kernel alone
-    os.environ["PYTHONSAFEPATH"] = "1"  # no Python started here imports from the working directory
+    if Path(sys.argv[0]).stem in OWN_PROGRAMS:  # and not somebody's script, beside its modules
+        os.environ["PYTHONSAFEPATH"] = "1"  # Python started here imports nothing from the folder
     try:
         with allowed.granted(names):
             return int(loaded(verb.module).run(words))
