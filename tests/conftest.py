@@ -10,6 +10,8 @@ os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="caches-")  # the user's 
 os.environ.setdefault("WANDB_MODE", "offline")
 os.environ.setdefault("MPLBACKEND", "agg")
 os.environ.setdefault("TQDM_DISABLE", "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # the networks are small, and threads that wait for
+# a core cost more: here and in the processes that the tests start
 
 from jaxtyping import install_import_hook
 
@@ -43,7 +45,6 @@ from support import leftovers  # noqa: E402
 from support.command import SMALL, Answer, only_run  # noqa: E402
 from support.slurm import cluster  # noqa: E402, F401  (a fixture)
 
-torch.set_num_threads(1)  # the networks are small, and threads that wait for a core cost more
 settings.register_profile("tests", deadline=None, derandomize=True, max_examples=30, database=None)
 settings.load_profile("tests")
 

@@ -244,7 +244,7 @@ def test_a_scheduler_that_waits_for_a_loss_is_refused():
 def test_training_draws_the_samples_towards_the_data():
     data = MiniFashionMNIST(batch_size=50)
     data.setup("fit")
-    images = next(iter(data.train_dataloader_of(IMAGES, 4))).images / 255
+    images = next(iter(data.train_dataloader())).images / 255
     optimizer = partial(Adam, lr=1e-3, betas=(0.5, 0.999))
     model = DCGAN((1, 28, 28), 16, DCGANNetworks((16, 32), dropout=0.3), optimizer=optimizer)
 
