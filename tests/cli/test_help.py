@@ -13,10 +13,7 @@ from support.command import CONF
 
 
 def python(*words):
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    return subprocess.run(
-        [sys.executable, *words], capture_output=True, text=True, check=False, env=environment
-    )
+    return subprocess.run([sys.executable, *words], capture_output=True, text=True, check=False)
 
 
 def test_help_lists_every_verb_at_once():

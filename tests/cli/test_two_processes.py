@@ -38,7 +38,6 @@ MODELS = {
 def fit(words, folder, rank=0, world=1, port=0):
     """Train in a process of its own, as torchrun would start it."""
     os.chdir(folder)
-    torch.set_num_threads(1)
     if world > 1:
         os.environ |= {
             **{"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(world)},

@@ -170,7 +170,6 @@ def own_programs():
     return kept | {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "PYTHONPATH": str(CONF.parent),
-        "OMP_NUM_THREADS": "1",
     }
 
 
