@@ -3,8 +3,8 @@
 from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from functools import partial, wraps
-from inspect import signature
-from typing import Any
+from inspect import BoundArguments, Parameter, Signature, signature
+from typing import Any, NamedTuple, Unpack, get_origin
 
 import numpy as np
 from lightning.pytorch.core.mixins.hparams_mixin import HyperparametersMixin
@@ -59,8 +59,8 @@ class KeepsArguments(HyperparametersMixin):
     """A model or datamodule whose constructor's arguments are kept in ``hparams``, plain.
 
     A subclass writes an ordinary constructor. What the outermost one was given is kept, with the
-    defaults of all else, those of the classes that it passes ``*args`` and ``**kwargs`` on to
-    included: ``load_from_checkpoint`` and the command line build the same object again from them.
+    defaults of all else that it takes, be it by ``**kwargs`` that it passes on to a parent:
+    ``load_from_checkpoint`` and the command line build the same object again from them.
     """
 
     def __init_subclass__(cls, **options: Any) -> None:  # noqa: ANN401  (Python's)
@@ -69,55 +69,83 @@ class KeepsArguments(HyperparametersMixin):
             cls.__init__ = _keeping(cls.__init__)  # type: ignore[method-assign]
 
 
+class _Call(NamedTuple):
+    """What the constructors inside a constructor's call must know of it.
+
+    Attributes:
+        passed: arguments by position that none has named so far.
+        open: whether all so far take keywords that they do not name.
+    """
+
+    passed: tuple[Any, ...]
+    open: bool
+
+
 def _keeping(construct: Callable[..., None]) -> Callable[..., None]:
-    """A constructor that keeps its arguments, unless it was called by that of a subclass."""
+    """A constructor that keeps its arguments: as the outermost one all, else what it adds."""
+    own = signature(construct)
 
     @wraps(construct)
     def construct_and_keep(self: KeepsArguments, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
-        if "_under_construction" in vars(self):
-            construct(self, *args, **kwargs)
-            return
-        vars(self)["_under_construction"] = True
+        outer: _Call | None = vars(self).get("_call")
         try:
-            given = arguments(type(self), args, kwargs)
-            kept = {name: plain(value) for name, value in given.items()}
-            path = import_path(type(self))
-            self.save_hyperparameters(
-                {"_class_path": path, "_instantiator": INSTANTIATOR, **kept}, logger=False
-            )
+            bound = own.bind_partial(self, *args, **kwargs)
+        except TypeError:
+            construct(self, *args, **kwargs)  # says what does not fit
+            raise
+        names = {"_class_path": import_path(type(self)), "_instantiator": INSTANTIATOR}
+        kept, vars(self)["_call"] = _kept(bound, len(args), outer)
+        plain_values = {name: plain(value) for name, value in kept.items()}
+        self.save_hyperparameters(plain_values if outer else names | plain_values, logger=False)
+        try:
             construct(self, *args, **kwargs)
         finally:
-            del vars(self)["_under_construction"]
+            if outer:
+                vars(self)["_call"] = outer
+            else:
+                del vars(self)["_call"]
 
+    construct_and_keep.__signature__ = _signature(own)  # type: ignore[attr-defined]
     return construct_and_keep
 
 
-def arguments(kind: type, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments of a constructor by their names, with its defaults.
+def _kept(
+    bound: BoundArguments, positions: int, outer: _Call | None
+) -> tuple[dict[str, Any], _Call]:
+    """The arguments of a call that a repetition of the outermost call must give.
 
-    What it takes by ``*args`` and ``**kwargs`` is looked up in the next class that has a
-    constructor, and so on. Where a call does not fit, the constructor itself says so.
+    Of a constructor inside another one these are the defaults that are left to it, and what it
+    names of the arguments by position, which come last of ``positions``; all else has been named
+    outside, or is what the outer constructor decides.
     """
-    found: dict[str, Any] = {}
-    for owner in kind.__mro__:
-        if "__init__" not in vars(owner):
-            continue
-        parameters = list(signature(vars(owner)["__init__"]).parameters.values())[1:]
-        named = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-        given = dict(zip((p.name for p in named), args, strict=False))
-        args = args[len(named) :]
-        for p in parameters:
-            if p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD):
-                continue
-            if p.name in kwargs:
-                given[p.name] = kwargs[p.name]
-            elif p.default is not p.empty:
-                given.setdefault(p.name, p.default)
-        kwargs = {name: value for name, value in kwargs.items() if name not in given}
-        found = given | found
-        if not any(p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in parameters):
-            break
-    return found
+    parameters = [*bound.signature.parameters.values()][1:]  # without self
+    kinds = {p.kind: p.name for p in parameters}
+    rest = bound.arguments.get(kinds.get(Parameter.VAR_KEYWORD, ""), {})
+    passed = bound.arguments.get(kinds.get(Parameter.VAR_POSITIONAL, ""), ())
+    named = [p for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+    supplied = {p.name: bound.arguments[p.name] for p in named if p.name in bound.arguments}
+    defaults = {
+        p.name: p.default for p in named if p.name not in supplied and p.default is not p.empty
+    }
+    takes_more = Parameter.VAR_KEYWORD in kinds
+    if outer is None:
+        return defaults | supplied | rest, _Call(passed, takes_more)
+    new = named[positions - len(outer.passed) : positions - len(passed)]
+    kept = {p.name: supplied[p.name] for p in new}
+    return kept | (defaults if outer.open else {}), _Call(passed, outer.open and takes_more)
+
+
+def _signature(found: Signature) -> Signature:
+    """The constructor's signature, without the type of keywords that it passes on.
+
+    Of ``**parts: Unpack[Parts]`` the parser would know the types alone. Without it, the parser
+    finds the arguments of the next class, with their defaults and their help.
+    """
+    parameters = [
+        p.replace(annotation=Parameter.empty) if get_origin(p.annotation) is Unpack else p
+        for p in found.parameters.values()
+    ]
+    return found.replace(parameters=parameters)
 
 
 def _importable(part: Callable[..., object]) -> str:

@@ -9,6 +9,7 @@ from torch import nn
 from torch.optim import SGD, Adam
 from torch.optim.lr_scheduler import StepLR
 
+from lightning_gen.contracts import ImageShape
 from lightning_gen.errors import UserError
 from lightning_gen.hyperparameters import plain
 from lightning_gen.models import (
@@ -229,3 +230,50 @@ def test_a_class_that_cannot_be_imported_is_refused():
 
     with pytest.raises(UserError, match="Local"):
         plain(Dense((4,), activation=Local))
+
+
+class Named(BetaVAE):
+    """Another default, an argument of its own, the others by keyword."""
+
+    def __init__(self, image_shape: ImageShape, latent_dim: int = 4, depth: int = 2, **parts):
+        super().__init__(image_shape, latent_dim, beta=2.0, **parts)
+        self.depth = depth
+
+
+class Passing(VAE):
+    """An argument of its own before those of the parent, whatever they are."""
+
+    def __init__(self, depth: int, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.depth = depth
+
+
+class Closed(Named):
+    """Nothing but two arguments."""
+
+    def __init__(self, image_shape: ImageShape, depth: int):
+        super().__init__(image_shape, depth=depth)
+
+
+@pytest.mark.parametrize(
+    ("make", "own", "decided"),
+    [
+        (lambda: Named(SHAPE, depth=3), {"latent_dim": 4}, {"beta", "objective"}),
+        (lambda: Named(SHAPE, 5, 3, likelihood=Gaussian(0.5)), {"latent_dim": 5}, {"beta"}),
+        (lambda: Passing(3, SHAPE, 5), {"latent_dim": 5, "image_shape": [*SHAPE]}, set()),
+        (lambda: Passing(3, SHAPE, 5, Dense((4,)), corruption=Masking(0.1)), {}, {"args"}),
+        (lambda: Passing(3, image_shape=SHAPE), {"latent_dim": 20}, {"args", "kwargs"}),
+        (lambda: Closed(SHAPE, 3), {}, {"latent_dim", "beta", "optimizer", "likelihood"}),
+    ],
+)
+def test_a_subclass_with_a_constructor_of_its_own_comes_back(make, own, decided, tmp_path):
+    model = make()
+    kept = dict(model.hparams)
+    assert kept["depth"] == 3
+    assert own.items() <= kept.items()
+    assert not decided & kept.keys()
+    train_a_step(model, tmp_path / "model.ckpt")
+    loaded = type(model).load_from_checkpoint(tmp_path / "model.ckpt")
+    assert loaded.depth == 3
+    assert contains(dict(loaded.hparams), kept)
+    torch.testing.assert_close(loaded.state_dict(), model.state_dict(), rtol=0, atol=0)

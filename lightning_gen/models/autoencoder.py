@@ -1,16 +1,14 @@
 """Deterministic autoencoders."""
 
-from typing import NamedTuple
+from functools import partial
+from typing import NamedTuple, Unpack
 
 from jaxtyping import Float
 from torch import Tensor
-from torch.optim import Adam
 
 from lightning_gen.contracts import Batch, Codes, Images, ImageShape
-from lightning_gen.models.encoder_decoder import Autoencoder, check_latent_dim
-from lightning_gen.models.optimizers import OptimizerFactory, SchedulerFactory
-from lightning_gen.networks import Architecture, Conv, Corruption, Pooled
-from lightning_gen.objectives import Bernoulli, Likelihood
+from lightning_gen.models.encoder_decoder import Autoencoder, AutoencoderParts, check_latent_dim
+from lightning_gen.networks import Architecture, Conv, Pooled
 
 
 class ReconstructionTerms(NamedTuple):
@@ -41,10 +39,7 @@ class AE(DeterministicAutoencoder):
         image_shape: (channels, height, width); the command line takes it from the data.
         latent_dim: length of a code.
         architecture: makes the encoder and the decoder.
-        likelihood: of the images given a code; its negative logarithm is the loss.
-        optimizer: builds the optimizer from the parameters.
-        lr_scheduler: builds a scheduler from the optimizer, stepped once an epoch.
-        corruption: damages the training input; see :mod:`lightning_gen.networks.corruption`.
+        parts: likelihood, corruption, optimizer and schedule.
     """
 
     def __init__(
@@ -52,19 +47,13 @@ class AE(DeterministicAutoencoder):
         image_shape: ImageShape,
         latent_dim: int = 20,
         architecture: Architecture = Conv(),  # noqa: B008  (frozen)
-        likelihood: Likelihood = Bernoulli(),  # noqa: B008  (copied by the base)
-        optimizer: OptimizerFactory = Adam,
-        lr_scheduler: SchedulerFactory | None = None,
-        corruption: Corruption | None = None,
+        **parts: Unpack[AutoencoderParts],
     ) -> None:
         check_latent_dim(latent_dim)
         super().__init__(
             architecture.encoder(image_shape, latent_dim),
-            architecture.decoder(image_shape, latent_dim, likelihood.params_per_channel),
-            likelihood,
-            optimizer,
-            lr_scheduler,
-            corruption,
+            partial(architecture.decoder, image_shape, latent_dim),
+            **parts,
         )
 
 
@@ -77,27 +66,14 @@ class CAE(DeterministicAutoencoder):
     Args:
         image_shape: (channels, height, width); the command line takes it from the data.
         widths: channels of each convolution of the encoder; the last is the depth of the code.
-        likelihood: of the images given a code; its negative logarithm is the loss.
-        optimizer: builds the optimizer from the parameters.
-        lr_scheduler: builds a scheduler from the optimizer, stepped once an epoch.
-        corruption: damages the training input; see :mod:`lightning_gen.networks.corruption`.
+        parts: likelihood, corruption, optimizer and schedule.
     """
 
     def __init__(
         self,
         image_shape: ImageShape,
         widths: tuple[int, ...] = (32, 64, 128),
-        likelihood: Likelihood = Bernoulli(),  # noqa: B008  (copied by the base)
-        optimizer: OptimizerFactory = Adam,
-        lr_scheduler: SchedulerFactory | None = None,
-        corruption: Corruption | None = None,
+        **parts: Unpack[AutoencoderParts],
     ) -> None:
         networks = Pooled(widths, image_shape)
-        super().__init__(
-            networks.encoder(),
-            networks.decoder(likelihood.params_per_channel),
-            likelihood,
-            optimizer,
-            lr_scheduler,
-            corruption,
-        )
+        super().__init__(networks.encoder(), networks.decoder, **parts)

@@ -6,6 +6,7 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor
+from torch.optim import Adam
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from lightning_gen.contracts import Batch, Codes, Images, given
@@ -31,11 +32,13 @@ class LossModel(Module, ABC):
 
     Args:
         optimizer: builds the optimizer from the parameters.
-        lr_scheduler: builds a scheduler from the optimizer; it is stepped once an epoch
-            (:class:`OneCycle` once a step), and ReduceLROnPlateau watches ``val/loss``.
+        lr_scheduler: builds a scheduler from the optimizer, stepped once an epoch
+            (:class:`OneCycle` once a step); ReduceLROnPlateau watches ``val/loss``.
     """
 
-    def __init__(self, optimizer: OptimizerFactory, lr_scheduler: SchedulerFactory | None) -> None:
+    def __init__(
+        self, optimizer: OptimizerFactory = Adam, lr_scheduler: SchedulerFactory | None = None
+    ) -> None:
         super().__init__()
         self._optimizer = Shared(optimizer)
         self._lr_scheduler = lr_scheduler and Shared(lr_scheduler)
@@ -118,8 +121,11 @@ class LossModel(Module, ABC):
         return images
 
     def _log_terms(self, stage: str, terms: Terms, batch_size: int) -> None:
-        values = {f"{stage}/{name}": value for name, value in terms._asdict().items()}
-        log_means(self, values, batch_size, evaluating=stage != "train")
+        self._log(stage, terms._asdict(), batch_size)
+
+    def _log(self, stage: str, values: dict[str, Tensor], batch_size: int) -> None:
+        named = {f"{stage}/{name}": value for name, value in values.items()}
+        log_means(self, named, batch_size, evaluating=stage != "train")
 
 
 def log_means(

@@ -1,17 +1,15 @@
 """The beta-TCVAE, which weighs the total correlation of the codes."""
 
-from typing import NamedTuple
+from typing import NamedTuple, Unpack
 
 from jaxtyping import Float
 from torch import Tensor
-from torch.optim import Adam
 
 from lightning_gen.contracts import Batch, Images, ImageShape
 from lightning_gen.errors import UserError
-from lightning_gen.models.optimizers import OptimizerFactory, SchedulerFactory
+from lightning_gen.models.encoder_decoder import Parts
 from lightning_gen.models.vae import VariationalAutoencoder
-from lightning_gen.networks import Architecture, Conv, Corruption
-from lightning_gen.objectives import ELBO, Bernoulli, Likelihood
+from lightning_gen.objectives import ELBO
 from lightning_gen.objectives.total_correlation import minibatch_total_correlation
 
 
@@ -37,11 +35,7 @@ class BetaTCVAE(VariationalAutoencoder):
         image_shape: (channels, height, width); the command line takes it from the data.
         latent_dim: length of a code.
         beta: weight of the total correlation, at least 1, which is the VAE.
-        architecture: makes the encoder and the decoder.
-        likelihood: of the images given a code.
-        optimizer: builds the optimizer from the parameters.
-        lr_scheduler: builds a scheduler from the optimizer, stepped once an epoch.
-        corruption: damages the training input; see :mod:`lightning_gen.networks.corruption`.
+        parts: architecture, likelihood, corruption, optimizer and schedule.
     """
 
     def __init__(
@@ -49,27 +43,14 @@ class BetaTCVAE(VariationalAutoencoder):
         image_shape: ImageShape,
         latent_dim: int = 10,
         beta: float = 6.0,
-        architecture: Architecture = Conv(),  # noqa: B008  (frozen)
-        likelihood: Likelihood = Bernoulli(),  # noqa: B008  (copied by the base)
-        optimizer: OptimizerFactory = Adam,
-        lr_scheduler: SchedulerFactory | None = None,
-        corruption: Corruption | None = None,
+        **parts: Unpack[Parts],
     ) -> None:
         if not 1 <= beta < float("inf"):
             raise UserError(
                 f"BetaTCVAE.beta is the weight of the total correlation, finite and at least 1, "
                 f"got {beta}. Set it to 6, or use BetaVAE for a smaller weight of the whole KL."
             )
-        super().__init__(
-            image_shape,
-            latent_dim,
-            architecture,
-            likelihood,
-            ELBO(),
-            optimizer,
-            lr_scheduler,
-            corruption,
-        )
+        super().__init__(image_shape, latent_dim, objective=ELBO(), **parts)
         self.beta = beta
 
     def terms(

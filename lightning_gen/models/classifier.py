@@ -1,16 +1,15 @@
 """A classifier of images, whose features judge what generative models make."""
 
-from typing import NamedTuple
+from typing import NamedTuple, Unpack
 
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
-from torch.optim import Adam
 
 from lightning_gen.contracts import Batch, Codes, Images, ImageShape
 from lightning_gen.errors import UserError
 from lightning_gen.models.base import LossModel
-from lightning_gen.models.optimizers import OptimizerFactory, SchedulerFactory
+from lightning_gen.models.optimizers import TrainingParts
 from lightning_gen.networks.classifier import ConvClassifier, flipped, shifted
 
 
@@ -33,8 +32,7 @@ class Classifier(LossModel):
         widths: channels of each stage; the last is the number of features.
         shift: training images are moved by up to so many pixels in either direction.
         flip: training images are mirrored left to right at random.
-        optimizer: builds the optimizer from the parameters.
-        lr_scheduler: builds a scheduler from the optimizer, stepped once an epoch.
+        training: the optimizer and the schedule.
     """
 
     needs_labels = True
@@ -46,10 +44,9 @@ class Classifier(LossModel):
         widths: tuple[int, ...] = (32, 64, 128, 128),
         shift: int = 2,
         flip: bool = False,
-        optimizer: OptimizerFactory = Adam,
-        lr_scheduler: SchedulerFactory | None = None,
+        **training: Unpack[TrainingParts],
     ) -> None:
-        super().__init__(optimizer, lr_scheduler)
+        super().__init__(**training)
         if num_classes < 2:
             raise UserError(
                 f"Classifier tells classes apart, so it needs at least 2, got {num_classes}. "

@@ -1,20 +1,20 @@
 """The conditional variational autoencoder."""
 
 from dataclasses import dataclass
+from typing import Unpack
 
 import torch
 from jaxtyping import Shaped
 from torch import Tensor
-from torch.optim import Adam
 
 from lightning_gen.contracts import Batch, Codes, Images, ImageShape
 from lightning_gen.errors import UserError
-from lightning_gen.models.optimizers import OptimizerFactory, SchedulerFactory
-from lightning_gen.models.vae import DiscreteTerms, VariationalAutoencoder
-from lightning_gen.networks import Architecture, Conv, Corruption
+from lightning_gen.models.encoder_decoder import AutoencoderParts
+from lightning_gen.models.vae import VariationalAutoencoder
+from lightning_gen.networks import Architecture, Conv
 from lightning_gen.networks.condition import TrainingConditions, Vectors, condition_on
 from lightning_gen.networks.conditional import Conditional
-from lightning_gen.objectives import ELBO, Bernoulli, DiagonalGaussian, Likelihood
+from lightning_gen.objectives import ELBO, DiagonalGaussian, Likelihood
 from lightning_gen.objectives.elbo import ELBOTerms
 from lightning_gen.objectives.importance import LogWeights
 
@@ -37,11 +37,8 @@ class CVAE(VariationalAutoencoder):
         embedding_dim: length of a learned linear embedding of the condition in each network; None
             gives the networks the vector itself (one-hot for a class).
         architecture: makes the encoder and the decoder.
-        likelihood: of the images given a code.
         objective: the bound, with warm-up and free bits.
-        optimizer: builds the optimizer from the parameters.
-        lr_scheduler: builds a scheduler from the optimizer, stepped once an epoch.
-        corruption: damages the training input; see :mod:`lightning_gen.networks.corruption`.
+        parts: likelihood, corruption, optimizer and schedule.
     """
 
     def __init__(
@@ -53,24 +50,12 @@ class CVAE(VariationalAutoencoder):
         factors: dict[str, int] | None = None,
         embedding_dim: int | None = None,
         architecture: Architecture = Conv(),  # noqa: B008  (frozen)
-        likelihood: Likelihood = Bernoulli(),  # noqa: B008  (copied by the base)
         objective: ELBO = ELBO(),  # noqa: B008  (frozen)
-        optimizer: OptimizerFactory = Adam,
-        lr_scheduler: SchedulerFactory | None = None,
-        corruption: Corruption | None = None,
+        **parts: Unpack[AutoencoderParts],
     ) -> None:
         self.condition = condition_on(class_names, attributes, factors or {})
-        size = len(self.condition.names)
-        super().__init__(
-            image_shape,
-            latent_dim,
-            Conditional(architecture, size, embedding_dim),
-            likelihood,
-            objective,
-            optimizer,
-            lr_scheduler,
-            corruption,
-        )
+        conditional = Conditional(architecture, len(self.condition.names), embedding_dim)
+        super().__init__(image_shape, latent_dim, conditional, objective, **parts)
         labels = torch.stack([*self.condition.examples().values()])
         self.conditions = TrainingConditions(self.condition.vectors(labels))
 
@@ -124,9 +109,7 @@ class CVAE(VariationalAutoencoder):
         """``n`` images decoded from :meth:`sample_codes`."""
         return self.decode(self.sample_codes(n, labels))
 
-    def terms(
-        self, batch: Batch, inputs: Images, training_step: int | None = None
-    ) -> ELBOTerms | DiscreteTerms:
+    def terms(self, batch: Batch, inputs: Images, training_step: int | None = None) -> ELBOTerms:
         """The negative ELBO of log p(x|y) and its parts, one posterior sample an image."""
         vectors = self.condition.of(batch)
         if training_step is not None:

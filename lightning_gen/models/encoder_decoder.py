@@ -1,19 +1,39 @@
 """What every encoder-decoder model shares: decoding, and the damage to its training images."""
 
+import math
 from abc import ABC
+from collections.abc import Callable
 from copy import deepcopy
-from typing import Protocol, runtime_checkable
+from typing import Protocol, Unpack, runtime_checkable
 
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from lightning_gen.contracts import Codes, Images
 from lightning_gen.errors import UserError
-from lightning_gen.models.base import LossModel
-from lightning_gen.models.optimizers import OptimizerFactory, SchedulerFactory
-from lightning_gen.networks import Corruption
+from lightning_gen.models.base import LossModel, Terms
+from lightning_gen.models.optimizers import TrainingParts
+from lightning_gen.networks import Architecture, Corruption
 from lightning_gen.networks.mean_start import MeanStart
-from lightning_gen.objectives import Likelihood
+from lightning_gen.objectives import Bernoulli, Likelihood
+
+
+class DenoisingParts(TrainingParts, total=False):
+    """What an autoencoder with a likelihood of its own passes on to :class:`Autoencoder`."""
+
+    corruption: Corruption | None
+
+
+class AutoencoderParts(DenoisingParts, total=False):
+    """What an autoencoder with networks of its own passes on to :class:`Autoencoder`."""
+
+    likelihood: Likelihood
+
+
+class Parts(AutoencoderParts, total=False):
+    """What an autoencoder whose codes are vectors passes on to its family."""
+
+    architecture: Architecture
 
 
 @runtime_checkable
@@ -21,7 +41,7 @@ class HasMeanImage(Protocol):
     """A datamodule that knows the mean of its training images."""
 
     def mean_image(self) -> Float[Tensor, "c h w"]:
-        """It, in [0, 1]."""
+        """Mean training image [C, H, W] in [0, 1]."""
 
 
 class Autoencoder(LossModel, ABC):
@@ -29,14 +49,12 @@ class Autoencoder(LossModel, ABC):
 
     Args:
         encoder: from images [N, C, H, W] to features [N, ...].
-        decoder: from codes, [N, D] unless the family overrides ``decode``, to the likelihood's raw
-            parameters [N, P * C, H, W].
-        likelihood: turns parameters into log-probabilities and images.
-        optimizer: builds the optimizer from the parameters.
-        lr_scheduler: builds a scheduler from the optimizer; it is stepped once an epoch, and
-            ReduceLROnPlateau watches ``val/loss``.
-        corruption: damages what the encoder sees in training; the loss is against the clean image.
-            With one, the model has ``corrupt`` (:class:`~lightning_gen.contracts.Denoises`).
+        decoder: makes the network from codes, [N, D] unless the family overrides ``decode``, to the
+            likelihood's raw parameters [N, P * C, H, W], given P.
+        likelihood: of the images given a code; its negative logarithm is the reconstruction's loss.
+        corruption: damages the training input; the loss is against the clean image. See
+            :mod:`lightning_gen.networks.corruption`.
+        training: the optimizer and the schedule.
     """
 
     corrupt: Corruption
@@ -44,15 +62,14 @@ class Autoencoder(LossModel, ABC):
     def __init__(
         self,
         encoder: nn.Module,
-        decoder: nn.Module,
-        likelihood: Likelihood,
-        optimizer: OptimizerFactory,
-        lr_scheduler: SchedulerFactory | None,
-        corruption: Corruption | None,
+        decoder: Callable[[int], nn.Module],
+        likelihood: Likelihood = Bernoulli(),  # noqa: B008  (copied)
+        corruption: Corruption | None = None,
+        **training: Unpack[TrainingParts],
     ) -> None:
-        super().__init__(optimizer, lr_scheduler)
+        super().__init__(**training)
         self.encoder = encoder
-        self.decoder = decoder
+        self.decoder = decoder(likelihood.params_per_channel)
         self.likelihood = deepcopy(likelihood)
         if corruption is not None:
             self.corrupt = corruption
@@ -95,6 +112,15 @@ class Autoencoder(LossModel, ABC):
 
     def _altered(self, images: Images) -> Images:
         return self.corrupt(images) if hasattr(self, "corrupt") else images
+
+    def _log_terms(self, stage: str, terms: Terms, batch_size: int) -> None:
+        """Also the negative ELBO in bits per dimension, of a likelihood of discrete values."""
+        super()._log_terms(stage, terms, batch_size)
+        parts = terms._asdict()
+        if self.likelihood.discrete and {"reconstruction", "kl"} <= parts.keys():
+            dimensions = math.prod(self.hparams["image_shape"])
+            bits = (parts["reconstruction"] + parts["kl"]) / (math.log(2) * dimensions)
+            self._log(stage, {"bits_per_dimension": bits}, batch_size)
 
 
 def check_latent_dim(latent_dim: int) -> None:

@@ -1,20 +1,18 @@
 """The FactorVAE, whose discriminator estimates the total correlation of the codes."""
 
 from functools import partial
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple, Unpack
 
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.optim import Adam
 
 from lightning_gen.contracts import Batch, Codes, Images, ImageShape
 from lightning_gen.errors import UserError
 from lightning_gen.models.beta_tc_vae import TotalCorrelationTerms
-from lightning_gen.models.latent_game import LatentGame, Moves
-from lightning_gen.models.optimizers import OptimizerFactory, SchedulerFactory
+from lightning_gen.models.latent_game import GameParts, LatentGame, Moves
 from lightning_gen.models.vae import VariationalAutoencoder
-from lightning_gen.networks import Architecture, Conv, Corruption, LatentDiscriminator
-from lightning_gen.objectives import ELBO, Bernoulli, DiagonalGaussian, Likelihood
+from lightning_gen.networks import LatentDiscriminator
+from lightning_gen.objectives import ELBO, DiagonalGaussian
 from lightning_gen.objectives.total_correlation import permuted
 
 DISCRIMINATOR = LatentDiscriminator((1000,) * 6, nn.LeakyReLU)
@@ -60,14 +58,9 @@ class FactorVAE(LatentGame, VariationalAutoencoder):
         image_shape: (channels, height, width); the command line takes it from the data.
         latent_dim: length of a code.
         gamma: weight of the total correlation, at least 0, which is the VAE.
-        architecture: makes the encoder and the decoder.
         discriminator: makes the discriminator of codes.
-        likelihood: of the images given a code.
-        optimizer: builds the optimizer of encoder and decoder from their parameters.
-        discriminator_optimizer: the discriminator's; None takes that of encoder and decoder.
-        lr_scheduler: builds a scheduler from an optimizer, once for each of the two.
-        clip_norm: greatest norm of the gradient of either update; None clips nothing.
-        corruption: damages the training input; see :mod:`lightning_gen.networks.corruption`.
+        parts: architecture, likelihood, corruption; for each player its optimizer, the schedule and
+            the clipping of its gradient.
     """
 
     monitor: ClassVar[None] = None
@@ -77,14 +70,8 @@ class FactorVAE(LatentGame, VariationalAutoencoder):
         image_shape: ImageShape,
         latent_dim: int = 10,
         gamma: float = 35.0,
-        architecture: Architecture = Conv(),  # noqa: B008  (frozen)
         discriminator: LatentDiscriminator = DISCRIMINATOR,
-        likelihood: Likelihood = Bernoulli(),  # noqa: B008  (copied by the base)
-        optimizer: OptimizerFactory = Adam,
-        discriminator_optimizer: OptimizerFactory | None = None,
-        lr_scheduler: SchedulerFactory | None = None,
-        clip_norm: float | None = None,
-        corruption: Corruption | None = None,
+        **parts: Unpack[GameParts],
     ) -> None:
         if not 0 <= gamma < float("inf"):
             raise UserError(
@@ -92,17 +79,12 @@ class FactorVAE(LatentGame, VariationalAutoencoder):
                 f"got {gamma}. Set it to 35."
             )
         super().__init__(
-            image_shape,
-            latent_dim,
-            architecture,
-            likelihood,
-            ELBO(),
-            optimizer,
-            lr_scheduler,
-            corruption,
+            image_shape=image_shape,
+            latent_dim=latent_dim,
+            objective=ELBO(),
+            discriminator=discriminator,
+            **parts,
         )
-        network = discriminator.network(latent_dim)
-        self._enter(network, discriminator_optimizer or optimizer, clip_norm)
         self.gamma = gamma
 
     def terms(

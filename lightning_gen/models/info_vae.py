@@ -1,24 +1,16 @@
 """The information-maximising variational autoencoder."""
 
-from typing import NamedTuple
+from typing import NamedTuple, Unpack
 
 from jaxtyping import Float
 from torch import Tensor
-from torch.optim import Adam
 
 from lightning_gen.contracts import Batch, Images, ImageShape
 from lightning_gen.errors import UserError
-from lightning_gen.models.optimizers import OptimizerFactory, SchedulerFactory
-from lightning_gen.models.vae import DiscreteTerms, VariationalAutoencoder
-from lightning_gen.networks import Architecture, Conv, Corruption
+from lightning_gen.models.encoder_decoder import Parts
+from lightning_gen.models.vae import VariationalAutoencoder
 from lightning_gen.noise import normal_like
-from lightning_gen.objectives import (
-    ELBO,
-    RBF,
-    Bernoulli,
-    Kernel,
-    Likelihood,
-)
+from lightning_gen.objectives import ELBO, RBF, Kernel
 from lightning_gen.objectives.mmd import maximum_mean_discrepancy
 
 
@@ -32,16 +24,6 @@ class InfoVAETerms(NamedTuple):
     reconstruction: Float[Tensor, ""]
     kl: Float[Tensor, ""]
     mmd: Float[Tensor, ""]
-
-
-class DiscreteInfoVAETerms(NamedTuple):
-    """:class:`InfoVAETerms` with the ELBO in bits per dimension, for a discrete likelihood."""
-
-    loss: Float[Tensor, ""]
-    reconstruction: Float[Tensor, ""]
-    kl: Float[Tensor, ""]
-    mmd: Float[Tensor, ""]
-    bits_per_dimension: Float[Tensor, ""]
 
 
 class InfoVAE(VariationalAutoencoder):
@@ -61,11 +43,7 @@ class InfoVAE(VariationalAutoencoder):
             estimate is noisy: 1000 on batches of 100 can hold the codes at the prior for good,
             where they tell nothing.
         kernel: of the MMD.
-        architecture: makes the encoder and the decoder.
-        likelihood: of the images given a code.
-        optimizer: builds the optimizer from the parameters.
-        lr_scheduler: builds a scheduler from the optimizer, stepped once an epoch.
-        corruption: damages the training input; see :mod:`lightning_gen.networks.corruption`.
+        parts: architecture, likelihood, corruption, optimizer and schedule.
     """
 
     def __init__(
@@ -75,39 +53,21 @@ class InfoVAE(VariationalAutoencoder):
         alpha: float = 0.5,
         lambda_: float = 100.0,
         kernel: Kernel = RBF(),  # noqa: B008  (frozen)
-        architecture: Architecture = Conv(),  # noqa: B008  (frozen)
-        likelihood: Likelihood = Bernoulli(),  # noqa: B008  (copied by the base)
-        optimizer: OptimizerFactory = Adam,
-        lr_scheduler: SchedulerFactory | None = None,
-        corruption: Corruption | None = None,
+        **parts: Unpack[Parts],
     ) -> None:
         check_weights(alpha, lambda_)
-        super().__init__(
-            image_shape,
-            latent_dim,
-            architecture,
-            likelihood,
-            ELBO(beta=1 - alpha),
-            optimizer,
-            lr_scheduler,
-            corruption,
-        )
+        super().__init__(image_shape, latent_dim, objective=ELBO(beta=1 - alpha), **parts)
         self.mmd_weight = alpha + lambda_ - 1
         self.kernel = kernel
 
-    def terms(
-        self, batch: Batch, inputs: Images, training_step: int | None = None
-    ) -> InfoVAETerms | DiscreteInfoVAETerms:
+    def terms(self, batch: Batch, inputs: Images, training_step: int | None = None) -> InfoVAETerms:
         """The loss and its parts, one posterior sample and one draw of the prior an image."""
         posterior = self.posterior(inputs)
         codes = posterior.sample()
         bound = self._bound(posterior, codes, batch.images, training_step)
         mmd = maximum_mean_discrepancy(codes, normal_like(codes), self.kernel)
         loss = bound.loss + self.mmd_weight * mmd
-        terms = InfoVAETerms(loss, bound.reconstruction, bound.kl, mmd)
-        if isinstance(bound, DiscreteTerms):
-            return DiscreteInfoVAETerms(*terms, bound.bits_per_dimension)
-        return terms
+        return InfoVAETerms(loss, bound.reconstruction, bound.kl, mmd)
 
 
 def check_weights(alpha: float, lambda_: float) -> None:

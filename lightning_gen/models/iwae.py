@@ -1,17 +1,15 @@
 """The importance-weighted autoencoder."""
 
-from typing import NamedTuple
+from typing import NamedTuple, Unpack
 
 from jaxtyping import Float
 from torch import Tensor
-from torch.optim import Adam
 
 from lightning_gen.contracts import Batch, Images, ImageShape
 from lightning_gen.errors import UserError
-from lightning_gen.models.optimizers import OptimizerFactory, SchedulerFactory
+from lightning_gen.models.encoder_decoder import Parts
 from lightning_gen.models.vae import VariationalAutoencoder
-from lightning_gen.networks import Architecture, Conv, Corruption
-from lightning_gen.objectives import ELBO, Bernoulli, Likelihood
+from lightning_gen.objectives import ELBO
 from lightning_gen.objectives.importance import importance_weighted_bound
 
 
@@ -31,11 +29,7 @@ class IWAE(VariationalAutoencoder):
         image_shape: (channels, height, width); the command line takes it from the data.
         latent_dim: length of a code.
         num_samples: k, posterior draws an image; time and memory of the decoder grow with it.
-        architecture: makes the encoder and the decoder.
-        likelihood: of the images given a code.
-        optimizer: builds the optimizer from the parameters.
-        lr_scheduler: builds a scheduler from the optimizer, stepped once an epoch.
-        corruption: damages the training input; see :mod:`lightning_gen.networks.corruption`.
+        parts: architecture, likelihood, corruption, optimizer and schedule.
     """
 
     def __init__(
@@ -43,27 +37,14 @@ class IWAE(VariationalAutoencoder):
         image_shape: ImageShape,
         latent_dim: int = 20,
         num_samples: int = 5,
-        architecture: Architecture = Conv(),  # noqa: B008  (frozen)
-        likelihood: Likelihood = Bernoulli(),  # noqa: B008  (copied by the base)
-        optimizer: OptimizerFactory = Adam,
-        lr_scheduler: SchedulerFactory | None = None,
-        corruption: Corruption | None = None,
+        **parts: Unpack[Parts],
     ) -> None:
         if num_samples < 1:
             raise UserError(
                 f"IWAE.num_samples is the number of posterior draws an image, at least 1, got "
                 f"{num_samples}. Set it to 5."
             )
-        super().__init__(
-            image_shape,
-            latent_dim,
-            architecture,
-            likelihood,
-            ELBO(),
-            optimizer,
-            lr_scheduler,
-            corruption,
-        )
+        super().__init__(image_shape, latent_dim, objective=ELBO(), **parts)
         self.num_samples = num_samples
 
     def terms(self, batch: Batch, inputs: Images, training_step: int | None = None) -> IWAETerms:

@@ -6,13 +6,14 @@ from itertools import chain
 from typing import Any, NamedTuple, cast
 
 from lightning.pytorch.core.optimizer import LightningOptimizer
-from torch import Tensor, nn
+from torch import Tensor
 
 from lightning_gen.contracts import Batch, Images
 from lightning_gen.models.base import Terms
-from lightning_gen.models.encoder_decoder import Autoencoder
+from lightning_gen.models.encoder_decoder import Autoencoder, Parts
 from lightning_gen.models.manual import OptimizesByHand, check_clip_norm, update
 from lightning_gen.models.optimizers import OptimizerFactory, Shared
+from lightning_gen.networks import LatentDiscriminator
 from lightning_gen.objectives import NonSaturating
 
 
@@ -23,11 +24,44 @@ class Moves(NamedTuple):
     autoencoder: Callable[[], Terms]
 
 
+class GameParts(Parts, total=False):
+    """What a game on codes passes on to :class:`LatentGame` and to its family."""
+
+    discriminator_optimizer: OptimizerFactory | None
+    clip_norm: float | None
+
+
 class LatentGame(OptimizesByHand, Autoencoder, ABC):
     """At each batch the discriminator is updated first, then encoder and decoder.
 
-    A model derives from this and from its family, and calls :meth:`_enter` in its constructor.
+    A model derives from this and from its family.
+
+    Args:
+        discriminator: makes the discriminator of codes.
+        discriminator_optimizer: the discriminator's; None takes that of encoder and decoder.
+        clip_norm: greatest norm of the gradient of either update; None clips nothing.
+        family: for the family's constructor; its ``optimizer`` is that of encoder and decoder, its
+            ``lr_scheduler`` builds a scheduler for each of the two.
     """
+
+    latent_dim: int
+
+    def __init__(
+        self,
+        discriminator: LatentDiscriminator,
+        discriminator_optimizer: OptimizerFactory | None = None,
+        clip_norm: float | None = None,
+        **family: Any,  # noqa: ANN401  (the family's)
+    ) -> None:
+        check_clip_norm(clip_norm)
+        super().__init__(**family)
+        self.automatic_optimization = False
+        self.discriminator = discriminator.network(self.latent_dim)
+        self.clip_norm = clip_norm
+        self._discriminator_optimizer = (
+            Shared(discriminator_optimizer) if discriminator_optimizer else self._optimizer
+        )
+        self._adversarial = NonSaturating()
 
     @abstractmethod
     def moves(self, batch: Batch, inputs: Images) -> Moves:
@@ -56,13 +90,3 @@ class LatentGame(OptimizesByHand, Autoencoder, ABC):
         if self._lr_scheduler is None:
             return optimizers
         return optimizers, [self._lr_scheduler(optimizer) for optimizer in optimizers]
-
-    def _enter(
-        self, discriminator: nn.Module, optimizer: OptimizerFactory, clip_norm: float | None
-    ) -> None:
-        check_clip_norm(clip_norm)
-        self.automatic_optimization = False
-        self.discriminator = discriminator
-        self.clip_norm = clip_norm
-        self._discriminator_optimizer = Shared(optimizer)
-        self._adversarial = NonSaturating()

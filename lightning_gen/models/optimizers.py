@@ -1,7 +1,7 @@
 """How a model builds its optimizer and its schedule."""
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, TypedDict
 
 from torch.optim import SGD, Adam, AdamW, Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
@@ -10,6 +10,14 @@ from lightning_gen.errors import UserError
 
 OptimizerFactory = Callable[[Iterable[Any]], Optimizer]
 SchedulerFactory = Callable[[Optimizer], LRScheduler | ReduceLROnPlateau]
+
+
+class TrainingParts(TypedDict, total=False):
+    """What every model of one loss passes on to :class:`~lightning_gen.models.base.LossModel`."""
+
+    optimizer: OptimizerFactory
+    lr_scheduler: SchedulerFactory | None
+
 
 HAVE_FUSED_STEPS = (Adam, AdamW, SGD)
 

@@ -1,11 +1,13 @@
 """The stacked denoising autoencoder."""
 
+from functools import partial
+from typing import Unpack
+
 from torch import nn
-from torch.optim import Adam
 
 from lightning_gen.contracts import ImageShape
 from lightning_gen.models.autoencoder import DeterministicAutoencoder
-from lightning_gen.models.optimizers import OptimizerFactory, SchedulerFactory
+from lightning_gen.models.optimizers import TrainingParts
 from lightning_gen.networks import Corruption, Dense, GaussianNoise
 from lightning_gen.networks.architecture import check_widths
 from lightning_gen.networks.layer import layer
@@ -23,9 +25,8 @@ class StackedDAE(DeterministicAutoencoder):
         widths: units of each layer of the encoder; the last is the length of the code.
         activation: class of the activation after each layer but the decoder's last.
         likelihood: of the clean images given a code; its negative logarithm is the loss.
-        optimizer: builds the optimizer from the parameters.
-        lr_scheduler: builds a scheduler from the optimizer, stepped once an epoch.
         corruption: damages the training input; see :mod:`lightning_gen.networks.corruption`.
+        training: the optimizer and the schedule.
     """
 
     def __init__(
@@ -34,18 +35,16 @@ class StackedDAE(DeterministicAutoencoder):
         widths: tuple[int, ...] = (100, 30),
         activation: type[nn.Module] = nn.SELU,
         likelihood: Likelihood = Bernoulli(),  # noqa: B008  (copied by the base)
-        optimizer: OptimizerFactory = Adam,
-        lr_scheduler: SchedulerFactory | None = None,
         corruption: Corruption | None = GaussianNoise(),  # noqa: B008  (frozen)
+        **training: Unpack[TrainingParts],
     ) -> None:
         check_widths(self, widths)
         *hidden, latent_dim = widths
         dense = Dense(tuple(hidden), activation)
         super().__init__(
             nn.Sequential(dense.encoder(image_shape, latent_dim), layer(activation)),
-            dense.decoder(image_shape, latent_dim, likelihood.params_per_channel),
+            partial(dense.decoder, image_shape, latent_dim),
             likelihood,
-            optimizer,
-            lr_scheduler,
             corruption,
+            **training,
         )

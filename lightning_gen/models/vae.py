@@ -1,55 +1,52 @@
 """Variational autoencoders with a Gaussian posterior and a standard normal prior."""
 
-import math
-from typing import NamedTuple
+from functools import partial
+from typing import Unpack
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.optim import Adam
 
 from lightning_gen.contracts import Batch, Codes, Images, ImageShape
 from lightning_gen.models.base import Terms
-from lightning_gen.models.encoder_decoder import Autoencoder, check_latent_dim
-from lightning_gen.models.optimizers import OptimizerFactory, SchedulerFactory
-from lightning_gen.networks import Architecture, Conv, Corruption, Residual
-from lightning_gen.objectives import ELBO, Bernoulli, DiagonalGaussian, Gaussian, Likelihood
+from lightning_gen.models.encoder_decoder import (
+    Autoencoder,
+    AutoencoderParts,
+    DenoisingParts,
+    Parts,
+    check_latent_dim,
+)
+from lightning_gen.networks import Architecture, Conv, Residual
+from lightning_gen.objectives import ELBO, DiagonalGaussian, Gaussian, Likelihood
 from lightning_gen.objectives.elbo import ELBOTerms
 from lightning_gen.objectives.importance import LogWeights
 from lightning_gen.objectives.posterior import standard_normal_log_prob
 
 
-class DiscreteTerms(NamedTuple):
-    """:class:`ELBOTerms` with the bound in bits per dimension, for a discrete likelihood."""
-
-    loss: Float[Tensor, ""]
-    reconstruction: Float[Tensor, ""]
-    kl: Float[Tensor, ""]
-    bits_per_dimension: Float[Tensor, ""]
-
-
 class VariationalAutoencoder(Autoencoder):
-    """q(z|x) from the encoder, p(x|z) from the decoder, p(z) = N(0, I)."""
+    """q(z|x) from the encoder, p(x|z) from the decoder, p(z) = N(0, I).
+
+    Args:
+        image_shape: (channels, height, width); the command line takes it from the data.
+        latent_dim: length of a code.
+        architecture: makes the encoder and the decoder.
+        objective: the bound, with warm-up and free bits.
+        parts: likelihood, corruption, optimizer and schedule.
+    """
 
     def __init__(
         self,
         image_shape: ImageShape,
-        latent_dim: int,
-        architecture: Architecture,
-        likelihood: Likelihood,
-        objective: ELBO,
-        optimizer: OptimizerFactory,
-        lr_scheduler: SchedulerFactory | None,
-        corruption: Corruption | None,
+        latent_dim: int = 20,
+        architecture: Architecture = Conv(),  # noqa: B008  (frozen)
+        objective: ELBO = ELBO(),  # noqa: B008  (frozen)
+        **parts: Unpack[AutoencoderParts],
     ) -> None:
         check_latent_dim(latent_dim)
         super().__init__(
             architecture.encoder(image_shape, 2 * latent_dim),
-            architecture.decoder(image_shape, latent_dim, likelihood.params_per_channel),
-            likelihood,
-            optimizer,
-            lr_scheduler,
-            corruption,
+            partial(architecture.decoder, image_shape, latent_dim),
+            **parts,
         )
         self.latent_dim = latent_dim
         self.objective = objective
@@ -98,50 +95,13 @@ class VariationalAutoencoder(Autoencoder):
 
     def _bound(
         self, posterior: DiagonalGaussian, codes: Codes, images: Images, training_step: int | None
-    ) -> ELBOTerms | DiscreteTerms:
+    ) -> ELBOTerms:
         log_likelihood = self.likelihood.log_prob(self.decoder(codes), images)
-        terms = self.objective(log_likelihood, posterior.kl_to_standard_normal(), training_step)
-        if not self.likelihood.discrete:
-            return terms
-        nats = terms.reconstruction + terms.kl
-        return DiscreteTerms(*terms, nats / (math.log(2) * images[0].numel()))
+        return self.objective(log_likelihood, posterior.kl_to_standard_normal(), training_step)
 
 
 class VAE(VariationalAutoencoder):
-    """Variational autoencoder (Kingma & Welling 2014, arXiv:1312.6114).
-
-    Args:
-        image_shape: (channels, height, width); the command line takes it from the data.
-        latent_dim: length of a code.
-        architecture: makes the encoder and the decoder.
-        likelihood: of the images given a code.
-        objective: the bound, with warm-up and free bits.
-        optimizer: builds the optimizer from the parameters.
-        lr_scheduler: builds a scheduler from the optimizer, stepped once an epoch.
-        corruption: damages the training input; see :mod:`lightning_gen.networks.corruption`.
-    """
-
-    def __init__(
-        self,
-        image_shape: ImageShape,
-        latent_dim: int = 20,
-        architecture: Architecture = Conv(),  # noqa: B008  (frozen)
-        likelihood: Likelihood = Bernoulli(),  # noqa: B008  (copied by the base)
-        objective: ELBO = ELBO(),  # noqa: B008  (frozen)
-        optimizer: OptimizerFactory = Adam,
-        lr_scheduler: SchedulerFactory | None = None,
-        corruption: Corruption | None = None,
-    ) -> None:
-        super().__init__(
-            image_shape,
-            latent_dim,
-            architecture,
-            likelihood,
-            objective,
-            optimizer,
-            lr_scheduler,
-            corruption,
-        )
+    """Variational autoencoder (Kingma & Welling 2014, arXiv:1312.6114)."""
 
 
 class BetaVAE(VariationalAutoencoder):
@@ -151,11 +111,7 @@ class BetaVAE(VariationalAutoencoder):
         image_shape: (channels, height, width); the command line takes it from the data.
         latent_dim: length of a code.
         beta: weight of the KL, both in nats per image; 1 is the VAE.
-        architecture: makes the encoder and the decoder.
-        likelihood: of the images given a code.
-        optimizer: builds the optimizer from the parameters.
-        lr_scheduler: builds a scheduler from the optimizer, stepped once an epoch.
-        corruption: damages the training input; see :mod:`lightning_gen.networks.corruption`.
+        parts: architecture, likelihood, corruption, optimizer and schedule.
     """
 
     def __init__(
@@ -163,23 +119,9 @@ class BetaVAE(VariationalAutoencoder):
         image_shape: ImageShape,
         latent_dim: int = 10,
         beta: float = 4.0,
-        architecture: Architecture = Conv(),  # noqa: B008  (frozen)
-        likelihood: Likelihood = Bernoulli(),  # noqa: B008  (copied by the base)
-        optimizer: OptimizerFactory = Adam,
-        lr_scheduler: SchedulerFactory | None = None,
-        corruption: Corruption | None = None,
+        **parts: Unpack[Parts],
     ) -> None:
-        objective = ELBO(beta=beta)
-        super().__init__(
-            image_shape,
-            latent_dim,
-            architecture,
-            likelihood,
-            objective,
-            optimizer,
-            lr_scheduler,
-            corruption,
-        )
+        super().__init__(image_shape, latent_dim, objective=ELBO(beta=beta), **parts)
 
 
 class ResVAE(VariationalAutoencoder):
@@ -193,9 +135,7 @@ class ResVAE(VariationalAutoencoder):
         latent_dim: length of a code.
         likelihood: of the images given a code; the default is squared error, sigma = 1.
         objective: the bound, with warm-up and free bits.
-        optimizer: builds the optimizer from the parameters.
-        lr_scheduler: builds a scheduler from the optimizer, stepped once an epoch.
-        corruption: damages the training input; see :mod:`lightning_gen.networks.corruption`.
+        parts: corruption, optimizer and schedule.
     """
 
     def __init__(
@@ -204,19 +144,10 @@ class ResVAE(VariationalAutoencoder):
         latent_dim: int = 128,
         likelihood: Likelihood = Gaussian(),  # noqa: B008  (copied by the base)
         objective: ELBO = ELBO(),  # noqa: B008  (frozen)
-        optimizer: OptimizerFactory = Adam,
-        lr_scheduler: SchedulerFactory | None = None,
-        corruption: Corruption | None = None,
+        **parts: Unpack[DenoisingParts],
     ) -> None:
         stages = max(1, (min(image_shape[1:]) // 4).bit_length() - 1)
-        widths = tuple(min(32 * 2**stage, 512) for stage in range(stages))
+        architecture = Residual(tuple(min(32 * 2**stage, 512) for stage in range(stages)))
         super().__init__(
-            image_shape,
-            latent_dim,
-            Residual(widths),
-            likelihood,
-            objective,
-            optimizer,
-            lr_scheduler,
-            corruption,
+            image_shape, latent_dim, architecture, objective, likelihood=likelihood, **parts
         )

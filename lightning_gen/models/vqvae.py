@@ -1,26 +1,17 @@
 """The vector-quantised autoencoder and the learned prior of its codes."""
 
 import math
-from typing import ClassVar, NamedTuple
+from functools import partial
+from typing import ClassVar, NamedTuple, Unpack
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from torch.optim import Adam
 
 from lightning_gen.contracts import Batch, Codes, Images, ImageShape
 from lightning_gen.errors import UserError
-from lightning_gen.models.encoder_decoder import Autoencoder
-from lightning_gen.models.optimizers import OptimizerFactory, SchedulerFactory
-from lightning_gen.models.vae import DiscreteTerms
-from lightning_gen.networks import (
-    Codebook,
-    Corruption,
-    SpatialArchitecture,
-    SpatialResidual,
-    Transformer,
-)
-from lightning_gen.objectives import Bernoulli, Likelihood
+from lightning_gen.models.encoder_decoder import Autoencoder, AutoencoderParts
+from lightning_gen.networks import Codebook, SpatialArchitecture, SpatialResidual, Transformer
 from lightning_gen.objectives.elbo import ELBOTerms
 from lightning_gen.objectives.importance import LogWeights
 from lightning_gen.objectives.vq import code_use, commitment, perplexity, straight_through
@@ -80,12 +71,9 @@ class VQVAE(Autoencoder):
         codebook: size and number of the codebooks, how they are kept in use, the commitment.
         prior: the transformer that learns the distribution of the codes.
         autoencoder_epochs: epochs of the first phase, at least 1.
-        likelihood: of the images given their codes.
-        optimizer: builds the one optimizer of both phases from the parameters.
-        lr_scheduler: builds a scheduler from the optimizer, stepped once an epoch.
+        parts: likelihood, corruption, the one optimizer and the schedule of both phases.
             CosineAnnealingWarmRestarts with ``T_0`` = ``autoencoder_epochs`` starts each phase at
             the full learning rate.
-        corruption: damages the training input; see :mod:`lightning_gen.networks.corruption`.
     """
 
     leaves_gradients_out: ClassVar[bool] = True
@@ -97,19 +85,13 @@ class VQVAE(Autoencoder):
         codebook: Codebook = Codebook(),  # noqa: B008  (frozen)
         prior: Transformer = Transformer(),  # noqa: B008  (frozen)
         autoencoder_epochs: int = 10,
-        likelihood: Likelihood = Bernoulli(),  # noqa: B008  (copied by the base)
-        optimizer: OptimizerFactory = Adam,
-        lr_scheduler: SchedulerFactory | None = None,
-        corruption: Corruption | None = None,
+        **parts: Unpack[AutoencoderParts],
     ) -> None:
         check_epochs(autoencoder_epochs)
         super().__init__(
             architecture.encoder(image_shape, codebook.dim),
-            architecture.decoder(image_shape, codebook.dim, likelihood.params_per_channel),
-            likelihood,
-            optimizer,
-            lr_scheduler,
-            corruption,
+            partial(architecture.decoder, image_shape, codebook.dim),
+            **parts,
         )
         height, width = architecture.map_size(image_shape)
         self.latent_shape = (codebook.dim, height, width)
@@ -158,7 +140,7 @@ class VQVAE(Autoencoder):
 
     def terms(
         self, batch: Batch, inputs: Images, training_step: int | None = None
-    ) -> AutoencoderTerms | PriorTerms | ELBOTerms | DiscreteTerms:
+    ) -> AutoencoderTerms | PriorTerms | ELBOTerms:
         """The negative ELBO in evaluation; in training the loss of the present phase."""
         if training_step is None:
             return self._bound(batch.images, inputs)
@@ -170,16 +152,13 @@ class VQVAE(Autoencoder):
     def _trains_autoencoder(self) -> bool:
         return self.current_epoch < self.autoencoder_epochs
 
-    def _bound(self, images: Images, inputs: Images) -> ELBOTerms | DiscreteTerms:
+    def _bound(self, images: Images, inputs: Images) -> ELBOTerms:
         features = self.encoder(inputs).float()
         indices = self.quantizer.nearest(features)
         quantised = straight_through(features, self.quantizer.lookup(indices))
         reconstruction = self._reconstruction(images, quantised)
         kl = -self.prior.log_prob(indices.flatten(1, 2)).mean()
-        terms = ELBOTerms(reconstruction + kl, reconstruction, kl)
-        if not self.likelihood.discrete:
-            return terms
-        return DiscreteTerms(*terms, terms.loss / (math.log(2) * images[0].numel()))
+        return ELBOTerms(reconstruction + kl, reconstruction, kl)
 
     def _train_autoencoder(self, images: Images, inputs: Images) -> AutoencoderTerms:
         features = self.encoder(inputs).float()

@@ -1,24 +1,23 @@
 """Wasserstein autoencoders whose penalty is the maximum mean discrepancy."""
 
-from typing import NamedTuple
+from functools import partial
+from typing import NamedTuple, Unpack
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.optim import Adam
 
 from lightning_gen.contracts import Batch, Codes, Images, ImageShape
 from lightning_gen.errors import UserError
-from lightning_gen.models.encoder_decoder import Autoencoder, check_latent_dim
-from lightning_gen.models.optimizers import OptimizerFactory, SchedulerFactory
-from lightning_gen.networks import Architecture, Conv, Corruption
-from lightning_gen.noise import normal_like
-from lightning_gen.objectives import (
-    Gaussian,
-    InverseMultiquadratics,
-    Kernel,
-    Likelihood,
+from lightning_gen.models.encoder_decoder import (
+    Autoencoder,
+    DenoisingParts,
+    Parts,
+    check_latent_dim,
 )
+from lightning_gen.networks import Architecture, Conv
+from lightning_gen.noise import normal_like
+from lightning_gen.objectives import Gaussian, InverseMultiquadratics, Kernel, Likelihood
 from lightning_gen.objectives.mmd import maximum_mean_discrepancy
 
 
@@ -35,28 +34,33 @@ class WAETerms(NamedTuple):
 
 
 class WassersteinAutoencoder(Autoencoder):
-    """A deterministic encoder, whose codes as a whole are to be distributed as N(0, I)."""
+    """A deterministic encoder, whose codes as a whole are to be distributed as N(0, I).
+
+    Args:
+        image_shape: (channels, height, width); the command line takes it from the data.
+        latent_dim: length of a code.
+        weight: of the distance to the prior, at least 0; 0 is the plain autoencoder.
+        architecture: makes the encoder and the decoder.
+        likelihood: of the images given a code.
+        parts: corruption, optimizer and schedule.
+    """
 
     def __init__(
         self,
         image_shape: ImageShape,
         latent_dim: int,
-        architecture: Architecture,
         weight: float,
-        likelihood: Likelihood,
-        optimizer: OptimizerFactory,
-        lr_scheduler: SchedulerFactory | None,
-        corruption: Corruption | None,
+        architecture: Architecture = Conv(),  # noqa: B008  (frozen)
+        likelihood: Likelihood = Gaussian(),  # noqa: B008  (copied by the base)
+        **parts: Unpack[DenoisingParts],
     ) -> None:
         check_latent_dim(latent_dim)
         check_weight(weight)
         super().__init__(
             architecture.encoder(image_shape, latent_dim),
-            architecture.decoder(image_shape, latent_dim, likelihood.params_per_channel),
+            partial(architecture.decoder, image_shape, latent_dim),
             likelihood,
-            optimizer,
-            lr_scheduler,
-            corruption,
+            **parts,
         )
         self.latent_dim = latent_dim
         self.weight = weight
@@ -93,37 +97,20 @@ class WAE(WassersteinAutoencoder):
         image_shape: (channels, height, width); the command line takes it from the data.
         latent_dim: length of a code; about the data's own number of dimensions, since the codes of
             a longer one cannot fill the prior, and its draws fall where no image was.
-        architecture: makes the encoder and the decoder.
         kernel: of the MMD.
         weight: nats per image for each unit of the MMD, at least 0; 0 is the plain autoencoder.
-        likelihood: of the images given a code.
-        optimizer: builds the optimizer from the parameters.
-        lr_scheduler: builds a scheduler from the optimizer, stepped once an epoch.
-        corruption: damages the training input; see :mod:`lightning_gen.networks.corruption`.
+        parts: architecture, likelihood, corruption, optimizer and schedule.
     """
 
     def __init__(
         self,
         image_shape: ImageShape,
         latent_dim: int = 8,
-        architecture: Architecture = Conv(),  # noqa: B008  (frozen)
         kernel: Kernel = InverseMultiquadratics(),  # noqa: B008  (frozen)
         weight: float = 100.0,
-        likelihood: Likelihood = Gaussian(),  # noqa: B008  (copied by the base)
-        optimizer: OptimizerFactory = Adam,
-        lr_scheduler: SchedulerFactory | None = None,
-        corruption: Corruption | None = None,
+        **parts: Unpack[Parts],
     ) -> None:
-        super().__init__(
-            image_shape,
-            latent_dim,
-            architecture,
-            weight,
-            likelihood,
-            optimizer,
-            lr_scheduler,
-            corruption,
-        )
+        super().__init__(image_shape, latent_dim, weight, **parts)
         self.kernel = kernel
 
     def terms(self, batch: Batch, inputs: Images, training_step: int | None = None) -> WAETerms:

@@ -1,22 +1,16 @@
 """The Wasserstein autoencoder whose penalty is a discriminator of codes."""
 
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, Unpack
 
 from jaxtyping import Float
 from torch import Tensor
-from torch.optim import Adam
 
 from lightning_gen.contracts import Batch, Codes, Images, ImageShape
-from lightning_gen.models.latent_game import LatentGame, Moves
-from lightning_gen.models.optimizers import OptimizerFactory, SchedulerFactory
+from lightning_gen.models.latent_game import GameParts, LatentGame, Moves
 from lightning_gen.models.wae import WassersteinAutoencoder
-from lightning_gen.networks import Architecture, Conv, Corruption, LatentDiscriminator
-from lightning_gen.objectives import (
-    Gaussian,
-    InverseMultiquadratics,
-    Likelihood,
-)
+from lightning_gen.networks import LatentDiscriminator
+from lightning_gen.objectives import InverseMultiquadratics
 from lightning_gen.objectives.mmd import maximum_mean_discrepancy
 
 
@@ -69,44 +63,27 @@ class WAEGAN(LatentGame, WassersteinAutoencoder):
     Args:
         image_shape: (channels, height, width); the command line takes it from the data.
         latent_dim: length of a code; see :class:`~lightning_gen.models.WAE`.
-        architecture: makes the encoder and the decoder.
         discriminator: makes the discriminator of codes.
         weight: of -log D(z), which is in nats per image; at least 0.
-        likelihood: of the images given a code.
-        optimizer: builds the optimizer of encoder and decoder from their parameters.
-        discriminator_optimizer: the discriminator's; None takes that of encoder and decoder.
-        lr_scheduler: builds a scheduler from an optimizer, once for each of the two; stepped once
-            an epoch, and ReduceLROnPlateau watches ``val/loss``.
-        clip_norm: greatest norm of the gradient of either update; None clips nothing.
-        corruption: damages the training input; see :mod:`lightning_gen.networks.corruption`.
+        parts: architecture, likelihood, corruption; for each player its optimizer, the schedule and
+            the clipping of its gradient.
     """
 
     def __init__(
         self,
         image_shape: ImageShape,
         latent_dim: int = 8,
-        architecture: Architecture = Conv(),  # noqa: B008  (frozen)
         discriminator: LatentDiscriminator = LatentDiscriminator(),  # noqa: B008  (frozen)
         weight: float = 10.0,
-        likelihood: Likelihood = Gaussian(),  # noqa: B008  (copied by the base)
-        optimizer: OptimizerFactory = Adam,
-        discriminator_optimizer: OptimizerFactory | None = None,
-        lr_scheduler: SchedulerFactory | None = None,
-        clip_norm: float | None = None,
-        corruption: Corruption | None = None,
+        **parts: Unpack[GameParts],
     ) -> None:
         super().__init__(
-            image_shape,
-            latent_dim,
-            architecture,
-            weight,
-            likelihood,
-            optimizer,
-            lr_scheduler,
-            corruption,
+            image_shape=image_shape,
+            latent_dim=latent_dim,
+            weight=weight,
+            discriminator=discriminator,
+            **parts,
         )
-        network = discriminator.network(latent_dim)
-        self._enter(network, discriminator_optimizer or optimizer, clip_norm)
         self._kernel = InverseMultiquadratics()
 
     def terms(

@@ -66,7 +66,7 @@ class LinearGaussian(VAE):
 
     def __init__(self, sigma):
         likelihood = Gaussian(sigma=sigma, bounded=False)
-        super().__init__((1, 2, 3), 2, Dense(()), likelihood)
+        super().__init__((1, 2, 3), 2, Dense(()), likelihood=likelihood)
         generator = torch.Generator().manual_seed(0)
         with torch.no_grad():
             self.decoder[0].weight.copy_(torch.randn(6, 2, generator=generator))

@@ -1,6 +1,5 @@
 """Mixed precision changes the losses of no model by more than its rounding."""
 
-import inspect
 from functools import cache, partial
 from itertools import product
 
@@ -33,7 +32,7 @@ class HalfOnCPU(MixedPrecision):
 def losses(kind, precision):
     """What is logged in three steps that change no weight, and in a validation."""
     seed_everything(0, verbose=False)
-    rates = [name for name in inspect.signature(kind).parameters if name.endswith("optimizer")]
+    rates = [name for name in build(kind).hparams if name.endswith("optimizer")]
     model = build(kind, **dict.fromkeys(rates, partial(SGD, lr=0.0)))
     plugins = [HalfOnCPU()] if precision == "16-mixed" else []
     trainer = trainer_of(

@@ -21,10 +21,9 @@ SHAPE = (1, 6, 5)
 IMAGES = torch.randint(0, 256, (32, *SHAPE)) / 255
 FEW = IMAGES[:10]
 MANY = torch.rand(32, 1, 28, 28)
-small_gan = partial(
-    WAEGAN, SHAPE, 3, Dense((8,)), discriminator=LatentDiscriminator((8,)), weight=2.0
-)
-small_wae = partial(WAE, SHAPE, 3, Dense((8,)))
+SMALL = {"latent_dim": 3, "architecture": Dense((8,))}
+small_gan = partial(WAEGAN, SHAPE, discriminator=LatentDiscriminator((8,)), weight=2.0, **SMALL)
+small_wae = partial(WAE, SHAPE, **SMALL)
 
 
 def known_prior(n):
@@ -147,7 +146,7 @@ class TestUpdates:
 
 
 def small_info_vae(kind=InfoVAE, **arguments):
-    return kind(SHAPE, 3, architecture=Dense((8,)), **arguments)
+    return kind(SHAPE, **SMALL, **arguments)
 
 
 def seeded_terms(model, images=FEW):
