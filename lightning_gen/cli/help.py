@@ -1,6 +1,7 @@
 """The help of a verb, from the text of the package: nothing heavy is imported for it."""
 
 import ast
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -31,7 +32,7 @@ INPUTS = {
 PACKAGE = Path(__file__).parents[1]
 OWN_PARSERS = {"sweep": "sweep_arguments.py", "reproduce": "reproduce.py"}
 SHOWN = ("metavar", "help")
-LINKED = ("self", "image_shape", "num_classes", "class_names", "factors")
+LINKED = ("image_shape", "num_classes", "class_names", "factors")
 """Arguments that no command gives: the data says them to the model."""
 
 FIT = """\
@@ -156,15 +157,37 @@ def lines(options: list[tuple[str, str, str]], before: str) -> str:
 
 
 def class_options(room: str, name: str) -> list[tuple[str, str, str]]:
-    """The arguments of a class of the package: name, default and the first sentence about it."""
+    """The arguments of a class of the package: name, default and the first sentence about it.
+
+    Those that its constructor passes on to the next one by ``**`` are among them.
+    """
+    options: dict[str, tuple[str, str, str]] = {}
+    decided: set[str | None] = {*LINKED}
+    given = 0
+    kinds = _lineage(room, name).__mro__[:-1]
+    for found in filter(None, (vars(kind)["definition"] for kind in kinds)):
+        construct = next((n for n in found.body if getattr(n, "name", "") == "__init__"), None)
+        if not isinstance(construct, ast.FunctionDef):
+            continue
+        for option in arguments(construct, ast.get_docstring(found) or "")[given:]:
+            if option[0] not in decided:
+                options.setdefault(option[0], option)
+        calls = [node for node in ast.walk(construct) if isinstance(node, ast.Call)]
+        passing = [call for call in calls if ast.unparse(call.func) == "super().__init__"]
+        if not any(keyword.arg is None for call in passing for keyword in call.keywords):
+            break
+        decided |= {keyword.arg for keyword in passing[0].keywords}
+        given = len(passing[0].args)
+    return [*options.values()]
+
+
+@cache
+def _lineage(room: str, name: str) -> type:
+    """An empty class with the bases of one of the package, which orders them as Python does."""
     found = _definition(room, name)
-    if not isinstance(found, ast.ClassDef):
-        return []
-    construct = next((n for n in found.body if getattr(n, "name", "") == "__init__"), None)
-    if isinstance(construct, ast.FunctionDef):
-        return arguments(construct, ast.get_docstring(found) or "")
-    bases = [base.id for base in found.bases if isinstance(base, ast.Name)]
-    return next(filter(None, (class_options(room, base) for base in bases)), [])
+    found = found if isinstance(found, ast.ClassDef) else None
+    bases = [base.id for base in found.bases if isinstance(base, ast.Name)] if found else []
+    return type(name, tuple(_lineage(room, base) for base in bases), {"definition": found})
 
 
 def arguments(
@@ -180,7 +203,7 @@ def arguments(
     return [
         (name, ast.unparse(default) if default else "", " ".join(helps.get(name, "").split()))
         for name, default in zip(names, defaults, strict=True)
-        if name not in LINKED
+        if name != "self"
     ]
 
 

@@ -2,116 +2,26 @@
 
 import os
 from abc import ABC, abstractmethod
-from hashlib import sha256
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float
 from lightning.pytorch import LightningDataModule
 from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor
 
 from lightning_gen.contracts import NO_CLASS, Batch, Conditional, ImageShape
+from lightning_gen.data.arguments import Binarize, ImagesOn, expect
 from lightning_gen.data.loader import BatchLoader, images_of_an_epoch
-from lightning_gen.data.sources import (
-    ImagesOn,
-    Movable,
-    Source,
-    Subset,
-    TensorSource,
-    names_of,
-    placed,
-)
+from lightning_gen.data.sources import Movable, Source, TensorSource
+from lightning_gen.data.splits import Split, check_same, cut, fingerprint, placed
 from lightning_gen.errors import UserError
 from lightning_gen.hyperparameters import KeepsArguments
 from lightning_gen.noise import uniform_like
 
-Binarize = Literal["static", "dynamic"]
 STAGES = {"train": "fit", "val": "fit", "test": "test"}
 """Lightning's stage that needs a split."""
-
-
-class Split(NamedTuple):
-    """Part of a source: the positions of its images, in the order that loaders keep."""
-
-    source: Source
-    indices: Tensor
-
-    @classmethod
-    def of(cls, source: Source, positions: Tensor | None = None) -> "Split":
-        """These images of a source, which may be a part of another; None takes all."""
-        if positions is None:
-            positions = torch.arange(len(source))
-        if isinstance(source, Subset):
-            return cls(source.source, source.indices[positions])
-        return cls(source, positions)
-
-    @property
-    def digest(self) -> str:
-        """Eight digits that are others where files, their order or their labels are others."""
-        names = names_of(self.source, self.indices)
-        digest = sha256(repr(names).encode("utf-8", "backslashreplace"))
-        labels = getattr(self.source, "labels", None)
-        if labels is not None:
-            digest.update(labels[self.indices].cpu().numpy().tobytes())
-        return digest.hexdigest()[:8]
-
-
-class Cut(NamedTuple):
-    """Positions in a dataset, those kept and those held out, both shuffled."""
-
-    kept: Tensor
-    held_out: Tensor
-
-
-def shuffled(count: int) -> Tensor:
-    """The numbers below ``count`` in an order that is the same each time."""
-    # One fixed seed: runs of other seeds must not be compared on other held-out images.
-    return torch.randperm(count, generator=torch.Generator().manual_seed(0))
-
-
-def cut(groups: Int[Tensor, " n"], fraction: float, argument: str) -> Cut:
-    """Hold out ``fraction`` of groups of images, the same ones each time, each as a whole.
-
-    Args:
-        groups: the number of the group of each image, such as those that look alike.
-        fraction: share of the groups that is held out, at least 0 and below 1.
-        argument: the user's name for ``fraction``, for the message.
-
-    Raises:
-        UserError: nothing is left to keep, or to hold out although ``fraction`` is not 0.
-    """
-    numbers, members = torch.unique(groups, return_inverse=True)
-    count = len(numbers)
-    num_held_out = round(count * fraction)
-    if num_held_out == count or (num_held_out == 0 and fraction > 0):
-        raise UserError(
-            f"{argument} {fraction} holds out {num_held_out} of {count} images and leaves "
-            f"{count - num_held_out} to train on, expected at least one of each. Add images or "
-            "change the fraction."
-        )
-    held_out = torch.zeros(count, dtype=torch.bool)
-    held_out[shuffled(count)[:num_held_out]] = True
-    order = shuffled(len(groups))
-    apart = held_out[members[order]]
-    return Cut(order[~apart], order[apart])
-
-
-def check_test_fraction(fraction: float) -> None:
-    """Raise a UserError where ``fraction`` is no share of images to test on."""
-    if not 0 < fraction < 1:
-        raise UserError(
-            f"data.test_fraction is the share of all images kept for testing, above 0 and below 1, "
-            f"got {fraction}. Set it to 0.1."
-        )
-
-
-def check_workers(number: int) -> int:
-    """``number``; a UserError where it is no number of processes."""
-    if number < 0:
-        raise UserError(f"data.num_workers is at least 0, got {number}. Set it to 4.")
-    return number
 
 
 class ImageDataModule(KeepsArguments, LightningDataModule, ABC):
@@ -155,31 +65,24 @@ class ImageDataModule(KeepsArguments, LightningDataModule, ABC):
         images_on: ImagesOn = "auto",
     ) -> None:
         super().__init__()
+        names = f"a list of names among {', '.join(self.class_names)}"
         for name in train_classes or ():
-            if name not in self.class_names:
-                raise UserError(
-                    f"data.train_classes lists names among {', '.join(self.class_names)}, got "
-                    f"{name!r}. Leave it out to train on all classes."
-                )
-        if batch_size < 1:
-            raise UserError(f"data.batch_size is at least 1, got {batch_size}. Set it to 128.")
-        if not 0 <= val_fraction < 1:
-            raise UserError(
-                f"data.val_fraction is the share of training images kept for validation, at least "
-                f"0 and below 1, got {val_fraction}. Set it to 0.1."
-            )
+            leave = "Leave it out to train on all classes."
+            expect(name in self.class_names, "train_classes", names, repr(name), leave)
+        expect(batch_size >= 1, "batch_size", "at least 1", batch_size, "Set it to 128.")
+        share = "the share of training images kept for validation, at least 0 and below 1"
+        expect(0 <= val_fraction < 1, "val_fraction", share, val_fraction, "Set it to 0.1.")
         self.batch_size = batch_size
         self.val_fraction = val_fraction
         self.binarize = binarize
         self.images_on: ImagesOn = images_on
         self.normal_classes = tuple(self.class_names.index(name) for name in train_classes or ())
         self._splits: dict[str, Split] = {}
-        self._placed_for: dict[str, torch.device] = {}
         self._order_seed: int | None = None
         self._trained_on: dict[str, Any] = {}
 
     def __str__(self) -> str:
-        sizes = [f"{len(indices):,} {name}" for name, (_, indices) in self._splits.items()]
+        sizes = [f"{len(split):,} {name}" for name, split in self._splits.items()]
         return f"{type(self).__name__}: {', '.join(sizes) or 'nothing loaded yet'}"
 
     @property
@@ -227,7 +130,7 @@ class ImageDataModule(KeepsArguments, LightningDataModule, ABC):
         if not getattr(self.trainer, "overfit_batches", 0):
             return self._loader("train", self._order_seed)
         _, world_size = self._shard
-        images = len(self._splits["train"].indices)
+        images = len(self._splits["train"])
         return self._loader("train", count=images_of_an_epoch(images, self.batch_size, world_size))
 
     def val_dataloader(self) -> BatchLoader | list[BatchLoader]:
@@ -260,7 +163,7 @@ class ImageDataModule(KeepsArguments, LightningDataModule, ABC):
 
         That is a conditional model, or one that has a true ``needs_labels``.
         """
-        source, indices = self._splits[split]
+        source, indices = self._splits[split].source, self._splits[split].indices
         labels = getattr(source, "labels", None)
         if labels is None or not getattr(model, "needs_labels", isinstance(model, Conditional)):
             return
@@ -286,16 +189,7 @@ class ImageDataModule(KeepsArguments, LightningDataModule, ABC):
         """
         if self.trainer is None or self.trainer.state.fn != TrainerFn.FITTING:
             return
-        changed = [
-            f"{name} {then!r} in the checkpoint and {self._trained_on.get(name)!r} now"
-            for name, then in state_dict["trained_on"].items()
-            if then != self._trained_on.get(name)
-        ]
-        if changed:
-            raise UserError(
-                f"the checkpoint was trained on other data: {', '.join(changed)}. Go on with the "
-                "same files and data options, or start a new run."
-            )
+        check_same(state_dict["trained_on"], self._trained_on)
         self._order_seed = state_dict["order_seed"]
         given = os.environ.get("PL_GLOBAL_SEED")
         if given is not None and self._order_seed not in (None, int(given)):
@@ -307,8 +201,8 @@ class ImageDataModule(KeepsArguments, LightningDataModule, ABC):
     def mean_image(self, num_images: int = 512) -> Float[Tensor, "c h w"]:
         """The mean of training images, chosen at random, in [0, 1], on the CPU."""
         self._provide("train")
-        source, indices = self._splits["train"]
-        batch = source[indices[:num_images].to(source.device)]
+        train = self._splits["train"]
+        batch = train.source[train.indices[:num_images].to(train.device)]
         return self.on_after_batch_transfer(batch, 0).images.mean(dim=0).cpu()
 
     def transfer_batch_to_device(
@@ -328,50 +222,36 @@ class ImageDataModule(KeepsArguments, LightningDataModule, ABC):
         return batch._replace(images=images)
 
     def _training_splits(self, train: Source, val: Source | None) -> dict[str, Split]:
-        if self.binarize == "static" and isinstance(train, TensorSource):
-            train = train.binarized()
-        source, indices = Split.of(train)
-        normal = self._is_normal(source, indices)
-        indices = indices[normal]
+        whole = Split.of(train)
+        if self.binarize == "static":
+            whole = whole.binarized()
+        normal = whole.are_of(self.normal_classes)
         if val is not None:
             held = self._evaluated(val)
-            return {
-                "train": Split(source, indices[shuffled(len(indices))]),
-                "val": Split(held.source, held.indices[self._is_normal(*held)]),
-            }
+            held = held.at(held.are_of(self.normal_classes))
+            return {"train": whole.at(normal).shuffled(), "val": held}
         kept, held_out = cut(self.groups(train)[normal], self.val_fraction, "data.val_fraction")
-        splits = {"train": Split(source, indices[kept])}
+        splits = {"train": whole.at(normal).at(kept), "val": whole.at(normal).at(held_out)}
         if len(held_out) == 0:
-            return splits
-        held = Split(source, indices[held_out])
-        if self.binarize == "dynamic" and isinstance(source, TensorSource):
-            held = self._evaluated(source.subset(held.indices.sort().values))
-        return splits | {"val": held}
-
-    def _is_normal(self, source: Source, indices: Tensor) -> Bool[Tensor, " n"]:
-        """Which of these images are of the classes that are trained on."""
-        labels = getattr(source, "labels", None)
-        if not self.normal_classes or labels is None:
-            return torch.ones(len(indices), dtype=torch.bool)
-        return torch.isin(labels[indices], torch.tensor(self.normal_classes))
+            del splits["val"]
+        elif self.binarize == "dynamic" and isinstance(whole.source, TensorSource):
+            own = whole.source.subset(splits["val"].indices.sort().values)
+            splits["val"] = self._evaluated(own)
+        return splits
 
     def _evaluated(self, source: Source) -> Split:
-        """All images of a source, shuffled: of a sorted dataset, the first are a fair sample."""
-        if self.binarize is not None and isinstance(source, TensorSource):
-            source = source.binarized()
-        return Split.of(source, shuffled(len(source)))
+        """All images of a source, shuffled."""
+        split = Split.of(source).shuffled()
+        return split if self.binarize is None else split.binarized()
 
     def _fingerprint(self) -> dict[str, Any]:
         """What is trained on, in plain values; equal where a run may go on."""
-        train, val = self._splits["train"], self._splits.get("val")
         return {
             "dataset": type(self).__name__,
             "image shape": [*self.image_shape],
             "data.binarize": self.binarize,
             "data.value_range": self.hparams.get("value_range"),
-            "training images": len(train.indices),
-            "validation images": len(val.indices) if val else 0,
-            "digest of the images": train.digest + (val.digest if val else ""),
+            **fingerprint(self._splits["train"], self._splits.get("val")),
         }
 
     def _provide(self, split: str) -> None:
@@ -389,16 +269,15 @@ class ImageDataModule(KeepsArguments, LightningDataModule, ABC):
     ) -> BatchLoader:
         self.check_labels(name, getattr(self.trainer, "lightning_module", None))
         accelerator = self.trainer.strategy.root_device if self.trainer else torch.device("cpu")
-        source, indices = self._place(name, accelerator)
-        on_cpu = source.device.type == "cpu"
+        split = self._place(name, accelerator)
         return BatchLoader(
-            source,
-            indices[:count],
+            split.source,
+            split.indices[:count],
             batch_size or self.batch_size,
             shuffle_seed,
             self._shard,
-            num_workers=0 if isinstance(source, Movable) else self.num_workers,
-            pin_memory=on_cpu and accelerator.type == "cuda",
+            num_workers=0 if isinstance(split.source, Movable) else self.num_workers,
+            pin_memory=(split.device.type, accelerator.type) == ("cpu", "cuda"),
         )
 
     @property
@@ -408,11 +287,10 @@ class ImageDataModule(KeepsArguments, LightningDataModule, ABC):
 
     def _place(self, name: str, accelerator: torch.device) -> Split:
         """The split, its source where it is to be held; other splits of that source follow."""
-        source = self._splits[name].source
-        if self._placed_for.get(name) != accelerator:
-            moved = placed(source, accelerator, self.images_on, name)
-            for other, split in self._splits.items():
-                if split.source is source:
-                    self._splits[other] = split._replace(source=moved)
-                    self._placed_for[other] = accelerator
+        split = self._splits[name]
+        if split.placed_for != accelerator:
+            moved = placed(split.source, accelerator, self.images_on, name)
+            for other, its in self._splits.items():
+                if its.source is split.source:
+                    self._splits[other] = Split(moved, its.indices, accelerator)
         return self._splits[name]

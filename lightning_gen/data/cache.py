@@ -3,50 +3,25 @@
 Below the folder of all caches lies a folder for each folder or archive of images, and in it one
 file for each size. All of it may be deleted at any time: a run that reads a file keeps it until it
 ends, and the next run decodes anew.
-
-The pixels of a file are one uint8 array [N, C, H, W] from the first byte on. What follows them, as
-JSON, is a checksum of each image and which files could not be read; it is written last and ends
-with a checksum of its own, so that a file without it is not whole.
 """
 
 import errno
-import json
 import os
 import re
 import shutil
-import warnings
-import zlib
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager
 from hashlib import sha256
-from math import prod
 from pathlib import Path
-from threading import Lock
-from typing import BinaryIO
 
-import numpy as np
 import PIL
-import torch
 from filelock import FileLock, Timeout
-from jaxtyping import Int, Int64, UInt8, UInt32
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
-from torch import Tensor
 
-from lightning_gen.atomic import write_text
-from lightning_gen.contracts import ImageShape
-from lightning_gen.data.decoding import (
-    Extremes,
-    Unreadable,
-    ValueRange,
-    describe,
-    extremes,
-    leave_out,
-)
-from lightning_gen.data.files import Files, attempt_all, in_threads
-from lightning_gen.data.sources import EncodedImages, Read, TensorSource
+from lightning_gen.data.cached import CacheFile, write
+from lightning_gen.data.decoding import Unreadable
+from lightning_gen.data.files import Files
+from lightning_gen.data.sources import EncodedImages
 from lightning_gen.errors import UserError
-from lightning_gen.progress import progress
 
 AUTO = "auto"
 SPARE_BYTES = 2**30
@@ -54,151 +29,6 @@ SPARE_BYTES = 2**30
 DECODER = f"1-pillow{PIL.__version__}"
 """Raise the number where :func:`~lightning_gen.data.decoding.decode` gives other pixels."""
 ENDING = ".pixels"
-PART = 1024
-"""Images that are read at a time where all are."""
-
-
-@dataclass(frozen=True, eq=False)
-class CacheFile:
-    """A whole file of decoded images, mapped into memory.
-
-    Attributes:
-        path: the file. It may be deleted while it is in use: the map stays.
-        pixels: all images; those that are unreadable are black.
-        checksums: crc32 of the pixels of each image.
-        unreadable: the files that could not be decoded, by the number of their image.
-        verified: the images whose checksum this process has compared.
-        damage: the numbers of those that were found damaged.
-    """
-
-    path: Path
-    pixels: UInt8[np.ndarray, "n c h w"]
-    checksums: UInt32[np.ndarray, " n"]
-    unreadable: Mapping[int, Unreadable]
-    verified: set[int] = field(default_factory=set)
-    damage: set[int] = field(default_factory=set)
-
-    @classmethod
-    def open(cls, path: Path, count: int, shape: ImageShape) -> "CacheFile | None":
-        """The file of ``count`` images, where it is there and whole.
-
-        Raises:
-            OSError: it may not be read.
-        """
-        try:
-            with path.open("rb") as stream:
-                stream.seek(count * prod(shape))
-                end = stream.read()
-        except FileNotFoundError:
-            return None
-        words = end[:-8]
-        if end[-8:] != _checksum(words):
-            return None
-        found = json.loads(words)
-        pixels = np.memmap(path, np.uint8, "r", shape=(count, *shape))
-        unreadable = {int(number): Unreadable(*one) for number, one in found["unreadable"].items()}
-        return cls(path, pixels, np.array(found["checksums"], dtype=np.uint32), unreadable)
-
-    def read(self, rows: Int64[np.ndarray, " k"]) -> tuple[UInt8[np.ndarray, "k c h w"], list[int]]:
-        """A copy of these images, and which of them are not what was written.
-
-        Each image is compared with its checksum until it has been found right once. At the first
-        damage the file is removed, with a warning, so that the next run decodes anew.
-        """
-        self._ask_ahead(rows)
-        images = np.asarray(self.pixels[rows])
-        damaged = []
-        for position, row in enumerate(rows.tolist()):
-            if row in self.verified:
-                continue
-            if zlib.crc32(images[position].data) == int(self.checksums[row]):
-                self.verified.add(row)
-            else:
-                damaged.append(position)
-        if damaged and not self.damage:
-            with suppress(OSError):
-                self.path.unlink()
-            warnings.warn(
-                f"decoded images in {self.path} are damaged; it is removed, and their files are "
-                "decoded again.",
-                stacklevel=3,
-            )
-        self.damage.update(rows[damaged].tolist())
-        return images, damaged
-
-    def _ask_ahead(self, rows: Int64[np.ndarray, " k"]) -> None:
-        """Let the disk read all these images at once, and not one at a time as they are copied."""
-        if not hasattr(os, "posix_fadvise"):  # Linux has it
-            return
-        size = prod(self.pixels.shape[1:])
-        with suppress(OSError), self.path.open("rb") as stream:
-            for row in rows.tolist():
-                os.posix_fadvise(stream.fileno(), row * size, size, os.POSIX_FADV_WILLNEED)
-
-
-@dataclass(frozen=True, kw_only=True)
-class CachedImages(EncodedImages):
-    """Images that are read from a cache and not decoded; the same batches.
-
-    Attributes:
-        rows: where each image is in ``cache``.
-        cache: the pixels.
-    """
-
-    rows: Int64[np.ndarray, " n"]
-    cache: CacheFile
-
-    @classmethod
-    def within(cls, images: EncodedImages, rows: Tensor, cache: CacheFile) -> "CachedImages":
-        """Those at ``rows`` of all images; unreadable ones are left out, with a warning.
-
-        Raises:
-            UserError: not one is readable.
-        """
-        readable = leave_out([cache.unreadable.get(row) for row in rows.tolist()])
-        rows = rows if readable is None else rows[readable]
-        return cls(**vars(images.subset(rows)), rows=rows.numpy(), cache=cache)
-
-    @property
-    def num_bytes(self) -> int:
-        """Memory that all would take."""
-        return super().num_bytes + self.labels.nbytes + self.factors.nbytes
-
-    def to(self, device: torch.device) -> TensorSource:
-        """The same images in the memory of a device.
-
-        Raises:
-            UserError: one is damaged, and its file can no longer be read.
-        """
-        images, failures = self.read_all(device)
-        broken = [failure for failure in failures if failure]
-        if broken:
-            raise UserError(f"{describe(broken, len(self))}. Start again: they are left out then.")
-        return TensorSource(images, self.labels.to(device), self.factors.to(device), self.names)
-
-    def read(self, indices: Int[Tensor, " k"]) -> Read:
-        """The images at these positions; damaged ones are decoded again."""
-        pixels, damaged = self.cache.read(self.rows[indices.numpy()])
-        failures: list[Unreadable | None] = [None] * len(indices)
-        for position in damaged:
-            again = self.decode(int(indices[position]))
-            if isinstance(again, Unreadable):
-                failures[position] = again
-            else:
-                pixels[position] = again
-        return torch.from_numpy(pixels), failures
-
-    def read_all(self, device: torch.device | None = None) -> Read:
-        """All images in the memory of a device, read in parts and with progress."""
-        images = torch.empty(len(self), *self.shape, dtype=torch.uint8, device=device)
-        failures = []
-        with progress(len(self), "reading decoded images") as bar:
-            for indices in torch.split(torch.arange(len(self)), PART):
-                part, failed = self.read(indices)
-                images[indices[0] : indices[-1] + 1] = part
-                failures += failed
-                bar.update(len(part))
-        return images, failures
 
 
 def cache_folder(cache: str | None) -> Path | None:
@@ -229,7 +59,7 @@ def open_or_build(images: EncodedImages, folder: Path) -> CacheFile | None:
     state = images.files.state(images.names)[:16]
     shape = "x".join(map(str, images.shape))
     scale = "".join(f"-{value:g}" for value in images.value_range or ())
-    path = _folder_of(folder, images.files) / f"{state}-{shape}-{DECODER}{scale}{ENDING}"
+    path = folder_of(folder, images.files) / f"{state}-{shape}-{DECODER}{scale}{ENDING}"
     try:
         found = _usable(path, images)
         if found is None:
@@ -247,7 +77,7 @@ def open_or_build(images: EncodedImages, folder: Path) -> CacheFile | None:
     return found
 
 
-def _folder_of(folder: Path, files: Files) -> Path:
+def folder_of(folder: Path, files: Files) -> Path:
     """Below ``folder`` that of a folder or an archive, legible and of this place alone."""
     place = os.path.realpath(files.place)
     legible = re.sub(r"[^\w.-]+", "_", Path(place).name, flags=re.ASCII)[:40].lstrip(".")
@@ -265,8 +95,7 @@ def _usable(path: Path, images: EncodedImages) -> CacheFile | None:
     return found if all(isinstance(one, Unreadable) for one in tried_again) else None
 
 
-@contextmanager
-def _alone_in(folder: Path) -> Iterator[None]:
+def _alone_in(folder: Path) -> AbstractContextManager[object]:
     """Hold the lock of a folder, which is made, after those who had it before.
 
     The system takes the lock from a process that dies.
@@ -277,14 +106,10 @@ def _alone_in(folder: Path) -> Iterator[None]:
     folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / ".lock", mode=0o666)
     try:
-        lock.acquire(timeout=0)
+        return lock.acquire(timeout=0)
     except Timeout:
         rank_zero_info(f"Waiting for another process that decodes images into {folder}.")
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
+        return lock.acquire()
 
 
 def _build(path: Path, images: EncodedImages, state: str) -> CacheFile | None:
@@ -303,7 +128,7 @@ def _build(path: Path, images: EncodedImages, state: str) -> CacheFile | None:
     draft = path.with_name(f".{path.name}")  # that of a process that died is written over
     try:
         with draft.open("wb") as stream:
-            _write(stream, images)
+            write(stream, images)
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)
@@ -316,90 +141,3 @@ def _build(path: Path, images: EncodedImages, state: str) -> CacheFile | None:
         f"{', since the files have changed' if outdated else ''}; later runs read them from there."
     )
     return CacheFile.open(path, len(images), images.shape)
-
-
-def _write(stream: BinaryIO, images: EncodedImages) -> None:
-    """Decode all images into an empty file, in threads, and bring it to the disk.
-
-    Raises:
-        OSError: the disk is full, or fails.
-    """
-    one_writes = Lock()
-
-    def decode(number: int) -> int | Unreadable:
-        pixels = images.decode(number)
-        if isinstance(pixels, Unreadable):
-            return pixels
-        content = np.ascontiguousarray(pixels).data
-        with one_writes:  # and not through a map, which ends the process on a full disk
-            stream.seek(number * content.nbytes)
-            stream.write(content)
-        return zlib.crc32(content)
-
-    results = in_threads(decode, len(images), "decoding images")
-    unreadable = {n: one for n, one in enumerate(results) if isinstance(one, Unreadable)}
-    checksums = [0 if isinstance(one, Unreadable) else one for one in results]
-    words = json.dumps({"checksums": checksums, "unreadable": unreadable}).encode()
-    stream.seek(images.num_bytes)
-    stream.write(words + _checksum(words))
-    stream.flush()
-    os.fsync(stream.fileno())
-
-
-def _checksum(words: bytes) -> bytes:
-    return f"{zlib.crc32(words):08x}".encode()
-
-
-def known_range(files: Files, names: Sequence[str], folder: Path | None) -> ValueRange | None:
-    """The range of the values of files of more than 8 bits, which a line says.
-
-    It is 0 and the largest number of as many bits as hold the largest value, 1 to 16: 4095 for
-    3871. The extremes are kept in ``folder``, below which caches lie: finding them reads all files.
-    None where all have colours.
-
-    Raises:
-        UserError: none can be read, the values are negative, larger than 65535, or no numbers, or
-            files with colours do not use the upper of their 16 bits.
-    """
-    kept = folder and _folder_of(folder, files) / f"{files.state(names)[:16]}.range"
-    try:
-        found = json.loads(kept.read_text()) if kept else None
-    except (OSError, ValueError):
-        found = None
-    if found is None:
-        found = _find_extremes(files, names)
-        if kept:
-            with suppress(OSError, UserError):
-                write_text(kept, json.dumps(found))
-    if not found:
-        return None
-    low, high = found
-    if not (low >= 0 and high <= 2**16 - 1):
-        raise UserError(
-            f"files of more than 8 bits hold values from {low:g} to {high:g}, and which of these "
-            "are black and white is not known. Set data.value_range to [black, white]."
-        )
-    white = float(next(2**bits - 1 for bits in range(1, 17) if high <= 2**bits - 1))
-    rank_zero_info(
-        f"values {low:g} to {high:g} found in {len(names)} files of more than 8 bits: "
-        f"scaled by {white:g} (data.value_range sets another range)."
-    )
-    return 0.0, white
-
-
-def _find_extremes(files: Files, names: Sequence[str]) -> list[float]:
-    """The smallest and the largest value; none of files with colours."""
-    found = attempt_all(files, names, extremes, "reading the range of values")
-    read = [one for one in found if isinstance(one, Extremes)]
-    if not read:
-        broken = [one for one in found if isinstance(one, Unreadable)]
-        raise UserError(f"{describe(broken, len(names))}. Replace or remove them.")
-    colours = [one.high for one in read if one.cut]
-    if colours and max(colours) < 128:
-        raise UserError(
-            f"{len(colours)} files have colours of 16 bits, of which only 8 are read, and these go "
-            f"up to {max(colours):g} of 255: the images would be nearly black. Convert them to 8 "
-            "bits."
-        )
-    own = np.array([(one.low, one.high) for one in read if not one.cut])
-    return [own[:, 0].min().item(), own[:, 1].max().item()] if len(own) else []

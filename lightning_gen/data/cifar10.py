@@ -2,14 +2,16 @@
 
 import tarfile
 from pathlib import Path
+from typing import Unpack
 
 import torch
 from torchvision import datasets
 from torchvision.datasets.utils import check_integrity, extract_archive
 
+from lightning_gen.data.arguments import OfClasses
 from lightning_gen.data.base import ImageDataModule
-from lightning_gen.data.files import fetch, has_md5
-from lightning_gen.data.sources import ImagesOn, TensorSource
+from lightning_gen.data.files import fetch, has_md5, not_whole
+from lightning_gen.data.sources import TensorSource
 from lightning_gen.errors import UserError
 
 
@@ -20,11 +22,7 @@ class CIFAR10(ImageDataModule):
         root: folder that holds ``cifar-10-batches-py``, as torchvision lays it out.
         download: fetch and unpack the archive where files are missing or broken.
         batch_size: images a batch on each device.
-        val_fraction: share of the training images kept for validation.
-        train_classes: names of the classes that are trained and validated on; None takes all. The
-            test split keeps every class.
-        images_on: "accelerator" or "cpu" holds the images there; "auto" holds them on a GPU if they
-            take at most half of its free memory.
+        **shared: ``val_fraction``, ``images_on`` and ``train_classes`` of :class:`ImageDataModule`.
     """
 
     published = datasets.CIFAR10
@@ -41,11 +39,9 @@ class CIFAR10(ImageDataModule):
         root: str = "data",
         download: bool = True,
         batch_size: int = 128,
-        val_fraction: float = 0.1,
-        train_classes: tuple[str, ...] | None = None,
-        images_on: ImagesOn = "auto",
+        **shared: Unpack[OfClasses],
     ) -> None:
-        super().__init__(batch_size, val_fraction, train_classes=train_classes, images_on=images_on)
+        super().__init__(batch_size, binarize=None, **shared)
         self.root = Path(root).expanduser().absolute()
         self._download = download
 
@@ -78,10 +74,7 @@ class CIFAR10(ImageDataModule):
     def _read(self, train: bool) -> TensorSource:
         broken = self._broken_file()
         if broken is not None:
-            raise UserError(
-                f"{broken} is {'broken' if broken.exists() else 'missing'}. Set data.download true "
-                f"to fetch it, or unpack {self.published.filename} in {self.root}."
-            )
+            raise not_whole(broken, f"unpack {self.published.filename} in {self.root}")
         published = self.published(self.root, train=train)
         images = torch.from_numpy(published.data).permute(0, 3, 1, 2).contiguous()
         return TensorSource.of(images, torch.tensor(published.targets))

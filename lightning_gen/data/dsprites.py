@@ -3,7 +3,7 @@
 import zlib
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 from zipfile import BadZipFile, ZipFile, is_zipfile
 
 import numpy as np
@@ -14,10 +14,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lightning_gen.contracts import Batch
-from lightning_gen.data.files import fetch
+from lightning_gen.data.arguments import Tested
+from lightning_gen.data.files import fetch, not_whole
 from lightning_gen.data.shapes import FACTORS, SIZE, Shapes, index_of
-from lightning_gen.data.sources import ImagesOn
-from lightning_gen.errors import UserError
 from lightning_gen.progress import progress
 
 FILE = "dsprites_ndarray_co1sh3sc6or40x32y32_64x64.npz"
@@ -39,24 +38,11 @@ class DSprites(Shapes):
     Args:
         root: folder that holds ``dsprites_ndarray_co1sh3sc6or40x32y32_64x64.npz``.
         download: fetch the file (27 MB) where it is missing.
-        batch_size: images a batch on each device.
-        val_fraction: share of the training images kept for validation.
-        test_fraction: share of all images kept for testing.
-        images_on: "accelerator" or "cpu" holds the images there; "auto" holds them on a GPU if they
-            take at most half of its free memory.
+        **shared: those of :class:`Shapes`.
     """
 
-    def __init__(
-        self,
-        root: str = "data",
-        download: bool = True,
-        batch_size: int = 64,
-        val_fraction: float = 0.1,
-        test_fraction: float = 0.1,
-        images_on: ImagesOn = "auto",
-    ) -> None:
-        super().__init__(batch_size, val_fraction, test_fraction)
-        self.images_on: ImagesOn = images_on
+    def __init__(self, root: str = "data", download: bool = True, **shared: Unpack[Tested]) -> None:
+        super().__init__(num_workers=0, **shared)
         self.path = Path(root).expanduser().absolute() / FILE
         self._download = download
 
@@ -71,22 +57,16 @@ class DSprites(Shapes):
 
     @cached_property
     def _images(self) -> "PackedImages":
-        if not self.path.is_file():
-            raise UserError(
-                f"{self.path} is missing. Set data.download true to fetch it, or put {FILE} of "
-                "https://github.com/google-deepmind/dsprites-dataset there."
-            )
         try:
             return read_archive(self.path)
         except (BadZipFile, zlib.error, OSError, EOFError, KeyError, ValueError) as error:
-            raise UserError(
-                f"{self.path} is not the dSprites file ({error}). Delete it and set data.download "
-                "true to fetch it again."
-            ) from error
+            otherwise = f"put {FILE} of https://github.com/google-deepmind/dsprites-dataset there"
+            reason = f": it is not the dSprites file ({error})"
+            raise not_whole(self.path, otherwise, reason) from error
 
     @cached_property
     def _alike(self) -> Tensor:
-        """The number of each image's group: the last orientation is a whole turn."""
+        """The group of each image: the last orientation is a whole turn."""
         factors = self._images.factors.clone()
         factors[:, 2] %= FACTORS["orientation"] - 1
         return index_of(factors)

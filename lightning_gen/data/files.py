@@ -8,7 +8,7 @@ from http.client import HTTPException
 from io import BytesIO
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from typing import Any, TypeVar
 from zipfile import BadZipFile, ZipFile
 
 from lightning.pytorch.utilities import rank_zero_info
@@ -22,24 +22,6 @@ T = TypeVar("T")
 
 MOST_BYTES = 2**28
 """A larger member of an archive is not read."""
-
-
-@runtime_checkable
-class Files(Protocol):
-    """Files that are read by name; usable in threads and in the workers of a DataLoader."""
-
-    @property
-    def place(self) -> Path:
-        """The folder or the archive."""
-
-    def state(self, names: Sequence[str]) -> str:
-        """A digest that is another one after any of these files has changed, by size or time."""
-
-    def names(self) -> list[str]:
-        """Names of all image files, sorted: paths with forward slashes."""
-
-    def open(self, name: str) -> Stream:
-        """The content of a file."""
 
 
 def is_image_name(name: str) -> bool:
@@ -162,6 +144,10 @@ class ZipFiles:
         return self._opened[1]
 
 
+Files = FolderFiles | ZipFiles
+"""Files that are read by name, a path with forward slashes; in threads and workers, too."""
+
+
 def in_threads(task: Callable[[int], T], count: int, description: str) -> list[T]:
     """``task`` of each of 0 to ``count - 1``, in order, with progress when it takes seconds."""
     results: list[T] = []
@@ -187,6 +173,12 @@ def attempt_all(
 ) -> list[T | Unreadable]:
     """The same for all these files, in threads."""
     return in_threads(lambda n: attempt(files, names[n], read), len(names), description)
+
+
+def not_whole(path: Path, otherwise: str, reason: str = "") -> UserError:
+    """What to tell a user whose file of a published dataset is missing, or broken: ``reason``."""
+    what = f"broken{reason}. Delete it and set" if path.exists() else "missing. Set"
+    return UserError(f"{path} is {what} data.download true to fetch it, or {otherwise}.")
 
 
 def has_md5(md5: str) -> Callable[[Path], bool]:

@@ -4,17 +4,17 @@ import gzip
 import hashlib
 from abc import ABC
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Unpack
 
 import numpy as np
 import torch
 from torch import Tensor
 from torchvision import datasets
 
-from lightning_gen.data.base import Binarize, ImageDataModule
-from lightning_gen.data.files import fetch, has_md5
-from lightning_gen.data.sources import ImagesOn, TensorSource
-from lightning_gen.errors import UserError
+from lightning_gen.data.arguments import Shared
+from lightning_gen.data.base import ImageDataModule
+from lightning_gen.data.files import fetch, has_md5, not_whole
+from lightning_gen.data.sources import TensorSource
 
 
 class IDXDataModule(ImageDataModule, ABC):
@@ -23,31 +23,15 @@ class IDXDataModule(ImageDataModule, ABC):
     Args:
         root: folder that holds ``<dataset>/raw``, as torchvision lays it out.
         download: fetch missing files.
-        batch_size: images a batch on each device.
-        val_fraction: share of the training images kept for validation.
-        binarize: "static", "dynamic" (Burda et al. 2016) or none. Only binary images make a
-            Bernoulli likelihood a likelihood.
-        train_classes: names of the classes that are trained and validated on; None takes all. The
-            test split keeps every class.
-        images_on: "accelerator" or "cpu" holds the images there; "auto" holds them on a GPU if they
-            take at most half of its free memory.
+        **shared: those of :class:`ImageDataModule`.
     """
 
     image_shape = (1, 28, 28)
     published: ClassVar[type[datasets.MNIST]]
     """torchvision's class, for its addresses and checksums."""
 
-    def __init__(
-        self,
-        root: str = "data",
-        download: bool = True,
-        batch_size: int = 128,
-        val_fraction: float = 0.1,
-        binarize: Binarize | None = None,
-        train_classes: tuple[str, ...] | None = None,
-        images_on: ImagesOn = "auto",
-    ) -> None:
-        super().__init__(batch_size, val_fraction, binarize, train_classes, images_on)
+    def __init__(self, root: str = "data", download: bool = True, **shared: Unpack[Shared]) -> None:
+        super().__init__(**shared)
         self.folder = Path(root).expanduser().absolute() / type(self).__name__ / "raw"
         self.md5s = dict(self.published.resources)
         self._download = download
@@ -77,22 +61,26 @@ class IDXDataModule(ImageDataModule, ABC):
         return TensorSource.of(images.view(-1, *self.image_shape), labels.long())
 
     def _array(self, name: str, axes: int) -> Tensor:
-        path, unpacked = self.folder / name, self._unpacked(name)
-        if unpacked.is_file() and not path.is_file():
-            return _read_idx(unpacked.read_bytes(), unpacked, axes)
+        """The flat array of unsigned bytes in a file of the IDX format, packed or not."""
+        path, otherwise = self.folder / name, f"put {', '.join(self.md5s)} (packed or not) there"
+        if not path.is_file() and self._unpacked(name).is_file():
+            path = self._unpacked(name)
         if not path.is_file():
-            raise UserError(
-                f"{path} is missing. Set data.download true to fetch it, "
-                f"or put {', '.join(self.md5s)} (packed or not) into {self.folder}."
-            )
+            raise not_whole(path, otherwise)
         content = path.read_bytes()
-        found = hashlib.md5(content, usedforsecurity=False).hexdigest()
-        if found != self.md5s[name]:
-            raise UserError(
-                f"{path} is broken: its md5 is {found}, expected {self.md5s[name]}. "
-                "Delete it and set data.download true to fetch it again."
-            )
-        return _read_idx(gzip.decompress(content), path, axes)
+        if path.suffix == ".gz":
+            found = hashlib.md5(content, usedforsecurity=False).hexdigest()
+            if found != self.md5s[name]:
+                wrong = f": its md5 is {found}, expected {self.md5s[name]}"
+                raise not_whole(path, otherwise, wrong)
+            content = gzip.decompress(content)
+        start = 4 + 4 * axes  # four bytes for the type and number of axes, four for each length
+        if len(content) >= start and content[:4] == bytes([0, 0, 8, axes]):
+            count = np.frombuffer(content[4:start], dtype=">i4").prod(dtype=np.int64)
+            if len(content) == start + count:
+                return torch.from_numpy(np.frombuffer(content, np.uint8, offset=start).copy())
+        wrong = f": expected an IDX file of bytes with {axes} axes, whole"
+        raise not_whole(path, otherwise, wrong)
 
     def _unpacked(self, name: str) -> Path:
         return self.folder / name.removesuffix(".gz")
@@ -110,20 +98,3 @@ class FashionMNIST(IDXDataModule):
 
     published = datasets.FashionMNIST
     class_names = tuple(datasets.FashionMNIST.classes)
-
-
-def _read_idx(content: bytes, path: Path, axes: int) -> Tensor:
-    """The flat array of unsigned bytes in a file of the IDX format.
-
-    Raises:
-        UserError: it is no such file, or not whole.
-    """
-    start = 4 + 4 * axes  # four bytes for the type and number of axes, four for each length
-    if len(content) >= start and content[:4] == bytes([0, 0, 8, axes]):
-        count = np.frombuffer(content[4:start], dtype=">i4").prod(dtype=np.int64)
-        if len(content) == start + count:
-            return torch.from_numpy(np.frombuffer(content, dtype=np.uint8, offset=start).copy())
-    raise UserError(
-        f"{path} is broken: expected an IDX file of bytes with {axes} axes, whole. Delete it and "
-        "set data.download true to fetch it again."
-    )

@@ -147,8 +147,9 @@ class BatchLoader:
             fetched = map(self.source.__getitem__, batches)
             return map(_pinned, fetched) if self._pin_memory else fetched
         loader = DataLoader(
-            _Fetches(self.source, batches),
+            _Fetches(self.source),
             batch_size=None,
+            sampler=batches,
             num_workers=self._num_workers,
             pin_memory=self._pin_memory,
             generator=torch.Generator(),  # leaves the global random state alone
@@ -165,18 +166,14 @@ class _InOrder(SequentialSampler):
 
 
 class _Fetches(Dataset[Batch | UserError]):
-    """The batches of an epoch as a dataset, for the workers of a DataLoader."""
+    """A source for the workers of a DataLoader, indexed a batch at a time."""
 
-    def __init__(self, source: Source, batches: Sequence[Tensor]) -> None:
+    def __init__(self, source: Source) -> None:
         self.source = source
-        self.batches = batches
 
-    def __len__(self) -> int:
-        return len(self.batches)
-
-    def __getitem__(self, number: int) -> Batch | UserError:
+    def __getitem__(self, indices: Tensor) -> Batch | UserError:
         try:
-            return self.source[self.batches[number]]
+            return self.source[indices]
         except UserError as error:
             return error  # raised in a worker, its one line would come wrapped in a traceback
 

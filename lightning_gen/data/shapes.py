@@ -2,20 +2,17 @@
 
 import math
 from functools import cached_property
+from typing import Unpack
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from lightning_gen.contracts import Batch
-from lightning_gen.data.base import (
-    Cut,
-    ImageDataModule,
-    check_test_fraction,
-    check_workers,
-    cut,
-)
-from lightning_gen.data.sources import Source, Subset
+from lightning_gen.data.arguments import Always, check_test_fraction, check_workers
+from lightning_gen.data.base import ImageDataModule
+from lightning_gen.data.sources import Source
+from lightning_gen.data.splits import Cut, Split, cut
 
 FACTORS = {"shape": 3, "scale": 6, "orientation": 40, "x": 32, "y": 32}
 SIZE = 64
@@ -37,9 +34,9 @@ class Shapes(ImageDataModule):
 
     Args:
         batch_size: images a batch on each device.
-        val_fraction: share of the training images kept for validation.
         test_fraction: share of all images kept for testing.
         num_workers: processes that draw ahead; a batch of 64 takes one core a few milliseconds.
+        **shared: ``val_fraction`` and ``images_on`` of :class:`ImageDataModule`.
     """
 
     image_shape = (1, SIZE, SIZE)
@@ -50,22 +47,22 @@ class Shapes(ImageDataModule):
     def __init__(
         self,
         batch_size: int = 64,
-        val_fraction: float = 0.1,
         test_fraction: float = 0.1,
         num_workers: int = 0,
+        **shared: Unpack[Always],
     ) -> None:
-        super().__init__(batch_size, val_fraction)
+        super().__init__(batch_size, binarize=None, train_classes=None, **shared)
         check_test_fraction(test_fraction)
         self.num_workers = check_workers(num_workers)
         self._test_fraction = test_fraction
 
-    def load_train(self) -> Subset:
+    def load_train(self) -> Split:
         """The training images, those for validation included."""
-        return Subset(self._images, self._cut.kept)
+        return Split(self._images, self._cut.kept)
 
-    def load_test(self) -> Subset:
+    def load_test(self) -> Split:
         """The test images."""
-        return Subset(self._images, self._cut.held_out)
+        return Split(self._images, self._cut.held_out)
 
     def groups(self, train: Source) -> Tensor:
         """Images that look the same are of one group."""

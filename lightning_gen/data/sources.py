@@ -3,22 +3,17 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import prod
-from typing import Literal, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
 from jaxtyping import Int, Shaped, UInt8
-from lightning.pytorch.utilities import rank_zero_info
 from numpy.typing import NDArray
 from torch import Tensor
 
 from lightning_gen.contracts import Batch, ImageShape
 from lightning_gen.data.decoding import Unreadable, ValueRange, decode, leave_out
 from lightning_gen.data.files import Files, attempt, in_threads
-from lightning_gen.errors import UserError
-
-ImagesOn = Literal["auto", "cpu", "accelerator"]
-"""Where images are held: "auto" is the accelerator if they take at most half of what is free."""
 
 Read = tuple[UInt8[Tensor, "k c h w"], list[Unreadable | None]]
 """Images, and why not where one is unreadable."""
@@ -219,67 +214,8 @@ class EncodedImages:
         return Batch(images, self.labels[indices], self.factors[indices])
 
 
-@dataclass(frozen=True)
-class Subset:
-    """Some images of a source.
-
-    Attributes:
-        source: where the images are.
-        indices: the positions in ``source``, in the order of this one.
-    """
-
-    source: Source
-    indices: Int[Tensor, " n"]
-
-    def __len__(self) -> int:
-        return len(self.indices)
-
-    def __getitem__(self, indices: Tensor) -> Batch:
-        return self.source[self.indices[indices]]
-
-    @property
-    def device(self) -> torch.device:
-        """Where the batches are made."""
-        return self.source.device
-
-
 def names_of(source: Source, indices: Tensor) -> list[str | int]:
     """The file of each of these images, or its place in its dataset."""
     names: Sequence[str | int] | None = getattr(source, "names", None)
     positions: list[int] = indices.tolist()
     return [*positions] if names is None else [names[position] for position in positions]
-
-
-def placed(source: Source, accelerator: torch.device, images_on: ImagesOn, split: str) -> Source:
-    """The source where it is to be held; a line says where, if there is a choice.
-
-    Args:
-        source: the images.
-        accelerator: what the training runs on, which may be the processor.
-        images_on: what the user wants.
-        split: what to call the images.
-
-    Raises:
-        UserError: the user wants them on the accelerator, and they do not fit or are not decoded.
-    """
-    if not isinstance(source, Movable):
-        if images_on == "accelerator" and accelerator.type != "cpu":
-            raise UserError(
-                f"data.images_on is accelerator, expected a {split} split of decoded images, got "
-                "one that is made a batch at a time. Set data.images_on to auto."
-            )
-        return source
-    moves = images_on == "accelerator"
-    if accelerator.type == "cuda" and images_on != "cpu":
-        taken, (free, _) = source.num_bytes, torch.cuda.mem_get_info(accelerator)
-        sizes = f"{taken / 1e6:,.0f} MB, and {free / 1e6:,.0f} MB are free on {accelerator}"
-        if moves and taken > free:
-            raise UserError(
-                f"data.images_on is accelerator, and the {split} images do not fit: they take "
-                f"{sizes}. Set it to auto or cpu."
-            )
-        moves = moves or taken <= free / 2
-        where = accelerator if moves else "the processor's side"
-        rank_zero_info(f"The {split} images are held on {where}: they take {sizes}.")
-    device = accelerator if moves else torch.device("cpu")
-    return source if source.device == device else source.to(device)

@@ -11,10 +11,10 @@ from lightning.pytorch import LightningModule
 from numpy.typing import NDArray
 
 from lightning_gen.contracts import Batch, Conditional
-from lightning_gen.data.cache import known_range
 from lightning_gen.data.decoding import Look, Unreadable, ValueRange, decode, describe
-from lightning_gen.data.files import FolderFiles
+from lightning_gen.data.files import FolderFiles, attempt
 from lightning_gen.data.image_folder import headers, read_layout
+from lightning_gen.data.value_range import known_range
 from lightning_gen.errors import UserError
 from lightning_gen.runs.checkpoint import load_checkpoint
 from lightning_gen.runs.finished import FinishedRun
@@ -108,8 +108,8 @@ class FileInputs(Inputs):
 
     def _read(self, index: int) -> NDArray[np.uint8] | Unreadable:
         """The pixels [C, H, W] of a file."""
-        try:
-            with self._files.open(self._names[index]) as stream:
-                return decode(stream, self._shape, self._value_range)
-        except Exception as error:  # Pillow raises nearly anything at broken bytes
-            return Unreadable.because(self._names[index], error)
+        return attempt(
+            self._files,
+            self._names[index],
+            lambda stream: decode(stream, self._shape, self._value_range),
+        )

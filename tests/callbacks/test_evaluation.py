@@ -175,10 +175,8 @@ class Labels(ReconstructionQuality):
 def test_images_are_spread_over_a_split_that_is_sorted_by_class(wanted, seen, batch_size, trainer):
     data = MiniFashionMNIST(batch_size=batch_size)
     data.setup("test")
-    source, rows = data._splits["test"]
-    data._splits["test"] = data._splits["test"]._replace(
-        indices=rows[source.labels[rows].argsort(stable=True)]
-    )
+    split = data._splits["test"]
+    data._splits["test"] = split.at(split.source.labels[split.indices].argsort(stable=True))
     callback = Labels(num_images=wanted)
     trainer(callback, logger=False).test(tiny(), data, verbose=False)
     counts = torch.tensor(callback.labels).bincount(minlength=10)

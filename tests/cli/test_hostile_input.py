@@ -22,7 +22,7 @@ from PIL import Image
 from lightning_gen.callbacks import FiniteLoss
 from lightning_gen.cli import VERBS
 from lightning_gen.cli.outcome import outcome
-from lightning_gen.data import image_folder
+from lightning_gen.data import encoded
 from lightning_gen.data.loader import lost_worker
 from lightning_gen.runs.checkpoint import load_checkpoint
 from support.bombs import write_bomb
@@ -288,7 +288,7 @@ def test_a_worker_that_is_killed(command, monkeypatch):
         time.sleep(60)
 
     monkeypatch.setattr(FiniteLoss, "on_train_batch_start", kill)
-    monkeypatch.setattr(image_folder, "IN_MEMORY_BYTES", 0)
+    monkeypatch.setattr(encoded, "IN_MEMORY_BYTES", 0)
     write_images(Path("photos"), 40)
     quiet = (*NO_PICTURES, "--trainer.accelerator", "cpu", "--trainer.enable_progress_bar", "false")
     words = (*DENSE, *PHOTOS, "--data.num_workers", "2", "--trainer.max_epochs", "1000", *quiet)

@@ -15,7 +15,7 @@ import lightning_gen
 from lightning_gen.cli import VERBS
 from lightning_gen.cli.verbs import TASKS, function_of
 from lightning_gen.data import DSprites
-from lightning_gen.data.base import shuffled
+from lightning_gen.data.splits import shuffled
 from lightning_gen.runs.checkpoint import load_checkpoint
 from lightning_gen.runs.finished import FinishedRun
 from support.arrays import arrays_of

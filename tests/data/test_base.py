@@ -6,8 +6,9 @@ from lightning.pytorch import Trainer
 
 from lightning_gen.contracts import Batch
 from lightning_gen.data import FashionMNIST, MiniFashionMNIST
-from lightning_gen.data.base import ImageDataModule, cut
+from lightning_gen.data.base import ImageDataModule
 from lightning_gen.data.sources import TensorSource
+from lightning_gen.data.splits import cut
 from lightning_gen.errors import UserError
 from support.ordered import QUIET, Seen
 

@@ -14,8 +14,9 @@ from warnings import catch_warnings
 import pytest
 import torch
 
-from lightning_gen.data import CelebA, cache
-from lightning_gen.data.cache import CachedImages, cache_folder
+from lightning_gen.data import CelebA, cache, cached
+from lightning_gen.data.cache import cache_folder
+from lightning_gen.data.cached import CachedImages
 from lightning_gen.data.files import FolderFiles
 from lightning_gen.data.sources import EncodedImages, TensorSource
 from lightning_gen.errors import UserError
@@ -24,7 +25,7 @@ from support.images import assert_same, batches_of, image_folder, write_noise
 from support.permissions import permissions_bind
 
 NAMES = [f"{kind}/{number:02}.png" for kind in ("cat", "dog") for number in range(20)]
-IN_MEMORY, SMALL = (f"lightning_gen.data.image_folder.{n}_BYTES" for n in ("IN_MEMORY", "SMALL"))
+IN_MEMORY, SMALL = (f"lightning_gen.data.encoded.{n}_BYTES" for n in ("IN_MEMORY", "SMALL"))
 
 
 @pytest.fixture(autouse=True)
@@ -70,7 +71,7 @@ def only_file(tmp_path):
 @pytest.mark.parametrize("memory", [0, 2**30])
 def test_batches_are_those_of_decoding(root, monkeypatch, channels, memory):
     monkeypatch.setattr(IN_MEMORY, memory)
-    monkeypatch.setattr(cache, "PART", 7)
+    monkeypatch.setattr(cached, "PART", 7)
     expected = batches_of(image_folder(root, channels=channels, cache=None))
     for _ in range(2):
         data = image_folder(root, channels=channels)
@@ -289,7 +290,7 @@ def full(monkeypatch):
     def write():
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(cache, "Lock", write)  # which every image is written under
+    monkeypatch.setattr(cached, "Lock", write)  # which every image is written under
     return "No space left on device"
 
 

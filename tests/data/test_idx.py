@@ -12,7 +12,7 @@ import torch
 from torchvision import datasets
 
 from lightning_gen.data import MNIST, FashionMNIST
-from lightning_gen.data.base import shuffled
+from lightning_gen.data.splits import shuffled
 from lightning_gen.errors import UserError
 
 NAMES = [

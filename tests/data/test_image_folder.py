@@ -118,7 +118,7 @@ def test_says_in_one_line_what_it_inferred(tmp_path, caplog, monkeypatch):
         numbered(tmp_path, name, 10)
     with caplog.at_level("INFO"):
         data = build(tmp_path, image_size=(8, 16))
-        monkeypatch.setattr("lightning_gen.data.image_folder.IN_MEMORY_BYTES", 0)
+        monkeypatch.setattr("lightning_gen.data.encoded.IN_MEMORY_BYTES", 0)
         build(tmp_path)
     assert data.hparams["image_size"] == [8, 16]
     first, second = (record.getMessage() for record in caplog.records)
@@ -263,7 +263,7 @@ def test_training_on_some_classes(tmp_path, caplog, val):
 @pytest.mark.parametrize("memory", [0, 2**30])
 @pytest.mark.parametrize("num_workers", [0, 2])
 def test_rows_know_their_files(tmp_path, monkeypatch, memory, num_workers):
-    monkeypatch.setattr("lightning_gen.data.image_folder.IN_MEMORY_BYTES", memory)
+    monkeypatch.setattr("lightning_gen.data.encoded.IN_MEMORY_BYTES", memory)
     numbered(tmp_path, "a", 20)
     numbered(tmp_path, "b", 20, 20)
     Image.effect_noise((64, 64), 99).save(tmp_path / "b/025.jpg")

@@ -8,10 +8,9 @@ import torch
 from torch import Tensor
 
 from lightning_gen.data import DSprites, MiniFashionMNIST
-from lightning_gen.data.base import shuffled
 from lightning_gen.data.loader import BatchLoader
 from lightning_gen.data.shapes import DrawnShapes
-from lightning_gen.data.sources import placed
+from lightning_gen.data.splits import placed, shuffled
 from lightning_gen.errors import UserError
 from support.datasets import dsprites_arrays, write_dsprites
 

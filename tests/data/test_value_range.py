@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from lightning_gen.data import cache
+from lightning_gen.data import value_range
 from lightning_gen.errors import UserError
 from support.arrays import arrays_of
 from support.command import NO_PICTURES
@@ -124,7 +124,7 @@ def test_colours_that_would_be_black_are_refused(tmp_path):
 
 @pytest.fixture
 def cached(tmp_path, monkeypatch):
-    monkeypatch.setattr("lightning_gen.data.image_folder.SMALL_BYTES", 0)
+    monkeypatch.setattr("lightning_gen.data.encoded.SMALL_BYTES", 0)
     write(tmp_path / "scans", ramps(4095, np.uint16))
     return {"root": tmp_path / "scans", "cache": str(tmp_path / "caches")}
 
@@ -135,7 +135,7 @@ def test_the_range_is_kept_beside_the_cache(cached, monkeypatch, caplog):
     def read_again(*_):
         raise AssertionError("the files were read again for their range")
 
-    monkeypatch.setattr(cache, "extremes", read_again)
+    monkeypatch.setattr(value_range, "extremes", read_again)
     with caplog.at_level("INFO"):
         found = pixels_of(image_folder(**cached))
     assert "scaled by 4095" in caplog.text

@@ -1,0 +1,128 @@
+"""What datasets of image files share: the cut into splits, and the cache of decoded images."""
+
+from abc import ABC
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Unpack
+
+import torch
+from torch import Tensor
+
+from lightning_gen.data.arguments import OfClasses, Tested, check_test_fraction, check_workers
+from lightning_gen.data.base import ImageDataModule
+from lightning_gen.data.cache import AUTO, cache_folder, open_or_build
+from lightning_gen.data.cached import CachedImages, CacheFile
+from lightning_gen.data.sources import EncodedImages, Source
+from lightning_gen.data.splits import Split, cut
+
+IN_MEMORY_BYTES = 2**30
+"""Up to this many bytes of pixels, a dataset is decoded once and held in memory."""
+SMALL_BYTES = 2**24
+"""Fewer bytes of pixels are decoded at every start, which takes a second or two."""
+
+
+class EncodedShared(Tested, total=False):
+    """What datasets of image files take."""
+
+    num_workers: int
+    cache: str | None
+
+
+class EncodedDataModule(ImageDataModule, ABC):
+    """Image files, decoded once into a cache on disk.
+
+    Few are decoded into memory at every start. Without a cache they are too, where all their pixels
+    fit there, and else by workers, batch by batch.
+
+    Args:
+        batch_size: images a batch on each device.
+        test_fraction: share of all images kept for testing where none are given.
+        num_workers: processes that decode ahead where the images are neither cached nor in memory.
+        cache: folder that the images are decoded into, once; "auto" is that of the user's caches,
+            and None decodes at every start.
+        **shared: ``val_fraction``, ``images_on`` and ``train_classes`` of :class:`ImageDataModule`.
+    """
+
+    def __init__(
+        self,
+        batch_size: int = 64,
+        test_fraction: float = 0.1,
+        num_workers: int = 4,
+        cache: str | None = AUTO,
+        **shared: Unpack[OfClasses],
+    ) -> None:
+        super().__init__(batch_size, binarize=None, **shared)
+        check_test_fraction(test_fraction)
+        self.num_workers = check_workers(num_workers)
+        self._test_fraction = test_fraction
+        self._cache_folder = cache_folder(cache)
+
+    def hold(self, images: EncodedImages, splits: Mapping[str, Tensor]) -> str:
+        """Keep the images of each split.
+
+        Args:
+            images: all images.
+            splits: positions of the images of "train" and, where given, of "val" and "test"; else
+                those to test on are cut from the former.
+
+        Returns:
+            A line about the sizes of the splits, the size of the images and their place.
+
+        Raises:
+            UserError: there are too few images for the fractions.
+        """
+        self._images, self._positions = images, dict(splits)
+        if "test" not in splits:
+            train = splits["train"]
+            parts = cut(torch.arange(len(train)), self._test_fraction, "data.test_fraction")
+            kept, held_out = (train[part.sort().values] for part in parts)
+            self._positions |= {"train": kept, "test": held_out}
+        counts = {
+            name: int(Split(images, positions).are_of(self.normal_classes).sum())
+            for name, positions in self._positions.items()
+        }
+        if "val" not in counts:
+            train, val = cut(torch.arange(counts["train"]), self.val_fraction, "data.val_fraction")
+            counts |= {"train": len(train), "val": len(val)}
+        _, height, width = images.shape
+        return (
+            f"{counts['train']} to train, {counts['val']} to validate, "
+            f"{len(self._positions['test'])} to test; "
+            f"{height}x{width} pixels (height x width); {self._plan()}"
+        )
+
+    def load_train(self) -> Source:
+        """The training images; those for validation included unless they are given."""
+        return self._load("train")
+
+    def load_val(self) -> Source | None:
+        """The given images for validation; None where there are none."""
+        return self._load("val") if "val" in self._positions else None
+
+    def load_test(self) -> Source:
+        """The test images."""
+        return self._load("test")
+
+    def _load(self, split: str) -> Source:
+        positions = self._positions[split]
+        if self._cache is None:
+            images = self._images.subset(positions)
+        else:
+            images = CachedImages.within(self._images, positions, self._cache)
+        return images.decoded() if self._fit_in_memory else images
+
+    @cached_property
+    def _cache(self) -> CacheFile | None:
+        """The decoded images on disk; None where there is no cache."""
+        if self._cache_folder is None or self._images.num_bytes < SMALL_BYTES:
+            return None
+        return open_or_build(self._images, self._cache_folder)
+
+    @property
+    def _fit_in_memory(self) -> bool:
+        return self._images.num_bytes <= IN_MEMORY_BYTES
+
+    def _plan(self) -> str:
+        if self._cache_folder is not None and self._images.num_bytes >= SMALL_BYTES:
+            return f"decoded once, into {self._cache_folder}"
+        return "held in memory" if self._fit_in_memory else "decoded by workers"
