@@ -154,14 +154,11 @@ class CachedImages(EncodedImages):
     def read(self, indices: Int[Tensor, " k"]) -> Read:
         """The images at these positions; damaged ones are decoded again."""
         pixels, damaged = self.cache.read(self.rows[indices.numpy()])
+        images = torch.from_numpy(pixels)
         failures: list[Unreadable | None] = [None] * len(indices)
         for position in damaged:
-            again = self.decode(int(indices[position]))
-            if isinstance(again, Unreadable):
-                failures[position] = again
-            else:
-                pixels[position] = again
-        return torch.from_numpy(pixels), failures
+            failures[position] = self.fill(images[position], int(indices[position]))
+        return images, failures
 
     def read_all(self, device: torch.device | None = None) -> Read:
         """All images in the memory of a device, read in parts and with progress."""

@@ -1,6 +1,7 @@
 """CIFAR-10."""
 
 import tarfile
+from functools import partial
 from pathlib import Path
 from typing import Unpack
 
@@ -10,7 +11,7 @@ from torchvision.datasets.utils import check_integrity, extract_archive
 
 from lightning_gen.data.arguments import OfClasses
 from lightning_gen.data.base import ImageDataModule
-from lightning_gen.data.files import fetch, has_md5, not_whole
+from lightning_gen.data.files import fetch, not_whole
 from lightning_gen.data.sources import TensorSource
 from lightning_gen.errors import UserError
 
@@ -55,7 +56,7 @@ class CIFAR10(ImageDataModule):
             return
         archive = self.root / self.published.filename
         mirror = self.published.url.removesuffix(archive.name)
-        fetch(archive, [mirror], has_md5(self.published.tgz_md5))
+        fetch(archive, [mirror], partial(check_integrity, md5=self.published.tgz_md5))
         try:
             extract_archive(archive, self.root)
         except (OSError, EOFError, tarfile.TarError) as error:

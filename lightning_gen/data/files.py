@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from zipfile import BadZipFile, ZipFile
 
 from lightning.pytorch.utilities import rank_zero_info
-from torchvision.datasets.utils import check_md5, download_url
+from torchvision.datasets.utils import download_url
 
 from lightning_gen.data.decoding import EXTENSIONS, Stream, Unreadable
 from lightning_gen.errors import UserError
@@ -179,11 +179,6 @@ def not_whole(path: Path, otherwise: str, reason: str = "") -> UserError:
     """What to tell a user whose file of a published dataset is missing, or broken: ``reason``."""
     what = f"broken{reason}. Delete it and set" if path.exists() else "missing. Set"
     return UserError(f"{path} is {what} data.download true to fetch it, or {otherwise}.")
-
-
-def has_md5(md5: str) -> Callable[[Path], bool]:
-    """A check that a file has this md5."""
-    return lambda path: bool(check_md5(path, md5))
 
 
 def fetch(path: Path, mirrors: Sequence[str], is_whole: Callable[[Path], bool]) -> None:

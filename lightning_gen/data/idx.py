@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 from abc import ABC
+from functools import partial
 from pathlib import Path
 from typing import ClassVar, Unpack
 
@@ -10,10 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor
 from torchvision import datasets
+from torchvision.datasets.utils import check_integrity
 
 from lightning_gen.data.arguments import Shared
 from lightning_gen.data.base import ImageDataModule
-from lightning_gen.data.files import fetch, has_md5, not_whole
+from lightning_gen.data.files import fetch, not_whole
 from lightning_gen.data.sources import TensorSource
 
 
@@ -45,7 +47,7 @@ class IDXDataModule(ImageDataModule, ABC):
         if self._download:
             packed = {n: md5 for n, md5 in self.md5s.items() if not self._unpacked(n).is_file()}
             for name, md5 in packed.items():
-                fetch(self.folder / name, self.published.mirrors, has_md5(md5))
+                fetch(self.folder / name, self.published.mirrors, partial(check_integrity, md5=md5))
 
     def load_train(self) -> TensorSource:
         """The 60,000 training images."""

@@ -188,16 +188,17 @@ class EncodedImages:
         """The images at these positions."""
         images = torch.empty(len(indices), *self.shape, dtype=torch.uint8)
         pairs = zip(images, indices.tolist(), strict=True)
-        return images, [self._fill(image, index) for image, index in pairs]
+        return images, [self.fill(image, index) for image, index in pairs]
 
     def read_all(self) -> Read:
         """All images, decoded in threads and with progress."""
         images = torch.empty(len(self), *self.shape, dtype=torch.uint8)
         return images, in_threads(
-            lambda index: self._fill(images[index], index), len(self), "decoding images"
+            lambda index: self.fill(images[index], index), len(self), "decoding images"
         )
 
-    def _fill(self, image: UInt8[Tensor, "c h w"], index: int) -> Unreadable | None:
+    def fill(self, image: UInt8[Tensor, "c h w"], index: int) -> Unreadable | None:
+        """Decode an image into ``image``, or say why it cannot be read."""
         pixels = self.decode(index)
         if isinstance(pixels, Unreadable):
             return pixels

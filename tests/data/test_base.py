@@ -220,14 +220,6 @@ def test_bad_arguments(argument, value):
         Numbered(**{argument: value})
 
 
-def test_subset_is_a_copy():
-    source = Numbered().load_train()
-    subset = source.subset(torch.tensor([5, 2]))
-    assert subset.labels.tolist() == [5, 2]
-    subset.images.zero_()
-    assert source.images[5].any()
-
-
 class TestMiniFashionMNIST:
     def test_it_needs_neither_folder_nor_network(self, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)

@@ -2,7 +2,6 @@ import pytest
 import torch
 
 from lightning_gen.data import CelebA
-from lightning_gen.errors import UserError
 from support.datasets import (
     CELEBA_ATTRIBUTES,
     CELEBA_COUNT,
@@ -12,6 +11,8 @@ from support.datasets import (
     write_celeba_tables,
     write_celeba_zip,
 )
+from support.images import everything
+from support.refusals import assert_refused
 
 LAYOUTS = {  # where the images, the tables and the root are
     "torchvision": ("celeba/img_align_celeba", "celeba", ""),
@@ -46,18 +47,8 @@ def build(root, **arguments):
     return CelebA(str(root), **{"image_size": 16, "num_workers": 0, **arguments})
 
 
-def everything(source):
-    return source[torch.arange(len(source))]
-
-
 def numbers(batch):
     return ((batch.images.float().mean(dim=(1, 2, 3)) - 10) / 10).round().int().tolist()
-
-
-def assert_refused(match, root, **arguments):
-    with pytest.raises(UserError, match=match) as caught:
-        build(root, **arguments)
-    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -111,26 +102,26 @@ def test_part_of_the_images_is_enough(tmp_path):
     write_celeba_images(root / "celeba" / "img_align_celeba")
     for name in CELEBA_NAMES[:14]:
         (root / "celeba" / "img_align_celeba" / name).unlink()
-    assert_refused("puts none of the 6 images .* into the training split", root)
+    assert_refused("puts none of the 6 images .* into the training split", build, root)
 
 
 def test_missing(tmp_path):
     expected = (
         r"expected there, or in its folder celeba, img_align_celeba\.zip or.*list_attr_celeba"
     )
-    assert_refused(expected, tmp_path)
-    assert_refused(expected, tmp_path / "none")
+    assert_refused(expected, build, tmp_path)
+    assert_refused(expected, build, tmp_path / "none")
     (tmp_path / "img_align_celeba").mkdir()
-    assert_refused(expected, tmp_path)
+    assert_refused(expected, build, tmp_path)
 
 
 def test_broken_zip(tmp_path):
     root = write(tmp_path)
     path = root / "img_align_celeba.zip"
     path.write_bytes(path.read_bytes()[:-500])
-    assert_refused(r"img_align_celeba\.zip is no whole zip archive", root)
+    assert_refused(r"img_align_celeba\.zip is no whole zip archive", build, root)
     path.write_text("<html>quota exceeded</html>")
-    assert_refused(r"img_align_celeba\.zip is no whole zip archive", root)
+    assert_refused(r"img_align_celeba\.zip is no whole zip archive", build, root)
 
 
 @pytest.mark.parametrize("name", ["list_attr_celeba.txt", "list_eval_partition.txt"])
@@ -139,7 +130,7 @@ def test_broken_tables(tmp_path, name):
     path = root / name
     lines = path.read_text().splitlines()
     path.write_text("\n".join(lines[:-1]))
-    assert_refused(rf"{name} has no row for 1 of 20 images, the first is '000020'", root)
+    assert_refused(rf"{name} has no row for 1 of 20 images, the first is '000020'", build, root)
     cut, wrong = lines[-1][:10], lines[-1][:-1] + "x"
     for content in (
         "\n".join([*lines[:-1], cut]),
@@ -148,9 +139,9 @@ def test_broken_tables(tmp_path, name):
         "\0\n" * 50,
     ):
         path.write_text(content)
-        assert_refused(f"{name} is broken", root)
+        assert_refused(f"{name} is broken", build, root)
     path.write_bytes(b"\xff\x00\n\x80" * 50)
-    assert_refused(f"{name} is broken", root)
+    assert_refused(f"{name} is broken", build, root)
 
 
 def test_an_attribute_gives_the_classes(tmp_path):
@@ -160,8 +151,8 @@ def test_an_attribute_gives_the_classes(tmp_path):
     batch = everything(data.load_train())
     assert batch.labels.equal(batch.factors[:, column])
     assert {*batch.labels.tolist()} == {0, 1}
-    with pytest.raises(UserError, match=r"class_attribute is an attribute .*, got 'Smile'"):
-        build(tmp_path, class_attribute="Smile")
+    match = r"class_attribute is an attribute .*, got 'Smile'"
+    assert_refused(match, build, tmp_path, class_attribute="Smile")
 
 
 def test_a_table_of_one_split_gives_one_official_split(tmp_path, caplog):

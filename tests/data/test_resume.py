@@ -7,11 +7,11 @@ from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 
 from lightning_gen.callbacks import RandomState, Resume
 from lightning_gen.data import MiniFashionMNIST
-from lightning_gen.errors import UserError
 from lightning_gen.models import VAE
 from lightning_gen.networks import Dense
 from support.images import image_folder, write_noise
 from support.ordered import QUIET, Decoding, Numbered, Seen
+from support.refusals import assert_refused
 
 # A resumed run saves where the stopped one did.
 pytestmark = pytest.mark.filterwarnings("ignore:Checkpoint directory .* exists and is not empty")
@@ -144,9 +144,7 @@ def train(data, folder, checkpoint=None, epochs=1):
 
 
 def refused(data, folder, match):
-    with pytest.raises(UserError, match=match) as caught:
-        train(data, folder, folder / "last.ckpt", epochs=2)
-    assert "\n" not in str(caught.value)
+    assert_refused(match, train, data, folder, folder / "last.ckpt", epochs=2)
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,8 @@ import pytest
 import torch
 
 from lightning_gen.data import Shapes
-from lightning_gen.data.loader import BatchLoader
 from lightning_gen.data.shapes import FACTORS, REACH, SIZE, DrawnShapes, draw, index_of, look_alike
-from lightning_gen.errors import UserError
-from support.images import assert_same
+from support.refusals import assert_refused
 
 SIZES = tuple(FACTORS.values())
 SQUARE, ELLIPSE, HEART = range(3)
@@ -93,7 +91,7 @@ def test_indices_are_those_of_dsprites():
 
 @pytest.fixture(scope="module")
 def data():
-    data = Shapes(test_fraction=0.2, val_fraction=0.25, batch_size=1000)
+    data = Shapes(1000, test_fraction=0.2, val_fraction=0.25, num_workers=2)
     data.setup("fit")
     data.setup("test")
     return data
@@ -104,6 +102,7 @@ def test_datamodule_describes_itself_and_keeps_splits_apart(data):
     assert data.class_names == ("square", "ellipse", "heart")
     assert data.factor_names == ("shape", "scale", "orientation", "x", "y")
     assert data.factor_sizes == (3, 6, 40, 32, 32)
+    assert data.num_workers == 2
     indices = {split: data._splits[split].indices for split in ("train", "val", "test")}
     assert torch.cat([*indices.values()]).sort().values.equal(torch.arange(737_280))
     assert len(indices["test"]) / 737_280 == pytest.approx(0.2, abs=0.002)
@@ -135,13 +134,6 @@ def test_what_looks_alike_is_of_one_group_and_drawn_the_same(shape, period):
     assert same.equal(groups[:, None] == groups[None])
 
 
-def test_workers_draw_the_same_batches():
-    loaders = [BatchLoader(DrawnShapes(), torch.arange(50), 16, num_workers=n) for n in (0, 2)]
-    assert_same(*map(list, loaders))
-    assert Shapes(num_workers=2).num_workers == 2
-
-
 @pytest.mark.parametrize("fraction", [0.0, 1.0, -0.1])
 def test_test_fraction_out_of_range(fraction):
-    with pytest.raises(UserError, match=r"data\.test_fraction"):
-        Shapes(test_fraction=fraction)
+    assert_refused(r"data\.test_fraction", Shapes, test_fraction=fraction)

@@ -3,6 +3,7 @@
 import os
 
 import numpy as np
+import torch
 from PIL import Image
 
 from lightning_gen.data import ImageFolder
@@ -21,6 +22,11 @@ def write_noise(folder, names, size=(24, 20)):
 def image_folder(root, **arguments):
     """The datamodule of a folder, with small images."""
     return ImageFolder(str(root), **{"image_size": 8, "num_workers": 0, **arguments})
+
+
+def everything(source):
+    """All images of a source, as one batch."""
+    return source[torch.arange(len(source))]
 
 
 def batches_of(data, epochs=2):
