@@ -1,9 +1,7 @@
 """Standard errors from the images at hand."""
 
-from collections.abc import Callable, Sequence
-
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor
 
 from lightning_gen.errors import UserError
@@ -32,24 +30,3 @@ def jackknife_variance(without: Float[Tensor, "groups *k"]) -> Float[Tensor, "*k
     if len(without) < 2:
         return without.new_full(without.shape[1:], torch.nan)
     return (len(without) - 1) * without.var(dim=0, correction=0)
-
-
-def variance_over_parts(
-    score: Callable[[Sequence[Bool[Tensor, " n"]]], Float[Tensor, " k"]],
-    sizes: Sequence[int],
-    parts: int,
-    repeats: int,
-    device: torch.device | None = None,
-) -> Float[Tensor, " k"]:
-    """The variance of scores of disjoint random parts of all sets, divided by the number of parts.
-
-    Scores of disjoint parts are independent draws of the score of so many images. Divided by their
-    number it is the variance of the score of all images, as far as that falls as 1 / N.
-    """
-    generator = torch.Generator().manual_seed(0)
-    total = torch.zeros(())
-    for _ in range(repeats):
-        groups = [torch.randperm(n, generator=generator).to(device) % parts for n in sizes]
-        found = [score([group == part for group in groups]) for part in range(parts)]
-        total = total.to(found[0]) + torch.stack(found).var(dim=0)
-    return total / (repeats * parts)

@@ -218,7 +218,9 @@ class Memory(VAE):
 
 @pytest.mark.parametrize("real", [True, False])
 def test_real_images_as_samples_are_near_and_noise_is_far(real, trainer, mini, monkeypatch):
-    monkeypatch.setattr(manifold, "variance_over_parts", lambda *_: torch.zeros(2))  # it takes long
+    monkeypatch.setattr(
+        manifold.NeighbourScores, "_variance_over_parts", lambda *_, **__: torch.zeros(2)
+    )  # it takes long
     model = tiny(Memory)
     images = mini.load_train()[torch.arange(1000, 2000)].images.float() / 255
     model.images = images if real else torch.rand_like(images)

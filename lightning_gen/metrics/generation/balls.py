@@ -36,8 +36,8 @@ def squared_distances(x: Points, y: Float[Tensor, "m d"]) -> Float[Tensor, "n m"
 class Balls:
     """The neighbours of each centre among the centres, and the points that are as near.
 
-    From these the balls of any part of the centres and what they hold of any part of the points are
-    told without a distance.
+    From these the balls of parts of the centres and what they hold of parts of the points are told
+    without a distance.
 
     Attributes:
         neighbours: of each centre the nearest others, the nearest first.
@@ -80,16 +80,21 @@ class Balls:
         return cls(torch.cat(neighbours), centre, point, nearer, len(points))
 
     def holds(
-        self, k: int, centres: Bool[Tensor, " n"], points: Bool[Tensor, " m"]
+        self, k: int, centres: Int[Tensor, " n"], points: Int[Tensor, " m"]
     ) -> Bool[Tensor, " pairs"]:
-        """Whether the centre's ball holds the point, of these centres and points alone.
+        """Whether the centre's ball holds the point, each part of the images seen alone.
 
-        A ball reaches to the k-th nearest other centre, its surface included.
+        A ball reaches to the k-th nearest other centre of its part, its surface included.
+
+        Args:
+            k: number of the neighbour.
+            centres: the number of each centre's part.
+            points: the number of each point's part.
         """
-        closer = centres[self.neighbours].cumsum(dim=1, dtype=torch.uint8)
+        closer = (centres[self.neighbours] == centres[:, None]).cumsum(dim=1, dtype=torch.uint8)
         closer = torch.nn.functional.pad(closer, (1, 0)).flatten()
         inside = closer.take(self.centre * (self.neighbours.shape[1] + 1) + self.nearer) < k
-        return inside & centres.take(self.centre) & points.take(self.point)
+        return inside & (centres.take(self.centre) == points.take(self.point))
 
     def held(self, inside: Bool[Tensor, " pairs"]) -> Bool[Tensor, " m"]:
         """Which points lie in a ball."""

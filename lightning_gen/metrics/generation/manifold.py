@@ -5,16 +5,16 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from lightning_gen.errors import UserError
 from lightning_gen.metrics.estimate import Estimate
 from lightning_gen.metrics.generation.balls import Balls, centred
 from lightning_gen.metrics.generation.stored import StoredFeatures
-from lightning_gen.metrics.resampling import variance_over_parts
 
-Subset = Bool[Tensor, " _"]
+Parts = Int[Tensor, " _"]
+"""The number of the part that each image belongs to."""
 
 
 class PrecisionRecallValue(NamedTuple):
@@ -69,29 +69,42 @@ class NeighbourScores(StoredFeatures):
 
     @abstractmethod
     def scores(
-        self, balls: Sequence[Balls], real: Subset, generated: Subset
-    ) -> Float[Tensor, " k"]:
-        """The scores of a part of both sets."""
+        self, balls: Sequence[Balls], real: Parts, generated: Parts
+    ) -> Float[Tensor, "parts k"]:
+        """The scores of each part of both sets."""
 
     def estimates(self) -> list[Estimate]:
         """The scores of all images and their standard errors, in float64."""
         remedy = "Measure more images or pass fewer neighbours."
-        real, generated = centred(*self.features(self.neighbours + 1, remedy))
-        balls = self.balls(real, generated)
-        every = [torch.ones(len(x), dtype=torch.bool, device=x.device) for x in (real, generated)]
-        values = self.scores(balls, *every)
+        both = centred(*self.features(self.neighbours + 1, remedy))
+        balls = self.balls(*both)
+        [values] = self.scores(balls, *(x.new_zeros(len(x), dtype=torch.long) for x in both))
         errors = torch.full_like(values, torch.nan)
-        if min(len(real), len(generated)) >= 100:
-            halves, quarters = (
-                variance_over_parts(
-                    lambda parts: self.scores(balls, *parts),
-                    (len(real), len(generated)), parts, repeats, real.device,
-                )
-                for parts, repeats in ((2, 100), (4, 50))
-            )  # fmt: skip
-            variances = 2 * halves - quarters
+        if min(map(len, both)) >= 100:
+            halves = self._variance_over_parts(balls, both, parts=2, repeats=100)
+            variances = 2 * halves - self._variance_over_parts(balls, both, parts=4, repeats=50)
             errors = variances.where(variances > 0, torch.nan).sqrt()
         return [Estimate(*pair) for pair in zip(values, errors, strict=True)]
+
+    def _variance_over_parts(
+        self, balls: Sequence[Balls], both: Sequence[Tensor], parts: int, repeats: int
+    ) -> Float[Tensor, " k"]:
+        """The variance of the scores of disjoint random parts, divided by the number of parts.
+
+        Scores of disjoint parts are independent draws of the score of so many images. Divided by
+        their number it is the variance of the score of all images, as far as that falls as 1 / N.
+        """
+        generator = torch.Generator().manual_seed(0)
+        found = []
+        for _ in range(repeats):
+            drawn = (torch.randperm(len(x), generator=generator).to(x.device) % parts for x in both)
+            found.append(self.scores(balls, *drawn).var(dim=0))
+        return torch.stack(found).mean(dim=0) / parts
+
+
+def shares(chosen: Bool[Tensor, " n"], parts: Int[Tensor, " n"]) -> Float[Tensor, " parts"]:
+    """The share of the images of each part that are chosen."""
+    return parts[chosen].bincount(minlength=int(parts.max()) + 1) / parts.bincount().double()
 
 
 class PrecisionRecall(NeighbourScores):
@@ -119,15 +132,13 @@ class PrecisionRecall(NeighbourScores):
         )
 
     def scores(
-        self, balls: Sequence[Balls], real: Subset, generated: Subset
-    ) -> Float[Tensor, " 2"]:
-        """Both shares."""
+        self, balls: Sequence[Balls], real: Parts, generated: Parts
+    ) -> Float[Tensor, "parts 2"]:
+        """Both shares of each part."""
         of_real, of_generated = balls
-        inside = of_real.holds(self.neighbours, real, generated)
-        precision = of_real.held(inside).sum().double() / generated.sum()
-        inside = of_generated.holds(self.neighbours, generated, real)
-        recall = of_generated.held(inside).sum().double() / real.sum()
-        return torch.stack([precision, recall])
+        held = of_real.held(of_real.holds(self.neighbours, real, generated))
+        found = of_generated.held(of_generated.holds(self.neighbours, generated, real))
+        return torch.stack([shares(held, generated), shares(found, real)], dim=1)
 
     def compute(self) -> PrecisionRecallValue:
         """Both shares over all images."""
@@ -157,14 +168,15 @@ class DensityCoverage(NeighbourScores):
         return (Balls.of(real, generated, self.depth),)
 
     def scores(
-        self, balls: Sequence[Balls], real: Subset, generated: Subset
-    ) -> Float[Tensor, " 2"]:
-        """Both scores."""
+        self, balls: Sequence[Balls], real: Parts, generated: Parts
+    ) -> Float[Tensor, "parts 2"]:
+        """Both scores of each part."""
         [of_real] = balls
         inside = of_real.holds(self.neighbours, real, generated)
-        density = inside.sum().double() / (self.neighbours * generated.sum())
-        coverage = of_real.holding(inside).sum().double() / real.sum()
-        return torch.stack([density, coverage])
+        counts = generated.bincount()
+        held = generated[of_real.point[inside]].bincount(minlength=len(counts)).double()
+        density = held / (self.neighbours * counts)
+        return torch.stack([density, shares(of_real.holding(inside), real)], dim=1)
 
     def compute(self) -> DensityCoverageValue:
         """Both over all images."""
