@@ -6,10 +6,13 @@ import sys
 import time
 
 import pytest
+from jsonargparse import ArgumentParser
 
-from lightning_gen import __version__
+from lightning_gen import __version__, data
 from lightning_gen.cli import VERBS, help_text, main
+from lightning_gen.cli.help import LINKED, class_options
 from support.command import CONF
+from support.models import KINDS
 
 
 def python(*words):
@@ -96,3 +99,14 @@ def test_help_of_a_verb_names_its_options(capsys):
     options = ("--config", "--model", "--data", "--trainer.max_epochs", "--test_after_fit")
     for option in (*options, "--model.latent_dim", "--data.batch_size", "--model.optimizer.lr"):
         assert option in text
+
+
+@pytest.mark.parametrize(
+    ("room", "kind"),
+    [("data", getattr(data, name)) for name in data.__all__] + [("models", kind) for kind in KINDS],
+)
+def test_help_of_a_class_names_what_the_parser_takes(room, kind):
+    taken = [name.split(".")[1] for name in ArgumentParser().add_class_arguments(kind, "part")]
+    shown = class_options(room, kind.__name__)
+    assert {name for name, _, _ in shown} == {*taken} - {*LINKED}
+    assert all(about for _, _, about in shown)

@@ -5,7 +5,7 @@ import torch
 from lightning.pytorch import Trainer
 
 from lightning_gen.contracts import Batch
-from lightning_gen.data import FashionMNIST, MiniFashionMNIST
+from lightning_gen.data import CIFAR10, DSprites, FashionMNIST, MiniFashionMNIST, Shapes
 from lightning_gen.data.base import ImageDataModule
 from lightning_gen.data.sources import TensorSource
 from lightning_gen.data.splits import cut
@@ -218,6 +218,21 @@ class TestConversion:
 def test_bad_arguments(argument, value):
     with pytest.raises(UserError, match=rf"data\.{argument} .* got {value}"):
         Numbered(**{argument: value})
+
+
+@pytest.mark.parametrize(
+    ("kind", "argument"),
+    [
+        (CIFAR10, "binarize"),
+        *((Shapes, name) for name in ("binarize", "train_classes")),
+        *((DSprites, name) for name in ("binarize", "train_classes", "num_workers")),
+    ],
+)
+def test_arguments_without_a_meaning_are_refused_and_not_kept(kind, argument):
+    assert {"batch_size", "val_fraction", "images_on"} <= kind().hparams.keys() - {argument}
+    assert argument not in kind().hparams
+    with pytest.raises(TypeError, match=argument):
+        kind(**{argument: None})
 
 
 class TestMiniFashionMNIST:
