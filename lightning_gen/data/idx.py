@@ -64,7 +64,8 @@ class IDXDataModule(ImageDataModule, ABC):
 
     def _array(self, name: str, axes: int) -> Tensor:
         """The flat array of unsigned bytes in a file of the IDX format, packed or not."""
-        path, otherwise = self.folder / name, f"put {', '.join(self.md5s)} (packed or not) there"
+        path, names = self.folder / name, ", ".join(self.md5s)
+        otherwise = f"put {names} (packed or not) into {self.folder}"
         if not path.is_file() and self._unpacked(name).is_file():
             path = self._unpacked(name)
         if not path.is_file():
