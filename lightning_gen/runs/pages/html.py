@@ -3,9 +3,10 @@
 import base64
 import io
 import re
+from dataclasses import dataclass, field
 from functools import cache, partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -15,12 +16,11 @@ from PIL import Image
 from lightning_gen import __version__
 from lightning_gen.atomic import write_text
 from lightning_gen.errors import UserError
+from lightning_gen.runs.pages.record import unit
 from lightning_gen.runs.scores import number
 
 LIMIT = 5_000_000
 """Bytes of a file, at most."""
-
-
 ENCODINGS = ((None, 4000), (90, 2000), (80, 1200), (70, 800), (60, 500), (40, 250))
 """How pictures are written: the quality of WebP, where None is PNG, which loses nothing, and pixels
 of the longer side, at most. The first that keeps a file below the limit is taken."""
@@ -71,37 +71,45 @@ def data_uri(quality: int | None, most: int, image: Image.Image, longest: int = 
         image.thumbnail((longest, longest), Image.Resampling.LANCZOS)
     file = io.BytesIO()
     if quality is None:
-        _smallest_mode(image).save(file, format="PNG", optimize=True)
+        pixels = np.asarray(image)
+        if (pixels == pixels[:, :, :1]).all():  # grey: one channel of three loses nothing
+            image = Image.fromarray(pixels[:, :, 0])
+        image.save(file, format="PNG", optimize=True)
     else:
         image.save(file, format="WEBP", quality=quality)
     kind = "png" if quality is None else "webp"
     return f"data:image/{kind};base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
-def _smallest_mode(image: Image.Image) -> Image.Image:
-    """One channel where all three are the same, which loses nothing."""
-    pixels = np.asarray(image)
-    grey = (pixels == pixels[:, :, :1]).all()
-    return Image.fromarray(pixels[:, :, 0]) if grey else image
+@cache
+def captions() -> dict[str, tuple[str, str]]:
+    """The title of a picture and how to read it, by its folder, in the order of a page."""
+    known = _environment().get_template("captions.html").module.CAPTIONS  # type: ignore[attr-defined]
+    return {kind: (title, text) for kind, (title, text) in known.items()}
 
 
-class Caption(NamedTuple):
-    """The title of a picture, and how to read it."""
+@dataclass(frozen=True)
+class Exhibit:
+    """Pictures of one kind.
 
+    Attributes:
+        kind: what links in the page call it.
+        title: what it is.
+        text: how to read it.
+        pictures: by what each is of, a run or a training step.
+        notes: what else has to be said, such as which run is left out.
+    """
+
+    kind: str
     title: str
     text: str
+    pictures: dict[str, Image.Image] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
-
-@cache
-def captions() -> dict[str, Caption]:
-    """By the name of a folder of pictures, in the order of a page."""
-    known = _environment().get_template("captions.html").module.CAPTIONS  # type: ignore[attr-defined]
-    return {kind: Caption(*words) for kind, words in known.items()}
-
-
-def caption(kind: str) -> Caption:
-    """The caption of a folder of pictures; its name in words where it is of an unknown callback."""
-    return captions().get(kind, Caption(kind.replace("_", " ").capitalize(), ""))
+    @classmethod
+    def of(cls, kind: str) -> "Exhibit":
+        """An empty one with its caption; of an unknown callback the title is its name in words."""
+        return cls(kind, *captions().get(kind, (kind.replace("_", " ").capitalize(), "")))
 
 
 def link_arxiv(text: str) -> Markup:
@@ -129,4 +137,5 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {"breakable": breakable, "link_arxiv": link_arxiv, "number": number}
+    environment.filters["unit"] = unit
     return environment

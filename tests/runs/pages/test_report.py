@@ -14,7 +14,7 @@ from lightning_gen.callbacks.evaluation import Card
 from lightning_gen.callbacks.picture import Picture, snake_case
 from lightning_gen.errors import UserError
 from lightning_gen.runs.pages import html
-from lightning_gen.runs.pages.html import caption, captions
+from lightning_gen.runs.pages.html import Exhibit
 from lightning_gen.runs.pages.report import report
 from lightning_gen.runs.scores import write_scores
 from support.pages import Browser, cells, parsed, words
@@ -55,9 +55,11 @@ def test_the_whole_page(plain):
     assert "1 of 1 epochs, 2 steps" in text
     assert "lightning-gen fit --config" in text
     assert "class_path: lightning_gen.models.VAE" in words(next(tree.iter("pre")))
-    assert captions()["samples"].text in text
+    assert Exhibit.of("samples").text in text
     assert "Scores" not in text
     assert not list(run.rglob(".*"))
+    page_bytes = (run / "report.html").read_bytes()
+    assert report(run).read_bytes() == page_bytes, "a report is the same each time"
 
 
 def test_metrics_have_units_and_every_stage(plain):
@@ -97,11 +99,6 @@ def test_scores_stand_with_their_errors_and_extractor(run):
     for said in ("psnr dB 20.126 ± 0.021 10,000 test", "fid 48.31 5,000 test inception, 6726825d"):
         assert said in text
     assert "kl_dimension" not in text
-
-
-def test_a_report_is_the_same_each_time(run):
-    first = report(run).read_bytes()
-    assert report(run).read_bytes() == first
 
 
 def test_a_copied_run_says_no_time_that_is_wrong(run, plain):
@@ -172,7 +169,7 @@ def test_every_callback_has_a_caption():
     assert len(drawn) >= 6
     drawn.remove(Picture)
     for kind in drawn:
-        assert caption(snake_case(kind.__name__)).text, kind
+        assert Exhibit.of(snake_case(kind.__name__)).text, kind
 
 
 def test_a_broken_picture_is_named(run):
