@@ -7,13 +7,11 @@ from typing import Any
 
 import torch
 from lightning.pytorch import LightningDataModule, LightningModule
-from lightning.pytorch.cli import LightningArgumentParser
 
 from lightning_gen.allowed import enforced, refusal
 from lightning_gen.contracts import ImageShape, Needs, require
 from lightning_gen.errors import UserError
-from lightning_gen.parts import check_part
-from lightning_gen.runs.checkpoint import load_model
+from lightning_gen.runs.checkpoint import build, load_model
 from lightning_gen.runs.directory import CONFIG, RunDirectory
 
 
@@ -58,9 +56,11 @@ class FinishedRun:
     @property
     def name(self) -> str:
         """``<name>/version_<n>`` of a run directory, or the checkpoint's own name."""
-        if (self.path / CONFIG).is_file():
-            return RunDirectory(self.path).name
-        return self.checkpoint.stem
+        return RunDirectory(self.path).name if self._in_directory else self.checkpoint.stem
+
+    @property
+    def _in_directory(self) -> bool:
+        return (self.path / CONFIG).is_file()
 
     @property
     def image_shape(self) -> ImageShape:
@@ -86,7 +86,7 @@ class FinishedRun:
         Raises:
             UserError: the checkpoint does not lie in a run directory.
         """
-        if not (self.path / CONFIG).is_file():
+        if not self._in_directory:
             raise UserError(
                 f"{self.checkpoint} lies in no run directory, so the dataset of its training is "
                 "not known. Pass images of your own with --images, or the run directory."
@@ -100,13 +100,9 @@ class FinishedRun:
         Raises:
             UserError: it cannot be built, for instance since its folder is gone.
         """
-        parser = LightningArgumentParser(exit_on_error=False)
-        parser.add_subclass_arguments(LightningDataModule, "data", required=True)
         try:
             with enforced():
-                options = parser.parse_object({"data": self.config.get("data")})
-                check_part(options.data, LightningDataModule, "data")
-                data: LightningDataModule = parser.instantiate(options).data
+                return build(LightningDataModule, "data", self.config.get("data"))
         except UserError:
             raise
         except Exception as error:  # jsonargparse raises what its parts raise
@@ -115,14 +111,11 @@ class FinishedRun:
                 f"the dataset of {self.path / CONFIG} cannot be built: {reason} Pass images of "
                 "your own with --images."
             ) from error
-        return data
 
     @property
     def class_names(self) -> tuple[str, ...]:
         """A name for each class of the dataset; empty where the run's directory is not known."""
-        if not (self.path / CONFIG).is_file():
-            return ()
-        return tuple(getattr(self.data, "class_names", ()))
+        return tuple(getattr(self.data, "class_names", ())) if self._in_directory else ()
 
     def require(self, needs: Needs, asker: str) -> None:
         """Raise a UserError where the model lacks a capability that ``asker`` needs."""

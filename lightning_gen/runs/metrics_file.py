@@ -144,11 +144,6 @@ class RunLogger(CSVLogger):
         self.file.log(metrics, step or 0)
 
     @rank_zero_only
-    def save(self) -> None:
-        """Write what is pending."""
-        self.file.save()
-
-    @rank_zero_only
     def finalize(self, status: str) -> None:
         """Write what is pending."""
         self.save()

@@ -3,6 +3,7 @@
 import base64
 import io
 import re
+import shlex
 from dataclasses import dataclass, field
 from functools import cache, partial
 from pathlib import Path
@@ -16,7 +17,7 @@ from PIL import Image
 from lightning_gen import __version__
 from lightning_gen.atomic import write_text
 from lightning_gen.errors import UserError
-from lightning_gen.runs.pages.record import unit
+from lightning_gen.runs.pages.record import of_class, unit
 from lightning_gen.runs.scores import number
 
 LIMIT = 5_000_000
@@ -39,7 +40,7 @@ def write_page(template: str, path: Path, **content: Any) -> Path:  # noqa: ANN4
     """
     if path.suffix not in (".html", ".htm"):
         raise UserError(f"--out takes an .html file, got {path}.")
-    page = _environment().get_template(template)
+    page = environment().get_template(template)
     for encoding in ENCODINGS:
         text = page.render(uri=partial(data_uri, *encoding), version=__version__, **content)
         if len(text.encode(errors="backslashreplace")) <= LIMIT:
@@ -84,7 +85,7 @@ def data_uri(quality: int | None, most: int, image: Image.Image, longest: int = 
 @cache
 def captions() -> dict[str, tuple[str, str]]:
     """The title of a picture and how to read it, by its folder, in the order of a page."""
-    known = _environment().get_template("captions.html").module.CAPTIONS  # type: ignore[attr-defined]
+    known = environment().get_template("captions.html").module.CAPTIONS  # type: ignore[attr-defined]
     return {kind: (title, text) for kind, (title, text) in known.items()}
 
 
@@ -128,14 +129,16 @@ def breakable(name: str) -> Markup:
 
 
 @cache
-def _environment() -> Environment:
-    environment = Environment(
+def environment() -> Environment:
+    """The templates of pages."""
+    found = Environment(
         loader=PackageLoader("lightning_gen.runs.pages"),
         autoescape=True,
         undefined=StrictUndefined,
+        extensions=["jinja2.ext.do"],
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"breakable": breakable, "link_arxiv": link_arxiv, "number": number}
-    environment.filters["unit"] = unit
-    return environment
+    found.filters |= {"breakable": breakable, "link_arxiv": link_arxiv, "number": number}
+    found.filters |= {"of_class": of_class, "shell": shlex.join, "unit": unit}
+    return found

@@ -1,7 +1,6 @@
 """``report``: everything about one run in one HTML file."""
 
 import math
-import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,8 +13,8 @@ from lightning_gen.figures.style import to_svg
 from lightning_gen.runs.directory import CONFIG
 from lightning_gen.runs.pages.diagnosis import diagnose
 from lightning_gen.runs.pages.html import Exhibit, captions, write_page
-from lightning_gen.runs.pages.record import ENDS_IN_DIMENSION, Logged, RunRecord, of_class
-from lightning_gen.runs.scores import number, read_scores, with_error
+from lightning_gen.runs.pages.record import ENDS_IN_DIMENSION, Logged, RunRecord
+from lightning_gen.runs.scores import read_scores, with_error
 
 STAGED = ("train/", "val/", "test/", ENDS_IN_DIMENSION)
 FIRST = ("loss", "reconstruction", "kl", "bits_per_dimension")
@@ -45,7 +44,6 @@ def report(run: Path, out: Path | None = None) -> Path:
         out or path / "report.html",
         run=record,
         logged=logged,
-        facts=facts(record),
         findings=diagnose(logged),
         metrics=staged_metrics(logged, {score["name"] for score in scores}),
         others=[column for column in logged.curves if not column.startswith(STAGED)],
@@ -112,80 +110,3 @@ def draw_charts(logged: Logged) -> dict[str, Markup]:
         name.replace("_", " "): Markup(to_svg(figure, f"curve-{number}"))
         for number, (name, figure) in enumerate(figures.items())
     }
-
-
-def facts(run: RunRecord) -> dict[str, str]:
-    """What was run, as configuration and environment say it; what they do not say is empty."""
-    environment = run.environment
-    seed = environment.get("seed", run.config.get("seed_everything"))
-    versions = {"python": environment.get("python")} | environment.get("packages", {})
-    words = [str(word) for word in environment.get("command", ())]
-    config = str(run.directory.path / CONFIG)
-    return {
-        "Model": _model(run),
-        "Data": _data(run),
-        "Training": _training(run),
-        "Device": _device(run),
-        "Time": _time(run),
-        "Seed": "" if seed is None else str(seed),
-        "Versions": ", ".join(f"{name} {v}" for name, v in versions.items() if v),
-        "Git commit": environment.get("git_commit", ""),
-        "Started with": shlex.join(["lightning-gen", *words[1:]]) if words else "",
-        "Run it again": shlex.join(["lightning-gen", "fit", "--config", config]),
-    }
-
-
-def _model(run: RunRecord) -> str:
-    name, arguments = run.part("model")
-    values = {
-        key.replace("_", " "): value if isinstance(value, int | float | str) else of_class(value)[0]
-        for key, value in arguments.items()
-        if key not in ("optimizer", "lr_scheduler")
-    }
-    told = ", ".join(f"{key} {value}" for key, value in values.items() if value not in ("", None))
-    return ": ".join(filter(None, [name, told]))
-
-
-def _data(run: RunRecord) -> str:
-    name, arguments = run.part("data")
-    share = arguments.get("val_fraction")
-    parts = {
-        "batches of {}": arguments.get("batch_size"),
-        "{:.0%} of the training images for validation": isinstance(share, int | float) and share,
-        "at {} pixels": arguments.get("image_size"),
-        "binarised ({})": arguments.get("binarize"),
-    }
-    return ", ".join([name, *(form.format(value) for form, value in parts.items() if value)])
-
-
-def _training(run: RunRecord) -> str:
-    trainer = run.config.get("trainer")
-    asked = trainer.get("max_epochs") if isinstance(trainer, dict) else None
-    parts = []
-    if run.logged.rows:
-        of = f" of {asked}" if isinstance(asked, int) and asked > 0 else ""
-        parts.append(f"{run.logged.epochs}{of} epochs")
-        parts.append(f"{max(row['step'] for row in run.logged.rows):,} steps")
-    optimizer, arguments = of_class(run.part("model")[1].get("optimizer"))
-    rate = arguments.get("lr")
-    at = f" at {number(rate)}" if isinstance(rate, int | float) else ""
-    return ", ".join([*parts, *([optimizer + at] if optimizer else [])])
-
-
-def _device(run: RunRecord) -> str:
-    devices = [str(name) for name in run.environment.get("devices", ())]
-    counts = {name: devices.count(name) for name in devices}
-    names = ", ".join(f"{n} x {name}" if n > 1 else name for name, n in counts.items())
-    world = run.environment.get("world_size", 1)
-    return f"{names} on each node, {world} processes in all" if world != len(devices) else names
-
-
-def _time(run: RunRecord) -> str:
-    day = str(run.environment.get("started", ""))[:10]
-    if run.duration is None:
-        return day
-    minutes, seconds = divmod(round(run.duration.total_seconds()), 60)
-    hours = minutes // 60
-    text = f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
-    text = f"{hours} h {minutes % 60} min" if hours else text
-    return f"{text} from the start to the last checkpoint, {day}"

@@ -50,8 +50,8 @@ def measure(
         UserError: a run has no such card.
     """
     values = {metric: [value_of(cards, metric) for cards in runs] for metric in score.names}
-    metric = score.best({name: fmean(found) for name, found in values.items()})
-    value = fmean(values[metric])
+    choose = min if score.better == "lower" else max
+    value, metric = choose((fmean(found), metric) for metric, found in values.items())
     by_seed: dict[Any, list[float]] = {}
     for found, given in zip(values[metric], options, strict=True):
         by_seed.setdefault(given.get("seed_everything"), []).append(found)

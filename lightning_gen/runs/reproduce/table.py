@@ -4,7 +4,6 @@ import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
 from itertools import product
 from pathlib import Path
 from typing import Any, Literal
@@ -13,7 +12,11 @@ from jsonargparse import ArgumentParser
 
 from lightning_gen.allowed import enforced
 from lightning_gen.errors import UserError
+from lightning_gen.runs.sweep.reading import nearest
 from lightning_gen.yaml_file import read_yaml
+
+CPU = Literal["minutes on a CPU", "an hour on a CPU", "hours on a CPU"]
+Tier = Literal[CPU, "minutes on a GPU", "hours on a GPU"]
 
 
 @dataclass(frozen=True)
@@ -60,11 +63,6 @@ class Score:
         """Whether a measured value is as good as asked."""
         return value <= self.bound if self.better == "lower" else value >= self.bound
 
-    def best(self, values: dict[str, float]) -> str:
-        """The metric with the best of the values."""
-        choose = min if self.better == "lower" else max
-        return choose(values, key=lambda name: values[name])
-
 
 @dataclass(frozen=True)
 class Target:
@@ -84,13 +82,7 @@ class Target:
 
     source: str
     setting: str
-    tier: Literal[
-        "minutes on a CPU",
-        "an hour on a CPU",
-        "hours on a CPU",
-        "minutes on a GPU",
-        "hours on a GPU",
-    ]
+    tier: Tier
     needs: str
     config: str
     scores: list[Score]
@@ -165,11 +157,9 @@ def find(table: dict[str, Target], name: str) -> Target:
     Raises:
         UserError: there is none.
     """
-    if name in table:
-        return table[name]
-    close = get_close_matches(name, table, n=1)
-    hint = f"Did you mean {close[0]}?" if close else f"Choose among {', '.join(table)}."
-    raise UserError(f"there is no target {name}. {hint}")
+    if name not in table:
+        raise UserError(f"there is no target {name}. {nearest(name, table)}")
+    return table[name]
 
 
 def in_digits(value: float) -> str:

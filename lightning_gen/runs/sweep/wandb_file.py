@@ -4,7 +4,6 @@ import os
 from pathlib import Path
 from typing import Any
 
-import optuna
 import yaml
 from optuna.distributions import (
     BaseDistribution,
@@ -12,6 +11,7 @@ from optuna.distributions import (
     FloatDistribution,
     IntDistribution,
 )
+from optuna.samplers import RandomSampler
 
 from lightning_gen.allowed import OPTION, VARIABLE, modules
 from lightning_gen.atomic import write_text
@@ -40,7 +40,7 @@ def write_wandb(sweep: SweepFile, words: tuple[str, ...], trials: int | None, pa
 
 def wandb_sweep(sweep: SweepFile, words: tuple[str, ...], trials: int | None) -> dict[str, Any]:
     """The content of the file; of guided samplers W&B has Bayesian search alone."""
-    random = sweep.sampler is not None and sweep.sampler.kind is optuna.samplers.RandomSampler
+    random = sweep.sampler is not None and isinstance(sweep.sampler(0), RandomSampler)
     method = "random" if random else "bayes" if sweep.sampler else "grid"
     content: dict[str, Any] = {"program": "lightning-gen", "method": method}
     if len(sweep.metric) == 1:
