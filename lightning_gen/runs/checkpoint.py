@@ -121,11 +121,7 @@ def load_model(path: Path) -> LightningModule:
 
 
 def build(kind: type[T], key: str, content: object) -> T:
-    """An object of a class that a configuration names at ``key``, with the parts that it names.
-
-    Raises:
-        UserError: it names what may not stand there.
-    """
+    """An object of a class that a configuration names; a UserError where it may not stand there."""
     parser = ArgumentParser(exit_on_error=False)
     parser.add_subclass_arguments(kind, key, required=True)
     config = parser.parse_object({key: content})
@@ -177,11 +173,7 @@ class WholeCheckpoints(TorchCheckpointIO):
         path: str | Path,
         storage_options: Any | None = None,  # noqa: ANN401  (Lightning's)
     ) -> None:
-        """Write it beside ``path`` first.
-
-        Raises:
-            UserError: the disk is full.
-        """
+        """Write it beside ``path`` first; a UserError where the disk is full."""
         path = Path(path)
         with draft(path) as unfinished:
             with unfinished.open("wb") as file:

@@ -100,11 +100,7 @@ def default_count(out: Path) -> int | None:
 
 
 def read_codes(path: Path) -> Codes:
-    """The codes [N, D] of a file.
-
-    Raises:
-        UserError: there is no such file, no codes in it, or one that is NaN or infinite.
-    """
+    """The codes [N, D] of a file; a UserError where it holds none, or one that is not finite."""
     if not path.is_file() or path.suffix not in (".npz", ".csv"):
         raise UserError(f"expected an .npz or .csv of codes, as encode writes them, got {path}.")
     rows = _array(path, "codes") if path.suffix == ".npz" else _table(path)

@@ -106,11 +106,7 @@ class RunDirectory:
         return f"{path.parent.name}/{path.name}"
 
     def read_config(self) -> dict[str, Any]:
-        """The content of ``config.yaml``.
-
-        Raises:
-            UserError: the file is broken, or holds no keys and values.
-        """
+        """The content of ``config.yaml``; a UserError where it is broken or no mapping."""
         return with_keys(read_yaml(self.path / CONFIG), self.path / CONFIG)
 
     @property

@@ -81,11 +81,7 @@ class FinishedRun:
 
     @cached_property
     def config(self) -> dict[str, Any]:
-        """The complete configuration of the run.
-
-        Raises:
-            UserError: the checkpoint does not lie in a run directory.
-        """
+        """The complete configuration; a UserError where the run's directory is not known."""
         if not self._in_directory:
             raise UserError(
                 f"{self.checkpoint} lies in no run directory, so the dataset of its training is "
@@ -95,11 +91,7 @@ class FinishedRun:
 
     @cached_property
     def data(self) -> LightningDataModule:
-        """The dataset of the training, built as it was for it.
-
-        Raises:
-            UserError: it cannot be built, for instance since its folder is gone.
-        """
+        """The dataset of the training, built as it was; a UserError where it cannot be."""
         try:
             with enforced():
                 return build(LightningDataModule, "data", self.config.get("data"))
@@ -134,11 +126,7 @@ def check_weights(model: LightningModule, checkpoint: Path) -> None:
 
 
 def existing_device(name: str) -> torch.device:
-    """The device of this name.
-
-    Raises:
-        UserError: this machine does not have it.
-    """
+    """The device of this name; a UserError where this machine does not have it."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     try:

@@ -94,11 +94,7 @@ class SplitInputs(Inputs):
 
     @cached_property
     def loader(self) -> Iterable[Any]:
-        """The batches, loaded when they are first asked for.
-
-        Raises:
-            UserError: the dataset has no such split.
-        """
+        """The batches, loaded when first asked for; a UserError where there is no such split."""
         data = self._run.data
         data.prepare_data()
         data.setup(STAGES[self._name])

@@ -30,23 +30,23 @@ def check_request(run: FinishedRun, out: Path, images: int, held: int = 0) -> No
         return
     _, height, width = shape
     tall, wide = tile_size(height, width)
-    pixels = images * tall * wide
-    if out.suffix not in ("", ".npz") and pixels > MOST_PIXELS:
+    pixels, packed = images * tall * wide, out.suffix in ("", ".npz")
+    size = images * max(prod(shape), BLOCK if out.suffix == "" else 0)
+    there = next((place for place in out.absolute().parents if place.exists()), Path("/"))
+    free = shutil.disk_usage(there).free
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+    needed = max(4 * held, 2 * size if out.suffix == ".npz" else 0)
+    if not packed and pixels > MOST_PIXELS:
         raise UserError(
             f"a picture of {images:,} images would have {pixels / 1e6:,.0f} million pixels, at "
             f"most {MOST_PIXELS / 1e6:.0f} million can be opened. Ask for fewer, or pass --out a "
             "folder or an .npz."
         )
-    each = max(prod(shape), BLOCK if out.suffix == "" else 0)
-    there = next((place for place in out.absolute().parents if place.exists()), Path("/"))
-    free = shutil.disk_usage(there).free
-    if out.suffix in ("", ".npz") and images * each > free:
+    if packed and size > free:
         raise UserError(
-            f"{images:,} images take {images * each / 1e9:,.1f} GB, and the disk of {there} has "
+            f"{images:,} images take {size / 1e9:,.1f} GB, and the disk of {there} has "
             f"{free / 1e9:,.1f} GB left. Ask for fewer."
         )
-    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
-    needed = max(4 * held, 2 * images * each if out.suffix == ".npz" else 0)
     if needed > memory:
         raise UserError(
             f"{images:,} images at once take {needed / 1e9:,.1f} GB, more than half of this "

@@ -63,7 +63,7 @@ def compare(
         "compare.html",
         out or first.path.parent / "compare.html",
         runs=opened,
-        notes=[*_dataset_notes(opened), *notes],
+        notes=notes,
         metrics=metrics,
         leader=leader(metrics),
         curves=_curves(opened),
@@ -93,18 +93,6 @@ def draw_all(
         exhibits.latent_scatters(runs, images),
         exhibits.sums(runs, images),
     ], []
-
-
-def _dataset_notes(runs: Sequence[ComparedRun]) -> list[str]:
-    names = {run.label: run.record.part("data")[0] for run in runs}
-    if len(set(names.values())) < 2:
-        return []
-    first = runs[0].label
-    trained = ", ".join(f"{label} on {data}" for label, data in names.items())
-    return [
-        f"The runs were trained on different datasets: {trained}. All images here are of "
-        f"{names[first]}, the test split of {first}."
-    ]
 
 
 def _curves(runs: Sequence[ComparedRun]) -> Markup | None:

@@ -72,11 +72,7 @@ class SharedImages(NamedTuple):
         return cls(whole.first(num_images), *names, codes, len(inputs))
 
     def of(self, run: ComparedRun) -> LabelledCodes:
-        """The codes in a run that is able to encode.
-
-        Raises:
-            UserError: it was told of other classes.
-        """
+        """The codes in a run that encodes; a UserError where it was told of other classes."""
         check_classes(run.model, self.class_names)
         return self.codes[run.label]
 

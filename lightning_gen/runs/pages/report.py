@@ -86,11 +86,7 @@ def staged_metrics(logged: Logged, scores: set[str]) -> list[str]:
 
 
 def score_rows(run: Path) -> list[dict[str, Any]]:
-    """The cards of ``metrics.json`` but those of single dimensions, and how each is ``shown``.
-
-    Raises:
-        UserError: the file is broken.
-    """
+    """The cards of ``metrics.json`` but those of single dimensions, and how each is ``shown``."""
     rows = [
         card | {"name": name, "split": split}
         for split, cards in read_scores(run).items()

@@ -71,11 +71,7 @@ def half_width(values: Sequence[float]) -> float:
 
 
 def value_of(cards: dict[str, Any], metric: str) -> float:
-    """The value of a card.
-
-    Raises:
-        UserError: there is none, or it is no number.
-    """
+    """The value of a card; a UserError where there is none, or it is no number."""
     if metric not in cards:
         raise UserError(
             f"the run has no score {metric}, only {', '.join(cards) or 'none'}. Let the experiment "

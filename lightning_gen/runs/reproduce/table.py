@@ -115,11 +115,7 @@ def read_table(path: Path) -> dict[str, Target]:
 
 
 def _target(path: Path, name: str, row: object) -> Target:
-    """A row of the table.
-
-    Raises:
-        UserError: a key is missing, unknown, or of the wrong kind.
-    """
+    """A row of the table; a UserError where a key is missing, unknown or of the wrong kind."""
     try:
         scores = row.pop("scores", None) if isinstance(row, dict) else None
         if not isinstance(scores, list) or not scores:
@@ -152,11 +148,7 @@ def _parsed(kind: type, row: object) -> dict[str, Any]:
 
 
 def find(table: dict[str, Target], name: str) -> Target:
-    """The target of this name.
-
-    Raises:
-        UserError: there is none.
-    """
+    """The target of this name; a UserError where there is none."""
     if name not in table:
         raise UserError(f"there is no target {name}. {nearest(name, table)}")
     return table[name]

@@ -73,11 +73,7 @@ def suggest(trial: Trial, key: str, space: BaseDistribution) -> Plain:
 
 
 def plain(value: object) -> Plain:
-    """A value as a study keeps it.
-
-    Raises:
-        UserError: it is no plain value.
-    """
+    """A value as a study keeps it; a UserError where it is no plain value."""
     if value is None or isinstance(value, bool | int | float | str):
         return value
     try:

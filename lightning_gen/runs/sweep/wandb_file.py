@@ -23,11 +23,7 @@ LOGGER = "trainer.logger"
 
 
 def write_wandb(sweep: SweepFile, words: tuple[str, ...], trials: int | None, path: Path) -> None:
-    """Write the sweep for ``wandb sweep FILE``.
-
-    Raises:
-        UserError: W&B has nothing that is the same.
-    """
+    """Write the sweep for ``wandb sweep FILE``; a UserError where W&B has nothing the same."""
     content = wandb_sweep(sweep, words, trials)
     header = f"# {sweep.path} for Weights & Biases: wandb sweep {path}, then wandb agent SWEEP_ID\n"
     try:
