@@ -27,11 +27,7 @@ BY_NAMES = ("state_dict", "hyper_parameters")
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
-    """The content of a checkpoint, on the CPU, after its checksums were compared.
-
-    Raises:
-        UserError: the file is broken, no checkpoint of Lightning, or holds more than plain values.
-    """
+    """A checkpoint's content, on the CPU, its checksums compared; a UserError if it is broken."""
     try:
         with catch_warnings(action="ignore"):  # of pickle protocols that torch did not write
             content = torch.load(path, map_location="cpu", weights_only=True)
@@ -67,11 +63,7 @@ def lack_of(content: dict[str, Any]) -> str | None:
 
 
 def newest_whole(run: RunDirectory) -> Path:
-    """The checkpoint that a run goes on from; a broken one is named, and the one before it used.
-
-    Raises:
-        UserError: the run has none that is whole.
-    """
+    """The newest checkpoint that is whole, to go on from; a UserError where there is none."""
     broken: list[str] = []
     for path in run.resumable:
         try:
@@ -92,11 +84,7 @@ def newest_whole(run: RunDirectory) -> Path:
 
 
 def load_model(path: Path) -> LightningModule:
-    """The model of a checkpoint with its weights, on the CPU, in evaluation mode and frozen.
-
-    Raises:
-        UserError: as :func:`load_checkpoint`; or its model cannot be built, or does not fit it.
-    """
+    """A checkpoint's model, on the CPU, evaluating and frozen; a UserError if it does not fit."""
     checkpoint = load_checkpoint(path)
     kept = dict(checkpoint.get("hyper_parameters", {}))
     with enforced():

@@ -18,7 +18,6 @@ from lightning_gen.errors import UserError
 from lightning_gen.runs.finished import FinishedRun
 from lightning_gen.runs.inputs import Inputs
 from lightning_gen.runs.outputs import PICTURES, Part, numbered, write
-from lightning_gen.runs.requests import check_request
 
 GRID = 64
 """Images on a page, unless the user asks for more."""
@@ -37,8 +36,8 @@ def reconstruct(run: FinishedRun, inputs: Inputs, out: Path, num_images: int | N
         num_images: the first so many; by default 64 on a page, else all.
     """
     run.require((contracts.Reconstructs,), "reconstruct")
-    wanted = num_images or default_count(out)
-    check_request(run, out, 2 * min(wanted or len(inputs), len(inputs)))
+    wanted = num_images or (GRID if out.suffix in PICTURES else None)
+    run.check_request(out, 2 * min(wanted or len(inputs), len(inputs)))
 
     def parts() -> Iterator[Part]:
         for batch, names in inputs.shown("reconstructing", wanted):
@@ -86,17 +85,12 @@ def decode(run: FinishedRun, codes: Path, out: Path, batch_size: int = 256) -> P
     """
     run.require((contracts.Decodes,), "decode")
     path = codes.expanduser()
-    rows = read_codes(path)[: default_count(out)]
-    check_request(run, out, len(rows))
+    rows = read_codes(path)[: GRID if out.suffix in PICTURES else None]
+    run.check_request(out, len(rows))
     parts = torch.split(rows, batch_size)
     batches = ((_decoded(run, part, path), dict[str, Tensor]()) for part in parts)
     title = f"{path.name} decoded by {run.name}"
     return write(out, numbered(batches, len(rows), "decoding"), title)
-
-
-def default_count(out: Path) -> int | None:
-    """How many images are wanted where the user does not say; None is all."""
-    return GRID if out.suffix in PICTURES else None
 
 
 def read_codes(path: Path) -> Codes:

@@ -14,7 +14,6 @@ from lightning_gen.latent import PathName
 from lightning_gen.runs.finished import FinishedRun
 from lightning_gen.runs.inputs import Inputs, SplitInputs
 from lightning_gen.runs.outputs import write_view
-from lightning_gen.runs.requests import check_request
 from lightning_gen.views import (
     LabelledCodes,
     Ranked,
@@ -160,7 +159,7 @@ def all_codes(run: FinishedRun, inputs: Inputs, limit: int | None = None) -> Lab
 
 def _check(run: FinishedRun, out: Path, images: int) -> None:
     """Raise a UserError where so many images, which are in memory twice, are too many."""
-    check_request(run, out, images, held=2 * images * prod(run.image_shape))
+    run.check_request(out, images, held=2 * images * prod(run.image_shape))
 
 
 def _written(run: FinishedRun, view: View, out: Path, *, film: bool = False) -> Path:

@@ -61,7 +61,7 @@ def write(
     *,
     images: bool = True,
 ) -> Path:
-    """Write results as the ending of a path says; the file is whole, or as it was before.
+    """Write results as a path's ending says, whole or not at all; a UserError at another ending.
 
     Args:
         path: a picture (.png, .pdf, .svg), ``.npz`` for arrays, ``.csv`` for codes, and no ending
@@ -71,9 +71,6 @@ def write(
         class_names: a name for each label.
         factor_names: a name for each attribute.
         images: there are images, otherwise codes alone.
-
-    Raises:
-        UserError: the path has another ending, or cannot be written.
     """
     check_ending(path, (*PICTURES, "", ".npz") if images else (".npz", ".csv"))
     if path.suffix in PICTURES:
@@ -150,7 +147,7 @@ def _write_table(
                 writer.writerow(["name", "label", *map(no_formula, attributes), *dimensions])
             values = torch.cat([factors.to(codes), codes], dim=1).tolist()
             for name, label, row in zip(names, arrays["labels"].tolist(), values, strict=True):
-                shown = names_of[label] if class_names else str(label)
+                shown = names_of.get(label, str(label))
                 numbers = (f"{value:.7g}" for value in row)
                 writer.writerow([no_formula(name), no_formula(shown), *numbers])
 
@@ -165,10 +162,8 @@ def check_ending(path: Path, endings: Sequence[str]) -> None:
 def write_view(view: View, out: Path, *, film: bool = False) -> Path:
     """Write a page, every image as ``<row>/<number>``, or a film through the columns.
 
-    Args:
-        view: the images.
-        out: as :func:`write` takes it, or a ``.gif``.
-        film: its columns are steps of a way.
+    ``out`` is as :func:`write` takes it, or a ``.gif`` of a ``film``, whose columns are steps of a
+    way.
     """
     check_ending(out, (*PICTURES, "", ".npz", *([".gif"] if film else [])))
     if out.suffix == ".gif":
@@ -176,14 +171,10 @@ def write_view(view: View, out: Path, *, film: bool = False) -> Path:
     elif out.suffix in PICTURES:
         write_picture(view.pixels(), out)
     else:
-        write(out, map(_of_row, view.rows.items()))
+        numbers = {label: range(len(images)) for label, images in view.rows.items()}
+        names = {k: [f"{k}/{n:05}".lstrip("/") for n in each] for k, each in numbers.items()}
+        write(out, (Part(names[k], {"result": images}) for k, images in view.rows.items()))
     return out
-
-
-def _of_row(row: tuple[str, Images]) -> Part:
-    label, images = row
-    names = [f"{label}/{number:05}".lstrip("/") for number in range(len(images))]
-    return Part(names, {"result": images})
 
 
 def write_film(view: View, path: Path, seconds: float = 0.12) -> None:

@@ -13,7 +13,6 @@ from lightning_gen.contracts import Conditional, Decodes, Images, SamplesCodes, 
 from lightning_gen.errors import UserError
 from lightning_gen.runs.finished import FinishedRun
 from lightning_gen.runs.outputs import numbered, write, write_view
-from lightning_gen.runs.requests import check_request
 from lightning_gen.views import View
 
 
@@ -38,10 +37,10 @@ def sample(
     title = f"Samples of {run.name}"
     if labels is not None:
         size = prod(run.image_shape)
-        check_request(run, out, num_images * len(labels), held=num_images * len(labels) * size)
+        run.check_request(out, num_images * len(labels), held=num_images * len(labels) * size)
         return write_view(View(_of_each(run, labels, num_images, batch_size), title), out)
     size = run.model.latent_dim if isinstance(run.model, SamplesCodes) else 0
-    check_request(run, out, num_images, held=num_images * size)
+    run.check_request(out, num_images, held=num_images * size)
     batches = _batches(run, num_images, batch_size)
     return write(out, numbered(batches, num_images, "sampling"), title)
 

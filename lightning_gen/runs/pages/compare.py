@@ -22,7 +22,6 @@ from lightning_gen.runs.pages.compared_runs import (
 )
 from lightning_gen.runs.pages.exhibits import SharedImages
 from lightning_gen.runs.pages.html import Exhibit, write_page
-from lightning_gen.runs.requests import check_request
 
 COLUMN = "val/loss"
 
@@ -43,18 +42,15 @@ def compare(
         seed: of the samples.
         device: where the models run.
 
-    Returns:
-        The file.
-
     Raises:
-        UserError: a run cannot be loaded, their image shapes differ, or the page cannot be written.
+        UserError: a run cannot be loaded, their shapes differ, or the page cannot be written.
     """
     used = existing_device(device)
     devices = [used] if used.type == "cuda" else []
     with torch.random.fork_rng(devices, device_type="cuda"), torch.no_grad():
         opened = open_all(runs, device)
         first = opened[0].finished
-        check_request(first, Path("page.png"), num_images * (1 + len(opened)))
+        first.check_request(Path("page.png"), num_images * (1 + len(opened)))
         shown, notes = draw_all(opened, num_images, seed)
     metrics = compared_metrics(opened)
     settings = compared_settings([run.record.config for run in opened])

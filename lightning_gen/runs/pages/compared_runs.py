@@ -30,13 +30,7 @@ Settings = dict[str, list[str | None]]
 
 @dataclass(frozen=True)
 class ComparedRun:
-    """A run with its model.
-
-    Attributes:
-        label: a name that no other run of the comparison has.
-        finished: the model and its dataset.
-        record: what its files say.
-    """
+    """A run with its model, its files, and a label that no other run of the comparison has."""
 
     label: str
     finished: FinishedRun
@@ -64,12 +58,7 @@ class ComparedRun:
 
 
 def open_all(places: Sequence[str], device: str) -> list[ComparedRun]:
-    """Load the runs.
-
-    Raises:
-        UserError: there are fewer than two, one does not exist or stands there twice, or their
-            images differ in shape.
-    """
+    """Load two runs or more; a UserError where one is missing or twice, or their shapes differ."""
     if len(places) < 2:
         raise UserError(
             f"compare takes at least two runs, got {len(places)}. For one run use report."

@@ -40,25 +40,19 @@ class SharedImages(NamedTuple):
 
     Attributes:
         batch: the images that are shown.
-        class_names: a name for each label.
-        factor_names: a name for each factor.
+        names: of its labels, and of its factors.
         codes: of many more of them, by the label of each run that is able to encode them.
         total: images of the split.
     """
 
     batch: Batch
-    class_names: Sequence[str]
-    factor_names: Sequence[str]
+    names: tuple[Sequence[str], Sequence[str]]
     codes: dict[str, LabelledCodes]
     total: int
 
     @classmethod
     def read(cls, runs: Sequence[ComparedRun], num_images: int) -> "SharedImages":
-        """Read them and encode them.
-
-        Raises:
-            UserError: the dataset of the first run cannot be read.
-        """
+        """Read and encode them; a UserError where the dataset of the first run cannot be read."""
         inputs = SplitInputs(runs[0].finished, "test")
         parts = [batch for batch, _ in inputs.shown("encoding", max(CODES, num_images))]
         whole = Batch(*(torch.cat(pieces) for pieces in zip(*parts, strict=True)))
@@ -69,11 +63,11 @@ class SharedImages(NamedTuple):
                 if isinstance(run.model, contracts.Encodes):
                     codes[run.label] = join([encode(run.model, part) for part in parts])
         names = inputs.class_names, inputs.factor_names
-        return cls(whole.first(num_images), *names, codes, len(inputs))
+        return cls(whole.first(num_images), names, codes, len(inputs))
 
     def of(self, run: ComparedRun) -> LabelledCodes:
         """The codes in a run that encodes; a UserError where it was told of other classes."""
-        check_classes(run.model, self.class_names)
+        check_classes(run.model, self.names[0])
         return self.codes[run.label]
 
 
@@ -96,12 +90,8 @@ def show(
 ) -> Exhibit:
     """Add a picture of each run that is able to give one, and a note about each that is not.
 
-    Args:
-        exhibit: what they are added to.
-        runs: the runs.
-        needs: what a model must be able to do.
-        ability: the same in words, after "does not".
-        draw: makes the picture of a run; None where it is shown elsewhere.
+    ``draw`` gives None where the picture is shown elsewhere; ``ability`` is what models of these
+    needs do, in words.
     """
     for run in runs:
         try:
@@ -124,7 +114,7 @@ def reconstructions(runs: Sequence[ComparedRun], images: SharedImages) -> Exhibi
     rows = {"original": images.batch.images.cpu()}
 
     def add(run: ComparedRun) -> None:
-        check_classes(run.model, images.class_names)
+        check_classes(run.model, images.names[0])
         knowing = given(run.model, images.batch)
         rows[run.label] = knowing.reconstruct(images.batch.images).cpu()
 
@@ -184,7 +174,7 @@ def latent_scatters(runs: Sequence[ComparedRun], images: SharedImages) -> Exhibi
 
     def draw(run: ComparedRun) -> Pixels:
         codes = without_condition(run.model, images.of(run))
-        return latent_scatter(codes, images.class_names, PCA(), "test images", total=images.total)
+        return latent_scatter(codes, images.names[0], PCA(), "test images", total=images.total)
 
     exhibit = Exhibit.of("latent_scatter_test")
     exhibit = replace(exhibit, text=f"{exhibit.text} More than two dimensions are laid out by PCA.")
@@ -195,7 +185,7 @@ def sums(runs: Sequence[ComparedRun], images: SharedImages) -> Exhibit:
     """mean(A) - mean(B) + mean(C) in each run."""
     exhibit = Exhibit.of("arithmetic")
     codes = next(iter(images.codes.values()), None)
-    terms = codes and default_terms(codes, images.class_names, images.factor_names)
+    terms = codes and default_terms(codes, *images.names)
     if terms is None:
         exhibit.notes.append(
             "No three classes of these data are known to make a sum that says something; choose "
@@ -204,9 +194,8 @@ def sums(runs: Sequence[ComparedRun], images: SharedImages) -> Exhibit:
         return exhibit
 
     def draw(run: ComparedRun) -> Pixels:
-        names = images.class_names, images.factor_names
         model = cast(contracts.Decodes, run.model)
-        return arithmetic(model, images.of(run), terms, *names, run.model.device).pixels()
+        return arithmetic(model, images.of(run), terms, *images.names, run.model.device).pixels()
 
     needs = (contracts.Encodes, contracts.Decodes)
     return show(exhibit, runs, needs, "encode and decode", draw)

@@ -28,15 +28,9 @@ of the longer side, at most. The first that keeps a file below the limit is take
 
 
 def write_page(template: str, path: Path, **content: Any) -> Path:  # noqa: ANN401
-    """Fill a template in; its pictures are as good as the limit of the file's size allows.
+    """Fill in a template of ``runs/pages/templates``, with pictures as good as the limit allows.
 
-    Args:
-        template: file in ``runs/pages/templates``.
-        path: where the page goes, an .html file.
-        content: what the template asks for.
-
-    Raises:
-        UserError: the page is too large with the smallest pictures, or cannot be written.
+    A UserError says that even the smallest are too large, or that ``path`` cannot be written.
     """
     if path.suffix not in (".html", ".htm"):
         raise UserError(f"--out takes an .html file, got {path}.")
@@ -60,11 +54,8 @@ def write_page(template: str, path: Path, **content: Any) -> Path:  # noqa: ANN4
 def data_uri(quality: int | None, most: int, image: Image.Image, longest: int = LIMIT) -> str:
     """A picture as text that stands in the page itself.
 
-    Args:
-        quality: of WebP; None is PNG.
-        most: pixels of the longer side, at most.
-        image: the picture.
-        longest: the same, as the template wants it.
+    Its longer side has at most ``most`` pixels, and ``longest`` where the template says so; the
+    quality is that of WebP, None is PNG.
     """
     longest = min(longest, most)
     if max(image.size) > longest:

@@ -31,9 +31,7 @@ class Point(NamedTuple):
 class Logged:
     """The rows of a ``metrics.csv``.
 
-    Attributes:
-        rows: a ``step``, an ``epoch`` and columns such as ``val/loss``, of which each row fills
-            some.
+    Each has a ``step``, an ``epoch``, and some of the columns, such as ``val/loss``.
     """
 
     rows: Sequence[Mapping[str, Any]]
@@ -91,14 +89,7 @@ KINDS = {
 
 @dataclass(frozen=True)
 class RunRecord:
-    """The files of a run.
-
-    Attributes:
-        directory: where they are.
-        config: ``config.yaml``.
-        environment: ``environment.json``; empty where there is none.
-        logged: ``metrics.csv``; without rows where there is none.
-    """
+    """What ``config.yaml``, ``environment.json`` (empty without one) and ``metrics.csv`` say."""
 
     directory: RunDirectory
     config: dict[str, Any]
@@ -107,11 +98,7 @@ class RunRecord:
 
     @classmethod
     def read(cls, place: Path) -> "RunRecord":
-        """The record of a run directory, of a checkpoint inside one, or of a run's name.
-
-        Raises:
-            UserError: there is no such run, or one of its files is broken.
-        """
+        """The record of a run's directory, checkpoint or name; a UserError if a file is broken."""
         directory = RunDirectory.of(place.expanduser())
         path = directory.path / ENVIRONMENT
         try:

@@ -28,12 +28,8 @@ def report(run: Path, out: Path | None = None) -> Path:
         run: a run directory, a checkpoint inside one, or the name of a run.
         out: an .html file.
 
-    Returns:
-        The file.
-
     Raises:
-        UserError: there is no such run, one of its files is broken, or the report cannot be
-            written.
+        UserError: there is no such run, or a file is broken or cannot be written.
     """
     record = RunRecord.read(run)
     path, logged = record.directory.path, record.logged

@@ -44,11 +44,7 @@ class Measured(NamedTuple):
 def measure(
     score: Score, runs: Sequence[dict[str, Any]], options: Sequence[Mapping[str, Any]]
 ) -> Measured:
-    """The mean over runs, from the cards of each run's test split and the options that it had.
-
-    Raises:
-        UserError: a run has no such card.
-    """
+    """The mean over runs, from the cards of each run's test split and the options that it had."""
     values = {metric: [value_of(cards, metric) for cards in runs] for metric in score.names}
     choose = min if score.better == "lower" else max
     value, metric = choose((fmean(found), metric) for metric, found in values.items())

@@ -97,11 +97,7 @@ class Target:
 
 
 def read_table(path: Path) -> dict[str, Target]:
-    """All targets of the file, by name.
-
-    Raises:
-        UserError: the file cannot be read, or a row of it is not whole.
-    """
+    """All targets of the file, by name; a UserError where a row of it is not whole."""
     try:
         content = read_yaml(path)
     except UserError as error:

@@ -81,11 +81,7 @@ class SweepFile:
 
 
 def read_sweep(path: Path) -> SweepFile:
-    """The sweep that a file describes.
-
-    Raises:
-        UserError: the file cannot be read, or says something that cannot be done.
-    """
+    """The sweep that a file describes; a UserError where it says something that cannot be done."""
     if not path.is_file():
         beside = [str(other) for other in path.parent.glob("*.yaml")]
         raise UserError(f"there is no file {path}. {nearest(str(path), beside)}")

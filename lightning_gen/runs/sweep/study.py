@@ -28,7 +28,8 @@ class Study:
     Each is run by one of Optuna's trials, an attempt, and by another one where that was cut off.
     Attempts have the attributes ``number`` (of the trial), ``attempt`` (from 0), ``process`` (which
     runs it), ``beat`` (a number that this process counts up), ``name`` once values are drawn, and
-    ``error`` where the training failed.
+    ``error`` where the training failed. A UserError says that the storage cannot be used, or holds
+    a sweep of this name that differs.
 
     Args:
         sweep: the sweep file.
@@ -36,9 +37,6 @@ class Study:
         folder: of the sweep.
         storage: an SQLAlchemy URL; None for a file of the sweep's folder.
         trials: how many are wanted; None for as many as the file says.
-
-    Raises:
-        UserError: the storage cannot be used, or holds a sweep of this name that differs.
     """
 
     def __init__(
@@ -71,13 +69,9 @@ class Study:
         return {number: first[number, attempt] for number, attempt in sorted(first)}
 
     def claim(self, again: Collection[tuple[int, int]] = ()) -> optuna.Trial | None:
-        """An attempt of this process at a trial that nobody has begun, or that was cut off.
+        """An attempt of this process at a trial that nobody has begun or that was cut off; or None.
 
-        Args:
-            again: attempts, by trial and attempt, that failed and are to be followed by another.
-
-        Returns:
-            The attempt; None where no trial is left.
+        Those of ``again``, by trial and attempt, failed and are to be followed by another.
         """
         known, grid = self.trials(), self.sweep.combinations
         for number in range(self.wanted):

@@ -25,14 +25,9 @@ Runner = Callable[[Trial, Event], Outcome]
 
 
 class Sweep:
-    """The trials of a study, run on this machine.
+    """The trials of a study, each in a folder of its own, run on this machine by ``runner``.
 
-    Args:
-        study: the trials.
-        folder: of the sweep; each trial has a folder in it.
-        runner: runs a trial.
-        say: is given each line for the screen.
-        advance: is called after each trial that ended here.
+    ``say`` is given each line for the screen, ``advance`` is called after each trial that ended.
     """
 
     def __init__(
