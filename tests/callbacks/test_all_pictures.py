@@ -2,15 +2,11 @@
 
 import warnings
 from functools import partial
-from shutil import rmtree
 
-import numpy as np
 import pytest
 import torch
 from lightning.pytorch import seed_everything
-from lightning.pytorch.callbacks import EMAWeightAveraging
 from lightning.pytorch.loggers import CSVLogger
-from torch.optim import Adam
 from torch.utils.data import DataLoader
 
 from lightning_gen.callbacks import (
@@ -38,14 +34,13 @@ from lightning_gen.callbacks.picture import require_for
 from lightning_gen.contracts import Batch
 from lightning_gen.errors import UserError
 from support.kinds import KINDS, fixed
-from support.models import tiny
 
 TERMS = ("Coat", "Sneaker", "Bag")  # all among the first 40 images
 OF_CODES = {
     "latent_scatter": partial(LatentScatter, num_images=30),
     "latent_grid": partial(LatentGrid, steps=3, num_images=30),
     "traversal": partial(Traversal, 2, 3, num_images=30),
-    "arithmetic": partial(Arithmetic, TERMS, 40),
+    "arithmetic": partial(Arithmetic, TERMS, num_images=40),
 }
 LATENT = OF_CODES | {"interpolation": partial(Interpolation, num_pairs=2, steps=3)}
 PICTURES = LATENT | {
@@ -210,28 +205,6 @@ def test_codes_of_an_earlier_fit_are_forgotten(trainer, mini, tmp_path):
     trainer(*callbacks, logger=False).fit(fixed("VAE"), mini)
     trainer(*callbacks, limit_val_batches=0).fit(fixed("VAE"), mini)
     assert not (tmp_path / "run" / "images").exists()
-
-
-def test_the_averaged_weights_are_shown(trainer, mini, pictures, tmp_path):
-    """With a decay of 1 the average stays at the weights of the first step."""
-
-    def draw(*callbacks, steps):
-        seed_everything(0, verbose=False)
-        model = tiny(optimizer=partial(Adam, lr=0.05))
-        run = trainer(*callbacks, *pictures_for("VAE", LATENT).values(), limit_train_batches=steps)
-        run.fit(model, mini)
-        drawn = {name: pictures(name)[steps][80:].astype(int) for name in LATENT}
-        rmtree(tmp_path / "run")
-        return drawn  # below the title, which may take two lines
-
-    averaged = draw(EMAWeightAveraging(decay=1.0), steps=3)
-    early, late = draw(steps=1), draw(steps=3)
-    for name, first in early.items():
-        assert averaged[name].shape == first.shape
-        assert np.abs(averaged[name] - first).max() <= 1, name
-        last = late[name]
-        learnt = first.shape != last.shape or np.abs(first - last).max() > 1
-        assert learnt, f"{name}: nothing was learnt"
 
 
 @pytest.mark.parametrize("name", ["latent_scatter", "latent_grid"])

@@ -168,10 +168,7 @@ class Labels(ReconstructionQuality):
         self.labels += batch.labels.tolist()
 
 
-@pytest.mark.parametrize(
-    ("wanted", "seen", "batch_size"),
-    [(1100, 1100, 30), (5000, 2000, 300)],
-)
+@pytest.mark.parametrize(("wanted", "seen", "batch_size"), [(1100, 1100, 30), (5000, 2000, 300)])
 def test_images_are_spread_over_a_split_that_is_sorted_by_class(wanted, seen, batch_size, trainer):
     data = MiniFashionMNIST(batch_size=batch_size)
     data.setup("test")

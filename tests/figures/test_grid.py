@@ -3,15 +3,7 @@ import pytest
 import torch
 
 from lightning_gen.figures import image_grid, image_rows
-from lightning_gen.figures.grid import (
-    GAP,
-    LEAST_SIDE,
-    MARGIN,
-    MAX_WIDTH,
-    PAPER,
-    enlarged,
-    signed,
-)
+from lightning_gen.figures.grid import GAP, LEAST_SIDE, MARGIN, MAX_WIDTH, PAPER, enlarged, signed
 from lightning_gen.figures.style import font
 
 

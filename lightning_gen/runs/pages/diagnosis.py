@@ -3,7 +3,7 @@
 import math
 from typing import NamedTuple
 
-from lightning_gen.callbacks.sample_diversity import LOW
+from lightning_gen.callbacks.samples import LOW
 from lightning_gen.runs.pages.record import ENDS_IN_DIMENSION, Logged, Point
 from lightning_gen.runs.scores import number
 
