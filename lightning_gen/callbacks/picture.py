@@ -113,7 +113,8 @@ class Picture(Callback, ABC):
         if trainer.fast_dev_run or not trainer.is_global_zero or step == self._drawn_at:  # type: ignore[attr-defined]
             return
         self._drawn_at = step
-        if trainer.ckpt_path and not self._trained and trainer.enable_validation:
+        keeps = type(self).keep is not Picture.keep
+        if keeps and trainer.ckpt_path and not self._trained and trainer.enable_validation:
             with untouched(trainer, pl_module):  # the last validation was before it went on
                 for number, batch in enumerate(validation_batches(trainer)):
                     if not self.keep(trainer, pl_module, batch, number):

@@ -83,7 +83,7 @@ def options(class_path: str) -> list[str]:
 def parameters(kind: type) -> dict[str, inspect.Parameter]:
     """The arguments of a class, those that it passes on by ``**options`` included."""
     found: dict[str, inspect.Parameter] = {}
-    for owner in kind.__mro__:
+    for owner in getattr(kind, "__mro__", ()):
         if "__init__" in vars(owner):
             own = dict(inspect.signature(vars(owner)["__init__"]).parameters)
             passed = [name for name, each in own.items() if each.kind is each.VAR_KEYWORD]

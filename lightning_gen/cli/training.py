@@ -1,6 +1,5 @@
 """The verbs fit, validate, test and predict: words become parts, and the trainer runs them."""
 
-import inspect
 import os
 from pathlib import Path
 from signal import SIGUSR1
@@ -36,6 +35,7 @@ from lightning_gen.cli.claim import (
     requeue,
 )
 from lightning_gen.cli.files import check_files
+from lightning_gen.cli.known import parameters
 from lightning_gen.cli.messages import explain
 from lightning_gen.cli.outcome import fault_of_a_constructor, outcome, told_to_the_user
 from lightning_gen.cli.parser import LINKS, Parser, classes_first, image_shape, training_parser
@@ -146,7 +146,7 @@ class Training:
     def _note_dropped(self, before: str, now: str, arguments: dict[str, Any]) -> None:
         """Keep what was said for a class in whose place another stands, its defaults aside."""
         try:
-            accepted = inspect.signature(imported(before)).parameters
+            accepted = parameters(imported(before))
         except ImportError:  # the parser's own guess, where nothing was said
             return
         names = [
@@ -190,9 +190,8 @@ class Training:
                 given = config[key]
                 arguments = given.get("init_args", {}) | given.get("dict_kwargs", {})
                 if key == "model":
-                    accepted = inspect.signature(type(part)).parameters
-                    links = {name: link for name, link in LINKS.items() if name in accepted}
-                    arguments |= {name: plain(link(self.data)) for name, link in links.items()}
+                    asked = [name for name in LINKS if name in parameters(type(part))]
+                    arguments |= {name: plain(LINKS[name](self.data)) for name in asked}
                 kept = {"_class_path": given["class_path"], "_instantiator": INSTANTIATOR}
                 part.save_hyperparameters(kept | arguments, logger=False)
 

@@ -10,8 +10,6 @@ from lightning.pytorch.loggers import CSVLogger
 from torch.utils.data import DataLoader
 
 from lightning_gen.callbacks import (
-    AggregatePosterior,
-    AnomalyDetection,
     Arithmetic,
     CodebookUse,
     CollapseMonitor,
@@ -121,23 +119,16 @@ def test_a_model_that_lacks_what_is_shown_is_refused_before_training(
         (Samples, "num_images", 0, "at least 1, got 0"),
         (Reconstructions, "num_images", -1, "at least 1, got -1"),
         (CollapseMonitor, "num_images", 1, "at least 2, got 1"),
-        (LossCurves, "every_n_epochs", 0, "at least 1, got 0"),
-        (ConditionalSamples, "num_images", 0, "at least 1, got 0"),
         (ConditionalSamples, "max_rows", 0, "at least 1, got 0"),
         (Interpolation, "num_pairs", 0, "at least 1, got 0"),
         (Interpolation, "steps", 1, "at least 2, got 1"),
-        (Interpolation, "every_n_epochs", 0, "at least 1, got 0"),
         (LatentGrid, "steps", 1, "at least 2, got 1"),
         (LatentGrid, "num_images", 1, "at least 2, got 1"),
-        (LatentScatter, "num_images", 1, "at least 2, got 1"),
         (Traversal, "num_dimensions", 0, "at least 1, got 0"),
         (Traversal, "steps", 1, "at least 2, got 1"),
         (Traversal, "span", 0.0, "above 0, got 0"),
-        (Traversal, "span", -1.0, "above 0, got -1"),
         (SampleDiversity, "num_images", 1, "at least 2, got 1"),
         (ReconstructionQuality, "num_images", 1, "at least 2, got 1"),
-        (AnomalyDetection, "num_images", 1, "at least 2, got 1"),
-        (AggregatePosterior, "num_images", 1, "at least 2, got 1"),
     ],
 )
 def test_bad_numbers_are_refused(make, argument, value, words):

@@ -10,7 +10,7 @@ from lightning.pytorch import LightningModule
 from lightning_gen.callbacks import Denoising, Reconstructions
 from lightning_gen.data import MiniFashionMNIST
 from lightning_gen.figures import image_rows
-from lightning_gen.models import AE, StackedDAE
+from lightning_gen.models import AE
 from lightning_gen.networks import GaussianNoise, Masking
 from support.models import frozen
 
@@ -138,17 +138,3 @@ def test_what_a_killed_run_left_out_is_drawn_without_a_validation(
     run.save_checkpoint(tmp_path / "x.ckpt")
     trainer(Denoising(num_images=5)).fit(model, mini, ckpt_path=tmp_path / "x.ckpt")
     assert list(pictures("denoising")) == [2]
-
-
-def test_only_training_sees_the_noise(trainer, mini):
-    """Validation is that of a model without a corruption; training is not."""
-    seen = {}
-
-    class Recorder(StackedDAE):
-        def terms(self, batch, inputs, training_step=None):
-            stage = "train" if self.trainer.training else "val"
-            seen[stage] = torch.equal(inputs, batch.images)
-            return super().terms(batch, inputs, training_step)
-
-    trainer().fit(Recorder((1, 28, 28)), mini)
-    assert seen == {"train": False, "val": True}

@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 import torch
-from lightning.pytorch import Callback, LightningModule
+from lightning.pytorch import Callback
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
 
@@ -28,24 +28,6 @@ class Breaks(VAE):
     def training_step(self, batch, batch_idx):
         loss = super().training_step(batch, batch_idx)
         return loss * self.factor if self.global_step == self.at else loss
-
-
-class ByHand(LightningModule):
-    """Two optimizers and two losses a batch; the second breaks in the third batch."""
-
-    def __init__(self):
-        super().__init__()
-        self.automatic_optimization = False
-        self.weight = torch.nn.Parameter(torch.ones(()))
-
-    def training_step(self, batch, batch_idx):
-        for optimizer, factor in zip(self.optimizers(), (1, math.nan), strict=True):
-            optimizer.zero_grad()
-            self.manual_backward(self.weight * (factor if batch_idx == 2 else 1))
-            optimizer.step()
-
-    def configure_optimizers(self):
-        return [torch.optim.SGD([self.weight], 0.1) for _ in range(2)]
 
 
 def breaking(at, factor=math.nan):
@@ -91,12 +73,6 @@ def test_the_last_good_checkpoint_is_named_and_kept(trainer, mini, tmp_path):
         checkpoint = torch.load(file, weights_only=True)
         assert checkpoint["global_step"] == 3
         assert all(tensor.isfinite().all() for tensor in checkpoint["state_dict"].values())
-
-
-def test_every_loss_of_a_model_that_optimises_by_hand_is_seen(trainer, mini):
-    run = trainer(FiniteLoss(), limit_train_batches=8, limit_val_batches=0)
-    with pytest.raises(UserError, match="nan at step 5"):
-        run.fit(ByHand(), train_dataloaders=mini.train_dataloader())
 
 
 @pytest.fixture

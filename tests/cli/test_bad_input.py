@@ -16,6 +16,7 @@ from support.command import CONF, NO_PICTURES, SMALL, TWO_BATCHES
 
 QUICK = ("--config", str(CONF / "quickstart.yaml"))
 VAE = ("--model", "VAE", "--data", "MiniFashionMNIST")
+SAMPLES = ("--trainer.callbacks", "Samples")
 
 
 @pytest.fixture
@@ -165,6 +166,8 @@ def test_missing_file(words, name, refused, tmp_path):
         (b"trainer: {max_epoch: 1}", r"\bmax_epoch\b.*Did you mean trainer\.max_epochs\b"),
         (b"data: {class_path: MiniFashionMNIST, init_args: {val_frac: 1}}",
          r"\bval_frac\b.*Did you mean data\.val_fraction\?"),
+        (b"trainer: {callbacks: [{class_path: Traversal, init_args: {num_imges: 1}}]}",
+         r"no option of Traversal\. Did you mean trainer\.callbacks\.num_images\?"),
         (None, r"own\.yaml.*is a folder"),
     ],
 )  # fmt: skip
@@ -172,9 +175,6 @@ def test_a_wrong_file(content, match, refused, tmp_path):
     path = tmp_path / "own.yaml"
     path.mkdir() if content is None else path.write_bytes(content)
     refused("--config", "own.yaml", match=match)
-
-
-SAMPLES = ("--trainer.callbacks", "Samples")
 
 
 @pytest.mark.parametrize(
@@ -191,8 +191,8 @@ SAMPLES = ("--trainer.callbacks", "Samples")
         (("--trainer.devices", "0"), r"trainer: `Trainer\(devices=.?0.?\)` value is not"),
         (("--model.architecture.widths", "null"), r"widths: expected tuple, got (null|None)"),
         (("--data.batch_size", "null"), r"data\.batch_size: expected int, got null"),
-        ((*SAMPLES, "--trainer.callbacks.num_images", "null"),
-         r"trainer\.callbacks\.num_images: expected int, got null"),
+        ((*SAMPLES, "--trainer.callbacks.every_n_epochs", "null"),
+         r"trainer\.callbacks\.every_n_epochs: expected int, got null"),
         (("--model.likelihood", "null"), r"likelihood: expected Likelihood, got null"),
         (("--data", "ImageFolder"), r"data\.root is missing: pass --data\.root"),
         (("--trainer.callbacks", "EarlyStopping"), r"trainer\.callbacks\.monitor is missing"),
@@ -292,15 +292,6 @@ class TestCheckpoint:
 
     def test_last_without_a_run(self, refused):
         refused(*SMALL, "--ckpt_path", "last", match="there is no run in logs/vae_minifashionmnist")
-
-    @pytest.mark.parametrize("content", [b"", b"\x80\x02", b"PK\x03\x04" + 50 * b"x", b"cos\n"])
-    def test_broken(self, content, refused, tmp_path):
-        (tmp_path / "own.ckpt").write_bytes(content)
-        refused(*self.words, match=r"own\.ckpt is broken, or holds more than the plain values")
-
-    def test_no_checkpoint_of_lightning(self, refused, tmp_path):
-        torch.save({"weights": torch.ones(2)}, tmp_path / "own.ckpt")
-        refused(*self.words, match=r"own\.ckpt is no checkpoint of a run: it has no state_dict")
 
     @pytest.mark.parametrize(
         ("words", "values"),

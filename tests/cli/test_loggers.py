@@ -47,25 +47,13 @@ def leveldb_log(content, start):
     return found
 
 
-def config_of(records):
-    """The configuration that the run was given."""
-    config = {}
-    for record in records:
-        for part in (record.run.config, record.config):
-            for update in part.update:
-                value = json.loads(update.value_json)
-                config[update.key or ".".join(update.nested_key)] = value
-    return config
-
-
-def history_of(records):
-    """Key to values of what was logged over time."""
-    history = {}
-    for record in records:
-        for item in record.history.item:
-            key = item.key or ".".join(item.nested_key)
-            history.setdefault(key, []).append(json.loads(item.value_json))
-    return history
+def by_key(items):
+    """All values of each key, in their order."""
+    found = {}
+    for item in items:
+        key = item.key or ".".join(item.nested_key)
+        found.setdefault(key, []).append(json.loads(item.value_json))
+    return found
 
 
 @pytest.fixture
@@ -91,8 +79,11 @@ def test_wandb(shown, tmp_path):
         found = records(directory)
         names = {record.run.display_name for record in found if record.run.display_name}
         assert names == {f"shown/{directory.name}"}
-        check_config(config_of(found), directory)
-        history = history_of(found)
+        config = by_key(
+            update for each in found for part in (each.run, each) for update in part.config.update
+        )
+        check_config({key: values[-1] for key, values in config.items()}, directory)
+        history = by_key(item for each in found for item in each.history.item)
         assert history["val/loss"][-1] == pytest.approx(last(directory, "val/loss"))
         assert history["test/loss"][-1] == pytest.approx(last(directory, "test/loss"))
         assert len(history["train/loss"]) == 2

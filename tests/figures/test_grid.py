@@ -62,12 +62,6 @@ def test_a_label_stands_left_of_its_row():
     assert (labelled[row, left + MARGIN :] == plain[row, MARGIN:]).all()
 
 
-def test_a_long_title_is_not_clipped():
-    picture = image_grid(torch.zeros(1, 1, 28, 28), "a title that is wider than the only image")
-    assert (picture[:, -MARGIN:] == PAPER).all()
-    assert picture.shape[1] > 84 + 2 * MARGIN
-
-
 def test_a_title_is_no_wider_than_the_page():
     row = {"a": torch.zeros(8, 1, 28, 28)}
     short, long = image_rows(row, "title"), image_rows(row, "a title of many words " * 12)

@@ -1,7 +1,5 @@
 """Planes through a latent space, and paths from one code to another."""
 
-import math
-
 import numpy as np
 import pytest
 import torch
@@ -14,7 +12,6 @@ from lightning_gen.errors import UserError
 from lightning_gen.latent import (
     PATHS,
     Plane,
-    coordinate_plane,
     linear,
     normal_quantiles,
     principal_plane,
@@ -26,27 +23,6 @@ def test_codes_of_a_plane_come_row_by_row():
     plane = Plane(torch.tensor([1.0, 1, 1]), torch.tensor([1.0, 0, 0]), torch.tensor([0.0, 2, 0]))
     codes = plane.codes(torch.tensor([0.0, 1, 2]), torch.tensor([0.0, 10]))
     assert codes.tolist() == [[1 + x, 1 + 2 * y, 1] for y in (0, 10) for x in (0, 1, 2)]
-
-
-def test_a_condition_is_the_same_everywhere():
-    plane = Plane(torch.zeros(2), torch.eye(2)[0], torch.eye(2)[1])
-    condition = torch.tensor([0.0, 7.0, 0.5])
-    codes = plane.with_condition(condition).codes(torch.randn(3), torch.randn(2))
-    assert codes.shape == (6, 5)
-    assert (codes[:, 2:] == condition).all()
-    assert codes[:, :2].unique(dim=0).shape == (6, 2)
-
-
-def test_a_plane_of_two_dimensions_keeps_the_others():
-    origin = torch.tensor([1.0, 2, 3, 4])
-    codes = coordinate_plane(origin, 3, 1).codes(torch.tensor([5.0, 6]), torch.tensor([7.0]))
-    assert codes.tolist() == [[1, 7, 3, 5], [1, 7, 3, 6]]
-
-
-@pytest.mark.parametrize("dimensions", [(0, 0), (0, 3), (-1, 1)])
-def test_dimensions_that_span_no_plane_are_refused(dimensions):
-    with pytest.raises(UserError, match="two different latent dimensions from 0 to 2, got"):
-        coordinate_plane(torch.zeros(3), *dimensions)
 
 
 def codes_of(spectrum, count=300):
@@ -76,13 +52,6 @@ def test_principal_plane_agrees_with_scikit_learn(spectrum):
         assert axis.norm().item() == pytest.approx(variance**0.5, rel=1e-3)
         assert abs(axis.double().numpy() @ component) == pytest.approx(variance**0.5, rel=1e-2)
         assert axis[axis.abs().argmax()] > 0, "the sign of an axis changes from time to time"
-
-
-def test_the_principal_plane_does_not_depend_on_the_random_state():
-    codes = codes_of(SPECTRA["even"])
-    first, second = principal_plane(codes), principal_plane(codes)
-    torch.testing.assert_close(first.x_axis, second.x_axis, atol=1e-4, rtol=1e-3)
-    torch.testing.assert_close(first.y_axis, second.y_axis, atol=1e-4, rtol=1e-3)
 
 
 def test_the_axes_of_codes_that_are_no_numbers_are_refused():
@@ -125,14 +94,6 @@ def test_a_straight_line_has_even_steps(scale, steps):
     moves = linear(start, end, steps).diff(dim=1)
     expected = ((end - start) / (steps - 1))[:, None].expand_as(moves)
     torch.testing.assert_close(moves, expected, atol=1e-5 * scale, rtol=1e-4)
-
-
-def test_orthogonal_unit_codes_stay_on_the_sphere_in_even_angles():
-    start, end = torch.eye(6)[:3], torch.eye(6)[3:]
-    codes = spherical(start, end, 7)
-    torch.testing.assert_close(codes.norm(dim=2), torch.ones(3, 7))
-    cosines = (codes[:, 1:] * codes[:, :-1]).sum(dim=2)
-    torch.testing.assert_close(cosines.acos(), torch.full((3, 6), math.pi / 12))
 
 
 def test_the_arc_of_any_unit_codes_stays_on_the_sphere():
