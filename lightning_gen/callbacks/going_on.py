@@ -119,7 +119,9 @@ class Resume(Callback):
         total, current = batches["total"], batches["current"]
         saved_in_batch_end = total["completed"] == total["processed"] - 1
         epoch: int = loops["epoch_progress"]["current"]["processed"]
-        if saved_in_batch_end and batches["is_last_batch"] and validates(trainer, epoch):
+        every = trainer.check_val_every_n_epoch
+        due = trainer.enable_validation and (every is None or (epoch + 1) % every == 0)
+        if saved_in_batch_end and batches["is_last_batch"] and due:
             total["completed"], current["completed"] = total["processed"], current["processed"]
             validation: dict[str, dict[str, int]] = loops["epoch_loop.val_loop.batch_progress"]
             validation["total"] |= {"ready": 1, "started": 1, "processed": 0, "completed": 0}
@@ -183,9 +185,3 @@ def _uses_a_gpu() -> bool:
     """Whether this run does: one on the CPU leaves the GPUs of its machine alone."""
     initialized: bool = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
     return initialized
-
-
-def validates(trainer: Trainer, epoch: int) -> bool:
-    """Whether an epoch, counted from 0, ends with a validation."""
-    every = trainer.check_val_every_n_epoch
-    return trainer.enable_validation and (every is None or (epoch + 1) % every == 0)

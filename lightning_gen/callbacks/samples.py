@@ -122,17 +122,12 @@ class SampleDiversity(Callback):
         pl_module.log("samples/diversity", diversity, sync_dist=True)
         if diversity < LOW and trainer.global_step >= FIRST_STEPS and not self._warned:
             self._warned = True
-            rank_zero_warn(collapse_message(diversity))
+            rank_zero_warn(
+                f"The samples have collapsed: they differ from each other {diversity:.2f} times as "
+                "much as real images do, so the model draws nearly the same image from any noise. "
+                "Try a penalty on the discriminator, a lower learning rate or another seed."
+            )
 
     def _measure(self, split: str, batch: Batch) -> None:
         if split not in self._real:
             self._real[split] = float(mean_pairwise_distance(batch.first(self.num_images).images))
-
-
-def collapse_message(diversity: float) -> str:
-    """What was seen, what it means, and what to try."""
-    return (
-        f"The samples have collapsed: they differ from each other {diversity:.2f} times as much as "
-        "real images do, so the model draws nearly the same image from any noise. Try a penalty on "
-        "the discriminator, a lower learning rate or another seed."
-    )

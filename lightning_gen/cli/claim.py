@@ -129,11 +129,6 @@ def is_first_process() -> bool:
     return bool(rank_zero_only.rank == 0)  # type: ignore[attr-defined]
 
 
-def is_helper() -> bool:
-    """Whether Lightning has started this process for another device of the first one's node."""
-    return RUN_VARIABLE in os.environ and not is_first_process()
-
-
 def requeue() -> None:
     """Let Slurm start this job again, with the same number; nothing outside of Slurm.
 

@@ -20,7 +20,7 @@ from lightning.pytorch import Trainer
 import lightning_gen
 from lightning_gen._compat import is_restoring
 from lightning_gen.allowed import VARIABLE, enforced, modules
-from lightning_gen.cli.claim import is_first_process, is_helper
+from lightning_gen.cli.claim import RUN_VARIABLE, is_first_process
 from lightning_gen.cli.messages import explain
 from lightning_gen.data.loader import lost_worker
 from lightning_gen.errors import BadArgumentsError, InterruptionError, UserError, causes, user_error
@@ -106,7 +106,8 @@ def _failed(verb: str, error: Exception) -> int:
         print(f"lightning-gen {verb}: {' '.join(str(error).split())}", file=sys.stderr)
     if isinstance(error, InterruptionError):
         # Lightning kills the first process when one that it has started ends otherwise.
-        return 0 if is_helper() else 128 + error.signal
+        started_by_it = RUN_VARIABLE in os.environ and not is_first_process()
+        return 0 if started_by_it else 128 + error.signal
     return 2 if isinstance(error, BadArgumentsError) else 1
 
 
