@@ -8,8 +8,7 @@ import torch
 from markupsafe import Markup
 
 from lightning_gen.errors import UserError
-from lightning_gen.figures.compared import compared_curves
-from lightning_gen.figures.curves import Curve
+from lightning_gen.figures.curves import Curve, compared_curves
 from lightning_gen.figures.style import to_svg
 from lightning_gen.runs.finished import existing_device
 from lightning_gen.runs.pages import exhibits
