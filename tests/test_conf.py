@@ -4,7 +4,7 @@ import pytest
 import torch
 import yaml
 
-from lightning_gen.cli.sweep_arguments import check_values, ends
+from lightning_gen.cli.sweep import check_values, ends
 from lightning_gen.features import inception
 from lightning_gen.runs import RunDirectory
 from lightning_gen.runs.sweep.reading import read_sweep

@@ -1,25 +1,19 @@
 """When to draw, to measure and to stop during training; what to score after it."""
 
 from lightning_gen.callbacks.aggregate_posterior import AggregatePosterior
-from lightning_gen.callbacks.anomaly_detection import AnomalyDetection
 from lightning_gen.callbacks.code_use import CodebookUse, CollapseMonitor
 from lightning_gen.callbacks.disentanglement import Disentanglement
 from lightning_gen.callbacks.evaluation import Evaluation
-from lightning_gen.callbacks.finite_loss import FiniteLoss
 from lightning_gen.callbacks.first_images import Denoising, Reconstructions
+from lightning_gen.callbacks.going_on import RandomState, Resume, SameNoise
 from lightning_gen.callbacks.interruption import Interruption
-from lightning_gen.callbacks.latent_scatter import LatentScatter
 from lightning_gen.callbacks.likelihood_bound import LikelihoodBound
-from lightning_gen.callbacks.loss_curves import LossCurves
+from lightning_gen.callbacks.losses import FiniteLoss, LossCurves, Progress
 from lightning_gen.callbacks.picture import Picture
-from lightning_gen.callbacks.progress import Progress
-from lightning_gen.callbacks.random_state import RandomState, SameNoise
-from lightning_gen.callbacks.reconstruction_quality import ReconstructionQuality
-from lightning_gen.callbacks.resume import Resume
-from lightning_gen.callbacks.sample_diversity import SampleDiversity
+from lightning_gen.callbacks.reconstruction_scores import AnomalyDetection, ReconstructionQuality
 from lightning_gen.callbacks.sample_quality import SampleQuality
-from lightning_gen.callbacks.samples import ConditionalSamples, Samples
-from lightning_gen.callbacks.validation_codes import Arithmetic
+from lightning_gen.callbacks.samples import ConditionalSamples, SampleDiversity, Samples
+from lightning_gen.callbacks.validation_codes import Arithmetic, LatentScatter
 from lightning_gen.callbacks.walks import Interpolation, LatentGrid, Traversal
 
 __all__ = [

@@ -10,13 +10,7 @@ from lightning.pytorch.utilities import rank_zero_warn
 from lightning_gen import contracts
 from lightning_gen.callbacks.evaluation import Evaluation, Score, home
 from lightning_gen.contracts import Batch, given
-from lightning_gen.metrics import (
-    ActiveUnits,
-    Estimate,
-    KLPerDimension,
-    MutualInformation,
-    PriorMMD,
-)
+from lightning_gen.metrics import ActiveUnits, Estimate, KLPerDimension, MutualInformation, PriorMMD
 
 NATS = "nats per image"
 
@@ -32,10 +26,6 @@ class AggregatePosterior(Evaluation):
     ``prior_mmd`` is the squared MMD between
     q(z) and p(z), ``active_units`` how many dimensions vary, and ``kl_dimension/00``, ``/01``, ...
     the KL of each in nats. 10,000 images of 20 dimensions take half a minute of one CPU core.
-
-    Args:
-        num_images: how many images of the split are used, spread evenly over it.
-        seed: of the posterior draws.
     """
 
     requires: ClassVar[contracts.Needs] = (contracts.Infers,)

@@ -95,8 +95,12 @@ class CollapseMonitor(Picture):
         if self._warned or self._usage is None or trainer.global_step < FIRST_STEPS:
             return
         if not self._usage.active.any():
-            self._warned = True
-            rank_zero_warn(collapse_message(self._usage))
+            self._warned, kl = True, self._usage.kl
+            rank_zero_warn(
+                f"The posterior has collapsed: 0 of {len(kl)} latent dimensions are active and the "
+                f"KL is {kl.sum():.3g} nats per image, so the decoder ignores the code. Try "
+                "objective.warmup_steps, objective.free_bits or a smaller beta."
+            )
 
     def draw(self, trainer: Trainer, pl_module: LightningModule) -> Pixels | None:
         """KL of each dimension as bars; None where the epoch had no validation."""
@@ -104,15 +108,6 @@ class CollapseMonitor(Picture):
             return None
         criterion = f"variance of the posterior mean over {ActiveUnits.threshold:g}"
         return to_array(kl_bars(*self._usage, criterion))
-
-
-def collapse_message(usage: Usage) -> str:
-    """What was seen, what it means, and what to try."""
-    return (
-        f"The posterior has collapsed: {int(usage.active.sum())} of {len(usage.active)} latent "
-        f"dimensions are active and the KL is {usage.kl.sum():.3g} nats per image, so the decoder "
-        "ignores the code. Try objective.warmup_steps, objective.free_bits or a smaller beta."
-    )
 
 
 class CodebookUse(Picture):

@@ -1,7 +1,7 @@
 """How the dimensions of a code relate to the factors that made the images."""
 
 from collections.abc import Iterator, Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from lightning.pytorch import LightningModule, Trainer
 
@@ -44,15 +44,13 @@ class Disentanglement(Evaluation):
     of one CPU core, most of them for DCI; with progress.
 
     Args:
-        num_images: how many images of the split are used, spread evenly over it.
         dci: measure DCI, too, which takes the longest.
-        seed: of what the scores draw.
     """
 
     requires: ClassVar[contracts.Needs] = (contracts.Encodes,)
 
-    def __init__(self, num_images: int = 10_000, dci: bool = True, seed: int = 0) -> None:
-        super().__init__(num_images, seed)
+    def __init__(self, dci: bool = True, **options: Any) -> None:  # noqa: ANN401
+        super().__init__(**options)
         self.dci = dci
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:

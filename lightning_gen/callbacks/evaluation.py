@@ -5,7 +5,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sized
 from dataclasses import dataclass, field
 from time import perf_counter
-from typing import Any, ClassVar
+from types import MappingProxyType
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
@@ -43,13 +44,12 @@ class Card:
     details: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class Score:
+class Score(NamedTuple):
     """What a callback says of a score: the rest of its card is the same for all."""
 
     estimate: Estimate
     unit: str = "none"
-    details: Mapping[str, Any] = field(default_factory=dict)
+    details: Mapping[str, Any] = MappingProxyType({})
 
 
 class Evaluation(Callback, ABC):
@@ -139,23 +139,19 @@ class Evaluation(Callback, ABC):
             scores = self.finish(trainer, pl_module)
             count = torch.tensor(self._seen, device=pl_module.device)
             seen = int(trainer.strategy.reduce(count, reduce_op="sum"))
-        seconds = self._seconds + perf_counter() - start
+        seconds = round(self._seconds + perf_counter() - start, 3)
         split = "test" if trainer.testing else "val"
-        self.cards = {
-            name: self._card(score, split, seen, seconds) for name, score in scores.items()
-        }
+        self.cards = {}
+        for name, (estimate, unit, details) in scores.items():
+            value, error = (float(number) for number in estimate)
+            about = (unit, seen, split, self.seed, seconds, dict(details))
+            self.cards[name] = Card(value, error, *about)
         values = {f"{split}/{name}": card.value for name, card in self.cards.items()}
         pl_module.log_dict(values, sync_dist=True)  # equal on all ranks; else Lightning warns
 
     on_test_epoch_start = on_validation_epoch_start
     on_test_batch_end = on_validation_batch_end
     on_test_epoch_end = on_validation_epoch_end
-
-    def _card(self, score: Score, split: str, num_images: int, seconds: float) -> Card:
-        value, error = (float(number) for number in score.estimate)
-        return Card(
-            value, error, score.unit, num_images, split, self.seed, round(seconds, 3), score.details
-        )
 
     def _draw_from(self, trainer: Trainer, batch_idx: int) -> None:
         """Other numbers on every rank and in every batch, the same in every evaluation."""

@@ -2,15 +2,14 @@
 
 import math
 from abc import abstractmethod
-from typing import ClassVar, cast
+from typing import Any, ClassVar, cast
 
 import torch
 from lightning.pytorch import LightningModule, Trainer
 
 from lightning_gen import contracts
-from lightning_gen.callbacks.picture import Picture, check_at_least, untouched, validation_batches
-from lightning_gen.contracts import Batch, given
-from lightning_gen.figures import Pixels
+from lightning_gen.callbacks.picture import Picture, check_at_least, untouched
+from lightning_gen.contracts import Batch, Images, given
 from lightning_gen.views import View
 
 
@@ -21,12 +20,11 @@ class FirstImages(Picture):
     On several devices they are the first images of rank zero's share.
 
     Args:
-        num_images: how many images.
-        every_n_epochs: training epochs from one picture to the next.
+        num_images: how many images are drawn.
     """
 
-    def __init__(self, num_images: int = 16, every_n_epochs: int = 1) -> None:
-        super().__init__(every_n_epochs)
+    def __init__(self, num_images: int = 16, **options: Any) -> None:  # noqa: ANN401
+        super().__init__(**options)
         check_at_least(1, num_images, f"{type(self).__name__}.num_images")
         self.num_images = num_images
         self._kept: dict[str, Batch] = {}
@@ -47,42 +45,27 @@ class FirstImages(Picture):
         if "training" not in self._kept:
             self._kept["training"] = Batch(*(t.clone() for t in batch.first(self.num_images)))
 
-    def see(
+    def keep(
         self, trainer: Trainer, pl_module: LightningModule, batch: Batch, batch_idx: int
-    ) -> None:
+    ) -> bool:
         """Keep the first validation images."""
-        self._keep(batch, batch_idx)
-
-    def _keep(self, batch: Batch, batch_idx: int) -> None:
         kept = self._kept.get("validation") if batch_idx else None
         missing = self.num_images - (len(kept.images) if kept else 0)
         if missing > 0:
             parts = zip(kept or batch.first(0), batch.first(missing), strict=True)
             self._kept["validation"] = Batch(*(torch.cat(pair) for pair in parts))
+        return missing > len(batch.images)
 
-    def see_validation(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Keep the first validation images."""
-        for number, batch in enumerate(validation_batches(trainer)):
-            self._keep(batch, number)
-            if len(self._kept["validation"].images) >= self.num_images:
-                return
-
-    def draw(self, trainer: Trainer, pl_module: LightningModule) -> Pixels | None:
+    def draw(self, trainer: Trainer, pl_module: LightningModule) -> View | None:
         """The view; None where no image was seen yet."""
-        split = next((name for name in ("validation", "training") if name in self._kept), None)
-        if split is None:
-            return None
-        view = self.view(pl_module, self._kept[split], split)
-        return view.pixels(f"at step {trainer.global_step}")
+        for split in ("validation", "training"):
+            if split in self._kept:
+                return self.view(pl_module, self._kept[split], split)
+        return None
 
 
 class Reconstructions(FirstImages):
-    """Draws the first validation images over their reconstructions, the same ones each time.
-
-    Args:
-        num_images: how many images.
-        every_n_epochs: training epochs from one picture to the next.
-    """
+    """Draws the first validation images over their reconstructions, the same ones each time."""
 
     requires: ClassVar[contracts.Needs] = (contracts.Reconstructs,)
 
@@ -100,10 +83,6 @@ class Denoising(FirstImages):
     image, in [0, 1]^2), and ``val/noisy_psnr``, ``val/denoised_psnr`` (-10 log10 of them, in dB)
     over the whole split, and the same for ``test``. The noise is that of the model's corruption and
     the same in each evaluation; it costs one more pass through the model.
-
-    Args:
-        num_images: how many images are drawn.
-        every_n_epochs: training epochs from one picture to the next.
     """
 
     requires: ClassVar[contracts.Needs] = (contracts.Denoises,)
@@ -130,10 +109,7 @@ class Denoising(FirstImages):
 
     def view(self, pl_module: LightningModule, batch: Batch, split: str) -> View:
         """Noisy, denoised and clean images."""
-        torch.manual_seed(0)  # the base gives the random state back
-        noisy = cast(contracts.Denoises, pl_module).corrupt(batch.images)
-        denoised = given(pl_module, batch).reconstruct(noisy)
-        rows = {"noisy": noisy, "denoised": denoised, "clean": batch.images}
+        rows = {**denoised(pl_module, batch, seed=0), "clean": batch.images}
         return View(rows, f"Denoising of {split} images")
 
     def see(
@@ -143,11 +119,18 @@ class Denoising(FirstImages):
         if not trainer.testing:
             super().see(trainer, pl_module, batch, batch_idx)
         with untouched(trainer, pl_module):
-            torch.manual_seed(batch_idx)
-            noisy = cast(contracts.Denoises, pl_module).corrupt(batch.images)
-            denoised = given(pl_module, batch).reconstruct(noisy)
-        for name, images in (("noisy", noisy), ("denoised", denoised)):
-            self._errors[name].update(images, batch.images)
+            for name, images in denoised(pl_module, batch, batch_idx).items():
+                self._errors[name].update(images, batch.images)
+
+
+def denoised(model: LightningModule, batch: Batch, seed: int) -> dict[str, Images]:
+    """The images of a batch as the model's corruption leaves them, and what it makes of those.
+
+    To be called where the random state is given back.
+    """
+    torch.manual_seed(seed)
+    noisy = cast(contracts.Denoises, model).corrupt(batch.images)
+    return {"noisy": noisy, "denoised": given(model, batch).reconstruct(noisy)}
 
 
 def psnr(mse: float) -> float:

@@ -60,15 +60,13 @@ class Interruption(Callback):
                 if signal.getsignal(number) != signal.SIG_IGN:  # as a shell's background jobs do
                     signal.signal(number, self._hear)
 
+    on_test_start = on_sanity_check_start  # of a finished training, too
+
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Begin to count the minutes."""
         self.on_sanity_check_start(trainer, pl_module)  # which there may be none of
         self._saved_at = time.monotonic()
         self._agreement = Agreement()
-
-    def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Listen in the test of a finished training too."""
-        self.on_sanity_check_start(trainer, pl_module)
 
     def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:  # noqa: ANN401  (Lightning's)
         """Save where it is time, and leave where the run was told to.

@@ -30,21 +30,13 @@ class LikelihoodBound(Evaluation):
 
     Args:
         num_samples: k.
-        num_images: how many images of the split are used, spread evenly over it.
         at_once: draws, over all images of a batch, that are in memory at a time.
-        seed: of the draws.
     """
 
     requires: ClassVar[contracts.Needs] = (EstimatesLikelihood,)
 
-    def __init__(
-        self,
-        num_samples: int = 5000,
-        num_images: int = 10_000,
-        at_once: int = 5000,
-        seed: int = 0,
-    ) -> None:
-        super().__init__(num_images, seed)
+    def __init__(self, num_samples: int = 5000, at_once: int = 5000, **options: Any) -> None:  # noqa: ANN401
+        super().__init__(**options)
         check_at_least(1, num_samples, "LikelihoodBound.num_samples")
         check_at_least(1, at_once, "LikelihoodBound.at_once")
         self.num_samples = num_samples

@@ -20,6 +20,7 @@ from lightning_gen.atomic import write_png
 from lightning_gen.contracts import Batch, Needs, require
 from lightning_gen.errors import UserError
 from lightning_gen.figures import Pixels
+from lightning_gen.views import View
 
 
 class Picture(Callback, ABC):
@@ -44,8 +45,8 @@ class Picture(Callback, ABC):
         self._trained = False
 
     @abstractmethod
-    def draw(self, trainer: Trainer, pl_module: LightningModule) -> Pixels | None:
-        """The picture; None while there is nothing to draw.
+    def draw(self, trainer: Trainer, pl_module: LightningModule) -> Pixels | View | None:
+        """The picture; None while there is nothing to draw. The title of a view gets the step.
 
         The model is in evaluation mode, under the trainer's precision, without gradients.
         """
@@ -98,19 +99,26 @@ class Picture(Callback, ABC):
         batch: Any,  # noqa: ANN401
         batch_idx: int,
     ) -> None:
-        """Look at a validation batch."""
+        """Look at a validation batch: keep what the picture needs of it."""
+        self.keep(trainer, pl_module, batch, batch_idx)
 
-    def see_validation(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Look at validation images, in a run that went on after its last validation."""
+    def keep(
+        self, trainer: Trainer, pl_module: LightningModule, batch: Batch, batch_idx: int
+    ) -> bool:
+        """Keep what the picture needs of a validation batch; whether it needs another one."""
+        return False
 
     def _draw_once(self, trainer: Trainer, pl_module: LightningModule) -> None:
         step = trainer.global_step
         if trainer.fast_dev_run or not trainer.is_global_zero or step == self._drawn_at:  # type: ignore[attr-defined]
             return
         self._drawn_at = step
-        if trainer.ckpt_path and not self._trained and trainer.enable_validation:
-            with untouched(trainer, pl_module):
-                self.see_validation(trainer, pl_module)
+        keeps = type(self).keep is not Picture.keep
+        if keeps and trainer.ckpt_path and not self._trained and trainer.enable_validation:
+            with untouched(trainer, pl_module):  # the last validation was before it went on
+                for number, batch in enumerate(validation_batches(trainer)):
+                    if not self.keep(trainer, pl_module, batch, number):
+                        break
         name = snake_case(type(self).__name__)
         self._show(trainer, pl_module, name, partial(self.draw, trainer, pl_module))
 
@@ -119,17 +127,19 @@ class Picture(Callback, ABC):
         trainer: Trainer,
         pl_module: LightningModule,
         name: str,
-        draw: Callable[[], Pixels | None],
+        draw: Callable[[], Pixels | View | None],
     ) -> None:
         """Publish what ``draw`` gives; images that do not suffice for it end no training."""
         with untouched(trainer, pl_module):
             try:
-                pixels = draw()
+                picture = draw()
             except UserError as error:
                 rank_zero_warn(f"{type(self).__name__} draws nothing: {error}")
                 return
-        if pixels is not None:
-            publish(trainer, name, pixels)
+        if isinstance(picture, View):
+            picture = picture.pixels(f"at step {trainer.global_step}")
+        if picture is not None:
+            publish(trainer, name, picture)
 
 
 def run_directory(trainer: Trainer) -> Path:

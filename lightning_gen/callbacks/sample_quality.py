@@ -41,14 +41,12 @@ class SampleQuality(Evaluation):
 
     Args:
         extractor: from images to features.
-        num_images: how many images of the split are used, and how many are drawn.
-        seed: of the samples.
     """
 
     requires: ClassVar[contracts.Needs] = (contracts.Samples,)
 
-    def __init__(self, extractor: Extractor, num_images: int = 10_000, seed: int = 0) -> None:
-        super().__init__(num_images, seed)
+    def __init__(self, extractor: Extractor, **options: Any) -> None:  # noqa: ANN401
+        super().__init__(**options)
         self.extractor = extractor
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:

@@ -1,23 +1,28 @@
-"""Pictures of the codes of validation images; mean(A) - mean(B) + mean(C), decoded."""
+"""Pictures of the codes of validation images: where they lie, and sums of their class means."""
 
 from collections.abc import Sequence
-from typing import ClassVar, cast
+from functools import partial
+from typing import Any, ClassVar, cast
 
 import torch
 from lightning.pytorch import LightningModule, Trainer
 
 from lightning_gen import contracts
-from lightning_gen.callbacks.picture import Picture, check_at_least, validation_batches
+from lightning_gen.callbacks.picture import Picture, check_at_least
 from lightning_gen.contracts import Batch, Codes, Encodes, SamplesCodes
 from lightning_gen.figures import Pixels
+from lightning_gen.latent import PCA, Projection
 from lightning_gen.views import (
     LabelledCodes,
     Terms,
+    View,
     arithmetic,
     check_terms,
     default_terms,
     encode,
     join,
+    latent_scatter,
+    without_condition,
 )
 
 
@@ -28,7 +33,7 @@ class ValidationCodes(Picture):
     images are those of rank zero's share.
 
     Args:
-        num_images: how many images are encoded.
+        num_images: how many validation images are encoded, the first ones.
         every_n_epochs: training epochs from one picture to the next.
     """
 
@@ -47,17 +52,25 @@ class ValidationCodes(Picture):
     def see(
         self, trainer: Trainer, pl_module: LightningModule, batch: Batch, batch_idx: int
     ) -> None:
-        """Encode the batch while images are missing."""
+        """Encode the batch while images are missing, where a picture is due."""
+        epoch = trainer.current_epoch + 1
+        due = epoch % self.every_n_epochs == 0 or epoch == trainer.max_epochs
+        rehearsal = trainer.sanity_checking or trainer.fast_dev_run  # type: ignore[attr-defined]
+        if trainer.is_global_zero and due and not rehearsal:
+            self.keep(trainer, pl_module, batch, batch_idx)
+
+    def keep(
+        self, trainer: Trainer, pl_module: LightningModule, batch: Batch, batch_idx: int
+    ) -> bool:
+        """Encode the batch while images are missing; the others are counted."""
         if batch_idx == 0:
             self._parts, self._seen = [], 0
-        if trainer.is_global_zero and self._is_due(trainer):
-            self._keep(trainer, pl_module, batch)
-
-    def see_validation(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Encode the first validation images."""
-        self._parts, self._seen = [], 0
-        for batch in validation_batches(trainer):
-            self._keep(trainer, pl_module, batch)
+        missing = self.num_images - self._seen
+        self._seen += len(batch.images)
+        if missing > 0 and isinstance(pl_module, Encodes):
+            with trainer.precision_plugin.forward_context():
+                self._parts.append(encode(pl_module, batch.first(missing)))
+        return True
 
     def kept(self) -> LabelledCodes | None:
         """The codes of this epoch; None where there was no validation."""
@@ -69,19 +82,6 @@ class ValidationCodes(Picture):
             return self.kept()
         return drawn(cast(SamplesCodes, pl_module), 1)
 
-    def _keep(self, trainer: Trainer, pl_module: LightningModule, batch: Batch) -> None:
-        missing = self.num_images - self._seen
-        self._seen += len(batch.images)
-        if missing > 0 and isinstance(pl_module, Encodes):
-            with trainer.precision_plugin.forward_context():
-                self._parts.append(encode(pl_module, batch.first(missing)))
-
-    def _is_due(self, trainer: Trainer) -> bool:
-        epoch = trainer.current_epoch + 1
-        last = epoch == trainer.max_epochs
-        rehearsal = trainer.sanity_checking or trainer.fast_dev_run  # type: ignore[attr-defined]
-        return not rehearsal and (epoch % self.every_n_epochs == 0 or last)
-
 
 class Arithmetic(ValidationCodes):
     """Draws the mean codes of three classes or attributes, decoded, and A - B + C.
@@ -89,16 +89,12 @@ class Arithmetic(ValidationCodes):
     Args:
         terms: names of A, B and C; ``!Smiling`` is without the attribute. By default those that
             say something of faces and of Fashion-MNIST, and nothing where the data have others.
-        num_images: how many validation images the means are of.
-        every_n_epochs: training epochs from one picture to the next.
     """
 
     requires: ClassVar[contracts.Needs] = (contracts.Encodes, contracts.Decodes)
 
-    def __init__(
-        self, terms: Terms | None = None, num_images: int = 2000, every_n_epochs: int = 5
-    ) -> None:
-        super().__init__(num_images, every_n_epochs)
+    def __init__(self, terms: Terms | None = None, **options: Any) -> None:  # noqa: ANN401
+        super().__init__(**options)
         self.terms = terms
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
@@ -107,22 +103,88 @@ class Arithmetic(ValidationCodes):
         if self.terms is not None:
             check_terms(self.terms, class_names(trainer), factor_names(trainer))
 
-    def draw(self, trainer: Trainer, pl_module: LightningModule) -> Pixels | None:
+    def draw(self, trainer: Trainer, pl_module: LightningModule) -> View | None:
         """The terms and their sum; None where the epoch had no validation."""
-        codes, names = self.kept(), class_names(trainer)
-        if codes is None:
-            return None
-        terms = self.terms or default_terms(codes, names, factor_names(trainer))
-        if terms is None:
+        codes, names = self.kept(), (class_names(trainer), factor_names(trainer))
+        terms = codes and (self.terms or default_terms(codes, *names))
+        if codes is None or terms is None:
             return None
         model = cast(contracts.Decodes, pl_module)
-        view = arithmetic(model, codes, terms, names, factor_names(trainer), pl_module.device)
-        return view.pixels(f"at step {trainer.global_step}")
+        return arithmetic(model, codes, terms, *names, pl_module.device)
 
 
-def drawn(model: SamplesCodes, count: int, seed: int = 0) -> LabelledCodes:
+class LatentScatter(ValidationCodes):
+    """Draws the codes of validation images, coloured by class.
+
+    Codes of two dimensions are drawn as they are. After a training its test is drawn too, as
+    ``images/latent_scatter_test``, along the principal axes of the last picture.
+
+    Args:
+        projection: lays out codes of more than two dimensions: PCA, at once, or TSNE or UMAP, which
+            take seconds to minutes and are therefore drawn at the end of training alone.
+    """
+
+    requires: ClassVar[contracts.Needs] = (contracts.Encodes,)
+
+    def __init__(self, projection: Projection = PCA(), **options: Any) -> None:  # noqa: ANN401, B008
+        super().__init__(**options)
+        self.projection = projection
+        self._follows_training = False
+        self._axes: LabelledCodes | None = None
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """The test that follows belongs to this training."""
+        super().on_train_start(trainer, pl_module)
+        self._follows_training = True
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Draw when the epoch is due."""
+        if isinstance(self.projection, PCA):
+            super().on_train_epoch_end(trainer, pl_module)
+
+    def draw(self, trainer: Trainer, pl_module: LightningModule) -> Pixels | None:
+        """The scatter; None where the epoch had no validation."""
+        self._axes = codes = self.kept()
+        return codes and self._scatter(trainer, pl_module, codes, "validation")
+
+    def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Forget the codes of the validation."""
+        self._parts, self._seen = [], 0
+
+    on_test_batch_end = ValidationCodes.on_validation_batch_end
+
+    def see(
+        self, trainer: Trainer, pl_module: LightningModule, batch: Batch, batch_idx: int
+    ) -> None:
+        """Encode the batch while images are missing."""
+        if not trainer.testing:
+            super().see(trainer, pl_module, batch, batch_idx)
+        elif self._follows_training and trainer.is_global_zero and not trainer.fast_dev_run:  # type: ignore[attr-defined]
+            self.keep(trainer, pl_module, batch, batch_idx)
+
+    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Draw the codes of the test split."""
+        codes, self._parts = self.kept(), []
+        if codes is not None:
+            draw = partial(self._scatter, trainer, pl_module, codes, "test")
+            self._show(trainer, pl_module, "latent_scatter_test", draw)
+
+    def _scatter(
+        self, trainer: Trainer, pl_module: LightningModule, codes: LabelledCodes, split: str
+    ) -> Pixels:
+        return latent_scatter(
+            without_condition(pl_module, codes),
+            class_names(trainer),
+            self.projection,
+            f"{split} images at step {trainer.global_step}",
+            total=self._seen,
+            like=self._axes and without_condition(pl_module, self._axes).codes,
+        )
+
+
+def drawn(model: SamplesCodes, count: int) -> LabelledCodes:
     """Codes from the prior, the same ones each time; to be called where the state is given back."""
-    torch.manual_seed(seed)
+    torch.manual_seed(0)
     codes: Codes = model.sample_codes(count).float().cpu()
     nothing = torch.empty(count, 0)
     return LabelledCodes(codes, torch.zeros(count, dtype=torch.int64), nothing, nothing)

@@ -1,6 +1,7 @@
 """Pictures of walks through the latent space: between images, over a plane, along dimensions."""
 
-from typing import ClassVar, cast
+from functools import partial
+from typing import Any, ClassVar, cast
 
 import torch
 from lightning.pytorch import LightningModule, Trainer
@@ -11,7 +12,6 @@ from lightning_gen.callbacks.picture import check_at_least
 from lightning_gen.callbacks.validation_codes import ValidationCodes, class_names, drawn
 from lightning_gen.contracts import Batch, Codes, Encodes, given
 from lightning_gen.errors import UserError
-from lightning_gen.figures import Pixels
 from lightning_gen.latent import PathName, coordinate_plane
 from lightning_gen.views import (
     View,
@@ -52,33 +52,28 @@ class Interpolation(FirstImages):
     ) -> None:
         check_at_least(1, num_pairs, "Interpolation.num_pairs")
         check_at_least(2, steps, "Interpolation.steps")
-        super().__init__(2 * num_pairs, every_n_epochs)
+        super().__init__(2 * num_pairs, every_n_epochs=every_n_epochs)
         self.steps = steps
         self.path = path
 
     def view(self, pl_module: LightningModule, batch: Batch, split: str) -> View:
         """A row for each pair."""
         model = cast(contracts.Decodes, pl_module)
+        walk = partial(interpolation, model, steps=self.steps, path=self.path)
         if not isinstance(pl_module, Encodes):
             noise = drawn(cast(contracts.SamplesCodes, pl_module), self.num_images).codes
-            start, end = noise.to(pl_module.device).chunk(2)
-            view = interpolation(model, start, end, steps=self.steps, path=self.path)
+            view = walk(*noise.to(pl_module.device).chunk(2))
             return view._replace(title=f"{view.title}, between draws of the prior")
         half = len(batch.images) // 2
         if half == 0:
             raise UserError("an interpolation takes at least 2 images, got 1. Take more images.")
+        batch = batch.first(2 * half)
         codes: Codes = given(pl_module, batch).encode(batch.images).float()
         classes = class_names(pl_module.trainer)
-        names = [classes[label] if classes else split for label in batch.labels.tolist()]
-        view = interpolation(
-            model,
-            codes[:half],
-            codes[half : 2 * half],
-            steps=self.steps,
-            path=self.path,
-            names=[f"{a} to {b}" for a, b in zip(names[:half], names[half:], strict=False)],
-            originals=(batch.images[:half], batch.images[half : 2 * half]),
-        )
+        ends = [classes[label] if classes else split for label in batch.labels.tolist()]
+        names = [f"{a} to {b}" for a, b in zip(ends[:half], ends[half:], strict=True)]
+        originals = batch.images[:half], batch.images[half:]
+        view = walk(*codes.chunk(2), names=names, originals=originals)
         return view._replace(title=f"{view.title}, between {split} images")
 
 
@@ -93,8 +88,6 @@ class LatentGrid(ValidationCodes):
     Args:
         steps: images along each side.
         dimensions: the two latent dimensions to show.
-        num_images: how many validation images are encoded.
-        every_n_epochs: training epochs from one picture to the next.
     """
 
     requires: ClassVar[contracts.Needs] = contracts.WALKS
@@ -103,10 +96,9 @@ class LatentGrid(ValidationCodes):
         self,
         steps: int = 15,
         dimensions: tuple[int, int] | None = None,
-        num_images: int = 2000,
-        every_n_epochs: int = 5,
+        **options: Any,  # noqa: ANN401
     ) -> None:
-        super().__init__(num_images, every_n_epochs)
+        super().__init__(**options)
         check_at_least(2, steps, "LatentGrid.steps")
         self.steps = steps
         self.dimensions = dimensions
@@ -117,15 +109,14 @@ class LatentGrid(ValidationCodes):
         if self.dimensions is not None and isinstance(pl_module, contracts.SamplesCodes):
             coordinate_plane(torch.zeros(pl_module.latent_dim), *self.dimensions)
 
-    def draw(self, trainer: Trainer, pl_module: LightningModule) -> Pixels | None:
+    def draw(self, trainer: Trainer, pl_module: LightningModule) -> View | None:
         """The grid; None where the epoch had no validation."""
         kept = self.codes_or_draw(pl_module)
         if kept is None:
             return None
         codes = kept.codes.to(pl_module.device)
         axes = grid_axes(pl_module, codes, self.steps, self.dimensions)
-        view = latent_grid(cast(contracts.Decodes, pl_module), axes)
-        return view.pixels(f"at step {trainer.global_step}")
+        return latent_grid(cast(contracts.Decodes, pl_module), axes)
 
 
 class Traversal(ValidationCodes):
@@ -133,16 +124,14 @@ class Traversal(ValidationCodes):
 
     The rows are ordered by KL, or by the codes' standard deviation for a model without a posterior.
     The range is ``span`` standard deviations of the prior to both sides, or, without a prior, of
-    the dimension's own codes. Without an encoder the code is a draw of the prior. Feature maps of
-    more than 1,000 numbers are not drawn: one of so many changes nothing that is seen.
+    the dimension's own codes. The code is that of an image of middle brightness, of the first 64;
+    without an encoder it is a draw of the prior. Feature maps of more than 1,000 numbers are not
+    drawn: one of so many changes nothing that is seen.
 
     Args:
         num_dimensions: rows.
         steps: images in a row.
         span: the range, in standard deviations.
-        num_images: how many validation images rank the dimensions; of the first 64
-            that of middle brightness is shown.
-        every_n_epochs: training epochs from one picture to the next.
     """
 
     requires: ClassVar[contracts.Needs] = contracts.WALKS
@@ -152,10 +141,9 @@ class Traversal(ValidationCodes):
         num_dimensions: int = 10,
         steps: int = 9,
         span: float = 3.0,
-        num_images: int = 2000,
-        every_n_epochs: int = 5,
+        **options: Any,  # noqa: ANN401
     ) -> None:
-        super().__init__(num_images, every_n_epochs)
+        super().__init__(**options)
         check_at_least(1, num_dimensions, "Traversal.num_dimensions")
         check_at_least(2, steps, "Traversal.steps")
         if span <= 0:
@@ -164,18 +152,12 @@ class Traversal(ValidationCodes):
         self.steps = steps
         self.span = span
 
-    def draw(self, trainer: Trainer, pl_module: LightningModule) -> Pixels | None:
+    def draw(self, trainer: Trainer, pl_module: LightningModule) -> View | None:
         """The rows; None where the epoch had no validation."""
         kept = self.codes_or_draw(pl_module)
         if kept is None or free_dimensions(pl_module, kept.codes) > MOST_DIMENSIONS:
             return None
         model = cast(contracts.Decodes, pl_module)
-        view = traversal(
-            model,
-            typical(model, kept.codes.to(pl_module.device)),
-            kept,
-            rank(pl_module, kept, self.num_dimensions),
-            steps=self.steps,
-            span=self.span,
-        )
-        return view.pixels(f"at step {trainer.global_step}")
+        origin = typical(model, kept.codes.to(pl_module.device))
+        ranked = rank(pl_module, kept, self.num_dimensions)
+        return traversal(model, origin, kept, ranked, steps=self.steps, span=self.span)

@@ -21,45 +21,56 @@ from lightning_gen.errors import UserError
 
 
 class Verb(NamedTuple):
-    """One thing that the command does."""
+    """One thing that the command does.
+
+    Attributes:
+        module: of ``lightning_gen.runs``, with the verb's function; where the verb has no ``out``,
+            of ``lightning_gen.cli``, and its ``run`` takes the words.
+        summary: what the verb does.
+        example: of its words.
+        out: the file that it writes into the run's directory.
+    """
 
     module: str
     summary: str
     example: str
+    out: str = ""
 
 
-TRAINING, FINISHED = "lightning_gen.cli.training", "lightning_gen.cli.verbs"
 VERBS = {
-    "fit": Verb(TRAINING, "train a model, then evaluate it on the test split",
+    "fit": Verb("training", "train a model, then evaluate it on the test split",
         "fit --config conf/quickstart.yaml"),
-    "validate": Verb(TRAINING, "evaluate a checkpoint on the validation split",
+    "validate": Verb("training", "evaluate a checkpoint on the validation split",
         "validate logs/quickstart/version_0"),
-    "test": Verb(TRAINING, "evaluate a checkpoint on the test split",
+    "test": Verb("training", "evaluate a checkpoint on the test split",
         "test logs/quickstart/version_0"),
-    "predict": Verb(TRAINING, "write the codes of the test split to a file",
+    "predict": Verb("training", "write the codes of the test split to a file",
         "predict logs/quickstart/version_0/checkpoints/last.ckpt"),
-    "sample": Verb(FINISHED, "make new images", "sample quickstart --num_images 25 --out new.png"),
-    "reconstruct": Verb(FINISHED, "give images back through their codes",
-        "reconstruct quickstart --images photos --out reconstructions"),
-    "encode": Verb(FINISHED, "write the codes of images to an .npz or .csv",
-        "encode quickstart --images photos --out codes.csv"),
-    "decode": Verb(FINISHED, "make images of codes", "decode quickstart codes.csv --out images"),
-    "interpolate": Verb(FINISHED, "show the way from one image to another",
-        "interpolate quickstart --images photos --path spherical"),
-    "traverse": Verb(FINISHED, "show what each latent dimension does",
-        "traverse quickstart --steps 11 --span 2"),
-    "arithmetic": Verb(FINISHED, "show mean(A) - mean(B) + mean(C) of classes or attributes",
-        'arithmetic quickstart "Ankle boot" Sandal T-shirt/top'),
-    "probe": Verb(FINISHED, "classify images by their codes, with few labels",
-        "probe quickstart --repeats 3"),
-    "report": Verb(FINISHED, "write one HTML file about a run",
-        "report quickstart --out quickstart.html"),
-    "compare": Verb(FINISHED, "lay runs side by side in one HTML file",
-        "compare fashion_mnist_ae_2d fashion_mnist_vae_2d --out ae_vae.html"),
-    "sweep": Verb("lightning_gen.cli.sweep",
+    "sample": Verb("sampling", "make new images",
+        "sample quickstart --num_images 25 --out new.png", "sample.png"),
+    "reconstruct": Verb("coding", "give images back through their codes",
+        "reconstruct quickstart --images photos --out reconstructions", "reconstruct.png"),
+    "encode": Verb("coding", "write the codes of images to an .npz or .csv",
+        "encode quickstart --images photos --out codes.csv", "codes.npz"),
+    "decode": Verb("coding", "make images of codes",
+        "decode quickstart codes.csv --out images", "decode.png"),
+    "interpolate": Verb("latent_pictures", "show the way from one image to another",
+        "interpolate quickstart --images photos --path spherical", "interpolate.png"),
+    "traverse": Verb("latent_pictures", "show what each latent dimension does",
+        "traverse quickstart --steps 11 --span 2", "traverse.png"),
+    "arithmetic": Verb("latent_pictures",
+        "show mean(A) - mean(B) + mean(C) of classes or attributes",
+        'arithmetic quickstart "Ankle boot" Sandal T-shirt/top', "arithmetic.png"),
+    "probe": Verb("probe", "classify images by their codes, with few labels",
+        "probe quickstart --repeats 3", "probe.csv"),
+    "report": Verb("pages.report", "write one HTML file about a run",
+        "report quickstart --out quickstart.html", "report.html"),
+    "compare": Verb("pages.compare", "lay runs side by side in one HTML file",
+        "compare fashion_mnist_ae_2d fashion_mnist_vae_2d --out ae_vae.html", "compare.html"),
+    "sweep": Verb("sweep",
         "train with many values of some parameters, and compare them",
         "sweep conf/sweep/mnist_vae_latent_dim.yaml --jobs 2"),
-    "reproduce": Verb("lightning_gen.cli.reproduce", "measure published results again",
+    "reproduce": Verb("reproduce", "measure published results again",
         "reproduce binarized_mnist_vae"),
 }  # fmt: skip
 
@@ -110,7 +121,7 @@ def main(arguments: list[str] | None = None) -> int:
         hint = f"Did you mean {close[0]}?" if close else f"Choose among {', '.join(VERBS)}."
         print(f"lightning-gen: there is no verb {words[0]}. {hint}", file=sys.stderr)
         return 2
-    if text := help_of(words, verb.summary, verb.example):
+    if text := help_of(words, *verb[:3]):
         print(text, end="")
         return 0
     if isinstance(sys.stdout, TextIOWrapper):  # names of files and classes may be of any kind
@@ -125,7 +136,8 @@ def main(arguments: list[str] | None = None) -> int:
         os.environ["PYTHONSAFEPATH"] = "1"  # Python started here imports nothing from the folder
     try:
         with allowed.granted(names):
-            return int(loaded(verb.module).run(words))
+            module = "verbs" if verb.out else verb.module
+            return int(loaded(f"lightning_gen.cli.{module}").run(words))
     except KeyboardInterrupt:  # a training hears it itself, and saves
         print(f"lightning-gen {words[0]}: ended by Ctrl-C.", file=sys.stderr)
         return 130
@@ -138,17 +150,14 @@ def loaded(name: str) -> ModuleType:
     collector would go through them again and again meanwhile, 1.7 of 5.9 seconds, and once more at
     each of its full rounds after that, at the end of the process among them.
     """
-    if name in sys.modules:
-        return sys.modules[name]
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
-        module = import_module(name)
-        gc.freeze()
-    finally:
-        if collecting:
+    if name not in sys.modules and gc.isenabled():
+        gc.disable()
+        try:
+            import_module(name)
+            gc.freeze()
+        finally:
             gc.enable()
-    return module
+    return import_module(name)
 
 
 def help_text() -> str:

@@ -1,19 +1,21 @@
-"""Looks at the options of a training before anything of it is built or written."""
+"""Looks at the options of a training, and at a checkpoint, before anything is written."""
 
-import inspect
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import NoneType
 from typing import Any, get_origin
 
 from jsonargparse import Namespace
 from lightning.pytorch import LightningDataModule, LightningModule
+from torch import Tensor
 
 from lightning_gen.allowed import imported
-from lightning_gen.cli.links import LINKS
-from lightning_gen.cli.loggers import as_list
-from lightning_gen.cli.trainer import RunTrainer
+from lightning_gen.cli.known import parameters
+from lightning_gen.cli.parser import LINKS
+from lightning_gen.cli.trainer import RunTrainer, as_list
 from lightning_gen.errors import UserError
 from lightning_gen.parts import argument_types, check_part, members
+from lightning_gen.runs.checkpoint import load_checkpoint
 
 PRECISIONS = ("None", "32-true", "32", "bf16-mixed", "bf16", "16-mixed", "16")
 PLACES = ("dirpath", "dir", "save_dir", "root_dir", "log_dir", "sub_dir", "filename")
@@ -55,22 +57,17 @@ def check_nulls(part: object, key: str) -> None:
     arguments = part.get("init_args") if isinstance(part, Namespace) else None
     if not isinstance(part, Namespace) or not isinstance(arguments, Namespace):
         return
-    accepted = inspect.signature(imported(part.class_path)).parameters
+    accepted = parameters(imported(part.class_path))
     for name, value in vars(arguments).items():
         argument = accepted.get(name)
         if argument and value is None and argument.default is not None and name not in LINKS:
-            kinds = [*members(argument.annotation)]
-            if NoneType not in kinds and all(isinstance(origin(kind), type) for kind in kinds):
-                wanted = " or ".join(origin(kind).__name__ for kind in kinds)
+            kinds: list[Any] = [get_origin(kind) or kind for kind in members(argument.annotation)]
+            if NoneType not in kinds and all(isinstance(kind, type) for kind in kinds):
+                wanted = " or ".join(kind.__name__ for kind in kinds)
                 raise UserError(
                     f"{key}.{name}: expected {wanted}, got null. Leave it out for the default."
                 )
         check_nulls(value, f"{key}.{name}")
-
-
-def origin(annotation: Any) -> Any:  # noqa: ANN401  (a type of any form)
-    """``tuple`` of ``tuple[int, ...]``; a plain type itself."""
-    return get_origin(annotation) or annotation
 
 
 def keep_inside(trainer: Namespace, run: Path | None) -> None:
@@ -85,36 +82,71 @@ def keep_inside(trainer: Namespace, run: Path | None) -> None:
     Raises:
         UserError: a place lies outside, or W&B is told where its server is.
     """
-    for key in ("callbacks", "logger", "profiler", "plugins", "strategy"):
-        for part in as_list(trainer[key]):
-            arguments = part.get("init_args") if isinstance(part, Namespace) else None
-            if arguments is None:
+    root = (run or Path()).resolve()
+    keys = ("callbacks", "logger", "profiler", "plugins", "strategy")
+    for key, part in [(name, each) for name in keys for each in as_list(trainer[name])]:
+        arguments = part.get("init_args") if isinstance(part, Namespace) else None
+        if arguments is None:
+            continue
+        for name in PLACES:
+            value = arguments.get(name)
+            if not isinstance(value, str | Path) or str(value) == ".":
                 continue
-            for name in PLACES:
-                value = arguments.get(name)
-                if isinstance(value, str | Path) and str(value) != ".":
-                    place = inside(Path(value), run, f"trainer.{key}.{name}")
-                    added = name in ("filename", "sub_dir")  # to another one
-                    arguments[name] = str(value if added else place)
-            if "settings" in (part.get("dict_kwargs") or {}) or arguments.get("settings"):
-                # A configuration may be somebody else's: W&B would send the user's key there.
+            place = (root / value).resolve()
+            if not place.is_relative_to(root):
                 raise UserError(
-                    f"trainer.{key}.settings: where W&B is, and how to log in, is no option of a "
-                    "configuration. Set W&B's own variables, such as WANDB_BASE_URL."
+                    f"trainer.{key}.{name}: a run writes into its own directory, got {value}. "
+                    "Leave it out, or name a place inside the run."
                 )
+            added = name in ("filename", "sub_dir")  # to another one
+            arguments[name] = str(value if added else place)
+        if "settings" in (part.get("dict_kwargs") or {}) or arguments.get("settings"):
+            # A configuration may be somebody else's: W&B would send the user's key there.
+            raise UserError(
+                f"trainer.{key}.settings: where W&B is, and how to log in, is no option of a "
+                "configuration. Set W&B's own variables, such as WANDB_BASE_URL."
+            )
 
 
-def inside(place: Path, run: Path | None, key: str) -> Path:
-    """A place below the run's directory.
+def check_same_model(model: LightningModule, path: Path) -> None:
+    """Look whether a model can go on with a checkpoint.
 
     Raises:
-        UserError: it is none.
+        UserError: the file is no checkpoint, was trained with other arguments than ``model``, or
+            holds other weights.
     """
-    root = (run or Path()).resolve()
-    found = (root / place).resolve()
-    if not found.is_relative_to(root):
+    checkpoint = load_checkpoint(path)
+    kept = checkpoint.get("hyper_parameters", {})
+    asked = {key: value for key, value in model.hparams.items() if key in kept}
+    for key, old, new in differences({key: kept[key] for key in asked}, asked):
         raise UserError(
-            f"{key}: a run writes into its own directory, got {place}. Leave it out, or name a "
-            "place inside the run."
+            f"the checkpoint was trained with {key} {old}, and this run asks for {new}. "
+            "Ask for the same, or start without --ckpt_path."
         )
-    return found
+    if not model.strict_loading:
+        return
+    found = shapes(checkpoint["state_dict"])
+    for name, old, new in differences(found, shapes(model.state_dict())):
+        raise UserError(
+            f"{path} does not fit {type(model).__name__}: its weights {name} are {old or 'missing'}"
+            f", expected {new or 'none'}. Pass a checkpoint of the same model."
+        )
+
+
+def shapes(weights: Mapping[str, Any]) -> dict[str, object]:
+    """The shape of each tensor, such as 8x784, or its type where it is none."""
+    return {
+        name: "x".join(map(str, value.shape)) or "a number"
+        if isinstance(value, Tensor)
+        else type(value).__name__
+        for name, value in weights.items()
+    }
+
+
+def differences(old: object, new: object, key: str = "") -> Iterator[tuple[str, object, object]]:
+    """Each place where two nested dicts differ: its dotted key, and both values."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        for word in [*old, *(word for word in new if word not in old)]:
+            yield from differences(old.get(word), new.get(word), f"{key}.{word}".lstrip("._"))
+    elif old != new:
+        yield key, old, new

@@ -53,12 +53,27 @@ def expand_run(words: list[str]) -> list[str]:
 def claimed(options: Namespace) -> Iterator[RunDirectory]:
     """The directory of a training, which no other process trains meanwhile.
 
+    With ``ckpt_path last`` it is that of the latest run, whose path it becomes. A job that a
+    cluster has started again goes on with the run that it was at.
+
     Raises:
         BadArgumentsError: none can be made, another process has it, or there is no run to go on
             with.
     """
+    root = Path(options.trainer.default_root_dir or "logs")
     with bad_arguments():
-        directory = claim_directory(options)
+        directory = begun_run(options, root)
+        if directory is not None:
+            options.ckpt_path = str(newest_whole(directory)) if directory.resumable else None
+            if options.ckpt_path is None:
+                said = "was ended before its first checkpoint: it begins anew"
+                rank_zero_info(f"{directory.path} {said}")
+        elif is_first_process():
+            directory = RunDirectory.claim(root, options.name)
+            os.environ[RUN_VARIABLE] = str(directory.path)
+        else:
+            unknown = root / options.name / "version_unknown"
+            directory = RunDirectory(Path(os.environ.get(RUN_VARIABLE, unknown)))
     if not is_first_process():
         yield directory
         return
@@ -76,30 +91,6 @@ def claimed(options: Namespace) -> Iterator[RunDirectory]:
         held.release()
         Path(held.lock_file).unlink(missing_ok=True)
         directory.discard_if_empty()
-
-
-def claim_directory(options: Namespace) -> RunDirectory:
-    """A new directory, or with ``ckpt_path last`` that of the latest run, whose path it becomes.
-
-    A job that a cluster has started again goes on with the run that it was at.
-
-    Raises:
-        UserError: no directory can be made, or there is no run to go on with.
-    """
-    root = Path(options.trainer.default_root_dir or "logs")
-    begun = begun_run(options, root)
-    if begun is not None:
-        options.ckpt_path = str(newest_whole(begun)) if begun.resumable else None
-        if options.ckpt_path is None:
-            rank_zero_info(f"{begun.path} was ended before its first checkpoint: it begins anew")
-        return begun
-    if not is_first_process():
-        return RunDirectory(
-            Path(os.environ.get(RUN_VARIABLE, root / options.name / "version_unknown"))
-        )
-    directory = RunDirectory.claim(root, options.name)
-    os.environ[RUN_VARIABLE] = str(directory.path)
-    return directory
 
 
 def begun_run(options: Namespace, root: Path) -> RunDirectory | None:
@@ -136,11 +127,6 @@ def default_name(options: Namespace) -> str:
 def is_first_process() -> bool:
     """Whether this process writes the run."""
     return bool(rank_zero_only.rank == 0)  # type: ignore[attr-defined]
-
-
-def is_helper() -> bool:
-    """Whether Lightning has started this process for another device of the first one's node."""
-    return RUN_VARIABLE in os.environ and not is_first_process()
 
 
 def requeue() -> None:

@@ -57,36 +57,40 @@ def check_file(path: Path, option: str) -> None:
 
 def check_tree(content: object, path: str, key: str = "") -> None:
     """Raise a UserError where a class or its arguments are written in no form at all."""
-    parts: Iterable[tuple[object, object]] = ()
-    if isinstance(content, dict | list):
-        parts = content.items() if isinstance(content, dict) else enumerate(content)
-    for name, part in parts:
+    for name, part in parts(content):
         here = f"{key}.{name}".lstrip(".")
+        fault = ""
         if name == "class_path" and not (isinstance(part, str) and part.strip()):
-            raise UserError(f"{path}: {here}: expected the name of a class, got {part!r}.")
-        if name == "init_args" and not isinstance(part, dict):
-            got = "nothing" if part is None else repr(part)
-            raise UserError(f"{path}: {here}: expected arguments: values, got {got}.")
-        if isinstance(content, dict) and not isinstance(name, str):
-            raise UserError(f"{path}: {here} is a key, expected a text, got {name!r}.")
-        if isinstance(content, dict) and "class_path" in content and name not in CLASS_KEYS:
-            raise UserError(
-                f"{path}: {here} is no option beside class_path. The arguments of a class stand "
-                "below init_args."
+            fault = f": expected the name of a class, got {part!r}."
+        elif name == "init_args" and not isinstance(part, dict):
+            fault = (
+                f": expected arguments: values, got {'nothing' if part is None else repr(part)}."
             )
+        elif isinstance(content, dict) and not isinstance(name, str):
+            fault = f" is a key, expected a text, got {name!r}."
+        elif isinstance(content, dict) and "class_path" in content and name not in CLASS_KEYS:
+            fault = (
+                " is no option beside class_path. The arguments of a class stand below init_args."
+            )
+        if fault:
+            raise UserError(f"{path}: {here}{fault}")
         check_tree(part, path, here)
+
+
+def parts(content: object) -> Iterable[tuple[object, object]]:
+    """What a dict or a list holds, by key or number; nothing of another value."""
+    if isinstance(content, dict):
+        return content.items()
+    return enumerate(content) if isinstance(content, list) else ()
 
 
 def texts(content: object, key: str = "") -> Iterator[tuple[str, str]]:
     """Every string in a tree of YAML, after its dotted key."""
     if isinstance(content, str):
         yield key, content
-    elif isinstance(content, dict):
-        for name, part in content.items():
-            yield from texts(part, f"{key}.{name}".lstrip("."))
-    elif isinstance(content, list):
-        for part in content:
-            yield from texts(part, key)
+    for name, part in parts(content):
+        here = f"{key}.{name}".lstrip(".") if isinstance(content, dict) else key
+        yield from texts(part, here)
 
 
 def chosen_class(words: list[str], key: str) -> str | None:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from docstring_parser import parse
 
 from lightning_gen.cli.files import chosen_class
+from lightning_gen.cli.own_parsers import OWN_PARSERS
 
 
 class Common(NamedTuple):
@@ -30,8 +31,6 @@ INPUTS = {
 }
 
 PACKAGE = Path(__file__).parents[1]
-OWN_PARSERS = {"sweep": "sweep_arguments.py", "reproduce": "reproduce.py"}
-SHOWN = ("metavar", "help")
 LINKED = ("image_shape", "num_classes", "class_names", "factors")
 """Arguments that no command gives: the data says them to the model."""
 
@@ -80,49 +79,27 @@ usage: lightning-gen {verb} RUN [--KEY VALUE] ...
 """
 
 
-def help_of(words: list[str], summary: str, example: str) -> str | None:
+def help_of(words: list[str], module: str, summary: str, example: str) -> str | None:
     """The help that a command asks for; None where the verb's own parser is to give it."""
     verb, *rest = words
     at = next((n for n, word in enumerate(rest) if word in ("-h", "--help")), None)
-    if at is None or rest[at + 1 :] == ["all"]:
+    if at is None:
+        return None
+    if verb in OWN_PARSERS:
+        return OWN_PARSERS[verb](summary, example).format_help()
+    if rest[at + 1 :] == ["all"]:
         return None
     if verb == "fit":
         return fit_help(rest, summary, example)
     if verb in ("validate", "test", "predict"):
         text = EVALUATION.format(verb=verb, summary=summary, example=example, run=RUN_HELP)
         return text + MORE.replace("fit", verb)
-    if verb in OWN_PARSERS:
-        return parser_help(verb, summary, example)
-    return verb_help(verb, summary, example)
+    return verb_help(verb, module, summary, example)
 
 
-def parser_help(verb: str, summary: str, example: str) -> str:
-    """The options of a verb that has a parser of its own, by the calls of ``add`` in its file."""
-    tree = ast.parse((PACKAGE / "cli" / OWN_PARSERS[verb]).read_text(encoding="utf-8"))
-    calls = [
-        node
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "add"
-    ]
-    rows = []
-    for call in calls:
-        given = {k.arg: ast.literal_eval(k.value) for k in call.keywords if k.arg in SHOWN}
-        name = ast.literal_eval(call.args[0])
-        place = f"{name} {given.get('metavar', '')}" if name.startswith("-") else given["metavar"]
-        rows.append(f"  {place:<36} {given['help']}\n")
-    about = next(
-        ast.literal_eval(node.value)
-        for node in tree.body
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "DESCRIPTION"
-    )
-    usage = "FILE [options] [any option of fit]" if verb == "sweep" else "[options] TARGET ..."
-    text = about.format(summary=summary, example=example)
-    return f"usage: lightning-gen {verb} {usage}\n\n{text}\noptions:\n{''.join(rows)}"
-
-
-def verb_help(verb: str, summary: str, example: str) -> str | None:
+def verb_help(verb: str, module: str, summary: str, example: str) -> str | None:
     """The options of a verb for finished runs: the arguments of its function."""
-    found = _definition("runs", verb)
+    found = _definition([PACKAGE / "runs" / f"{module.replace('.', '/')}.py"], verb)
     if not isinstance(found, ast.FunctionDef):
         return None
     options = {name: (name, default, about) for name, default, about in arguments(found)}
@@ -184,7 +161,7 @@ def class_options(room: str, name: str) -> list[tuple[str, str, str]]:
 @cache
 def _lineage(room: str, name: str) -> type:
     """An empty class with the bases of one of the package, which orders them as Python does."""
-    found = _definition(room, name)
+    found = _definition(sorted((PACKAGE / room).rglob("*.py")), name)
     found = found if isinstance(found, ast.ClassDef) else None
     bases = [base.id for base in found.bases if isinstance(base, ast.Name)] if found else []
     return type(name, tuple(_lineage(room, base) for base in bases), {"definition": found})
@@ -207,15 +184,12 @@ def arguments(
     ]
 
 
-def _definition(room: str, name: str) -> ast.FunctionDef | ast.ClassDef | None:
-    """The class of this name in a folder of the package, or the function about runs."""
-    for path in sorted((PACKAGE / room).rglob("*.py")):
+def _definition(paths: list[Path], name: str) -> ast.FunctionDef | ast.ClassDef | None:
+    """The class or function of this name in one of the files."""
+    for path in paths:
         text = path.read_text(encoding="utf-8")
         if f"def {name}(" in text or f"class {name}" in text:
             for node in ast.parse(text).body:
-                if not isinstance(node, ast.ClassDef | ast.FunctionDef) or node.name != name:
-                    continue
-                first = node.args.args[:1] if isinstance(node, ast.FunctionDef) else ()
-                if isinstance(node, ast.ClassDef) or any(a.arg in ("run", "runs") for a in first):
+                if isinstance(node, ast.ClassDef | ast.FunctionDef) and node.name == name:
                     return node
     return None

@@ -16,7 +16,7 @@ import lightning_gen.latent
 import lightning_gen.models
 import lightning_gen.networks
 import lightning_gen.objectives
-from lightning_gen.cli.links import LINKS
+from lightning_gen.cli.parser import LINKS
 
 ROOMS = {
     "model": lightning_gen.models,
@@ -63,7 +63,7 @@ def paths(name: str) -> set[str]:
     if name not in kinds:
         return set()
     found = set(options(name))
-    for argument, parameter in inspect.signature(kinds[name]).parameters.items():
+    for argument, parameter in parameters(kinds[name]).items():
         part = parameter.default
         if argument == "optimizer":
             found |= {f"optimizer.{option}" for option in options("Adam")}
@@ -77,7 +77,20 @@ def options(class_path: str) -> list[str]:
     name = class_path.rpartition(".")[2]
     kinds = {part.__name__: part for part in members(*ROOMS.values(), *PARTS)}
     kind = kinds.get(name) or (getattr(torch.optim, name) if name in OPTIMIZERS else None)
-    return sorted(set(inspect.signature(kind).parameters) - {"params", *LINKS}) if kind else []
+    return sorted(set(parameters(kind)) - {"params", *LINKS}) if kind else []
+
+
+def parameters(kind: type) -> dict[str, inspect.Parameter]:
+    """The arguments of a class, those that it passes on by ``**options`` included."""
+    found: dict[str, inspect.Parameter] = {}
+    for owner in getattr(kind, "__mro__", ()):
+        if "__init__" in vars(owner):
+            own = dict(inspect.signature(vars(owner)["__init__"]).parameters)
+            passed = [name for name, each in own.items() if each.kind is each.VAR_KEYWORD]
+            found = {k: each for k, each in own.items() if k not in ("self", *passed)} | found
+            if not passed:
+                break
+    return found
 
 
 def members(*modules: ModuleType) -> list[type]:
@@ -89,7 +102,7 @@ def members(*modules: ModuleType) -> list[type]:
 def part_types(key: str) -> Iterator[type]:
     """The project's types of the arguments called ``key``, wherever a class has one."""
     for owner in members(*ROOMS.values(), *PARTS):
-        argument = inspect.signature(owner).parameters.get(key)
+        argument = parameters(owner).get(key)
         if argument is None:
             continue
         for kind in get_args(argument.annotation) or (argument.annotation,):
@@ -99,7 +112,7 @@ def part_types(key: str) -> Iterator[type]:
 
 def top_keys() -> set[str]:
     """The keys at the top of a configuration, and those of ``trainer``."""
-    trainer = set(inspect.signature(Trainer.__init__).parameters) - {"self"}
+    trainer = set(parameters(Trainer))
     own = {"config", "seed_everything", "model", "data", "name", "ckpt_path", "test_after_fit"}
     own |= {"default_pictures"}
     return own | {f"trainer.{name}" for name in trainer}

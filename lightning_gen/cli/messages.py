@@ -2,7 +2,7 @@
 
 jsonargparse explains a fault by all types that it tried. Here its message becomes the key, what is
 wrong there, and the nearest valid names; where it is of a kind that is not known, its own words.
-The patterns are of jsonargparse 4.53; each has a test that asks the installed version.
+The patterns are of jsonargparse 4.53; the tests of bad input ask the installed version.
 """
 
 import ast

@@ -1,5 +1,6 @@
 """How a verb ends: its exit code, and one line about what went wrong."""
 
+import errno
 import logging
 import os
 import re
@@ -14,16 +15,21 @@ from pathlib import Path
 import lightning
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch import Trainer
 
 import lightning_gen
+from lightning_gen._compat import is_restoring
 from lightning_gen.allowed import VARIABLE, enforced, modules
-from lightning_gen.cli.claim import is_first_process, is_helper
+from lightning_gen.cli.claim import RUN_VARIABLE, is_first_process
+from lightning_gen.cli.messages import explain
 from lightning_gen.data.loader import lost_worker
-from lightning_gen.errors import BadArgumentsError, InterruptionError, UserError, causes
+from lightning_gen.errors import BadArgumentsError, InterruptionError, UserError, causes, user_error
 
 LIBRARIES = tuple({sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")})
 LIGHTNING = str(Path(lightning.__file__).parent)
 NO_MEMORY = "can't allocate memory|Storage size calculation overflowed|multiplication overflow"
+NOT_WRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT)
+"""What the system says of a folder that takes no file."""
 NOISE = (
     "💡 Tip",
     "TPU available",
@@ -100,7 +106,8 @@ def _failed(verb: str, error: Exception) -> int:
         print(f"lightning-gen {verb}: {' '.join(str(error).split())}", file=sys.stderr)
     if isinstance(error, InterruptionError):
         # Lightning kills the first process when one that it has started ends otherwise.
-        return 0 if is_helper() else 128 + error.signal
+        started_by_it = RUN_VARIABLE in os.environ and not is_first_process()
+        return 0 if started_by_it else 128 + error.signal
     return 2 if isinstance(error, BadArgumentsError) else 1
 
 
@@ -114,6 +121,51 @@ def lack_of_memory(error: BaseException) -> UserError | None:
                 "images or a smaller data.batch_size."
             )
     return None
+
+
+def fault_of_a_constructor(error: Exception) -> str | None:
+    """What to tell a user where data, model or trainer cannot be built; None for other faults."""
+    if cause := user_error(error):
+        return str(cause)
+    if lack_of_memory(error):
+        return None
+    known = isinstance(error, MisconfigurationException | ValueError | ModuleNotFoundError)
+    for each in causes(error):  # jsonargparse raises its own
+        if told := fault_of_another(each, lightnings=not known):
+            return told
+    return explain(str(error), error) if known else None
+
+
+@contextmanager
+def told_to_the_user(trainer: Trainer) -> Iterator[None]:
+    """Within, what the user can put right becomes a UserError or a BadArgumentsError.
+
+    Args:
+        trainer: whose run it is.
+    """
+    try:
+        yield
+    except (InterruptionError, MisconfigurationException):
+        raise
+    except UserError as error:
+        if trainer.global_step == 0:  # nothing was lost: the data or the arguments
+            raise BadArgumentsError(str(error)) from error
+        raise
+    except OSError as error:
+        if error.errno not in NOT_WRITABLE:
+            raise
+        raise UserError(
+            f"{error}. Make room there, or change its permissions; a run goes to a folder of "
+            "your own with --trainer.default_root_dir."
+        ) from error
+    except Exception as error:
+        if not is_restoring(trainer):
+            raise
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+        raise BadArgumentsError(
+            f"{trainer.ckpt_path} cannot be restored ({reason}). Pass another checkpoint of the "
+            "run."
+        ) from error
 
 
 @contextmanager

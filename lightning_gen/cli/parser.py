@@ -1,4 +1,4 @@
-"""The options of the training verbs."""
+"""The options of the training verbs, and what the data says to the model."""
 
 from typing import Any, NoReturn
 
@@ -9,9 +9,51 @@ from lightning.pytorch.cli import LightningArgumentParser
 import lightning_gen.data
 import lightning_gen.models  # noqa: F401  (the parser knows by their short names what is imported)
 from lightning_gen.cli import VERBS
-from lightning_gen.cli.links import LINKS
 from lightning_gen.cli.trainer import RunTrainer
-from lightning_gen.errors import BadArgumentsError
+from lightning_gen.contracts import ImageShape
+from lightning_gen.errors import BadArgumentsError, UserError
+
+
+def image_shape(data: LightningDataModule) -> ImageShape:
+    """(channels, height, width) of the dataset.
+
+    Raises:
+        UserError: the datamodule does not say it.
+    """
+    shape = getattr(data, "image_shape", None)
+    if not (isinstance(shape, tuple | list) and len(shape) == 3):
+        raise UserError(
+            f"a datamodule sets image_shape = (channels, height, width) in its constructor, "
+            f"and {type(data).__name__} has {shape!r}. Set it, or derive from "
+            "lightning_gen.data.ImageDataModule."
+        )
+    channels, height, width = shape
+    return channels, height, width
+
+
+def class_count(data: LightningDataModule) -> int:
+    """The number of classes of the dataset, at least 1."""
+    return max(1, len(class_names(data)))
+
+
+def class_names(data: LightningDataModule) -> tuple[str, ...]:
+    """A name for each class; one where the dataset has none."""
+    return tuple(getattr(data, "class_names", ("image",)))
+
+
+def factors(data: LightningDataModule) -> dict[str, int]:
+    """The number of values of each factor, by its name."""
+    names = getattr(data, "factor_names", ())
+    return dict(zip(names, getattr(data, "factor_sizes", ()), strict=True))
+
+
+LINKS = {
+    "image_shape": image_shape,
+    "num_classes": class_count,
+    "class_names": class_names,
+    "factors": factors,
+}
+"""What of the data becomes which argument of a model that has such an argument."""
 
 
 class Parser(LightningArgumentParser):
@@ -26,6 +68,21 @@ class Parser(LightningArgumentParser):
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Raise BadArgumentsError with jsonargparse's own message."""
         raise BadArgumentsError(message) from ex
+
+
+def classes_first(words: list[str]) -> list[str]:
+    """The words with ``--model NAME`` and ``--data NAME`` before the options of that class.
+
+    The parser takes the options of a class only where it knows the class.
+    """
+    words = [*words]
+    for key in ("--model", "--data"):
+        option = next((n for n, word in enumerate(words) if word.startswith(f"{key}.")), len(words))
+        named = next((n for n, word in enumerate(words) if word.partition("=")[0] == key), 0)
+        if option < named:
+            end = named + 1 if "=" in words[named] else named + 2
+            words[option:end] = words[named:end] + words[option:named]
+    return words
 
 
 def training_parser(verb: str) -> Parser:

@@ -4,19 +4,16 @@ import math
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 import yaml
-from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
 from lightning.pytorch.utilities import rank_zero_info
-from torch import Tensor
 
 from lightning_gen import __version__
 from lightning_gen._compat import unlogged
-from lightning_gen.atomic import draft, write_text
+from lightning_gen.atomic import write_text
 from lightning_gen.callbacks import Evaluation
-from lightning_gen.cli.links import image_shape
-from lightning_gen.cli.loggers import show_config, wandb_run
 from lightning_gen.models.module import Module
 from lightning_gen.runs import RunDirectory, RunLogger, describe_environment
 from lightning_gen.runs.directory import CONFIG
@@ -43,7 +40,9 @@ class RecordRun(Callback):
             self.directory.discard_drafts()
         for logger in trainer.loggers:
             if trainer.is_global_zero and stage == "fit" and not isinstance(logger, RunLogger):
-                show_config(logger, self.config_text)
+                logger.log_hyperparams(yaml.safe_load(self.config_text))
+                if isinstance(logger, TensorBoardLogger):  # which shows them beside a metric alone
+                    logger.experiment.add_text("config", f"```yaml\n{self.config_text}```")
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Before the first step; a run that goes on keeps its files and forgets later rows."""
@@ -56,7 +55,8 @@ class RecordRun(Callback):
             header = f"# lightning-gen {__version__}: {again} runs it again\n"
             write_text(config, header + with_batch_size(self.config_text, trainer))
         environment = describe_environment(self.seed, device_names(trainer), trainer.world_size)
-        self.directory.record(environment | {"wandb_run": wandb_run(trainer)}, trainer.global_step)
+        shown = (logger.version for logger in trainer.loggers if isinstance(logger, WandbLogger))
+        self.directory.record(environment | {"wandb_run": next(shown, None)}, trainer.global_step)
         for logger in trainer.loggers:
             if isinstance(logger, RunLogger):
                 logger.file.forget_from(trainer.global_step)
@@ -114,20 +114,7 @@ def device_names(trainer: Trainer) -> list[str]:
     return [name] * trainer.num_devices
 
 
-def announce(
-    model: LightningModule, data: LightningDataModule, directory: RunDirectory | None
-) -> None:
-    """Say what is about to be trained."""
-    parameters = sum(p.numel() for p in model.parameters())
-    shape = "x".join(str(n) for n in image_shape(data))
-    place = f", run {directory.path}" if directory else ""
-    rank_zero_info(
-        f"{type(model).__name__} of {parameters:,} parameters "
-        f"on {type(data).__name__} ({shape}){place}"
-    )
-
-
-def report(trainer: Trainer, directory: Path | None, checkpoint: str | None) -> None:
+def report(trainer: Trainer, directory: RunDirectory | None, checkpoint: str | None) -> None:
     """Say the metrics of an evaluation, and keep the cards of its scores in the run's directory.
 
     The ``loss`` of this project's models is in nats per image; a GAN has none, and that of
@@ -162,11 +149,4 @@ def report(trainer: Trainer, directory: Path | None, checkpoint: str | None) -> 
             "device": device_names(trainer)[0],
             "lightning_gen": __version__,
         }
-        write_scores(directory, cards, about)
-
-
-def write_codes(batches: list[Tensor], path: Path) -> None:
-    """Write the codes of all batches as one array, whole or not at all."""
-    with draft(path) as unfinished:
-        np.savez(unfinished, codes=torch.cat(batches).float().numpy())
-    rank_zero_info(f"Codes       {path}")
+        write_scores(directory.path, cards, about)

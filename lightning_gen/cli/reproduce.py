@@ -1,64 +1,31 @@
 """The verb reproduce: published results, measured again."""
 
 import argparse
-from pathlib import Path
 
-from lightning_gen.cli import VERBS
 from lightning_gen.cli.outcome import outcome
-from lightning_gen.cli.sweep_arguments import Parser
-from lightning_gen.errors import BadArgumentsError, UserError, bad_arguments
+from lightning_gen.cli.own_parsers import reproduce_parser
+from lightning_gen.errors import UserError, bad_arguments
 from lightning_gen.runs.reproduce.measured import HEADER, measure, published, row
 from lightning_gen.runs.reproduce.table import Target, find, read_table
 from lightning_gen.runs.reproduce.training import Finished, NotRunError, finished, train
 
-DESCRIPTION = """\
-{summary}: lightning-gen {example}
-
-Each run of a target is a fit in a process of its own, logs/reproduce_<target>_<number>. The same
-command goes on where it was stopped, and takes runs that have finished as they are. What was
-measured is printed, each score as a row of a Markdown table, too.
-"""
-
 
 def run(words: list[str]) -> int:
     """Reproduce targets; the exit code, 1 where one was missed or not run."""
-    return outcome("reproduce", lambda: reproduce(parse(words[1:])))
+    return outcome("reproduce", lambda: reproduce(words[1:]))
 
 
-def parse(words: list[str]) -> argparse.Namespace:
-    """The options.
-
-    Raises:
-        BadArgumentsError: there is no target, or an option is unknown.
-    """
-    verb = VERBS["reproduce"]
-    parser = Parser(
-        prog="lightning-gen reproduce",
-        description=DESCRIPTION.format(summary=verb.summary, example=verb.example),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    add = parser.add_argument
-    add("targets", nargs="*", metavar="TARGET", help="names of the table")
-    add("--list", action="store_true", help="show the table, and train nothing")
-    add("--fresh", action="store_true", help="train anew, finished or not")
-    add("--table", type=Path, default=Path("conf/reproduce.yaml"), metavar="FILE",
-        help="the published results (default: conf/reproduce.yaml)")  # fmt: skip
-    add("--trainer.default_root_dir", dest="root", type=Path, default=Path("logs"),
-        metavar="FOLDER", help="where the runs stand (default: logs)")  # fmt: skip
-    given = parser.parse_args(words)
-    if not given.targets and not given.list:
-        raise BadArgumentsError("pass a target, or --list: lightning-gen reproduce TARGET.")
-    return given
-
-
-def reproduce(given: argparse.Namespace) -> None:
+def reproduce(words: list[str]) -> None:
     """Train what is left, print what was measured.
 
     Raises:
+        BadArgumentsError: there is no target, or an option is unknown.
         UserError: a target was missed or could not be run.
     """
+    given = reproduce_parser().parse_args(words)
     with bad_arguments():
+        if not given.targets and not given.list:
+            raise UserError("pass a target, or --list: lightning-gen reproduce TARGET.")
         table = read_table(given.table)
         targets = [find(table, name) for name in dict.fromkeys(given.targets)]
     if given.list:
@@ -93,8 +60,11 @@ def described(target: Target) -> str:
 
 def verdict(target: Target, given: argparse.Namespace) -> str:
     """Train the runs of a target and say what they measured: reached, missed, not run or failed."""
+    runs: list[Finished] = []
     try:
-        runs = [each_run(target, number, given) for number in range(len(target.combinations))]
+        for number in range(len(target.combinations)):
+            run = None if given.fresh else finished(target, number, given.root)
+            runs.append(run or train(target, number, given.root, fresh=given.fresh))
         cards = [run.cards for run in runs]
         found = [(score, measure(score, cards, target.combinations)) for score in target.scores]
     except UserError as error:
@@ -110,9 +80,3 @@ def verdict(target: Target, given: argparse.Namespace) -> str:
         )
     print("", HEADER, *(row(target, *pair, runs) for pair in found), "", sep="\n")
     return "reached" if all(measured.reached for _, measured in found) else "missed"
-
-
-def each_run(target: Target, number: int, given: argparse.Namespace) -> Finished:
-    """A finished run: one that is there, unless all are to be fresh, or a new one."""
-    found = None if given.fresh else finished(target, number, given.root)
-    return found or train(target, number, given.root, fresh=given.fresh)

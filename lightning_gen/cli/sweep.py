@@ -10,15 +10,20 @@ from types import FrameType
 from typing import NoReturn
 
 import torch
+from optuna.distributions import BaseDistribution, CategoricalDistribution
 from tqdm import tqdm
 
+from lightning_gen.cli.files import check_files
 from lightning_gen.cli.outcome import outcome
-from lightning_gen.cli.sweep_arguments import parse
-from lightning_gen.errors import InterruptionError, UserError, bad_arguments
-from lightning_gen.runs.sweep.reading import SweepFile
-from lightning_gen.runs.sweep.results import Result, best_table
+from lightning_gen.cli.own_parsers import sweep_parser
+from lightning_gen.cli.parser import training_parser
+from lightning_gen.cli.training import parsed
+from lightning_gen.errors import BadArgumentsError, InterruptionError, UserError, bad_arguments
+from lightning_gen.runs.sweep.reading import RESERVED, SweepFile, check_free, read_sweep
+from lightning_gen.runs.sweep.results import best_table
+from lightning_gen.runs.sweep.space import Plain
 from lightning_gen.runs.sweep.study import Study
-from lightning_gen.runs.sweep.trial import FitProcess
+from lightning_gen.runs.sweep.trial import FitProcess, fit_words, options
 from lightning_gen.runs.sweep.wandb_file import write_wandb
 from lightning_gen.runs.sweep.workers import Sweep
 
@@ -41,6 +46,47 @@ def run(words: list[str]) -> int:
             sweep(*parse(words[1:]))
 
     return outcome("sweep", task)
+
+
+def parse(words: list[str]) -> tuple[SweepFile, argparse.Namespace, tuple[str, ...]]:
+    """The sweep, its options, and what is left for every ``fit``."""
+    if not words or words[0].startswith("-"):
+        raise BadArgumentsError("pass the sweep's file first: lightning-gen sweep FILE [options].")
+    given, rest = sweep_parser().parse_known_args(words[1:])
+    with bad_arguments():
+        file = read_sweep(Path(words[0]))
+        keys = [word.partition("=")[0].strip("-+") for word in rest if word.startswith("--")]
+        check_free(keys, RESERVED, "the sweep itself gives it")
+        check_free(keys, file.parameters, f"{file.path} varies it")
+    if file.sampler is None and given.trials:
+        raise BadArgumentsError(f"--trials: a grid runs each of its {file.trials} combinations.")
+    check_values(file, tuple(rest))
+    return file, given, tuple(rest)
+
+
+def check_values(file: SweepFile, rest: tuple[str, ...]) -> None:
+    """Raise a BadArgumentsError where ``fit`` would refuse a value, before anything is trained."""
+    first = {key: ends(parameter)[0] for key, parameter in file.parameters.items()}
+    changed = [
+        first | {key: value}
+        for key, parameter in file.parameters.items()
+        for value in ends(parameter)[1:]
+    ]
+    parser_of_fit = training_parser("fit")
+    for values in [first, *changed]:
+        words = [*fit_words(file, rest), *options(values)][1:]
+        try:
+            check_files(words)
+            parsed(parser_of_fit, words)
+        except UserError as error:
+            raise BadArgumentsError(f"{file.path}: {error}") from error
+
+
+def ends(parameter: BaseDistribution) -> tuple[Plain, ...]:
+    """The values of a choice, or both ends of a range."""
+    if isinstance(parameter, CategoricalDistribution):
+        return tuple(parameter.choices)
+    return parameter.low, parameter.high  # type: ignore[attr-defined]
 
 
 def sweep(file: SweepFile, given: argparse.Namespace, rest: tuple[str, ...]) -> None:
@@ -67,11 +113,6 @@ def sweep(file: SweepFile, given: argparse.Namespace, rest: tuple[str, ...]) -> 
         runner = FitProcess(file, rest, environments(given.jobs))
         work = Sweep(study, folder, runner, bar.write, bar.update)
         found = work.run(given.jobs, retry_failed=given.retry_failed)
-    conclude(file, found, folder)
-
-
-def conclude(file: SweepFile, found: list[Result], folder: Path) -> None:
-    """Say what was found."""
     failed = sum(result.state == "failed" for result in found)
     if failed == len(found):
         raise UserError(

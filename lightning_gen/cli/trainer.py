@@ -11,7 +11,6 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.plugins import LayerSync, Precision
 from torch import nn
 
-from lightning_gen.cli.loggers import as_list
 from lightning_gen.errors import UserError
 from lightning_gen.runs.checkpoint import WholeCheckpoints
 
@@ -81,6 +80,13 @@ class RunTrainer(Trainer):
         if self.compile:
             compile_networks(model, self.compile, device)
         super().fit(model, *arguments, **options)
+
+
+def as_list(value: Any) -> list[Any]:  # noqa: ANN401
+    """What stands in ``trainer.logger``, which may be one, several, or a switch."""
+    if value is None or isinstance(value, bool):
+        return []
+    return list(value) if isinstance(value, list | tuple) else [value]
 
 
 def with_quiet_slurm(plugins: list[Any]) -> list[Any]:

@@ -1,28 +1,30 @@
 """The verbs fit, validate, test and predict: words become parts, and the trainer runs them."""
 
-import inspect
 import os
 from pathlib import Path
 from signal import SIGUSR1
 from typing import Any
 
+import numpy as np
+import torch
 import yaml
 from jsonargparse import Namespace
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch import LightningDataModule, LightningModule, seed_everything
-from lightning.pytorch.callbacks import BatchSizeFinder
+from lightning.pytorch import (
+    Callback,
+    LightningDataModule,
+    LightningModule,
+    Trainer,
+    seed_everything,
+)
+from lightning.pytorch.callbacks import BatchSizeFinder, WeightAveraging
 from lightning.pytorch.utilities import rank_zero_info
 from torch import distributed
 
-from lightning_gen._compat import classes_from_their_defaults
+from lightning_gen._compat import classes_from_their_defaults, forget_average
 from lightning_gen.allowed import imported
-from lightning_gen.cli.checkpoint import (
-    best_checkpoint,
-    check_same_model,
-    forget_averages,
-    told_to_the_user,
-)
-from lightning_gen.cli.checks import check_options, keep_inside
+from lightning_gen.atomic import draft
+from lightning_gen.cli.checks import check_options, check_same_model, keep_inside
 from lightning_gen.cli.claim import (
     NO_RUN,
     RUN_VARIABLE,
@@ -32,30 +34,22 @@ from lightning_gen.cli.claim import (
     is_first_process,
     requeue,
 )
-from lightning_gen.cli.defaults import complete_callbacks
 from lightning_gen.cli.files import check_files
-from lightning_gen.cli.links import LINKS
-from lightning_gen.cli.loggers import (
-    as_list,
+from lightning_gen.cli.known import parameters
+from lightning_gen.cli.messages import explain
+from lightning_gen.cli.outcome import fault_of_a_constructor, outcome, told_to_the_user
+from lightning_gen.cli.parser import LINKS, Parser, classes_first, image_shape, training_parser
+from lightning_gen.cli.record import RecordRun, report
+from lightning_gen.cli.run_parts import (
+    BestAndLast,
+    complete_callbacks,
     finish,
     open_or_go_offline,
-    outlive_wandb,
     point_logger,
 )
-from lightning_gen.cli.messages import explain
-from lightning_gen.cli.outcome import fault_of_another, lack_of_memory, outcome
-from lightning_gen.cli.parser import Parser, training_parser
-from lightning_gen.cli.record import RecordRun, announce, report, write_codes
-from lightning_gen.cli.trainer import RunTrainer
+from lightning_gen.cli.trainer import RunTrainer, as_list
 from lightning_gen.contracts import Encodes
-from lightning_gen.errors import (
-    BadArgumentsError,
-    InterruptionError,
-    UserError,
-    bad_arguments,
-    causes,
-    user_error,
-)
+from lightning_gen.errors import BadArgumentsError, InterruptionError, UserError, bad_arguments
 from lightning_gen.hyperparameters import INSTANTIATOR, KeepsArguments, plain
 from lightning_gen.runs import RunDirectory, RunLogger
 
@@ -108,7 +102,7 @@ class Training:
         self.verb = verb
         self.directory: RunDirectory | None = None
         self.parser = training_parser(verb)
-        self.dropped: dict[tuple[str, str], list[str]] = {}
+        self.dropped: dict[tuple[str, str], str] = {}
         with bad_arguments():
             check_files(words)
             with classes_from_their_defaults(self._note_dropped):
@@ -139,18 +133,20 @@ class Training:
 
     def announce(self) -> None:
         """Say what is about to be trained."""
-        for (before, now), names in self.dropped.items():
-            old, new = before.rpartition(".")[2], now.rpartition(".")[2]
-            rank_zero_info(
-                f"{new} stands in the place of {old}, and has its own defaults: {', '.join(names)} "
-                f"of {old} {'is' if len(names) == 1 else 'are'} dropped"
-            )
-        announce(self.model, self.data, self.directory)
+        for line in self.dropped.values():
+            rank_zero_info(line)
+        parameters = sum(p.numel() for p in self.model.parameters())
+        shape = "x".join(str(n) for n in image_shape(self.data))
+        rank_zero_info(
+            f"{type(self.model).__name__} of {parameters:,} parameters "
+            f"on {type(self.data).__name__} ({shape})"
+            f"{f', run {self.directory.path}' if self.directory else ''}"
+        )
 
     def _note_dropped(self, before: str, now: str, arguments: dict[str, Any]) -> None:
         """Keep what was said for a class in whose place another stands, its defaults aside."""
         try:
-            accepted = inspect.signature(imported(before)).parameters
+            accepted = parameters(imported(before))
         except ImportError:  # the parser's own guess, where nothing was said
             return
         names = [
@@ -159,7 +155,11 @@ class Training:
             if value is not None and name in accepted and accepted[name].default != value
         ]
         if names:
-            self.dropped[before, now] = names
+            old, new = before.rpartition(".")[2], now.rpartition(".")[2]
+            self.dropped[before, now] = (
+                f"{new} stands in the place of {old}, and has its own defaults: {', '.join(names)} "
+                f"of {old} {'is' if len(names) == 1 else 'are'} dropped"
+            )
 
     def _build(self) -> None:
         """Build data, model and trainer; a fault in their arguments is a bad argument."""
@@ -190,9 +190,8 @@ class Training:
                 given = config[key]
                 arguments = given.get("init_args", {}) | given.get("dict_kwargs", {})
                 if key == "model":
-                    accepted = inspect.signature(type(part)).parameters
-                    links = {name: link for name, link in LINKS.items() if name in accepted}
-                    arguments |= {name: plain(link(self.data)) for name, link in links.items()}
+                    asked = [name for name in LINKS if name in parameters(type(part))]
+                    arguments |= {name: plain(LINKS[name](self.data)) for name in asked}
                 kept = {"_class_path": given["class_path"], "_instantiator": INSTANTIATOR}
                 part.save_hyperparameters(kept | arguments, logger=False)
 
@@ -204,9 +203,7 @@ class Training:
         if self.directory is not None:
             loggers = [RunLogger(self.directory), *as_list(options.logger)]
             open_or_go_offline(loggers)
-            outlive_wandb(loggers)
-            seed = self.options.seed_everything
-            seed = None if seed is False else seed
+            seed = None if self.options.seed_everything is False else self.options.seed_everything
             callbacks.append(RecordRun(self.directory, self.config_text, seed))
         try:
             return RunTrainer(**{**options, "callbacks": callbacks, "logger": loggers})
@@ -226,16 +223,17 @@ class Training:
         self.announce()
         self.trainer.fit(**self._arguments)
         best = best_checkpoint(self.trainer)
-        forget_averages(self.trainer)
         if self.options.test_after_fit and type(self.model).test_step is LightningModule.test_step:
             rank_zero_info(f"{type(self.model).__name__} has no test_step: nothing is tested")
         elif self.options.test_after_fit:
-            callbacks = self.trainer.callbacks  # type: ignore[attr-defined]
-            finders = [each for each in callbacks if isinstance(each, BatchSizeFinder)]
-            for finder in finders:  # it would look for another size of the test's batches
-                callbacks.remove(finder)
+            callbacks: list[Callback] = self.trainer.callbacks  # type: ignore[attr-defined]
+            for callback in [*callbacks]:
+                if isinstance(callback, WeightAveraging):
+                    forget_average(callback)  # it would load the last step's weights beside best's
+                elif isinstance(callback, BatchSizeFinder):
+                    callbacks.remove(callback)  # it would look for another size of the batches
             self.trainer.test(self.model, self.data, ckpt_path=best, verbose=False)
-            report(self.trainer, self.directory.path if self.directory else None, best)
+            report(self.trainer, self.directory, best)
         if self.directory is not None:
             rank_zero_info(f"Pictures    {self.directory.images}")
             rank_zero_info(f"Metrics     {self.directory.metrics}")
@@ -246,8 +244,7 @@ class Training:
         evaluate = self.trainer.validate if self.verb == "validate" else self.trainer.test
         evaluate(**self._arguments, verbose=False)
         checkpoint = Path(self.options.ckpt_path)
-        run = RunDirectory.around(checkpoint.resolve())
-        report(self.trainer, run.path if run else None, str(checkpoint))
+        report(self.trainer, RunDirectory.around(checkpoint.resolve()), str(checkpoint))
 
     def _predict(self) -> None:
         """Write the codes of the test split beside the checkpoint's run."""
@@ -258,7 +255,9 @@ class Training:
             )
         path = RunDirectory.of(Path(self.options.ckpt_path)).path / "codes.npz"
         batches: list[Any] = self.trainer.predict(**self._arguments) or []
-        write_codes(batches, path)
+        with draft(path) as unfinished:
+            np.savez(unfinished, codes=torch.cat(batches).float().numpy())
+        rank_zero_info(f"Codes       {path}")
 
 
 def parsed(parser: Parser, words: list[str]) -> Namespace:
@@ -268,21 +267,17 @@ def parsed(parser: Parser, words: list[str]) -> Namespace:
         UserError: they give none.
     """
     try:
-        options = parser.parse_args(words)
+        options = parser.parse_args(classes_first(words))
     except BadArgumentsError as error:
         raise UserError(explain(str(error), error, words)) from error
     check_options(options)
     return options
 
 
-def fault_of_a_constructor(error: Exception) -> str | None:
-    """What to tell a user where data, model or trainer cannot be built; None for other faults."""
-    if cause := user_error(error):
-        return str(cause)
-    if lack_of_memory(error):
+def best_checkpoint(trainer: Trainer) -> str | None:
+    """Path of the best checkpoint of this training; None where none was saved."""
+    kept = [each for each in trainer.checkpoint_callbacks if isinstance(each, BestAndLast)]
+    path = Path(kept[0].best_model_path or kept[0].last_model_path) if kept else Path()
+    if not path.is_file():
         return None
-    known = isinstance(error, MisconfigurationException | ValueError | ModuleNotFoundError)
-    for each in causes(error):  # jsonargparse raises its own
-        if told := fault_of_another(each, lightnings=not known):
-            return told
-    return explain(str(error), error) if known else None
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)

@@ -22,19 +22,6 @@ from lightning_gen.runs.file_inputs import FileInputs
 from lightning_gen.runs.finished import FinishedRun
 from lightning_gen.runs.inputs import Inputs, SplitInputs, SplitName
 
-TASKS = {
-    "sample": ("sampling", "sample.png"),
-    "reconstruct": ("coding", "reconstruct.png"),
-    "encode": ("coding", "codes.npz"),
-    "decode": ("coding", "decode.png"),
-    "interpolate": ("latent_pictures", "interpolate.png"),
-    "traverse": ("latent_pictures", "traverse.png"),
-    "arithmetic": ("latent_pictures", "arithmetic.png"),
-    "probe": ("probe", "probe.csv"),
-    "report": ("pages.report", "report.html"),
-    "compare": ("pages.compare", "compare.html"),
-}
-"""The module of a verb's function, and the file that it writes into the run's directory."""
 LIMITS = {
     "seed": (0, 2**32 - 1),
     "dimensions": (0, 2**31 - 1),
@@ -46,11 +33,10 @@ LIMITS = {
 
 def run(words: list[str]) -> int:
     """Run a verb; the exit code."""
-    verb, *rest = words
-    return outcome(verb, lambda: work(verb, rest))
+    return outcome(words[0], lambda: work(*words))
 
 
-def work(verb: str, words: list[str]) -> None:
+def work(verb: str, *words: str) -> None:
     """Parse the words, do what the verb does, and say where the result is."""
     function = function_of(verb)
     asked = inspect.signature(function).parameters
@@ -60,7 +46,7 @@ def work(verb: str, words: list[str]) -> None:
             options.out = own_place(options.out)
             given = {name: options[name] for name in asked if name in options}
             if loads(asked):
-                given |= load(options, asked, TASKS[verb][1])
+                given |= load(options, asked, VERBS[verb].out)
             written = function(**{k: value for k, value in given.items() if value is not None})
     except OSError as error:
         raise UserError(f"{error}. Pass another --out.") from error
@@ -72,9 +58,8 @@ def work(verb: str, words: list[str]) -> None:
 
 def function_of(verb: str) -> Callable[..., Path]:
     """The function of a verb, which gives back what it wrote."""
-    found: Callable[..., Path] = getattr(
-        import_module(f"lightning_gen.runs.{TASKS[verb][0]}"), verb
-    )
+    module = import_module(f"lightning_gen.runs.{VERBS[verb].module}")
+    found: Callable[..., Path] = getattr(module, verb)
     return found
 
 
@@ -83,7 +68,7 @@ def loads(asked: Mapping[str, inspect.Parameter]) -> bool:
     return any(each.annotation is FinishedRun for each in asked.values())
 
 
-def read(verb: str, function: Callable[..., Any], words: list[str]) -> Namespace:
+def read(verb: str, function: Callable[..., Any], words: Sequence[str]) -> Namespace:
     """The options of a verb.
 
     Raises:
@@ -91,7 +76,7 @@ def read(verb: str, function: Callable[..., Any], words: list[str]) -> Namespace
     """
     parser = verb_parser(verb, function)
     try:
-        options = parser.parse_args(words)
+        options = parser.parse_args([*words])
     except BadArgumentsError as error:
         text = str(error)
         if missing := REQUIRED.search(text):
@@ -106,9 +91,12 @@ def read(verb: str, function: Callable[..., Any], words: list[str]) -> Namespace
             text = explain(text, error)
         raise BadArgumentsError(text) from error
     for name, value in vars(options).items():
+        least, most = LIMITS.get(name, (1, 2**31 - 1))
         for number in value if isinstance(value, list) else [value]:
-            if isinstance(number, int) and not isinstance(number, bool):
-                check_size(name, number)
+            if type(number) is int and number < least:  # and no bool
+                raise BadArgumentsError(f"--{name} is at least {least}, got {number}.")
+            if type(number) is int and number > most:
+                raise BadArgumentsError(f"--{name} is at most {most:,}, got {number:.3g}.")
     return options
 
 
@@ -148,15 +136,6 @@ def item_type(annotation: Any) -> type | None:  # noqa: ANN401  (a type of any f
     """The type of one of the words that an argument takes; None where it takes one word."""
     kinds = get_args(annotation) if isinstance(annotation, UnionType) else (annotation,)
     return next((get_args(kind)[0] for kind in kinds if get_origin(kind) is Sequence), None)
-
-
-def check_size(name: str, number: int) -> None:
-    """Raise a BadArgumentsError where a number is below or above what an option can take."""
-    least, most = LIMITS.get(name, (1, 2**31 - 1))
-    if number < least:
-        raise BadArgumentsError(f"--{name} is at least {least}, got {number}.")
-    if number > most:
-        raise BadArgumentsError(f"--{name} is at most {most:,}, got {number:.3g}.")
 
 
 def own_place(out: Path | None) -> Path | None:

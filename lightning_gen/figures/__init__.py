@@ -1,7 +1,6 @@
 """How to draw: tensors and tables in, pixels or a matplotlib Figure out."""
 
-from lightning_gen.figures.accuracy import AccuracyCurve, accuracy_curves
-from lightning_gen.figures.bars import codebook_bars, kl_bars
+from lightning_gen.figures.code_charts import AccuracyCurve, accuracy_curves, codebook_bars, kl_bars
 from lightning_gen.figures.curves import loss_curves
 from lightning_gen.figures.grid import image_grid, image_rows, tile_size
 from lightning_gen.figures.scatter import scatter

@@ -1,4 +1,4 @@
-"""Loss curves from a table of logged values."""
+"""Curves of logged values: those of a run, and one quantity of several runs."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -8,7 +8,16 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lightning_gen.figures.style import BLUE, FAINT, GREEN, VERMILLION, label, panels
+from lightning_gen.figures.style import (
+    BLUE,
+    CLASS_STYLES,
+    FAINT,
+    GREEN,
+    VERMILLION,
+    drawable,
+    label,
+    panels,
+)
 
 STAGES = {"train": ("train", BLUE), "val": ("validation", VERMILLION), "test": ("test", GREEN)}
 UNITS = {
@@ -27,6 +36,9 @@ FIRST = 0.1
 
 STRETCHES = 25
 """So many moving averages of a training curve stand side by side."""
+
+STYLES = ("-", "--", ":", "-.")
+"""The lines of several runs."""
 
 MARKED = 30
 """A curve of at most so many points shows each of them."""
@@ -77,6 +89,30 @@ def separate_curves(rows: Sequence[Mapping[str, str]]) -> dict[str, Figure]:
         figures[name], [panel] = panels(1)
         _draw(panel, name, quantities[name])
     return figures
+
+
+def compared_curves(curves: Mapping[str, Curve], quantity: str) -> Figure:
+    """A line a run, told apart by colour, dashes and marks.
+
+    Args:
+        curves: by the name of the run.
+        quantity: what is drawn, such as ``val/loss``.
+    """
+    figure, [axes] = panels(1, (6.0, 3.9))
+    for number, (name, curve) in enumerate(curves.items()):
+        colour, marker = CLASS_STYLES[number % len(CLASS_STYLES)]
+        axes.plot(
+            *thinned(curve),
+            label=f" {drawable(name)}",  # matplotlib leaves out those that begin with "_"
+            color=colour,
+            linestyle=STYLES[number % len(STYLES)],
+            marker=marker if len(curve.steps) <= MARKED else None,
+            markersize=4,
+        )
+    label(axes, quantity, "step", UNITS.get(quantity.rpartition("/")[2], ""))
+    for text in axes.legend(frameon=False, fontsize=9, loc="best").get_texts():
+        text.set_parse_math(False)
+    return figure
 
 
 def thinned(curve: Curve) -> Curve:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from lightning_gen.contracts import Codes
 from lightning_gen.errors import UserError
-from lightning_gen.latent.principal import check_finite, principal_components
+from lightning_gen.latent.plane import check_finite, principal_components
 
 WIDEST = 50
 """Codes of more dimensions go through PCA to so many before t-SNE and UMAP, as is usual."""

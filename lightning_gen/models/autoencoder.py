@@ -51,6 +51,7 @@ class AE(DeterministicAutoencoder):
     ) -> None:
         check_latent_dim(latent_dim)
         super().__init__(
+            image_shape,
             architecture.encoder(image_shape, latent_dim),
             partial(architecture.decoder, image_shape, latent_dim),
             **parts,
@@ -76,4 +77,4 @@ class CAE(DeterministicAutoencoder):
         **parts: Unpack[AutoencoderParts],
     ) -> None:
         networks = Pooled(widths, image_shape)
-        super().__init__(networks.encoder(), networks.decoder, **parts)
+        super().__init__(image_shape, networks.encoder(), networks.decoder, **parts)

@@ -54,6 +54,7 @@ class Classifier(LossModel):
             )
         if shift < 0:
             raise UserError(f"Classifier.shift is a number of pixels, got {shift}. Set it to 2.")
+        self.image_shape = image_shape
         self.network = ConvClassifier(image_shape, num_classes, widths)
         self.shift = shift
         self.flip = flip

@@ -110,6 +110,7 @@ class DCGAN(OptimizesByHand):
         _check_steps(discriminator_steps)
         super().__init__()
         self.automatic_optimization = False
+        self.image_shape = image_shape
         self.latent_dim = latent_dim
         self.generator = architecture.generator(image_shape, latent_dim)
         self.discriminator = architecture.discriminator(image_shape)

@@ -4,12 +4,13 @@ import math
 from abc import ABC
 from collections.abc import Callable
 from copy import deepcopy
+from functools import partial
 from typing import Protocol, Unpack, runtime_checkable
 
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from lightning_gen.contracts import Codes, Images
+from lightning_gen.contracts import Codes, Images, ImageShape
 from lightning_gen.errors import UserError
 from lightning_gen.models.base import LossModel, Terms
 from lightning_gen.models.optimizers import TrainingParts
@@ -48,6 +49,7 @@ class Autoencoder(LossModel, ABC):
     """Images -> encoder -> code -> decoder -> likelihood -> images.
 
     Args:
+        image_shape: (channels, height, width); the command line takes it from the data.
         encoder: from images [N, C, H, W] to features [N, ...].
         decoder: makes the network from codes, [N, D] unless the family overrides ``decode``, to the
             likelihood's raw parameters [N, P * C, H, W], given P.
@@ -61,6 +63,7 @@ class Autoencoder(LossModel, ABC):
 
     def __init__(
         self,
+        image_shape: ImageShape,
         encoder: nn.Module,
         decoder: Callable[[int], nn.Module],
         likelihood: Likelihood = Bernoulli(),  # noqa: B008  (copied)
@@ -68,7 +71,9 @@ class Autoencoder(LossModel, ABC):
         **training: Unpack[TrainingParts],
     ) -> None:
         super().__init__(**training)
+        self.image_shape = image_shape
         self.encoder = encoder
+        encoder.register_forward_pre_hook(partial(_check_images, image_shape))
         self.decoder = decoder(likelihood.params_per_channel)
         self.likelihood = deepcopy(likelihood)
         if corruption is not None:
@@ -118,9 +123,20 @@ class Autoencoder(LossModel, ABC):
         super()._log_terms(stage, terms, batch_size)
         parts = terms._asdict()
         if self.likelihood.discrete and {"reconstruction", "kl"} <= parts.keys():
-            dimensions = math.prod(self.hparams["image_shape"])
+            dimensions = math.prod(self.image_shape)
             bits = (parts["reconstruction"] + parts["kl"]) / (math.log(2) * dimensions)
             self._log(stage, {"bits_per_dimension": bits}, batch_size)
+
+
+def _check_images(image_shape: ImageShape, encoder: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+    """Raise a UserError unless the first input is a batch of images of the model's shape."""
+    images = inputs[0]
+    if images.shape[1:] != image_shape or not images.is_floating_point():
+        shape = ", ".join(map(str, image_shape))
+        raise UserError(
+            f"the model takes float images in [0, 1] of shape [N, {shape}], got {images.dtype} "
+            f"{[*images.shape]}. Resize them, and divide uint8 by 255."
+        )
 
 
 def check_latent_dim(latent_dim: int) -> None:

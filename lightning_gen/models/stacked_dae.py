@@ -42,6 +42,7 @@ class StackedDAE(DeterministicAutoencoder):
         *hidden, latent_dim = widths
         dense = Dense(tuple(hidden), activation)
         super().__init__(
+            image_shape,
             nn.Sequential(dense.encoder(image_shape, latent_dim), layer(activation)),
             partial(dense.decoder, image_shape, latent_dim),
             likelihood,

@@ -44,6 +44,7 @@ class VariationalAutoencoder(Autoencoder):
     ) -> None:
         check_latent_dim(latent_dim)
         super().__init__(
+            image_shape,
             architecture.encoder(image_shape, 2 * latent_dim),
             partial(architecture.decoder, image_shape, latent_dim),
             **parts,

@@ -89,6 +89,7 @@ class VQVAE(Autoencoder):
     ) -> None:
         check_epochs(autoencoder_epochs)
         super().__init__(
+            image_shape,
             architecture.encoder(image_shape, codebook.dim),
             partial(architecture.decoder, image_shape, codebook.dim),
             **parts,

@@ -57,6 +57,7 @@ class WassersteinAutoencoder(Autoencoder):
         check_latent_dim(latent_dim)
         check_weight(weight)
         super().__init__(
+            image_shape,
             architecture.encoder(image_shape, latent_dim),
             partial(architecture.decoder, image_shape, latent_dim),
             likelihood,

@@ -3,7 +3,7 @@
 import os
 import textwrap
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from warnings import catch_warnings
 from zipfile import BadZipFile, ZipFile
 
@@ -21,16 +21,13 @@ from lightning_gen.hyperparameters import import_path
 from lightning_gen.parts import check_part
 from lightning_gen.runs.directory import LAST, PREVIOUS, RunDirectory
 
-NEEDED = ("state_dict", "pytorch-lightning_version")
-"""What every checkpoint of Lightning has."""
+T = TypeVar("T")
+VERSION = "pytorch-lightning_version"
+BY_NAMES = ("state_dict", "hyper_parameters")
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
-    """The content of a checkpoint, on the CPU, after its checksums were compared.
-
-    Raises:
-        UserError: the file is broken, no checkpoint of Lightning, or holds more than plain values.
-    """
+    """A checkpoint's content, on the CPU, its checksums compared; a UserError if it is broken."""
     try:
         with catch_warnings(action="ignore"):  # of pickle protocols that torch did not write
             content = torch.load(path, map_location="cpu", weights_only=True)
@@ -44,32 +41,29 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
             "nothing in it was run. Use another file of its folder."
         ) from error
     found: dict[str, Any] = content if isinstance(content, dict) else {}
-    for name in NEEDED:
-        if name not in found:
-            raise not_of_a_run(path, f"no {name}")
-    try:
-        Version(found[NEEDED[1]])
-    except (InvalidVersion, TypeError) as error:
-        raise not_of_a_run(path, f"{found[NEEDED[1]]!r} as its {NEEDED[1]}") from error
-    for name in ("state_dict", "hyper_parameters"):
-        if not isinstance(found.get(name, {}), dict):
-            raise not_of_a_run(path, f"no {name} by names")
+    if lack := lack_of(found):
+        raise UserError(
+            f"{path} is no checkpoint of a run: it has {lack}. Pass one of a run's checkpoints "
+            "folder."
+        )
     return found
 
 
-def not_of_a_run(path: Path, lack: str) -> UserError:
-    """The error about a file that has ``lack``."""
-    return UserError(
-        f"{path} is no checkpoint of a run: it has {lack}. Pass one of a run's checkpoints folder."
-    )
+def lack_of(content: dict[str, Any]) -> str | None:
+    """What a checkpoint of Lightning would have in place of this; None where it is one."""
+    for name in (*BY_NAMES[:1], VERSION):
+        if name not in content:
+            return f"no {name}"
+    try:
+        Version(content[VERSION])
+    except (InvalidVersion, TypeError):
+        return f"{content[VERSION]!r} as its {VERSION}"
+    broken = [name for name in BY_NAMES if not isinstance(content.get(name, {}), dict)]
+    return f"no {broken[0]} by names" if broken else None
 
 
 def newest_whole(run: RunDirectory) -> Path:
-    """The checkpoint that a run goes on from; a broken one is named, and the one before it used.
-
-    Raises:
-        UserError: the run has none that is whole.
-    """
+    """The newest checkpoint that is whole, to go on from; a UserError where there is none."""
     broken: list[str] = []
     for path in run.resumable:
         try:
@@ -90,24 +84,20 @@ def newest_whole(run: RunDirectory) -> Path:
 
 
 def load_model(path: Path) -> LightningModule:
-    """The model of a checkpoint with its weights, on the CPU, in evaluation mode and frozen.
-
-    Raises:
-        UserError: as :func:`load_checkpoint`; or its model cannot be built, or does not fit it.
-    """
+    """A checkpoint's model, on the CPU, evaluating and frozen; a UserError if it does not fit."""
     checkpoint = load_checkpoint(path)
     kept = dict(checkpoint.get("hyper_parameters", {}))
     with enforced():
         kind = model_class(kept.pop("_class_path", None), path)
         kept.pop("_instantiator", None)  # Lightning would import and call what it names
         try:
-            model = build_model(kind, kept)
+            named = {"class_path": import_path(kind), "init_args": kept}
+            model = build(LightningModule, "model", named)
             model.on_load_checkpoint(checkpoint)
             model.load_state_dict(checkpoint["state_dict"], strict=model.strict_loading)
         except Exception as error:  # of the parser, of a part, of the weights
             found = user_error(error)
-            reason = str(found) if found else refusal(str(error))
-            if reason is not None:
+            if reason := str(found) if found else refusal(str(error)):
                 raise UserError(f"{path} cannot be loaded: {reason}") from error
             raise UserError(
                 f"{path} does not fit {kind.__name__} as it is installed: {shortened(error)}. Use "
@@ -118,20 +108,14 @@ def load_model(path: Path) -> LightningModule:
     return model
 
 
-def build_model(kind: type[LightningModule], arguments: dict[str, Any]) -> LightningModule:
-    """A model of these arguments, which name parts as a configuration does.
-
-    Raises:
-        UserError: one names what may not stand there.
-    """
+def build(kind: type[T], key: str, content: object) -> T:
+    """An object of a class that a configuration names; a UserError where it may not stand there."""
     parser = ArgumentParser(exit_on_error=False)
-    parser.add_subclass_arguments(LightningModule, "model", required=True)
-    config = parser.parse_object(
-        {"model": {"class_path": import_path(kind), "init_args": arguments}}
-    )
-    check_part(config.model, LightningModule, "model")
-    model: LightningModule = parser.instantiate(config).model
-    return model
+    parser.add_subclass_arguments(kind, key, required=True)
+    config = parser.parse_object({key: content})
+    check_part(config[key], kind, key)
+    built: T = parser.instantiate(config)[key]
+    return built
 
 
 def shortened(error: BaseException, most: int = 300) -> str:
@@ -147,10 +131,8 @@ def model_class(class_path: object, path: Path) -> type[LightningModule]:
             checkpoint names is not called, and no module is imported that can hold no model, since
             some of them do things when they are.
     """
-    if not isinstance(class_path, str | None):
-        raise no_model(class_path, path)
     try:
-        kind = imported(class_path or "")
+        kind = imported(class_path or "") if isinstance(class_path, str | None) else None
     except (ImportError, AttributeError, ValueError) as error:
         if refused := refusal(str(error)):
             raise UserError(f"{path} cannot be loaded: {refused}") from error
@@ -159,16 +141,11 @@ def model_class(class_path: object, path: Path) -> type[LightningModule]:
             "that has its file, or derive the model from one of lightning_gen.models."
         ) from error
     if not (isinstance(kind, type) and issubclass(kind, LightningModule)):
-        raise no_model(class_path, path)
+        raise UserError(
+            f"{path} names {class_path!r} as its model, which is no LightningModule. Use a "
+            "checkpoint that you trust."
+        )
     return kind
-
-
-def no_model(class_path: object, path: Path) -> UserError:
-    """The error about a class that is no model."""
-    return UserError(
-        f"{path} names {class_path!r} as its model, which is no LightningModule. Use a checkpoint "
-        "that you trust."
-    )
 
 
 class WholeCheckpoints(TorchCheckpointIO):
@@ -184,11 +161,7 @@ class WholeCheckpoints(TorchCheckpointIO):
         path: str | Path,
         storage_options: Any | None = None,  # noqa: ANN401  (Lightning's)
     ) -> None:
-        """Write it beside ``path`` first.
-
-        Raises:
-            UserError: the disk is full.
-        """
+        """Write it beside ``path`` first; a UserError where the disk is full."""
         path = Path(path)
         with draft(path) as unfinished:
             with unfinished.open("wb") as file:

@@ -2,6 +2,7 @@
 
 import csv
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 from zipfile import ZipFile
@@ -14,12 +15,12 @@ from torch import Tensor
 from lightning_gen import contracts
 from lightning_gen.contracts import Codes, given
 from lightning_gen.errors import UserError
-from lightning_gen.progress import progress
 from lightning_gen.runs.finished import FinishedRun
 from lightning_gen.runs.inputs import Inputs
-from lightning_gen.runs.outputs import output
-from lightning_gen.runs.requests import check_request
+from lightning_gen.runs.outputs import PICTURES, Part, numbered, write
 
+GRID = 64
+"""Images on a page, unless the user asks for more."""
 LARGE, DENSE = 2**30, 100
 """An array of more bytes than ``LARGE``, packed into less than 1/``DENSE`` of them, is no data."""
 
@@ -35,15 +36,17 @@ def reconstruct(run: FinishedRun, inputs: Inputs, out: Path, num_images: int | N
         num_images: the first so many; by default 64 on a page, else all.
     """
     run.require((contracts.Reconstructs,), "reconstruct")
-    title = f"Reconstructions by {run.name}"
-    with output(out, title, inputs.class_names, inputs.factor_names) as result:
-        wanted = num_images or result.default_count
-        check_request(run, out, 2 * min(wanted or len(inputs), len(inputs)))
+    wanted = num_images or (GRID if out.suffix in PICTURES else None)
+    run.check_request(out, 2 * min(wanted or len(inputs), len(inputs)))
+
+    def parts() -> Iterator[Part]:
         for batch, names in inputs.shown("reconstructing", wanted):
             images = given(run.model, batch).reconstruct(batch.images)
-            rows = {"original": batch.images, "reconstruction": images}
-            result.add(names, rows, labels=batch.labels, factors=batch.factors)
-    return out
+            known = {"labels": batch.labels, "factors": batch.factors}
+            yield Part(names, {"original": batch.images, "reconstruction": images}, known)
+
+    title = f"Reconstructions by {run.name}"
+    return write(out, parts(), title, inputs.class_names, inputs.factor_names)
 
 
 def encode(run: FinishedRun, inputs: Inputs, out: Path, num_images: int | None = None) -> Path:
@@ -57,11 +60,14 @@ def encode(run: FinishedRun, inputs: Inputs, out: Path, num_images: int | None =
         num_images: the first so many; all by default.
     """
     run.require((contracts.Encodes,), "encode")
-    with output(out, "", inputs.class_names, inputs.factor_names, images=False) as result:
+
+    def parts() -> Iterator[Part]:
         for batch, names in inputs.shown("encoding", num_images):
             codes = given(run.model, batch).encode(batch.images).float()
-            result.add(names, {}, codes=codes, labels=batch.labels, factors=batch.factors)
-    return out
+            known = {"codes": codes, "labels": batch.labels, "factors": batch.factors}
+            yield Part(names, {}, known)
+
+    return write(out, parts(), "", inputs.class_names, inputs.factor_names, images=False)
 
 
 def decode(run: FinishedRun, codes: Path, out: Path, batch_size: int = 256) -> Path:
@@ -79,26 +85,16 @@ def decode(run: FinishedRun, codes: Path, out: Path, batch_size: int = 256) -> P
     """
     run.require((contracts.Decodes,), "decode")
     path = codes.expanduser()
-    with output(out, f"{path.name} decoded by {run.name}") as result:
-        rows = read_codes(path)[: result.default_count]
-        check_request(run, out, len(rows))
-        start = 0
-        with progress(len(rows), "decoding") as bar:
-            for part in torch.split(rows, batch_size):
-                images = _decoded(run, part.to(run.model.device), path)
-                names = [f"{start + number:05}" for number in range(len(images))]
-                result.add(names, {"decoded": images})
-                start += len(images)
-                bar.update(len(images))
-    return out
+    rows = read_codes(path)[: GRID if out.suffix in PICTURES else None]
+    run.check_request(out, len(rows))
+    parts = torch.split(rows, batch_size)
+    batches = ((_decoded(run, part, path), dict[str, Tensor]()) for part in parts)
+    title = f"{path.name} decoded by {run.name}"
+    return write(out, numbered(batches, len(rows), "decoding"), title)
 
 
 def read_codes(path: Path) -> Codes:
-    """The codes [N, D] of a file.
-
-    Raises:
-        UserError: there is no such file, no codes in it, or one that is NaN or infinite.
-    """
+    """The codes [N, D] of a file; a UserError where it holds none, or one that is not finite."""
     if not path.is_file() or path.suffix not in (".npz", ".csv"):
         raise UserError(f"expected an .npz or .csv of codes, as encode writes them, got {path}.")
     rows = _array(path, "codes") if path.suffix == ".npz" else _table(path)
@@ -155,7 +151,7 @@ def _table(path: Path) -> list[list[float]]:
 
 def _decoded(run: FinishedRun, codes: Tensor, path: Path) -> contracts.Images:
     try:
-        return cast(contracts.Decodes, run.model).decode(codes)
+        return cast(contracts.Decodes, run.model).decode(codes.to(run.model.device))
     except torch.OutOfMemoryError:
         raise
     except RuntimeError as error:

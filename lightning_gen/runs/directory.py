@@ -30,11 +30,7 @@ class RunDirectory:
 
     @classmethod
     def claim(cls, root: Path, name: str) -> Self:
-        """Make the next version of ``name``; no other process can be given the same one.
-
-        Raises:
-            UserError: the name is no folder name, or the folder cannot be written.
-        """
+        """Make the next version of ``name``, no other process's; a UserError where it cannot."""
         if not re.fullmatch(r"[\w.\-= ]+", name) or name in {".", ".."}:
             raise UserError(
                 f"name is used as a folder name, so it takes letters, digits and any of .-=_, "
@@ -66,13 +62,10 @@ class RunDirectory:
 
     @classmethod
     def of(cls, place: Path) -> Self:
-        """The finished run that is meant by ``place``.
+        """The finished run that is meant by ``place``; a UserError where there is none.
 
         That is a run directory, one of its checkpoints, or the latest run of a name. ``logs/`` may
         be left out in front of any of them: ``quickstart``, ``quickstart/version_1``.
-
-        Raises:
-            UserError: there is no run.
         """
         places = Path("logs") / place, place
         if place.suffix == ".ckpt":
@@ -106,11 +99,7 @@ class RunDirectory:
         return f"{path.parent.name}/{path.name}"
 
     def read_config(self) -> dict[str, Any]:
-        """The content of ``config.yaml``.
-
-        Raises:
-            UserError: the file is broken, or holds no keys and values.
-        """
+        """The content of ``config.yaml``; a UserError where it is broken or no mapping."""
         return with_keys(read_yaml(self.path / CONFIG), self.path / CONFIG)
 
     @property
@@ -148,11 +137,7 @@ class RunDirectory:
 
     @property
     def best(self) -> Path:
-        """The checkpoint of the best validation loss, or the latest where nothing was validated.
-
-        Raises:
-            UserError: the run has no checkpoint.
-        """
+        """The checkpoint of the best validation loss, else the latest; a UserError without any."""
         for path in (self.checkpoints / "best.ckpt", *self.resumable):
             if path.is_file():
                 return path

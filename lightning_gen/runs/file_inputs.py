@@ -24,16 +24,8 @@ from lightning_gen.runs.inputs import Inputs, NamedBatch
 class FileInputs(Inputs):
     """An image file, or all below a folder, brought to the shape that the model takes.
 
-    They are decoded in threads. If the folder has class subfolders, these give the
-    labels; a conditional model takes them as its classes.
-
-    Args:
-        run: the finished run.
-        path: a file or a folder.
-        batch_size: images a batch.
-
-    Raises:
-        UserError: there is no such path, or no image in it.
+    They are decoded in threads. If the folder has class subfolders, these give the labels; a
+    conditional model takes them as its classes. A UserError says that there is no image.
     """
 
     def __init__(self, run: FinishedRun, path: Path, batch_size: int = 256) -> None:
@@ -59,11 +51,9 @@ class FileInputs(Inputs):
         if not deep:
             return None
         trained = load_checkpoint(run.checkpoint).get("datamodule_hyper_parameters", {})
-        low_and_high = trained.get("value_range")
-        if low_and_high is None:
-            return known_range(self._files, deep, None)
-        low, high = low_and_high
-        return low, high
+        if known := trained.get("value_range"):
+            return known[0], known[1]
+        return known_range(self._files, deep, None)
 
     def _label(self, model: LightningModule) -> None:
         layout = read_layout(self._names)

@@ -1,20 +1,27 @@
 """A finished run, ready to be used."""
 
+import os
+import shutil
 from dataclasses import dataclass
 from functools import cached_property
+from math import prod
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning.pytorch import LightningDataModule, LightningModule
-from lightning.pytorch.cli import LightningArgumentParser
 
 from lightning_gen.allowed import enforced, refusal
 from lightning_gen.contracts import ImageShape, Needs, require
 from lightning_gen.errors import UserError
-from lightning_gen.parts import check_part
-from lightning_gen.runs.checkpoint import load_model
+from lightning_gen.figures import tile_size
+from lightning_gen.runs.checkpoint import build, load_model
 from lightning_gen.runs.directory import CONFIG, RunDirectory
+
+MOST_PIXELS = 100_000_000
+"""Of a picture: programs refuse to open larger ones."""
+BLOCK = 4096
+"""Bytes that the smallest file takes on a disk."""
 
 
 @dataclass(frozen=True)
@@ -46,8 +53,8 @@ class FinishedRun:
         found = [path for path in (place, Path("logs") / place) if path.is_file()]
         if place.suffix == ".ckpt" and found:
             checkpoint, *_ = found
-            inside = (checkpoint.parent.parent / CONFIG).is_file()
-            path = checkpoint.parent.parent if inside else checkpoint.parent
+            around = RunDirectory.around(checkpoint)
+            path = around.path if around else checkpoint.parent
         else:
             directory = RunDirectory.of(place)
             checkpoint, path = directory.best, directory.path
@@ -58,17 +65,15 @@ class FinishedRun:
     @property
     def name(self) -> str:
         """``<name>/version_<n>`` of a run directory, or the checkpoint's own name."""
-        if (self.path / CONFIG).is_file():
-            return RunDirectory(self.path).name
-        return self.checkpoint.stem
+        return RunDirectory(self.path).name if self._in_directory else self.checkpoint.stem
+
+    @property
+    def _in_directory(self) -> bool:
+        return (self.path / CONFIG).is_file()
 
     @property
     def image_shape(self) -> ImageShape:
-        """(channels, height, width) of the model's images.
-
-        Raises:
-            UserError: the model does not keep it.
-        """
+        """(channels, height, width) of images; a UserError where the model does not keep it."""
         shape = self.model.hparams.get("image_shape")
         if shape is None:
             name = type(self.model).__name__
@@ -81,12 +86,8 @@ class FinishedRun:
 
     @cached_property
     def config(self) -> dict[str, Any]:
-        """The complete configuration of the run.
-
-        Raises:
-            UserError: the checkpoint does not lie in a run directory.
-        """
-        if not (self.path / CONFIG).is_file():
+        """The complete configuration; a UserError where the run's directory is not known."""
+        if not self._in_directory:
             raise UserError(
                 f"{self.checkpoint} lies in no run directory, so the dataset of its training is "
                 "not known. Pass images of your own with --images, or the run directory."
@@ -95,18 +96,10 @@ class FinishedRun:
 
     @cached_property
     def data(self) -> LightningDataModule:
-        """The dataset of the training, built as it was for it.
-
-        Raises:
-            UserError: it cannot be built, for instance since its folder is gone.
-        """
-        parser = LightningArgumentParser(exit_on_error=False)
-        parser.add_subclass_arguments(LightningDataModule, "data", required=True)
+        """The dataset of the training, built as it was; a UserError where it cannot be."""
         try:
             with enforced():
-                options = parser.parse_object({"data": self.config.get("data")})
-                check_part(options.data, LightningDataModule, "data")
-                data: LightningDataModule = parser.instantiate(options).data
+                return build(LightningDataModule, "data", self.config.get("data"))
         except UserError:
             raise
         except Exception as error:  # jsonargparse raises what its parts raise
@@ -115,14 +108,44 @@ class FinishedRun:
                 f"the dataset of {self.path / CONFIG} cannot be built: {reason} Pass images of "
                 "your own with --images."
             ) from error
-        return data
 
     @property
     def class_names(self) -> tuple[str, ...]:
         """A name for each class of the dataset; empty where the run's directory is not known."""
-        if not (self.path / CONFIG).is_file():
-            return ()
-        return tuple(getattr(self.data, "class_names", ()))
+        return tuple(getattr(self.data, "class_names", ())) if self._in_directory else ()
+
+    def check_request(self, out: Path, images: int, held: int = 0) -> None:
+        """Raise a UserError where so many images are more than a picture, disk or memory takes.
+
+        ``held`` numbers of four bytes are in memory at once.
+        """
+        shape = self.model.hparams.get("image_shape")
+        if shape is None:  # of a model of the user's own
+            return
+        _, height, width = shape
+        tall, wide = tile_size(height, width)
+        pixels, packed = images * tall * wide, out.suffix in ("", ".npz")
+        size = images * max(prod(shape), BLOCK if out.suffix == "" else 0)
+        there = next((place for place in out.absolute().parents if place.exists()), Path("/"))
+        free = shutil.disk_usage(there).free
+        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+        needed = max(4 * held, 2 * size if out.suffix == ".npz" else 0)
+        if not packed and pixels > MOST_PIXELS:
+            raise UserError(
+                f"a picture of {images:,} images would have {pixels / 1e6:,.0f} million pixels, "
+                f"at most {MOST_PIXELS / 1e6:.0f} million can be opened. Ask for fewer, or "
+                "pass --out a folder or an .npz."
+            )
+        if packed and size > free:
+            raise UserError(
+                f"{images:,} images take {size / 1e9:,.1f} GB, and the disk of {there} has "
+                f"{free / 1e9:,.1f} GB left. Ask for fewer."
+            )
+        if needed > memory:
+            raise UserError(
+                f"{images:,} images at once take {needed / 1e9:,.1f} GB, more than half of this "
+                f"machine's memory ({memory / 1e9:,.1f} GB). Ask for fewer."
+            )
 
     def require(self, needs: Needs, asker: str) -> None:
         """Raise a UserError where the model lacks a capability that ``asker`` needs."""
@@ -141,11 +164,7 @@ def check_weights(model: LightningModule, checkpoint: Path) -> None:
 
 
 def existing_device(name: str) -> torch.device:
-    """The device of this name.
-
-    Raises:
-        UserError: this machine does not have it.
-    """
+    """The device of this name; a UserError where this machine does not have it."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     try:

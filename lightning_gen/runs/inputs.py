@@ -50,11 +50,7 @@ class Inputs(ABC):
         return None
 
     def shown(self, task: str, limit: int | None = None) -> Iterator[NamedBatch]:
-        """The batches of the first ``limit`` images, with a progress bar.
-
-        Raises:
-            UserError: there is not one.
-        """
+        """The batches of the first ``limit`` images, with a progress bar; a UserError without."""
         wanted = len(self) if limit is None else min(len(self), limit)
         count = 0
         with progress(wanted, task) as bar:
@@ -76,15 +72,10 @@ class Inputs(ABC):
 
 
 class SplitInputs(Inputs):
-    """A split of the run's dataset, in its loader's order.
+    """A split of the run's dataset, in its loader's order; "train" is without validation images.
 
     An image is called by its file, or ``test/00042`` by its place in the files of the dataset,
     those of its training images for "val" where these are cut from them.
-
-    Args:
-        run: the finished run.
-        split: "train" (without the validation images), "val" or "test".
-        batch_size: images a batch; None takes that of the training.
     """
 
     def __init__(self, run: FinishedRun, split: SplitName, batch_size: int | None = None) -> None:
@@ -94,11 +85,7 @@ class SplitInputs(Inputs):
 
     @cached_property
     def loader(self) -> Iterable[Any]:
-        """The batches, loaded when they are first asked for.
-
-        Raises:
-            UserError: the dataset has no such split.
-        """
+        """The batches, loaded when first asked for; a UserError where there is no such split."""
         data = self._run.data
         data.prepare_data()
         data.setup(STAGES[self._name])

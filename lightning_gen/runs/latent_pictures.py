@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from math import prod
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import torch
 
@@ -14,7 +14,6 @@ from lightning_gen.latent import PathName
 from lightning_gen.runs.finished import FinishedRun
 from lightning_gen.runs.inputs import Inputs, SplitInputs
 from lightning_gen.runs.outputs import write_view
-from lightning_gen.runs.requests import check_request
 from lightning_gen.views import (
     LabelledCodes,
     Ranked,
@@ -55,30 +54,25 @@ def interpolate(
         path: linear, or spherical along a great arc.
     """
     run.require(contracts.WALKS, "interpolate")
-    count = num_pairs * (steps + 2)
-    check_request(run, out, count, held=2 * count * prod(run.image_shape))
+    _check(run, out, num_pairs * (steps + 2))
     model = cast(contracts.Decodes, run.model)
-    if not encodes(run, inputs):
+    about: dict[str, Any] = {}
+    if encodes(run, inputs):
+        batch, names = inputs.first(2 * num_pairs)
+        if len(names) < 2:
+            raise UserError(f"interpolate takes at least 2 images, got {len(names)}.")
+        codes = given(run.model, batch).encode(batch.images).float()
+        if inputs.class_names:
+            names = [inputs.class_names[label] for label in batch.labels.tolist()]
+        even = 2 * (len(names) // 2)
+        pairs = zip(names[:even:2], names[1:even:2], strict=True)
+        about["names"] = [f"{a} to {b}" for a, b in pairs]
+        about["originals"] = batch.images[:even:2], batch.images[1:even:2]
+        codes = codes[:even]
+    else:
         codes = cast(SamplesCodes, run.model).sample_codes(2 * num_pairs)
-        view = interpolation(model, codes[::2], codes[1::2], steps=steps, path=path)
-        return write_view(_of(run, view), out, film=True)
-    batch, names = inputs.first(2 * num_pairs)
-    if len(names) < 2:
-        raise UserError(f"interpolate takes at least 2 images, got {len(names)}.")
-    codes = given(run.model, batch).encode(batch.images).float()
-    if inputs.class_names:
-        names = [inputs.class_names[label] for label in batch.labels.tolist()]
-    even = 2 * (len(names) // 2)
-    ends = slice(0, even, 2), slice(1, even, 2)
-    view = interpolation(
-        model,
-        *(codes[end] for end in ends),
-        steps=steps,
-        path=path,
-        names=[f"{a} to {b}" for a, b in zip(*(names[end] for end in ends), strict=True)],
-        originals=(batch.images[ends[0]], batch.images[ends[1]]),
-    )
-    return write_view(_of(run, view), out, film=True)
+    view = interpolation(model, codes[::2], codes[1::2], steps=steps, path=path, **about)
+    return _written(run, view, out, film=True)
 
 
 def traverse(
@@ -109,27 +103,24 @@ def traverse(
     """
     run.require(contracts.WALKS, "traverse")
     check_range(steps, span)
-    count = len(dimensions or range(num_dimensions)) * steps
-    check_request(run, out, count, held=2 * count * prod(run.image_shape))
+    _check(run, out, len(dimensions or range(num_dimensions)) * steps)
     if encodes(run, inputs):
         codes = all_codes(run, inputs, num_images)
     else:
         drawn = cast(SamplesCodes, run.model).sample_codes(1).cpu()
         nothing = torch.empty(1, 0)
         codes = LabelledCodes(drawn, torch.zeros(1, dtype=torch.int64), nothing, nothing)
-    ranked = rank(run.model, codes, num_dimensions)
-    if dimensions is not None:
-        ranked = [_dimension(j, free_dimensions(run.model, codes.codes)) for j in dimensions]
+    if dimensions is None:
+        ranked = rank(run.model, codes, num_dimensions)
+    else:
+        size = free_dimensions(run.model, codes.codes)
+        if wrong := [j for j in dimensions if not 0 <= j < size]:
+            raise UserError(f"--dimensions are from 0 to {size - 1} in this model, got {wrong[0]}.")
+        ranked = [Ranked(j, f"z{j}") for j in dimensions]
     model = cast(contracts.Decodes, run.model)
-    view = traversal(
-        model,
-        typical(model, codes.codes.to(run.model.device)),
-        codes,
-        ranked,
-        steps=steps,
-        span=span,
-    )
-    return write_view(_of(run, view), out, film=True)
+    base = typical(model, codes.codes.to(run.model.device))
+    view = traversal(model, base, codes, ranked, steps=steps, span=span)
+    return _written(run, view, out, film=True)
 
 
 def arithmetic(
@@ -147,16 +138,11 @@ def arithmetic(
         num_images: the first so many images.
     """
     run.require((contracts.Encodes, contracts.Decodes), "arithmetic")
-    check_terms((a, b, c), inputs.class_names, inputs.factor_names)
-    view = arithmetic_view(
-        cast(contracts.Decodes, run.model),
-        all_codes(run, inputs, num_images),
-        (a, b, c),
-        inputs.class_names,
-        inputs.factor_names,
-        run.model.device,
-    )
-    return write_view(_of(run, view), out)
+    names = inputs.class_names, inputs.factor_names
+    check_terms((a, b, c), *names)
+    model, codes = cast(contracts.Decodes, run.model), all_codes(run, inputs, num_images)
+    view = arithmetic_view(model, codes, (a, b, c), *names, run.model.device)
+    return _written(run, view, out)
 
 
 def encodes(run: FinishedRun, inputs: Inputs) -> bool:
@@ -171,11 +157,10 @@ def all_codes(run: FinishedRun, inputs: Inputs, limit: int | None = None) -> Lab
     return join([encode(run.model, batch) for batch, _ in inputs.shown("encoding", limit)])
 
 
-def _of(run: FinishedRun, view: View) -> View:
-    return view._replace(title=f"{run.name}: {view.title}")
+def _check(run: FinishedRun, out: Path, images: int) -> None:
+    """Raise a UserError where so many images, which are in memory twice, are too many."""
+    run.check_request(out, images, held=2 * images * prod(run.image_shape))
 
 
-def _dimension(number: int, size: int) -> Ranked:
-    if not 0 <= number < size:
-        raise UserError(f"--dimensions are from 0 to {size - 1} in this model, got {number}.")
-    return Ranked(number, f"z{number}")
+def _written(run: FinishedRun, view: View, out: Path, *, film: bool = False) -> Path:
+    return write_view(view._replace(title=f"{run.name}: {view.title}"), out, film=film)

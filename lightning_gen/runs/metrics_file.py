@@ -24,9 +24,6 @@ class MetricsFile:
 
     What is logged at one step, by training, validation and callbacks, meets in one row. An existing
     file is continued.
-
-    Args:
-        path: the file; its folder is made.
     """
 
     flush_every = 20
@@ -84,12 +81,9 @@ def table(columns: list[str], rows: list[Row], *, header: bool) -> str:
 
 
 def read_rows(path: Path) -> list[Row]:
-    """The rows of a ``metrics.csv``; none where there is no file.
+    """The rows of a ``metrics.csv``, none without a file; a UserError where it is no such table.
 
     A last line that does not end is being written, or was cut off by a crash, and does not count.
-
-    Raises:
-        UserError: the file is no table of numbers.
     """
     if not path.is_file():
         return []
@@ -118,11 +112,7 @@ def no_table(path: Path, error: Exception) -> UserError:
 
 
 class RunLogger(CSVLogger):
-    """Lightning's logger of a run directory; every run has one.
-
-    Args:
-        directory: the run's directory.
-    """
+    """Lightning's logger of a run directory; every run has one."""
 
     def __init__(self, directory: RunDirectory) -> None:
         path = directory.path
@@ -142,11 +132,6 @@ class RunLogger(CSVLogger):
     def log_metrics(self, metrics: Mapping[str, float | Tensor], step: int | None = None) -> None:
         """Add a row, or to the latest one."""
         self.file.log(metrics, step or 0)
-
-    @rank_zero_only
-    def save(self) -> None:
-        """Write what is pending."""
-        self.file.save()
 
     @rank_zero_only
     def finalize(self, status: str) -> None:

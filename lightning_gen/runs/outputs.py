@@ -2,11 +2,9 @@
 
 import csv
 import os
-from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
-from typing import Any, TextIO
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -19,182 +17,139 @@ from lightning_gen.atomic import draft, write_png
 from lightning_gen.contracts import NO_CLASS, Images
 from lightning_gen.errors import UserError
 from lightning_gen.figures import Pixels, image_grid, image_rows, save_vector, to_array
+from lightning_gen.progress import progress
 from lightning_gen.views import View
-
-GRID = 64
-"""Images on a page, unless the user asks for more."""
 
 PICTURES = (".png", ".pdf", ".svg")
 LONGEST_NAME = 255
 """Bytes of a file's name, at most, on all common file systems."""
 
 
-class Output(ABC):
-    """Takes results batch by batch.
+class Part(NamedTuple):
+    """A batch of results.
 
     Attributes:
-        default_count: how many images are wanted where the user does not say; None is all.
+        names: of the images.
+        rows: images under a label each; the last row is the result, and codes alone have none.
+        arrays: what else is known of each image, such as codes and labels.
     """
 
-    default_count: int | None = None
-
-    @abstractmethod
-    def add(self, names: Sequence[str], rows: dict[str, Images], **arrays: Tensor) -> None:
-        """Take a batch: its images, of which the last row is the result, and what else is known."""
-
-    def finish(self) -> None:  # noqa: B027  (most have nothing left)
-        """Write what is left to be written."""
+    names: Sequence[str]
+    rows: dict[str, Images]
+    arrays: Mapping[str, Tensor] = {}
 
 
-class Page(Output):
-    """One picture: a square of images, or a row under each label where there are several.
-
-    Args:
-        path: the file.
-        title: the line above.
-    """
-
-    default_count = GRID
-
-    def __init__(self, path: Path, title: str) -> None:
-        self._path = path
-        self._title = title
-        self._rows: dict[str, list[Images]] = {}
-
-    def add(self, names: Sequence[str], rows: dict[str, Images], **arrays: Tensor) -> None:
-        """Keep the images."""
-        for label, images in rows.items():
-            self._rows.setdefault(label, []).append(images.cpu())
-
-    def finish(self) -> None:
-        """Draw."""
-        rows = {label: torch.cat(parts) for label, parts in self._rows.items()}
-        if len(rows) == 1:
-            page = image_grid(next(iter(rows.values())), self._title)
-        else:
-            page = image_rows(rows, self._title)
-        write_picture(page, self._path)
+def numbered(
+    batches: Iterable[tuple[Images, dict[str, Tensor]]], count: int, task: str
+) -> Iterator[Part]:
+    """Batches of images and arrays under the numbers of the images, with a progress bar."""
+    start = 0
+    with progress(count, task) as bar:
+        for images, arrays in batches:
+            names = [f"{start + number:05}" for number in range(len(images))]
+            yield Part(names, {"result": images}, arrays)
+            start += len(images)
+            bar.update(len(images))
 
 
-class Folder(Output):
-    """A PNG for each image, under its own name."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._used: set[Path] = set()
-
-    def add(self, names: Sequence[str], rows: dict[str, Images], **arrays: Tensor) -> None:
-        """Write the images."""
-        *_, images = rows.values()
-        for name, pixels in zip(names, to_bytes(images), strict=True):
-            picture = pixels[0] if len(pixels) == 1 else pixels.transpose(1, 2, 0)
-            write_png(picture, self._place(name))
-
-    def _place(self, name: str) -> Path:
-        inside = [part for part in PurePosixPath(name).parts if part not in ("/", "..")]
-        path = self._path.joinpath(*inside)
-        tail, number = ".png", 2
-        while (place := path.with_name(shortened(path.stem, tail))) in self._used:
-            tail, number = f"_{number}.png", number + 1  # a.jpg beside a.png
-        self._used.add(place)
-        return place
-
-
-class Npz(Output):
-    """An ``.npz`` with ``images`` [N, C, H, W] uint8, ``names`` and the other arrays."""
-
-    def __init__(self, path: Path, names: dict[str, Sequence[str]]) -> None:
-        self._path = path
-        self._parts: dict[str, list[NDArray[Any]]] = {"names": []}
-        self._small = {key: np.array(words, dtype=str) for key, words in names.items() if words}
-
-    def add(self, names: Sequence[str], rows: dict[str, Images], **arrays: Tensor) -> None:
-        """Keep the arrays."""
-        known = {name: t.cpu().numpy() for name, t in arrays.items() if t.shape[1:] != (0,)}
-        if rows:
-            known["images"] = to_bytes(list(rows.values())[-1])
-        for name, part in {"names": np.array(names, dtype=str), **known}.items():
-            self._parts.setdefault(name, []).append(part)
-
-    def finish(self) -> None:
-        """Pack the arrays."""
-        arrays = {name: np.concatenate(parts) for name, parts in self._parts.items() if parts}
-        with draft(self._path) as unfinished, unfinished.open("wb") as file:
-            np.savez(file, allow_pickle=False, **arrays, **self._small)
-
-
-class Csv(Output):
-    """A line an image: name, label (the class's name), attributes, and its code, z0, z1, ...
-
-    Bytes of a name that are no UTF-8 are escaped, and so are texts that a spreadsheet would take
-    for a formula (OWASP, CSV injection): an apostrophe stands before them.
-    """
-
-    def __init__(
-        self, file: TextIO, class_names: Sequence[str], factor_names: Sequence[str]
-    ) -> None:
-        self._writer = csv.writer(file)
-        self._class_names = class_names
-        self._factor_names = factor_names
-        self._begun = False
-
-    def add(self, names: Sequence[str], rows: dict[str, Images], **arrays: Tensor) -> None:
-        """Write the lines."""
-        codes, labels = arrays["codes"], arrays["labels"].tolist()
-        factors = arrays.get("factors", codes[:, :0])
-        if not self._begun:
-            numbered = [f"attribute_{number}" for number in range(factors.shape[1])]
-            attributes = map(no_formula, self._factor_names or numbered)
-            dimensions = (f"z{j}" for j in range(codes.shape[1]))
-            self._writer.writerow(["name", "label", *attributes, *dimensions])
-            self._begun = True
-        names_of = dict(enumerate(self._class_names)) | {NO_CLASS: ""}
-        shown = [names_of[label] if self._class_names else str(label) for label in labels]
-        for name, label, attributes, code in zip(
-            names, shown, factors.tolist(), codes.tolist(), strict=True
-        ):
-            numbers = (f"{value:.7g}" for value in (*attributes, *code))
-            self._writer.writerow([no_formula(name), no_formula(label), *numbers])
-
-
-@contextmanager
-def output(
+def write(
     path: Path,
+    parts: Iterable[Part],
     title: str = "",
     class_names: Sequence[str] = (),
     factor_names: Sequence[str] = (),
     *,
     images: bool = True,
-) -> Iterator[Output]:
-    """The output that a path stands for by its ending; it is finished when the block ends well.
+) -> Path:
+    """Write results as a path's ending says, whole or not at all; a UserError at another ending.
 
     Args:
         path: a picture (.png, .pdf, .svg), ``.npz`` for arrays, ``.csv`` for codes, and no ending
             for a folder of PNGs.
+        parts: the results, computed as they are asked for.
         title: of the page.
         class_names: a name for each label.
         factor_names: a name for each attribute.
         images: there are images, otherwise codes alone.
-
-    Raises:
-        UserError: the path has another ending, or cannot be written.
     """
     check_ending(path, (*PICTURES, "", ".npz") if images else (".npz", ".csv"))
-    with ExitStack() as stack:
-        if path.suffix in PICTURES:
-            result: Output = Page(path, title)
-        elif path.suffix == ".npz":
-            result = Npz(path, {"class_names": class_names, "factor_names": factor_names})
-        elif path.suffix == ".csv":
-            unfinished = stack.enter_context(draft(path))
-            file = stack.enter_context(
-                unfinished.open("w", encoding="utf-8", errors="backslashreplace", newline="")
-            )
-            result = Csv(file, class_names, factor_names)
-        else:
-            result = Folder(path)
-        yield result
-        result.finish()
+    if path.suffix in PICTURES:
+        _write_page(path, parts, title)
+    elif path.suffix == ".npz":
+        _write_arrays(path, parts, {"class_names": class_names, "factor_names": factor_names})
+    elif path.suffix == ".csv":
+        _write_table(path, parts, class_names, factor_names)
+    else:
+        _write_folder(path, parts)
+    return path
+
+
+def _write_page(path: Path, parts: Iterable[Part], title: str) -> None:
+    """One picture: a square of images, or a row under each label where there are several."""
+    found: dict[str, list[Images]] = {}
+    for part in parts:
+        for label, images in part.rows.items():
+            found.setdefault(label, []).append(images.cpu())
+    rows = {label: torch.cat(pieces) for label, pieces in found.items()}
+    single = next(iter(rows.values())) if len(rows) == 1 else None
+    page = image_rows(rows, title) if single is None else image_grid(single, title)
+    write_picture(page, path)
+
+
+def _write_folder(folder: Path, parts: Iterable[Part]) -> None:
+    """A PNG for each image, under its own name."""
+    used: set[Path] = set()
+    for part in parts:
+        *_, images = part.rows.values()
+        for name, pixels in zip(part.names, to_bytes(images), strict=True):
+            inside = [word for word in PurePosixPath(name).parts if word not in ("/", "..")]
+            path = folder.joinpath(*inside)
+            tail, number = ".png", 2
+            while (place := path.with_name(shortened(path.stem, tail))) in used:
+                tail, number = f"_{number}.png", number + 1  # a.jpg beside a.png
+            used.add(place)
+            write_png(pixels[0] if len(pixels) == 1 else pixels.transpose(1, 2, 0), place)
+
+
+def _write_arrays(path: Path, parts: Iterable[Part], words: dict[str, Sequence[str]]) -> None:
+    """An ``.npz`` with ``images`` [N, C, H, W] uint8, ``names`` and the other arrays."""
+    found: dict[str, list[NDArray[Any]]] = {"names": []}
+    for part in parts:
+        known = {key: t.cpu().numpy() for key, t in part.arrays.items() if t.shape[1:] != (0,)}
+        if part.rows:
+            known["images"] = to_bytes(list(part.rows.values())[-1])
+        for key, piece in {"names": np.array(part.names, dtype=str), **known}.items():
+            found.setdefault(key, []).append(piece)
+    arrays = {key: np.concatenate(pieces) for key, pieces in found.items() if pieces}
+    arrays |= {key: np.array(names, dtype=str) for key, names in words.items() if names}
+    with draft(path) as unfinished, unfinished.open("wb") as file:
+        np.savez(file, allow_pickle=False, **arrays)
+
+
+def _write_table(
+    path: Path, parts: Iterable[Part], class_names: Sequence[str], factor_names: Sequence[str]
+) -> None:
+    """A line an image: name, label (the class's name), attributes, and its code, z0, z1, ...
+
+    Bytes of a name that are no UTF-8 are escaped, and so are texts that a spreadsheet would take
+    for a formula (OWASP, CSV injection): an apostrophe stands before them.
+    """
+    names_of = dict(enumerate(class_names)) | {NO_CLASS: ""}
+    form: dict[str, Any] = {"encoding": "utf-8", "errors": "backslashreplace", "newline": ""}
+    with draft(path) as unfinished, unfinished.open("w", **form) as file:
+        writer = csv.writer(file)
+        for place, (names, _, arrays) in enumerate(parts):
+            codes = arrays["codes"]
+            factors = arrays.get("factors", codes[:, :0])
+            if place == 0:
+                attributes = factor_names or [f"attribute_{n}" for n in range(factors.shape[1])]
+                dimensions = (f"z{j}" for j in range(codes.shape[1]))
+                writer.writerow(["name", "label", *map(no_formula, attributes), *dimensions])
+            values = torch.cat([factors.to(codes), codes], dim=1).tolist()
+            for name, label, row in zip(names, arrays["labels"].tolist(), values, strict=True):
+                shown = names_of.get(label, str(label))
+                numbers = (f"{value:.7g}" for value in row)
+                writer.writerow([no_formula(name), no_formula(shown), *numbers])
 
 
 def check_ending(path: Path, endings: Sequence[str]) -> None:
@@ -207,10 +162,8 @@ def check_ending(path: Path, endings: Sequence[str]) -> None:
 def write_view(view: View, out: Path, *, film: bool = False) -> Path:
     """Write a page, every image as ``<row>/<number>``, or a film through the columns.
 
-    Args:
-        view: the images.
-        out: as :func:`output` takes it, or a ``.gif``.
-        film: its columns are steps of a way.
+    ``out`` is as :func:`write` takes it, or a ``.gif`` of a ``film``, whose columns are steps of a
+    way.
     """
     check_ending(out, (*PICTURES, "", ".npz", *([".gif"] if film else [])))
     if out.suffix == ".gif":
@@ -218,10 +171,9 @@ def write_view(view: View, out: Path, *, film: bool = False) -> Path:
     elif out.suffix in PICTURES:
         write_picture(view.pixels(), out)
     else:
-        with output(out) as result:
-            for label, images in view.rows.items():
-                names = [f"{label}/{number:05}".lstrip("/") for number in range(len(images))]
-                result.add(names, {"result": images})
+        numbers = {label: range(len(images)) for label, images in view.rows.items()}
+        names = {k: [f"{k}/{n:05}".lstrip("/") for n in each] for k, each in numbers.items()}
+        write(out, (Part(names[k], {"result": images}) for k, images in view.rows.items()))
     return out
 
 

@@ -52,6 +52,14 @@ class Part(NamedTuple):
     classes: Int[Array, " n"]
 
 
+class Features(NamedTuple):
+    """A representation of the training and of the test images."""
+
+    name: str
+    train: Float[Array, "n d"]
+    test: Float[Array, "m d"]
+
+
 def probe(
     run: FinishedRun,
     out: Path,
@@ -88,30 +96,22 @@ def probe(
         )
     test = load(run, "test", None)
     counts = sorted({*(n for n in labels if n < len(train.classes)), len(train.classes)})
-    sets = list(feature_sets(train, test))
-    tasks = [(kind, n) for kind in sets for n in counts]
+    tasks = [(features, n) for features in feature_sets(train, test) for n in counts]
     results: list[Accuracy] = []
     with progress(len(tasks), "probing", unit="classifier") as bar:
         for features, n in tasks:
             results += measure(features, train.classes, test.classes, n, repeats, seed)
             bar.update()
-    rows = [each._asdict() for each in results]
-    for row in rows:
-        row |= {name: f"{row[name]:.4f}" for name in ("mean", "deviation")}
+    rows = [
+        each._asdict() | {"mean": f"{each.mean:.4f}", "deviation": f"{each.deviation:.4f}"}
+        for each in results
+    ]
     write_text(out.with_suffix(".csv"), table([*Accuracy._fields], rows, header=True))
     title = f"What {run.name} knows: classes of {len(test.classes):,} test images"
     plot = out.with_suffix(".png") if out.suffix == ".csv" else out
     write_picture(accuracy_curves(curves(results), title), plot)
     print(summary(results))
     return out
-
-
-class Features(NamedTuple):
-    """A representation of the training and of the test images."""
-
-    name: str
-    train: Float[Array, "n d"]
-    test: Float[Array, "m d"]
 
 
 def load(run: FinishedRun, split: SplitName, limit: int | None) -> Part:
@@ -172,11 +172,9 @@ def measure(
             build().fit(features.train[d], train_classes[d]).score(features.test, test_classes)
             for d in draws
         ]
-        deviation = stdev(scores) if len(scores) > 1 else nan
-        size = features.train.shape[1]
-        found.append(
-            Accuracy(features.name, size, classifier, count, len(draws), fmean(scores), deviation)
-        )
+        mean, deviation = fmean(scores), stdev(scores) if len(scores) > 1 else nan
+        about = features.name, features.train.shape[1], classifier, count, len(draws)
+        found.append(Accuracy(*about, mean, deviation))
     return found
 
 
@@ -192,10 +190,8 @@ def drawn(
         return
     for repeat in range(repeats):
         order = np.random.default_rng([seed, repeat]).permutation(len(classes))
-        turn = np.empty(len(classes), dtype=int)  # how many of its class come before an image
-        for number in np.unique(classes):
-            same = classes[order] == number
-            turn[same] = np.arange(same.sum())
+        same = classes[order][:, None] == np.unique(classes)
+        turn = same.cumsum(axis=0)[same]  # an image is the first, second, ... of its class
         yield order[np.argsort(turn, kind="stable")[:count]]
 
 

@@ -6,14 +6,13 @@ from pathlib import Path
 from typing import cast
 
 import torch
+from torch import Tensor
 
 from lightning_gen import contracts
 from lightning_gen.contracts import Conditional, Decodes, Images, SamplesCodes, able
 from lightning_gen.errors import UserError
-from lightning_gen.progress import progress
 from lightning_gen.runs.finished import FinishedRun
-from lightning_gen.runs.outputs import output, write_view
-from lightning_gen.runs.requests import check_request
+from lightning_gen.runs.outputs import numbered, write, write_view
 from lightning_gen.views import View
 
 
@@ -38,32 +37,26 @@ def sample(
     title = f"Samples of {run.name}"
     if labels is not None:
         size = prod(run.image_shape)
-        check_request(run, out, num_images * len(labels), held=num_images * len(labels) * size)
+        run.check_request(out, num_images * len(labels), held=num_images * len(labels) * size)
         return write_view(View(_of_each(run, labels, num_images, batch_size), title), out)
     size = run.model.latent_dim if isinstance(run.model, SamplesCodes) else 0
-    check_request(run, out, num_images, held=num_images * size)
-    with output(out, title) as result, progress(num_images, "sampling") as bar:
-        start = 0
-        for images, codes in _batches(run, num_images, batch_size):
-            names = [f"{start + number:05}" for number in range(len(images))]
-            result.add(names, {"sample": images}, **({} if codes is None else {"codes": codes}))
-            start += len(images)
-            bar.update(len(images))
-    return out
+    run.check_request(out, num_images, held=num_images * size)
+    batches = _batches(run, num_images, batch_size)
+    return write(out, numbered(batches, num_images, "sampling"), title)
 
 
 def _batches(
     run: FinishedRun, count: int, batch_size: int
-) -> Iterator[tuple[Images, contracts.Codes | None]]:
+) -> Iterator[tuple[Images, dict[str, Tensor]]]:
     if not able(run.model, (SamplesCodes, Decodes)):
         model = cast(contracts.Samples, run.model)
         for start in range(0, count, batch_size):
-            yield model.sample(min(batch_size, count - start)), None
+            yield model.sample(min(batch_size, count - start)), {}
         return
     # All noise at once: the images do not depend on the size of a batch.
     codes = cast(SamplesCodes, run.model).sample_codes(count)
     for part in torch.split(codes, batch_size):
-        yield cast(Decodes, run.model).decode(part), part
+        yield cast(Decodes, run.model).decode(part), {"codes": part}
 
 
 def _of_each(

@@ -16,11 +16,7 @@ FILE = "metrics.json"
 
 
 def read_scores(folder: Path) -> dict[str, dict[str, Any]]:
-    """The cards of a run by split and name; empty where none was written.
-
-    Raises:
-        UserError: the file is broken.
-    """
+    """The cards of a run by split and name, none without a file; a UserError where it is broken."""
     path = folder / FILE
     if not path.is_file():
         return {}
@@ -49,12 +45,9 @@ def _is_card(card: object) -> bool:
 
 
 def write_scores(folder: Path, cards: Mapping[str, Card], about: Mapping[str, Any]) -> None:
-    """Add cards to those of the run, in place of older ones of the same split and name.
+    """Add cards by name to those of a run, in place of older ones of the same split and name.
 
-    Args:
-        folder: the run's directory.
-        cards: by name.
-        about: what is known of the evaluation as a whole, such as its checkpoint.
+    ``about`` is what is known of the evaluation as a whole, such as its checkpoint.
     """
     scores = read_scores(folder)
     date = datetime.now(UTC).isoformat(timespec="seconds")

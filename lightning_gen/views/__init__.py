@@ -6,13 +6,20 @@ from lightning_gen.views.codes import (
     encode,
     free_dimensions,
     join,
+    latent_scatter,
     without_condition,
 )
-from lightning_gen.views.interpolation import interpolation
-from lightning_gen.views.latent_grid import GridAxes, grid_axes, latent_grid
-from lightning_gen.views.latent_scatter import latent_scatter
-from lightning_gen.views.traversal import Ranked, check_range, rank, traversal, typical
-from lightning_gen.views.view import View
+from lightning_gen.views.dimensions import (
+    GridAxes,
+    Ranked,
+    check_range,
+    grid_axes,
+    latent_grid,
+    rank,
+    traversal,
+    typical,
+)
+from lightning_gen.views.view import View, interpolation
 
 __all__ = [
     "GridAxes",

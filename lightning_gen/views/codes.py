@@ -1,4 +1,4 @@
-"""Codes of images, and what is known of each image."""
+"""Codes of images, what is known of each image, and where they lie."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -8,6 +8,8 @@ from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
 from lightning_gen.contracts import Batch, Codes, Infers, SamplesCodes, given
+from lightning_gen.figures import Pixels, scatter, to_array
+from lightning_gen.latent import Projection, to_plane
 
 
 class LabelledCodes(NamedTuple):
@@ -51,3 +53,28 @@ def without_condition(model: object, codes: LabelledCodes) -> LabelledCodes:
 def free_dimensions(model: object, codes: Codes) -> int:
     """How many entries of a code are the model's own: what follows them is a condition."""
     return model.latent_dim if isinstance(model, SamplesCodes) else codes.shape[1]
+
+
+def latent_scatter(
+    codes: LabelledCodes,
+    class_names: Sequence[str],
+    projection: Projection,
+    what: str,
+    *,
+    total: int,
+    like: Codes | None = None,
+) -> Pixels:
+    """A point an image.
+
+    Args:
+        codes: codes of images, without conditions.
+        class_names: a name for each label.
+        projection: lays out codes of more than two dimensions.
+        what: whose codes these are, for the title.
+        total: how many images there are; the title says it where only the first were encoded.
+        like: codes of another split, whose principal axes are used.
+    """
+    points, axes = to_plane(codes.codes, projection, like)
+    count = len(codes.codes)
+    number = f"{count:,}" if count == total else f"the first {count:,} of {total:,}"
+    return to_array(scatter(points, codes.labels, class_names, f"Codes of {number} {what}", axes))

@@ -1,5 +1,6 @@
-"""Images in rows, with what they are."""
+"""Images in rows, with what they are; the ways from one image to another."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -7,6 +8,7 @@ import torch
 from lightning_gen.contracts import Codes, Decodes, Images
 from lightning_gen.figures import Pixels, image_rows
 from lightning_gen.figures.grid import GAP
+from lightning_gen.latent import PATHS, PathName
 
 AT_ONCE = 256
 """Codes that are decoded together."""
@@ -36,3 +38,48 @@ class View(NamedTuple):
 def decode_all(model: Decodes, codes: Codes) -> Images:
     """The images of any number of codes, a few hundred at once."""
     return torch.cat([model.decode(part) for part in torch.split(codes, AT_ONCE)])
+
+
+def interpolation(
+    model: Decodes,
+    start: Codes,
+    end: Codes,
+    *,
+    steps: int = 10,
+    path: PathName = "linear",
+    names: Sequence[str] = (),
+    originals: tuple[Images, Images] | None = None,
+) -> View:
+    """A row for each pair of codes, decoded at even positions between them.
+
+    Args:
+        model: decodes.
+        start: codes [N, D] at position 0.
+        end: codes [N, D] at position 1.
+        steps: positions, both ends included.
+        path: along a straight line or a great arc.
+        names: of each pair.
+        originals: the images of both ends, shown beside what the model makes of their codes.
+    """
+    codes = PATHS[path](start, end, steps)
+    images = decode_all(model, codes.flatten(0, 1))
+    images = images.view(*codes.shape[:2], *images.shape[1:])
+    columns = tuple(f"{position:.2g}" for position in torch.linspace(0, 1, steps).tolist())
+    if originals is not None:
+        first, last = originals
+        images = torch.cat([first[:, None], images, last[:, None]], dim=1)
+        columns = ("image", *columns, "image")
+    names = unique(names or ["pair"] * len(images))
+    return View(dict(zip(names, images, strict=True)), f"Interpolation, {path}", columns)
+
+
+def unique(names: Sequence[str]) -> list[str]:
+    """Names with a number where they repeat."""
+    found: list[str] = []
+    for name in names:
+        number = 2
+        different = name
+        while different in found:
+            different, number = f"{name} {number}", number + 1
+        found.append(different)
+    return found

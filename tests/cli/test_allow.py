@@ -55,10 +55,7 @@ EVERYWHERE = [
     ("model.likelihood", "own.Model"),
     ("model.objective", "{class_path: own.Model}"),
     ("trainer.logger", "own.Watcher"),
-    (
-        "trainer.logger",
-        "{class_path: WandbLogger, init_args: {experiment: {class_path: own.A}}}",
-    ),
+    ("trainer.logger", "{class_path: WandbLogger, init_args: {experiment: {class_path: own.A}}}"),
     ("trainer.plugins", "own.Strategy"),
 ]
 
@@ -169,14 +166,6 @@ def test_a_file_allows_nothing(key, own, command, tmp_path):
     assert answer.code == 2
     assert answer.line
     assert not own()
-
-
-def test_what_is_no_module(own, command):
-    answer = command("fit", *SMALL, "--allow", "own/model.py")
-    assert answer.code == 2
-    assert "take modules such as my_model or my_package.models, got 'own/model.py'" in answer.line
-    answer = command("sample", "quickstart", "--allow")
-    assert (answer.code, "--allow needs a module" in answer.line) == (2, True)
 
 
 def test_a_text_that_looks_like_an_error_imports_nothing(own, command):

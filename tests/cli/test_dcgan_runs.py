@@ -1,8 +1,5 @@
 """The command line with a model that optimises by hand and has no ``val/loss``."""
 
-import subprocess
-import sys
-
 import pytest
 import torch
 from lightning.pytorch.strategies import DDPStrategy
@@ -11,14 +8,7 @@ from lightning_gen.cli.trainer import RunTrainer
 from lightning_gen.models import DCGAN
 from lightning_gen.networks import DCGANNetworks
 from lightning_gen.runs import RunDirectory
-from support.command import (
-    MINI_DATA,
-    NO_PICTURES,
-    TWO_BATCHES,
-    assert_whole,
-    column,
-    only_run,
-)
+from support.command import MINI_DATA, NO_PICTURES, TWO_BATCHES, assert_whole, column, only_run
 
 GAN = (
     *("--model", "DCGAN", "--model.latent_dim", "5"),
@@ -99,10 +89,7 @@ def test_an_averaged_run_goes_on_as_if_it_had_never_stopped(command, tmp_path):
         (("--trainer.gradient_clip_val", "0.5"), "Set model.clip_norm instead"),
         (("--model.penalty", "R2"), "model.penalty: there is no class R2"),
         (("--model.penalty", "R1"), "model.architecture.norm_discriminator to false"),
-        (
-            ("--model.lr_scheduler", "torch.optim.lr_scheduler.ReduceLROnPlateau"),
-            "a GAN has none",
-        ),
+        (("--model.lr_scheduler", "torch.optim.lr_scheduler.ReduceLROnPlateau"), "a GAN has none"),
     ],
 )
 def test_a_mistake_is_one_line(words, message, command):
@@ -119,51 +106,3 @@ def test_ddp_finds_the_parameters_without_a_gradient(strategy):
     model.trainer = trainer
     model.setup("fit")
     assert trainer.strategy._ddp_kwargs["find_unused_parameters"] is True
-
-
-SPY = """
-import torch
-from lightning.pytorch import Callback
-
-class Spy(Callback):
-    def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
-        self.images = batch.images
-        state = torch.get_rng_state()
-        self.noise = pl_module._noise(4)
-        torch.set_rng_state(state)
-
-    def on_train_end(self, trainer, pl_module):
-        seen = {"noise": self.noise, "images": self.images, "state": pl_module.state_dict()}
-        torch.save(seen | {"step": trainer.global_step}, f"rank{trainer.global_rank}.pt")
-"""
-
-
-@pytest.mark.slow
-def test_two_processes_train_one_model(tmp_path):
-    (tmp_path / "spy.py").write_text(SPY)
-    callbacks = ("--allow", "spy", "--trainer.callbacks", "spy.Spy")
-    callbacks += ("--trainer.callbacks+=EMAWeightAveraging",)
-    words = (*SMALL_GAN, *callbacks, "--trainer.limit_train_batches", "4")
-    ddp = (
-        "--trainer.devices",
-        "2",
-        "--trainer.strategy",
-        "ddp",
-        "--model.discriminator_steps",
-        "2",
-    )
-    done = subprocess.run(
-        [sys.executable, "-m", "lightning_gen", "fit", *words, *ddp],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stderr
-    ranks = [torch.load(tmp_path / f"rank{rank}.pt", weights_only=True) for rank in range(2)]
-    assert [rank["step"] for rank in ranks] == [4, 4]
-    parameters = [name for name in ranks[0]["state"] if "running" not in name]
-    assert all(torch.equal(*(rank["state"][name] for rank in ranks)) for name in parameters)
-    for name in ("noise", "images"):
-        assert not torch.equal(ranks[0][name], ranks[1][name])

@@ -43,12 +43,6 @@ def test_a_run_without_a_checkpoint_begins_anew_and_leaves_others_alone(command,
     assert list(column(second, "train/loss")) == [0, 1]
 
 
-def test_nothing_to_go_on_with_is_one_line(command):
-    answer = command("fit", *SMALL, "--name", "run", *LAST)
-    assert answer.code == 2
-    assert "there is no run in logs/run" in answer.line
-
-
 def test_a_training_that_is_over_says_so(command, in_tmp, said):
     assert command("fit", *SMALL, "--name", "run").code == 0
     answer = command("fit", *SMALL, "--name", "run", *LAST)

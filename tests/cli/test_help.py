@@ -1,5 +1,6 @@
-"""What the command says about itself, and that it says it at once."""
+"""What the command says about itself, that it says it at once, and how it imports its verbs."""
 
+import gc
 import os
 import subprocess
 import sys
@@ -9,7 +10,7 @@ import pytest
 from jsonargparse import ArgumentParser
 
 from lightning_gen import __version__, data
-from lightning_gen.cli import VERBS, help_text, main
+from lightning_gen.cli import VERBS, help_text, loaded, main
 from lightning_gen.cli.help import LINKED, class_options
 from support.command import CONF
 from support.models import KINDS
@@ -42,20 +43,10 @@ def test_the_command_is_installed():
     assert (done.returncode, done.stdout) == (0, f"lightning-gen {__version__}\n")
 
 
-@pytest.mark.parametrize("word", ["-h", "--help", "help"])
-def test_help(word, capsys):
-    assert main([word]) == 0
+@pytest.mark.parametrize("words", [["-h"], ["--help"], ["help"], []])
+def test_help(words, capsys):
+    assert main(words) == (0 if words else 2)
     assert capsys.readouterr().out == help_text()
-
-
-def test_no_arguments(capsys):
-    assert main([]) == 2
-    assert capsys.readouterr().out == help_text()
-
-
-def test_version(capsys):
-    assert main(["--version"]) == 0
-    assert capsys.readouterr().out == f"lightning-gen {__version__}\n"
 
 
 @pytest.mark.parametrize(
@@ -83,6 +74,7 @@ def test_help_of_a_verb(verb, command):
 def test_help_of_a_verb_comes_at_once(verb, option):
     done = python("-X", "importtime", "-m", "lightning_gen", verb, "--help")
     assert option in done.stdout
+    assert f"lightning-gen {VERBS[verb].example}" in done.stdout
     imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
     assert not {"torch", "lightning", "numpy"} & imported
 
@@ -110,3 +102,33 @@ def test_help_of_a_class_names_what_the_parser_takes(room, kind):
     shown = class_options(room, kind.__name__)
     assert {name for name, _, _ in shown} == {*taken} - {*LINKED}
     assert all(about for _, _, about in shown)
+
+
+@pytest.fixture
+def module(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(tmp_path))
+    yield tmp_path / "some_verb.py"
+    sys.modules.pop("some_verb", None)
+    gc.unfreeze()
+
+
+def test_garbage_is_looked_for_afterwards_only(module):
+    module.write_text("import gc\ncollecting = gc.isenabled()\n")
+    assert gc.isenabled()
+    assert not loaded("some_verb").collecting
+    assert gc.isenabled()
+    assert gc.get_freeze_count() > 0
+
+
+def test_the_collector_is_left_as_it_was(module):
+    module.write_text("raise KeyError('broken')")
+    with pytest.raises(KeyError, match="broken"):
+        loaded("some_verb")
+    assert gc.isenabled()
+    module.write_text("")
+    gc.disable()
+    try:
+        loaded("some_verb")
+        assert not gc.isenabled()
+    finally:
+        gc.enable()

@@ -13,7 +13,7 @@ from lightning.pytorch.loggers import WandbLogger
 from PIL import Image
 from wandb.proto.wandb_internal_pb2 import Record
 
-from lightning_gen.cli.loggers import outlive_wandb
+from lightning_gen.cli.run_parts import open_or_go_offline
 from support.command import CONF, MINI_DATA, SMALL_MODEL, TWO_BATCHES, column, only_run, runs
 
 WORDS = (
@@ -47,25 +47,13 @@ def leveldb_log(content, start):
     return found
 
 
-def config_of(records):
-    """The configuration that the run was given."""
-    config = {}
-    for record in records:
-        for part in (record.run.config, record.config):
-            for update in part.update:
-                value = json.loads(update.value_json)
-                config[update.key or ".".join(update.nested_key)] = value
-    return config
-
-
-def history_of(records):
-    """Key to values of what was logged over time."""
-    history = {}
-    for record in records:
-        for item in record.history.item:
-            key = item.key or ".".join(item.nested_key)
-            history.setdefault(key, []).append(json.loads(item.value_json))
-    return history
+def by_key(items):
+    """All values of each key, in their order."""
+    found = {}
+    for item in items:
+        key = item.key or ".".join(item.nested_key)
+        found.setdefault(key, []).append(json.loads(item.value_json))
+    return found
 
 
 @pytest.fixture
@@ -91,8 +79,11 @@ def test_wandb(shown, tmp_path):
         found = records(directory)
         names = {record.run.display_name for record in found if record.run.display_name}
         assert names == {f"shown/{directory.name}"}
-        check_config(config_of(found), directory)
-        history = history_of(found)
+        config = by_key(
+            update for each in found for part in (each.run, each) for update in part.config.update
+        )
+        check_config({key: values[-1] for key, values in config.items()}, directory)
+        history = by_key(item for each in found for item in each.history.item)
         assert history["val/loss"][-1] == pytest.approx(last(directory, "val/loss"))
         assert history["test/loss"][-1] == pytest.approx(last(directory, "test/loss"))
         assert len(history["train/loss"]) == 2
@@ -139,17 +130,6 @@ def test_tensorboard(shown):
         check_config(yaml.safe_load(written), directory)
 
 
-def test_two_loggers_at_once(command, tmp_path):
-    content = [yaml.safe_load(path.read_text()) for path in sorted((CONF / "logger").iterdir())]
-    content[1]["init_args"]["offline"] = True
-    (tmp_path / "both.yaml").write_text(yaml.safe_dump(content))
-    answer = command("fit", *WORDS, "--trainer.logger", "both.yaml")
-    assert answer.code == 0, answer.err
-    directory = only_run(tmp_path / "logs")
-    assert list(directory.glob("wandb/offline-run-*/*.wandb"))
-    assert list(directory.glob("tensorboard/events.*"))
-
-
 def test_a_folder_of_ones_own(command, tmp_path):
     words = (*TENSORBOARD, "--trainer.logger.save_dir", "beside")
     assert command("fit", *WORDS, *words).code == 0
@@ -170,11 +150,13 @@ def test_without_tensorboard(command, monkeypatch, tmp_path):
 
 def test_training_outlives_the_process_of_wandb(tmp_path):
     class Broken(WandbLogger):
+        experiment = None
+
         def log_metrics(self, metrics, step=None):
             raise ConnectionResetError("Connection lost")
 
     logger = Broken(save_dir=tmp_path, offline=True)
-    outlive_wandb([logger])
+    open_or_go_offline([logger])
     with pytest.warns(UserWarning, match="W&B's process has ended: only metrics.csv"):
         logger.log_metrics({"train/loss": 1.0}, step=3)
 

@@ -1,12 +1,18 @@
-"""Whatever is wrong with a configuration, the command ends with one line and never a traceback."""
+"""Whatever is wrong with a configuration or a run, every verb ends with one line or its result."""
 
+import json
 import os
+import shutil
 import socket
 
+import numpy as np
 import pytest
+import torch
+from PIL import Image
 
 from lightning_gen.allowed import VARIABLE
-from support.mutations import answer, mutants
+from support.mutations import answer, mutants, observed
+from support.spoilt import spoilt_copies
 
 
 def refuse(*arguments, **options):
@@ -43,3 +49,71 @@ def test_some_mistakes(faults):
 @pytest.mark.parametrize("seed", range(1, 6))
 def test_many_mistakes(seed, faults):
     assert faults(seed, 200) == []
+
+
+VERBS = {
+    "sample": ("--num_images", "4"),
+    "reconstruct": ("--num_images", "4"),
+    "encode": ("--num_images", "20", "--out", "codes.csv"),
+    "decode": ("codes.npz",),
+    "interpolate": ("--num_pairs", "2"),
+    "traverse": ("--num_images", "50"),
+    "arithmetic": ("Pullover", "Bag", "Dress", "--num_images", "500"),
+    "probe": ("--num_train", "60", "--labels", "20", "--repeats", "1"),
+    "report": (),
+    "compare": ("other", "--num_images", "4"),
+    "validate": ("--trainer.limit_val_batches", "1", "--trainer.enable_progress_bar", "false"),
+    "test": ("--trainer.limit_test_batches", "1", "--trainer.enable_progress_bar", "false"),
+}
+
+
+@pytest.fixture
+def faults_of_runs(main, finished, in_tmp, command):
+    """Runs verbs on a number of spoilt runs; what they did wrong."""
+    whole = shutil.copytree(finished, in_tmp / "whole" / "version_0")
+    for kind in ("samples", "interpolation"):
+        (whole / "images" / kind).mkdir(parents=True)
+        Image.new("RGB", (40, 40)).save(whole / "images" / kind / "00000002.png")
+    card = {"value": 1.5, "standard_error": 0.1, "unit": "dB", "num_images": 100, "split": "test"}
+    extractor = {"name": "inception", "sha256": "0" * 64}
+    cards = {"test": {"psnr": card, "fid": card | {"extractor": extractor}}}
+    (whole / "metrics.json").write_text(json.dumps(cards))
+    shutil.copytree(finished, in_tmp / "logs" / "other" / "version_0")
+    np.savez(in_tmp / "codes.npz", codes=np.zeros((2, 2), np.float32))
+
+    def run(seed, number):
+        found, codes = [], []
+        for place, said, draw in spoilt_copies(whole, in_tmp / "run" / "version_0", seed, number):
+            verb = draw.choice(
+                ("report", "report", "sample", "encode", *VERBS)
+            )  # the quick ones more often
+            answer = observed(main, [verb, str(place), *VERBS[verb]])
+            codes.append(answer.code)
+            if answer.fault:
+                found.append(f"{verb}, {said}\n  {answer.fault}\n  {answer.line}")
+        assert set(codes) >= {0, 2}
+        return found
+
+    return run
+
+
+@pytest.mark.parametrize("version", ["", "x", None, 3])
+@pytest.mark.parametrize("verb", ["test", "sample"])
+def test_a_version_that_is_none(verb, version, command, finished, tmp_path):
+    run = shutil.copytree(finished, tmp_path / "run" / "version_0")
+    path = run / "checkpoints" / "best.ckpt"
+    content = torch.load(path, weights_only=True)
+    torch.save(content | {"pytorch-lightning_version": version}, path)
+    answer = command(verb, run)
+    assert answer.code == 2
+    assert f"it has {version!r} as its pytorch-lightning_version" in answer.line
+
+
+def test_some_faults(faults_of_runs):
+    assert faults_of_runs(0, 30) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(1, 3))
+def test_many_faults(seed, faults_of_runs):
+    assert faults_of_runs(seed, 200) == []

@@ -30,7 +30,7 @@ DENSE = ("--model.architecture", "Dense", "--model.architecture.widths", "[4]")
 
 
 @pytest.fixture(scope="module")
-def trained(main, tmp_path_factory):
+def trained(train, tmp_path_factory):
     """A folder with ``photos é $(x)`` and runs on them, pictures of every kind included."""
     root = tmp_path_factory.mktemp("odd")
     random = np.random.default_rng(0)
@@ -40,15 +40,8 @@ def trained(main, tmp_path_factory):
         for other in NAMES:
             pixels = random.integers(256, size=(8, 8, 3), dtype=np.uint8)
             Image.fromarray(pixels).save(f"{folder}/{other}{number}.png", format="png")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(root)
-        patch.setenv("PL_GLOBAL_SEED", "0")
-        patch.setenv("PL_SEED_WORKERS", "0")
-        for model in ("VAE", "CVAE"):
-            sizes = ("--model.latent_dim", "2", *DENSE)
-            code = main(["fit", "--model", model, *sizes, *DATA, *TWO_BATCHES, "--name", model])
-            assert code == 0, model
-    return root
+    words = ("--model.latent_dim", "2", *DENSE, *DATA, *TWO_BATCHES, "--name")
+    return train(root, *(("fit", "--model", model, *words, model) for model in ("VAE", "CVAE")))
 
 
 @pytest.fixture

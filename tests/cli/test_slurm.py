@@ -5,7 +5,6 @@ import subprocess
 
 import pytest
 import torch
-import yaml
 
 from support.command import CONF, rows, runs
 from support.nodes import two_nodes
@@ -15,25 +14,14 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("slurm")]
 
 SCRIPT = "conf/slurm/train.sbatch"
 STEPS = 30
-CONFIG = {
-    "model": {
-        "class_path": "VAE",
-        "init_args": {
-            "latent_dim": 2,
-            "architecture": {"class_path": "Dense", "init_args": {"widths": [8]}},
-        },
-    },
-    "data": {"class_path": "MiniFashionMNIST", "init_args": {"batch_size": 50}},
-    "trainer": {
-        "max_epochs": 3,
-        "limit_train_batches": STEPS // 3,
-        "limit_val_batches": 2,
-        "limit_test_batches": 2,
-        "log_every_n_steps": 1,
-        "enable_progress_bar": False,
-        "callbacks": [{"class_path": "slow.Slow"}],
-    },
-}
+CONFIG = f"""
+model:
+  class_path: VAE
+  init_args: {{latent_dim: 2, architecture: {{class_path: Dense, init_args: {{widths: [8]}}}}}}
+data: {{class_path: MiniFashionMNIST, init_args: {{batch_size: 50}}}}
+trainer: {{max_epochs: 3, limit_train_batches: {STEPS // 3}, limit_val_batches: 2,
+  limit_test_batches: 2, log_every_n_steps: 1, enable_progress_bar: false, callbacks: slow.Slow}}
+"""
 SLOW = """
 import os, time
 from pathlib import Path
@@ -58,7 +46,7 @@ def folder(tmp_path_factory):
     place = tmp_path_factory.mktemp("project")
     (place / "conf").symlink_to(CONF)
     (place / "logs").mkdir()
-    (place / "small.yaml").write_text(yaml.safe_dump(CONFIG))
+    (place / "small.yaml").write_text(CONFIG)
     (place / "slow.py").write_text(SLOW)
     return place
 

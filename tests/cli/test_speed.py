@@ -5,7 +5,6 @@ import warnings
 import pytest
 import torch
 from lightning.pytorch import Callback
-from lightning.pytorch.profilers import SimpleProfiler
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from lightning_gen import models
@@ -38,12 +37,6 @@ def test_channels_last_changes_no_loss(kind):
     assert innermost == pytest.approx(plain, rel=1e-3, abs=1e-3)
     for weight in (p for p in model.parameters() if p.dim() == 4 and p.numel() > max(p.shape)):
         assert weight.is_contiguous(memory_format=torch.channels_last)
-
-
-def test_a_profiler_that_was_asked_for_is_kept():
-    assert isinstance(RunTrainer(profiler="simple", **QUIET).profiler, SimpleProfiler)
-    own = SimpleProfiler()
-    assert RunTrainer(profiler=own, **QUIET).profiler is own
 
 
 @pytest.mark.slow

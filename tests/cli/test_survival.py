@@ -136,13 +136,21 @@ class TestSignal:
         assert torch.load(directory / "checkpoints/last.ckpt")["global_step"] == 8
         assert list(column(directory, "train/loss")) == list(range(8))
 
-    @pytest.mark.parametrize("step", [8, 2 * STEPS, 3 * STEPS])
-    def test_the_run_goes_on_as_if_it_had_not_been_told(self, step, command, at_step, whole_run):
-        words = (
-            *(*NO_PICTURES, "--data.binarize", "dynamic", "--model.lr_scheduler"),
-            *("torch.optim.lr_scheduler.ReduceLROnPlateau", "--model.lr_scheduler.patience", "0"),
-            *("--model.lr_scheduler.threshold", "1"),  # a step in nearly each epoch
-        )
+    SCHEDULED = (
+        *("--data.binarize", "dynamic", "--model.lr_scheduler"),
+        *("torch.optim.lr_scheduler.ReduceLROnPlateau", "--model.lr_scheduler.patience", "0"),
+        *("--model.lr_scheduler.threshold", "1"),  # a step in nearly each epoch
+    )
+    GATHERED = ("--trainer.accumulate_grad_batches", "3")  # told between steps 2 and 3
+
+    @pytest.mark.parametrize(
+        ("step", "words"),
+        [(8, SCHEDULED), (2 * STEPS, SCHEDULED), (3 * STEPS, SCHEDULED), (2, GATHERED)],
+    )
+    def test_the_run_goes_on_as_if_it_had_not_been_told(
+        self, step, words, command, at_step, whole_run
+    ):
+        words = (*NO_PICTURES, *words)
         whole = whole_run(*words)
         at_step(step, send(signal.SIGTERM))
         assert command("fit", *WORDS, *words).code == 128 + signal.SIGTERM
@@ -172,15 +180,6 @@ class TestSignal:
         callback._hear(signal.SIGINT, None)
         assert sent == [(os.getpid(), signal.SIGINT)]
         assert signal.getsignal(signal.SIGINT) == signal.SIG_DFL
-
-    def test_gradients_that_gather_are_not_lost(self, command, at_step, whole_run):
-        words = (*NO_PICTURES, "--trainer.accumulate_grad_batches", "3")
-        whole = whole_run(*words)
-        at_step(2, send(signal.SIGTERM))  # first at its end, then between steps 2 and 3
-        assert command("fit", *WORDS, *words).code == 128 + signal.SIGTERM
-        at_step(0, kill)
-        assert command("fit", *WORDS, *words, *LAST).code == 0
-        assert_same(whole, whole.parents[1] / "run" / "version_0")
 
 
 def test_a_checkpoint_every_few_minutes(command, monkeypatch, at_step):
@@ -260,12 +259,8 @@ class TestBrokenCheckpoint:
     """``last.ckpt`` is not what was written."""
 
     @pytest.fixture
-    def directory(self, command, whole_run):
-        return whole_run(*NO_PICTURES).rename("logs/run_0").rename(self.place())
-
-    def place(self):
-        Path("logs/run").mkdir()
-        return Path("logs/run/version_0")
+    def directory(self, whole_run):
+        return whole_run(*NO_PICTURES).parent.rename("logs/run") / "version_0"
 
     @pytest.mark.parametrize("fault", ["cut", "flipped"])
     def test_the_former_one_is_used(self, fault, directory, command, caplog):
@@ -391,14 +386,6 @@ class TestCluster:
         path = tmp_path / "asked"
         assert (path.read_text().splitlines() if path.exists() else []) == asked
         assert ("Slurm has queued job 7 again" in caplog.text) == bool(asked)
-
-
-def test_the_same_seed_gives_the_same_numbers_twice(command):
-    """With the pictures and what they measure."""
-    for name in ("one", "two"):
-        assert command("fit", *WORDS, "--name", name).code == 0
-    one, two = (Path("logs") / name / "version_0" for name in ("one", "two"))
-    assert (one / "metrics.csv").read_text() == (two / "metrics.csv").read_text()
 
 
 @pytest.mark.slow

@@ -40,14 +40,6 @@ def fake(monkeypatch):
     return fit
 
 
-def test_help(capsys):
-    with pytest.raises(SystemExit, match=r"\A0\Z"):
-        verb.run(["sweep", "--help"])
-    text = capsys.readouterr().out
-    for part in ("lightning-gen sweep conf/sweep/", "--jobs", "--storage", "--write-wandb", "FILE"):
-        assert part in text
-
-
 @pytest.mark.slow
 def test_a_sweep_of_two_trainings(tmp_path):
     """In processes, as a user runs it."""
@@ -213,15 +205,6 @@ def test_the_file_comes_first(command):
     assert "pass the sweep's file first" in command("sweep").line
     assert "pass the sweep's file first" in command("sweep", "--jobs", 2).line
     assert "there is no file none.yaml" in command("sweep", "none.yaml").line
-
-
-def test_a_changed_file(command, fake, tmp_path):
-    write_sweep(tmp_path)
-    assert command("sweep", "own.yaml").code == 0
-    write_sweep(tmp_path, metric="val/kl")
-    answer = command("sweep", "own.yaml")
-    assert answer.code == 2
-    assert "Pass another --name, or delete sqlite:///logs/own/sweep.db" in answer.line
 
 
 def test_the_file_of_weights_and_biases(command, fake, tmp_path):

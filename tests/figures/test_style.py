@@ -1,12 +1,14 @@
+"""The look of all charts; how much of a code is used, as bars."""
+
 from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
-from matplotlib.colors import to_rgb
-from matplotlib.figure import Figure
+import torch
+from matplotlib.colors import to_hex, to_rgb
 
-from lightning_gen.figures import to_array
-from lightning_gen.figures.style import CLASS_STYLES, label, panels
+from lightning_gen.figures import codebook_bars, kl_bars, to_array
+from lightning_gen.figures.style import BLUE, CLASS_STYLES, GREY, label, panels
 
 
 @pytest.mark.parametrize(
@@ -16,11 +18,6 @@ def test_panels_are_laid_out_in_rows(count, shape):
     figure, axes = panels(count, inches=(2.0, 1.0))
     assert len(axes) == count
     assert to_array(figure).shape == (100 * shape[0], 200 * shape[1], 3)
-
-
-def test_a_figure_of_another_backend_is_refused():
-    with pytest.raises(TypeError, match="Agg canvas"):
-        to_array(Figure())
 
 
 def lab(colour):
@@ -46,3 +43,40 @@ def test_a_long_title_is_broken_and_stays_in_the_picture():
     ink = (to_array(figure) < 200).any(axis=2)
     assert "\n" in axes.get_title(loc="left")
     assert not ink[:, -5:].any()
+
+
+def test_bars_are_sorted_numbered_and_coloured_by_activity():
+    kl = torch.tensor([0.5, 2.0, 0.0, 1.5])
+    active = torch.tensor([False, True, False, True])
+    [axes] = kl_bars(kl, active, "variance over 0.01").axes
+    assert [bar.get_height() for bar in axes.patches] == [2.0, 1.5, 0.5, 0.0]
+    assert [to_hex(bar.get_facecolor()).upper() for bar in axes.patches] == [BLUE] * 2 + [GREY] * 2
+    assert [tick.get_text() for tick in axes.get_xticklabels()] == ["1", "3", "0", "2"]
+    assert axes.get_title(loc="left") == "2 of 4 latent dimensions active, KL 4.0 nats in all"
+    assert "variance over 0.01" in axes.get_legend().texts[0].get_text()
+
+
+def test_a_collapsed_posterior_looks_empty():
+    [axes] = kl_bars(torch.full((8,), 1e-6), torch.zeros(8, dtype=torch.bool), "").axes
+    assert axes.get_ylim()[1] >= 0.1
+
+
+def test_many_dimensions_are_drawn_without_numbers():
+    figure = kl_bars(torch.rand(300), torch.ones(300, dtype=torch.bool), "")
+    assert len(figure.axes[0].patches) == 300
+    assert len(figure.axes[0].get_xticks()) == 0
+    assert to_array(figure).shape == (360, 800, 3)
+
+
+def test_each_codebook_has_a_panel_of_sorted_shares():
+    counts = torch.tensor([[1, 0, 3, 4], [2, 2, 2, 2]])
+    figure = codebook_bars(counts, torch.tensor([2.65, 4.0]))
+    first, second = figure.axes
+    [area] = first.collections
+    heights = area.get_paths()[0].vertices[:, 1]
+    assert {50.0, 37.5, 12.5} <= set(heights.tolist())
+    assert heights.max() == 50
+    assert first.get_title(loc="left") == "perplexity 3 of 4"
+    assert second.get_title(loc="left") == "perplexity 4 of 4"
+    assert first.lines[0].get_ydata()[0] == 25
+    assert to_array(figure).ndim == 3

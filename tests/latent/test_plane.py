@@ -1,38 +1,28 @@
+"""Planes through a latent space, and paths from one code to another."""
+
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy import stats
 from sklearn.decomposition import PCA
 
 from lightning_gen.errors import UserError
-from lightning_gen.latent import Plane, coordinate_plane, normal_quantiles, principal_plane
+from lightning_gen.latent import (
+    PATHS,
+    Plane,
+    linear,
+    normal_quantiles,
+    principal_plane,
+    spherical,
+)
 
 
 def test_codes_of_a_plane_come_row_by_row():
     plane = Plane(torch.tensor([1.0, 1, 1]), torch.tensor([1.0, 0, 0]), torch.tensor([0.0, 2, 0]))
     codes = plane.codes(torch.tensor([0.0, 1, 2]), torch.tensor([0.0, 10]))
     assert codes.tolist() == [[1 + x, 1 + 2 * y, 1] for y in (0, 10) for x in (0, 1, 2)]
-
-
-def test_a_condition_is_the_same_everywhere():
-    plane = Plane(torch.zeros(2), torch.eye(2)[0], torch.eye(2)[1])
-    condition = torch.tensor([0.0, 7.0, 0.5])
-    codes = plane.with_condition(condition).codes(torch.randn(3), torch.randn(2))
-    assert codes.shape == (6, 5)
-    assert (codes[:, 2:] == condition).all()
-    assert codes[:, :2].unique(dim=0).shape == (6, 2)
-
-
-def test_a_plane_of_two_dimensions_keeps_the_others():
-    origin = torch.tensor([1.0, 2, 3, 4])
-    codes = coordinate_plane(origin, 3, 1).codes(torch.tensor([5.0, 6]), torch.tensor([7.0]))
-    assert codes.tolist() == [[1, 7, 3, 5], [1, 7, 3, 6]]
-
-
-@pytest.mark.parametrize("dimensions", [(0, 0), (0, 3), (-1, 1)])
-def test_dimensions_that_span_no_plane_are_refused(dimensions):
-    with pytest.raises(UserError, match="two different latent dimensions from 0 to 2, got"):
-        coordinate_plane(torch.zeros(3), *dimensions)
 
 
 def codes_of(spectrum, count=300):
@@ -64,13 +54,6 @@ def test_principal_plane_agrees_with_scikit_learn(spectrum):
         assert axis[axis.abs().argmax()] > 0, "the sign of an axis changes from time to time"
 
 
-def test_the_principal_plane_does_not_depend_on_the_random_state():
-    codes = codes_of(SPECTRA["even"])
-    first, second = principal_plane(codes), principal_plane(codes)
-    torch.testing.assert_close(first.x_axis, second.x_axis, atol=1e-4, rtol=1e-3)
-    torch.testing.assert_close(first.y_axis, second.y_axis, atol=1e-4, rtol=1e-3)
-
-
 def test_the_axes_of_codes_that_are_no_numbers_are_refused():
     with pytest.raises(UserError, match="4 of 4 codes are NaN or infinite"):
         principal_plane(torch.full((4, 3), torch.nan))
@@ -90,3 +73,55 @@ def test_quantiles_lie_at_even_probabilities(steps, mass):
     probabilities = np.linspace((1 - mass) / 2, (1 + mass) / 2, steps)
     np.testing.assert_allclose(stats.norm.cdf(quantiles.double()), probabilities, atol=1e-6)
     torch.testing.assert_close(quantiles, -quantiles.flip(0))
+
+
+def unit(n, d):
+    return torch.nn.functional.normalize(torch.randn(n, d), dim=1)
+
+
+@pytest.mark.parametrize("path", PATHS.values(), ids=PATHS)
+def test_both_ends_are_included(path):
+    start, end = torch.randn(5, 8), torch.randn(5, 8)
+    codes = path(start, end, 7)
+    assert codes.shape == (5, 7, 8)
+    torch.testing.assert_close(codes[:, 0], start)
+    torch.testing.assert_close(codes[:, -1], end)
+
+
+@given(st.floats(0.01, 100), st.integers(2, 12))
+def test_a_straight_line_has_even_steps(scale, steps):
+    start, end = scale * torch.randn(3, 4), torch.randn(3, 4)
+    moves = linear(start, end, steps).diff(dim=1)
+    expected = ((end - start) / (steps - 1))[:, None].expand_as(moves)
+    torch.testing.assert_close(moves, expected, atol=1e-5 * scale, rtol=1e-4)
+
+
+def test_the_arc_of_any_unit_codes_stays_on_the_sphere():
+    codes = spherical(unit(50, 16), unit(50, 16), 9)
+    torch.testing.assert_close(codes.norm(dim=2), torch.ones(50, 9))
+    cosines = (codes[:, 1:] * codes[:, :-1]).sum(dim=2)
+    torch.testing.assert_close(cosines, cosines[:, :1].expand_as(cosines))
+
+
+@pytest.mark.parametrize("factor", [1.0, 3.0, 0.1, -1.0, -2.5, 0.0])
+@pytest.mark.parametrize("size", [1, 2, 20, 512])
+def test_parallel_opposite_and_zero_codes_give_the_line(factor, size):
+    """Many codes: the rounding of their cosine must not turn a line into an arc."""
+    start = torch.randn(200, size)
+    for ends in ((start, factor * start), (factor * start, start)):
+        expected = linear(*ends, 9)
+        torch.testing.assert_close(spherical(*ends, 9), expected, atol=1e-4, rtol=1e-4)
+
+
+def test_nearly_parallel_codes_stay_between_their_ends():
+    start = torch.randn(100, 8)
+    codes = spherical(start, start + 1e-3 * torch.randn(100, 8), 5)
+    assert codes.isfinite().all()
+    assert (codes - start[:, None]).abs().max() < 0.01
+
+
+@pytest.mark.parametrize("steps", [1, 0, -3])
+@pytest.mark.parametrize("path", PATHS.values(), ids=PATHS)
+def test_less_than_two_steps_are_refused(path, steps):
+    with pytest.raises(UserError, match=f"at least 2, got {steps}"):
+        path(torch.zeros(1, 2), torch.ones(1, 2), steps)

@@ -283,6 +283,21 @@ def test_the_borders_of_the_range_pass():
             check_range(torch.tensor([0.5, value]).view(1, 1, 1, 2))
 
 
+@pytest.mark.parametrize("kind", AUTOENCODERS)
+def test_images_of_another_shape_are_one_line(kind):
+    model = build(kind)
+    assert model.image_shape == (1, 28, 28)
+    images = torch.rand(2, 1, 32, 32)
+    with pytest.raises(UserError, match=r"of shape \[N, 1, 28, 28\], got torch.float32 \[2, 1, 32"):
+        given(model, batch_of(images)).encode(images)
+
+
+@pytest.mark.parametrize("images", [torch.rand(1, 28, 28), torch.ones(2, 1, 28, 28).byte()])
+def test_what_is_no_batch_of_float_images_is_one_line(images):
+    with pytest.raises(UserError, match=r"float images in \[0, 1\]"):
+        build(VAE).encoder(images)
+
+
 @pytest.mark.parametrize("latent_dim", [0, -3])
 @pytest.mark.parametrize(
     "kind", [kind for kind in ALL if "latent_dim" in inspect.signature(kind).parameters]

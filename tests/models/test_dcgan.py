@@ -34,6 +34,10 @@ def weights(module):
     return torch.cat([p.detach().flatten() for p in module.parameters()])
 
 
+def gradients(module):
+    return [None if p.grad is None else p.grad.clone() for p in module.parameters()]
+
+
 class Updates(list):
     """The epoch of each update of a training, and the name of the network that it changed."""
 
@@ -44,8 +48,11 @@ class Updates(list):
         def update(module, optimizer, terms, *, counted):
             networks = {"generator": module.generator, "discriminator": module.discriminator}
             before = {name: weights(network) for name, network in networks.items()}
+            kept = {name: gradients(network) for name, network in networks.items()}
             result = real(module, optimizer, terms, counted=counted)
             changed = [n for n in networks if not torch.equal(before[n], weights(networks[n]))]
+            for name in networks.keys() - changed:
+                torch.testing.assert_close(gradients(networks[name]), kept[name])
             assert all(p.requires_grad for p in module.parameters())
             self.append((module.trainer.current_epoch, *changed))
             return result

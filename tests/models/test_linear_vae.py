@@ -91,6 +91,17 @@ def test_the_closed_form_is_that_of_scikit_learn(trained):
     assert greatest_mean_log_likelihood(images) == pytest.approx(mean_density, rel=1e-6)
 
 
+def test_learns_the_noise_and_the_subspace(trained):
+    model, images = trained
+    eigenvalues, vectors = torch.linalg.eigh(torch.cov(images.flatten(1).double().T, correction=0))
+    noise = eigenvalues[:-LATENT_DIM].mean().sqrt().item()
+    assert model.likelihood.log_sigma.exp().item() == pytest.approx(noise, rel=0.02)
+    weight, _ = linear_map(model.decoder, LATENT_DIM)
+    leading = vectors[:, -LATENT_DIM:]
+    outside = weight - leading @ (leading.T @ weight)
+    assert outside.norm() < 0.05 * weight.norm()
+
+
 def test_the_bound_is_tight(trained):
     model, images = trained
     with torch.no_grad():

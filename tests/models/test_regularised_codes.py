@@ -121,6 +121,13 @@ class TestUpdates:
         rates = [optimizer.param_groups[0]["lr"] for optimizer in trainer.optimizers]
         assert max(rates) < 1e-3
 
+    def test_the_gradients_of_both_players_are_clipped(self):
+        model = small_gan(optimizer=partial(SGD, lr=1.0), clip_norm=1e-3)
+        before = torch.cat([p.detach().flatten() for p in model.parameters()])
+        trainer_of().fit(model, loader_of(IMAGES[:8]))
+        moved = torch.cat([p.detach().flatten() for p in model.parameters()]) - before
+        assert moved.norm() == pytest.approx(2**0.5 * 1e-3, rel=1e-3)  # two, at right angles
+
     def test_a_checkpoint_goes_on_where_the_run_stopped(self, tmp_path):
         """Both optimizers are in it: three epochs at once are two and then one."""
 

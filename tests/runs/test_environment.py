@@ -60,8 +60,5 @@ def test_the_commit_of_a_branch_and_of_none(repository, tmp_path):
     assert git_commit(tmp_path / "tree") == repository("rev-parse", "HEAD~1")
     repository("checkout", "--detach", "HEAD~1")
     assert git_commit(tmp_path) == repository("rev-parse", "HEAD")
-
-
-def test_no_repository(tmp_path):
-    assert git_commit(tmp_path) is None
-    assert git_commit(tmp_path / "nowhere") is None
+    (tmp_path / ".git").rename(tmp_path / "git")
+    assert git_commit(tmp_path) is git_commit(tmp_path / "nowhere") is None

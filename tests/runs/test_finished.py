@@ -5,7 +5,6 @@ import pytest
 import torch
 import yaml
 
-from lightning_gen.contracts import Denoises
 from lightning_gen.errors import UserError
 from lightning_gen.runs.finished import FinishedRun
 from lightning_gen.runs.inputs import SplitInputs
@@ -29,24 +28,6 @@ def test_a_run_is_opened_by_its_directory_its_checkpoint_or_its_name(finished, m
         assert run.image_shape == (1, 28, 28)
         assert run.class_names == run.data.class_names
     assert FinishedRun.open(finished / "checkpoints" / "last.ckpt").checkpoint.name == "last.ckpt"
-
-
-def test_a_name_means_its_latest_version(finished, in_tmp):
-    for version in (0, 2, 10):
-        shutil.copytree(finished, in_tmp / "logs" / "mine" / f"version_{version}")
-    (in_tmp / "logs" / "mine" / "version_11").mkdir()  # has only begun
-    assert FinishedRun.open("mine").name == "mine/version_10"
-    assert FinishedRun.open("logs/mine").name == "mine/version_10"
-    assert FinishedRun.open("logs/mine/version_2").name == "mine/version_2"
-
-
-def test_the_last_checkpoint_stands_in_for_the_best(finished, tmp_path):
-    copy = shutil.copytree(finished, tmp_path / "run" / "version_0")
-    (copy / "checkpoints" / "best.ckpt").unlink()
-    assert FinishedRun.open(copy).checkpoint.name == "last.ckpt"
-    (copy / "checkpoints" / "last.ckpt").unlink()
-    with pytest.raises(UserError, match="holds no checkpoint"):
-        FinishedRun.open(copy)
 
 
 @torch.no_grad()
@@ -73,18 +54,6 @@ def test_data_that_cannot_be_built_are_one_line(finished, tmp_path):
     with pytest.raises(UserError, match=r"config.yaml cannot be built: .*--images") as caught:
         assert run.data
     assert "\n" not in str(caught.value)
-
-
-def test_a_capability_that_the_model_lacks_is_named(finished):
-    run = FinishedRun.open(finished)
-    with pytest.raises(UserError, match="denoise needs a model that denoises, and VAE does not"):
-        run.require((Denoises,), "denoise")
-
-
-@pytest.mark.parametrize("place", ["none", "none.ckpt", "."])
-def test_what_is_no_run_is_refused(place, in_tmp):
-    with pytest.raises(UserError, match="expected a run directory"):
-        FinishedRun.open(place)
 
 
 @pytest.mark.parametrize("device", ["cuda:99", "nonsense"])

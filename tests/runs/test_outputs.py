@@ -5,9 +5,10 @@ import pytest
 import torch
 from PIL import Image
 
+from lightning_gen.contracts import NO_CLASS
 from lightning_gen.errors import UserError
 from lightning_gen.figures import image_grid, image_rows
-from lightning_gen.runs.outputs import output, to_bytes
+from lightning_gen.runs.outputs import Part, to_bytes, write
 from support.arrays import arrays_of
 
 NAMES = ["a/1.jpg", "a/2.png", "b.tif"]
@@ -23,21 +24,18 @@ def images():
 
 
 def test_one_row_is_a_square_and_more_are_rows(images, tmp_path):
-    with output(tmp_path / "new" / "page.png", "title") as result:
-        result.add(NAMES[:2], {"sample": images[:2]})
-        result.add(NAMES[2:], {"sample": images[2:]})
-    np.testing.assert_array_equal(pixels(tmp_path / "new/page.png"), image_grid(images, "title"))
+    parts = [Part(NAMES[part], {"sample": images[part]}) for part in (slice(2), slice(2, 3))]
+    path = write(tmp_path / "new" / "page.png", parts, "title")
+    np.testing.assert_array_equal(pixels(path), image_grid(images, "title"))
     rows = {"original": images, "reconstruction": 1 - images}
-    with output(tmp_path / "page.png", "title") as result:
-        result.add(NAMES, rows)
-    np.testing.assert_array_equal(pixels(tmp_path / "page.png"), image_rows(rows, "title"))
+    path = write(tmp_path / "page.png", [Part(NAMES, rows)], "title")
+    np.testing.assert_array_equal(pixels(path), image_rows(rows, "title"))
 
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_a_folder_keeps_the_names(images, tmp_path, channels):
     images = images[:, :channels]
-    with output(tmp_path / "out") as result:
-        result.add(NAMES, {"original": 0 * images, "reconstruction": images})
+    write(tmp_path / "out", [Part(NAMES, {"original": 0 * images, "reconstruction": images})])
     found = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.png"))
     assert found == ["out/a/1.png", "out/a/2.png", "out/b.png"]
     for name, image in zip(found, to_bytes(images), strict=True):
@@ -46,30 +44,29 @@ def test_a_folder_keeps_the_names(images, tmp_path, channels):
 
 
 def test_files_of_one_name_are_all_kept(tmp_path):
-    """Also where the number that would tell them apart is taken."""
+    """Also where the number that would tell them apart is taken; dots in a name stay."""
     images = torch.linspace(0, 1, 4)[:, None, None, None].expand(4, 1, 8, 8)
     names = ["a.jpg", "a.png", "a_2.png", "A.png"]
     for start in (0, 2):
-        with output(tmp_path / "out") as result:
-            result.add(names[:2], {"sample": images[:2]})
-            result.add(names[2:], {"sample": images[2:]})
+        parts = [Part(names[part], {"sample": images[part]}) for part in (slice(2), slice(2, 4))]
+        write(tmp_path / "out", parts)
         grey = sorted(pixels(path)[0, 0] for path in (tmp_path / "out").iterdir())
         assert grey == [0, 85, 170, 255], f"reading {start}"
-
-
-def test_dots_in_a_name_stay(tmp_path):
-    with output(tmp_path / "out") as result:
-        result.add(["v1.2.jpg", "v1.3.jpg"], {"sample": torch.rand(2, 1, 8, 8)})
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {"v1.2.png", "v1.3.png"}
+    write(tmp_path / "dots", [Part(["v1.2.jpg", "v1.3.jpg"], {"sample": images[:2]})])
+    assert {path.name for path in (tmp_path / "dots").iterdir()} == {"v1.2.png", "v1.3.png"}
 
 
 def test_arrays_hold_the_result_and_what_else_is_known(images, tmp_path):
-    with output(tmp_path / "a.npz", class_names=("x", "y")) as result:
-        for part in (slice(2), slice(2, 3)):
-            labels, codes = torch.tensor([1, 0, 1])[part], torch.arange(6.0).view(3, 2)[part]
-            rows = {"original": 0 * images[part], "result": images[part]}
-            result.add(NAMES[part], rows, labels=labels, codes=codes)
-    found = arrays_of(tmp_path / "a.npz")
+    labels, codes = torch.tensor([1, 0, 1]), torch.arange(6.0).view(3, 2)
+    parts = [
+        Part(
+            NAMES[part],
+            {"original": 0 * images[part], "result": images[part]},
+            {"labels": labels[part], "codes": codes[part]},
+        )
+        for part in (slice(2), slice(2, 3))
+    ]
+    found = arrays_of(write(tmp_path / "a.npz", parts, class_names=("x", "y")))
     assert set(found) == {"images", "labels", "codes", "names", "class_names"}
     np.testing.assert_allclose(found["images"] / 255, images, atol=0.5 / 255 + 1e-6)
     assert found["labels"].tolist() == [1, 0, 1]
@@ -78,18 +75,20 @@ def test_arrays_hold_the_result_and_what_else_is_known(images, tmp_path):
     assert found["class_names"].tolist() == ["x", "y"]
 
 
-@pytest.mark.parametrize(("classes", "labels"), [(("x, y", "z"), ["z", "x, y"]), ((), ["1", "0"])])
+@pytest.mark.parametrize(
+    ("classes", "labels"), [(("x, y", "z"), ["z", "x, y", ""]), ((), ["1", "0", ""])]
+)
 def test_a_table_has_a_line_an_image(tmp_path, classes, labels):
-    codes = torch.tensor([[0.1, -2e-8], [123456.0, 1 / 3]])
-    with output(tmp_path / "a.csv", class_names=classes, images=False) as result:
-        for number in range(2):
-            part = slice(number, number + 1)
-            label = torch.tensor([1 - number])
-            result.add(NAMES[part], {}, codes=codes[part], labels=label)
-    with (tmp_path / "a.csv").open(newline="") as file:
+    codes, numbers = torch.tensor([[0.1, -2e-8], [123456.0, 1 / 3], [0, 1]]), (1, 0, NO_CLASS)
+    parts = [
+        Part([NAMES[n]], {}, {"codes": codes[[n]], "labels": torch.tensor([number])})
+        for n, number in enumerate(numbers)
+    ]
+    path = write(tmp_path / "a.csv", parts, class_names=classes, images=False)
+    with path.open(newline="") as file:
         lines = list(csv.DictReader(file))
     assert list(lines[0]) == ["name", "label", "z0", "z1"]
-    assert [line["name"] for line in lines] == NAMES[:2]
+    assert [line["name"] for line in lines] == NAMES
     assert [line["label"] for line in lines] == labels
     found = [[float(line["z0"]), float(line["z1"])] for line in lines]
     np.testing.assert_allclose(found, codes, rtol=1e-6)
@@ -101,15 +100,14 @@ def test_a_table_has_a_line_an_image(tmp_path, classes, labels):
 def test_a_failure_leaves_the_old_file(tmp_path, name, images):
     (tmp_path / name).write_text("old")
 
-    def fail():
-        with output(tmp_path / name, images=images) as result:
-            rows = {"sample": torch.rand(1, 1, 8, 8)} if images else {}
-            labels, codes = torch.zeros(1, dtype=torch.int64), torch.zeros(1, 2)
-            result.add(["a"], rows, codes=codes, labels=labels)
-            raise KeyError
+    def parts():
+        rows = {"sample": torch.rand(1, 1, 8, 8)} if images else {}
+        known = {"labels": torch.zeros(1, dtype=torch.int64), "codes": torch.zeros(1, 2)}
+        yield Part(["a"], rows, known)
+        raise KeyError
 
     with pytest.raises(KeyError):
-        fail()
+        write(tmp_path / name, parts(), images=images)
     assert [path.name for path in tmp_path.iterdir()] == [name]
     assert (tmp_path / name).read_text() == "old"
 
@@ -121,17 +119,13 @@ def test_a_failure_leaves_the_old_file(tmp_path, name, images):
         ("a.csv", True, r"\.png, \.pdf, \.svg, a folder, \.npz"),
         ("a.png", False, r"\.npz, \.csv"),
         ("codes", False, r"\.npz, \.csv"),
+        ("folder.png", True, ".*"),
     ],
 )
 def test_other_endings_are_refused(tmp_path, name, images, wanted):
+    (tmp_path / "folder.png").mkdir()
     with pytest.raises(UserError, match=rf"--out takes {wanted}, got .*{name}"):
-        output(tmp_path / name, images=images).__enter__()
-
-
-def test_a_folder_with_an_ending_is_refused(tmp_path):
-    (tmp_path / "a.png").mkdir()
-    with pytest.raises(UserError, match=r"--out takes .*got .*a\.png"):
-        output(tmp_path / "a.png").__enter__()
+        write(tmp_path / name, [], images=images)
 
 
 def test_bytes_are_rounded_and_cut_to_the_range():
@@ -142,10 +136,10 @@ def test_bytes_are_rounded_and_cut_to_the_range():
 @pytest.mark.parametrize("names", [("Smiling", "Male"), ()])
 def test_attributes_stand_in_both_kinds_of_table(names, tmp_path):
     factors = torch.tensor([[0.0, 1.0], [2.0, 0.5], [1.0, 0.0]])
-    known = {"labels": torch.zeros(3, dtype=torch.int64), "factors": factors}
+    labels = torch.zeros(3, dtype=torch.int64)
+    part = Part(NAMES, {}, {"labels": labels, "factors": factors, "codes": torch.rand(3, 1)})
     for name in ("a.npz", "a.csv"):
-        with output(tmp_path / name, factor_names=names, images=False) as result:
-            result.add(NAMES, {}, codes=torch.rand(3, 1), **known)
+        write(tmp_path / name, [part], factor_names=names, images=False)
     kept = arrays_of(tmp_path / "a.npz")
     assert kept["factors"].tolist() == factors.tolist()
     assert kept.get("factor_names", np.array([])).tolist() == list(names)

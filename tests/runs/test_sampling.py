@@ -53,16 +53,9 @@ def test_a_page_shows_what_the_callback_drew(kind, tmp_path):
     sample(run, tmp_path / "a.png", 16)
     drawn = Samples(num_images=16, seed=7).draw(untrained(), run.model)
     found = np.asarray(Image.open(tmp_path / "a.png"))
+    torch.manual_seed(7)
+    np.testing.assert_array_equal(found, image_grid(run.model.sample(16), "Samples of own"))
     assert np.abs(found[50:, :340].astype(int) - drawn[50:, :340]).max() <= 1
-
-
-def test_a_page_is_titled_by_the_run(tmp_path):
-    run = run_of(KINDS["VAE"]())
-    torch.manual_seed(1)
-    sample(run, tmp_path / "a.png", 4)
-    torch.manual_seed(1)
-    expected = image_grid(run.model.sample(4), "Samples of own")
-    np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "a.png")), expected)
 
 
 def test_labels_are_rows_of_the_same_noise(tmp_path):
@@ -88,13 +81,6 @@ def test_labels_are_folders_of_their_own(tmp_path):
     ]
 
 
-def test_an_unknown_label_is_refused(tmp_path):
-    with pytest.raises(UserError, match=r"knows no 'bag'. Known: T-shirt/top, .*Bag, Ankle boot"):
-        sample(run_of(KINDS["CVAE"]()), tmp_path / "a.png", 2, labels=["bag"])
-
-
 def test_a_model_that_cannot_is_refused(tmp_path):
-    with pytest.raises(UserError, match="sample needs a model that samples, and AE does not"):
-        sample(run_of(KINDS["AE"]()), tmp_path / "a.png")
     with pytest.raises(UserError, match="sample --labels needs a model that"):
         sample(run_of(KINDS["VAE"]()), tmp_path / "a.png", labels=["Bag"])

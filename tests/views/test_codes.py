@@ -1,7 +1,9 @@
+"""Codes of images, and where they lie."""
+
 import torch
 
 from lightning_gen.models import CVAE
-from lightning_gen.views import encode, free_dimensions, join
+from lightning_gen.views import encode, free_dimensions, join, without_condition
 from support.linear import Linear, WithPrior, batch_of
 from support.models import batch_of as images_of
 from support.models import tiny
@@ -41,3 +43,11 @@ def test_a_conditional_model_is_told_the_class_of_each_image():
 def test_a_condition_is_not_free():
     assert free_dimensions(WithPrior(5, latent_dim=2), torch.zeros(1, 5)) == 2
     assert free_dimensions(Linear(5), torch.zeros(1, 5)) == 5
+
+
+def test_the_condition_of_a_code_is_left_out():
+    model = WithPrior(5, latent_dim=2)
+    codes = encode(model, batch_of([0, 1] * 3))
+    free = without_condition(model, codes)
+    assert torch.equal(free.codes, codes.codes[:, :2])
+    assert free[1:] == codes[1:]

@@ -8,17 +8,19 @@ import torch
 from markupsafe import Markup
 
 from lightning_gen.errors import UserError
-from lightning_gen.figures.compared import compared_curves
-from lightning_gen.figures.curves import Curve
+from lightning_gen.figures.curves import Curve, compared_curves
 from lightning_gen.figures.style import to_svg
 from lightning_gen.runs.finished import existing_device
 from lightning_gen.runs.pages import exhibits
 from lightning_gen.runs.pages.compared_metrics import compared_metrics, leader
-from lightning_gen.runs.pages.compared_runs import ComparedRun, compared_settings, open_all
-from lightning_gen.runs.pages.exhibits import Exhibit
-from lightning_gen.runs.pages.html import write_page
-from lightning_gen.runs.pages.shared_images import SharedImages
-from lightning_gen.runs.requests import check_request
+from lightning_gen.runs.pages.compared_runs import (
+    ComparedRun,
+    compared_settings,
+    differing,
+    open_all,
+)
+from lightning_gen.runs.pages.exhibits import SharedImages
+from lightning_gen.runs.pages.html import Exhibit, write_page
 
 COLUMN = "val/loss"
 
@@ -39,32 +41,30 @@ def compare(
         seed: of the samples.
         device: where the models run.
 
-    Returns:
-        The file.
-
     Raises:
-        UserError: a run cannot be loaded, their image shapes differ, or the page cannot be written.
+        UserError: a run cannot be loaded, their shapes differ, or the page cannot be written.
     """
     used = existing_device(device)
     devices = [used] if used.type == "cuda" else []
     with torch.random.fork_rng(devices, device_type="cuda"), torch.no_grad():
         opened = open_all(runs, device)
         first = opened[0].finished
-        check_request(first, Path("page.png"), num_images * (1 + len(opened)))
+        first.check_request(Path("page.png"), num_images * (1 + len(opened)))
         shown, notes = draw_all(opened, num_images, seed)
     metrics = compared_metrics(opened)
     settings = compared_settings([run.record.config for run in opened])
+    told = differing(settings)
     return write_page(
         "compare.html",
         out or first.path.parent / "compare.html",
         runs=opened,
-        notes=[*_dataset_notes(opened), *notes],
+        notes=notes,
         metrics=metrics,
         leader=leader(metrics),
         curves=_curves(opened),
         exhibits=shown,
-        differing=[setting for setting in settings if not setting.same],
-        common=[setting for setting in settings if setting.same],
+        differing=told,
+        common={key: values for key, values in settings.items() if key not in told},
     )
 
 
@@ -72,6 +72,7 @@ def draw_all(
     runs: Sequence[ComparedRun], num_images: int, seed: int
 ) -> tuple[list[Exhibit], list[str]]:
     """All figures, and notes about what could not be drawn."""
+    samples = exhibits.samples(runs, num_images, seed)
     try:
         images = SharedImages.read(runs, num_images)
     except UserError:
@@ -79,29 +80,14 @@ def draw_all(
             f"The test split of {runs[0].label} cannot be read here, so nothing is shown that "
             "needs images. Run compare where the data.root of its config.yaml is found."
         )
-        return [
-            exhibits.samples(runs, num_images, seed),
-            exhibits.latent_grids(runs, None, seed),
-        ], [note]
+        return [samples, exhibits.latent_grids(runs, None, seed)], [note]
     return [
         exhibits.reconstructions(runs, images),
-        exhibits.samples(runs, num_images, seed),
+        samples,
         exhibits.latent_grids(runs, images, seed),
         exhibits.latent_scatters(runs, images),
         exhibits.sums(runs, images),
     ], []
-
-
-def _dataset_notes(runs: Sequence[ComparedRun]) -> list[str]:
-    names = {run.label: run.record.part("data") for run in runs}
-    if len(set(names.values())) < 2:
-        return []
-    first, *_ = runs
-    trained = ", ".join(f"{label} on {data}" for label, data in names.items())
-    return [
-        f"The runs were trained on different datasets: {trained}. All images here are of "
-        f"{names[first.label]}, the test split of {first.label}."
-    ]
 
 
 def _curves(runs: Sequence[ComparedRun]) -> Markup | None:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from lightning_gen.contracts import Conditional
 from lightning_gen.runs.pages.compared_runs import ComparedRun
-from lightning_gen.runs.pages.record import ENDS_IN_DIMENSION, unit
+from lightning_gen.runs.pages.record import ENDS_IN_DIMENSION
 
 LESS_IS_BETTER = ("loss", "reconstruction", "bits_per_dimension", "denoised_mse")
 MORE_IS_BETTER = ("denoised_psnr",)
@@ -29,27 +29,19 @@ NO_PART_OF_THE_DATA = r"data\.(batch_size|num_workers|images_on|cache|download)(
 LIMITS = {"val": "trainer.limit_val_batches", "test": "trainer.limit_test_batches"}
 
 
-class Cell(NamedTuple):
-    """The value of a run, None where it has none; its difference from the first run."""
-
-    value: float | None
-    difference: float | None
-    best: bool
-
-
 class ComparedMetric(NamedTuple):
     """A metric of all runs.
 
     Attributes:
         column: of metrics.csv.
-        unit: empty where it has none.
-        cells: one a run.
+        values: one a run; None where it has none.
+        best: the number of the run that is best by it; None where there is none.
         fault: why the values cannot be compared; empty where they can.
     """
 
     column: str
-    unit: str
-    cells: list[Cell]
+    values: list[float | None]
+    best: int | None
     fault: str
 
 
@@ -64,13 +56,10 @@ def compared_metrics(runs: Sequence[ComparedRun]) -> list[ComparedMetric]:
     ]
 
 
-def leader(metrics: Sequence[ComparedMetric]) -> tuple[ComparedMetric, int] | None:
-    """The first metric that tells the runs apart, and the number of its best run."""
-    for metric in metrics:
-        best = [number for number, cell in enumerate(metric.cells) if cell.best]
-        if best and all(cell.value is not None for cell in metric.cells):
-            return metric, best[0]
-    return None
+def leader(metrics: Sequence[ComparedMetric]) -> ComparedMetric | None:
+    """The first metric that tells the runs apart."""
+    told = (metric for metric in metrics if metric.best is not None and None not in metric.values)
+    return next(told, None)
 
 
 def _place(column: str) -> tuple[int, int, str]:
@@ -84,28 +73,22 @@ def _place(column: str) -> tuple[int, int, str]:
 
 
 def _compare(
-    column: str, values: Sequence[float | None], runs: Sequence[ComparedRun]
+    column: str, values: list[float | None], runs: Sequence[ComparedRun]
 ) -> ComparedMetric:
     having = [run for run, value in zip(runs, values, strict=True) if value is not None]
     fault = comparison_fault(column, having)
-    best = None if fault or len(having) < 2 else _best(column.partition("/")[2], values)
-    first = values[0]
-    cells = [
-        Cell(
-            value,
-            None if fault or number == 0 or value is None or first is None else value - first,
-            value is not None and value == best and values.count(best) == 1,
-        )
-        for number, value in enumerate(values)
-    ]
-    return ComparedMetric(column, unit(column), cells, fault)
+    return ComparedMetric(column, values, None if fault else _best(column, values), fault)
 
 
-def _best(name: str, values: Sequence[float | None]) -> float | None:
+def _best(column: str, values: Sequence[float | None]) -> int | None:
+    """The number of the run that alone has the best value, of two at least."""
+    name = column.partition("/")[2]
+    choose = min if name in LESS_IS_BETTER else max if name in MORE_IS_BETTER else None
     finite = [value for value in values if value is not None and math.isfinite(value)]
-    if name in LESS_IS_BETTER:
-        return min(finite, default=None)
-    return max(finite, default=None) if name in MORE_IS_BETTER else None
+    if choose is None or not finite or values.count(None) > len(values) - 2:
+        return None
+    best = choose(finite)
+    return values.index(best) if values.count(best) == 1 else None
 
 
 def comparison_fault(column: str, runs: Sequence[ComparedRun]) -> str:

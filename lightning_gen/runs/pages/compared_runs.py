@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import yaml
 from lightning.pytorch import LightningModule
@@ -21,29 +21,16 @@ UNTOLD = (
     r"(name|ckpt_path|trainer(?!\.max_epochs).*|data\.(root|num_workers|cache|images_on))(\.|$)"
 )
 """Settings that name no run."""
+MODULE = r"([a-z_]+[.])+(?=[A-Z])"
 
 
-class Setting(NamedTuple):
-    """A key of the configuration and its value in each run; None where a run has none."""
-
-    key: str
-    values: list[str | None]
-
-    @property
-    def same(self) -> bool:
-        """All runs have it alike."""
-        return len(set(self.values)) == 1
+Settings = dict[str, list[str | None]]
+"""The value of each key of the configuration in each run; None where a run has none."""
 
 
 @dataclass(frozen=True)
 class ComparedRun:
-    """A run with its model.
-
-    Attributes:
-        label: a name that no other run of the comparison has.
-        finished: the model and its dataset.
-        record: what its files say.
-    """
+    """A run with its model, its files, and a label that no other run of the comparison has."""
 
     label: str
     finished: FinishedRun
@@ -71,12 +58,7 @@ class ComparedRun:
 
 
 def open_all(places: Sequence[str], device: str) -> list[ComparedRun]:
-    """Load the runs.
-
-    Raises:
-        UserError: there are fewer than two, one does not exist or stands there twice, or their
-            images differ in shape.
-    """
+    """Load two runs or more; a UserError where one is missing or twice, or their shapes differ."""
     if len(places) < 2:
         raise UserError(
             f"compare takes at least two runs, got {len(places)}. For one run use report."
@@ -84,52 +66,53 @@ def open_all(places: Sequence[str], device: str) -> list[ComparedRun]:
     records = [RunRecord.read(Path(place)) for place in places]
     finished = [FinishedRun.open(place, device) for place in places]
     labels = _labels(finished, compared_settings([record.config for record in records]))
-    first, *others = runs = [*map(ComparedRun, labels, finished, records)]
-    for run in others:
-        if run.finished.image_shape != first.finished.image_shape:
+    shapes = ["x".join(map(str, run.image_shape)) for run in finished]
+    for label, shape in zip(labels, shapes, strict=True):
+        if shape != shapes[0]:
             raise UserError(
                 "compare draws the same images through every run, so they have one shape, and "
-                f"{first.label} has {_shape(first)}, {run.label} {_shape(run)}. Compare runs of "
-                "one shape (data.image_size)."
+                f"{labels[0]} has {shapes[0]}, {label} {shape}. Compare runs of one shape "
+                "(data.image_size)."
             )
-    return runs
+    return [*map(ComparedRun, labels, finished, records)]
 
 
-def _labels(runs: Sequence[FinishedRun], settings: Sequence[Setting]) -> list[str]:
+def _labels(runs: Sequence[FinishedRun], settings: Settings) -> list[str]:
     """The names that the user gave, or what differs, or else what tells the runs apart."""
     name = [run.name for run in runs]
     short = [run.name.rpartition("/")[0] for run in runs]
     long = [f"{run.name}/{run.checkpoint.stem}" for run in runs]
-    told = [setting for setting in settings if not setting.same]
-    told = [setting for setting in told if not re.match(UNTOLD, setting.key)]
-    differing = [_told(told, number) for number in range(len(runs))]
+    told = {key: values for key, values in differing(settings).items() if not re.match(UNTOLD, key)}
+    by_settings = [_told(told, number) for number in range(len(runs))]
     numbered = any(re.fullmatch(r"trial_\d+", each) for each in short)  # of a sweep
-    for labels in (differing, short, name, long) if numbered else (short, differing, name, long):
-        fit = all(0 < len(label) <= LONGEST or labels is not differing for label in labels)
+    first = (by_settings, short) if numbered else (short, by_settings)
+    for labels in (*first, name, long):
+        fit = all(0 < len(label) <= LONGEST or labels is not by_settings for label in labels)
         if fit and len(set(labels)) == len(runs) and all(labels):
             return labels
     twice = next(label for label in long if long.count(label) > 1)
     raise UserError(f"{twice} stands there twice, or another run has its name. Leave one out.")
 
 
-def _told(settings: Sequence[Setting], number: int) -> str:
+def _told(settings: Settings, number: int) -> str:
     """``latent_dim 8, beta 4``; empty where more settings differ than a name can tell."""
-    parts = [(s.key.rpartition(".")[2], s.values[number]) for s in settings]
-    shown = [
-        f"{key} {re.sub(r'([a-z_]+[.])+(?=[A-Z])', '', value or 'none')}" for key, value in parts
+    parts = [
+        f"{key.rpartition('.')[2]} {re.sub(MODULE, '', values[number] or 'none')}"
+        for key, values in settings.items()
     ]
-    return ", ".join(shown) if len(shown) <= MOST_TOLD else ""
+    return ", ".join(parts) if len(parts) <= MOST_TOLD else ""
 
 
-def _shape(run: ComparedRun) -> str:
-    return "x".join(map(str, run.finished.image_shape))
-
-
-def compared_settings(configs: Sequence[dict[str, Any]]) -> list[Setting]:
+def compared_settings(configs: Sequence[dict[str, Any]]) -> Settings:
     """All settings but the name of a run."""
     flat = [dict(flatten(config)) for config in configs]
     keys = dict.fromkeys(key for settings in flat for key in settings if key != "name")
-    return [Setting(key, [settings.get(key) for settings in flat]) for key in keys]
+    return {key: [settings.get(key) for settings in flat] for key in keys}
+
+
+def differing(settings: Settings) -> Settings:
+    """Those that are not the same in all runs."""
+    return {key: values for key, values in settings.items() if len(set(values)) > 1}
 
 
 def flatten(value: object, key: str = "") -> Iterator[tuple[str, str]]:

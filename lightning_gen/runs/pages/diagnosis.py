@@ -1,24 +1,23 @@
 """What the numbers of a run say about its training, in words."""
 
-import math
-from typing import NamedTuple
+# ruff: noqa: ANN401  (``say`` is a template, whose macros are the sentences)
 
-from lightning_gen.callbacks.sample_diversity import LOW
-from lightning_gen.runs.pages.record import ENDS_IN_DIMENSION, Logged, Point
-from lightning_gen.runs.scores import number
+import math
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from lightning_gen.callbacks.samples import LOW
+from lightning_gen.runs.pages.html import environment
+from lightning_gen.runs.pages.record import ENDS_IN_DIMENSION, Logged
 
 NOTICEABLE = 0.005
 """A change of a loss by less than this share of it is noise here."""
-
 SETTLED = 0.7
 """A loss that is least before this share of the run has risen for a while."""
-
 FEW = 3
 """Fewer validations than these show no trend."""
-
 CARRIES_NOTHING = 0.01
 """Nats per image under which a latent dimension tells nothing of an image."""
-
 WELL_USED = 0.5
 """The share of a codebook that a healthy model uses."""
 
@@ -29,7 +28,7 @@ class Finding(NamedTuple):
     Attributes:
         topic: what.
         fine: nothing is wrong with it.
-        text: what was seen, with its numbers, and where something is wrong what to try.
+        text: what was seen, with its numbers, and where something is wrong what to try; as HTML.
     """
 
     topic: str
@@ -39,52 +38,43 @@ class Finding(NamedTuple):
 
 def diagnose(logged: Logged) -> list[Finding]:
     """All that a run's numbers allow to say; what was not logged is not mentioned."""
+    say: Any = environment().get_template("findings.html").module
     looks = (finite, overfitting, progress, collapse, codebook, diversity)
-    found = [finding for look in looks if (finding := look(logged)) is not None]
+    found = [
+        Finding(topic, ok, str(text)) for look in looks for topic, ok, text in look(logged, say)
+    ]
     return sorted(found, key=lambda finding: finding.fine)
 
 
-def finite(logged: Logged) -> Finding | None:
+Found = Iterator[tuple[str, bool, str]]
+"""What a look gives, in the words of findings.html; nothing where too little was logged."""
+
+
+def finite(logged: Logged, say: Any) -> Found:
     """Whether all losses are numbers."""
     losses = [c for c in logged.curves if c.endswith(("loss", "/reconstruction", "/kl"))]
     points = [(p.step, column, p.value) for column in losses for p in logged.curve(column)]
     broken = [point for point in points if not math.isfinite(point[2])]
-    if not losses:
-        return None
-    if not broken:
-        return Finding("Numbers", True, "All logged losses are finite.")
-    step, column, value = min(broken)
-    return Finding(
-        "Numbers",
-        False,
-        f"{column} became {value} at step {step}, the first of {len(broken)} values that are not "
-        "finite. What came after it is worth nothing. Lower the learning rate, set "
-        "trainer.gradient_clip_val (model.clip_norm of a GAN), or use trainer.precision 32-true.",
-    )
+    if broken:
+        step, column, value = min(broken)
+        yield "Numbers", False, say.not_finite(column, value, step, len(broken))
+    elif losses:
+        yield "Numbers", True, say.finite()
 
 
-def overfitting(logged: Logged) -> Finding | None:
+def overfitting(logged: Logged, say: Any) -> Found:
     """Whether the validation loss rose while training went on."""
     best, last = logged.least("val/loss"), logged.last("val/loss")
-    if best is None or last is None or not math.isfinite(last.value):
-        return None
-    if len(logged.curve("val/loss")) < FEW:
-        return None
-    rise, least = last.value - best.value, number(best.value)
-    if best.step >= SETTLED * last.step or rise <= NOTICEABLE * abs(best.value):
-        seen = f"its least value, {least} in epoch {best.epoch} of {last.epoch}.{_gap(logged)}"
-        return Finding("Overfitting", True, f"val/loss did not rise noticeably after {seen}")
-    return Finding(
-        "Overfitting",
-        False,
-        f"val/loss was least, {least}, in epoch {best.epoch} and rose by {number(rise)} to "
-        f"{number(last.value)} in epoch {last.epoch}.{_gap(logged)} best.ckpt is of epoch "
-        f"{best.epoch}; later epochs were spent for nothing. Try fewer epochs, a smaller network, "
-        "model.corruption, or more images.",
-    )
+    few = len(logged.curve("val/loss")) < FEW
+    if few or best is None or last is None or not math.isfinite(last.value):
+        return
+    rise = last.value - best.value
+    fine = best.step >= SETTLED * last.step or rise <= NOTICEABLE * abs(best.value)
+    words = say.settled if fine else say.overfitting
+    yield "Overfitting", fine, words(best, last, _gap(logged, say))
 
 
-def _gap(logged: Logged) -> str:
+def _gap(logged: Logged, say: Any) -> Any:
     """The last epoch's training against its validation, in the part that no weight changes."""
     name = "reconstruction" if logged.curve("train/reconstruction") else "loss"
     held_out = logged.last(f"val/{name}")
@@ -92,97 +82,52 @@ def _gap(logged: Logged) -> str:
     if not train or held_out is None:
         return ""
     mean = sum(point.value for point in train) / len(train)
-    if not math.isfinite(mean + held_out.value):
-        return ""
-    return (
-        f" In the last epoch {name} was {number(mean)} in training (mean of {len(train)} logged "
-        f"steps) and {number(held_out.value)} in validation."
-    )
+    known = math.isfinite(mean + held_out.value)
+    return say.gap(name, mean, len(train), held_out.value) if known else ""
 
 
-def progress(logged: Logged) -> Finding | None:
+def progress(logged: Logged, say: Any) -> Found:
     """Whether the validation loss was still falling in the last fifth of the run."""
     points = [p for p in logged.curve("val/loss") if math.isfinite(p.value)]
     before = [p.value for p in points if p.step <= 0.8 * points[-1].step]
     if len(points) < 5 or not before:
-        return None
+        return
     fall = min(before) - min(point.value for point in points)
-    if fall <= NOTICEABLE * abs(min(before)):
-        return None
-    return Finding(
-        "Training time",
-        False,
-        f"val/loss still fell by {number(fall)} in the last fifth of the run, to "
-        f"{number(points[-1].value)}. More epochs are likely to help: go on with --ckpt_path last, "
-        "and a larger trainer.max_epochs where that is reached.",
-    )
+    if fall > NOTICEABLE * abs(min(before)):
+        yield "Training time", False, say.still_falling(fall, points[-1].value)
 
 
-def collapse(logged: Logged) -> Finding | None:
+def collapse(logged: Logged, say: Any) -> Found:
     """How much of the code a variational autoencoder uses."""
-    names = [name for name in logged.curves if name.startswith(ENDS_IN_DIMENSION)]
-    kl = {_dimension(name): p for name in names if (p := logged.last(name))}
+    kl = {
+        name.removeprefix(ENDS_IN_DIMENSION).lstrip("0") or "0": points[-1].value
+        for name, points in logged.curves.items()
+        if name.startswith(ENDS_IN_DIMENSION)
+    }
     active = logged.last("val/active_units")
-    if not kl or active is None or not all(math.isfinite(p.value) for p in kl.values()):
-        return None
-    total = sum(point.value for point in kl.values())
-    seen = (
-        f"{active.value:.0f} of {len(kl)} latent dimensions are active, with a KL of "
-        f"{number(total)} nats per image in all"
-    )
+    if not kl or active is None or not all(map(math.isfinite, kl.values())):
+        return
     if active.value == 0:
-        remedy = "Try objective.warmup_steps, objective.free_bits or a smaller beta."
-        text = f"The posterior has collapsed: {seen}. The decoder ignores the code. {remedy}"
-        return Finding("Posterior collapse", False, text)
-    return Finding("Latent code", True, f"{seen}.{_by_dimension(kl)}")
+        yield "Posterior collapse", False, say.collapse(0, kl)
+        return
+    most = sorted(kl, key=lambda name: kl[name], reverse=True)[:3]
+    unused = [name for name, value in kl.items() if value < CARRIES_NOTHING]
+    yield "Latent code", True, say.code(active.value, kl, most, unused, CARRIES_NOTHING)
 
 
-def _dimension(column: str) -> str:
-    """``kl_per_dimension/03`` as ``3``."""
-    return column.removeprefix(ENDS_IN_DIMENSION).lstrip("0") or "0"
-
-
-def _by_dimension(kl: dict[str, Point]) -> str:
-    order = sorted(kl, key=lambda name: kl[name].value, reverse=True)
-    most = ", ".join(f"{kl[name].value:.2f} (dimension {name})" for name in order[:3])
-    unused = [name for name in kl if kl[name].value < CARRIES_NOTHING]
-    text = f" The most is carried by {most}, counted from 0."
-    if unused:
-        shown = ", ".join(unused[:10]) + (", ..." if len(unused) > 10 else "")
-        text += (
-            f" {len(unused)} of them, {shown}, carry less than {CARRIES_NOTHING} nats each: a "
-            f"model.latent_dim of {len(kl) - len(unused)} is likely to do as well."
-        )
-    return text
-
-
-def codebook(logged: Logged) -> Finding | None:
+def codebook(logged: Logged, say: Any) -> Found:
     """How many of its codes a model uses."""
     use, perplexity = logged.last("val/code_use"), logged.last("val/perplexity")
-    if use is None or perplexity is None:
-        return None
-    seen = (
-        f"{use.value:.0%} of the codes are used on the validation split, and the effective number "
-        f"of codes (perplexity) is {number(perplexity.value)}."
-    )
-    if use.value >= WELL_USED:
-        return Finding("Codebook", True, seen)
-    tip = "Try a larger codebook.restart_below, or a smaller codebook.size."
-    return Finding("Codebook", False, f"Much of the codebook lies idle: {seen} {tip}")
+    if use is not None and perplexity is not None:
+        fine = use.value >= WELL_USED
+        words = say.codebook if fine else say.idle_codebook
+        yield "Codebook", fine, words(use.value, perplexity.value)
 
 
-def diversity(logged: Logged) -> Finding | None:
+def diversity(logged: Logged, say: Any) -> Found:
     """How much samples differ from each other."""
     last = logged.last("samples/diversity")
-    if last is None:
-        return None
-    seen = (
-        f"The samples differ from each other {last.value:.2f} times as much as real images do "
-        "(mean distance in pixels)"
-    )
-    if last.value >= LOW:
-        text = f"{seen}. That shows no collapse; noise would be diverse too."
-        return Finding("Sample diversity", True, text)
-    remedy = "Try a penalty on the discriminator, a lower learning rate or another seed."
-    text = f"{seen}: nearly the same image comes from any noise. {remedy}"
-    return Finding("Mode collapse", False, text)
+    if last is not None and last.value >= LOW:
+        yield "Sample diversity", True, say.diverse(last.value)
+    elif last is not None:
+        yield "Mode collapse", False, say.mode_collapse(last.value)

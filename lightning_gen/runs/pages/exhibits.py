@@ -1,78 +1,107 @@
 """The figures of a comparison: what several models make of the same images and the same noise."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Any, cast
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any, NamedTuple, cast
 
 import torch
 from PIL import Image
 
 from lightning_gen import contracts
-from lightning_gen.contracts import Needs, able, given
+from lightning_gen.contracts import Batch, Needs, able, given
 from lightning_gen.errors import UserError
 from lightning_gen.figures import Pixels, image_grid
 from lightning_gen.latent import PCA
+from lightning_gen.runs.inputs import SplitInputs
 from lightning_gen.runs.pages.compared_runs import ComparedRun
-from lightning_gen.runs.pages.html import caption
-from lightning_gen.runs.pages.shared_images import SharedImages, check_classes
+from lightning_gen.runs.pages.html import Exhibit
 from lightning_gen.views import (
+    LabelledCodes,
     View,
     arithmetic,
     default_terms,
+    encode,
     grid_axes,
+    join,
     latent_grid,
     latent_scatter,
     without_condition,
 )
 
+CODES = 2000
+"""Images whose codes are looked at."""
 GRID_STEPS = 12
 """Images along each side of a latent grid."""
 
 
-@dataclass(frozen=True)
-class Exhibit:
-    """One figure of a comparison.
+class SharedImages(NamedTuple):
+    """Images of the first run's test split, and their codes in each run.
 
     Attributes:
-        anchor: what links in the page call it.
-        title: what it is.
-        text: how to read it.
-        pictures: by the name of the run, or of all runs together.
-        notes: what else has to be said, such as which run is left out.
+        batch: the images that are shown.
+        names: of its labels, and of its factors.
+        codes: of many more of them, by the label of each run that is able to encode them.
+        total: images of the split.
     """
 
-    anchor: str
-    title: str
-    text: str
-    pictures: dict[str, Image.Image] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
+    batch: Batch
+    names: tuple[Sequence[str], Sequence[str]]
+    codes: dict[str, LabelledCodes]
+    total: int
 
-    def show(
-        self,
-        runs: Sequence[ComparedRun],
-        needs: Needs,
-        ability: str,
-        draw: Callable[[ComparedRun], Pixels | None],
-    ) -> "Exhibit":
-        """A picture of each run that is able to give one, and a note about each that is not.
-
-        Args:
-            runs: the runs.
-            needs: what a model must be able to do.
-            ability: the same in words, after "does not".
-            draw: makes the picture of a run; None where it is shown elsewhere.
-        """
+    @classmethod
+    def read(cls, runs: Sequence[ComparedRun], num_images: int) -> "SharedImages":
+        """Read and encode them; a UserError where the dataset of the first run cannot be read."""
+        inputs = SplitInputs(runs[0].finished, "test")
+        parts = [batch for batch, _ in inputs.shown("encoding", max(CODES, num_images))]
+        whole = Batch(*(torch.cat(pieces) for pieces in zip(*parts, strict=True)))
+        codes: dict[str, LabelledCodes] = {}
         for run in runs:
+            with suppress(UserError):  # other classes: ``of`` says so where the codes are missed
+                check_classes(run.model, inputs.class_names)
+                if isinstance(run.model, contracts.Encodes):
+                    codes[run.label] = join([encode(run.model, part) for part in parts])
+        names = inputs.class_names, inputs.factor_names
+        return cls(whole.first(num_images), names, codes, len(inputs))
+
+    def of(self, run: ComparedRun) -> LabelledCodes:
+        """The codes in a run that encodes; a UserError where it was told of other classes."""
+        check_classes(run.model, self.names[0])
+        return self.codes[run.label]
+
+
+def check_classes(model: object, class_names: Sequence[str]) -> None:
+    """Raise a UserError where a conditional model was trained with other classes than these."""
+    own = getattr(model, "hparams", {}).get("class_names")
+    if isinstance(model, contracts.Conditional) and own and tuple(own) != tuple(class_names):
+        raise UserError(
+            f"it is told the class of each image, and its {len(own)} classes are not the "
+            f"{len(class_names)} of these images."
+        )
+
+
+def show(
+    exhibit: Exhibit,
+    runs: Sequence[ComparedRun],
+    needs: Needs,
+    ability: str,
+    draw: Callable[[ComparedRun], Pixels | None],
+) -> Exhibit:
+    """Add a picture of each run that is able to give one, and a note about each that is not.
+
+    ``draw`` gives None where the picture is shown elsewhere; ``ability`` is what models of these
+    needs do, in words.
+    """
+    for run in runs:
+        try:
             if not able(run.model, needs):
-                reason = f"{type(run.model).__name__} does not {ability}."
-                self.notes.append(f"{run.label} is left out: {reason}")
-                continue
-            try:
-                if (pixels := draw(run)) is not None:
-                    self.pictures[run.label] = Image.fromarray(pixels)
-            except UserError as error:
-                self.notes.append(f"{run.label} is left out: {error}")
-        return self
+                raise UserError(f"{type(run.model).__name__} does not {ability}.")
+            if (pixels := draw(run)) is not None:
+                exhibit.pictures[run.label] = Image.fromarray(pixels)
+        except UserError as error:
+            exhibit.notes.append(f"{run.label} is left out: {error}")
+    return exhibit
 
 
 def reconstructions(runs: Sequence[ComparedRun], images: SharedImages) -> Exhibit:
@@ -85,11 +114,11 @@ def reconstructions(runs: Sequence[ComparedRun], images: SharedImages) -> Exhibi
     rows = {"original": images.batch.images.cpu()}
 
     def add(run: ComparedRun) -> None:
-        check_classes(run.model, images.class_names)
+        check_classes(run.model, images.names[0])
         knowing = given(run.model, images.batch)
         rows[run.label] = knowing.reconstruct(images.batch.images).cpu()
 
-    exhibit.show(runs, (contracts.Reconstructs,), "reconstruct images", add)
+    show(exhibit, runs, (contracts.Reconstructs,), "reconstruct images", add)
     if len(rows) > 1:
         view = View(rows, f"{len(images.batch.images)} test images and their reconstructions")
         exhibit.pictures["all runs"] = Image.fromarray(view.pixels())
@@ -118,8 +147,8 @@ def samples(runs: Sequence[ComparedRun], num_images: int, seed: int) -> Exhibit:
         images = cast(contracts.Samples, run.model).sample(num_images)
         return image_grid(images, f"{num_images} samples, seed {seed}")
 
-    exhibit = Exhibit("samples", caption("samples").title, text)
-    return exhibit.show(runs, (contracts.Samples,), "make new images", draw)
+    exhibit = Exhibit("samples", "Samples", text)
+    return show(exhibit, runs, (contracts.Samples,), "make new images", draw)
 
 
 def latent_grids(runs: Sequence[ComparedRun], images: SharedImages | None, seed: int) -> Exhibit:
@@ -136,28 +165,27 @@ def latent_grids(runs: Sequence[ComparedRun], images: SharedImages | None, seed:
             raise UserError("there are no codes of test images to lay a plane through")
         return latent_grid(model, grid_axes(model, codes, GRID_STEPS)).pixels()
 
-    exhibit = Exhibit("latent_grid", *caption("latent_grid"))
-    return exhibit.show(runs, contracts.WALKS, "decode codes that can be chosen", draw)
+    needed = "decode codes that can be chosen"
+    return show(Exhibit.of("latent_grid"), runs, contracts.WALKS, needed, draw)
 
 
 def latent_scatters(runs: Sequence[ComparedRun], images: SharedImages) -> Exhibit:
     """The codes of test images in each run, coloured by class."""
-    title, text = caption("latent_scatter_test")
 
     def draw(run: ComparedRun) -> Pixels:
         codes = without_condition(run.model, images.of(run))
-        return latent_scatter(codes, images.class_names, PCA(), "test images", total=images.total)
+        return latent_scatter(codes, images.names[0], PCA(), "test images", total=images.total)
 
-    text += " More than two dimensions are laid out by PCA."
-    exhibit = Exhibit("latent_scatter", title, text)
-    return exhibit.show(runs, (contracts.Encodes,), "encode images", draw)
+    exhibit = Exhibit.of("latent_scatter_test")
+    exhibit = replace(exhibit, text=f"{exhibit.text} More than two dimensions are laid out by PCA.")
+    return show(exhibit, runs, (contracts.Encodes,), "encode images", draw)
 
 
 def sums(runs: Sequence[ComparedRun], images: SharedImages) -> Exhibit:
     """mean(A) - mean(B) + mean(C) in each run."""
-    exhibit = Exhibit("arithmetic", *caption("arithmetic"))
+    exhibit = Exhibit.of("arithmetic")
     codes = next(iter(images.codes.values()), None)
-    terms = codes and default_terms(codes, images.class_names, images.factor_names)
+    terms = codes and default_terms(codes, *images.names)
     if terms is None:
         exhibit.notes.append(
             "No three classes of these data are known to make a sum that says something; choose "
@@ -166,9 +194,8 @@ def sums(runs: Sequence[ComparedRun], images: SharedImages) -> Exhibit:
         return exhibit
 
     def draw(run: ComparedRun) -> Pixels:
-        names = images.class_names, images.factor_names
         model = cast(contracts.Decodes, run.model)
-        return arithmetic(model, images.of(run), terms, *names, run.model.device).pixels()
+        return arithmetic(model, images.of(run), terms, *images.names, run.model.device).pixels()
 
     needs = (contracts.Encodes, contracts.Decodes)
-    return exhibit.show(runs, needs, "encode and decode", draw)
+    return show(exhibit, runs, needs, "encode and decode", draw)

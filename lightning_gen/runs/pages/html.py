@@ -3,9 +3,11 @@
 import base64
 import io
 import re
+import shlex
+from dataclasses import dataclass, field
 from functools import cache, partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -15,31 +17,24 @@ from PIL import Image
 from lightning_gen import __version__
 from lightning_gen.atomic import write_text
 from lightning_gen.errors import UserError
+from lightning_gen.runs.pages.record import of_class, unit
 from lightning_gen.runs.scores import number
 
 LIMIT = 5_000_000
 """Bytes of a file, at most."""
-
-
 ENCODINGS = ((None, 4000), (90, 2000), (80, 1200), (70, 800), (60, 500), (40, 250))
 """How pictures are written: the quality of WebP, where None is PNG, which loses nothing, and pixels
 of the longer side, at most. The first that keeps a file below the limit is taken."""
 
 
 def write_page(template: str, path: Path, **content: Any) -> Path:  # noqa: ANN401
-    """Fill a template in; its pictures are as good as the limit of the file's size allows.
+    """Fill in a template of ``runs/pages/templates``, with pictures as good as the limit allows.
 
-    Args:
-        template: file in ``runs/pages/templates``.
-        path: where the page goes, an .html file.
-        content: what the template asks for.
-
-    Raises:
-        UserError: the page is too large with the smallest pictures, or cannot be written.
+    A UserError says that even the smallest are too large, or that ``path`` cannot be written.
     """
     if path.suffix not in (".html", ".htm"):
         raise UserError(f"--out takes an .html file, got {path}.")
-    page = _environment().get_template(template)
+    page = environment().get_template(template)
     for encoding in ENCODINGS:
         text = page.render(uri=partial(data_uri, *encoding), version=__version__, **content)
         if len(text.encode(errors="backslashreplace")) <= LIMIT:
@@ -59,11 +54,8 @@ def write_page(template: str, path: Path, **content: Any) -> Path:  # noqa: ANN4
 def data_uri(quality: int | None, most: int, image: Image.Image, longest: int = LIMIT) -> str:
     """A picture as text that stands in the page itself.
 
-    Args:
-        quality: of WebP; None is PNG.
-        most: pixels of the longer side, at most.
-        image: the picture.
-        longest: the same, as the template wants it.
+    Its longer side has at most ``most`` pixels, and ``longest`` where the template says so; the
+    quality is that of WebP, None is PNG.
     """
     longest = min(longest, most)
     if max(image.size) > longest:
@@ -71,37 +63,45 @@ def data_uri(quality: int | None, most: int, image: Image.Image, longest: int = 
         image.thumbnail((longest, longest), Image.Resampling.LANCZOS)
     file = io.BytesIO()
     if quality is None:
-        _smallest_mode(image).save(file, format="PNG", optimize=True)
+        pixels = np.asarray(image)
+        if (pixels == pixels[:, :, :1]).all():  # grey: one channel of three loses nothing
+            image = Image.fromarray(pixels[:, :, 0])
+        image.save(file, format="PNG", optimize=True)
     else:
         image.save(file, format="WEBP", quality=quality)
     kind = "png" if quality is None else "webp"
     return f"data:image/{kind};base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
-def _smallest_mode(image: Image.Image) -> Image.Image:
-    """One channel where all three are the same, which loses nothing."""
-    pixels = np.asarray(image)
-    grey = (pixels == pixels[:, :, :1]).all()
-    return Image.fromarray(pixels[:, :, 0]) if grey else image
+@cache
+def captions() -> dict[str, tuple[str, str]]:
+    """The title of a picture and how to read it, by its folder, in the order of a page."""
+    known = environment().get_template("captions.html").module.CAPTIONS  # type: ignore[attr-defined]
+    return {kind: (title, text) for kind, (title, text) in known.items()}
 
 
-class Caption(NamedTuple):
-    """The title of a picture, and how to read it."""
+@dataclass(frozen=True)
+class Exhibit:
+    """Pictures of one kind.
 
+    Attributes:
+        kind: what links in the page call it.
+        title: what it is.
+        text: how to read it.
+        pictures: by what each is of, a run or a training step.
+        notes: what else has to be said, such as which run is left out.
+    """
+
+    kind: str
     title: str
     text: str
+    pictures: dict[str, Image.Image] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
-
-@cache
-def captions() -> dict[str, Caption]:
-    """By the name of a folder of pictures, in the order of a page."""
-    known = _environment().get_template("captions.html").module.CAPTIONS  # type: ignore[attr-defined]
-    return {kind: Caption(*words) for kind, words in known.items()}
-
-
-def caption(kind: str) -> Caption:
-    """The caption of a folder of pictures; its name in words where it is of an unknown callback."""
-    return captions().get(kind, Caption(kind.replace("_", " ").capitalize(), ""))
+    @classmethod
+    def of(cls, kind: str) -> "Exhibit":
+        """An empty one with its caption; of an unknown callback the title is its name in words."""
+        return cls(kind, *captions().get(kind, (kind.replace("_", " ").capitalize(), "")))
 
 
 def link_arxiv(text: str) -> Markup:
@@ -120,13 +120,16 @@ def breakable(name: str) -> Markup:
 
 
 @cache
-def _environment() -> Environment:
-    environment = Environment(
+def environment() -> Environment:
+    """The templates of pages."""
+    found = Environment(
         loader=PackageLoader("lightning_gen.runs.pages"),
         autoescape=True,
         undefined=StrictUndefined,
+        extensions=["jinja2.ext.do"],
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"breakable": breakable, "link_arxiv": link_arxiv, "number": number}
-    return environment
+    found.filters |= {"breakable": breakable, "link_arxiv": link_arxiv, "number": number}
+    found.filters |= {"of_class": of_class, "shell": shlex.join, "unit": unit}
+    return found

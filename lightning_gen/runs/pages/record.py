@@ -2,7 +2,6 @@
 
 import json
 import math
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -32,9 +31,7 @@ class Point(NamedTuple):
 class Logged:
     """The rows of a ``metrics.csv``.
 
-    Attributes:
-        rows: a ``step``, an ``epoch`` and columns such as ``val/loss``, of which each row fills
-            some.
+    Each has a ``step``, an ``epoch``, and some of the columns, such as ``val/loss``.
     """
 
     rows: Sequence[Mapping[str, Any]]
@@ -83,8 +80,6 @@ def unit(column: str) -> str:
 
 SLACK = timedelta(minutes=5)
 """config.yaml is written so soon after a start, so its time tells whether files keep theirs."""
-
-
 KINDS = {
     **{"started": str, "python": str, "git_commit": str, "seed": int, "world_size": int},
     **{"devices": list, "command": list, "packages": dict},
@@ -94,14 +89,7 @@ KINDS = {
 
 @dataclass(frozen=True)
 class RunRecord:
-    """The files of a run.
-
-    Attributes:
-        directory: where they are.
-        config: ``config.yaml``.
-        environment: ``environment.json``; empty where there is none.
-        logged: ``metrics.csv``; without rows where there is none.
-    """
+    """What ``config.yaml``, ``environment.json`` (empty without one) and ``metrics.csv`` say."""
 
     directory: RunDirectory
     config: dict[str, Any]
@@ -110,11 +98,7 @@ class RunRecord:
 
     @classmethod
     def read(cls, place: Path) -> "RunRecord":
-        """The record of a run directory, of a checkpoint inside one, or of a run's name.
-
-        Raises:
-            UserError: there is no such run, or one of its files is broken.
-        """
+        """The record of a run's directory, checkpoint or name; a UserError if a file is broken."""
         directory = RunDirectory.of(place.expanduser())
         path = directory.path / ENVIRONMENT
         try:
@@ -130,20 +114,9 @@ class RunRecord:
             raise no_table(directory.metrics, error) from error
         return cls(directory, directory.read_config(), known, logged)
 
-    @property
-    def config_text(self) -> str:
-        """The text of ``config.yaml``."""
-        path = self.directory.path / CONFIG
-        return path.read_text(encoding="utf-8", errors="replace")
-
-    def part(self, key: str) -> str:
-        """The short name of a class of the configuration, such as ``model``; empty without one."""
-        return class_name(self.config.get(key))
-
-    @property
-    def arguments(self) -> dict[str, Any]:
-        """The arguments of the model."""
-        return init_args(self.config.get("model"))
+    def part(self, key: str) -> tuple[str, dict[str, Any]]:
+        """The short name and the arguments of a class of the configuration, such as ``model``."""
+        return of_class(self.config.get(key))
 
     @property
     def paper(self) -> str:
@@ -153,11 +126,6 @@ class RunRecord:
         module, _, name = path.rpartition(".") if isinstance(path, str) else ("", "", "")
         ours = module == models.__name__ and name in models.__all__
         return (getattr(models, name).__doc__ or "").partition("\n")[0] if ours else ""
-
-    @property
-    def repeat(self) -> str:
-        """The command that runs it again."""
-        return f"lightning-gen fit --config {shlex.quote(str(self.directory.path / CONFIG))}"
 
     @property
     def duration(self) -> timedelta | None:
@@ -171,13 +139,10 @@ class RunRecord:
             return None
 
 
-def class_name(part: object) -> str:
-    """The short name of a class that a configuration names."""
-    path = part.get("class_path") if isinstance(part, dict) else part
-    return path.rpartition(".")[2] if isinstance(path, str) else ""
-
-
-def init_args(part: object) -> dict[str, Any]:
-    """The arguments of a class that a configuration names."""
-    arguments = part.get("init_args") if isinstance(part, dict) else None
-    return arguments if isinstance(arguments, dict) else {}
+def of_class(part: object) -> tuple[str, dict[str, Any]]:
+    """The short name and the arguments of a class that a configuration names; empty without one."""
+    path, arguments = part, None
+    if isinstance(part, dict):
+        path, arguments = part.get("class_path"), part.get("init_args")
+    name = path.rpartition(".")[2] if isinstance(path, str) else ""
+    return name, arguments if isinstance(arguments, dict) else {}

@@ -3,71 +3,22 @@
 import math
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from markupsafe import Markup
 from PIL import Image
 
 from lightning_gen.figures.curves import separate_curves
 from lightning_gen.figures.style import to_svg
+from lightning_gen.runs.directory import CONFIG
 from lightning_gen.runs.pages.diagnosis import diagnose
-from lightning_gen.runs.pages.facts import facts
-from lightning_gen.runs.pages.html import Caption, caption, captions, write_page
-from lightning_gen.runs.pages.record import ENDS_IN_DIMENSION, Logged, Point, RunRecord, unit
+from lightning_gen.runs.pages.html import Exhibit, captions, write_page
+from lightning_gen.runs.pages.record import ENDS_IN_DIMENSION, Logged, RunRecord
 from lightning_gen.runs.scores import read_scores, with_error
 
-REPORT = "report.html"
-STAGES = ("train", "val", "test")
+STAGED = ("train/", "val/", "test/", ENDS_IN_DIMENSION)
 FIRST = ("loss", "reconstruction", "kl", "bits_per_dimension")
 """The order of the first metrics."""
-
-
-class Value(NamedTuple):
-    """A number with its name and unit."""
-
-    name: str
-    unit: str
-    value: float
-
-
-class MetricRow(NamedTuple):
-    """A quantity in each stage; None where a stage has none.
-
-    Attributes:
-        best: in the validation of the best epoch.
-    """
-
-    name: str
-    unit: str
-    test: Point | None
-    best: Point | None
-    val: Point | None
-    train: Point | None
-
-
-class Picture(NamedTuple):
-    """A picture, and the training step that it is of, such as ``step 844``."""
-
-    label: str
-    image: Image.Image
-
-
-class Series(NamedTuple):
-    """The pictures of one callback.
-
-    Attributes:
-        kind: the name of their folder.
-        caption: what they are, and how to read them.
-        latest: the last one.
-        earlier: the first and the middle one, where there are more than two.
-        broken: names of files that cannot be read.
-    """
-
-    kind: str
-    caption: Caption
-    latest: Picture | None
-    earlier: list[Picture]
-    broken: list[str]
 
 
 def report(run: Path, out: Path | None = None) -> Path:
@@ -77,106 +28,61 @@ def report(run: Path, out: Path | None = None) -> Path:
         run: a run directory, a checkpoint inside one, or the name of a run.
         out: an .html file.
 
-    Returns:
-        The file.
-
     Raises:
-        UserError: there is no such run, one of its files is broken, or the report cannot be
-            written.
+        UserError: there is no such run, or a file is broken or cannot be written.
     """
     record = RunRecord.read(run)
-    directory, logged = record.directory, record.logged
+    path, logged = record.directory.path, record.logged
     charts = draw_charts(logged)
-    scores = score_rows(directory.path)
+    scores = score_rows(path)
     return write_page(
         "report.html",
-        out or directory.path / REPORT,
+        out or path / "report.html",
         run=record,
-        facts=facts(record),
-        headline=headline(logged),
-        best=logged.least("val/loss"),
+        logged=logged,
         findings=diagnose(logged),
-        metrics=metric_rows(logged, {score["name"] for score in scores}),
+        metrics=staged_metrics(logged, {score["name"] for score in scores}),
+        others=[column for column in logged.curves if not column.startswith(STAGED)],
         scores=scores,
-        others=other_metrics(logged),
         charts=charts,
-        series=read_series(directory.images, frozenset({"loss_curves"} if charts else ())),
+        exhibits=list(
+            exhibits(record.directory.images, drawn={"loss_curves"} if charts else set())
+        ),
+        config=(path / CONFIG).read_text(encoding="utf-8", errors="replace"),
     )
 
 
-def read_series(images: Path, without: frozenset[str] = frozenset()) -> list[Series]:
-    """All kinds of pictures below ``images/``, those of the folders ``without`` left out."""
-    kinds = {path.parent.name for path in images.glob("*/*.png")} - without
+def exhibits(images: Path, drawn: set[str]) -> Iterator[Exhibit]:
+    """The first, the middle and the last picture of each folder of ``images``, the last one last.
+
+    Folders of what is ``drawn`` anew are left out.
+    """
+    kinds = {path.parent.name for path in images.glob("*/*.png")} - drawn
     known = [kind for kind in captions() if kind in kinds]
-    return [_read(images / kind) for kind in (*known, *sorted(kinds - set(known)))]
-
-
-def _read(folder: Path) -> Series:
-    paths = sorted(folder.glob("*.png"))
-    chosen = [paths[0], paths[len(paths) // 2]] if len(paths) > 2 else paths[:-1]
-    broken: list[str] = []
-    earlier = list(_open(chosen, broken))
-    latest = next(_open(paths[-1:], broken), None)
-    return Series(folder.name, caption(folder.name), latest, earlier, broken)
-
-
-def _open(paths: list[Path], broken: list[str]) -> Iterator[Picture]:
-    for path in paths:
-        try:
-            with Image.open(path, formats=("PNG",)) as file:
-                image = file.convert("RGB")
-        except Exception:  # Pillow raises nearly anything at broken bytes
-            broken.append(f"{path.parent.name}/{path.name}")
-        else:
+    for kind in (*known, *sorted(kinds - set(known))):
+        exhibit = Exhibit.of(kind)
+        paths = sorted((images / kind).glob("*.png"))
+        for path in sorted({paths[0], paths[len(paths) // 2], paths[-1]}):
             step = path.stem
-            yield Picture(f"step {int(step):,}" if step.isdecimal() else step, image)
+            try:
+                with Image.open(path, formats=("PNG",)) as file:
+                    image = file.convert("RGB")
+            except Exception:  # Pillow raises nearly anything at broken bytes
+                exhibit.notes.append(f"Cannot be read: {kind}/{path.name}")
+            else:
+                exhibit.pictures[f"step {int(step):,}" if step.isdecimal() else step] = image
+        yield exhibit
 
 
-def headline(logged: Logged) -> Value | None:
-    """The test loss, or the nearest thing to it that was logged."""
-    candidates = (
-        ("Test loss", unit("loss"), logged.last("test/loss")),
-        ("Best validation loss", unit("loss"), logged.least("val/loss")),
-        ("Sample diversity", "where real images have 1", logged.last("samples/diversity")),
-    )
-    return next((Value(name, of, p.value) for name, of, p in candidates if p is not None), None)
-
-
-def metric_rows(logged: Logged, scores: set[str]) -> list[MetricRow]:
-    """The last values of what was logged by stage, and those of the best epoch; no scores."""
-    split = [column.partition("/") for column in logged.curves]
-    names = {name for stage, _, name in split if stage in STAGES and name and "/" not in name}
-    order = sorted(names - scores, key=lambda n: (FIRST.index(n) if n in FIRST else len(FIRST), n))
-    best = logged.least("val/loss")
-    return [
-        MetricRow(
-            name.replace("_", " "),
-            unit(name),
-            logged.last(f"test/{name}"),
-            logged.at(f"val/{name}", best.step) if best else None,
-            logged.last(f"val/{name}"),
-            logged.last(f"train/{name}"),
-        )
-        for name in order
-    ]
-
-
-def other_metrics(logged: Logged) -> list[Value]:
-    """The last value of what belongs to no stage."""
-    columns = [c for c in logged.curves if c.partition("/")[0] not in STAGES]
-    return [
-        Value(column, unit(column), point.value)
-        for column in columns
-        if not column.startswith(ENDS_IN_DIMENSION) and (point := logged.last(column))
-    ]
+def staged_metrics(logged: Logged, scores: set[str]) -> list[str]:
+    """The names of what was logged by stage and is no score."""
+    split = [column.partition("/") for column in logged.curves if column.startswith(STAGED[:3])]
+    names = {name for _, _, name in split if name and "/" not in name} - scores
+    return sorted(names, key=lambda n: (FIRST.index(n) if n in FIRST else len(FIRST), n))
 
 
 def score_rows(run: Path) -> list[dict[str, Any]]:
-    """The cards of ``metrics.json`` but those of single dimensions, and how each is ``shown``.
-
-    Raises:
-        UserError: the file is broken.
-    """
+    """The cards of ``metrics.json`` but those of single dimensions, and how each is ``shown``."""
     rows = [
         card | {"name": name, "split": split}
         for split, cards in read_scores(run).items()

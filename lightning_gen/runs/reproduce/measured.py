@@ -44,14 +44,10 @@ class Measured(NamedTuple):
 def measure(
     score: Score, runs: Sequence[dict[str, Any]], options: Sequence[Mapping[str, Any]]
 ) -> Measured:
-    """The mean over runs, from the cards of each run's test split and the options that it had.
-
-    Raises:
-        UserError: a run has no such card.
-    """
+    """The mean over runs, from the cards of each run's test split and the options that it had."""
     values = {metric: [value_of(cards, metric) for cards in runs] for metric in score.names}
-    metric = score.best({name: fmean(found) for name, found in values.items()})
-    value = fmean(values[metric])
+    choose = min if score.better == "lower" else max
+    value, metric = choose((fmean(found), metric) for metric, found in values.items())
     by_seed: dict[Any, list[float]] = {}
     for found, given in zip(values[metric], options, strict=True):
         by_seed.setdefault(given.get("seed_everything"), []).append(found)
@@ -71,11 +67,7 @@ def half_width(values: Sequence[float]) -> float:
 
 
 def value_of(cards: dict[str, Any], metric: str) -> float:
-    """The value of a card.
-
-    Raises:
-        UserError: there is none, or it is no number.
-    """
+    """The value of a card; a UserError where there is none, or it is no number."""
     if metric not in cards:
         raise UserError(
             f"the run has no score {metric}, only {', '.join(cards) or 'none'}. Let the experiment "

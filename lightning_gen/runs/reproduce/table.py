@@ -4,7 +4,6 @@ import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
 from itertools import product
 from pathlib import Path
 from typing import Any, Literal
@@ -13,7 +12,11 @@ from jsonargparse import ArgumentParser
 
 from lightning_gen.allowed import enforced
 from lightning_gen.errors import UserError
+from lightning_gen.runs.sweep.reading import nearest
 from lightning_gen.yaml_file import read_yaml
+
+CPU = Literal["minutes on a CPU", "an hour on a CPU", "hours on a CPU"]
+Tier = Literal[CPU, "minutes on a GPU", "hours on a GPU"]
 
 
 @dataclass(frozen=True)
@@ -60,11 +63,6 @@ class Score:
         """Whether a measured value is as good as asked."""
         return value <= self.bound if self.better == "lower" else value >= self.bound
 
-    def best(self, values: dict[str, float]) -> str:
-        """The metric with the best of the values."""
-        choose = min if self.better == "lower" else max
-        return choose(values, key=lambda name: values[name])
-
 
 @dataclass(frozen=True)
 class Target:
@@ -84,13 +82,7 @@ class Target:
 
     source: str
     setting: str
-    tier: Literal[
-        "minutes on a CPU",
-        "an hour on a CPU",
-        "hours on a CPU",
-        "minutes on a GPU",
-        "hours on a GPU",
-    ]
+    tier: Tier
     needs: str
     config: str
     scores: list[Score]
@@ -105,11 +97,7 @@ class Target:
 
 
 def read_table(path: Path) -> dict[str, Target]:
-    """All targets of the file, by name.
-
-    Raises:
-        UserError: the file cannot be read, or a row of it is not whole.
-    """
+    """All targets of the file, by name; a UserError where a row of it is not whole."""
     try:
         content = read_yaml(path)
     except UserError as error:
@@ -123,11 +111,7 @@ def read_table(path: Path) -> dict[str, Target]:
 
 
 def _target(path: Path, name: str, row: object) -> Target:
-    """A row of the table.
-
-    Raises:
-        UserError: a key is missing, unknown, or of the wrong kind.
-    """
+    """A row of the table; a UserError where a key is missing, unknown or of the wrong kind."""
     try:
         scores = row.pop("scores", None) if isinstance(row, dict) else None
         if not isinstance(scores, list) or not scores:
@@ -160,16 +144,10 @@ def _parsed(kind: type, row: object) -> dict[str, Any]:
 
 
 def find(table: dict[str, Target], name: str) -> Target:
-    """The target of this name.
-
-    Raises:
-        UserError: there is none.
-    """
-    if name in table:
-        return table[name]
-    close = get_close_matches(name, table, n=1)
-    hint = f"Did you mean {close[0]}?" if close else f"Choose among {', '.join(table)}."
-    raise UserError(f"there is no target {name}. {hint}")
+    """The target of this name; a UserError where there is none."""
+    if name not in table:
+        raise UserError(f"there is no target {name}. {nearest(name, table)}")
+    return table[name]
 
 
 def in_digits(value: float) -> str:

@@ -22,12 +22,7 @@ class NotRunError(UserError):
 
 
 class Finished(NamedTuple):
-    """What a finished run left behind.
-
-    Attributes:
-        cards: of its test split.
-        environment: its ``environment.json``.
-    """
+    """What a finished run left: the cards of its test split, and its ``environment.json``."""
 
     cards: dict[str, Any]
     environment: dict[str, Any]
@@ -56,9 +51,7 @@ def finished(target: Target, number: int, root: Path) -> Finished | None:
 
 
 def train(target: Target, number: int, root: Path, *, fresh: bool) -> Finished:
-    """Run ``fit``, whose output goes to the screen.
-
-    A run that was interrupted goes on from its last checkpoint, unless all is to be ``fresh``.
+    """Run ``fit``, whose output goes to the screen; what was cut off goes on, unless ``fresh``.
 
     Raises:
         NotRunError: it could not start, as where its data cannot be had.

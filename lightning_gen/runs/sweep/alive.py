@@ -19,13 +19,10 @@ by then."""
 
 
 class Watch:
-    """What a process shows of itself, and sees of others.
+    """What a process shows of itself in the folder of a sweep, and sees of others.
 
-    It holds a lock in the folder of the sweep, which is proof for all that see this folder, however
-    busy the machine is. For other machines it counts up a number in each attempt that it runs.
-
-    Args:
-        folder: of the sweep.
+    It holds a lock there, which is proof for all that see this folder, however busy the machine is.
+    For other machines it counts up a number in each attempt that it runs.
     """
 
     def __init__(self, folder: Path) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from itertools import product
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import Any, Literal, TypeVar
 from warnings import catch_warnings
 
 import optuna
@@ -33,30 +33,11 @@ KEYS: dict[str, tuple[type | tuple[type, ...], str]] = {
 """Of a sweep file: the type of each and what is expected; the first three are needed."""
 RESERVED = ("config", "name", "ckpt_path", "trainer.default_root_dir", "print_config")
 """Options of ``fit`` that the sweep itself gives."""
-SAMPLERS = {
+SAMPLERS: dict[str, type[BaseSampler]] = {
     name: getattr(optuna.samplers, name)
     for name in optuna.samplers.__all__
     if name.endswith("Sampler") and name not in ("BaseSampler", "GridSampler")
 }
-
-
-class Sampler(NamedTuple):
-    """A class of ``optuna.samplers`` and the arguments of its constructor."""
-
-    kind: type[BaseSampler]
-    arguments: dict[str, Any]
-
-    def build(self, number: int) -> BaseSampler:
-        """The sampler of a trial.
-
-        The trial's number is added to the seed: with one seed a sweep that goes on, or machines
-        that share it, would draw the same values again.
-        """
-        arguments = dict(self.arguments)
-        if arguments.get("seed") is not None:
-            arguments["seed"] = (arguments["seed"] + number) % 2**32
-        with catch_warnings(action="ignore"):  # of arguments that Optuna may yet change
-            return self.kind(**arguments)
 
 
 @dataclass(frozen=True)
@@ -68,7 +49,7 @@ class SweepFile:
         config: the configuration of ``fit``.
         metric: columns of a run's metrics.csv whose sum is compared, the best over the epochs.
         direction: "minimize" where the least is the best, or "maximize".
-        sampler: how values are drawn; None for a grid.
+        sampler: gives the sampler of the trial of a number; None for a grid.
         trials: how many; for a grid the number of its combinations.
         overrides: options of every run.
         parameters: what is varied, by the key of the configuration.
@@ -79,7 +60,7 @@ class SweepFile:
     config: Path
     metric: tuple[str, ...]
     direction: Literal["minimize", "maximize"]
-    sampler: Sampler | None
+    sampler: Callable[[int], BaseSampler] | None
     trials: int
     overrides: dict[str, Plain]
     parameters: dict[str, BaseDistribution]
@@ -95,18 +76,12 @@ class SweepFile:
         """Those of a grid, the last parameter varying fastest; none where values are drawn."""
         if self.sampler is not None:
             return []
-        values = [
-            p.choices for p in self.parameters.values() if isinstance(p, CategoricalDistribution)
-        ]
-        return [dict(zip(self.parameters, each, strict=True)) for each in product(*values)]
+        choices = [getattr(parameter, "choices", ()) for parameter in self.parameters.values()]
+        return [dict(zip(self.parameters, each, strict=True)) for each in product(*choices)]
 
 
 def read_sweep(path: Path) -> SweepFile:
-    """The sweep that a file describes.
-
-    Raises:
-        UserError: the file cannot be read, or says something that cannot be done.
-    """
+    """The sweep that a file describes; a UserError where it says something that cannot be done."""
     if not path.is_file():
         beside = [str(other) for other in path.parent.glob("*.yaml")]
         raise UserError(f"there is no file {path}. {nearest(str(path), beside)}")
@@ -148,29 +123,36 @@ def _build(path: Path, content: dict[str, Any]) -> SweepFile:
             f"config: there is no file {config}. Write its path as seen from the folder "
             f"{path.parent}."
         )
-    varied = {str(key): value for key, value in content["parameters"].items()}
-    parameters = {key: _of(key, read_parameter, value) for key, value in varied.items()}
-    overrides = {str(k): _of(k, plain, v) for k, v in (content.get("overrides") or {}).items()}
+    parameters = _of_each(read_parameter, content["parameters"])
+    overrides = _of_each(plain, content.get("overrides") or {})
     check_free([*overrides, *parameters], RESERVED, "the sweep itself gives it")
     check_free(overrides, parameters, "it stands among the parameters too")
     sampler = _read_sampler(content.get("sampler", "grid"))
-    metric = tuple(column.strip() for column in content["metric"].split("+"))
-    trials = _number_of_trials(sampler is None, content.get("trials"), parameters)
     identity = {
         "config": config.name,
         "metric": content["metric"],
         "direction": direction,
         "grid": sampler is None,
         "overrides": overrides,
-        "parameters": {key: plain(value) for key, value in varied.items()},
+        "parameters": _of_each(plain, content["parameters"]),
     }
+    metric = tuple(column.strip() for column in content["metric"].split("+"))
+    trials = _number_of_trials(sampler is None, content.get("trials"), parameters)
     return SweepFile(
         path, config, metric, direction, sampler, trials, overrides, parameters, identity
     )
 
 
-def _read_sampler(content: str | dict[str, Any]) -> Sampler | None:
-    """The sampler that a sweep file names; None for ``grid``."""
+def _of_each(read: Callable[[Any], T], content: dict[Any, Any]) -> dict[str, T]:
+    return {str(key): _of(str(key), read, value) for key, value in content.items()}
+
+
+def _read_sampler(content: str | dict[str, Any]) -> Callable[[int], BaseSampler] | None:
+    """The sampler that a sweep file names, by the number of a trial; None for ``grid``.
+
+    The trial's number is added to the seed: with one seed a sweep that goes on, or machines that
+    share it, would draw the same values again.
+    """
     given: dict[str, Any] = content if isinstance(content, dict) else {"class_path": content}
     name = str(given.get("class_path")).removeprefix("optuna.samplers.")
     if name == "grid":
@@ -178,12 +160,19 @@ def _read_sampler(content: str | dict[str, Any]) -> Sampler | None:
     if name not in SAMPLERS:
         hint = nearest(name, ["grid", *SAMPLERS])
         raise UserError(f"sampler: expected grid or a class of optuna.samplers, got {name}. {hint}")
-    sampler = Sampler(SAMPLERS[name], given.get("init_args") or {})
+    arguments = given.get("init_args") or {}
+
+    def build(number: int) -> BaseSampler:
+        seed = arguments.get("seed")
+        of_trial = {} if seed is None else {"seed": (seed + number) % 2**32}
+        with catch_warnings(action="ignore"):  # of arguments that Optuna may yet change
+            return SAMPLERS[name](**arguments | of_trial)
+
     try:
-        sampler.build(0)
+        build(0)
     except Exception as error:  # whatever a constructor raises, its arguments are the cause
         raise UserError(f"sampler: {name} does not take these init_args: {error}.") from error
-    return sampler
+    return build
 
 
 def _number_of_trials(grid: bool, given: int | None, spaces: dict[str, BaseDistribution]) -> int:

@@ -73,17 +73,15 @@ def write_results(sweep: SweepFile, found: list[Result], folder: Path) -> None:
     write_text(folder / "results.csv", table(columns, rows, header=True))
     if complete := ranked(sweep, found):
         metric = [result.value for result in complete if result.value is not None]
-        parameters = [
-            _swept(key, space, [result.parameters[key] for result in complete])
-            for key, space in sweep.parameters.items()
-        ]
+        parameters = [_swept(key, space, complete) for key, space in sweep.parameters.items()]
         minimize = sweep.direction == "minimize"
         figure = sweep_panels(parameters, metric, sweep.metric_name, minimize=minimize)
         with draft(folder / "results.png") as unfinished:
             figure.savefig(unfinished)
 
 
-def _swept(key: str, space: BaseDistribution, values: list[Plain]) -> SweptParameter:
+def _swept(key: str, space: BaseDistribution, complete: list[Result]) -> SweptParameter:
+    values = [result.parameters[key] for result in complete]
     if isinstance(space, CategoricalDistribution):
         return SweptParameter(key, [*map(word, values)], [*map(word, space.choices)])
     log = bool(getattr(space, "log", False))

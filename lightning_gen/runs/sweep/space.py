@@ -24,11 +24,7 @@ LONGEST_NAME = 100
 
 
 def read_parameter(content: object) -> BaseDistribution:
-    """The parameter that a sweep file writes as a list or as ``{low: 1, high: 9}``.
-
-    Raises:
-        UserError: it is neither, or holds what cannot be.
-    """
+    """A list of values, or a range as ``{low: 1, high: 9}``; a UserError where it is neither."""
     if isinstance(content, Mapping):
         return _read_range(dict(content))
     if not isinstance(content, list) or not content:
@@ -72,12 +68,23 @@ def suggest(trial: Trial, key: str, space: BaseDistribution) -> Plain:
     return trial.suggest_float(key, space.low, space.high, step=space.step, log=space.log)
 
 
-def plain(value: object) -> Plain:
-    """A value as a study keeps it.
+def wandb_parameter(key: str, space: BaseDistribution) -> dict[str, Any]:
+    """A parameter in W&B's form; its agents write a value into the command as Python prints it."""
+    if isinstance(space, CategoricalDistribution):
+        return {"values": ["null" if value is None else value for value in space.choices]}
+    assert isinstance(space, IntDistribution | FloatDistribution)
+    whole = isinstance(space, IntDistribution)
+    if whole and space.log:
+        raise UserError(f"{key}: W&B has no logarithmic range of whole numbers. List its values.")
+    if space.step is not None and not (whole and space.step == 1):
+        number = int((space.high - space.low) / space.step + 1e-9) + 1
+        return {"values": [space.low + place * space.step for place in range(number)]}
+    kind = "int_uniform" if whole else "log_uniform_values" if space.log else "uniform"
+    return {"distribution": kind, "min": space.low, "max": space.high}
 
-    Raises:
-        UserError: it is no plain value.
-    """
+
+def plain(value: object) -> Plain:
+    """A value as a study keeps it; a UserError where it is no plain value."""
     if value is None or isinstance(value, bool | int | float | str):
         return value
     try:

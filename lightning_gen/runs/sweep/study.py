@@ -16,7 +16,7 @@ from sqlalchemy.exc import ArgumentError, IntegrityError
 from lightning_gen.errors import UserError
 from lightning_gen.runs.sweep.alive import Watch
 from lightning_gen.runs.sweep.reading import SweepFile
-from lightning_gen.runs.sweep.space import Plain, suggest
+from lightning_gen.runs.sweep.space import Plain
 
 SECONDS_FOR_A_LOCK = 60
 """How long a process waits while others write into a study in SQLite."""
@@ -28,7 +28,8 @@ class Study:
     Each is run by one of Optuna's trials, an attempt, and by another one where that was cut off.
     Attempts have the attributes ``number`` (of the trial), ``attempt`` (from 0), ``process`` (which
     runs it), ``beat`` (a number that this process counts up), ``name`` once values are drawn, and
-    ``error`` where the training failed.
+    ``error`` where the training failed. A UserError says that the storage cannot be used, or holds
+    a sweep of this name that differs.
 
     Args:
         sweep: the sweep file.
@@ -36,9 +37,6 @@ class Study:
         folder: of the sweep.
         storage: an SQLAlchemy URL; None for a file of the sweep's folder.
         trials: how many are wanted; None for as many as the file says.
-
-    Raises:
-        UserError: the storage cannot be used, or holds a sweep of this name that differs.
     """
 
     def __init__(
@@ -71,13 +69,9 @@ class Study:
         return {number: first[number, attempt] for number, attempt in sorted(first)}
 
     def claim(self, again: Collection[tuple[int, int]] = ()) -> optuna.Trial | None:
-        """An attempt of this process at a trial that nobody has begun, or that was cut off.
+        """An attempt of this process at a trial that nobody has begun or that was cut off; or None.
 
-        Args:
-            again: attempts, by trial and attempt, that failed and are to be followed by another.
-
-        Returns:
-            The attempt; None where no trial is left.
+        Those of ``again``, by trial and attempt, failed and are to be followed by another.
         """
         known, grid = self.trials(), self.sweep.combinations
         for number in range(self.wanted):
@@ -89,8 +83,8 @@ class Study:
                     continue
                 goes_on = is_cut_off(last) and has_begun(last)
                 spent = last.user_attrs.get("seconds", 0) if goes_on else 0
-                about["attempt"] = last.user_attrs["attempt"] + 1
-                about |= {"goes_on": goes_on, "seconds": spent}
+                attempt = last.user_attrs["attempt"] + 1
+                about |= {"attempt": attempt, "goes_on": goes_on, "seconds": spent}
                 values = last.params
             if (trial := self._begin(values, about)) is not None:
                 return trial
@@ -110,14 +104,10 @@ class Study:
         if first.number != self.storage.get_trial_number_from_id(place):
             self.storage.set_trial_state_values(place, TrialState.FAIL)
             return None
-        sampler = self.sweep.sampler
-        own = RandomSampler() if sampler is None else sampler.build(about["number"])
-        kept = optuna.load_study(study_name=self.name, storage=self.storage, sampler=own)
+        build = self.sweep.sampler
+        sampler = build(about["number"]) if build else RandomSampler()
+        kept = optuna.load_study(study_name=self.name, storage=self.storage, sampler=sampler)
         return optuna.Trial(kept, place)
-
-    def draw(self, trial: optuna.Trial) -> dict[str, Plain]:
-        """The values of an attempt."""
-        return {key: suggest(trial, key, space) for key, space in self.sweep.parameters.items()}
 
     def fail_abandoned(self) -> bool:
         """Fail attempts whose process has ended; whether some are still to be watched."""
@@ -132,7 +122,7 @@ class Study:
         local = self.url.startswith("sqlite")
         for tries_left in (2, 1, 0):
             try:
-                return self._connect(local)
+                return self._connect({"timeout": SECONDS_FOR_A_LOCK} if local else {})
             except Exception as error:  # of SQLAlchemy, the driver, the operating system
                 if tries_left and (local or isinstance(error, IntegrityError)):
                     time.sleep(0.5)
@@ -144,18 +134,16 @@ class Study:
                 ) from error
         raise AssertionError
 
-    def _connect(self, local: bool) -> tuple[BaseStorage, optuna.Study]:
-        arguments = {"timeout": SECONDS_FOR_A_LOCK} if local else {}
+    def _connect(self, arguments: dict[str, Any]) -> tuple[BaseStorage, optuna.Study]:
         database = RDBStorage(self.url, engine_kwargs={"connect_args": arguments})
-        if local:
+        if database.engine.dialect.name == "sqlite":
             lock_while_reading(database.engine)
         storage = get_storage(database)
-        return storage, optuna.create_study(
-            storage=storage,
-            study_name=self.name,
-            direction=self.sweep.direction,
-            load_if_exists=True,
+        direction = self.sweep.direction
+        study = optuna.create_study(
+            storage=storage, study_name=self.name, direction=direction, load_if_exists=True
         )
+        return storage, study
 
     def _check_identity(self) -> None:
         """Raise a UserError where the study was begun with another sweep file."""

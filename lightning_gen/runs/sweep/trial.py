@@ -74,11 +74,7 @@ class FitProcess:
     module: str = "lightning_gen.cli.sweep_trial"
 
     def __call__(self, trial: Trial, stop: Event) -> Outcome:
-        """Train, or go on with the last checkpoint.
-
-        Raises:
-            CutOffError: ``stop`` was set, or something else told the training to end.
-        """
+        """Train, or go on with the last checkpoint; a CutOffError where it ended before its end."""
         trial.folder.mkdir(parents=True, exist_ok=True)
         output = trial.folder / "output.log"
         with output.open("ab") as file:
@@ -155,11 +151,7 @@ def failure(output: Path, code: int) -> str:
 
 
 def read_outcome(sweep: SweepFile, run: RunDirectory) -> Outcome:
-    """The best value of the metric over the epochs, and the metrics of the test split.
-
-    Raises:
-        UserError: the run has no such metric.
-    """
+    """The metric's best value over the epochs, and the test's; a UserError without that metric."""
     rows = read_rows(run.metrics)
     for column in sweep.metric:
         if rows and column not in rows[0]:

@@ -4,30 +4,21 @@ import os
 from pathlib import Path
 from typing import Any
 
-import optuna
 import yaml
-from optuna.distributions import (
-    BaseDistribution,
-    CategoricalDistribution,
-    FloatDistribution,
-    IntDistribution,
-)
+from optuna.samplers import RandomSampler
 
 from lightning_gen.allowed import OPTION, VARIABLE, modules
 from lightning_gen.atomic import write_text
 from lightning_gen.errors import UserError
 from lightning_gen.runs.sweep.reading import SweepFile
+from lightning_gen.runs.sweep.space import wandb_parameter
 from lightning_gen.runs.sweep.trial import fit_words
 
 LOGGER = "trainer.logger"
 
 
 def write_wandb(sweep: SweepFile, words: tuple[str, ...], trials: int | None, path: Path) -> None:
-    """Write the sweep for ``wandb sweep FILE``.
-
-    Raises:
-        UserError: W&B has nothing that is the same.
-    """
+    """Write the sweep for ``wandb sweep FILE``; a UserError where W&B has nothing the same."""
     content = wandb_sweep(sweep, words, trials)
     header = f"# {sweep.path} for Weights & Biases: wandb sweep {path}, then wandb agent SWEEP_ID\n"
     try:
@@ -40,7 +31,7 @@ def write_wandb(sweep: SweepFile, words: tuple[str, ...], trials: int | None, pa
 
 def wandb_sweep(sweep: SweepFile, words: tuple[str, ...], trials: int | None) -> dict[str, Any]:
     """The content of the file; of guided samplers W&B has Bayesian search alone."""
-    random = sweep.sampler is not None and sweep.sampler.kind is optuna.samplers.RandomSampler
+    random = sweep.sampler is not None and isinstance(sweep.sampler(0), RandomSampler)
     method = "random" if random else "bayes" if sweep.sampler else "grid"
     content: dict[str, Any] = {"program": "lightning-gen", "method": method}
     if len(sweep.metric) == 1:
@@ -59,18 +50,3 @@ def wandb_sweep(sweep: SweepFile, words: tuple[str, ...], trials: int | None) ->
     words = (*words, *(part for module in own for part in (OPTION, module)))
     command = ["${env}", "${program}", *fit_words(sweep, words), *logger, "${args}"]
     return {**content, "command": command}
-
-
-def wandb_parameter(key: str, space: BaseDistribution) -> dict[str, Any]:
-    """A parameter in W&B's form; its agents write a value into the command as Python prints it."""
-    if isinstance(space, CategoricalDistribution):
-        return {"values": ["null" if value is None else value for value in space.choices]}
-    assert isinstance(space, IntDistribution | FloatDistribution)
-    whole = isinstance(space, IntDistribution)
-    if whole and space.log:
-        raise UserError(f"{key}: W&B has no logarithmic range of whole numbers. List its values.")
-    if space.step is not None and not (whole and space.step == 1):
-        number = int((space.high - space.low) / space.step + 1e-9) + 1
-        return {"values": [space.low + place * space.step for place in range(number)]}
-    kind = "int_uniform" if whole else "log_uniform_values" if space.log else "uniform"
-    return {"distribution": kind, "min": space.low, "max": space.high}

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import suppress
 from pathlib import Path
 from threading import Event, Lock
 
@@ -12,7 +13,7 @@ from optuna.trial import TrialState
 
 from lightning_gen.errors import UserError
 from lightning_gen.runs.sweep.results import Result, line, results, write_results
-from lightning_gen.runs.sweep.space import trial_name
+from lightning_gen.runs.sweep.space import suggest, trial_name
 from lightning_gen.runs.sweep.study import Study, key_of, reason, shown
 from lightning_gen.runs.sweep.trial import CutOffError, Outcome, Trial
 
@@ -24,14 +25,9 @@ Runner = Callable[[Trial, Event], Outcome]
 
 
 class Sweep:
-    """The trials of a study, run on this machine.
+    """The trials of a study, each in a folder of its own, run on this machine by ``runner``.
 
-    Args:
-        study: the trials.
-        folder: of the sweep; each trial has a folder in it.
-        runner: runs a trial.
-        say: is given each line for the screen.
-        advance: is called after each trial that ended here.
+    ``say`` is given each line for the screen, ``advance`` is called after each trial that ended.
     """
 
     def __init__(
@@ -98,7 +94,8 @@ class Sweep:
 
     def _run_trial(self, trial: optuna.Trial, slot: int) -> None:
         about = trial.user_attrs
-        parameters = self.study.draw(trial)
+        spaces = self.study.sweep.parameters.items()
+        parameters = {key: suggest(trial, key, space) for key, space in spaces}
         name = trial_name(about["number"], parameters)
         asked = Trial(parameters, self.folder / name, slot, about.get("goes_on", False))
         start = time.monotonic() - about.get("seconds", 0)
@@ -106,10 +103,8 @@ class Sweep:
         try:
             trial.set_user_attr("name", name)
             try:
-                with self.study.watch.beating(trial):
+                with self.study.watch.beating(trial), suppress(CutOffError):
                     outcome = self.runner(asked, self.stop)
-            except CutOffError:
-                pass
             finally:
                 trial.set_user_attr("seconds", time.monotonic() - start)
                 self._end(trial, outcome)
@@ -124,13 +119,10 @@ class Sweep:
         if outcome is None:
             trial.study.tell(trial, state=TrialState.FAIL)
             return
-        trial.set_user_attr("directory", outcome.directory)
-        trial.set_user_attr("test", dict(outcome.test))
-        if outcome.value is None:
-            trial.set_user_attr("error", outcome.error)
-            trial.study.tell(trial, state=TrialState.FAIL)
-        else:
-            trial.study.tell(trial, outcome.value)
+        failed = outcome.value is None
+        for name in ("directory", "test", *(["error"] if failed else [])):
+            trial.set_user_attr(name, getattr(outcome, name))
+        trial.study.tell(trial, outcome.value, TrialState.FAIL if failed else TrialState.COMPLETE)
 
     def _tell(self, number: int) -> None:
         """Write the results after a trial that ended, and say it."""

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lightning_gen.callbacks.sample_diversity import LOW
+from lightning_gen.callbacks.samples import LOW
 from lightning_gen.runs.pages.diagnosis import diagnose
 from lightning_gen.runs.pages.record import Logged
 
@@ -32,11 +32,8 @@ def test_a_loss_that_is_no_number_is_named_with_its_step(value):
     assert not finding.fine
     assert f"train/loss became {float(value)} at step 19, the first of 2 values" in finding.text
     assert "trainer.gradient_clip_val" in finding.text
-
-
-def test_a_perfect_psnr_is_infinite_and_no_fault():
-    columns = {"val/denoised_psnr": ["inf"], "val/loss": [1.0]}
-    assert found("Numbers", **columns).fine
+    perfect = {"val/denoised_psnr": ["inf"], "val/loss": [1.0]}
+    assert found("Numbers", **perfect).fine
 
 
 def test_a_validation_loss_that_rises_for_long_is_overfitting():
@@ -49,19 +46,12 @@ def test_a_validation_loss_that_rises_for_long_is_overfitting():
     assert "best.ckpt is of epoch 3" in finding.text
 
 
-def test_noise_at_the_end_is_no_overfitting():
+def test_noise_at_the_end_is_no_overfitting_nor_is_a_loss_below_zero():
     finding = found("Overfitting", **{"val/loss": [100, 90, 80.0, 80.1, 80.2, 80.1, 80.2, 80.3]})
     assert finding.fine
     assert "80 in epoch 3 of 8" in finding.text
-
-
-def test_overfitting_of_a_density_whose_loss_is_below_zero():
     assert not found("Overfitting", **{"val/loss": [-10, -100, -90, -80, -70]}).fine
     assert found("Overfitting", **{"val/loss": [-10, -50, -80, -90, -100]}).fine
-
-
-def test_without_validation_overfitting_is_not_mentioned():
-    assert found("Overfitting", **{"train/loss": [3, 2, 1]}) is None
 
 
 def test_a_loss_that_still_falls_wants_more_epochs():
@@ -119,3 +109,4 @@ def test_training_and_validation_are_compared_in_the_same_part():
     parts = {"train/reconstruction": [5, 4], "val/reconstruction": [6, 5, 5, 5]}
     assert "in training" not in found("Overfitting", **losses, **parts).text
     assert "loss was 1 in training" in found("Overfitting", **losses).text
+    assert found("Overfitting", **{"train/loss": [3, 2, 1]}) is None, "there is no validation"

@@ -14,7 +14,7 @@ from lightning_gen.callbacks.evaluation import Card
 from lightning_gen.callbacks.picture import Picture, snake_case
 from lightning_gen.errors import UserError
 from lightning_gen.runs.pages import html
-from lightning_gen.runs.pages.html import caption, captions
+from lightning_gen.runs.pages.html import Exhibit
 from lightning_gen.runs.pages.report import report
 from lightning_gen.runs.scores import write_scores
 from support.pages import Browser, cells, parsed, words
@@ -55,9 +55,11 @@ def test_the_whole_page(plain):
     assert "1 of 1 epochs, 2 steps" in text
     assert "lightning-gen fit --config" in text
     assert "class_path: lightning_gen.models.VAE" in words(next(tree.iter("pre")))
-    assert captions()["samples"].text in text
+    assert Exhibit.of("samples").text in text
     assert "Scores" not in text
     assert not list(run.rglob(".*"))
+    page_bytes = (run / "report.html").read_bytes()
+    assert report(run).read_bytes() == page_bytes, "a report is the same each time"
 
 
 def test_metrics_have_units_and_every_stage(plain):
@@ -97,11 +99,6 @@ def test_scores_stand_with_their_errors_and_extractor(run):
     for said in ("psnr dB 20.126 ± 0.021 10,000 test", "fid 48.31 5,000 test inception, 6726825d"):
         assert said in text
     assert "kl_dimension" not in text
-
-
-def test_a_report_is_the_same_each_time(run):
-    first = report(run).read_bytes()
-    assert report(run).read_bytes() == first
 
 
 def test_a_copied_run_says_no_time_that_is_wrong(run, plain):
@@ -152,18 +149,18 @@ def test_what_was_logged_decides_what_is_said(run, columns, rows, said, unsaid):
 
 
 def test_the_latest_picture_and_two_earlier_ones(run):
+    """Drawn curves take the place of their pictures; one that is broken is named."""
     for step in (1, 2, 3, 4, 5):
         draw(run, "samples", step)
     draw(run, "of_my_own", 7)
-    alts = [image.get("alt") for image in page(run).iter("img")]
-    assert alts == ["Samples, step 5", "Samples, step 1", "Samples, step 3", "Of my own, step 7"]
-
-
-def test_drawn_curves_take_the_place_of_their_pictures(run):
     draw(run, "loss_curves", 2)
-    assert list(page(run).iter("img")) == []
+    draw(run, "traversal", 2).write_bytes(b"no picture")
+    alts = ["Samples, step 5", "Samples, step 1", "Samples, step 3", "Of my own, step 7"]
+    tree = page(run)
+    assert [image.get("alt") for image in tree.iter("img")] == alts
+    assert "Cannot be read: traversal/00000002.png" in words(tree)
     (run / "metrics.csv").unlink()
-    assert len(list(page(run).iter("img"))) == 1
+    assert "Loss curves, step 2" in [image.get("alt") for image in page(run).iter("img")]
 
 
 def test_every_callback_has_a_caption():
@@ -172,13 +169,7 @@ def test_every_callback_has_a_caption():
     assert len(drawn) >= 6
     drawn.remove(Picture)
     for kind in drawn:
-        assert caption(snake_case(kind.__name__)).text, kind
-
-
-def test_a_broken_picture_is_named(run):
-    draw(run, "samples", 1)
-    draw(run, "samples", 2).write_bytes(b"no picture")
-    assert "Cannot be read: samples/00000002.png" in words(page(run))
+        assert Exhibit.of(snake_case(kind.__name__)).text, kind
 
 
 def test_large_pictures_are_made_smaller(run, monkeypatch):
@@ -240,11 +231,6 @@ def test_a_broken_file_is_named_in_one_line(run, name, content, message):
 def test_a_file_that_cannot_be_written(run):
     with pytest.raises(UserError, match=r"cannot be written: .* Pass another file with --out"):
         report(run, run / "config.yaml" / "report.html")
-
-
-def test_no_run(tmp_path):
-    with pytest.raises(UserError, match="expected a run directory"):
-        report(tmp_path)
 
 
 def test_in_a_browser(run, tmp_path):

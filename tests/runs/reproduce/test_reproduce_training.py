@@ -2,7 +2,6 @@
 
 import io
 import json
-import re
 import subprocess
 import sys
 
@@ -66,15 +65,20 @@ def test_the_words_of_a_run(process, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("scores", "checkpoint", "goes_on"),
-    [(None, True, True), (None, False, False), ({"test": {"psnr": CARD}}, True, False)],
+    ("scores", "checkpoint", "fresh", "goes_on"),
+    [
+        (None, True, False, True),
+        (None, False, False, False),
+        ({"test": {"psnr": CARD}}, True, False, False),
+        (None, True, True, False),
+    ],
 )
-def test_only_a_run_that_was_cut_off_goes_on(scores, checkpoint, goes_on, process, tmp_path):
+def test_only_a_run_that_was_cut_off_goes_on(scores, checkpoint, fresh, goes_on, process, tmp_path):
     run = leave_run(tmp_path, scores, checkpoint)
     leave_run(tmp_path, None, checkpoint=True, number=1)
     path = run.path / "metrics.json"
     process.work = staticmethod(lambda: path.write_text(json.dumps({"test": {"psnr": CARD}})))
-    train(TARGET, 0, tmp_path, fresh=False)
+    train(TARGET, 0, tmp_path, fresh=fresh)
     assert (process.words[-2:] == ["--ckpt_path", "last"]) is goes_on
 
 
@@ -108,18 +112,3 @@ def test_the_latest_run_with_scores_of_its_test_split_counts(tmp_path):
     found = finished(TARGET, 0, tmp_path)
     assert found is not None
     assert found.cards["psnr"]["value"] == 2.0
-
-
-def test_a_broken_file_of_scores_is_named(tmp_path):
-    run = leave_run(tmp_path)
-    (run.path / "metrics.json").write_text("{")
-    with pytest.raises(UserError, match=re.escape(f"{run.path}/metrics.json is no JSON")):
-        finished(TARGET, 0, tmp_path)
-
-
-def test_a_fresh_run_leaves_one_that_was_cut_off(process, tmp_path):
-    run = leave_run(tmp_path, checkpoint=True)
-    path = run.path / "metrics.json"
-    process.work = staticmethod(lambda: path.write_text(json.dumps({"test": {"psnr": CARD}})))
-    train(TARGET, 0, tmp_path, fresh=True)
-    assert "--ckpt_path" not in process.words

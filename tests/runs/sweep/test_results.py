@@ -68,13 +68,10 @@ def test_they_stand_there_when_the_sweep_is_interrupted(tmp_path):
     assert (tmp_path / "results.png").is_file()
 
 
-def test_without_a_finished_trial_there_is_no_plot(tmp_path):
-    run(tmp_path, FakeFit(failing=range(6)))
-    assert len(table(tmp_path)) == 6
-    assert not (tmp_path / "results.png").exists()
-
-
-def test_ranges_and_lists(tmp_path):
+def test_ranges_and_lists_and_no_plot_without_a_finished_trial(tmp_path):
+    run(tmp_path / "none", FakeFit(failing=range(6)))
+    assert len(table(tmp_path / "none")) == 6
+    assert not (tmp_path / "none" / "results.png").exists()
     run(tmp_path, FakeFit(), RANDOM)
     rows = table(tmp_path)
     assert {row["model.architecture.widths"] for row in rows} <= {"[8]", "[16, 8]"}

@@ -10,8 +10,8 @@ from lightning_gen.runs.sweep.wandb_file import wandb_sweep, write_wandb
 from support.sweeps import GRID, RANDOM, write_sweep
 
 
-def content_of(tmp_path, content=GRID, words=(), trials=None, **changes):
-    return wandb_sweep(read_sweep(write_sweep(tmp_path, content, **changes)), words, trials)
+def content_of(tmp_path, content=GRID, words=(), **changes):
+    return wandb_sweep(read_sweep(write_sweep(tmp_path, content, **changes)), words, None)
 
 
 def test_a_grid(tmp_path):
@@ -30,12 +30,6 @@ def test_a_grid(tmp_path):
             *("--trainer.logger", "lightning.pytorch.loggers.WandbLogger", "${args}"),
         ],
     }
-
-
-def test_a_logger_of_ones_own_stays(tmp_path):
-    words = ("--trainer.logger", "conf/logger/wandb.yaml")
-    command = content_of(tmp_path, words=words)["command"]
-    assert command.count("--trainer.logger") == 1
 
 
 @pytest.mark.parametrize(
@@ -69,8 +63,10 @@ def test_an_agent_passes_each_value_on_as_fit_reads_it(tmp_path):
     assert [float(v) if i == 2 else v for i, v in enumerate(read)] == values
 
 
-def test_guided_samplers(tmp_path):
-    content = content_of(tmp_path, RANDOM, sampler="TPESampler", trials=7)
+def test_a_logger_of_ones_own_stays_and_a_guided_sampler_is_bayes(tmp_path):
+    words = ("--trainer.logger", "conf/logger/wandb.yaml")
+    content = content_of(tmp_path, RANDOM, words, sampler="TPESampler", trials=7)
+    assert content["command"].count("--trainer.logger") == 1
     assert (content["method"], content["run_cap"]) == ("bayes", 7)
 
 
@@ -84,12 +80,8 @@ def test_what_wandb_cannot_do(tmp_path):
     assert "metric" not in content_of(tmp_path, GRID, **total)
 
 
-def test_the_file(tmp_path):
+def test_a_file_that_cannot_be_written(tmp_path):
     sweep = read_sweep(write_sweep(tmp_path))
-    write_wandb(sweep, (), None, tmp_path / "wandb.yaml")
-    text = (tmp_path / "wandb.yaml").read_text()
-    assert text.startswith("# ")
-    assert yaml.safe_load(text) == wandb_sweep(sweep, (), None)
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match="cannot be written"):
         write_wandb(sweep, (), None, tmp_path / "file" / "wandb.yaml")

@@ -109,14 +109,19 @@ def test_a_trial_whose_process_was_killed_is_run_again(begun, start, study):
     assert [result.state for result in found] == 6 * ["complete"]
 
 
-def test_two_sweeps_at_once_share_the_trials(start, study):
-    fits = FakeFit(), FakeFit()
-    study()
-    threads = [threading.Thread(target=start, args=(fit,)) for fit in fits]
+def at_once(function, things):
+    """Call a function with each of some things, in as many threads."""
+    threads = [threading.Thread(target=function, args=(thing,)) for thing in things]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
+
+
+def test_two_sweeps_at_once_share_the_trials(start, study):
+    fits = FakeFit(), FakeFit()
+    study()
+    at_once(start, fits)
     ended = combinations([trial for fit in fits for trial in fit.ended])
     assert sorted(ended) == sorted(WHOLE)
 
@@ -135,11 +140,7 @@ def test_a_trial_is_given_to_one_of_many(study):
             patch.setattr(one, "trials", lambda: next(seen, None) or real())
             taken.append(one.claim().user_attrs["number"])
 
-    threads = [threading.Thread(target=ask, args=(one,)) for one in studies]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    at_once(ask, studies)
     assert sorted(taken) == list(range(6))
 
 

@@ -1,13 +1,15 @@
-"""The use of a latent code as bars: KL of each dimension, or share of each entry of a codebook."""
+"""Charts of a model's code: how much of it is used, and what classifiers make of it."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from jaxtyping import Bool, Float, Int
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from torch import Tensor
 
-from lightning_gen.figures.style import BLUE, GREY, label, panels
+from lightning_gen.figures.style import BLUE, CLASS_STYLES, GREY, label, panels
 
-INCHES = (8.0, 3.6)
 LEAST_TOP = 0.1
 """Nats at the upper end of the y axis, at least: a collapsed posterior looks like one."""
 
@@ -25,7 +27,7 @@ def kl_bars(kl: Float[Tensor, " d"], active: Bool[Tensor, " d"], criterion: str)
     """
     order = kl.argsort(descending=True).tolist()
     on, nats = active.tolist(), kl.tolist()
-    figure, [axes] = panels(1, INCHES)
+    figure, [axes] = panels(1, (8.0, 3.6))
     colours = [BLUE if on[dimension] else GREY for dimension in order]
     axes.bar(range(len(order)), [nats[dimension] for dimension in order], color=colours)
     title = f"{sum(on)} of {len(on)} latent dimensions active, KL {sum(nats):.1f} nats in all"
@@ -61,4 +63,49 @@ def codebook_bars(
         panel.set_xlim(0, size)
         panel.set_ylim(bottom=0)
         panel.legend(frameon=False, fontsize=9, loc="upper right")
+    return figure
+
+
+class AccuracyCurve(NamedTuple):
+    """The accuracy of a classifier on a representation.
+
+    Attributes:
+        features: the representation; each has a colour.
+        classifier: each has a line style.
+        labels: numbers of labelled images.
+        means: accuracy at each number, in [0, 1].
+        deviations: its standard deviation over draws of the labelled images.
+    """
+
+    features: str
+    classifier: str
+    labels: list[int]
+    means: list[float]
+    deviations: list[float]
+
+
+def accuracy_curves(curves: Sequence[AccuracyCurve], title: str) -> Figure:
+    """A line for each curve, with bars of one standard deviation."""
+    figure, [axes] = panels(1, (7.6, 4.6))
+    colours = dict(zip(dict.fromkeys(c.features for c in curves), CLASS_STYLES, strict=False))
+    lines = dict(zip(dict.fromkeys(c.classifier for c in curves), ("-", "--", ":"), strict=False))
+    for curve in curves:
+        colour, _ = colours[curve.features]
+        axes.errorbar(
+            curve.labels,
+            [100 * mean for mean in curve.means],
+            [100 * deviation for deviation in curve.deviations],
+            color=colour,
+            linestyle=lines[curve.classifier],
+            marker="o",
+            markersize=4,
+            capsize=3,
+            label=f"{curve.features}, {curve.classifier}",
+        )
+    axes.set_xscale("log")
+    ticks = sorted({n for curve in curves for n in curve.labels})
+    axes.set_xticks(ticks, [f"{n:,}" for n in ticks])
+    axes.minorticks_off()
+    label(axes, title, "labelled training images", "accuracy in %")
+    axes.legend(frameon=False, fontsize=9, loc="lower right")
     return figure
