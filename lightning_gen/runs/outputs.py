@@ -123,7 +123,7 @@ def _write_arrays(path: Path, parts: Iterable[Part], words: dict[str, Sequence[s
     arrays = {key: np.concatenate(pieces) for key, pieces in found.items() if pieces}
     arrays |= {key: np.array(names, dtype=str) for key, names in words.items() if names}
     with draft(path) as unfinished, unfinished.open("wb") as file:
-        np.savez(file, allow_pickle=False, **arrays)
+        np.savez(file, **arrays)
 
 
 def _write_table(
