@@ -24,11 +24,9 @@ def import_path(thing: Callable[..., object]) -> str:
 def plain(value: object) -> Plain:
     """``value`` as nested str, int, float, bool, None, list and dict.
 
-    A part becomes ``{"class_path": ..., "init_args": ...}``, the form that a YAML file uses.
-
-    Raises:
-        UserError: the value has no such form (a lambda, a class inside a function, an object that
-            is no dataclass).
+    A part becomes ``{"class_path": ..., "init_args": ...}``, the form that a YAML file uses. A
+    UserError says that the value has no such form: a lambda, a class inside a function, an object
+    that is no dataclass.
     """
     if isinstance(value, np.generic):
         return plain(value.item())

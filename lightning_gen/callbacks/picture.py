@@ -159,10 +159,7 @@ def picture_path(trainer: Trainer, name: str) -> Path:
 def publish(trainer: Trainer, name: str, picture: Pixels) -> None:
     """Write ``images/<name>/<step>.png`` and show the picture as ``images/<name>`` in the loggers.
 
-    To be called on rank zero only.
-
-    Raises:
-        UserError: the disk is full.
+    To be called on rank zero only. A UserError says that the disk is full.
     """
     step, path = trainer.global_step, picture_path(trainer, name)
     write_png(picture, path)

@@ -118,12 +118,8 @@ def report(trainer: Trainer, directory: RunDirectory | None, checkpoint: str | N
     """Say the metrics of an evaluation, and keep the cards of its scores in the run's directory.
 
     The ``loss`` of this project's models is in nats per image; a GAN has none, and that of
-    somebody's own LightningModule may be anything.
-
-    Args:
-        trainer: after ``validate`` or ``test``.
-        directory: the run's; None where the checkpoint lies in none.
-        checkpoint: the file that was evaluated; None for the weights at hand.
+    somebody's own LightningModule may be anything. The directory is None where the checkpoint lies
+    in none, and the checkpoint where the weights at hand were evaluated.
     """
     evaluations = [each for each in trainer.callbacks if isinstance(each, Evaluation)]  # type: ignore[attr-defined]
     cards = {name: card for each in evaluations for name, card in each.cards.items()}

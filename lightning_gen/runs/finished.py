@@ -42,12 +42,11 @@ class FinishedRun:
     def open(cls, place: str | Path, device: str = "cpu") -> "FinishedRun":
         """Load a run: its best checkpoint, or the latest where nothing was validated.
 
+        A UserError says that there is no such run, checkpoint or device, or that it is broken.
+
         Args:
             place: a run directory, a checkpoint, or the name of a run (its latest version).
             device: where the model is put; "auto" is a CUDA device where there is one.
-
-        Raises:
-            UserError: there is no such run or checkpoint, it is broken, or there is no such device.
         """
         place = Path(place).expanduser()
         found = [path for path in (place, Path("logs") / place) if path.is_file()]
