@@ -14,7 +14,7 @@ from lightning.pytorch import LightningDataModule, LightningModule
 from lightning_gen.allowed import enforced, refusal
 from lightning_gen.contracts import ImageShape, Needs, require
 from lightning_gen.errors import UserError
-from lightning_gen.figures import tile_size
+from lightning_gen.figures.grid import tile_size
 from lightning_gen.runs.checkpoint import build, load_model
 from lightning_gen.runs.directory import CONFIG, RunDirectory
 

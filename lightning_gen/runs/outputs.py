@@ -16,9 +16,10 @@ from torch import Tensor
 from lightning_gen.atomic import draft, write_png
 from lightning_gen.contracts import NO_CLASS, Images
 from lightning_gen.errors import UserError
-from lightning_gen.figures import Pixels, image_grid, image_rows, save_vector, to_array
+from lightning_gen.figures.grid import image_grid, image_rows
+from lightning_gen.figures.style import Pixels, save_vector, to_array
 from lightning_gen.progress import progress
-from lightning_gen.views import View
+from lightning_gen.views.view import View
 
 PICTURES = (".png", ".pdf", ".svg")
 LONGEST_NAME = 255

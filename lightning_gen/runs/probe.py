@@ -16,13 +16,13 @@ from sklearn.neighbors import KNeighborsClassifier
 from lightning_gen import contracts
 from lightning_gen.atomic import write_text
 from lightning_gen.errors import UserError
-from lightning_gen.figures import AccuracyCurve, accuracy_curves
+from lightning_gen.figures.code_charts import AccuracyCurve, accuracy_curves
 from lightning_gen.progress import progress
 from lightning_gen.runs.finished import FinishedRun
 from lightning_gen.runs.inputs import SplitInputs, SplitName
 from lightning_gen.runs.metrics_file import table
 from lightning_gen.runs.outputs import PICTURES, check_ending, write_picture
-from lightning_gen.views import encode, free_dimensions
+from lightning_gen.views.codes import encode, free_dimensions
 
 Array = np.ndarray[Any, np.dtype[Any]]
 

@@ -8,7 +8,8 @@ from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
 from lightning_gen.contracts import Batch, Codes, Infers, SamplesCodes, given
-from lightning_gen.figures import Pixels, scatter, to_array
+from lightning_gen.figures.scatter import scatter
+from lightning_gen.figures.style import Pixels, to_array
 from lightning_gen.latent import Projection, to_plane
 
 
@@ -26,6 +27,12 @@ class LabelledCodes(NamedTuple):
     labels: Int[Tensor, " n"]
     factors: Shaped[Tensor, "n f"]
     kl: Float[Tensor, "n k"]
+
+
+def unlabelled(codes: Codes) -> LabelledCodes:
+    """Codes of no images, such as draws of the prior."""
+    nothing = torch.empty(len(codes), 0)
+    return LabelledCodes(codes.float().cpu(), torch.zeros(len(codes)).long(), nothing, nothing)
 
 
 def encode(model: object, batch: Batch) -> LabelledCodes:

@@ -6,8 +6,8 @@ from typing import NamedTuple
 import torch
 
 from lightning_gen.contracts import Codes, Decodes, Images
-from lightning_gen.figures import Pixels, image_rows
-from lightning_gen.figures.grid import GAP
+from lightning_gen.figures.grid import GAP, image_rows
+from lightning_gen.figures.style import Pixels
 from lightning_gen.latent import PATHS, PathName
 
 AT_ONCE = 256
