@@ -14,7 +14,7 @@ from lightning_gen.runs.inputs import Inputs, SplitInputs
 from lightning_gen.runs.outputs import write_view
 from lightning_gen.views.arithmetic import arithmetic as arithmetic_view
 from lightning_gen.views.arithmetic import check_terms
-from lightning_gen.views.codes import LabelledCodes, encode, free_dimensions, join
+from lightning_gen.views.codes import LabelledCodes, encode, free_dimensions, join, unlabelled
 from lightning_gen.views.dimensions import Ranked, check_range, rank, traversal, typical
 from lightning_gen.views.view import View, interpolation
 
