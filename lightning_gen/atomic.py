@@ -11,7 +11,7 @@ from zlib import crc32
 import numpy as np
 from PIL import Image
 
-from lightning_gen.errors import UserError
+from lightning_gen.errors import UserError, causes
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -51,11 +51,7 @@ def room_for(path: Path) -> Iterator[None]:
 
 def is_full(error: BaseException | None) -> bool:
     """Whether an error, or what it was raised from, says that a disk is full."""
-    while error is not None:
-        if isinstance(error, OSError) and error.errno in FULL:
-            return True
-        error = error.__cause__ or error.__context__
-    return False
+    return any(isinstance(each, OSError) and each.errno in FULL for each in causes(error))
 
 
 def write_text(path: Path, text: str) -> None:

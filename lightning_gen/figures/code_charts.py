@@ -18,12 +18,9 @@ MOST_TICKS = 40
 
 
 def kl_bars(kl: Float[Tensor, " d"], active: Bool[Tensor, " d"], criterion: str) -> Figure:
-    """The KL of each latent dimension, the largest first, active dimensions in colour.
+    """The mean KL of each latent dimension in nats per image, the largest first, active in colour.
 
-    Args:
-        kl: mean KL of each dimension, in nats per image.
-        active: which dimensions count as active.
-        criterion: what makes a dimension active, with its threshold, for the legend.
+    The criterion is what makes a dimension active, with its threshold, for the legend.
     """
     order = kl.argsort(descending=True).tolist()
     on, nats = active.tolist(), kl.tolist()
@@ -46,12 +43,7 @@ def kl_bars(kl: Float[Tensor, " d"], active: Bool[Tensor, " d"], criterion: str)
 def codebook_bars(
     counts: Int[Tensor, "codebooks size"], perplexity: Float[Tensor, " codebooks"]
 ) -> Figure:
-    """A panel for each codebook: the share of each code, the most used first.
-
-    Args:
-        counts: how often each code was used.
-        perplexity: effective number of codes of each codebook.
-    """
+    """A panel for each codebook: the share of each code, the most used first."""
     books, size = counts.shape
     figure, axes = panels(books)
     share = 100 * (counts / counts.sum(dim=1, keepdim=True)).sort(dim=1, descending=True).values

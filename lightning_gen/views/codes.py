@@ -71,15 +71,11 @@ def latent_scatter(
     total: int,
     like: Codes | None = None,
 ) -> Pixels:
-    """A point an image.
+    """A point an image, without conditions.
 
-    Args:
-        codes: codes of images, without conditions.
-        class_names: a name for each label.
-        projection: lays out codes of more than two dimensions.
-        what: whose codes these are, for the title.
-        total: how many images there are; the title says it where only the first were encoded.
-        like: codes of another split, whose principal axes are used.
+    The projection lays out codes of more than two dimensions, along the principal axes of ``like``,
+    codes of another split, where they are given. The title says ``what`` is shown, and the total
+    of the images where only the first were encoded.
     """
     points, axes = to_plane(codes.codes, projection, like)
     count = len(codes.codes)
