@@ -121,7 +121,7 @@ def _write_arrays(path: Path, parts: Iterable[Part], words: dict[str, Sequence[s
             known["images"] = to_bytes(list(part.rows.values())[-1])
         for key, piece in {"names": np.array(part.names, dtype=str), **known}.items():
             found.setdefault(key, []).append(piece)
-    arrays = {key: np.concatenate(pieces) for key, pieces in found.items() if pieces}
+    arrays: dict[str, Any] = {k: np.concatenate(pieces) for k, pieces in found.items() if pieces}
     arrays |= {key: np.array(names, dtype=str) for key, names in words.items() if names}
     with draft(path) as unfinished, unfinished.open("wb") as file:
         np.savez(file, **arrays)
