@@ -23,10 +23,7 @@ from lightning_gen.runs.scores import in_words, write_scores
 class RecordRun(Callback):
     """Writes ``config.yaml`` and ``environment.json``, and tells every logger the configuration.
 
-    Args:
-        directory: the run's directory.
-        config_text: the complete resolved configuration, as YAML.
-        seed: the run's seed; None where the user wants none.
+    That is the complete one, as YAML. The seed is None where the user wants none.
     """
 
     def __init__(self, directory: RunDirectory, config_text: str, seed: int | None) -> None:

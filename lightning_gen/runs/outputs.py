@@ -64,14 +64,9 @@ def write(
 ) -> Path:
     """Write results as a path's ending says, whole or not at all; a UserError at another ending.
 
-    Args:
-        path: a picture (.png, .pdf, .svg), ``.npz`` for arrays, ``.csv`` for codes, and no ending
-            for a folder of PNGs.
-        parts: the results, computed as they are asked for.
-        title: of the page.
-        class_names: a name for each label.
-        factor_names: a name for each attribute.
-        images: there are images, otherwise codes alone.
+    It is that of a picture (.png, .pdf, .svg), ``.npz`` for arrays, ``.csv`` for codes, and none
+    for a folder of PNGs. The parts are computed as they are asked for; without ``images`` they are
+    codes alone.
     """
     check_ending(path, (*PICTURES, "", ".npz") if images else (".npz", ".csv"))
     if path.suffix in PICTURES:

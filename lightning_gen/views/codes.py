@@ -14,13 +14,9 @@ from lightning_gen.latent import Projection, to_plane
 
 
 class LabelledCodes(NamedTuple):
-    """Codes on the CPU with the labels and factors of their images.
+    """Codes in float32 on the CPU with the labels and factors of their images.
 
-    Attributes:
-        codes: [N, D] float32.
-        labels: [N].
-        factors: [N, F].
-        kl: nats of each posterior in each of its K dimensions, [N, K]; K = 0 without a posterior.
+    ``kl`` is in nats, of each posterior in each of its K dimensions; K = 0 without a posterior.
     """
 
     codes: Codes
