@@ -22,10 +22,7 @@ MISSING = object()
 def private(owner: Any, path: str, loss: str) -> Any:  # noqa: ANN401  (whatever it is)
     """The attribute ``path`` of an object or module; ``MISSING``, with a warning, where it is gone.
 
-    Args:
-        owner: of a class of another library.
-        path: names with dots.
-        loss: what does not work without it, for the warning.
+    A path is names with dots; ``loss`` is what does not work without it, for the warning.
     """
     found = owner
     for name in path.split("."):
@@ -40,9 +37,8 @@ def private(owner: Any, path: str, loss: str) -> Any:  # noqa: ANN401  (whatever
 def import_object(path: str) -> Any:  # noqa: ANN401  (whatever has this name)
     """What has a dotted name, by jsonargparse's rule of what may be imported.
 
-    Raises:
-        ImportError: the rule forbids it, there is no such module, or the rule cannot be asked.
-        AttributeError, ValueError: there is nothing of this name, or it is no name.
+    Else an ImportError (it is forbidden, there is no such module, or the rule cannot be asked),
+    AttributeError (there is nothing of this name) or ValueError (it is no name).
     """
     from jsonargparse import _util
 
@@ -70,8 +66,7 @@ def parsing_settings_kept() -> Iterator[None]:
 def classes_from_their_defaults(note: Callable[[str, str, dict[str, Any]], None]) -> Iterator[None]:
     """Within, another class at a key has its own defaults; jsonargparse keeps what has a like name.
 
-    Args:
-        note: is told the class that was there, the new one and the arguments that were dropped.
+    ``note`` is told the class that was there, the new one and the arguments that were dropped.
     """
     from jsonargparse import _typehints
 

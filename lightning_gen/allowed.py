@@ -50,13 +50,10 @@ ROOMS = (
 def enforced() -> Iterator[None]:
     """Whatever jsonargparse imports lies in the ROOMS, or in a module that the user allows.
 
-    The working directory is on the import path only where one is allowed.
-
-    Where a class comes from counts too, not only the name that it is given: a module of a room may
-    have imported others. Afterwards the settings, which are the whole process's, are as they were.
-
-    Raises:
-        UserError: the variable holds something that is no module.
+    The working directory is on the import path only where one is allowed. Where a class comes from
+    counts too, not only the name that it is given: a module of a room may have imported others.
+    Afterwards the settings, which are the whole process's, are as they were. A UserError says that
+    the variable holds something that is no module.
     """
     from jsonargparse import set_parsing_settings  # imported here, for --help to answer at once
 
@@ -82,9 +79,8 @@ def enforced() -> Iterator[None]:
 def imported(path: Any) -> Any:  # noqa: ANN401  (whatever has this name)
     """What has this dotted name, by the rule that is enforced.
 
-    Raises:
-        ImportError: the rule forbids it, or there is no such module.
-        AttributeError, ValueError: there is nothing of this name, or it is no name.
+    Else an ImportError (it is forbidden, or there is no such module), AttributeError (there is
+    nothing of this name) or ValueError (it is no name).
     """
     from lightning_gen._compat import import_object
 
@@ -105,11 +101,7 @@ def refusal(text: str) -> str | None:
 
 
 def modules(text: str) -> list[str]:
-    """The modules of a list with commas.
-
-    Raises:
-        UserError: one of them is no module, or decides itself what is imported.
-    """
+    """The modules of a list with commas; a UserError where one is none, or is jsonargparse."""
     names = [name.strip() for name in text.split(",") if name.strip()]
     for name in names:
         parts = name.split(".")
@@ -122,11 +114,7 @@ def modules(text: str) -> list[str]:
 
 
 def split(words: list[str]) -> tuple[list[str], list[str]]:
-    """The words of a command without ``--allow MODULE``, and those modules.
-
-    Raises:
-        UserError: a module is missing, or is none.
-    """
+    """A command's words without ``--allow MODULE``, and these; a UserError where one is none."""
     rest, names = [], []
     left = iter(words)
     for word in left:

@@ -11,7 +11,7 @@ from zlib import crc32
 import numpy as np
 from PIL import Image
 
-from lightning_gen.errors import UserError
+from lightning_gen.errors import UserError, causes
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -20,10 +20,8 @@ FULL = (errno.ENOSPC, errno.EDQUOT)
 def draft(path: Path) -> Iterator[Path]:
     """A hidden path beside ``path``, which it becomes when the block ends well.
 
-    A reader, or a crash, sees the old file or the new one. The folders above it are made.
-
-    Raises:
-        UserError: the disk is full; the old file stays.
+    A reader, or a crash, sees the old file or the new one. The folders above it are made. A
+    UserError says that the disk is full; the old file stays.
     """
     # A hash in place of the name, which may be as long as names can be.
     writer = f"{os.getpid()}_{get_ident()}_{crc32(os.fsencode(path.name)):x}"
@@ -39,11 +37,7 @@ def draft(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def room_for(path: Path) -> Iterator[None]:
-    """Say in one line that the disk of ``path`` is full, where writing within finds it so.
-
-    Raises:
-        UserError: it is.
-    """
+    """Within, an error of a full disk becomes a UserError, which names ``path``."""
     try:
         yield
     except Exception as error:
@@ -57,11 +51,7 @@ def room_for(path: Path) -> Iterator[None]:
 
 def is_full(error: BaseException | None) -> bool:
     """Whether an error, or what it was raised from, says that a disk is full."""
-    while error is not None:
-        if isinstance(error, OSError) and error.errno in FULL:
-            return True
-        error = error.__cause__ or error.__context__
-    return False
+    return any(isinstance(each, OSError) and each.errno in FULL for each in causes(error))
 
 
 def write_text(path: Path, text: str) -> None:

@@ -46,10 +46,8 @@ def as_batch(batch: object) -> Batch:
 
     Args:
         batch: a Batch, which is given back as it is; or images alone, or (images, y), where y are
-            labels [N] or factors [N, F]. Images are [N, C, H, W], uint8 or in [0, 1].
-
-    Raises:
-        UserError: it is something else.
+            labels [N] or factors [N, F]. Images are [N, C, H, W], uint8 or in [0, 1]. A UserError
+            says that it is something else.
     """
     if isinstance(batch, Batch):
         return batch

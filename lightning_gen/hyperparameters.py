@@ -24,11 +24,9 @@ def import_path(thing: Callable[..., object]) -> str:
 def plain(value: object) -> Plain:
     """``value`` as nested str, int, float, bool, None, list and dict.
 
-    A part becomes ``{"class_path": ..., "init_args": ...}``, the form that a YAML file uses.
-
-    Raises:
-        UserError: the value has no such form (a lambda, a class inside a function, an object that
-            is no dataclass).
+    A part becomes ``{"class_path": ..., "init_args": ...}``, the form that a YAML file uses. A
+    UserError says that the value has no such form: a lambda, a class inside a function, an object
+    that is no dataclass.
     """
     if isinstance(value, np.generic):
         return plain(value.item())
@@ -70,15 +68,12 @@ class KeepsArguments(HyperparametersMixin):
 
 
 class _Call(NamedTuple):
-    """What the constructors inside a constructor's call must know of it.
-
-    Attributes:
-        passed: arguments by position that none has named so far.
-        open: whether all so far take keywords that they do not name.
-    """
+    """What the constructors inside a constructor's call must know of it."""
 
     passed: tuple[Any, ...]
+    """Arguments by position that none has named so far."""
     open: bool
+    """Whether all so far take keywords that they do not name."""
 
 
 def _keeping(construct: Callable[..., None]) -> Callable[..., None]:

@@ -17,15 +17,14 @@ from lightning_gen.errors import UserError
 
 
 def check_part(value: object, annotation: object, key: str) -> None:
-    """Look through a parsed value for classes, and for import paths where a callable may stand.
+    """Raise a UserError where a value names no class, or none of the kind that its key expects.
+
+    Classes are looked for anywhere in it, import paths where a callable may stand.
 
     Args:
         value: what the parser made of a file: namespaces, lists and plain values.
         annotation: the type of the key.
         key: its dotted name, for the message.
-
-    Raises:
-        UserError: a name is no class, or no class of the kind that its key expects.
     """
     parts = vars(value) if isinstance(value, Namespace) else value
     if isinstance(parts, Mapping) and "class_path" in parts:
@@ -33,14 +32,15 @@ def check_part(value: object, annotation: object, key: str) -> None:
             return  # the parser builds nothing there
         kind = class_for(parts["class_path"], annotation, key)
         given = parts.get("init_args") or {}
-        types = argument_types(kind)
+        accepted = parameters(kind)
         for name, argument in (vars(given) if isinstance(given, Namespace) else given).items():
-            check_part(argument, types.get(name, Any), f"{key}.{name}")
+            wanted = accepted[name].annotation if name in accepted else Any
+            check_part(argument, wanted, f"{key}.{name}")
     elif isinstance(parts, Mapping):
         inner = [part for kind in members(annotation) for part in get_args(kind)[-1:]]
-        kinds = [argument_types(kind) for kind in members(annotation) if isinstance(kind, type)]
+        kinds = [parameters(kind) for kind in members(annotation) if isinstance(kind, type)]
         for name, item in parts.items():
-            of_field = [found[name] for found in kinds if name in found]
+            of_field = [found[name].annotation for found in kinds if name in found]
             check_part(item, next(iter([*of_field, *inner]), Any), f"{key}.{name}")
     elif isinstance(parts, list | tuple):
         lists = [kind for kind in members(annotation) if not is_callable(kind)]
@@ -54,11 +54,7 @@ def check_part(value: object, annotation: object, key: str) -> None:
 
 
 def class_for(path: object, annotation: object, key: str) -> type:
-    """The class of this dotted name, for a key of this type.
-
-    Raises:
-        UserError: it is none, or another one is expected.
-    """
+    """The class of this dotted name; a UserError where it is none, or the key expects another."""
     try:
         found = imported(path)
     except (ImportError, AttributeError, ValueError) as error:
@@ -127,10 +123,10 @@ def is_callable(kind: object) -> bool:
 
 
 @cache
-def argument_types(kind: type) -> dict[str, Any]:
-    """The type of each argument of a class, those that it passes on to its parents included."""
-    found: dict[str, Any] = {}
-    for owner in reversed(kind.__mro__):
+def parameters(kind: type) -> dict[str, inspect.Parameter]:
+    """The arguments of a class and their types, those that it passes on to its parents included."""
+    found: dict[str, inspect.Parameter] = {}
+    for owner in kind.__mro__:
         construct = vars(owner).get("__init__")
         if not inspect.isfunction(construct):
             continue
@@ -138,7 +134,11 @@ def argument_types(kind: type) -> dict[str, Any]:
             hints = get_type_hints(construct)
         except Exception:  # a type of a package that is not installed
             hints = {}
-        for name, parameter in inspect.signature(construct).parameters.items():
-            if parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
-                found[name] = hints.get(name, parameter.annotation)
+        own = [*inspect.signature(construct).parameters.values()][1:]  # without self
+        named = [each for each in own if each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)]
+        for each in named:
+            known = each.replace(annotation=hints.get(each.name, each.annotation))
+            found.setdefault(each.name, known)
+        if len(named) == len(own):  # nothing is passed on
+            break
     return found

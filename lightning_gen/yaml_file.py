@@ -13,10 +13,9 @@ DEEPEST = 100
 def read_yaml(path: Path) -> object:
     """The content of a YAML file: dicts, lists, texts, numbers, true, false and null.
 
-    Raises:
-        UserError: it cannot be read, is no YAML, or holds what no configuration needs: dates, sets,
-            binary data, itself, or more than 100,000 values, which a few lines of references to
-            each other can stand for.
+    A UserError says that it cannot be read, is no YAML, or holds what no configuration needs:
+    dates, sets, binary data, itself, or more than 100,000 values, which a few lines of references
+    to each other can stand for.
     """
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))

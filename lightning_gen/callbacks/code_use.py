@@ -11,7 +11,8 @@ from lightning_gen import contracts
 from lightning_gen.callbacks.evaluation import home
 from lightning_gen.callbacks.picture import Picture, check_at_least
 from lightning_gen.contracts import Batch, given
-from lightning_gen.figures import Pixels, codebook_bars, kl_bars, to_array
+from lightning_gen.figures.code_charts import codebook_bars, kl_bars
+from lightning_gen.figures.style import Pixels, to_array
 from lightning_gen.metrics import ActiveUnits, CodeCounts, KLPerDimension, code_perplexity, code_use
 
 FIRST_STEPS = 100
@@ -59,15 +60,13 @@ class CollapseMonitor(Picture):
         self._missing = 0 if rehearsal else -(-self.num_images // trainer.world_size)
         self._metrics = None
 
-    def see(
-        self, trainer: Trainer, pl_module: LightningModule, batch: Batch, batch_idx: int
-    ) -> None:
+    def see(self, pl_module: LightningModule, batch: Batch, batch_idx: int) -> None:
         """Measure the batch while images are missing."""
         if self._missing == 0:
             return
         batch = batch.first(self._missing)
         self._missing -= len(batch.images)
-        with trainer.precision_plugin.forward_context():
+        with pl_module.trainer.precision_plugin.forward_context():
             posterior = given(pl_module, batch).posterior(batch.images)
         device = home(pl_module)
         mean, log_var = posterior.mean.to(device), posterior.log_var.to(device)
@@ -137,12 +136,10 @@ class CodebookUse(Picture):
         """Start counting."""
         self._metric = None
 
-    def see(
-        self, trainer: Trainer, pl_module: LightningModule, batch: Batch, batch_idx: int
-    ) -> None:
+    def see(self, pl_module: LightningModule, batch: Batch, batch_idx: int) -> None:
         """Count the codes of the batch."""
         model = cast(contracts.Quantizes, given(pl_module, batch))
-        with trainer.precision_plugin.forward_context():
+        with pl_module.trainer.precision_plugin.forward_context():
             indices = model.quantize(batch.images)
         if self._metric is None:
             self._metric = CodeCounts(indices.shape[2], model.codebook_size).to(indices.device)

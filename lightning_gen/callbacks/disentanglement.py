@@ -1,12 +1,11 @@
 """How the dimensions of a code relate to the factors that made the images."""
 
-from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 from lightning.pytorch import LightningModule, Trainer
 
 from lightning_gen import contracts
-from lightning_gen.callbacks.evaluation import Evaluation, Score
+from lightning_gen.callbacks.evaluation import Evaluation, Score, Scores
 from lightning_gen.contracts import Batch, given
 from lightning_gen.errors import UserError
 from lightning_gen.metrics.disentanglement import (
@@ -77,11 +76,8 @@ class Disentanglement(Evaluation):
         for metric in self._metrics.values():
             metric.update(codes.to(metric.device), batch.factors.to(metric.device))
 
-    def finish(self, trainer: Trainer, pl_module: LightningModule) -> Mapping[str, Score]:
+    def finish(self, trainer: Trainer, pl_module: LightningModule) -> Scores:
         """The scores of all codes."""
-        return dict(self._scores())
-
-    def _scores(self) -> Iterator[tuple[str, Score]]:
         with progress(len(self._metrics), "disentanglement", unit="score") as bar:
             for name, metric in self._metrics.items():
                 unit = "nats" if name == "total_correlation" else "none"

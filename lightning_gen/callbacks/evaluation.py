@@ -2,7 +2,7 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sized
+from collections.abc import Iterator, Mapping, Sized
 from dataclasses import dataclass, field
 from time import perf_counter
 from types import MappingProxyType
@@ -52,6 +52,10 @@ class Score(NamedTuple):
     details: Mapping[str, Any] = MappingProxyType({})
 
 
+Scores = Iterator[tuple[str, Score]]
+"""Scores under their names."""
+
+
 class Evaluation(Callback, ABC):
     """Scores the model in ``validate`` and ``test``, and in the test that ends a ``fit``.
 
@@ -86,8 +90,8 @@ class Evaluation(Callback, ABC):
         """Take in a batch; the model is in evaluation mode, without gradients."""
 
     @abstractmethod
-    def finish(self, trainer: Trainer, pl_module: LightningModule) -> Mapping[str, Score]:
-        """The scores, the same on all ranks, which call this at once."""
+    def finish(self, trainer: Trainer, pl_module: LightningModule) -> Mapping[str, Score] | Scores:
+        """The scores by name, the same on all ranks, which call this at once."""
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Raise a UserError when the model lacks what is scored."""
@@ -136,7 +140,7 @@ class Evaluation(Callback, ABC):
         start = perf_counter()
         with untouched(trainer, pl_module):
             self._draw_from(trainer, -1)
-            scores = self.finish(trainer, pl_module)
+            scores = dict(self.finish(trainer, pl_module))
             count = torch.tensor(self._seen, device=pl_module.device)
             seen = int(trainer.strategy.reduce(count, reduce_op="sum"))
         seconds = round(self._seconds + perf_counter() - start, 3)

@@ -10,7 +10,7 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning_gen import contracts
 from lightning_gen.callbacks.picture import Picture, check_at_least, untouched
 from lightning_gen.contracts import Batch, Images, given
-from lightning_gen.views import View
+from lightning_gen.views.view import View
 
 
 class FirstImages(Picture):
@@ -45,9 +45,7 @@ class FirstImages(Picture):
         if "training" not in self._kept:
             self._kept["training"] = Batch(*(t.clone() for t in batch.first(self.num_images)))
 
-    def keep(
-        self, trainer: Trainer, pl_module: LightningModule, batch: Batch, batch_idx: int
-    ) -> bool:
+    def keep(self, pl_module: LightningModule, batch: Batch, batch_idx: int) -> bool:
         """Keep the first validation images."""
         kept = self._kept.get("validation") if batch_idx else None
         missing = self.num_images - (len(kept.images) if kept else 0)
@@ -112,13 +110,11 @@ class Denoising(FirstImages):
         rows = {**denoised(pl_module, batch, seed=0), "clean": batch.images}
         return View(rows, f"Denoising of {split} images")
 
-    def see(
-        self, trainer: Trainer, pl_module: LightningModule, batch: Batch, batch_idx: int
-    ) -> None:
+    def see(self, pl_module: LightningModule, batch: Batch, batch_idx: int) -> None:
         """Keep the first validation images, and measure the batch."""
-        if not trainer.testing:
-            super().see(trainer, pl_module, batch, batch_idx)
-        with untouched(trainer, pl_module):
+        if not pl_module.trainer.testing:
+            super().see(pl_module, batch, batch_idx)
+        with untouched(pl_module.trainer, pl_module):
             for name, images in denoised(pl_module, batch, batch_idx).items():
                 self._errors[name].update(images, batch.images)
 

@@ -102,11 +102,7 @@ class Resume(Callback):
     def on_load_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Mark a validation that is due as begun, which Lightning's loops go back to.
-
-        Raises:
-            UserError: the training of the checkpoint had another dataset.
-        """
+        """Mark a validation that is due as begun; a UserError where the data is another one now."""
         then = checkpoint.get("datamodule_hyper_parameters", {}).get("_class_path", "")
         now = type(trainer.datamodule).__name__  # type: ignore[attr-defined]
         if then and trainer.state.fn == TrainerFn.FITTING and then.split(".")[-1] != now:

@@ -69,11 +69,7 @@ class Interruption(Callback):
         self._agreement = Agreement()
 
     def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:  # noqa: ANN401  (Lightning's)
-        """Save where it is time, and leave where the run was told to.
-
-        Raises:
-            InterruptionError: it was, and ``checkpoint`` holds this step.
-        """
+        """Save where it is time; leave by an InterruptionError where the run was told to."""
         if accumulates(trainer):
             return  # half of a step's gradients would be lost
         late = time.monotonic() - self._saved_at > 60 * self.minutes
@@ -85,11 +81,7 @@ class Interruption(Callback):
             raise InterruptionError(wish, self.checkpoint, trainer.global_step)
 
     def on_test_batch_end(self, *_: Any) -> None:  # noqa: ANN401  (Lightning's)
-        """Leave: the training has been saved.
-
-        Raises:
-            InterruptionError: the run was told to.
-        """
+        """Leave by an InterruptionError where the run was told to: the training has been saved."""
         if self._heard:
             raise InterruptionError(self._heard, self.checkpoint, None)
 

@@ -45,11 +45,7 @@ class LikelihoodBound(Evaluation):
     def on_train_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: Batch, batch_idx: int
     ) -> None:
-        """Refuse at the first batch what would be refused after the training.
-
-        Raises:
-            UserError: the likelihood is none of such images.
-        """
+        """Raise a UserError at the first batch where one would come after the training."""
         if batch_idx == 0:
             check_likelihood(cast(EstimatesLikelihood, pl_module), batch.images)
 
@@ -58,11 +54,7 @@ class LikelihoodBound(Evaluation):
         self._nats = NegativeLogLikelihood().to(home(pl_module))
 
     def see(self, pl_module: LightningModule, batch: Batch) -> None:
-        """Bound log p of each image of the batch.
-
-        Raises:
-            UserError: the likelihood is none of such images.
-        """
+        """Bound log p of each image; a UserError where the model's numbers are no likelihood."""
         model: Any = given(pl_module, batch)
         check_likelihood(model, batch.images)
         likelihood, images = model.observation_model, batch.images

@@ -15,7 +15,8 @@ from torch import Tensor
 
 from lightning_gen.callbacks.picture import Picture
 from lightning_gen.errors import UserError
-from lightning_gen.figures import Pixels, loss_curves, to_array
+from lightning_gen.figures.curves import loss_curves
+from lightning_gen.figures.style import Pixels, to_array
 
 SECONDS_BETWEEN_LINES = 60.0
 SHOWN = {

@@ -19,8 +19,8 @@ from lightning_gen._compat import holds_average, swap_average
 from lightning_gen.atomic import write_png
 from lightning_gen.contracts import Batch, Needs, require
 from lightning_gen.errors import UserError
-from lightning_gen.figures import Pixels
-from lightning_gen.views import View
+from lightning_gen.figures.style import Pixels
+from lightning_gen.views.view import View
 
 
 class Picture(Callback, ABC):
@@ -90,21 +90,13 @@ class Picture(Callback, ABC):
     ) -> None:
         """Look at the batch, unless it is of a second set of data."""
         if dataloader_idx == 0:
-            self.see(trainer, pl_module, batch, batch_idx)
+            self.see(pl_module, batch, batch_idx)
 
-    def see(
-        self,
-        trainer: Trainer,
-        pl_module: LightningModule,
-        batch: Any,  # noqa: ANN401
-        batch_idx: int,
-    ) -> None:
+    def see(self, pl_module: LightningModule, batch: Batch, batch_idx: int) -> None:
         """Look at a validation batch: keep what the picture needs of it."""
-        self.keep(trainer, pl_module, batch, batch_idx)
+        self.keep(pl_module, batch, batch_idx)
 
-    def keep(
-        self, trainer: Trainer, pl_module: LightningModule, batch: Batch, batch_idx: int
-    ) -> bool:
+    def keep(self, pl_module: LightningModule, batch: Batch, batch_idx: int) -> bool:
         """Keep what the picture needs of a validation batch; whether it needs another one."""
         return False
 
@@ -117,7 +109,7 @@ class Picture(Callback, ABC):
         if keeps and trainer.ckpt_path and not self._trained and trainer.enable_validation:
             with untouched(trainer, pl_module):  # the last validation was before it went on
                 for number, batch in enumerate(validation_batches(trainer)):
-                    if not self.keep(trainer, pl_module, batch, number):
+                    if not self.keep(pl_module, batch, number):
                         break
         name = snake_case(type(self).__name__)
         self._show(trainer, pl_module, name, partial(self.draw, trainer, pl_module))
@@ -159,10 +151,7 @@ def picture_path(trainer: Trainer, name: str) -> Path:
 def publish(trainer: Trainer, name: str, picture: Pixels) -> None:
     """Write ``images/<name>/<step>.png`` and show the picture as ``images/<name>`` in the loggers.
 
-    To be called on rank zero only.
-
-    Raises:
-        UserError: the disk is full.
+    To be called on rank zero only. A UserError says that the disk is full.
     """
     step, path = trainer.global_step, picture_path(trainer, name)
     write_png(picture, path)

@@ -75,11 +75,7 @@ class AnomalyDetection(Evaluation):
         self.num_samples = num_samples
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Learn which classes are normal.
-
-        Raises:
-            UserError: the model lacks what is scored, or all classes are normal.
-        """
+        """Learn which classes are normal; a UserError where all are, or the model cannot."""
         super().setup(trainer, pl_module, stage)
         data = trainer.datamodule  # type: ignore[attr-defined]
         self._normal: Sequence[int] = tuple(getattr(data, "normal_classes", ()))

@@ -1,13 +1,12 @@
 """How near a model's samples are to real images, in the features of a network."""
 
-from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, cast
 
 import torch
 from lightning.pytorch import LightningModule, Trainer
 
 from lightning_gen import contracts
-from lightning_gen.callbacks.evaluation import Evaluation, Score, home
+from lightning_gen.callbacks.evaluation import Evaluation, Score, Scores, home
 from lightning_gen.contracts import Batch, given
 from lightning_gen.features import Extractor
 from lightning_gen.metrics import Estimate
@@ -80,7 +79,7 @@ class SampleQuality(Evaluation):
             metric = self._of_reconstructions
             metric.update(reconstructions.to(metric.device), real=False)
 
-    def finish(self, trainer: Trainer, pl_module: LightningModule) -> Mapping[str, Score]:
+    def finish(self, trainer: Trainer, pl_module: LightningModule) -> Scores:
         """Draw samples; the scores of their features."""
         model = cast(contracts.Samples, pl_module)
         with progress(self._seen, "samples") as bar:
@@ -90,9 +89,6 @@ class SampleQuality(Evaluation):
                 for metric in self._of_samples:
                     metric.update(features.to(metric.device), real=False)
                 bar.update(count)
-        return dict(self._scores(isinstance(pl_module, contracts.Reconstructs)))
-
-    def _scores(self, reconstructs: bool) -> Iterator[tuple[str, Score]]:
         name = self.extractor.score_name
         squared = "squared feature units"
         distance = self._frechet.compute()
@@ -101,7 +97,7 @@ class SampleQuality(Evaluation):
         found = {**self._ranges.compute()._asdict(), **self._balls.compute()._asdict()}
         for key, estimate in found.items():
             yield name(key), self._score(estimate, "none")
-        if reconstructs:
+        if isinstance(pl_module, contracts.Reconstructs):
             other = self._of_reconstructions.compute()
             gap = self._frechet.gap(self._of_reconstructions)
             yield name("reconstruction_frechet_distance"), self._score(other, squared)

@@ -10,9 +10,10 @@ from lightning.pytorch.utilities import rank_zero_warn
 from lightning_gen import contracts
 from lightning_gen.callbacks.picture import Picture, check_at_least, require_for, untouched
 from lightning_gen.contracts import Batch
-from lightning_gen.figures import Pixels, image_grid
+from lightning_gen.figures.grid import image_grid
+from lightning_gen.figures.style import Pixels
 from lightning_gen.metrics import mean_pairwise_distance
-from lightning_gen.views import View
+from lightning_gen.views.view import View
 
 FIRST_STEPS = 500
 """Training steps after which a healthy model's samples differ."""

@@ -9,21 +9,19 @@ from lightning.pytorch import LightningModule, Trainer
 
 from lightning_gen import contracts
 from lightning_gen.callbacks.picture import Picture, check_at_least
-from lightning_gen.contracts import Batch, Codes, Encodes, SamplesCodes
-from lightning_gen.figures import Pixels
+from lightning_gen.contracts import Batch, Encodes, SamplesCodes
+from lightning_gen.figures.style import Pixels
 from lightning_gen.latent import PCA, Projection
-from lightning_gen.views import (
+from lightning_gen.views.arithmetic import Terms, arithmetic, check_terms, default_terms
+from lightning_gen.views.codes import (
     LabelledCodes,
-    Terms,
-    View,
-    arithmetic,
-    check_terms,
-    default_terms,
     encode,
     join,
     latent_scatter,
+    unlabelled,
     without_condition,
 )
+from lightning_gen.views.view import View
 
 
 class ValidationCodes(Picture):
@@ -49,26 +47,23 @@ class ValidationCodes(Picture):
         super().on_train_epoch_start(trainer, pl_module)
         self._parts = []
 
-    def see(
-        self, trainer: Trainer, pl_module: LightningModule, batch: Batch, batch_idx: int
-    ) -> None:
+    def see(self, pl_module: LightningModule, batch: Batch, batch_idx: int) -> None:
         """Encode the batch while images are missing, where a picture is due."""
+        trainer = pl_module.trainer
         epoch = trainer.current_epoch + 1
         due = epoch % self.every_n_epochs == 0 or epoch == trainer.max_epochs
         rehearsal = trainer.sanity_checking or trainer.fast_dev_run  # type: ignore[attr-defined]
         if trainer.is_global_zero and due and not rehearsal:
-            self.keep(trainer, pl_module, batch, batch_idx)
+            self.keep(pl_module, batch, batch_idx)
 
-    def keep(
-        self, trainer: Trainer, pl_module: LightningModule, batch: Batch, batch_idx: int
-    ) -> bool:
+    def keep(self, pl_module: LightningModule, batch: Batch, batch_idx: int) -> bool:
         """Encode the batch while images are missing; the others are counted."""
         if batch_idx == 0:
             self._parts, self._seen = [], 0
         missing = self.num_images - self._seen
         self._seen += len(batch.images)
         if missing > 0 and isinstance(pl_module, Encodes):
-            with trainer.precision_plugin.forward_context():
+            with pl_module.trainer.precision_plugin.forward_context():
                 self._parts.append(encode(pl_module, batch.first(missing)))
         return True
 
@@ -153,14 +148,13 @@ class LatentScatter(ValidationCodes):
 
     on_test_batch_end = ValidationCodes.on_validation_batch_end
 
-    def see(
-        self, trainer: Trainer, pl_module: LightningModule, batch: Batch, batch_idx: int
-    ) -> None:
+    def see(self, pl_module: LightningModule, batch: Batch, batch_idx: int) -> None:
         """Encode the batch while images are missing."""
+        trainer = pl_module.trainer
         if not trainer.testing:
-            super().see(trainer, pl_module, batch, batch_idx)
+            super().see(pl_module, batch, batch_idx)
         elif self._follows_training and trainer.is_global_zero and not trainer.fast_dev_run:  # type: ignore[attr-defined]
-            self.keep(trainer, pl_module, batch, batch_idx)
+            self.keep(pl_module, batch, batch_idx)
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Draw the codes of the test split."""
@@ -185,9 +179,7 @@ class LatentScatter(ValidationCodes):
 def drawn(model: SamplesCodes, count: int) -> LabelledCodes:
     """Codes from the prior, the same ones each time; to be called where the state is given back."""
     torch.manual_seed(0)
-    codes: Codes = model.sample_codes(count).float().cpu()
-    nothing = torch.empty(count, 0)
-    return LabelledCodes(codes, torch.zeros(count, dtype=torch.int64), nothing, nothing)
+    return unlabelled(model.sample_codes(count))
 
 
 def class_names(trainer: Trainer) -> Sequence[str]:

@@ -13,16 +13,9 @@ from lightning_gen.callbacks.validation_codes import ValidationCodes, class_name
 from lightning_gen.contracts import Batch, Codes, Encodes, given
 from lightning_gen.errors import UserError
 from lightning_gen.latent import PathName, coordinate_plane
-from lightning_gen.views import (
-    View,
-    free_dimensions,
-    grid_axes,
-    interpolation,
-    latent_grid,
-    rank,
-    traversal,
-    typical,
-)
+from lightning_gen.views.codes import free_dimensions
+from lightning_gen.views.dimensions import grid_axes, latent_grid, rank, traversal, typical
+from lightning_gen.views.view import View, interpolation
 
 MOST_DIMENSIONS = 1000
 """Feature maps of more numbers than these are not walked along."""

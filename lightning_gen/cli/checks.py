@@ -10,11 +10,10 @@ from lightning.pytorch import LightningDataModule, LightningModule
 from torch import Tensor
 
 from lightning_gen.allowed import imported
-from lightning_gen.cli.known import parameters
 from lightning_gen.cli.parser import LINKS
 from lightning_gen.cli.trainer import RunTrainer, as_list
 from lightning_gen.errors import UserError
-from lightning_gen.parts import argument_types, check_part, members
+from lightning_gen.parts import check_part, members, parameters
 from lightning_gen.runs.checkpoint import load_checkpoint
 
 PRECISIONS = ("None", "32-true", "32", "bf16-mixed", "bf16", "16-mixed", "16")
@@ -27,10 +26,10 @@ def check_options(options: Namespace) -> None:
     trainer = options.trainer
     check_part(options.model, LightningModule, "model")
     check_part(options.data, LightningDataModule, "data")
-    types = argument_types(RunTrainer)
+    accepted = parameters(RunTrainer)
     for name, value in vars(trainer).items():
-        if name in types:  # the parser also keeps the path of a file there
-            check_part(value, types[name], f"trainer.{name}")
+        if name in accepted:  # the parser also keeps the path of a file there
+            check_part(value, accepted[name].annotation, f"trainer.{name}")
     for key in ("model", "data"):
         check_nulls(options[key], key)
     for callback in as_list(trainer.callbacks):
@@ -73,14 +72,8 @@ def check_nulls(part: object, key: str) -> None:
 def keep_inside(trainer: Namespace, run: Path | None) -> None:
     """Let all parts of a trainer write into the run's directory, and nowhere else.
 
-    A relative place is one inside the run.
-
-    Args:
-        trainer: the options of the trainer.
-        run: the run's directory; None where nothing is kept.
-
-    Raises:
-        UserError: a place lies outside, or W&B is told where its server is.
+    A relative place is one inside the run, which is None where nothing is kept. A UserError says
+    that a place lies outside, or that W&B is told where its server is.
     """
     root = (run or Path()).resolve()
     keys = ("callbacks", "logger", "profiler", "plugins", "strategy")
@@ -109,11 +102,9 @@ def keep_inside(trainer: Namespace, run: Path | None) -> None:
 
 
 def check_same_model(model: LightningModule, path: Path) -> None:
-    """Look whether a model can go on with a checkpoint.
+    """Raise a UserError where a model cannot go on with a checkpoint.
 
-    Raises:
-        UserError: the file is no checkpoint, was trained with other arguments than ``model``, or
-            holds other weights.
+    It is none, was trained with other arguments than ``model``, or holds other weights.
     """
     checkpoint = load_checkpoint(path)
     kept = checkpoint.get("hyper_parameters", {})

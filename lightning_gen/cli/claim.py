@@ -31,10 +31,8 @@ NO_RUN = (
 def expand_run(words: list[str]) -> list[str]:
     """``VERB RUN ...`` as ``VERB --config RUN/config.yaml --ckpt_path BEST ...``.
 
-    The nodes that trained the run are not those of now: one, unless the words say otherwise.
-
-    Raises:
-        BadArgumentsError: there is no such run.
+    The nodes that trained the run are not those of now: one, unless the words say otherwise. A
+    BadArgumentsError says that there is no such run.
     """
     verb, *rest = words
     if verb == "fit" or (rest and rest[0].startswith("-")):
@@ -54,11 +52,8 @@ def claimed(options: Namespace) -> Iterator[RunDirectory]:
     """The directory of a training, which no other process trains meanwhile.
 
     With ``ckpt_path last`` it is that of the latest run, whose path it becomes. A job that a
-    cluster has started again goes on with the run that it was at.
-
-    Raises:
-        BadArgumentsError: none can be made, another process has it, or there is no run to go on
-            with.
+    cluster has started again goes on with the run that it was at. A BadArgumentsError says that
+    none can be made, that another process has it, or that there is no run to go on with.
     """
     root = Path(options.trainer.default_root_dir or "logs")
     with bad_arguments():
@@ -94,11 +89,7 @@ def claimed(options: Namespace) -> Iterator[RunDirectory]:
 
 
 def begun_run(options: Namespace, root: Path) -> RunDirectory | None:
-    """The run to go on with; None where a new one is to begin.
-
-    Raises:
-        UserError: it is asked for, and there is none.
-    """
+    """The run to go on with, None to begin a new one; a UserError where the last one is missing."""
     runs = RunDirectory.all_of(root, options.name)
     if options.ckpt_path == "last":
         if not runs:

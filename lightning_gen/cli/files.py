@@ -30,12 +30,7 @@ def check_files(words: list[str]) -> None:
 
 
 def check_file(path: Path, option: str) -> None:
-    """Raise a UserError unless the file, and those that it names, can be read.
-
-    Args:
-        path: of the file.
-        option: the key that it stands at.
-    """
+    """Raise a UserError unless the file at an option, and those that it names, can be read."""
     if path.is_dir():
         raise UserError(f"{option}: {path} is a folder, expected a YAML file.")
     if not path.is_file():

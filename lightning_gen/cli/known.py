@@ -17,6 +17,7 @@ import lightning_gen.models
 import lightning_gen.networks
 import lightning_gen.objectives
 from lightning_gen.cli.parser import LINKS
+from lightning_gen.parts import parameters
 
 ROOMS = {
     "model": lightning_gen.models,
@@ -78,19 +79,6 @@ def options(class_path: str) -> list[str]:
     kinds = {part.__name__: part for part in members(*ROOMS.values(), *PARTS)}
     kind = kinds.get(name) or (getattr(torch.optim, name) if name in OPTIMIZERS else None)
     return sorted(set(parameters(kind)) - {"params", *LINKS}) if kind else []
-
-
-def parameters(kind: type) -> dict[str, inspect.Parameter]:
-    """The arguments of a class, those that it passes on by ``**options`` included."""
-    found: dict[str, inspect.Parameter] = {}
-    for owner in getattr(kind, "__mro__", ()):
-        if "__init__" in vars(owner):
-            own = dict(inspect.signature(vars(owner)["__init__"]).parameters)
-            passed = [name for name, each in own.items() if each.kind is each.VAR_KEYWORD]
-            found = {k: each for k, each in own.items() if k not in ("self", *passed)} | found
-            if not passed:
-                break
-    return found
 
 
 def members(*modules: ModuleType) -> list[type]:

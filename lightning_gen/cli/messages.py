@@ -99,10 +99,7 @@ def places(tree: object, word: str, key: str = "", kind: str = "") -> Iterator[t
 def explain(message: str, error: BaseException | None = None, words: Sequence[str] = ()) -> str:
     """A message of jsonargparse, and the exception behind it, as one line.
 
-    Args:
-        message: jsonargparse's.
-        error: the exception with it.
-        words: of the command, which choose the class whose option is meant.
+    The words of the command choose the class whose option is meant.
     """
     cause = user_error(error)
     if cause is not None:
@@ -142,10 +139,7 @@ def explain(message: str, error: BaseException | None = None, words: Sequence[st
 def unknown_option(fault: Fault, word: str, words: list[str]) -> str:
     """An option that does not exist, those that are like it, or else where to look.
 
-    Args:
-        fault: of the parser.
-        word: the option, or the last part of it.
-        words: of the command, which choose the model and the data.
+    ``word`` is the option, or the last part of it; the words of the command choose model and data.
     """
     key = fault.key(word)
     word = key.rpartition(".")[2]

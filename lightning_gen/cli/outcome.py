@@ -82,9 +82,7 @@ def outcome(verb: str, task: Callable[[], None]) -> int:
 def fault_of_another(error: BaseException, *, lightnings: bool = True) -> str | None:
     """An error of somebody's own class, or of a part of Lightning, in a line; None for others.
 
-    Args:
-        error: it was raised.
-        lightnings: whether Lightning's own errors are told too.
+    Lightning's own errors are told only where ``lightnings``.
     """
     frames = traceback.extract_tb(error.__traceback__)
     ours = (*LIBRARIES, str(Path(lightning_gen.__file__).parent))
@@ -138,11 +136,7 @@ def fault_of_a_constructor(error: Exception) -> str | None:
 
 @contextmanager
 def told_to_the_user(trainer: Trainer) -> Iterator[None]:
-    """Within, what the user can put right becomes a UserError or a BadArgumentsError.
-
-    Args:
-        trainer: whose run it is.
-    """
+    """Within, what the user can put right becomes a UserError or a BadArgumentsError."""
     try:
         yield
     except (InterruptionError, MisconfigurationException):

@@ -26,12 +26,7 @@ measured is printed, each score as a row of a Markdown table, too.
 
 
 class OwnParser(argparse.ArgumentParser):
-    """A parser that raises where argparse prints a page of usage and exits.
-
-    Args:
-        usage: of the verb.
-        description: what the verb does.
-    """
+    """A parser that raises where argparse prints a page of usage and exits."""
 
     def __init__(self, usage: str, description: str) -> None:
         super().__init__(

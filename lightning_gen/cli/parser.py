@@ -15,11 +15,7 @@ from lightning_gen.errors import BadArgumentsError, UserError
 
 
 def image_shape(data: LightningDataModule) -> ImageShape:
-    """(channels, height, width) of the dataset.
-
-    Raises:
-        UserError: the datamodule does not say it.
-    """
+    """(channels, height, width) of the dataset; a UserError where it does not say so."""
     shape = getattr(data, "image_shape", None)
     if not (isinstance(shape, tuple | list) and len(shape) == 3):
         raise UserError(

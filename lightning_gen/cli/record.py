@@ -23,10 +23,7 @@ from lightning_gen.runs.scores import in_words, write_scores
 class RecordRun(Callback):
     """Writes ``config.yaml`` and ``environment.json``, and tells every logger the configuration.
 
-    Args:
-        directory: the run's directory.
-        config_text: the complete resolved configuration, as YAML.
-        seed: the run's seed; None where the user wants none.
+    That is the complete one, as YAML. The seed is None where the user wants none.
     """
 
     def __init__(self, directory: RunDirectory, config_text: str, seed: int | None) -> None:
@@ -118,12 +115,8 @@ def report(trainer: Trainer, directory: RunDirectory | None, checkpoint: str | N
     """Say the metrics of an evaluation, and keep the cards of its scores in the run's directory.
 
     The ``loss`` of this project's models is in nats per image; a GAN has none, and that of
-    somebody's own LightningModule may be anything.
-
-    Args:
-        trainer: after ``validate`` or ``test``.
-        directory: the run's; None where the checkpoint lies in none.
-        checkpoint: the file that was evaluated; None for the weights at hand.
+    somebody's own LightningModule may be anything. The directory is None where the checkpoint lies
+    in none, and the checkpoint where the weights at hand were evaluated.
     """
     evaluations = [each for each in trainer.callbacks if isinstance(each, Evaluation)]  # type: ignore[attr-defined]
     cards = {name: card for each in evaluations for name, card in each.cards.items()}

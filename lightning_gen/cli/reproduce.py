@@ -16,12 +16,7 @@ def run(words: list[str]) -> int:
 
 
 def reproduce(words: list[str]) -> None:
-    """Train what is left, print what was measured.
-
-    Raises:
-        BadArgumentsError: there is no target, or an option is unknown.
-        UserError: a target was missed or could not be run.
-    """
+    """Train what is left, print what was measured; a UserError where that missed a target."""
     given = reproduce_parser().parse_args(words)
     with bad_arguments():
         if not given.targets and not given.list:

@@ -30,13 +30,8 @@ def complete_callbacks(
 ) -> list[Callback]:
     """The callbacks of ``trainer.callbacks``, the default ones and those that keep a run safe.
 
-    Args:
-        options: of the trainer.
-        model: it is trained.
-        data: it is trained on.
-        directory: the run's; None where nothing is kept.
-        draw: whether the pictures that the model is able to give are drawn, and the samples of a
-            model that has no posterior are watched, beside what was asked for.
+    To ``draw`` adds the pictures that the model is able to give, and a watch over the samples of a
+    model that has no posterior. Without a directory nothing is kept.
     """
     found: list[Callback] = as_list(options.callbacks)
     if draw:

@@ -90,11 +90,7 @@ def ends(parameter: BaseDistribution) -> tuple[Plain, ...]:
 
 
 def sweep(file: SweepFile, given: argparse.Namespace, rest: tuple[str, ...]) -> None:
-    """Run what is left of the sweep.
-
-    Raises:
-        UserError: no trial of it succeeded.
-    """
+    """Run what is left of the sweep; a UserError where no trial of it succeeded."""
     if given.write_wandb:
         write_wandb(file, rest, given.trials, Path(given.write_wandb))
         print(f"Sweep file  {given.write_wandb}")
@@ -145,13 +141,10 @@ def environments(jobs: int) -> tuple[dict[str, str], ...]:
 
 @contextmanager
 def told_to_end() -> Iterator[None]:
-    """End by Ctrl-C, or by a batch system's SIGTERM, once the trials have ended.
+    """Let Ctrl-C, or a batch system's SIGTERM, end all by a SweepInterruptionError, trials first.
 
     A signal that this process was started to ignore, as a shell does for jobs in the background,
     stays ignored.
-
-    Raises:
-        SweepInterruptionError: a signal came.
     """
     signals = signal.SIGINT, signal.SIGTERM
     before = {each: signal.getsignal(each) for each in signals}

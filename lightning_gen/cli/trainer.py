@@ -100,10 +100,8 @@ def with_quiet_slurm(plugins: list[Any]) -> list[Any]:
 def compile_networks(model: LightningModule, mode: Compile, device: torch.device) -> None:
     """Have ``torch.compile`` translate each network of a model when it is first called.
 
-    The numbers stay those of the plain networks, up to rounding, random ones too.
-
-    Raises:
-        UserError: torch cannot compile on this machine.
+    The numbers stay those of the plain networks, up to rounding, random ones too. A UserError says
+    that torch cannot compile on this machine.
     """
     try:
         torch.compile(torch.square)(torch.ones(8, device=device))

@@ -35,7 +35,6 @@ from lightning_gen.cli.claim import (
     requeue,
 )
 from lightning_gen.cli.files import check_files
-from lightning_gen.cli.known import parameters
 from lightning_gen.cli.messages import explain
 from lightning_gen.cli.outcome import fault_of_a_constructor, outcome, told_to_the_user
 from lightning_gen.cli.parser import LINKS, Parser, classes_first, image_shape, training_parser
@@ -51,6 +50,7 @@ from lightning_gen.cli.trainer import RunTrainer, as_list
 from lightning_gen.contracts import Encodes
 from lightning_gen.errors import BadArgumentsError, InterruptionError, UserError, bad_arguments
 from lightning_gen.hyperparameters import INSTANTIATOR, KeepsArguments, plain
+from lightning_gen.parts import parameters
 from lightning_gen.runs import RunDirectory, RunLogger
 
 
@@ -83,19 +83,14 @@ def work(words: list[str]) -> None:
 
 
 class Training:
-    """A command about one model and one dataset.
+    """A command about one model and one dataset: fit, validate, test or predict.
 
-    Args:
-        verb: fit, validate, test or predict.
-        words: the options.
+    A BadArgumentsError says that the words, or a file that they name, cannot be used.
 
     Attributes:
-        options: what they say, and the defaults.
+        options: what the words say, and the defaults.
         config_text: the same, as YAML that can be run again.
         directory: the run's; None where nothing is kept.
-
-    Raises:
-        BadArgumentsError: the words, or a file that they name, cannot be used.
     """
 
     def __init__(self, verb: str, words: list[str]) -> None:
@@ -190,7 +185,8 @@ class Training:
                 given = config[key]
                 arguments = given.get("init_args", {}) | given.get("dict_kwargs", {})
                 if key == "model":
-                    asked = [name for name in LINKS if name in parameters(type(part))]
+                    kind: type = type(part)
+                    asked = [name for name in LINKS if name in parameters(kind)]
                     arguments |= {name: plain(LINKS[name](self.data)) for name in asked}
                 kept = {"_class_path": given["class_path"], "_instantiator": INSTANTIATOR}
                 part.save_hyperparameters(kept | arguments, logger=False)
@@ -261,11 +257,7 @@ class Training:
 
 
 def parsed(parser: Parser, words: list[str]) -> Namespace:
-    """The options that the words of ``fit`` or another of these verbs give.
-
-    Raises:
-        UserError: they give none.
-    """
+    """The options that the words of one of these verbs give; a UserError where they give none."""
     try:
         options = parser.parse_args(classes_first(words))
     except BadArgumentsError as error:

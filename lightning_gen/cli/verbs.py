@@ -69,11 +69,7 @@ def loads(asked: Mapping[str, inspect.Parameter]) -> bool:
 
 
 def read(verb: str, function: Callable[..., Any], words: Sequence[str]) -> Namespace:
-    """The options of a verb.
-
-    Raises:
-        BadArgumentsError: one is missing, unknown, or of the wrong type or size.
-    """
+    """The options of a verb; a BadArgumentsError where one is missing, unknown or no such value."""
     parser = verb_parser(verb, function)
     try:
         options = parser.parse_args([*words])
@@ -139,11 +135,7 @@ def item_type(annotation: Any) -> type | None:  # noqa: ANN401  (a type of any f
 
 
 def own_place(out: Path | None) -> Path | None:
-    """Where the result goes, ``~`` resolved.
-
-    Raises:
-        UserError: it is the working directory or one above it, or no place at all.
-    """
+    """Where the result goes, ``~`` resolved; a UserError at a folder that holds the working one."""
     if out is None:
         return None
     try:
@@ -160,11 +152,7 @@ def own_place(out: Path | None) -> Path | None:
 
 
 def load(options: Namespace, asked: Mapping[str, Any], default_out: str) -> dict[str, Any]:
-    """The run, the images that it is asked about, and where the result goes.
-
-    Raises:
-        UserError: there is no such run, device or file.
-    """
+    """The run, its images, and where the result goes; a UserError where one of them is missing."""
     torch.manual_seed(options.seed)
     run = FinishedRun.open(options.run, options.device)
     found: dict[str, Any] = {"run": run, "out": options.out or run.path / default_out}

@@ -18,12 +18,9 @@ MOST_TICKS = 40
 
 
 def kl_bars(kl: Float[Tensor, " d"], active: Bool[Tensor, " d"], criterion: str) -> Figure:
-    """The KL of each latent dimension, the largest first, active dimensions in colour.
+    """The mean KL of each latent dimension in nats per image, the largest first, active in colour.
 
-    Args:
-        kl: mean KL of each dimension, in nats per image.
-        active: which dimensions count as active.
-        criterion: what makes a dimension active, with its threshold, for the legend.
+    The criterion is what makes a dimension active, with its threshold, for the legend.
     """
     order = kl.argsort(descending=True).tolist()
     on, nats = active.tolist(), kl.tolist()
@@ -46,12 +43,7 @@ def kl_bars(kl: Float[Tensor, " d"], active: Bool[Tensor, " d"], criterion: str)
 def codebook_bars(
     counts: Int[Tensor, "codebooks size"], perplexity: Float[Tensor, " codebooks"]
 ) -> Figure:
-    """A panel for each codebook: the share of each code, the most used first.
-
-    Args:
-        counts: how often each code was used.
-        perplexity: effective number of codes of each codebook.
-    """
+    """A panel for each codebook: the share of each code, the most used first."""
     books, size = counts.shape
     figure, axes = panels(books)
     share = 100 * (counts / counts.sum(dim=1, keepdim=True)).sort(dim=1, descending=True).values
@@ -66,44 +58,49 @@ def codebook_bars(
     return figure
 
 
-class AccuracyCurve(NamedTuple):
-    """The accuracy of a classifier on a representation.
-
-    Attributes:
-        features: the representation; each has a colour.
-        classifier: each has a line style.
-        labels: numbers of labelled images.
-        means: accuracy at each number, in [0, 1].
-        deviations: its standard deviation over draws of the labelled images.
-    """
+class Accuracy(NamedTuple):
+    """Accuracy on the test images: mean and standard deviation over draws of the labelled ones."""
 
     features: str
+    dimensions: int
     classifier: str
-    labels: list[int]
-    means: list[float]
-    deviations: list[float]
+    labels: int
+    repeats: int
+    mean: float
+    deviation: float
 
 
-def accuracy_curves(curves: Sequence[AccuracyCurve], title: str) -> Figure:
-    """A line for each curve, with bars of one standard deviation."""
+def by_curve(results: Sequence[Accuracy]) -> list[list[Accuracy]]:
+    """The accuracies of each representation and classifier."""
+    found: dict[tuple[str, str], list[Accuracy]] = {}
+    for row in results:
+        found.setdefault((row.features, row.classifier), []).append(row)
+    return list(found.values())
+
+
+def accuracy_curves(results: Sequence[Accuracy], title: str) -> Figure:
+    """Accuracy against labels, with bars of one standard deviation.
+
+    A representation has a colour, a classifier a line style.
+    """
     figure, [axes] = panels(1, (7.6, 4.6))
-    colours = dict(zip(dict.fromkeys(c.features for c in curves), CLASS_STYLES, strict=False))
-    lines = dict(zip(dict.fromkeys(c.classifier for c in curves), ("-", "--", ":"), strict=False))
-    for curve in curves:
-        colour, _ = colours[curve.features]
+    colours = dict(zip(dict.fromkeys(r.features for r in results), CLASS_STYLES, strict=False))
+    lines = dict(zip(dict.fromkeys(r.classifier for r in results), ("-", "--", ":"), strict=False))
+    for rows in by_curve(results):
+        features, dimensions, classifier, *_ = rows[0]
         axes.errorbar(
-            curve.labels,
-            [100 * mean for mean in curve.means],
-            [100 * deviation for deviation in curve.deviations],
-            color=colour,
-            linestyle=lines[curve.classifier],
+            [row.labels for row in rows],
+            [100 * row.mean for row in rows],
+            [100 * row.deviation for row in rows],
+            color=colours[features][0],
+            linestyle=lines[classifier],
             marker="o",
             markersize=4,
             capsize=3,
-            label=f"{curve.features}, {curve.classifier}",
+            label=f"{features} ({dimensions} numbers), {classifier}",
         )
     axes.set_xscale("log")
-    ticks = sorted({n for curve in curves for n in curve.labels})
+    ticks = sorted({row.labels for row in results})
     axes.set_xticks(ticks, [f"{n:,}" for n in ticks])
     axes.minorticks_off()
     label(axes, title, "labelled training images", "accuracy in %")

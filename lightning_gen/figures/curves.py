@@ -92,12 +92,7 @@ def separate_curves(rows: Sequence[Mapping[str, str]]) -> dict[str, Figure]:
 
 
 def compared_curves(curves: Mapping[str, Curve], quantity: str) -> Figure:
-    """A line a run, told apart by colour, dashes and marks.
-
-    Args:
-        curves: by the name of the run.
-        quantity: what is drawn, such as ``val/loss``.
-    """
+    """A line a run, by its name, told apart by colour, dashes and marks."""
     figure, [axes] = panels(1, (6.0, 3.9))
     for number, (name, curve) in enumerate(curves.items()):
         colour, marker = CLASS_STYLES[number % len(CLASS_STYLES)]

@@ -42,12 +42,7 @@ def scatter(
 ) -> Figure:
     """A point an image; classes differ in colour and in the form of the point.
 
-    Args:
-        points: where each image lies.
-        labels: the class of each.
-        class_names: a name for each class; one name or none shows no classes.
-        title: the line above.
-        axis_labels: what the two axes are.
+    One name of a class, or none, shows no classes.
     """
     figure, [axes] = panels(1, INCHES)
     label(axes, title, *axis_labels)

@@ -6,11 +6,9 @@ a white background; inside a page they take its colours.
 
 import io
 import re
-from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from textwrap import fill
-from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
@@ -111,11 +109,6 @@ def to_array(figure: Figure) -> Pixels:
         raise TypeError(f"to_array reads a figure with an Agg canvas, got {type(canvas).__name__}.")
     canvas.draw()  # type: ignore[no-untyped-call]
     return np.asarray(canvas.buffer_rgba())[:, :, :3].copy()  # type: ignore[no-untyped-call]
-
-
-def chart(draw: Callable[..., Figure], *arguments: Any) -> Pixels:  # noqa: ANN401
-    """The pixels of what a function of this package draws of the arguments."""
-    return to_array(draw(*arguments))
 
 
 def save_vector(picture: Figure | Pixels, path: Path, kind: str) -> None:

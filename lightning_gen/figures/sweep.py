@@ -40,11 +40,7 @@ def sweep_panels(
 ) -> Figure:
     """One panel a parameter: a dot a trial, the best one marked, the median as a line.
 
-    Args:
-        parameters: what was swept.
-        metric: the metric of each trial.
-        name: that of the metric, such as ``val/loss``, or a sum of such.
-        minimize: the least is the best.
+    The metric of each trial has a name such as ``val/loss``, or a sum of such.
     """
     figure, axes = panels(len(parameters))
     best = int(np.argmin(metric) if minimize else np.argmax(metric))

@@ -36,11 +36,7 @@ class Plane:
 
 
 def coordinate_plane(origin: Code, first: int, second: int) -> Plane:
-    """The plane of two latent dimensions; their values are x and y, the others the origin's.
-
-    Raises:
-        UserError: there are no two such dimensions.
-    """
+    """The plane of two latent dimensions, all others the origin's; a UserError without such two."""
     size = len(origin)
     if first == second or not all(0 <= dimension < size for dimension in (first, second)):
         raise UserError(
@@ -90,10 +86,8 @@ class PrincipalComponents(NamedTuple):
 def principal_components(codes: Codes, count: int = 2) -> PrincipalComponents:
     """The first ``count`` principal components of codes [N, D], fewer where N or D is less.
 
-    The sign of an axis is free: its largest entry is positive, so that pictures stay the same.
-
-    Raises:
-        UserError: a code is not finite.
+    The sign of an axis is free: its largest entry is positive, so that pictures stay the same. A
+    UserError says that a code is not finite.
     """
     check_finite(codes)
     exact = codes.detach().double().cpu()

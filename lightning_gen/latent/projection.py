@@ -34,10 +34,8 @@ class Projection(ABC):
     def project(self, codes: Codes, like: Float[Tensor, "m d"] | None = None) -> Projected:
         """The points of codes [N, D], D > 2.
 
-        Args:
-            codes: what is laid out.
-            like: codes of the same model, such as those of the validation split, whose axes are to
-                be used where the projection has any, so that two pictures can be compared.
+        Axes are those of ``like``, other codes of the same model such as those of the validation
+        split, where the projection has any, so that two pictures can be compared.
         """
 
 

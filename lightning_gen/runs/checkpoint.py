@@ -124,12 +124,10 @@ def shortened(error: BaseException, most: int = 300) -> str:
 
 
 def model_class(class_path: object, path: Path) -> type[LightningModule]:
-    """The class that a checkpoint names.
+    """The class that a checkpoint names; a UserError where it is no LightningModule.
 
-    Raises:
-        UserError: it names none, or nothing that is a LightningModule: whatever else a stranger's
-            checkpoint names is not called, and no module is imported that can hold no model, since
-            some of them do things when they are.
+    Whatever else a stranger's checkpoint names is not called, and no module is imported that can
+    hold no model, since some of them do things when they are.
     """
     try:
         kind = imported(class_path or "") if isinstance(class_path, str | None) else None

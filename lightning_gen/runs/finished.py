@@ -14,7 +14,7 @@ from lightning.pytorch import LightningDataModule, LightningModule
 from lightning_gen.allowed import enforced, refusal
 from lightning_gen.contracts import ImageShape, Needs, require
 from lightning_gen.errors import UserError
-from lightning_gen.figures import tile_size
+from lightning_gen.figures.grid import tile_size
 from lightning_gen.runs.checkpoint import build, load_model
 from lightning_gen.runs.directory import CONFIG, RunDirectory
 
@@ -42,12 +42,11 @@ class FinishedRun:
     def open(cls, place: str | Path, device: str = "cpu") -> "FinishedRun":
         """Load a run: its best checkpoint, or the latest where nothing was validated.
 
+        A UserError says that there is no such run, checkpoint or device, or that it is broken.
+
         Args:
             place: a run directory, a checkpoint, or the name of a run (its latest version).
             device: where the model is put; "auto" is a CUDA device where there is one.
-
-        Raises:
-            UserError: there is no such run or checkpoint, it is broken, or there is no such device.
         """
         place = Path(place).expanduser()
         found = [path for path in (place, Path("logs") / place) if path.is_file()]

@@ -5,8 +5,6 @@ from math import prod
 from pathlib import Path
 from typing import Any, cast
 
-import torch
-
 from lightning_gen import contracts
 from lightning_gen.contracts import Encodes, SamplesCodes, given
 from lightning_gen.errors import UserError
@@ -14,21 +12,11 @@ from lightning_gen.latent import PathName
 from lightning_gen.runs.finished import FinishedRun
 from lightning_gen.runs.inputs import Inputs, SplitInputs
 from lightning_gen.runs.outputs import write_view
-from lightning_gen.views import (
-    LabelledCodes,
-    Ranked,
-    View,
-    check_range,
-    check_terms,
-    encode,
-    free_dimensions,
-    interpolation,
-    join,
-    rank,
-    traversal,
-    typical,
-)
-from lightning_gen.views import arithmetic as arithmetic_view
+from lightning_gen.views.arithmetic import arithmetic as arithmetic_view
+from lightning_gen.views.arithmetic import check_terms
+from lightning_gen.views.codes import LabelledCodes, encode, free_dimensions, join, unlabelled
+from lightning_gen.views.dimensions import Ranked, check_range, rank, traversal, typical
+from lightning_gen.views.view import View, interpolation
 
 
 def interpolate(
@@ -107,9 +95,7 @@ def traverse(
     if encodes(run, inputs):
         codes = all_codes(run, inputs, num_images)
     else:
-        drawn = cast(SamplesCodes, run.model).sample_codes(1).cpu()
-        nothing = torch.empty(1, 0)
-        codes = LabelledCodes(drawn, torch.zeros(1, dtype=torch.int64), nothing, nothing)
+        codes = unlabelled(cast(SamplesCodes, run.model).sample_codes(1))
     if dimensions is None:
         ranked = rank(run.model, codes, num_dimensions)
     else:

@@ -16,9 +16,10 @@ from torch import Tensor
 from lightning_gen.atomic import draft, write_png
 from lightning_gen.contracts import NO_CLASS, Images
 from lightning_gen.errors import UserError
-from lightning_gen.figures import Pixels, image_grid, image_rows, save_vector, to_array
+from lightning_gen.figures.grid import image_grid, image_rows
+from lightning_gen.figures.style import Pixels, save_vector, to_array
 from lightning_gen.progress import progress
-from lightning_gen.views import View
+from lightning_gen.views.view import View
 
 PICTURES = (".png", ".pdf", ".svg")
 LONGEST_NAME = 255
@@ -63,14 +64,9 @@ def write(
 ) -> Path:
     """Write results as a path's ending says, whole or not at all; a UserError at another ending.
 
-    Args:
-        path: a picture (.png, .pdf, .svg), ``.npz`` for arrays, ``.csv`` for codes, and no ending
-            for a folder of PNGs.
-        parts: the results, computed as they are asked for.
-        title: of the page.
-        class_names: a name for each label.
-        factor_names: a name for each attribute.
-        images: there are images, otherwise codes alone.
+    It is that of a picture (.png, .pdf, .svg), ``.npz`` for arrays, ``.csv`` for codes, and none
+    for a folder of PNGs. The parts are computed as they are asked for; without ``images`` they are
+    codes alone.
     """
     check_ending(path, (*PICTURES, "", ".npz") if images else (".npz", ".csv"))
     if path.suffix in PICTURES:
@@ -120,7 +116,7 @@ def _write_arrays(path: Path, parts: Iterable[Part], words: dict[str, Sequence[s
             known["images"] = to_bytes(list(part.rows.values())[-1])
         for key, piece in {"names": np.array(part.names, dtype=str), **known}.items():
             found.setdefault(key, []).append(piece)
-    arrays = {key: np.concatenate(pieces) for key, pieces in found.items() if pieces}
+    arrays: dict[str, Any] = {k: np.concatenate(pieces) for k, pieces in found.items() if pieces}
     arrays |= {key: np.array(names, dtype=str) for key, names in words.items() if names}
     with draft(path) as unfinished, unfinished.open("wb") as file:
         np.savez(file, **arrays)

@@ -16,13 +16,13 @@ from sklearn.neighbors import KNeighborsClassifier
 from lightning_gen import contracts
 from lightning_gen.atomic import write_text
 from lightning_gen.errors import UserError
-from lightning_gen.figures import AccuracyCurve, accuracy_curves
+from lightning_gen.figures.code_charts import Accuracy, accuracy_curves, by_curve
 from lightning_gen.progress import progress
 from lightning_gen.runs.finished import FinishedRun
 from lightning_gen.runs.inputs import SplitInputs, SplitName
 from lightning_gen.runs.metrics_file import table
 from lightning_gen.runs.outputs import PICTURES, check_ending, write_picture
-from lightning_gen.views import encode, free_dimensions
+from lightning_gen.views.codes import encode, free_dimensions
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -30,18 +30,6 @@ STRENGTH = 10.0
 """C of the logistic regression, on features whose mean squared norm is 1."""
 
 NEIGHBOURS = 5
-
-
-class Accuracy(NamedTuple):
-    """Accuracy on the test images: mean and standard deviation over draws of the labelled ones."""
-
-    features: str
-    dimensions: int
-    classifier: str
-    labels: int
-    repeats: int
-    mean: float
-    deviation: float
 
 
 class Part(NamedTuple):
@@ -109,7 +97,7 @@ def probe(
     write_text(out.with_suffix(".csv"), table([*Accuracy._fields], rows, header=True))
     title = f"What {run.name} knows: classes of {len(test.classes):,} test images"
     plot = out.with_suffix(".png") if out.suffix == ".csv" else out
-    write_picture(accuracy_curves(curves(results), title), plot)
+    write_picture(accuracy_curves(results, title), plot)
     print(summary(results))
     return out
 
@@ -195,28 +183,16 @@ def drawn(
         yield order[np.argsort(turn, kind="stable")[:count]]
 
 
-def curves(results: Sequence[Accuracy]) -> list[AccuracyCurve]:
-    """A curve for each representation and classifier."""
-    found: dict[tuple[str, str], AccuracyCurve] = {}
-    for row in results:
-        key = row.features, row.classifier
-        name = f"{row.features} ({row.dimensions} numbers)"
-        curve = found.setdefault(key, AccuracyCurve(name, row.classifier, [], [], []))
-        curve.labels.append(row.labels)
-        curve.means.append(row.mean)
-        curve.deviations.append(row.deviation)
-    return list(found.values())
-
-
 def summary(results: Sequence[Accuracy]) -> str:
     """The accuracies in per cent, a line for each representation and classifier."""
     columns = sorted({row.labels for row in results})
     lines = [f"{'accuracy in % at':<34}" + "".join(f"{n:>14,}" for n in columns) + " labels"]
-    for curve in curves(results):
+    for rows in by_curve(results):
         cells = [
-            f"{100 * mean:.1f}" + ("" if isnan(deviation) else f" ± {100 * deviation:.1f}")
-            for mean, deviation in zip(curve.means, curve.deviations, strict=True)
+            f"{100 * row.mean:.1f}"
+            + ("" if isnan(row.deviation) else f" ± {100 * row.deviation:.1f}")
+            for row in rows
         ]
-        head = f"{curve.features.partition(' (')[0]}, {curve.classifier}"
+        head = f"{rows[0].features}, {rows[0].classifier}"
         lines.append(f"{head:<34}" + "".join(f"{cell:>14}" for cell in cells))
     return "\n".join(lines)

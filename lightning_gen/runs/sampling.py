@@ -13,7 +13,7 @@ from lightning_gen.contracts import Conditional, Decodes, Images, SamplesCodes, 
 from lightning_gen.errors import UserError
 from lightning_gen.runs.finished import FinishedRun
 from lightning_gen.runs.outputs import numbered, write, write_view
-from lightning_gen.views import View
+from lightning_gen.views.view import View
 
 
 def sample(

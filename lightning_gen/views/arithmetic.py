@@ -31,18 +31,11 @@ def arithmetic(
 ) -> View:
     """The three mean codes, decoded, and mean(A) - mean(B) + mean(C).
 
-    The sum is that of Radford, Metz & Chintala 2016 (arXiv:1511.06434).
+    The sum is that of Radford, Metz & Chintala 2016 (arXiv:1511.06434). A UserError says that there
+    is no class or attribute of a name, or no image of it.
 
-    Args:
-        model: decodes.
-        codes: codes of images.
-        terms: names of A, B and C: classes, or attributes; ``!Smiling`` is without the attribute.
-        class_names: a name for each label.
-        factor_names: a name for each factor; an image has an attribute where it is not 0.
-        device: the model's.
-
-    Raises:
-        UserError: there is no class or attribute of a name, or no image of it.
+    The terms are names of classes, or of factors: an image has an attribute where its factor is not
+    0, and ``!Smiling`` is without it.
     """
     check_terms(terms, class_names, factor_names)
     chosen = [select(codes, name, class_names, factor_names) for name in terms]

@@ -8,24 +8,27 @@ from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
 from lightning_gen.contracts import Batch, Codes, Infers, SamplesCodes, given
-from lightning_gen.figures import Pixels, scatter, to_array
+from lightning_gen.figures.scatter import scatter
+from lightning_gen.figures.style import Pixels, to_array
 from lightning_gen.latent import Projection, to_plane
 
 
 class LabelledCodes(NamedTuple):
-    """Codes on the CPU with the labels and factors of their images.
+    """Codes in float32 on the CPU with the labels and factors of their images.
 
-    Attributes:
-        codes: [N, D] float32.
-        labels: [N].
-        factors: [N, F].
-        kl: nats of each posterior in each of its K dimensions, [N, K]; K = 0 without a posterior.
+    ``kl`` is in nats, of each posterior in each of its K dimensions; K = 0 without a posterior.
     """
 
     codes: Codes
     labels: Int[Tensor, " n"]
     factors: Shaped[Tensor, "n f"]
     kl: Float[Tensor, "n k"]
+
+
+def unlabelled(codes: Codes) -> LabelledCodes:
+    """Codes of no images, such as draws of the prior."""
+    nothing = torch.empty(len(codes), 0)
+    return LabelledCodes(codes.float().cpu(), torch.zeros(len(codes)).long(), nothing, nothing)
 
 
 def encode(model: object, batch: Batch) -> LabelledCodes:
@@ -64,15 +67,11 @@ def latent_scatter(
     total: int,
     like: Codes | None = None,
 ) -> Pixels:
-    """A point an image.
+    """A point an image, without conditions.
 
-    Args:
-        codes: codes of images, without conditions.
-        class_names: a name for each label.
-        projection: lays out codes of more than two dimensions.
-        what: whose codes these are, for the title.
-        total: how many images there are; the title says it where only the first were encoded.
-        like: codes of another split, whose principal axes are used.
+    The projection lays out codes of more than two dimensions, along the principal axes of ``like``,
+    codes of another split, where they are given. The title says ``what`` is shown, and the total
+    of the images where only the first were encoded.
     """
     points, axes = to_plane(codes.codes, projection, like)
     count = len(codes.codes)

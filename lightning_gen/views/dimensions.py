@@ -48,13 +48,8 @@ def grid_axes(
       dimensions are the first code's.
     - More dimensions: quantiles along the two principal axes of the codes.
 
-    A condition at the end of a code stays that of the first one.
-
-    Args:
-        model: whose prior counts.
-        codes: codes of images, or one drawn from the prior.
-        steps: points along each axis.
-        dimensions: the two latent dimensions to show.
+    A condition at the end of a code stays that of the first one. The codes are those of images, or
+    one drawn from the model's prior.
     """
     if steps < 2:
         raise UserError(f"a latent grid has at least 2 steps, got {steps}. Set it to 15.")
@@ -110,14 +105,8 @@ def traversal(
 ) -> View:
     """A row for each dimension: one code with this dimension changed in even steps.
 
-    Args:
-        model: decodes.
-        origin: the code [1, D] that is changed.
-        spread: codes of images, from whose mean and standard deviation the range of a model without
-            a standard normal prior follows.
-        ranked: the dimensions, in the order of the rows.
-        steps: images in a row.
-        span: the range, in standard deviations to both sides.
+    The code is ``origin`` [1, D]; the range is ``span`` standard deviations to both sides, of the
+    prior, or for a model without a standard normal one of the codes of images in ``spread``.
     """
     check_range(steps, span)
     dimensions = [dimension for dimension, _ in ranked]

@@ -6,8 +6,8 @@ from typing import NamedTuple
 import torch
 
 from lightning_gen.contracts import Codes, Decodes, Images
-from lightning_gen.figures import Pixels, image_rows
-from lightning_gen.figures.grid import GAP
+from lightning_gen.figures.grid import GAP, image_rows
+from lightning_gen.figures.style import Pixels
 from lightning_gen.latent import PATHS, PathName
 
 AT_ONCE = 256
@@ -50,16 +50,10 @@ def interpolation(
     names: Sequence[str] = (),
     originals: tuple[Images, Images] | None = None,
 ) -> View:
-    """A row for each pair of codes, decoded at even positions between them.
+    """A row for each pair of codes [N, D], decoded at even positions from 0 to 1 between them.
 
-    Args:
-        model: decodes.
-        start: codes [N, D] at position 0.
-        end: codes [N, D] at position 1.
-        steps: positions, both ends included.
-        path: along a straight line or a great arc.
-        names: of each pair.
-        originals: the images of both ends, shown beside what the model makes of their codes.
+    The path is a straight line or a great arc. The originals, images of both ends, are shown beside
+    what the model makes of their codes.
     """
     codes = PATHS[path](start, end, steps)
     images = decode_all(model, codes.flatten(0, 1))

@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from lightning_gen.callbacks import CodebookUse, CollapseMonitor
-from lightning_gen.figures import codebook_bars, kl_bars, to_array
+from lightning_gen.figures.code_charts import codebook_bars, kl_bars
+from lightning_gen.figures.style import to_array
 from lightning_gen.models import VAE, VQVAE
 from lightning_gen.networks import Codebook, SpatialResidual, Transformer
 from lightning_gen.objectives import DiagonalGaussian

@@ -9,7 +9,7 @@ from lightning.pytorch import LightningModule
 
 from lightning_gen.callbacks import Denoising, Reconstructions
 from lightning_gen.data import MiniFashionMNIST
-from lightning_gen.figures import image_rows
+from lightning_gen.figures.grid import image_rows
 from lightning_gen.models import AE
 from lightning_gen.networks import GaussianNoise, Masking
 from support.models import frozen

@@ -14,7 +14,8 @@ from lightning.pytorch.loggers import TensorBoardLogger
 
 from lightning_gen.callbacks import FiniteLoss, LossCurves, Progress, losses
 from lightning_gen.errors import UserError
-from lightning_gen.figures import loss_curves, to_array
+from lightning_gen.figures.curves import loss_curves
+from lightning_gen.figures.style import to_array
 from lightning_gen.models import VAE
 from support.models import tiny
 

@@ -12,7 +12,7 @@ from torch.optim import Adam
 
 from lightning_gen.callbacks import Picture, RandomState, SampleDiversity, Samples
 from lightning_gen.callbacks.picture import run_directory, untouched
-from lightning_gen.figures import image_grid
+from lightning_gen.figures.grid import image_grid
 from lightning_gen.models import DCGAN
 from lightning_gen.networks import DCGANNetworks
 from support.models import tiny

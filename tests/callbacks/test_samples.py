@@ -9,7 +9,7 @@ import torch
 from lightning.pytorch import LightningModule
 
 from lightning_gen.callbacks import ConditionalSamples, SampleDiversity, Samples, samples
-from lightning_gen.figures import image_grid, image_rows
+from lightning_gen.figures.grid import image_grid, image_rows
 from lightning_gen.models import CVAE
 from support.models import frozen
 

@@ -6,18 +6,12 @@ import torch
 
 from lightning_gen.callbacks import Arithmetic, Interpolation, LatentGrid, LatentScatter, Traversal
 from lightning_gen.errors import UserError
-from lightning_gen.figures import scatter
-from lightning_gen.views import (
-    arithmetic,
-    codes,
-    encode,
-    grid_axes,
-    interpolation,
-    latent_grid,
-    rank,
-    traversal,
-    typical,
-)
+from lightning_gen.figures.scatter import scatter
+from lightning_gen.views import codes
+from lightning_gen.views.arithmetic import arithmetic
+from lightning_gen.views.codes import encode
+from lightning_gen.views.dimensions import grid_axes, latent_grid, rank, traversal, typical
+from lightning_gen.views.view import interpolation
 from support.kinds import KINDS, fixed
 from support.models import batch_of
 

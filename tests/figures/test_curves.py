@@ -5,15 +5,15 @@ import re
 import numpy as np
 import pytest
 
-from lightning_gen.figures import loss_curves, to_array
 from lightning_gen.figures.curves import (
     MOST_POINTS,
     Curve,
     compared_curves,
+    loss_curves,
     separate_curves,
     thinned,
 )
-from lightning_gen.figures.style import BLUE, VERMILLION, to_svg
+from lightning_gen.figures.style import BLUE, VERMILLION, to_array, to_svg
 
 
 def table(**columns):

@@ -2,8 +2,17 @@ import numpy as np
 import pytest
 import torch
 
-from lightning_gen.figures import image_grid, image_rows
-from lightning_gen.figures.grid import GAP, LEAST_SIDE, MARGIN, MAX_WIDTH, PAPER, enlarged, signed
+from lightning_gen.figures.grid import (
+    GAP,
+    LEAST_SIDE,
+    MARGIN,
+    MAX_WIDTH,
+    PAPER,
+    enlarged,
+    image_grid,
+    image_rows,
+    signed,
+)
 from lightning_gen.figures.style import font
 
 

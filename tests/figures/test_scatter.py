@@ -5,9 +5,8 @@ import pytest
 import torch
 from matplotlib.colors import to_hex
 
-from lightning_gen.figures import scatter, to_array
-from lightning_gen.figures.scatter import MOST_CLASSES
-from lightning_gen.figures.style import GREY
+from lightning_gen.figures.scatter import MOST_CLASSES, scatter
+from lightning_gen.figures.style import GREY, to_array
 
 AXES = ("z0", "z1")
 FASHION = (

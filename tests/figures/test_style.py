@@ -7,8 +7,8 @@ import pytest
 import torch
 from matplotlib.colors import to_hex, to_rgb
 
-from lightning_gen.figures import codebook_bars, kl_bars, to_array
-from lightning_gen.figures.style import BLUE, CLASS_STYLES, GREY, label, panels
+from lightning_gen.figures.code_charts import codebook_bars, kl_bars
+from lightning_gen.figures.style import BLUE, CLASS_STYLES, GREY, label, panels, to_array
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from lightning_gen.figures import SweptParameter, sweep_panels, to_array
-from lightning_gen.figures.sweep import unit
+from lightning_gen.figures.style import to_array
+from lightning_gen.figures.sweep import SweptParameter, sweep_panels, unit
 
 DIM = SweptParameter("model.latent_dim", ["2", "10", "2", "10"], ["2", "10", "50"])
 

@@ -7,7 +7,7 @@ from PIL import Image
 
 from lightning_gen.contracts import NO_CLASS
 from lightning_gen.errors import UserError
-from lightning_gen.figures import image_grid, image_rows
+from lightning_gen.figures.grid import image_grid, image_rows
 from lightning_gen.runs.outputs import Part, to_bytes, write
 from support.arrays import arrays_of
 

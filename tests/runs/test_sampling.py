@@ -6,7 +6,7 @@ from PIL import Image
 
 from lightning_gen.callbacks import Samples
 from lightning_gen.errors import UserError
-from lightning_gen.figures import image_grid, image_rows
+from lightning_gen.figures.grid import image_grid, image_rows
 from lightning_gen.runs.outputs import to_bytes
 from lightning_gen.runs.sampling import sample
 from support.arrays import arrays_of

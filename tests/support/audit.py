@@ -157,7 +157,7 @@ def keys(roots: list[type]) -> dict[str, Any]:
     Args:
         roots: the classes that a configuration begins with; those of the types are visited too.
     """
-    from lightning_gen.parts import argument_types, built, is_callable, members
+    from lightning_gen.parts import built, is_callable, members, parameters
 
     found: dict[str, tuple[str, Any]] = {}
     left, seen = list(roots), set()
@@ -166,7 +166,7 @@ def keys(roots: list[type]) -> dict[str, Any]:
         if kind in seen:
             continue
         seen.add(kind)
-        for name, annotation in argument_types(kind).items():
+        for name, annotation in ((n, p.annotation) for n, p in parameters(kind).items()):
             if isinstance(annotation, str) or annotation is inspect.Parameter.empty:
                 continue  # the parser takes no value there
             parts = [part for part in built(annotation) if part.__module__.startswith(BUILT)]

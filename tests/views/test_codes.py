@@ -3,7 +3,7 @@
 import torch
 
 from lightning_gen.models import CVAE
-from lightning_gen.views import encode, free_dimensions, join, without_condition
+from lightning_gen.views.codes import encode, free_dimensions, join, without_condition
 from support.linear import Linear, WithPrior, batch_of
 from support.models import batch_of as images_of
 from support.models import tiny

@@ -7,11 +7,10 @@ from torch.distributions import Normal, kl_divergence
 
 from lightning_gen.errors import UserError
 from lightning_gen.latent import Plane
-from lightning_gen.views import (
+from lightning_gen.views.codes import LabelledCodes, encode
+from lightning_gen.views.dimensions import (
     GridAxes,
-    LabelledCodes,
     Ranked,
-    encode,
     grid_axes,
     latent_grid,
     rank,

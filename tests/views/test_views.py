@@ -4,14 +4,9 @@ import pytest
 import torch
 
 from lightning_gen.errors import UserError
-from lightning_gen.views import (
-    LabelledCodes,
-    arithmetic,
-    check_terms,
-    default_terms,
-    encode,
-    interpolation,
-)
+from lightning_gen.views.arithmetic import arithmetic, check_terms, default_terms
+from lightning_gen.views.codes import LabelledCodes, encode
+from lightning_gen.views.view import interpolation
 from support.linear import Linear, batch_of
 
 CLASSES = ("boot", "shirt", "bag")

@@ -11,23 +11,16 @@ from PIL import Image
 from lightning_gen import contracts
 from lightning_gen.contracts import Batch, Needs, able, given
 from lightning_gen.errors import UserError
-from lightning_gen.figures import Pixels, image_grid
+from lightning_gen.figures.grid import image_grid
+from lightning_gen.figures.style import Pixels
 from lightning_gen.latent import PCA
 from lightning_gen.runs.inputs import SplitInputs
 from lightning_gen.runs.pages.compared_runs import ComparedRun
 from lightning_gen.runs.pages.html import Exhibit
-from lightning_gen.views import (
-    LabelledCodes,
-    View,
-    arithmetic,
-    default_terms,
-    encode,
-    grid_axes,
-    join,
-    latent_grid,
-    latent_scatter,
-    without_condition,
-)
+from lightning_gen.views.arithmetic import arithmetic, default_terms
+from lightning_gen.views.codes import LabelledCodes, encode, join, latent_scatter, without_condition
+from lightning_gen.views.dimensions import grid_axes, latent_grid
+from lightning_gen.views.view import View
 
 CODES = 2000
 """Images whose codes are looked at."""

@@ -8,7 +8,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.trial import FrozenTrial, TrialState
 
 from lightning_gen.atomic import draft, write_text
-from lightning_gen.figures import SweptParameter, sweep_panels
+from lightning_gen.figures.sweep import SweptParameter, sweep_panels
 from lightning_gen.runs.metrics_file import table
 from lightning_gen.runs.sweep.reading import SweepFile
 from lightning_gen.runs.sweep.space import Plain, brief, short_names, word
