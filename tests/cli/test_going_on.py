@@ -5,7 +5,7 @@ import shutil
 import pytest
 from filelock import FileLock
 
-from support.command import MINI_DATA, SMALL, SMALL_MODEL, TWO_BATCHES, column, only_run, runs
+from support.command import SMALL, column, only_run, runs
 
 LAST = ("--ckpt_path", "last")
 
@@ -49,7 +49,8 @@ def test_a_training_that_is_over_says_so(command, in_tmp, said):
 
 
 def test_pictures_that_a_kill_left_out_are_drawn(command, in_tmp):
-    words = (*SMALL_MODEL, *MINI_DATA, *TWO_BATCHES, "--name", "run")
+    words = (*SMALL, "--name", "run", "--trainer.callbacks", "Samples")
+    words += ("--trainer.callbacks+", "Reconstructions", "--trainer.callbacks+", "LatentScatter")
     assert command("fit", *words).code == 0
     folder = only_run("logs") / "images"
     kinds = ("reconstructions", "latent_scatter", "samples")

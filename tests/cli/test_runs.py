@@ -58,7 +58,7 @@ def test_a_finished_run_is_whole(finished):
 
 def test_its_config_runs_it_again(fit, command, tmp_path):
     words = ("--trainer.limit_train_batches", "6", "--seed_everything", "7")
-    first = fit(*words, "--default_pictures", "true")  # which change no number
+    first = fit(*words)
     header = (first / "config.yaml").read_text().splitlines()[0]
     again = re.search(r"lightning-gen (fit .*) runs it again", header)[1].split()
     assert command(*again).code == 0

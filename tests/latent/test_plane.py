@@ -111,3 +111,10 @@ def test_nearly_parallel_codes_stay_between_their_ends():
     codes = spherical(start, start + 1e-3 * torch.randn(100, 8), 5)
     assert codes.isfinite().all()
     assert (codes - start[:, None]).abs().max() < 0.01
+
+
+@pytest.mark.parametrize("steps", [1, 0, -3])
+@pytest.mark.parametrize("path", PATHS.values(), ids=PATHS)
+def test_less_than_two_steps_are_refused(path, steps):
+    with pytest.raises(UserError, match=f"at least 2, got {steps}"):
+        path(torch.zeros(1, 2), torch.ones(1, 2), steps)
