@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 
@@ -19,23 +20,11 @@ from jaxtyping import install_import_hook
 # cli and runs, whose annotations jsonargparse reads, and errors and hyperparameters, which
 # annotate no tensor. beartype wants each Protocol that annotates something runtime-checkable, and
 # the name of the class in place of Self.
-install_import_hook(
-    [
-        "lightning_gen.callbacks",
-        "lightning_gen.contracts",
-        "lightning_gen.data",
-        "lightning_gen.features",
-        "lightning_gen.figures",
-        "lightning_gen.latent",
-        "lightning_gen.metrics",
-        "lightning_gen.models",
-        "lightning_gen.networks",
-        "lightning_gen.noise",
-        "lightning_gen.objectives",
-        "lightning_gen.views",
-    ],
-    "beartype.beartype",
+ROOMS = (
+    *("callbacks", "contracts", "data", "features", "figures", "latent", "metrics", "models"),
+    *("networks", "noise", "objectives", "views"),
 )
+install_import_hook([f"lightning_gen.{room}" for room in ROOMS], "beartype.beartype")
 
 import pytest  # noqa: E402  (after the hook)
 import torch  # noqa: E402
@@ -81,6 +70,14 @@ def _seed():
     torch.manual_seed(0)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _end_of_wandb():
+    """The process of W&B's service lives as long as the one that started it, unless it is told."""
+    yield
+    if "wandb" in sys.modules:
+        sys.modules["wandb"].teardown()
+
+
 @pytest.fixture
 def shared_data():
     """The folder with the real MNIST and Fashion-MNIST, read-only."""
@@ -121,12 +118,22 @@ def command(main, in_tmp, capsys):
 
 
 @pytest.fixture(scope="session")
-def finished(main, tmp_path_factory):
+def train(main):
+    """Runs commands that must go well in a folder, which is then to be read only."""
+
+    def run(folder, *commands):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(folder)
+            patch.setenv("PL_GLOBAL_SEED", "0")
+            patch.setenv("PL_SEED_WORKERS", "0")
+            for words in commands:
+                assert main([str(word) for word in words]) == 0, words
+        return folder
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def finished(train, tmp_path_factory):
     """A finished run of the words SMALL, to be read only."""
-    root = tmp_path_factory.mktemp("finished")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(root)
-        patch.setenv("PL_GLOBAL_SEED", "0")
-        patch.setenv("PL_SEED_WORKERS", "0")
-        assert main(["fit", *SMALL]) == 0
-    return only_run(root / "logs")
+    return only_run(train(tmp_path_factory.mktemp("finished"), ["fit", *SMALL]) / "logs")

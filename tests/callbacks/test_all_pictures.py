@@ -136,7 +136,13 @@ def test_bad_numbers_are_refused(make, argument, value, words):
         make(**{argument: value})
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param(kind, marks=[] if kind in ("VAE", "DCGAN") else pytest.mark.slow)
+        for kind in KINDS
+    ],
+)
 def test_drawing_and_measuring_change_nothing_in_training(kind, trainer, mini, tmp_path):
     def train(*callbacks):
         seed_everything(0, verbose=False)

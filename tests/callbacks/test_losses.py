@@ -1,6 +1,5 @@
 """The losses of a training: watched, shown beside a bar, and drawn."""
 
-import csv
 import math
 import re
 import sys
@@ -17,6 +16,7 @@ from lightning_gen.errors import UserError
 from lightning_gen.figures.curves import loss_curves
 from lightning_gen.figures.style import to_array
 from lightning_gen.models import VAE
+from support.command import rows
 from support.models import tiny
 
 # lightning counts the batches of an epoch; these tests look seldom on purpose.
@@ -104,8 +104,6 @@ def test_a_long_epoch_gets_lines_on_the_way(fit, capsys, monkeypatch):
     ]
 
 
-# lightning counts the batches of an epoch; these tests have few on purpose.
-@pytest.mark.filterwarnings("ignore:The number of training batches")
 def test_losses_that_were_not_logged_are_left_out(fit, capsys):
     fit(max_epochs=1, log_every_n_steps=1000, limit_val_batches=0)
     assert capsys.readouterr().out == "epoch 0, step 2\n"
@@ -125,11 +123,10 @@ def test_the_curves_of_the_run_so_far_are_drawn(trainer, mini, pictures, tmp_pat
     trainer(LossCurves(every_n_epochs=2), max_epochs=3).fit(tiny(), mini)
     found = pictures("loss_curves")
     assert list(found) == [4, 6]
-    with (tmp_path / "run" / "metrics.csv").open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    assert {"train/loss", "val/loss"} <= rows[0].keys()
-    np.testing.assert_array_equal(found[6], to_array(loss_curves(rows)))
-    early = [row for row in rows if int(row["step"]) < 4]
+    logged = rows(tmp_path / "run")
+    assert {"train/loss", "val/loss"} <= logged[0].keys()
+    np.testing.assert_array_equal(found[6], to_array(loss_curves(logged)))
+    early = [row for row in logged if int(row["step"]) < 4]
     np.testing.assert_array_equal(found[4], to_array(loss_curves(early)))
 
 
@@ -139,14 +136,11 @@ def test_values_that_the_logger_has_not_written_yet_are_drawn(trainer, mini, pic
             trainer.logger.log_metrics({"train/own": 1.0}, trainer.global_step)
 
     trainer(LogsItself(), LossCurves(), max_epochs=1).fit(tiny(), mini)
-    with (tmp_path / "run" / "metrics.csv").open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    assert "train/own" in rows[0]
-    np.testing.assert_array_equal(pictures("loss_curves")[2], to_array(loss_curves(rows)))
+    logged = rows(tmp_path / "run")
+    assert "train/own" in logged[0]
+    np.testing.assert_array_equal(pictures("loss_curves")[2], to_array(loss_curves(logged)))
 
 
-# lightning counts the batches of an epoch; these tests have few on purpose.
-@pytest.mark.filterwarnings("ignore:The number of training batches")
 def test_a_run_that_logged_nothing_yet_is_not_drawn(trainer, mini, tmp_path):
     arguments = {"log_every_n_steps": 1000, "limit_val_batches": 0}
     trainer(LossCurves(every_n_epochs=1), **arguments).fit(tiny(), mini)

@@ -1,6 +1,5 @@
 """Samples, of all kinds and of each class, and how diverse they are."""
 
-import csv
 import warnings
 
 import numpy as np
@@ -11,6 +10,7 @@ from lightning.pytorch import LightningModule
 from lightning_gen.callbacks import ConditionalSamples, SampleDiversity, Samples, samples
 from lightning_gen.figures.grid import image_grid, image_rows
 from lightning_gen.models import CVAE
+from support.command import column
 from support.models import frozen
 
 
@@ -63,11 +63,6 @@ class Made(LightningModule):
         return torch.optim.SGD(self.parameters(), lr=0.1)
 
 
-def logged(tmp_path):
-    with (tmp_path / "run" / "metrics.csv").open(newline="") as file:
-        return [float(v) for row in csv.DictReader(file) if (v := row.get("samples/diversity"))]
-
-
 @pytest.mark.parametrize("limit_val_batches", [2, 0])
 def test_diversity_is_relative_to_real_images(limit_val_batches, trainer, mini, tmp_path):
     model = Made(0.1)
@@ -82,7 +77,8 @@ def test_diversity_is_relative_to_real_images(limit_val_batches, trainer, mini, 
         return torch.cdist(rows, rows).sum() / (len(rows) * (len(rows) - 1))
 
     expected = (distance(samples) / distance(real)).item()
-    assert logged(tmp_path) == pytest.approx([expected, expected], rel=1e-4)
+    logged = column(tmp_path / "run", "samples/diversity")
+    assert [*logged.values()] == pytest.approx([expected, expected], rel=1e-4)
     assert model.seen == [(False, False)] * 2
 
 

@@ -130,9 +130,9 @@ def _within(words):
     ],
 )  # fmt: skip
 def test_what_python_brings_is_refused_too(key, value, own, command):
-    answer = command("fit", *SMALL, f"--{key}", value)
-    assert answer.code == 2
-    assert "whose code would run. If you trust it, pass --allow " in answer.line
+    command("fit", *SMALL, f"--{key}", value).refused(
+        "whose code would run. If you trust it, pass --allow "
+    )
 
 
 @pytest.mark.parametrize(
@@ -145,15 +145,13 @@ def test_what_python_brings_is_refused_too(key, value, own, command):
 )
 def test_allowed(words, own, command):
     run = ("--trainer.fast_dev_run", "true", *NO_PICTURES, *TWO_BATCHES)
-    answer = command("fit", "--allow", "own", *words, *run)
-    assert answer.code == 0, answer.err
+    command("fit", "--allow", "own", *words, *run).done()
     assert own()
 
 
 def test_allowed_by_the_variable(own, command, monkeypatch):
     monkeypatch.setenv("LIGHTNING_GEN_ALLOW", "another, own")
-    answer = command("fit", *SMALL, "--model", "own.Model", "--trainer.fast_dev_run", "true")
-    assert answer.code == 0, answer.err
+    command("fit", *SMALL, "--model", "own.Model", "--trainer.fast_dev_run", "true").done()
     assert own()
 
 
@@ -217,15 +215,13 @@ class TestFinishedRun:
 
     def test_of_an_allowed_model(self, strange, own, command):
         strange(model="own.Model")
-        answer = command(*WORDS["sample"], "--allow", "own")
-        assert answer.code == 0, answer.err
+        command(*WORDS["sample"], "--allow", "own").done()
 
     @pytest.mark.parametrize("verb", ["test", "encode"])
     def test_of_strange_data(self, verb, strange, own, command):
         strange(data="own.Data")
         check(command(*WORDS[verb]), own)
-        answer = command(*WORDS[verb], "--allow", "own")
-        assert answer.code == 0, answer.err
+        command(*WORDS[verb], "--allow", "own").done()
 
 
 def test_a_sweep_of_strange_data(own, command, tmp_path):
@@ -237,13 +233,11 @@ def test_a_sweep_of_strange_data(own, command, tmp_path):
 def test_trials_of_a_sweep_inherit_it(own, command, tmp_path):
     words = ("--data", "own.Data", "--data.batch_size", "50", *TWO_BATCHES)
     write_sweep(tmp_path, GRID | {"parameters": {"model.latent_dim": [2]}})
-    answer = command("sweep", "own.yaml", *words, "--allow", "own")
-    assert answer.code == 0, answer.err
+    command("sweep", "own.yaml", *words, "--allow", "own").done()
 
 
 def test_wandb_agents_are_told(own, command, tmp_path):
     write_sweep(tmp_path, GRID | {"parameters": {"model.latent_dim": [2]}})
-    answer = command("sweep", "own.yaml", "--write-wandb", "w.yaml", "--allow", "own,other")
-    assert answer.code == 0, answer.err
+    command("sweep", "own.yaml", "--write-wandb", "w.yaml", "--allow", "own,other").done()
     line = " ".join(yaml.safe_load((tmp_path / "w.yaml").read_text())["command"])
     assert "--allow own --allow other" in line

@@ -17,6 +17,10 @@ from support.command import CONF, NO_PICTURES, SMALL, TWO_BATCHES
 QUICK = ("--config", str(CONF / "quickstart.yaml"))
 VAE = ("--model", "VAE", "--data", "MiniFashionMNIST")
 SAMPLES = ("--trainer.callbacks", "Samples")
+EXTRACTOR = (
+    *("--trainer.callbacks", "SampleQuality"),
+    *("--trainer.callbacks.extractor", "TrainedClassifier"),
+)
 
 
 @pytest.fixture
@@ -213,6 +217,8 @@ def test_a_wrong_file(content, match, refused, tmp_path):
         (("--trainer.default_root_dir", "/proc/version/logs"), r"/proc/version/logs"),
         ((*SAMPLES, "--trainer.callbacks.every_n_epochs", "0"), "at least 1"),
         (("--model", "AE", *SAMPLES), "Samples needs a model that samples"),
+        (("--data.train_classes", "[Boots]"), "T-shirt/top, Trouser"),
+        ((*EXTRACTOR, "--trainer.callbacks.extractor.checkpoint", "no.ckpt"), r"no\.ckpt"),
         (("--trainer.accelerator", "tpu"), "torch_xla"),
     ],
 )  # fmt: skip
@@ -366,8 +372,7 @@ class TestOwn:
     """Datamodules and models of one's own, that know nothing of this package."""
 
     def test_a_datamodule(self, command):
-        answer = command("fit", *DENSE, "--data", "own.Data")
-        assert answer.code == 0, answer.err
+        command("fit", *DENSE, "--data", "own.Data").done()
 
     def test_images_in_another_range(self, refused):
         match = r"images in \[0, 1\], got values from -1 to 1\. Drop the Normalize"
@@ -378,8 +383,7 @@ class TestOwn:
 
     def test_a_model_is_loaded_with_the_arguments_of_its_configuration(self, command, tmp_path):
         words = ("--model", "own.Model", "--model.width", "5", "--data", "own.Data", *OWN_WORDS)
-        answer = command("fit", *words, "--name", "run")
-        assert answer.code == 0, answer.err
+        command("fit", *words, "--name", "run").done()
         (path,) = tmp_path.glob("logs/run/version_0/checkpoints/last.ckpt")
         kept = torch.load(path, weights_only=True)["hyper_parameters"]
         assert kept["_class_path"] == "own.Model"
@@ -388,8 +392,7 @@ class TestOwn:
         assert "trained with width 5, and this run asks for 4" in answer.line
 
     def test_its_loss_has_no_unit(self, command, caplog):
-        answer = command("fit", "--model", "own.Tested", "--data", "own.Data", *OWN_WORDS)
-        assert answer.code == 0, answer.err
+        command("fit", "--model", "own.Tested", "--data", "own.Data", *OWN_WORDS).done()
         [line] = [line for line in caplog.text.splitlines() if "Test loss" in line]
         assert re.search(r"Test loss 0\.\d+$", line)
 

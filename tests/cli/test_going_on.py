@@ -5,7 +5,7 @@ import shutil
 import pytest
 from filelock import FileLock
 
-from support.command import MINI_DATA, SMALL, SMALL_MODEL, TWO_BATCHES, column, only_run, runs
+from support.command import SMALL, column, only_run, runs
 
 LAST = ("--ckpt_path", "last")
 
@@ -35,8 +35,7 @@ def test_a_run_without_a_checkpoint_begins_anew_and_leaves_others_alone(command,
     first, second = runs("logs")
     shutil.rmtree(second / "checkpoints")  # as after a kill before the first one
     kept = (first / "checkpoints" / "last.ckpt").read_bytes()
-    answer = command("fit", *SMALL, "--name", "run", *LAST, "--model.latent_dim", "3")
-    assert answer.code == 0, answer.err
+    command("fit", *SMALL, "--name", "run", *LAST, "--model.latent_dim", "3").done()
     assert "version_1 was ended before its first checkpoint: it begins anew" in said.text
     assert (first / "checkpoints" / "last.ckpt").read_bytes() == kept
     assert "latent_dim: 3" in (second / "config.yaml").read_text()
@@ -45,13 +44,13 @@ def test_a_run_without_a_checkpoint_begins_anew_and_leaves_others_alone(command,
 
 def test_a_training_that_is_over_says_so(command, in_tmp, said):
     assert command("fit", *SMALL, "--name", "run").code == 0
-    answer = command("fit", *SMALL, "--name", "run", *LAST)
-    assert answer.code == 0
+    command("fit", *SMALL, "--name", "run", *LAST).done()
     assert "The training is over after 1 epochs, 2 steps. To go on, raise" in said.text
 
 
 def test_pictures_that_a_kill_left_out_are_drawn(command, in_tmp):
-    words = (*SMALL_MODEL, *MINI_DATA, *TWO_BATCHES, "--name", "run")
+    words = (*SMALL, "--name", "run", "--trainer.callbacks", "Samples")
+    words += ("--trainer.callbacks+", "Reconstructions", "--trainer.callbacks+", "LatentScatter")
     assert command("fit", *words).code == 0
     folder = only_run("logs") / "images"
     kinds = ("reconstructions", "latent_scatter", "samples")

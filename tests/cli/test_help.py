@@ -1,10 +1,10 @@
 """What the command says about itself, that it says it at once, and how it imports its verbs."""
 
 import gc
-import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from jsonargparse import ArgumentParser
@@ -16,13 +16,14 @@ from support.command import CONF
 from support.models import KINDS
 
 
-def python(*words):
-    return subprocess.run([sys.executable, *words], capture_output=True, text=True, check=False)
+def ran(*words):
+    """What a process printed, and how it ended."""
+    return subprocess.run(words, capture_output=True, text=True, check=False)
 
 
 def test_help_lists_every_verb_at_once():
     start = time.monotonic()
-    done = python("-X", "importtime", "-m", "lightning_gen", "--help")
+    done = ran(sys.executable, "-X", "importtime", "-m", "lightning_gen", "--help")
     assert time.monotonic() - start < 3
     assert done.returncode == 0
     for name, verb in VERBS.items():
@@ -34,12 +35,7 @@ def test_help_lists_every_verb_at_once():
 
 
 def test_the_command_is_installed():
-    done = subprocess.run(
-        [os.path.join(os.path.dirname(sys.executable), "lightning-gen"), "--version"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = ran(Path(sys.executable).with_name("lightning-gen"), "--version")
     assert (done.returncode, done.stdout) == (0, f"lightning-gen {__version__}\n")
 
 
@@ -54,15 +50,12 @@ def test_help(words, capsys):
     [("fti", "Did you mean fit?"), ("tset", "Did you mean test?"), ("xyzzy", "Choose among fit,")],
 )
 def test_unknown_verb(word, hint, command):
-    answer = command(word)
-    assert answer.code == 2
-    assert f"there is no verb {word}. {hint}" in answer.line
+    command(word).refused(f"there is no verb {word}. {hint}")
 
 
 @pytest.mark.parametrize("verb", ["fit", "test"])
 def test_help_of_a_verb(verb, command):
-    answer = command(verb, "--help")
-    assert answer.code == 0
+    answer = command(verb, "--help").done()
     assert answer.out.startswith(f"usage: lightning-gen {verb}")
     assert len(answer.out.splitlines()) < 60
 
@@ -72,7 +65,7 @@ def test_help_of_a_verb(verb, command):
     [("traverse", "--num_dimensions"), ("sweep", "--jobs N"), ("reproduce", "--fresh")],
 )
 def test_help_of_a_verb_comes_at_once(verb, option):
-    done = python("-X", "importtime", "-m", "lightning_gen", verb, "--help")
+    done = ran(sys.executable, "-X", "importtime", "-m", "lightning_gen", verb, "--help")
     assert option in done.stdout
     assert f"lightning-gen {VERBS[verb].example}" in done.stdout
     imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}

@@ -14,12 +14,9 @@ from PIL import Image
 from wandb.proto.wandb_internal_pb2 import Record
 
 from lightning_gen.cli.run_parts import open_or_go_offline
-from support.command import CONF, MINI_DATA, SMALL_MODEL, TWO_BATCHES, column, only_run, runs
+from support.command import CONF, SMALL, column, only_run, runs
 
-WORDS = (
-    *(*SMALL_MODEL, *MINI_DATA, *TWO_BATCHES, "--name", "shown"),
-    *("--trainer.log_every_n_steps", "1", "--trainer.callbacks", "Samples"),
-)
+WORDS = (*SMALL, "--name", "shown", "--trainer.callbacks", "Samples")
 WANDB = ("--trainer.logger", CONF / "logger/wandb.yaml", "--trainer.logger.offline", "true")
 TENSORBOARD = ("--trainer.logger", CONF / "logger/tensorboard.yaml")
 
@@ -58,11 +55,11 @@ def by_key(items):
 
 @pytest.fixture
 def shown(command, tmp_path):
-    """Runs ``fit`` with a logger twice; the first run's directory."""
+    """Runs ``fit`` with a logger twice, the second time with more words; the runs' directories."""
 
-    def run(*logger):
-        for _ in range(2):
-            answer = command("fit", *WORDS, *logger)
+    def run(*logger, second=()):
+        for words in ((), second):
+            answer = command("fit", *WORDS, *logger, *words)
             assert answer.code == 0, answer.err
             assert "Error" not in answer.err
         directories = runs(tmp_path / "logs")
@@ -114,8 +111,11 @@ def check_picture(pixels, directory):
 def test_tensorboard(shown):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    for directory in shown(*TENSORBOARD):
-        events = EventAccumulator(str(directory / "tensorboard"))
+    own = ("--trainer.logger.save_dir", "beside")
+    directories = shown(*TENSORBOARD, second=own)
+    for directory, parent in zip(directories, (".", "beside"), strict=True):
+        folder = directory / parent / "tensorboard"
+        events = EventAccumulator(str(folder))
         events.Reload()
         scalars = {name: events.Scalars(name) for name in events.Tags()["scalars"]}
         for name in ("train/loss", "val/loss", "test/loss"):
@@ -126,14 +126,8 @@ def test_tensorboard(shown):
         (text,) = events.Tensors("config/text_summary")[0].tensor_proto.string_val
         shown_config = text.decode().removeprefix("```yaml\n").removesuffix("```")
         check_config(yaml.safe_load(shown_config), directory)
-        written = (directory / "tensorboard" / "hparams.yaml").read_text()
+        written = (folder / "hparams.yaml").read_text()
         check_config(yaml.safe_load(written), directory)
-
-
-def test_a_folder_of_ones_own(command, tmp_path):
-    words = (*TENSORBOARD, "--trainer.logger.save_dir", "beside")
-    assert command("fit", *WORDS, *words).code == 0
-    assert (only_run(tmp_path / "logs") / "beside" / "tensorboard").is_dir()
 
 
 def test_without_tensorboard(command, monkeypatch, tmp_path):
@@ -142,9 +136,9 @@ def test_without_tensorboard(command, monkeypatch, tmp_path):
     monkeypatch.setattr(module, "_TENSORBOARD_AVAILABLE", False)
     monkeypatch.setattr(module, "_TENSORBOARDX_AVAILABLE", False)
     monkeypatch.setitem(sys.modules, "tensorboard", None)
-    answer = command("fit", *WORDS, *TENSORBOARD)
-    assert answer.code == 2
-    assert "Neither `tensorboard` nor `tensorboardX` is available" in answer.line
+    command("fit", *WORDS, *TENSORBOARD).refused(
+        "Neither `tensorboard` nor `tensorboardX` is available"
+    )
     assert not list((tmp_path / "logs").glob("*"))
 
 
@@ -166,6 +160,7 @@ def run_ids(directory):
     return [path.stem.removeprefix("run-") for path in directory.glob("wandb/*run-*/run-*.wandb")]
 
 
+@pytest.mark.slow
 def test_a_run_that_goes_on_is_the_same_run_in_wandb(command, tmp_path):
     for words in ((), ("--ckpt_path", "last", "--trainer.max_epochs", "2")):
         assert command("fit", *WORDS, *WANDB, *words).code == 0

@@ -7,7 +7,6 @@ import socket
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 from lightning_gen.allowed import VARIABLE
@@ -42,11 +41,11 @@ def faults(main, in_tmp, monkeypatch):
 
 
 def test_some_mistakes(faults):
-    assert faults(0, 25) == []
+    assert faults(0, 8) == []
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(1, 6))
+@pytest.mark.parametrize("seed", range(1, 4))
 def test_many_mistakes(seed, faults):
     assert faults(seed, 200) == []
 
@@ -68,7 +67,7 @@ VERBS = {
 
 
 @pytest.fixture
-def faults_of_runs(main, finished, in_tmp, command):
+def faults_of_runs(main, finished, in_tmp):
     """Runs verbs on a number of spoilt runs; what they did wrong."""
     whole = shutil.copytree(finished, in_tmp / "whole" / "version_0")
     for kind in ("samples", "interpolation"):
@@ -97,20 +96,8 @@ def faults_of_runs(main, finished, in_tmp, command):
     return run
 
 
-@pytest.mark.parametrize("version", ["", "x", None, 3])
-@pytest.mark.parametrize("verb", ["test", "sample"])
-def test_a_version_that_is_none(verb, version, command, finished, tmp_path):
-    run = shutil.copytree(finished, tmp_path / "run" / "version_0")
-    path = run / "checkpoints" / "best.ckpt"
-    content = torch.load(path, weights_only=True)
-    torch.save(content | {"pytorch-lightning_version": version}, path)
-    answer = command(verb, run)
-    assert answer.code == 2
-    assert f"it has {version!r} as its pytorch-lightning_version" in answer.line
-
-
 def test_some_faults(faults_of_runs):
-    assert faults_of_runs(0, 30) == []
+    assert faults_of_runs(0, 10) == []
 
 
 @pytest.mark.slow

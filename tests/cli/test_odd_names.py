@@ -13,6 +13,7 @@ from support.arrays import arrays_of
 from support.command import TWO_BATCHES
 from support.pages import parsed, words
 
+pytestmark = pytest.mark.xdist_group("odd names")  # one set-up for all
 NO_UTF8 = os.fsdecode(b"\xff\xfe")
 NAMES = [
     "two words",
@@ -50,8 +51,7 @@ def ask(command, trained, monkeypatch):
 
     def run(*line):
         monkeypatch.chdir(trained)
-        answer = command(*line)
-        assert (answer.code, answer.err) == (0, "")
+        answer = command(*line).done()
         answer.out.encode()
         return answer.out
 
@@ -112,8 +112,7 @@ def test_pages_of_runs_of_any_name(command, trained, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path / NO_UTF8)  # such a path cannot be given
     others = ("../<img src=x onerror=alert(1)>/version_0", "../_it's $x_{$/version_0")
     for verb, *places in (("report", others[1]), ("compare", "version_0", others[0])):
-        answer = command(verb, *places, "--out", "page.html")
-        assert (answer.code, answer.err) == (0, "")
+        command(verb, *places, "--out", "page.html").done()
         tree = parsed(Path("page.html"))
         assert not [element for element in tree.iter() if element.get("onerror")]
         for place in places:
@@ -123,9 +122,9 @@ def test_pages_of_runs_of_any_name(command, trained, tmp_path, monkeypatch):
 
 def test_a_path_that_is_no_text_is_refused_in_one_line(command, tmp_path):
     for words_ in (["sample", "VAE", "--out"], ["encode", "VAE", "--images"]):
-        answer = command(*words_, tmp_path / NO_UTF8)
-        assert answer.code == 2
-        assert f"{words_[-1][2:]}: a file name is UTF-8 text here" in answer.line
-    answer = command("fit", "--model", "VAE", "--data", "ImageFolder", "--data.root", NO_UTF8)
-    assert answer.code == 2
-    assert "a file name is UTF-8 text here" in answer.line
+        command(*words_, tmp_path / NO_UTF8).refused(
+            f"{words_[-1][2:]}: a file name is UTF-8 text here"
+        )
+    command("fit", "--model", "VAE", "--data", "ImageFolder", "--data.root", NO_UTF8).refused(
+        "a file name is UTF-8 text here"
+    )

@@ -62,33 +62,8 @@ def test_a_finished_run_is_scored_by_what_it_was_not_trained_with(command, unsco
     directory = unscored
     assert not (directory / "metrics.json").exists()
     words = ("--trainer.callbacks", "AggregatePosterior", *TWO_BATCHES)
-    answer = command("test", directory, *words)
-    assert answer.code == 0, answer.err
+    command("test", directory, *words).done()
     assert "mutual_information" in cards(directory)["test"]
-
-
-@pytest.mark.parametrize(
-    ("words", "fault"),
-    [
-        (("--trainer.callbacks", "LikelihoodBound"), "grey levels"),
-        (("--data.train_classes", "[Boots]"), "T-shirt/top, Trouser"),
-        (
-            (
-                *("--trainer.callbacks", "SampleQuality"),
-                *("--trainer.callbacks.extractor", "TrainedClassifier"),
-                *("--trainer.callbacks.extractor.checkpoint", "nowhere.ckpt"),
-            ),
-            "nowhere.ckpt",
-        ),
-    ],
-)
-def test_what_cannot_be_scored_is_one_line_before_training(words, fault, command, tmp_path):
-    answer = command("fit", *SCORED, *words)
-    assert answer.code == 2
-    last = answer.err.splitlines()[-1]
-    assert last.startswith("lightning-gen fit: ")
-    assert fault in last
-    assert "Traceback" not in answer.err
 
 
 @pytest.mark.slow

@@ -5,14 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from lightning_gen.figures.curves import (
-    MOST_POINTS,
-    Curve,
-    compared_curves,
-    loss_curves,
-    separate_curves,
-    thinned,
-)
+from lightning_gen.figures.curves import MOST_POINTS, Curve, compared_curves, loss_curves, thinned
 from lightning_gen.figures.style import BLUE, VERMILLION, to_array, to_svg
 
 
@@ -106,10 +99,6 @@ def figure():
     return compared_curves({"a": Curve([1.0, 2.0], [3.0, 1.0])}, "val/loss")
 
 
-def test_an_svg_is_the_same_each_time(figure):
-    assert to_svg(figure, "one") == to_svg(figure, "one")
-
-
 def test_what_two_svgs_refer_to_is_apart(figure):
     def names(svg):
         return set(re.findall(r' id="([^"]+)"', svg))
@@ -148,13 +137,6 @@ def test_runs_differ_in_more_than_colour():
     assert shown == list(curves)
     assert axes.get_ylabel() == "nats per image"
     to_array(axes.figure)
-
-
-def test_each_quantity_has_a_figure_of_its_own():
-    rows = [{"step": "1", "train/loss": "3", "val/kl": "1", "val/loss": "4"}]
-    figures = separate_curves(rows)
-    assert list(figures) == ["loss", "kl"]
-    assert len(figures["loss"].axes[0].lines) == 2
 
 
 def test_a_thinned_curve_keeps_its_extremes_and_its_ends():

@@ -9,14 +9,7 @@ from scipy import stats
 from sklearn.decomposition import PCA
 
 from lightning_gen.errors import UserError
-from lightning_gen.latent import (
-    PATHS,
-    Plane,
-    linear,
-    normal_quantiles,
-    principal_plane,
-    spherical,
-)
+from lightning_gen.latent import PATHS, Plane, linear, normal_quantiles, principal_plane, spherical
 
 
 def test_codes_of_a_plane_come_row_by_row():

@@ -6,6 +6,7 @@ import pytest
 
 from lightning_gen.errors import UserError
 from lightning_gen.runs import RunDirectory
+from support.refusals import assert_refused
 
 
 def make(root, *versions, name="run"):
@@ -41,17 +42,8 @@ def test_a_claim_is_not_given_twice(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "../a", "a\nb", "a:b"])
 def test_names_that_are_no_folder(name, tmp_path):
-    with pytest.raises(UserError, match="name is used as a folder name"):
-        RunDirectory.claim(tmp_path, name)
+    assert_refused("name is used as a folder name", RunDirectory.claim, tmp_path, name)
     assert list(tmp_path.iterdir()) == []
-
-
-def test_a_file_in_the_way(tmp_path):
-    (tmp_path / "run").write_text("")
-    with pytest.raises(UserError, match=r"run is a file\. Pass another --name"):
-        RunDirectory.claim(tmp_path, "run")
-    with pytest.raises(UserError, match=r"cannot be written to .*--trainer\.default_root_dir"):
-        RunDirectory.claim(tmp_path / "run", "run")
 
 
 def test_of(tmp_path):
@@ -60,13 +52,11 @@ def test_of(tmp_path):
     path = checkpoint(run, "best.ckpt", 0)
     nothing = [tmp_path, tmp_path / "nowhere", path.with_name("gone.ckpt")]
     for place in (run.path, path, *nothing):
-        with pytest.raises(UserError, match="expected a run directory"):
-            RunDirectory.of(place)
+        assert_refused("expected a run directory", RunDirectory.of, place)
     (run.path / "config.yaml").write_text("")
     assert RunDirectory.of(run.path) == RunDirectory.of(path) == run
     for place in nothing:
-        with pytest.raises(UserError, match="expected a run directory"):
-            RunDirectory.of(place)
+        assert_refused("expected a run directory", RunDirectory.of, place)
 
 
 def test_best(tmp_path):

@@ -1,3 +1,5 @@
+"""Finished runs and their checkpoints."""
+
 import shutil
 from pathlib import Path
 
@@ -5,9 +7,10 @@ import pytest
 import torch
 import yaml
 
-from lightning_gen.errors import UserError
+from lightning_gen.runs.checkpoint import load_checkpoint, load_model
 from lightning_gen.runs.finished import FinishedRun
 from lightning_gen.runs.inputs import SplitInputs
+from support.refusals import assert_refused
 
 
 @pytest.fixture
@@ -41,8 +44,7 @@ def test_a_checkpoint_alone_is_usable_without_data(lonely, finished):
 
 def test_a_checkpoint_alone_has_no_split(lonely):
     words = "lies in no run directory, .*Pass images of your own with --images, or the run"
-    with pytest.raises(UserError, match=words):
-        list(SplitInputs(FinishedRun.open(lonely), "test"))
+    assert_refused(words, list, SplitInputs(FinishedRun.open(lonely), "test"))
 
 
 def test_data_that_cannot_be_built_are_one_line(finished, tmp_path):
@@ -51,12 +53,51 @@ def test_data_that_cannot_be_built_are_one_line(finished, tmp_path):
     config["data"] = {"class_path": "lightning_gen.data.No", "init_args": {}}
     (copy / "config.yaml").write_text(yaml.safe_dump(config))
     run = FinishedRun.open(copy)
-    with pytest.raises(UserError, match=r"config.yaml cannot be built: .*--images") as caught:
-        assert run.data
-    assert "\n" not in str(caught.value)
+    assert_refused(r"config.yaml cannot be built: .*--images", getattr, run, "data")
 
 
-@pytest.mark.parametrize("device", ["cuda:99", "nonsense"])
-def test_a_device_that_is_not_there_is_refused(finished, device):
-    with pytest.raises(UserError, match=f"this machine has no '{device}'"):
-        FinishedRun.open(finished, device)
+@pytest.fixture
+def kept(finished):
+    """The content of a checkpoint."""
+    return load_checkpoint(finished / "checkpoints" / "last.ckpt")
+
+
+def saved(tmp_path, content):
+    path = tmp_path / "changed.ckpt"
+    torch.save(content, path)
+    return path
+
+
+def test_a_checkpoint_gives_its_model_frozen(finished):
+    model = load_model(finished / "checkpoints" / "last.ckpt")
+    assert type(model).__name__ == "VAE"
+    assert not model.training
+    assert not any(parameter.requires_grad for parameter in model.parameters())
+
+
+@pytest.mark.parametrize(
+    ("class_path", "match"),
+    [
+        *((path, "which cannot be imported") for path in (None, "", "VAE", "no.such.Model")),
+        ("lightning_gen.models.No", "which cannot be imported"),
+        ("torch.nn.Linear", "names 'torch.nn.Linear' as its model, which is no LightningModule"),
+        ("lightning_gen.models.vae.VAE.sample", "which is no LightningModule"),
+        ("lightning_gen.cli.main", "pass --allow lightning_gen.cli or set"),
+    ],
+)
+def test_what_is_no_model_is_one_line(class_path, match, kept, tmp_path, monkeypatch):
+    monkeypatch.setenv("LIGHTNING_GEN_ALLOW", "no.such")
+    kept["hyper_parameters"] = {"_class_path": class_path, "args": ["touch", "x"]}
+    assert_refused(match, FinishedRun.open, saved(tmp_path, kept))
+
+
+def test_weights_that_do_not_fit_are_one_line(kept, tmp_path):
+    kept["hyper_parameters"]["latent_dim"] = 3
+    assert_refused("does not fit VAE as it is installed: ", load_model, saved(tmp_path, kept))
+
+
+@pytest.mark.parametrize("size", [0, 10, 1000, -10])
+def test_a_cut_off_file_is_refused(finished, tmp_path, size):
+    path = tmp_path / "broken.ckpt"
+    path.write_bytes((finished / "checkpoints" / "last.ckpt").read_bytes()[:size])
+    assert_refused(r"broken\.ckpt is broken", load_checkpoint, path)

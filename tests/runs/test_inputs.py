@@ -16,6 +16,7 @@ from lightning_gen.runs.inputs import SplitInputs
 from support.finished import run_of
 from support.kinds import KINDS
 from support.models import build, tiny
+from support.refusals import assert_refused
 
 
 @pytest.fixture
@@ -92,10 +93,8 @@ def test_a_broken_file_is_left_out_and_named(run, tmp_path, batch_size):
 
 
 def test_no_file_and_no_image_are_refused(run, tmp_path):
-    with pytest.raises(UserError, match="there is no such file or folder"):
-        FileInputs(run, tmp_path / "none")
-    with pytest.raises(UserError, match="expected images in it or below, found none"):
-        FileInputs(run, tmp_path)
+    assert_refused("there is no such file or folder", FileInputs, run, tmp_path / "none")
+    assert_refused("expected images in it or below, found none", FileInputs, run, tmp_path)
 
 
 def test_class_folders_give_the_labels(run, tmp_path):
@@ -136,8 +135,7 @@ class TestAConditionalModel:
         for name in ("size/1.png", "hat/1.png"):
             write(tmp_path / name)
         model = build(type(KINDS["CVAE"]()), attributes=("hat", "size"))
-        with pytest.raises(UserError, match="must know the condition of each image"):
-            FileInputs(run_of(model), tmp_path)
+        assert_refused("must know the condition of each image", FileInputs, run_of(model), tmp_path)
 
 
 def test_a_split_comes_in_its_own_order(finished):
@@ -170,8 +168,7 @@ def test_a_datamodule_of_ones_own_gives_its_batches():
     assert len(inputs) == 3
     ((batch, _),) = inputs
     assert batch.images.shape == (3, 1, 28, 28)
-    with pytest.raises(UserError, match="val_dataloader gives no DataLoader"):
-        len(SplitInputs(run, "val"))
+    assert_refused("val_dataloader gives no DataLoader", len, SplitInputs(run, "val"))
 
 
 def test_a_named_pipe_is_refused_and_not_waited_for(run, tmp_path):

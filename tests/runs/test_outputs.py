@@ -6,7 +6,6 @@ import torch
 from PIL import Image
 
 from lightning_gen.contracts import NO_CLASS
-from lightning_gen.errors import UserError
 from lightning_gen.figures.grid import image_grid, image_rows
 from lightning_gen.runs.outputs import Part, to_bytes, write
 from support.arrays import arrays_of
@@ -110,22 +109,6 @@ def test_a_failure_leaves_the_old_file(tmp_path, name, images):
         write(tmp_path / name, parts(), images=images)
     assert [path.name for path in tmp_path.iterdir()] == [name]
     assert (tmp_path / name).read_text() == "old"
-
-
-@pytest.mark.parametrize(
-    ("name", "images", "wanted"),
-    [
-        ("a.jpg", True, r"\.png, \.pdf, \.svg, a folder, \.npz"),
-        ("a.csv", True, r"\.png, \.pdf, \.svg, a folder, \.npz"),
-        ("a.png", False, r"\.npz, \.csv"),
-        ("codes", False, r"\.npz, \.csv"),
-        ("folder.png", True, ".*"),
-    ],
-)
-def test_other_endings_are_refused(tmp_path, name, images, wanted):
-    (tmp_path / "folder.png").mkdir()
-    with pytest.raises(UserError, match=rf"--out takes {wanted}, got .*{name}"):
-        write(tmp_path / name, [], images=images)
 
 
 def test_bytes_are_rounded_and_cut_to_the_range():

@@ -5,7 +5,6 @@ from lightning.pytorch import Trainer
 from PIL import Image
 
 from lightning_gen.callbacks import Samples
-from lightning_gen.errors import UserError
 from lightning_gen.figures.grid import image_grid, image_rows
 from lightning_gen.runs.outputs import to_bytes
 from lightning_gen.runs.sampling import sample
@@ -79,8 +78,3 @@ def test_labels_are_folders_of_their_own(tmp_path):
     assert found == [
         f"out/{name}/0000{number}.png" for name in ("Bag", "Dress") for number in (0, 1)
     ]
-
-
-def test_a_model_that_cannot_is_refused(tmp_path):
-    with pytest.raises(UserError, match="sample --labels needs a model that"):
-        sample(run_of(KINDS["VAE"]()), tmp_path / "a.png", labels=["Bag"])

@@ -38,6 +38,17 @@ class Answer(NamedTuple):
         assert "Traceback" not in self.out + self.err
         return lines[0]
 
+    def done(self):
+        """This answer, of a command that went well and had nothing to say on stderr."""
+        assert (self.code, self.err) == (0, "")
+        return self
+
+    def refused(self, *said):
+        """Exit code 2, and all of this in the one line."""
+        assert self.code == 2, self.err
+        for each in said:
+            assert each in self.line
+
 
 def runs(folder):
     """The run directories below a folder."""

@@ -12,13 +12,8 @@ VARIABLE = "LIGHTNING_GEN_TEST_SESSION"
 BEFORE = pytest.StashKey()
 PROJECT = Path(__file__).parents[2]
 MADE_BY_TOOLS = {
-    ".git",
-    ".hypothesis",
-    ".venv",
-    "__pycache__",
-    ".pytest_cache",
-    ".mypy_cache",
-    ".ruff_cache",
+    *(".git", ".hypothesis", ".venv", "__pycache__"),
+    *(".pytest_cache", ".mypy_cache", ".ruff_cache"),
 }
 PATIENCE = 15.0
 

@@ -120,11 +120,6 @@ def test_a_condition_is_no_dimension_to_show(dimensions):
         grid_axes(model, codes, 3, dimensions)
 
 
-def test_one_step_is_refused():
-    with pytest.raises(UserError, match="at least 2 steps, got 1"):
-        grid_axes(Linear(), torch.randn(3, 2), 1)
-
-
 def labelled(codes, kl=None):
     nothing = torch.empty(len(codes), 0)
     labels = torch.zeros(len(codes), dtype=torch.int64)

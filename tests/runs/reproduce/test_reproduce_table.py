@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from lightning_gen.errors import UserError
-from lightning_gen.runs.reproduce.table import Score, find, read_table
+from lightning_gen.runs.reproduce.table import Score, read_table
 
 SCORE = {"metrics": "psnr", "published": 20, "better": "higher"}
 ROW = {
@@ -104,12 +104,3 @@ def test_a_file_without_targets(tmp_path):
     for text in ("", "# nothing\n", "- tiny\n", "tiny\n", "{}\n"):
         path.write_text(text)
         assert mistake(path).startswith(f"{path} holds no target")
-
-
-def test_a_name_that_is_nearly_right(tmp_path):
-    table = read_table(write_table(tmp_path))
-    assert find(table, "tiny") is table["tiny"]
-    with pytest.raises(UserError, match=r"\Athere is no target tinny\. Did you mean tiny\?\Z"):
-        find(table, "tinny")
-    with pytest.raises(UserError, match=r"no target mnist\. Choose among tiny\.\Z"):
-        find(table, "mnist")

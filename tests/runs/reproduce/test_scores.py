@@ -7,8 +7,8 @@ from datetime import datetime
 import pytest
 
 from lightning_gen.callbacks.evaluation import Card
-from lightning_gen.errors import UserError
 from lightning_gen.runs.scores import FILE, in_words, read_scores, with_error, write_scores
+from support.refusals import assert_refused
 
 
 def card(value=1.0, split="test", error=0.5, unit="dB", **details):
@@ -74,10 +74,8 @@ def test_what_is_no_number_is_null(number, tmp_path):
 @pytest.mark.parametrize("broken", [b"", b'{"test": {', b"\xff\xfe"])
 def test_a_broken_file_is_left_alone(broken, tmp_path):
     (tmp_path / FILE).write_bytes(broken)
-    with pytest.raises(UserError, match=r"metrics\.json is no JSON \("):
-        read_scores(tmp_path)
-    with pytest.raises(UserError, match="Move it away, then test again"):
-        write_scores(tmp_path, {"psnr": card()}, {})
+    assert_refused(r"metrics\.json is no JSON \(", read_scores, tmp_path)
+    assert_refused("Move it away, then test again", write_scores, tmp_path, {"psnr": card()}, {})
     assert (tmp_path / FILE).read_bytes() == broken
 
 

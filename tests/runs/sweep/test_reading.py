@@ -3,15 +3,11 @@
 import os
 
 import pytest
-from optuna.distributions import (
-    CategoricalDistribution,
-    FloatDistribution,
-    IntDistribution,
-)
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
-from lightning_gen.errors import UserError
 from lightning_gen.runs.sweep.reading import read_sweep
 from lightning_gen.runs.sweep.space import trial_name, word
+from support.refusals import assert_refused
 from support.sweeps import GRID, RANDOM, write_sweep
 
 KEY = "model.latent_dim"
@@ -81,9 +77,7 @@ def test_ranges_and_numbers_without_a_point(tmp_path):
 )
 def test_a_mistake_is_one_line(changes, match, tmp_path):
     path = write_sweep(tmp_path, **changes)
-    with pytest.raises(UserError, match=match) as caught:
-        read_sweep(path)
-    assert str(caught.value).startswith(f"{path}: ")
+    assert_refused(rf"\A{path}: .*{match}", read_sweep, path)
 
 
 @pytest.mark.parametrize(
@@ -103,8 +97,7 @@ def test_a_mistake_is_one_line(changes, match, tmp_path):
 )
 def test_a_wrong_range(content, match, tmp_path):
     path = write_sweep(tmp_path, RANDOM, parameters={KEY: content})
-    with pytest.raises(UserError, match=rf"{KEY}: .*{match}"):
-        read_sweep(path)
+    assert_refused(rf"{KEY}: .*{match}", read_sweep, path)
 
 
 @pytest.mark.parametrize(
@@ -113,14 +106,12 @@ def test_a_wrong_range(content, match, tmp_path):
 )
 def test_a_file_that_is_no_sweep(text, match, tmp_path):
     (tmp_path / "x.yaml").write_text(text)
-    with pytest.raises(UserError, match=match):
-        read_sweep(tmp_path / "x.yaml")
+    assert_refused(match, read_sweep, tmp_path / "x.yaml")
 
 
 def test_a_missing_file(tmp_path):
-    path = write_sweep(tmp_path)
-    with pytest.raises(UserError, match=r"there is no file .*owm\.yaml\. Did you mean .*own\.yaml"):
-        read_sweep(path.with_name("owm.yaml"))
+    path = write_sweep(tmp_path).with_name("owm.yaml")
+    assert_refused(r"no file .*owm\.yaml\. Did you mean .*own\.yaml", read_sweep, path)
 
 
 def test_the_config_is_named_from_the_current_folder(tmp_path, monkeypatch):
@@ -133,12 +124,7 @@ def test_the_config_is_named_from_the_current_folder(tmp_path, monkeypatch):
 
 
 def test_a_trial_is_named_after_its_values():
-    values = {
-        "model.lr": 1e5,
-        "data.lr": -0.5,
-        "model.widths": "[400, 8]",
-        "b": "x/../y *é",
-    }
+    values = {"model.lr": 1e5, "data.lr": -0.5, "model.widths": "[400, 8]", "b": "x/../y *é"}
     name = trial_name(7, values)
     assert name == "trial_0007_model.lr=1e05_data.lr=-0.5_widths=400-8_b=x-..-y"
     assert len(trial_name(7, {"model.x": 1000 * "a"})) == 100

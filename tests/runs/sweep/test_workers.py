@@ -15,6 +15,7 @@ from lightning_gen.errors import UserError
 from lightning_gen.runs.sweep import alive, workers
 from lightning_gen.runs.sweep.results import results
 from lightning_gen.runs.sweep.workers import Sweep
+from support.refusals import assert_refused
 from support.sweeps import GRID, RANDOM, FakeFit, number_of, open_study, write_sweep
 
 
@@ -164,8 +165,7 @@ def test_a_storage_that_is_lost_is_one_line(start, study, tmp_path):
     def runner(trial, stop):
         (tmp_path / "logs" / "own" / "sweep.db").write_text("no database any more")
 
-    with pytest.raises(UserError, match=r"\Athe storage sqlite.* was lost: .*not a database"):
-        start(runner)
+    assert_refused(r"\Athe storage sqlite.* was lost: .*not a database", start, runner)
 
 
 KILLED = """
@@ -255,8 +255,7 @@ def test_a_fault_of_the_metric_ends_the_sweep(start):
     def runner(trial, stop):
         raise UserError("metric: the run logs no val/los.")
 
-    with pytest.raises(UserError, match="no val/los"):
-        start(runner)
+    assert_refused("no val/los", start, runner)
 
 
 def test_values_depend_on_the_seed_and_the_trial_alone(start, study, tmp_path):
@@ -299,8 +298,7 @@ def test_a_sampler_that_learns(start, study):
 )
 def test_a_changed_file_is_another_sweep(changes, match, study):
     study()
-    with pytest.raises(UserError, match=rf"{match}.*Pass another --name, or delete"):
-        study(GRID | changes)
+    assert_refused(rf"{match}.*Pass another --name, or delete", study, GRID | changes)
 
 
 @pytest.mark.parametrize(
@@ -314,5 +312,4 @@ def test_a_changed_file_is_another_sweep(changes, match, study):
 )
 def test_a_storage_that_cannot_be_opened(url, shown, study, monkeypatch):
     monkeypatch.setattr("time.sleep", lambda seconds: None)
-    with pytest.raises(UserError, match=rf"\Astorage: .*{shown} cannot[^\n]*\Z"):
-        study(storage=url)
+    assert_refused(rf"\Astorage: .*{shown} cannot[^\n]*\Z", study, storage=url)
