@@ -8,10 +8,9 @@ from typing import Unpack
 import torch
 from torch import Tensor
 
-from lightning_gen.data.arguments import OfClasses, Tested, check_test_fraction, check_workers
+from lightning_gen.data.arguments import OfClasses, Tested, check_tested
 from lightning_gen.data.base import ImageDataModule
-from lightning_gen.data.cache import AUTO, cache_folder, open_or_build
-from lightning_gen.data.cached import CachedImages, CacheFile
+from lightning_gen.data.cache import AUTO, CachedImages, CacheFile, cache_folder, open_or_build
 from lightning_gen.data.sources import EncodedImages, Source
 from lightning_gen.data.splits import Split, cut
 
@@ -52,8 +51,8 @@ class EncodedDataModule(ImageDataModule, ABC):
         **shared: Unpack[OfClasses],
     ) -> None:
         super().__init__(batch_size, binarize=None, **shared)
-        check_test_fraction(test_fraction)
-        self.num_workers = check_workers(num_workers)
+        check_tested(test_fraction, num_workers)
+        self.num_workers = num_workers
         self._test_fraction = test_fraction
         self._cache_folder = cache_folder(cache)
 
@@ -85,10 +84,13 @@ class EncodedDataModule(ImageDataModule, ABC):
             train, val = cut(torch.arange(counts["train"]), self.val_fraction, "data.val_fraction")
             counts |= {"train": len(train), "val": len(val)}
         _, height, width = images.shape
+        plan = "held in memory" if self._fit_in_memory else "decoded by workers"
+        if self._cache_folder is not None and images.num_bytes >= SMALL_BYTES:
+            plan = f"decoded once, into {self._cache_folder}"
         return (
             f"{counts['train']} to train, {counts['val']} to validate, "
             f"{len(self._positions['test'])} to test; "
-            f"{height}x{width} pixels (height x width); {self._plan()}"
+            f"{height}x{width} pixels (height x width); {plan}"
         )
 
     def load_train(self) -> Source:
@@ -121,8 +123,3 @@ class EncodedDataModule(ImageDataModule, ABC):
     @property
     def _fit_in_memory(self) -> bool:
         return self._images.num_bytes <= IN_MEMORY_BYTES
-
-    def _plan(self) -> str:
-        if self._cache_folder is not None and self._images.num_bytes >= SMALL_BYTES:
-            return f"decoded once, into {self._cache_folder}"
-        return "held in memory" if self._fit_in_memory else "decoded by workers"

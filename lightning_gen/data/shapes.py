@@ -4,12 +4,13 @@ import math
 from functools import cached_property
 from typing import Unpack
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from lightning_gen.contracts import Batch
-from lightning_gen.data.arguments import Always, check_test_fraction, check_workers
+from lightning_gen.data.arguments import Always, check_tested
 from lightning_gen.data.base import ImageDataModule
 from lightning_gen.data.sources import Source
 from lightning_gen.data.splits import Cut, Split, cut
@@ -52,8 +53,8 @@ class Shapes(ImageDataModule):
         **shared: Unpack[Always],
     ) -> None:
         super().__init__(batch_size, binarize=None, train_classes=None, **shared)
-        check_test_fraction(test_fraction)
-        self.num_workers = check_workers(num_workers)
+        check_tested(test_fraction, num_workers)
+        self.num_workers = num_workers
         self._test_fraction = test_fraction
 
     def load_train(self) -> Split:
@@ -92,9 +93,7 @@ def look_alike(indices: Int[Tensor, " n"]) -> Int[Tensor, " n"]:
 
 def index_of(factors: Int[Tensor, "n 5"]) -> Int[Tensor, " n"]:
     """The position of the image with each row of factors, the last one changing fastest."""
-    sizes = tuple(FACTORS.values())
-    places = torch.tensor([math.prod(sizes[number + 1 :]) for number in range(len(sizes))])
-    return (factors * places).sum(dim=1)
+    return torch.from_numpy(np.ravel_multi_index(factors.numpy().T, tuple(FACTORS.values())))
 
 
 class DrawnShapes:

@@ -1,9 +1,9 @@
 """The images that are trained, validated and tested on: which, in which order, held where."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool, Int
@@ -116,29 +116,6 @@ def cut(groups: Int[Tensor, " n"], fraction: float, argument: str) -> Cut:
     order = shuffled(len(groups))
     apart = held_out[members[order]]
     return Cut(order[~apart], order[apart])
-
-
-def fingerprint(train: Split, val: Split | None) -> dict[str, int | str]:
-    """What tells training and validation images from others, in words and plain values."""
-    return {
-        "training images": len(train),
-        "validation images": len(val) if val else 0,
-        "digest of the images": train.digest + (val.digest if val else ""),
-    }
-
-
-def check_same(then: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    """Raise a UserError where a checkpoint was trained on other data than there is now."""
-    changed = [
-        f"{name} {value!r} in the checkpoint and {now.get(name)!r} now"
-        for name, value in then.items()
-        if value != now.get(name)
-    ]
-    if changed:
-        raise UserError(
-            f"the checkpoint was trained on other data: {', '.join(changed)}. Go on with the same "
-            "files and data options, or start a new run."
-        )
 
 
 def placed(source: Source, accelerator: torch.device, images_on: ImagesOn, split: str) -> Source:

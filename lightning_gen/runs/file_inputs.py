@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 from lightning_gen.contracts import Batch, Conditional
 from lightning_gen.data.decoding import Look, Unreadable, ValueRange, decode, describe
 from lightning_gen.data.files import FolderFiles, attempt
-from lightning_gen.data.image_folder import headers, read_layout
-from lightning_gen.data.value_range import known_range
+from lightning_gen.data.image_folder import headers, known_range, read_layout
 from lightning_gen.errors import UserError
 from lightning_gen.runs.checkpoint import load_checkpoint
 from lightning_gen.runs.finished import FinishedRun

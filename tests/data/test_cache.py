@@ -14,9 +14,8 @@ from warnings import catch_warnings
 import pytest
 import torch
 
-from lightning_gen.data import CelebA, cache, cached
-from lightning_gen.data.cache import cache_folder
-from lightning_gen.data.cached import CachedImages
+from lightning_gen.data import CelebA, cache
+from lightning_gen.data.cache import CachedImages, cache_folder
 from lightning_gen.data.files import FolderFiles
 from lightning_gen.data.sources import EncodedImages, TensorSource
 from lightning_gen.errors import UserError
@@ -71,7 +70,7 @@ def only_file(tmp_path):
 @pytest.mark.parametrize("memory", [0, 2**30])
 def test_batches_are_those_of_decoding(root, monkeypatch, channels, memory):
     monkeypatch.setattr(IN_MEMORY, memory)
-    monkeypatch.setattr(cached, "PART", 7)
+    monkeypatch.setattr(cache, "PART", 7)
     expected = batches_of(image_folder(root, channels=channels, cache=None))
     for _ in range(2):
         data = image_folder(root, channels=channels)
@@ -290,7 +289,7 @@ def full(monkeypatch):
     def write():
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(cached, "Lock", write)  # which every image is written under
+    monkeypatch.setattr(cache, "Lock", write)  # which every image is written under
     return "No space left on device"
 
 

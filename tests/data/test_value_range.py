@@ -8,7 +8,6 @@ import pytest
 import torch
 from PIL import Image
 
-from lightning_gen.data import value_range
 from support.arrays import arrays_of
 from support.command import NO_PICTURES
 from support.images import image_folder
@@ -133,7 +132,7 @@ def test_the_range_is_kept_beside_the_cache(cached, monkeypatch, caplog):
     def read_again(*_):
         raise AssertionError("the files were read again for their range")
 
-    monkeypatch.setattr(value_range, "extremes", read_again)
+    monkeypatch.setattr("lightning_gen.data.image_folder.extremes", read_again)
     with caplog.at_level("INFO"):
         found = pixels_of(image_folder(**cached))
     assert "scaled by 4095" in caplog.text
