@@ -16,11 +16,10 @@ import re
 import shutil
 import warnings
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
-from itertools import count
 from math import prod
 from pathlib import Path
 from threading import Lock
@@ -33,7 +32,7 @@ from jaxtyping import Int, Int64, UInt8, UInt32
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 from torch import Tensor
 
-from lightning_gen.data.decoding import Unreadable, describe, leave_out
+from lightning_gen.data.decoding import Unreadable, describe
 from lightning_gen.data.files import Files, in_threads
 from lightning_gen.data.sources import EncodedImages, Read, TensorSource
 from lightning_gen.errors import UserError
@@ -59,7 +58,7 @@ class CacheFile:
         checksums: crc32 of the pixels of each image.
         unreadable: the files that could not be decoded, by the number of their image.
         verified: the images whose checksum this process has compared.
-        damages: counts how often an image was found damaged.
+        damages: the images that were found damaged, each time that they were read.
     """
 
     path: Path
@@ -67,7 +66,7 @@ class CacheFile:
     checksums: UInt32[np.ndarray, " n"]
     unreadable: Mapping[int, Unreadable]
     verified: set[int] = field(default_factory=set)
-    damages: Iterator[int] = field(default_factory=count)
+    damages: list[int] = field(default_factory=list)
 
     @classmethod
     def open(cls, path: Path, images: EncodedImages) -> "CacheFile | None":
@@ -91,20 +90,15 @@ class CacheFile:
         checksums = np.array(found["checksums"], dtype=np.uint32)
         return cls(path, np.asarray(pixels), checksums, unreadable)
 
-    def fill(self, image: UInt8[Tensor, "c h w"], row: int) -> bool:
-        """Copy an image into ``image``; whether it is what was written.
+    def verify(self, copy: UInt8[np.ndarray, "c h w"], row: int) -> bool:
+        """Whether the copy of an image is what was written, which is noted.
 
-        It is compared with its checksum until it has been found right once. At the first damage
-        the file is removed, with a warning, so that the next run decodes anew.
+        At the first damage the file is removed, with a warning, so that the next run decodes anew.
         """
-        copy = image.numpy()
-        copy[:] = self.pixels[row]
-        if row in self.verified:
-            return True
         if zlib.crc32(copy.data) == int(self.checksums[row]):
             self.verified.add(row)
             return True
-        if next(self.damages) == 0:
+        if not self.damages:
             with suppress(OSError):
                 self.path.unlink()
             warnings.warn(
@@ -112,6 +106,7 @@ class CacheFile:
                 "decoded again.",
                 stacklevel=3,
             )
+        self.damages.append(row)
         return False
 
     def ask_ahead(self, rows: Int64[np.ndarray, " k"]) -> None:
@@ -135,18 +130,6 @@ class CachedImages(EncodedImages):
 
     rows: Int64[np.ndarray, " n"]
     cache: CacheFile
-    doing = "reading decoded images"
-
-    @classmethod
-    def within(cls, images: EncodedImages, rows: Tensor, cache: CacheFile) -> "CachedImages":
-        """Those at ``rows`` of all images; unreadable ones are left out, with a warning.
-
-        Raises:
-            UserError: not one is readable.
-        """
-        readable = leave_out([cache.unreadable.get(row) for row in rows.tolist()])
-        rows = rows if readable is None else rows[readable]
-        return cls(**vars(images.subset(rows)), rows=rows.numpy(), cache=cache)
 
     @property
     def num_bytes(self) -> int:
@@ -154,32 +137,40 @@ class CachedImages(EncodedImages):
         return super().num_bytes + self.labels.nbytes + self.factors.nbytes
 
     def to(self, device: torch.device) -> TensorSource:
-        """The same images in the memory of a device, read in parts and with progress.
+        """The same images in the memory of a device.
 
         Raises:
             UserError: one is damaged, and its file can no longer be read.
         """
-        images = torch.empty(len(self), *self.shape, dtype=torch.uint8, device=device)
-        broken: list[Unreadable] = []
-        with progress(len(self), self.doing) as bar:
-            for indices in torch.split(torch.arange(len(self)), PART):
-                part, failures = self.read(indices)
-                images[indices[0] : indices[-1] + 1] = part
-                broken += [failure for failure in failures if failure]
-                bar.update(len(part))
+        images, failures = self.read_all(device)
+        broken = [failure for failure in failures if failure]
         if broken:
             raise UserError(f"{describe(broken, len(self))}. Start again: they are left out then.")
         return TensorSource(images, self.labels.to(device), self.factors.to(device), self.names)
 
     def read(self, indices: Int[Tensor, " k"]) -> Read:
         """The images at these positions; damaged ones are decoded again."""
-        self.cache.ask_ahead(self.rows[indices.numpy()])
-        return super().read(indices)
+        rows = self.rows[indices.numpy()]
+        self.cache.ask_ahead(rows)
+        copies = self.cache.pixels[rows]
+        images = torch.from_numpy(copies)
+        failures: list[Unreadable | None] = [None] * len(rows)
+        for place, row in enumerate(rows.tolist()):
+            if row not in self.cache.verified and not self.cache.verify(copies[place], row):
+                failures[place] = self.fill(images[place], int(indices[place]))
+        return images, failures
 
-    def fill(self, image: UInt8[Tensor, "c h w"], index: int) -> Unreadable | None:
-        """Copy an image into ``image``; a damaged one is decoded again."""
-        whole = self.cache.fill(image, int(self.rows[index]))
-        return None if whole else super().fill(image, index)
+    def read_all(self, device: torch.device | None = None) -> Read:
+        """All images in the memory of a device, read in parts and with progress."""
+        images = torch.empty(len(self), *self.shape, dtype=torch.uint8, device=device)
+        failures = []
+        with progress(len(self), "reading decoded images") as bar:
+            for indices in torch.split(torch.arange(len(self)), PART):
+                part, failed = self.read(indices)
+                images[indices[0] : indices[-1] + 1] = part
+                failures += failed
+                bar.update(len(part))
+        return images, failures
 
 
 def cache_folder(cache: str | None) -> Path | None:
@@ -247,13 +238,7 @@ def _usable(path: Path, images: EncodedImages) -> CacheFile | None:
 
 
 def _alone_in(folder: Path) -> AbstractContextManager[object]:
-    """Hold the lock of a folder, which is made, after those who had it before.
-
-    The system takes the lock from a process that dies.
-
-    Raises:
-        OSError: the folder cannot be written.
-    """
+    """Hold the lock of a folder, which is made; the system takes it from a process that dies."""
     folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / ".lock", mode=0o666)
     try:

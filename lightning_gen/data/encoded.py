@@ -11,6 +11,7 @@ from torch import Tensor
 from lightning_gen.data.arguments import OfClasses, Tested, check_tested
 from lightning_gen.data.base import ImageDataModule
 from lightning_gen.data.cache import AUTO, CachedImages, CacheFile, cache_folder, open_or_build
+from lightning_gen.data.decoding import leave_out
 from lightning_gen.data.sources import EncodedImages, Source
 from lightning_gen.data.splits import Split, cut
 
@@ -85,7 +86,9 @@ class EncodedDataModule(ImageDataModule, ABC):
             counts |= {"train": len(train), "val": len(val)}
         _, height, width = images.shape
         plan = "held in memory" if self._fit_in_memory else "decoded by workers"
-        if self._cache_folder is not None and images.num_bytes >= SMALL_BYTES:
+        if images.num_bytes < SMALL_BYTES:
+            self._cache_folder = None
+        if self._cache_folder is not None:
             plan = f"decoded once, into {self._cache_folder}"
         return (
             f"{counts['train']} to train, {counts['val']} to validate, "
@@ -106,19 +109,20 @@ class EncodedDataModule(ImageDataModule, ABC):
         return self._load("test")
 
     def _load(self, split: str) -> Source:
-        positions = self._positions[split]
-        if self._cache is None:
-            images = self._images.subset(positions)
+        """The images of a split; without those that were unreadable when they were cached."""
+        rows, cache = self._positions[split], self._cache
+        if cache is None:
+            images = self._images.subset(rows)
         else:
-            images = CachedImages.within(self._images, positions, self._cache)
+            readable = leave_out([cache.unreadable.get(row) for row in rows.tolist()])
+            rows = rows if readable is None else rows[readable]
+            images = CachedImages(**vars(self._images.subset(rows)), rows=rows.numpy(), cache=cache)
         return images.decoded() if self._fit_in_memory else images
 
     @cached_property
     def _cache(self) -> CacheFile | None:
         """The decoded images on disk; None where there is no cache."""
-        if self._cache_folder is None or self._images.num_bytes < SMALL_BYTES:
-            return None
-        return open_or_build(self._images, self._cache_folder)
+        return open_or_build(self._images, self._cache_folder) if self._cache_folder else None
 
     @property
     def _fit_in_memory(self) -> bool:

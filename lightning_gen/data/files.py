@@ -168,9 +168,12 @@ def attempt(files: Files, name: str, read: Callable[[Stream], T]) -> T | Unreada
 
 def attempt_all(
     files: Files, names: Sequence[str], read: Callable[[Stream], T], description: str
-) -> list[T | Unreadable]:
-    """The same for all these files, in threads."""
-    return in_threads(lambda n: attempt(files, names[n], read), len(names), description)
+) -> tuple[dict[str, T], list[Unreadable]]:
+    """What ``read`` makes of each of these files that can be read, and the others; in threads."""
+    results = in_threads(lambda n: attempt(files, names[n], read), len(names), description)
+    found = dict(zip(names, results, strict=True))
+    broken = [one for one in results if isinstance(one, Unreadable)]
+    return {name: one for name, one in found.items() if not isinstance(one, Unreadable)}, broken
 
 
 def not_whole(path: Path, otherwise: str, reason: str = "") -> UserError:

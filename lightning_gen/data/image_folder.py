@@ -117,9 +117,8 @@ def read_headers(files: FolderFiles) -> dict[str, Look]:
         UserError: there is not one readable image.
     """
     names = files.names()
-    looks = dict(zip(names, headers(files, names), strict=True))
-    broken = [look for look in looks.values() if isinstance(look, Unreadable)]
-    if len(broken) == len(names):
+    looks, broken = headers(files, names)
+    if not looks:
         found = describe(broken, len(names)) if broken else "found none"
         raise UserError(
             f"expected images in {str(files.place)!r} or below, {found}. Set data.root to a folder "
@@ -127,11 +126,11 @@ def read_headers(files: FolderFiles) -> dict[str, Look]:
         )
     if broken:
         rank_zero_warn(f"in {str(files.place)!r} {describe(broken, len(names))}; they are skipped.")
-    return {name: look for name, look in looks.items() if not isinstance(look, Unreadable)}
+    return looks
 
 
-def headers(files: Files, names: Sequence[str]) -> list[Look | Unreadable]:
-    """What the header of each file says."""
+def headers(files: Files, names: Sequence[str]) -> tuple[dict[str, Look], list[Unreadable]]:
+    """What the header of each file says, and the files that have none."""
     return attempt_all(files, names, look, "reading headers")
 
 
@@ -218,17 +217,15 @@ def known_range(files: Files, names: Sequence[str], folder: Path | None) -> Valu
 
 def _find_extremes(files: Files, names: Sequence[str]) -> list[float]:
     """The smallest and the largest value; none of files with colours."""
-    found = attempt_all(files, names, extremes, "reading the range of values")
-    broken = [one for one in found if isinstance(one, Unreadable)]
-    if len(broken) == len(names):
+    found, broken = attempt_all(files, names, extremes, "reading the range of values")
+    if not found:
         raise UserError(f"{describe(broken, len(names))}. Replace or remove them.")
-    read = [one for one in found if not isinstance(one, Unreadable)]
-    colours = [high for _, high, cut in read if cut]
+    colours = [high for _, high, cut in found.values() if cut]
     if colours and max(colours) < 128:
         raise UserError(
             f"{len(colours)} files have colours of 16 bits, of which only 8 are read, and these go "
             f"up to {max(colours):g} of 255: the images would be nearly black. Convert them to 8 "
             "bits."
         )
-    own = np.array([(low, high) for low, high, cut in read if not cut])
+    own = np.array([(low, high) for low, high, cut in found.values() if not cut])
     return [own[:, 0].min().item(), own[:, 1].max().item()] if len(own) else []

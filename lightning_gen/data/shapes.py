@@ -13,7 +13,7 @@ from lightning_gen.contracts import Batch
 from lightning_gen.data.arguments import Always, check_tested
 from lightning_gen.data.base import ImageDataModule
 from lightning_gen.data.sources import Source
-from lightning_gen.data.splits import Cut, Split, cut
+from lightning_gen.data.splits import Split, cut
 
 FACTORS = {"shape": 3, "scale": 6, "orientation": 40, "x": 32, "y": 32}
 SIZE = 64
@@ -59,15 +59,15 @@ class Shapes(ImageDataModule):
 
     def load_train(self) -> Split:
         """The training images, those for validation included."""
-        return Split(self._images, self._cut.kept)
+        return Split(self._images, self._cut[0])
 
     def load_test(self) -> Split:
         """The test images."""
-        return Split(self._images, self._cut.held_out)
+        return Split(self._images, self._cut[1])
 
     def groups(self, train: Source) -> Tensor:
         """Images that look the same are of one group."""
-        return self._alike[self._cut.kept]
+        return self._alike[self._cut[0]]
 
     @cached_property
     def _images(self) -> Source:
@@ -80,7 +80,8 @@ class Shapes(ImageDataModule):
         return look_alike(torch.arange(len(self._images)))
 
     @cached_property
-    def _cut(self) -> Cut:
+    def _cut(self) -> tuple[Tensor, Tensor]:
+        """The positions of the images to train and to test on."""
         return cut(self._alike, self._test_fraction, "data.test_fraction")
 
 

@@ -135,7 +135,6 @@ class EncodedImages:
     factors: Shaped[Tensor, "n f"]
     value_range: ValueRange | None = None
     device = torch.device("cpu")
-    doing = "decoding images"
 
     def __len__(self) -> int:
         return len(self.names)
@@ -165,8 +164,7 @@ class EncodedImages:
         Raises:
             UserError: not one is readable.
         """
-        images = torch.empty(len(self), *self.shape, dtype=torch.uint8)
-        failures = in_threads(lambda index: self.fill(images[index], index), len(self), self.doing)
+        images, failures = self.read_all()
         batch = self._batch(images, torch.arange(len(self)), failures)
         pairs = zip(self.names, failures, strict=True)
         return TensorSource(*batch, [name for name, failure in pairs if failure is None])
@@ -182,6 +180,13 @@ class EncodedImages:
         images = torch.empty(len(indices), *self.shape, dtype=torch.uint8)
         pairs = zip(images, indices.tolist(), strict=True)
         return images, [self.fill(image, index) for image, index in pairs]
+
+    def read_all(self) -> Read:
+        """All images, decoded in threads and with progress."""
+        images = torch.empty(len(self), *self.shape, dtype=torch.uint8)
+        return images, in_threads(
+            lambda index: self.fill(images[index], index), len(self), "decoding images"
+        )
 
     def fill(self, image: UInt8[Tensor, "c h w"], index: int) -> Unreadable | None:
         """Decode an image into ``image``, or say why it cannot be read."""

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
-from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool, Int
@@ -78,21 +77,16 @@ class Split:
         return torch.isin(labels[self.indices], torch.tensor(classes))
 
 
-class Cut(NamedTuple):
-    """Positions in a dataset, those kept and those held out, both shuffled."""
-
-    kept: Tensor
-    held_out: Tensor
-
-
 def shuffled(count: int) -> Tensor:
     """The numbers below ``count`` in an order that is the same each time."""
     # One fixed seed: runs of other seeds must not be compared on other held-out images.
     return torch.randperm(count, generator=torch.Generator().manual_seed(0))
 
 
-def cut(groups: Int[Tensor, " n"], fraction: float, argument: str) -> Cut:
+def cut(groups: Int[Tensor, " n"], fraction: float, argument: str) -> tuple[Tensor, Tensor]:
     """Hold out ``fraction`` of groups of images, the same ones each time, each as a whole.
+
+    What comes back are the positions that are kept and those held out, both shuffled.
 
     Args:
         groups: the number of the group of each image, such as those that look alike.
@@ -115,7 +109,7 @@ def cut(groups: Int[Tensor, " n"], fraction: float, argument: str) -> Cut:
     held_out[shuffled(count)[:num_held_out]] = True
     order = shuffled(len(groups))
     apart = held_out[members[order]]
-    return Cut(order[~apart], order[apart])
+    return order[~apart], order[apart]
 
 
 def placed(source: Source, accelerator: torch.device, images_on: ImagesOn, split: str) -> Source:

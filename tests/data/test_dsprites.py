@@ -1,4 +1,5 @@
 import os
+from itertools import product
 
 import numpy as np
 import pytest
@@ -42,13 +43,6 @@ def test_images_and_factors_come_back(tmp_path, arrays, monkeypatch):
         np.testing.assert_array_equal(batch.labels.numpy(), classes[:, 0])
 
 
-def test_describes_itself_without_the_file(tmp_path):
-    data = DSprites(str(tmp_path))
-    assert data.image_shape == (1, 64, 64)
-    assert data.factor_sizes == (3, 6, 40, 32, 32)
-    assert data.num_classes == 3
-
-
 def test_a_whole_turn_is_in_the_split_of_none(tmp_path, arrays):
     arrays = dict(arrays)
     classes = arrays["latents_classes"].copy()
@@ -86,16 +80,11 @@ def test_broken_file(tmp_path, arrays, flipped):
 @pytest.mark.parametrize(
     ("key", "array"),
     [
-        ("imgs", np.zeros((N, 32, 32), dtype=np.uint8)),
-        ("imgs", np.zeros((N - 1, 64, 64), dtype=np.uint8)),
+        *(("imgs", np.zeros(shape, np.uint8)) for shape in ((N, 32, 32), (N - 1, 64, 64))),
         ("imgs", np.zeros((N, 64, 64), dtype=np.float32)),
-        ("imgs", np.array([Bomb()], dtype=object)),
-        ("latents_classes", np.array([Bomb()], dtype=object)),
         ("latents_classes", np.zeros((N, 5), dtype=np.int64)),
-        ("latents_classes", np.full((N, 6), 2)),
-        ("latents_classes", np.full((N, 6), "a")),
-        ("imgs", None),
-        ("latents_classes", None),
+        *(("latents_classes", np.full((N, 6), wrong)) for wrong in (2, "a")),
+        *product(("imgs", "latents_classes"), (None, np.array([Bomb()], dtype=object))),
     ],
 )
 def test_other_arrays(tmp_path, arrays, key, array):

@@ -16,55 +16,20 @@ def random_factors(n):
     return torch.stack([torch.randint(size, (n,)) for size in SIZES], dim=1)
 
 
-def drawn_pixel_by_pixel(shape, scale, orientation, x, y):
-    """The shapes from their descriptions, with complex numbers for the rotation."""
-    size = 15 * (0.5 + 0.1 * scale)
-    centre = complex(16 + 32 * x / 31, 16 + 32 * y / 31)
-    turn = np.exp(-2j * math.pi * orientation / 40)
-    image = np.zeros((64, 64), dtype=bool)
-    for row in range(64):
-        for column in range(64):
-            point = (complex(column + 0.5, row + 0.5) - centre) * turn / size
-            image[row, column] = INSIDE[shape](point)
-    return image
-
-
-def in_heart(point):
-    # Half the diagonal of the square; its centroid lies `rise` halves above the square's centre.
-    rise = (math.pi / 4 + 1 / 3) / (2 + math.pi / 2)
-    half = 1 / (1 + rise)
-    point = complex(point.real, rise * half - point.imag) / half
-    square = abs(point.real) + abs(point.imag) <= 1
-    return square or any(abs(point - c) <= math.sqrt(0.5) for c in (0.5 + 0.5j, -0.5 + 0.5j))
-
-
-INSIDE = {
-    SQUARE: lambda p: max(abs(p.real), abs(p.imag)) <= math.sqrt(0.5),
-    ELLIPSE: lambda p: abs(complex(p.real, 2 * p.imag)) <= 1,
-    HEART: in_heart,
-}
-
-
-def test_matches_a_renderer_that_goes_pixel_by_pixel():
-    factors = random_factors(40)
-    for image, row in zip(draw(factors).numpy(), factors.tolist(), strict=True):
-        # Float32 and float64 may disagree about a pixel whose centre is on the border.
-        assert (image != drawn_pixel_by_pixel(*row)).sum() <= 2, row
-
-
-@pytest.mark.parametrize(
-    ("shape", "area"),  # of a size of 1
-    [(SQUARE, 2), (ELLIPSE, math.pi / 2), (HEART, (2 + math.pi / 2) / 1.31329**2)],
-)
 @pytest.mark.parametrize(("scale", "size"), [(3, 12), (5, 15)])
 @pytest.mark.parametrize("orientation", [0, 7, 13])
-def test_area_and_centroid(shape, area, scale, size, orientation):
-    image = draw(torch.tensor([[shape, scale, orientation, 8, 24]]))[0].double()
-    assert image.sum().item() == pytest.approx(area * size**2, rel=0.04)
-    centres = torch.arange(64).double() + 0.5
-    x, y = image.sum(0) @ centres / image.sum(), image.sum(1) @ centres / image.sum()
-    assert x.item() == pytest.approx(16 + 32 * 8 / 31, abs=0.4)
-    assert y.item() == pytest.approx(16 + 32 * 24 / 31, abs=0.4)
+def test_area_centroid_and_farthest_point(scale, size, orientation):
+    images = draw(torch.tensor([[shape, scale, orientation, 8, 24] for shape in range(3)]))
+    areas = (2, math.pi / 2, (2 + math.pi / 2) / 1.31329**2)  # of a size of 1
+    turn = 2 * math.pi * orientation / 40
+    farthest = (turn + math.pi / 4, turn, turn + math.pi / 2)  # a corner, a vertex, the tip
+    right, down = (torch.arange(64) + 0.5 - (16 + 32 * step / 31) for step in (8, 24))
+    for image, area, angle in zip(images, areas, farthest, strict=True):
+        assert image.sum().item() == pytest.approx(area * size**2, rel=0.04)
+        assert right.expand(64, 64)[image].mean().abs() <= 0.4
+        assert down[:, None].expand(64, 64)[image].mean().abs() <= 0.4
+        reach = right[None, :] * math.cos(angle) + down[:, None] * math.sin(angle)
+        assert reach[image].max().item() == pytest.approx(size, abs=1)
 
 
 def test_every_shape_lies_wholly_in_the_frame():
