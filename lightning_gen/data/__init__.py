@@ -2,11 +2,9 @@
 
 from lightning_gen.data.base import ImageDataModule
 from lightning_gen.data.celeba import CelebA
-from lightning_gen.data.cifar10 import CIFAR10
 from lightning_gen.data.dsprites import DSprites
-from lightning_gen.data.idx import MNIST, FashionMNIST
 from lightning_gen.data.image_folder import ImageFolder
-from lightning_gen.data.mini_fashion_mnist import MiniFashionMNIST
+from lightning_gen.data.published import CIFAR10, MNIST, FashionMNIST, MiniFashionMNIST
 from lightning_gen.data.shapes import Shapes
 
 __all__ = [

@@ -15,7 +15,7 @@ from lightning_gen.contracts import NO_CLASS, Batch, Conditional, ImageShape
 from lightning_gen.data.arguments import Binarize, ImagesOn, expect
 from lightning_gen.data.loader import BatchLoader, images_of_an_epoch
 from lightning_gen.data.sources import Movable, Source, TensorSource
-from lightning_gen.data.splits import Split, check_same, cut, fingerprint, placed
+from lightning_gen.data.splits import Split, cut, placed
 from lightning_gen.errors import UserError
 from lightning_gen.hyperparameters import KeepsArguments
 from lightning_gen.noise import uniform_like
@@ -189,7 +189,16 @@ class ImageDataModule(KeepsArguments, LightningDataModule, ABC):
         """
         if self.trainer is None or self.trainer.state.fn != TrainerFn.FITTING:
             return
-        check_same(state_dict["trained_on"], self._trained_on)
+        changed = [
+            f"{name} {value!r} in the checkpoint and {self._trained_on.get(name)!r} now"
+            for name, value in state_dict["trained_on"].items()
+            if value != self._trained_on.get(name)
+        ]
+        if changed:
+            raise UserError(
+                f"the checkpoint was trained on other data: {', '.join(changed)}. Go on with the "
+                "same files and data options, or start a new run."
+            )
         self._order_seed = state_dict["order_seed"]
         given = os.environ.get("PL_GLOBAL_SEED")
         if given is not None and self._order_seed not in (None, int(given)):
@@ -246,12 +255,15 @@ class ImageDataModule(KeepsArguments, LightningDataModule, ABC):
 
     def _fingerprint(self) -> dict[str, Any]:
         """What is trained on, in plain values; equal where a run may go on."""
+        train, val = self._splits["train"], self._splits.get("val")
         return {
             "dataset": type(self).__name__,
             "image shape": [*self.image_shape],
             "data.binarize": self.binarize,
             "data.value_range": self.hparams.get("value_range"),
-            **fingerprint(self._splits["train"], self._splits.get("val")),
+            "training images": len(train),
+            "validation images": len(val) if val else 0,
+            "digest of the images": train.digest + (val.digest if val else ""),
         }
 
     def _provide(self, split: str) -> None:

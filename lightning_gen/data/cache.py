@@ -3,32 +3,174 @@
 Below the folder of all caches lies a folder for each folder or archive of images, and in it one
 file for each size. All of it may be deleted at any time: a run that reads a file keeps it until it
 ends, and the next run decodes anew.
+
+In a file the pixels are one uint8 array [N, C, H, W] from the first byte on. What follows them, as
+JSON, is a checksum of each image and which files could not be read; it is written last and ends
+with a checksum of its own, so that a file without it is not whole.
 """
 
 import errno
+import json
 import os
 import re
 import shutil
-from contextlib import AbstractContextManager
+import warnings
+import zlib
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, suppress
+from dataclasses import dataclass, field
 from hashlib import sha256
+from math import prod
 from pathlib import Path
+from threading import Lock
 
+import numpy as np
 import PIL
+import torch
 from filelock import FileLock, Timeout
+from jaxtyping import Int, Int64, UInt8, UInt32
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
+from torch import Tensor
 
-from lightning_gen.data.cached import CacheFile, write
-from lightning_gen.data.decoding import Unreadable
-from lightning_gen.data.files import Files
-from lightning_gen.data.sources import EncodedImages
+from lightning_gen.data.decoding import Unreadable, describe
+from lightning_gen.data.files import Files, in_threads
+from lightning_gen.data.sources import EncodedImages, Read, TensorSource
 from lightning_gen.errors import UserError
+from lightning_gen.progress import progress
 
 AUTO = "auto"
+PART = 1024
+"""Images that are read at a time where all are."""
 SPARE_BYTES = 2**30
 """So much room is left on the disk of a cache."""
 DECODER = f"1-pillow{PIL.__version__}"
 """Raise the number where :func:`~lightning_gen.data.decoding.decode` gives other pixels."""
 ENDING = ".pixels"
+
+
+@dataclass(frozen=True, eq=False)
+class CacheFile:
+    """A whole file of decoded images, mapped into memory.
+
+    Attributes:
+        path: the file. It may be deleted while it is in use: the map stays.
+        pixels: all images; those that are unreadable are black.
+        checksums: crc32 of the pixels of each image.
+        unreadable: the files that could not be decoded, by the number of their image.
+        verified: the images whose checksum this process has compared.
+        damages: the images that were found damaged, each time that they were read.
+    """
+
+    path: Path
+    pixels: UInt8[np.ndarray, "n c h w"]
+    checksums: UInt32[np.ndarray, " n"]
+    unreadable: Mapping[int, Unreadable]
+    verified: set[int] = field(default_factory=set)
+    damages: list[int] = field(default_factory=list)
+
+    @classmethod
+    def open(cls, path: Path, images: EncodedImages) -> "CacheFile | None":
+        """The file of these images, where it is there and whole.
+
+        Raises:
+            OSError: it may not be read.
+        """
+        try:
+            with path.open("rb") as stream:
+                stream.seek(images.num_bytes)
+                end = stream.read()
+        except FileNotFoundError:
+            return None
+        words = end[:-8]
+        if end[-8:] != _checksum(words):
+            return None
+        found = json.loads(words)
+        pixels = np.memmap(path, np.uint8, "r", shape=(len(images), *images.shape))
+        unreadable = {int(number): Unreadable(*one) for number, one in found["unreadable"].items()}
+        checksums = np.array(found["checksums"], dtype=np.uint32)
+        return cls(path, np.asarray(pixels), checksums, unreadable)
+
+    def verify(self, copy: UInt8[np.ndarray, "c h w"], row: int) -> bool:
+        """Whether the copy of an image is what was written, which is noted.
+
+        At the first damage the file is removed, with a warning, so that the next run decodes anew.
+        """
+        if zlib.crc32(copy.data) == int(self.checksums[row]):
+            self.verified.add(row)
+            return True
+        if not self.damages:
+            with suppress(OSError):
+                self.path.unlink()
+            warnings.warn(
+                f"decoded images in {self.path} are damaged; it is removed, and their files are "
+                "decoded again.",
+                stacklevel=3,
+            )
+        self.damages.append(row)
+        return False
+
+    def ask_ahead(self, rows: Int64[np.ndarray, " k"]) -> None:
+        """Let the disk read all these images at once, and not one at a time as they are copied."""
+        if not hasattr(os, "posix_fadvise"):  # Linux has it
+            return
+        size = prod(self.pixels.shape[1:])
+        with suppress(OSError), self.path.open("rb") as stream:
+            for row in rows.tolist():
+                os.posix_fadvise(stream.fileno(), row * size, size, os.POSIX_FADV_WILLNEED)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CachedImages(EncodedImages):
+    """Images that are read from a cache and not decoded; the same batches.
+
+    Attributes:
+        rows: where each image is in ``cache``.
+        cache: the pixels.
+    """
+
+    rows: Int64[np.ndarray, " n"]
+    cache: CacheFile
+
+    @property
+    def num_bytes(self) -> int:
+        """Memory that all would take."""
+        return super().num_bytes + self.labels.nbytes + self.factors.nbytes
+
+    def to(self, device: torch.device) -> TensorSource:
+        """The same images in the memory of a device.
+
+        Raises:
+            UserError: one is damaged, and its file can no longer be read.
+        """
+        images, failures = self.read_all(device)
+        broken = [failure for failure in failures if failure]
+        if broken:
+            raise UserError(f"{describe(broken, len(self))}. Start again: they are left out then.")
+        return TensorSource(images, self.labels.to(device), self.factors.to(device), self.names)
+
+    def read(self, indices: Int[Tensor, " k"]) -> Read:
+        """The images at these positions; damaged ones are decoded again."""
+        rows = self.rows[indices.numpy()]
+        self.cache.ask_ahead(rows)
+        copies = self.cache.pixels[rows]
+        images = torch.from_numpy(copies)
+        failures: list[Unreadable | None] = [None] * len(rows)
+        for place, row in enumerate(rows.tolist()):
+            if row not in self.cache.verified and not self.cache.verify(copies[place], row):
+                failures[place] = self.fill(images[place], int(indices[place]))
+        return images, failures
+
+    def read_all(self, device: torch.device | None = None) -> Read:
+        """All images in the memory of a device, read in parts and with progress."""
+        images = torch.empty(len(self), *self.shape, dtype=torch.uint8, device=device)
+        failures = []
+        with progress(len(self), "reading decoded images") as bar:
+            for indices in torch.split(torch.arange(len(self)), PART):
+                part, failed = self.read(indices)
+                images[indices[0] : indices[-1] + 1] = part
+                failures += failed
+                bar.update(len(part))
+        return images, failures
 
 
 def cache_folder(cache: str | None) -> Path | None:
@@ -86,7 +228,7 @@ def folder_of(folder: Path, files: Files) -> Path:
 
 def _usable(path: Path, images: EncodedImages) -> CacheFile | None:
     """The cache, unless a file that this machine could not read when it was built is readable."""
-    found = CacheFile.open(path, len(images), images.shape)
+    found = CacheFile.open(path, images)
     tried_again = [
         images.decode(number)
         for number, failure in (found.unreadable.items() if found else ())
@@ -96,13 +238,7 @@ def _usable(path: Path, images: EncodedImages) -> CacheFile | None:
 
 
 def _alone_in(folder: Path) -> AbstractContextManager[object]:
-    """Hold the lock of a folder, which is made, after those who had it before.
-
-    The system takes the lock from a process that dies.
-
-    Raises:
-        OSError: the folder cannot be written.
-    """
+    """Hold the lock of a folder, which is made; the system takes it from a process that dies."""
     folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / ".lock", mode=0o666)
     try:
@@ -125,10 +261,29 @@ def _build(path: Path, images: EncodedImages, state: str) -> CacheFile | None:
             f"they take {needed / 1e6:.0f} MB, and {free / 1e6:.0f} MB are free, of which "
             f"{SPARE_BYTES / 1e6:.0f} MB stay free",
         )
+    one_writes = Lock()
+
+    def decode(number: int) -> int | Unreadable:
+        pixels = images.decode(number)
+        if isinstance(pixels, Unreadable):
+            return pixels
+        content = np.ascontiguousarray(pixels).data
+        with one_writes:  # and not through a map, which ends the process on a full disk
+            stream.seek(number * content.nbytes)
+            stream.write(content)
+        return zlib.crc32(content)
+
     draft = path.with_name(f".{path.name}")  # that of a process that died is written over
     try:
         with draft.open("wb") as stream:
-            write(stream, images)
+            results = in_threads(decode, len(images), "decoding images")
+            unreadable = {n: one for n, one in enumerate(results) if isinstance(one, Unreadable)}
+            checksums = [0 if isinstance(one, Unreadable) else one for one in results]
+            words = json.dumps({"checksums": checksums, "unreadable": unreadable}).encode()
+            stream.seek(needed)
+            stream.write(words + _checksum(words))
+            stream.flush()
+            os.fsync(stream.fileno())
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)
@@ -140,4 +295,8 @@ def _build(path: Path, images: EncodedImages, state: str) -> CacheFile | None:
         f"{len(images)} images were decoded into {path} ({needed / 1e6:.0f} MB)"
         f"{', since the files have changed' if outdated else ''}; later runs read them from there."
     )
-    return CacheFile.open(path, len(images), images.shape)
+    return CacheFile.open(path, images)
+
+
+def _checksum(words: bytes) -> bytes:
+    return f"{zlib.crc32(words):08x}".encode()

@@ -2,19 +2,17 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import replace
 from itertools import product
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple, Unpack
+from typing import Unpack
 
 import numpy as np
 import torch
-from jaxtyping import Int8, Int64
+from jaxtyping import Int8
 from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor
 
-from lightning_gen.data.arguments import expect
-from lightning_gen.data.decoding import height_and_width
+from lightning_gen.data.arguments import expect, height_and_width
 from lightning_gen.data.encoded import EncodedDataModule, EncodedShared
 from lightning_gen.data.files import Files, FolderFiles, ZipFiles, is_image_name
 from lightning_gen.data.sources import EncodedImages
@@ -57,22 +55,18 @@ class CelebA(EncodedDataModule):
             self.class_names = (f"not {class_attribute}", class_attribute)
         super().__init__(train_classes=None, **shared)
         files, names = find_images(Path(root).expanduser())
-        attributes = Table.find(files.place, "list_attr_celeba")
-        official = official_splits(
-            files.place, names, Table.find(files.place, "list_eval_partition")
-        )
-        images = EncodedImages.of(files, names, self.image_shape)
-        if attributes is not None:
-            self.factor_names = attributes.columns
-            self.factor_sizes = (2,) * len(attributes.columns)
-            images = replace(images, factors=(attributes.of(names) > 0).long())
+        self.factor_names, signs = read_table("list_attr_celeba", files.place, names)
+        self.factor_sizes = (2,) * len(self.factor_names)
+        official = official_splits(files.place, names)
+        factors = (signs > 0).long()
+        labels = torch.zeros(len(names), dtype=torch.int64)
         if class_attribute is not None:
             known = ", ".join(self.factor_names) or "which is not there"
             what = f"an attribute of list_attr_celeba ({known})"
             holds, got = class_attribute in self.factor_names, repr(class_attribute)
             expect(holds, "class_attribute", what, got, "Leave it out for one class.")
-            column = self.factor_names.index(class_attribute)
-            images = replace(images, labels=images.factors[:, column])
+            labels = factors[:, self.factor_names.index(class_attribute)]
+        images = EncodedImages(files, names, self.image_shape, labels, factors)
         held = self.hold(images, official or {"train": torch.arange(len(images))})
         drawn = [name for name in ("train", "val", "test") if name not in official]
         rank_zero_info(
@@ -108,89 +102,61 @@ def find_images(root: Path) -> tuple[Files, list[str]]:
     )
 
 
-class Table(NamedTuple):
-    """A table of small whole numbers, one row an image.
+def read_table(
+    title: str, place: Path, names: Sequence[str]
+) -> tuple[tuple[str, ...], Int8[Tensor, "n columns"]]:
+    """The columns of the table ``title`` (.txt or .csv) near ``place``, and the rows of images.
 
-    Attributes:
-        path: the file.
-        columns: names of the columns; empty where the file has none.
-        rows: the row of each image, by its name without ending.
-        values: the numbers.
+    The columns have no names where the file has none. Without a table there are no columns.
+
+    Raises:
+        UserError: the table is broken, or has no row for an image.
     """
-
-    path: Path
-    columns: tuple[str, ...]
-    rows: dict[str, int]
-    values: Int8[Tensor, "rows columns"]
-
-    @classmethod
-    def find(cls, place: Path, name: str) -> "Table | None":
-        """The table ``name`` (.txt or .csv) near the images; None where there is none.
-
-        Raises:
-            UserError: it is broken.
-        """
-        folders = (place, place.parent, place.parent.parent)
-        for folder, inner in product(folders, (".", "celeba", "Anno", "Eval")):
-            for path in (folder / inner / f"{name}.txt", folder / inner / f"{name}.csv"):
-                if path.is_file():
-                    return cls.read(path)
-        return None
-
-    @classmethod
-    def read(cls, path: Path) -> "Table":
-        """The table in a file.
-
-        Raises:
-            UserError: it is broken.
-        """
-        text = path.read_text(encoding="utf-8-sig", errors="replace").replace(",", " ")
-        cells = [line.split(maxsplit=1) for line in text.splitlines() if line.strip()]
-        first = next((n for n, (name, *_) in enumerate(cells) if is_image_name(name)), len(cells))
-        # Before the rows come the names; in the text files, a count comes before these.
-        header = " ".join(cells[first - 1]).split() if cells and first else []
-        columns = tuple(name for name in header if name != "image_id")
-        width = len(columns) or 1
-        numbers = [" ".join(rest) for _, *rest in cells[first:]]
-        values = np.empty((0, 0), dtype=np.int8)
-        with suppress(ValueError):
-            values = np.loadtxt(numbers or ["no row"], dtype=np.int8, comments=None, ndmin=2)
-        if values.shape != (len(numbers), width) or abs(values).max() > 2:
-            raise UserError(
-                f"{path} is broken: expected a row for each image, its name and {width} numbers. "
-                "Fetch it again, or remove it."
-            )
-        rows = {PurePosixPath(name).stem: row for row, (name, _) in enumerate(cells[first:])}
-        return cls(path, columns, rows, torch.from_numpy(values))
-
-    def of(self, names: Sequence[str]) -> Int64[Tensor, "n columns"]:
-        """The numbers of these images.
-
-        Raises:
-            UserError: one has no row.
-        """
-        keys = [PurePosixPath(name).stem for name in names]
-        missing = [key for key in keys if key not in self.rows]
-        if missing:
-            raise UserError(
-                f"{self.path} has no row for {len(missing)} of {len(keys)} images, the first is "
-                f"{missing[0]!r}. Fetch the whole table again, or remove it."
-            )
-        return self.values[torch.tensor([self.rows[key] for key in keys])].long()
+    folders = (place, place.parent, place.parent.parent)
+    near = product(folders, (".", "celeba", "Anno", "Eval"), ("txt", "csv"))
+    paths = (folder / inner / f"{title}.{ending}" for folder, inner, ending in near)
+    path = next(filter(Path.is_file, paths), None)
+    if path is None:
+        return (), torch.empty(len(names), 0, dtype=torch.int8)
+    text = path.read_text(encoding="utf-8-sig", errors="replace").replace(",", " ")
+    cells = [line.split(maxsplit=1) for line in text.splitlines() if line.strip()]
+    first = next((n for n, (name, *_) in enumerate(cells) if is_image_name(name)), len(cells))
+    # Before the rows come the names; in the text files, a count comes before these.
+    header = " ".join(cells[first - 1]).split() if cells and first else []
+    columns = tuple(name for name in header if name != "image_id")
+    numbers = [" ".join(rest) for _, *rest in cells[first:]]
+    values = np.empty((0, 0), dtype=np.int8)
+    with suppress(ValueError):
+        values = np.loadtxt(numbers or ["no row"], dtype=np.int8, comments=None, ndmin=2)
+    width = len(columns) or 1
+    if values.shape != (len(numbers), width) or abs(values).max() > 2:
+        raise UserError(
+            f"{path} is broken: expected a row for each image, its name and {width} numbers. "
+            "Fetch it again, or remove it."
+        )
+    rows = {PurePosixPath(name).stem: row for row, (name, _) in enumerate(cells[first:])}
+    keys = [PurePosixPath(name).stem for name in names]
+    missing = [key for key in keys if key not in rows]
+    if missing:
+        raise UserError(
+            f"{path} has no row for {len(missing)} of {len(keys)} images, the first is "
+            f"{missing[0]!r}. Fetch the whole table again, or remove it."
+        )
+    return columns, torch.from_numpy(values)[[rows[key] for key in keys]]
 
 
-def official_splits(place: Path, names: Sequence[str], table: Table | None) -> dict[str, Tensor]:
+def official_splits(place: Path, names: Sequence[str]) -> dict[str, Tensor]:
     """Positions of the images in each official split that has some; none without a table."""
-    if table is None:
+    _, values = read_table("list_eval_partition", place, names)
+    if values.shape[1] == 0:
         return {}
-    numbers = table.of(names)[:, 0]
-    splits = {
-        split: (numbers == number).nonzero()[:, 0]
+    found = {
+        split: (values[:, 0] == number).nonzero()[:, 0]
         for number, split in enumerate(("train", "val", "test"))
     }
-    if len(splits["train"]) == 0:
+    if len(found["train"]) == 0:
         raise UserError(
-            f"{table.path} puts none of the {len(numbers)} images found in {place} into "
+            f"list_eval_partition puts none of the {len(names)} images found in {place} into "
             "the training split (0). Add images, or remove the table to split at random."
         )
-    return {split: positions for split, positions in splits.items() if len(positions) > 0}
+    return {split: positions for split, positions in found.items() if len(positions) > 0}

@@ -55,22 +55,6 @@ would be 51 dB in a third more.
 GREY_MODES = ("1", "L", "LA", "La", "F", "I", "I;16", "I;16B", "I;16L", "I;16N")
 
 
-def height_and_width(image_size: int | tuple[int, int]) -> tuple[int, int]:
-    """(height, width) in pixels, of one number for a square or of both.
-
-    Raises:
-        UserError: it is something else, or a side is below 8 pixels.
-    """
-    sides = (image_size,) * 2 if isinstance(image_size, int) else tuple(image_size)
-    whole = all(isinstance(side, int) and not isinstance(side, bool) for side in sides)
-    if len(sides) != 2 or not whole or min(sides) < 8:
-        raise UserError(
-            f"data.image_size is a number of pixels or [height, width], each at least 8, "
-            f"got {image_size!r}. Set it to 64."
-        )
-    return sides[0], sides[1]
-
-
 class Look(NamedTuple):
     """What the header of an image file says."""
 
@@ -85,22 +69,16 @@ def look(stream: Stream) -> Look:
         return Look(image.mode in GREY_MODES, _has_own_range(image) or _loses_bits(image))
 
 
-class Extremes(NamedTuple):
-    """The smallest and the largest value of a deep image."""
+def extremes(stream: Stream) -> tuple[float, float, bool]:
+    """The smallest and the largest value of a deep image file, and whether they are cut.
 
-    low: float
-    high: float
-    cut: bool
-    """Whether they are the upper 8 of 16 bits, all that Pillow reads of a file with colours."""
-
-
-def extremes(stream: Stream) -> Extremes:
-    """The smallest and the largest value of a deep image file."""
+    These are the upper 8 of 16 bits, all that Pillow reads of a file with colours.
+    """
     with Image.open(stream, formats=FORMATS) as image:
         _check_size(image)
         cut = not _has_own_range(image)
         values = np.asarray(image.convert("RGB") if cut else image)
-        return Extremes(float(values.min()), float(values.max()), cut)
+        return float(values.min()), float(values.max()), cut
 
 
 def decode(

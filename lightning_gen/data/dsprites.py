@@ -3,14 +3,13 @@
 import zlib
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Unpack
 from zipfile import BadZipFile, ZipFile, is_zipfile
 
 import numpy as np
 import torch
 from jaxtyping import Int, UInt8
 from numpy.lib import format as npy
-from numpy.typing import NDArray
 from torch import Tensor
 
 from lightning_gen.contracts import Batch
@@ -120,34 +119,27 @@ def read_archive(path: Path) -> PackedImages:
         BadZipFile, zlib.error, OSError, EOFError, KeyError: the archive is broken.
     """
     with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-        factors = _varying(arrays["latents_classes"])
-    return PackedImages(torch.from_numpy(_packed(path, len(factors))), factors)
-
-
-def _varying(classes: NDArray[Any]) -> Int[Tensor, "n 5"]:
-    """The factors without the colour, which is always white."""
-    sizes = (1, *FACTORS.values())
+        classes = arrays["latents_classes"]
+    sizes = (1, *FACTORS.values())  # the first is the colour, which is always white
     numbers = classes.dtype.kind in "iu" and classes.shape[1:] == (len(sizes),)
     if not numbers or ((classes < 0) | (classes >= sizes)).any():
         raise ValueError(f"latents_classes are not [N, 6] numbers below {sizes}")
-    return torch.from_numpy(classes[:, 1:].astype(np.int64))
-
-
-def _packed(path: Path, count: int) -> UInt8[np.ndarray, "n b"]:
-    bits = np.empty((count, SIZE * SIZE // 8), dtype=np.uint8)
+    bits = np.empty((len(classes), SIZE * SIZE // 8), dtype=np.uint8)
     with (
         ZipFile(path) as archive,
         archive.open("imgs.npy") as stream,
-        progress(count, "reading dSprites") as bar,
+        progress(len(bits), "reading dSprites") as bar,
     ):
         npy.read_magic(stream)
         shape, column_major, dtype = npy.read_array_header_1_0(stream)
-        if shape != (count, SIZE, SIZE) or column_major or dtype != np.uint8:
-            raise ValueError(f"imgs are {dtype} {shape}, expected uint8 {(count, SIZE, SIZE)}")
-        for start in range(0, count, PART):
+        expected = (len(bits), SIZE, SIZE)
+        if shape != expected or column_major or dtype != np.uint8:
+            raise ValueError(f"imgs are {dtype} {shape}, expected uint8 {expected}")
+        for start in range(0, len(bits), PART):
             part = bits[start : start + PART]
             content = stream.read(len(part) * SIZE * SIZE)
             pixels = np.frombuffer(content, dtype=np.uint8).reshape(len(part), -1)
             part[:] = np.packbits(pixels, axis=1)
             bar.update(len(part))
-    return bits
+    factors = torch.from_numpy(classes[:, 1:].astype(np.int64))
+    return PackedImages(torch.from_numpy(bits), factors)

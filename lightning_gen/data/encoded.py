@@ -8,10 +8,10 @@ from typing import Unpack
 import torch
 from torch import Tensor
 
-from lightning_gen.data.arguments import OfClasses, Tested, check_test_fraction, check_workers
+from lightning_gen.data.arguments import OfClasses, Tested, check_tested
 from lightning_gen.data.base import ImageDataModule
-from lightning_gen.data.cache import AUTO, cache_folder, open_or_build
-from lightning_gen.data.cached import CachedImages, CacheFile
+from lightning_gen.data.cache import AUTO, CachedImages, CacheFile, cache_folder, open_or_build
+from lightning_gen.data.decoding import leave_out
 from lightning_gen.data.sources import EncodedImages, Source
 from lightning_gen.data.splits import Split, cut
 
@@ -52,8 +52,8 @@ class EncodedDataModule(ImageDataModule, ABC):
         **shared: Unpack[OfClasses],
     ) -> None:
         super().__init__(batch_size, binarize=None, **shared)
-        check_test_fraction(test_fraction)
-        self.num_workers = check_workers(num_workers)
+        check_tested(test_fraction, num_workers)
+        self.num_workers = num_workers
         self._test_fraction = test_fraction
         self._cache_folder = cache_folder(cache)
 
@@ -85,10 +85,15 @@ class EncodedDataModule(ImageDataModule, ABC):
             train, val = cut(torch.arange(counts["train"]), self.val_fraction, "data.val_fraction")
             counts |= {"train": len(train), "val": len(val)}
         _, height, width = images.shape
+        plan = "held in memory" if self._fit_in_memory else "decoded by workers"
+        if images.num_bytes < SMALL_BYTES:
+            self._cache_folder = None
+        if self._cache_folder is not None:
+            plan = f"decoded once, into {self._cache_folder}"
         return (
             f"{counts['train']} to train, {counts['val']} to validate, "
             f"{len(self._positions['test'])} to test; "
-            f"{height}x{width} pixels (height x width); {self._plan()}"
+            f"{height}x{width} pixels (height x width); {plan}"
         )
 
     def load_train(self) -> Source:
@@ -104,25 +109,21 @@ class EncodedDataModule(ImageDataModule, ABC):
         return self._load("test")
 
     def _load(self, split: str) -> Source:
-        positions = self._positions[split]
-        if self._cache is None:
-            images = self._images.subset(positions)
+        """The images of a split; without those that were unreadable when they were cached."""
+        rows, cache = self._positions[split], self._cache
+        if cache is None:
+            images = self._images.subset(rows)
         else:
-            images = CachedImages.within(self._images, positions, self._cache)
+            readable = leave_out([cache.unreadable.get(row) for row in rows.tolist()])
+            rows = rows if readable is None else rows[readable]
+            images = CachedImages(**vars(self._images.subset(rows)), rows=rows.numpy(), cache=cache)
         return images.decoded() if self._fit_in_memory else images
 
     @cached_property
     def _cache(self) -> CacheFile | None:
         """The decoded images on disk; None where there is no cache."""
-        if self._cache_folder is None or self._images.num_bytes < SMALL_BYTES:
-            return None
-        return open_or_build(self._images, self._cache_folder)
+        return open_or_build(self._images, self._cache_folder) if self._cache_folder else None
 
     @property
     def _fit_in_memory(self) -> bool:
         return self._images.num_bytes <= IN_MEMORY_BYTES
-
-    def _plan(self) -> str:
-        if self._cache_folder is not None and self._images.num_bytes >= SMALL_BYTES:
-            return f"decoded once, into {self._cache_folder}"
-        return "held in memory" if self._fit_in_memory else "decoded by workers"

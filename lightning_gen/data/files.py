@@ -1,9 +1,9 @@
 """Image files in a folder or inside a zip archive, under one interface, and downloads."""
 
-import hashlib
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
 from http.client import HTTPException
 from io import BytesIO
 from pathlib import Path, PurePosixPath
@@ -39,7 +39,7 @@ class FolderFiles:
 
     def state(self, names: Sequence[str]) -> str:
         """A digest of the files' names, sizes and times of change."""
-        return _digest((name, *_size_and_time(self.place / name)) for name in names)
+        return _digest([(name, *_size_and_time(self.place / name)) for name in names])
 
     def names(self) -> list[str]:
         """Names relative to the folder, sorted.
@@ -89,11 +89,9 @@ def _size_and_time(path: Path) -> tuple[int, int]:
     return found.st_size, found.st_mtime_ns
 
 
-def _digest(parts: Iterable[object]) -> str:
-    digest = hashlib.sha256()
-    for part in parts:
-        digest.update(f"{part!r}\n".encode())  # repr escapes what is no Unicode
-    return digest.hexdigest()
+def _digest(parts: Sequence[object]) -> str:
+    lines = "".join(f"{part!r}\n" for part in parts)  # repr escapes what is no Unicode
+    return sha256(lines.encode()).hexdigest()
 
 
 class ZipFiles:
@@ -111,7 +109,7 @@ class ZipFiles:
 
     def state(self, names: Sequence[str]) -> str:
         """A digest of the names, and of the archive's size and time of change."""
-        return _digest((*_size_and_time(self.place), *names))
+        return _digest([*_size_and_time(self.place), *names])
 
     def names(self) -> list[str]:
         """Names of the members that are images, sorted.
@@ -170,9 +168,12 @@ def attempt(files: Files, name: str, read: Callable[[Stream], T]) -> T | Unreada
 
 def attempt_all(
     files: Files, names: Sequence[str], read: Callable[[Stream], T], description: str
-) -> list[T | Unreadable]:
-    """The same for all these files, in threads."""
-    return in_threads(lambda n: attempt(files, names[n], read), len(names), description)
+) -> tuple[dict[str, T], list[Unreadable]]:
+    """What ``read`` makes of each of these files that can be read, and the others; in threads."""
+    results = in_threads(lambda n: attempt(files, names[n], read), len(names), description)
+    found = dict(zip(names, results, strict=True))
+    broken = [one for one in results if isinstance(one, Unreadable)]
+    return {name: one for name, one in found.items() if not isinstance(one, Unreadable)}, broken
 
 
 def not_whole(path: Path, otherwise: str, reason: str = "") -> UserError:
@@ -196,7 +197,7 @@ def fetch(path: Path, mirrors: Sequence[str], is_whole: Callable[[Path], bool]) 
         UserError: no mirror gave a whole file.
     """
     if path.is_file() and is_whole(path):
-        return None
+        return
     rank_zero_info(
         f"{path.absolute()} is {'broken' if path.exists() else 'not there'}: it is fetched. If you "
         "have it elsewhere, set data.root."
@@ -204,21 +205,19 @@ def fetch(path: Path, mirrors: Sequence[str], is_whole: Callable[[Path], bool]) 
     reasons = []
     for mirror in mirrors:
         try:
-            return _download(mirror + path.name, path, is_whole)
+            existing = next(folder for folder in path.absolute().parents if folder.is_dir())
+            with TemporaryDirectory(dir=existing, prefix=".download-") as folder:
+                part = Path(folder) / path.name
+                download_url(mirror + path.name, folder, path.name)
+                if not is_whole(part):
+                    size = part.stat().st_size
+                    raise RuntimeError(f"{size} bytes came, and they are not the file")
+                path.parent.mkdir(parents=True, exist_ok=True)
+                part.replace(path)
+            return
         except (RuntimeError, OSError, HTTPException) as error:
             reasons.append(" ".join(f"{mirror}: {error}".split()))
     raise UserError(
         f"{path.name} could not be downloaded whole ({'; '.join(reasons)}). "
         f"Check the network, or put the file at {path}."
     )
-
-
-def _download(address: str, path: Path, is_whole: Callable[[Path], bool]) -> None:
-    existing = next(folder for folder in path.absolute().parents if folder.is_dir())
-    with TemporaryDirectory(dir=existing, prefix=".download-") as folder:
-        download_url(address, folder, path.name)
-        part = Path(folder) / path.name
-        if not is_whole(part):
-            raise RuntimeError(f"{part.stat().st_size} bytes came, and they are not the file")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.replace(path)

@@ -1,20 +1,30 @@
 """Any folder of images."""
 
+import json
 from collections.abc import Sequence
-from dataclasses import replace
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple, Unpack
 
+import numpy as np
 import torch
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 
+from lightning_gen.atomic import write_text
 from lightning_gen.contracts import NO_CLASS
-from lightning_gen.data.arguments import expect
-from lightning_gen.data.decoding import Look, Unreadable, describe, height_and_width, look
+from lightning_gen.data.arguments import expect, height_and_width
+from lightning_gen.data.cache import folder_of
+from lightning_gen.data.decoding import (
+    Look,
+    Unreadable,
+    ValueRange,
+    describe,
+    extremes,
+    look,
+)
 from lightning_gen.data.encoded import EncodedDataModule, EncodedShared
 from lightning_gen.data.files import Files, FolderFiles, attempt_all
 from lightning_gen.data.sources import EncodedImages
-from lightning_gen.data.value_range import known_range
 from lightning_gen.errors import UserError
 from lightning_gen.hyperparameters import plain
 
@@ -84,9 +94,10 @@ class ImageFolder(EncodedDataModule):
         if deep and value_range is None:
             value_range = known_range(files, deep, self._cache_folder)
         self.hparams["value_range"] = plain(value_range)
-        images = EncodedImages.of(files, names, self.image_shape, torch.tensor(layout.labels))
+        labels, none = torch.tensor(layout.labels), torch.empty(len(names), 0)
+        images = EncodedImages(files, names, self.image_shape, labels, none, value_range)
         splits = {split: torch.tensor(positions) for split, positions in layout.splits.items()}
-        held = self.hold(replace(images, value_range=value_range), splits)
+        held = self.hold(images, splits)
         beside = len(names) - sum(len(positions) for positions in splits.values())
         rank_zero_info(
             f"{root!r}: {len(names)} images{f' ({beside} in no split)' if beside else ''}, "
@@ -106,9 +117,8 @@ def read_headers(files: FolderFiles) -> dict[str, Look]:
         UserError: there is not one readable image.
     """
     names = files.names()
-    looks = headers(files, names)
-    broken = [look for look in looks if isinstance(look, Unreadable)]
-    if len(broken) == len(names):
+    looks, broken = headers(files, names)
+    if not looks:
         found = describe(broken, len(names)) if broken else "found none"
         raise UserError(
             f"expected images in {str(files.place)!r} or below, {found}. Set data.root to a folder "
@@ -116,12 +126,11 @@ def read_headers(files: FolderFiles) -> dict[str, Look]:
         )
     if broken:
         rank_zero_warn(f"in {str(files.place)!r} {describe(broken, len(names))}; they are skipped.")
-    pairs = zip(names, looks, strict=True)
-    return {name: look for name, look in pairs if not isinstance(look, Unreadable)}
+    return looks
 
 
-def headers(files: Files, names: Sequence[str]) -> list[Look | Unreadable]:
-    """What the header of each file says."""
+def headers(files: Files, names: Sequence[str]) -> tuple[dict[str, Look], list[Unreadable]]:
+    """What the header of each file says, and the files that have none."""
     return attempt_all(files, names, look, "reading headers")
 
 
@@ -149,9 +158,14 @@ def read_layout(names: Sequence[str]) -> Layout:
     ``train``), these are the classes.
     """
     paths = [name.split("/") for name in names]
-    splits = _given_splits(paths)
-    depth = 1 if splits else 0
-    splits = splits or {"train": list(range(len(paths)))}
+    splits: dict[str, list[int]] = {}
+    for index, path in enumerate(paths):
+        split = SPLIT_FOLDERS.get(path[0].lower()) if len(path) > 1 else None
+        if split is not None:
+            splits.setdefault(split, []).append(index)
+    depth = 1 if "train" in splits and len(splits) > 1 else 0
+    if depth == 0:
+        splits = {"train": list(range(len(paths)))}
     folders = [path[depth] if len(path) > depth + 1 else None for path in paths]
     trained = {folders[index] for index in splits["train"]}
     classes = sorted(name for name in trained if name is not None)
@@ -164,10 +178,54 @@ def read_layout(names: Sequence[str]) -> Layout:
     return Layout(splits, labels, tuple(classes), unknown)
 
 
-def _given_splits(paths: Sequence[Sequence[str]]) -> dict[str, list[int]]:
-    splits: dict[str, list[int]] = {}
-    for index, path in enumerate(paths):
-        split = SPLIT_FOLDERS.get(path[0].lower()) if len(path) > 1 else None
-        if split is not None:
-            splits.setdefault(split, []).append(index)
-    return splits if "train" in splits and len(splits) > 1 else {}
+def known_range(files: Files, names: Sequence[str], folder: Path | None) -> ValueRange | None:
+    """The range of the values of files of more than 8 bits, which a line says.
+
+    It is 0 and the largest number of as many bits as hold the largest value, 1 to 16: 4095 for
+    3871. The extremes are kept in ``folder``, below which caches lie: finding them reads all files.
+    None where all have colours.
+
+    Raises:
+        UserError: none can be read, the values are negative, larger than 65535, or no numbers, or
+            files with colours do not use the upper of their 16 bits.
+    """
+    kept = folder and folder_of(folder, files) / f"{files.state(names)[:16]}.range"
+    try:
+        found = json.loads(kept.read_text()) if kept else None
+    except (OSError, ValueError):
+        found = None
+    if found is None:
+        found = _find_extremes(files, names)
+        if kept:
+            with suppress(OSError, UserError):
+                write_text(kept, json.dumps(found))
+    if not found:
+        return None
+    low, high = found
+    if not (low >= 0 and high <= 2**16 - 1):
+        raise UserError(
+            f"files of more than 8 bits hold values from {low:g} to {high:g}, and which of these "
+            "are black and white is not known. Set data.value_range to [black, white]."
+        )
+    white = float(next(2**bits - 1 for bits in range(1, 17) if high <= 2**bits - 1))
+    rank_zero_info(
+        f"values {low:g} to {high:g} found in {len(names)} files of more than 8 bits: "
+        f"scaled by {white:g} (data.value_range sets another range)."
+    )
+    return 0.0, white
+
+
+def _find_extremes(files: Files, names: Sequence[str]) -> list[float]:
+    """The smallest and the largest value; none of files with colours."""
+    found, broken = attempt_all(files, names, extremes, "reading the range of values")
+    if not found:
+        raise UserError(f"{describe(broken, len(names))}. Replace or remove them.")
+    colours = [high for _, high, cut in found.values() if cut]
+    if colours and max(colours) < 128:
+        raise UserError(
+            f"{len(colours)} files have colours of 16 bits, of which only 8 are read, and these go "
+            f"up to {max(colours):g} of 255: the images would be nearly black. Convert them to 8 "
+            "bits."
+        )
+    own = np.array([(low, high) for low, high, cut in found.values() if not cut])
+    return [own[:, 0].min().item(), own[:, 1].max().item()] if len(own) else []

@@ -4,15 +4,16 @@ import math
 from functools import cached_property
 from typing import Unpack
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from lightning_gen.contracts import Batch
-from lightning_gen.data.arguments import Always, check_test_fraction, check_workers
+from lightning_gen.data.arguments import Always, check_tested
 from lightning_gen.data.base import ImageDataModule
 from lightning_gen.data.sources import Source
-from lightning_gen.data.splits import Cut, Split, cut
+from lightning_gen.data.splits import Split, cut
 
 FACTORS = {"shape": 3, "scale": 6, "orientation": 40, "x": 32, "y": 32}
 SIZE = 64
@@ -52,21 +53,21 @@ class Shapes(ImageDataModule):
         **shared: Unpack[Always],
     ) -> None:
         super().__init__(batch_size, binarize=None, train_classes=None, **shared)
-        check_test_fraction(test_fraction)
-        self.num_workers = check_workers(num_workers)
+        check_tested(test_fraction, num_workers)
+        self.num_workers = num_workers
         self._test_fraction = test_fraction
 
     def load_train(self) -> Split:
         """The training images, those for validation included."""
-        return Split(self._images, self._cut.kept)
+        return Split(self._images, self._cut[0])
 
     def load_test(self) -> Split:
         """The test images."""
-        return Split(self._images, self._cut.held_out)
+        return Split(self._images, self._cut[1])
 
     def groups(self, train: Source) -> Tensor:
         """Images that look the same are of one group."""
-        return self._alike[self._cut.kept]
+        return self._alike[self._cut[0]]
 
     @cached_property
     def _images(self) -> Source:
@@ -79,7 +80,8 @@ class Shapes(ImageDataModule):
         return look_alike(torch.arange(len(self._images)))
 
     @cached_property
-    def _cut(self) -> Cut:
+    def _cut(self) -> tuple[Tensor, Tensor]:
+        """The positions of the images to train and to test on."""
         return cut(self._alike, self._test_fraction, "data.test_fraction")
 
 
@@ -92,9 +94,7 @@ def look_alike(indices: Int[Tensor, " n"]) -> Int[Tensor, " n"]:
 
 def index_of(factors: Int[Tensor, "n 5"]) -> Int[Tensor, " n"]:
     """The position of the image with each row of factors, the last one changing fastest."""
-    sizes = tuple(FACTORS.values())
-    places = torch.tensor([math.prod(sizes[number + 1 :]) for number in range(len(sizes))])
-    return (factors * places).sum(dim=1)
+    return torch.from_numpy(np.ravel_multi_index(factors.numpy().T, tuple(FACTORS.values())))
 
 
 class DrawnShapes:

@@ -136,15 +136,6 @@ class EncodedImages:
     value_range: ValueRange | None = None
     device = torch.device("cpu")
 
-    @classmethod
-    def of(
-        cls, files: Files, names: Sequence[str], shape: ImageShape, labels: Tensor | None = None
-    ) -> "EncodedImages":
-        """A source without factors; without ``labels`` all images are of class 0."""
-        if labels is None:
-            labels = torch.zeros(len(names), dtype=torch.int64)
-        return cls(files, names, shape, labels, torch.empty(len(names), 0))
-
     def __len__(self) -> int:
         return len(self.names)
 

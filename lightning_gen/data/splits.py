@@ -1,9 +1,8 @@
 """The images that are trained, validated and tested on: which, in which order, held where."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
-from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Bool, Int
@@ -78,21 +77,16 @@ class Split:
         return torch.isin(labels[self.indices], torch.tensor(classes))
 
 
-class Cut(NamedTuple):
-    """Positions in a dataset, those kept and those held out, both shuffled."""
-
-    kept: Tensor
-    held_out: Tensor
-
-
 def shuffled(count: int) -> Tensor:
     """The numbers below ``count`` in an order that is the same each time."""
     # One fixed seed: runs of other seeds must not be compared on other held-out images.
     return torch.randperm(count, generator=torch.Generator().manual_seed(0))
 
 
-def cut(groups: Int[Tensor, " n"], fraction: float, argument: str) -> Cut:
+def cut(groups: Int[Tensor, " n"], fraction: float, argument: str) -> tuple[Tensor, Tensor]:
     """Hold out ``fraction`` of groups of images, the same ones each time, each as a whole.
+
+    What comes back are the positions that are kept and those held out, both shuffled.
 
     Args:
         groups: the number of the group of each image, such as those that look alike.
@@ -115,30 +109,7 @@ def cut(groups: Int[Tensor, " n"], fraction: float, argument: str) -> Cut:
     held_out[shuffled(count)[:num_held_out]] = True
     order = shuffled(len(groups))
     apart = held_out[members[order]]
-    return Cut(order[~apart], order[apart])
-
-
-def fingerprint(train: Split, val: Split | None) -> dict[str, int | str]:
-    """What tells training and validation images from others, in words and plain values."""
-    return {
-        "training images": len(train),
-        "validation images": len(val) if val else 0,
-        "digest of the images": train.digest + (val.digest if val else ""),
-    }
-
-
-def check_same(then: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    """Raise a UserError where a checkpoint was trained on other data than there is now."""
-    changed = [
-        f"{name} {value!r} in the checkpoint and {now.get(name)!r} now"
-        for name, value in then.items()
-        if value != now.get(name)
-    ]
-    if changed:
-        raise UserError(
-            f"the checkpoint was trained on other data: {', '.join(changed)}. Go on with the same "
-            "files and data options, or start a new run."
-        )
+    return order[~apart], order[apart]
 
 
 def placed(source: Source, accelerator: torch.device, images_on: ImagesOn, split: str) -> Source:

@@ -11,10 +11,9 @@ from lightning.pytorch import LightningModule
 from numpy.typing import NDArray
 
 from lightning_gen.contracts import Batch, Conditional
-from lightning_gen.data.decoding import Look, Unreadable, ValueRange, decode, describe
+from lightning_gen.data.decoding import Unreadable, ValueRange, decode, describe
 from lightning_gen.data.files import FolderFiles, attempt
-from lightning_gen.data.image_folder import headers, read_layout
-from lightning_gen.data.value_range import known_range
+from lightning_gen.data.image_folder import headers, known_range, read_layout
 from lightning_gen.errors import UserError
 from lightning_gen.runs.checkpoint import load_checkpoint
 from lightning_gen.runs.finished import FinishedRun
@@ -46,8 +45,8 @@ class FileInputs(Inputs):
 
     def _find_range(self, run: FinishedRun) -> ValueRange | None:
         """The range of files of more than 8 bits: that of the training's, else found."""
-        looks = zip(self._names, headers(self._files, self._names), strict=True)
-        deep = [name for name, look in looks if isinstance(look, Look) and look.deep]
+        looks, _ = headers(self._files, self._names)
+        deep = [name for name, look in looks.items() if look.deep]
         if not deep:
             return None
         trained = load_checkpoint(run.checkpoint).get("datamodule_hyper_parameters", {})

@@ -6,36 +6,10 @@ from lightning.pytorch import Trainer
 
 from lightning_gen.contracts import Batch
 from lightning_gen.data import CIFAR10, DSprites, FashionMNIST, MiniFashionMNIST, Shapes
-from lightning_gen.data.base import ImageDataModule
 from lightning_gen.data.sources import TensorSource
 from lightning_gen.data.splits import cut
 from lightning_gen.errors import UserError
-from support.ordered import QUIET, Seen
-
-COUNT, TEST_COUNT = 100, 30
-
-
-class Numbered(ImageDataModule):
-    """Random grey images whose label is their position; test labels start at 1000."""
-
-    def __init__(self, batch_size=16, val_fraction=0.2, binarize=None, count=COUNT):
-        super().__init__(batch_size, val_fraction, binarize=binarize)
-        self.image_shape = (2, 8, 9)
-        self.count = count
-        self.loaded = []
-
-    def load_train(self):
-        self.loaded.append("train")
-        return self.source(self.count, 0)
-
-    def load_test(self):
-        self.loaded.append("test")
-        return self.source(TEST_COUNT, 1000)
-
-    def source(self, count, first_label):
-        generator = torch.Generator().manual_seed(7)
-        images = torch.randint(0, 256, (count, 2, 8, 9), generator=generator, dtype=torch.uint8)
-        return TensorSource.of(images, first_label + torch.arange(count))
+from support.ordered import QUIET, Numbered, Seen
 
 
 class WithValidation(Numbered):
@@ -69,14 +43,10 @@ def splits(data):
 
 
 class TestSplits:
-    def test_they_share_no_image(self):
-        train, val = splits(Numbered())
-        assert len(train) == 80
-        assert len(val) == 20
-        assert sorted(train + val) == [*range(COUNT)]
-
     def test_validation_is_a_random_cut_and_the_same_for_every_seed(self):
         train, val = splits(Numbered())
+        assert (len(train), len(val)) == (80, 20)
+        assert sorted(train + val) == [*range(100)]
         torch.manual_seed(99)
         other_train, other_val = splits(Numbered())
         assert val == other_val
@@ -91,25 +61,20 @@ class TestSplits:
         assert seen.batches["test"] == []
         trainer.test(seen, data, verbose=False)
         assert data.loaded == ["train", "test"]
-        labels = torch.cat([batch.labels for batch in seen.batches["test"]]).tolist()
-        assert sorted(labels) == [*range(1000, 1000 + TEST_COUNT)]
-
-    def test_predict_takes_the_test_split(self):
-        data = Numbered()
-        data.setup("predict")
-        assert sorted(labels_of(data.predict_dataloader())) == [*range(1000, 1000 + TEST_COUNT)]
+        for tested in (seen.batches["test"], data.predict_dataloader()):
+            assert sorted(labels_of(tested)) == [*range(1000, 1030)]
 
     def test_the_datasets_own_validation_split(self):
         train, val = splits(WithValidation())
-        assert sorted(train) == [*range(COUNT)]
+        assert sorted(train) == [*range(100)]
         assert sorted(val) == [*range(500, 510)] != val
         in_order = labels_of(WithValidation().in_order("train"))
-        assert sorted(in_order) == [*range(COUNT)] != in_order
+        assert sorted(in_order) == [*range(100)] != in_order
 
     def test_no_validation(self):
         data = Numbered(val_fraction=0.0)
         data.setup("fit")
-        assert sorted(labels_of(data.train_dataloader())) == [*range(COUNT)]
+        assert sorted(labels_of(data.train_dataloader())) == [*range(100)]
         assert data.val_dataloader() == []
         seen, _ = fit(data, epochs=1)
         assert seen.batches["val"] == []
@@ -208,11 +173,8 @@ class TestConversion:
 @pytest.mark.parametrize(
     ("argument", "value"),
     [
-        ("batch_size", 0),
-        ("batch_size", -1),
-        ("val_fraction", 1.0),
-        ("val_fraction", -0.1),
-        ("val_fraction", float("nan")),
+        *(("batch_size", value) for value in (0, -1)),
+        *(("val_fraction", value) for value in (1.0, -0.1, float("nan"))),
     ],
 )
 def test_bad_arguments(argument, value):
@@ -246,12 +208,6 @@ class TestMiniFashionMNIST:
         ]
         assert str(data) == "MiniFashionMNIST: 9,000 train, 1,000 val, 2,000 test"
         assert not any(tmp_path.iterdir())
-
-    def test_its_arguments_are_those_of_all(self):
-        data = MiniFashionMNIST(500, binarize="static", images_on="cpu")
-        assert data.hparams["batch_size"] == 500
-        assert data.hparams["images_on"] == "cpu"
-        assert data.hparams["val_fraction"] == 0.1
 
     def test_it_is_the_first_of_each_class_of_the_whole(self, shared_data):
         whole, mini = FashionMNIST(root=str(shared_data), download=False), MiniFashionMNIST()

@@ -70,11 +70,24 @@ def test_every_layout_gives_the_same(tmp_path, layout):
 def test_without_attributes_there_are_no_factors(tmp_path, caplog):
     root = write(tmp_path)
     (root / "list_attr_celeba.txt").unlink()
+    rows = "".join(f"{name} 0\n" for name in CELEBA_NAMES)
+    (root / "list_eval_partition.txt").write_text(rows)  # of one split alone
     with caplog.at_level("INFO"):
         data = build(root)
-    assert "no attributes, official splits: train, val, test, random: none; 14" in caplog.text
+    assert "no attributes, official splits: train, random: val, test; 16 to train" in caplog.text
     assert data.factor_names == ()
-    assert everything(data.load_train()).factors.shape == (14, 0)
+    assert everything(data.load_train()).factors.shape == (18, 0)
+
+
+def test_part_of_the_images_is_enough(tmp_path):
+    root = write(tmp_path, "one folder")
+    for name in CELEBA_NAMES[:4]:
+        (root / name).unlink()
+    data = build(root)
+    assert [len(source) for source in (data.load_train(), data.load_val())] == [10, 4]
+    for name in CELEBA_NAMES[4:14]:
+        (root / name).unlink()
+    assert_refused("puts none of the 6 images .* into the training split", build, root)
 
 
 def test_without_a_partition_the_split_is_random_and_the_same_each_time(tmp_path, caplog):
@@ -90,21 +103,6 @@ def test_without_a_partition_the_split_is_random_and_the_same_each_time(tmp_path
     assert train.factors.equal(CELEBA_FACTORS[numbers(train)])
 
 
-def test_part_of_the_images_is_enough(tmp_path):
-    root = write(tmp_path, "torchvision")
-    for name in CELEBA_NAMES[10:]:
-        (root / "celeba" / "img_align_celeba" / name).unlink()
-    data = build(root, test_fraction=0.2)
-    assert len(data.load_train()) + len(data.load_test()) == 10
-    assert data.load_val() is None
-    for name in CELEBA_NAMES[:10]:
-        (root / "celeba" / "img_align_celeba" / name).unlink()
-    write_celeba_images(root / "celeba" / "img_align_celeba")
-    for name in CELEBA_NAMES[:14]:
-        (root / "celeba" / "img_align_celeba" / name).unlink()
-    assert_refused("puts none of the 6 images .* into the training split", build, root)
-
-
 def test_missing(tmp_path):
     expected = (
         r"expected there, or in its folder celeba, img_align_celeba\.zip or.*list_attr_celeba"
@@ -118,10 +116,9 @@ def test_missing(tmp_path):
 def test_broken_zip(tmp_path):
     root = write(tmp_path)
     path = root / "img_align_celeba.zip"
-    path.write_bytes(path.read_bytes()[:-500])
-    assert_refused(r"img_align_celeba\.zip is no whole zip archive", build, root)
-    path.write_text("<html>quota exceeded</html>")
-    assert_refused(r"img_align_celeba\.zip is no whole zip archive", build, root)
+    for content in (path.read_bytes()[:-500], b"<html>quota exceeded</html>"):
+        path.write_bytes(content)
+        assert_refused(r"img_align_celeba\.zip is no whole zip archive", build, root)
 
 
 @pytest.mark.parametrize("name", ["list_attr_celeba.txt", "list_eval_partition.txt"])
@@ -132,16 +129,10 @@ def test_broken_tables(tmp_path, name):
     path.write_text("\n".join(lines[:-1]))
     assert_refused(rf"{name} has no row for 1 of 20 images, the first is '000020'", build, root)
     cut, wrong = lines[-1][:10], lines[-1][:-1] + "x"
-    for content in (
-        "\n".join([*lines[:-1], cut]),
-        "\n".join([*lines[:-1], wrong]),
-        "",
-        "\0\n" * 50,
-    ):
-        path.write_text(content)
+    texts = ["\n".join([*lines[:-1], last]).encode() for last in (cut, wrong)]
+    for content in (*texts, b"", b"\0\n" * 50, b"\xff\x00\n\x80" * 50):
+        path.write_bytes(content)
         assert_refused(f"{name} is broken", build, root)
-    path.write_bytes(b"\xff\x00\n\x80" * 50)
-    assert_refused(f"{name} is broken", build, root)
 
 
 def test_an_attribute_gives_the_classes(tmp_path):
@@ -153,12 +144,3 @@ def test_an_attribute_gives_the_classes(tmp_path):
     assert {*batch.labels.tolist()} == {0, 1}
     match = r"class_attribute is an attribute .*, got 'Smile'"
     assert_refused(match, build, tmp_path, class_attribute="Smile")
-
-
-def test_a_table_of_one_split_gives_one_official_split(tmp_path, caplog):
-    write_celeba_images(tmp_path / "img_align_celeba")
-    rows = "".join(f"{name} 0\n" for name in CELEBA_NAMES)
-    (tmp_path / "list_eval_partition.txt").write_text(rows)
-    with caplog.at_level("INFO"):
-        build(tmp_path)
-    assert "official splits: train, random: val, test; 16 to train" in caplog.text

@@ -5,22 +5,13 @@ import torch
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from lightning_gen.contracts import Batch
 from lightning_gen.data.loader import BatchLoader, images_of_an_epoch
-from lightning_gen.data.sources import TensorSource
 from lightning_gen.errors import UserError
-from support.ordered import Decoding
-
-
-def numbered(count):
-    """Images that can be told apart by their label."""
-    labels = torch.arange(count)
-    images = (labels % 256).to(torch.uint8).view(-1, 1, 1, 1).expand(-1, 1, 2, 3).clone()
-    return TensorSource.of(images, labels)
+from support.ordered import Decoding, Numbered
 
 
 def loader_of(count=50, batch_size=8, seed=0, source=None, indices=None, **arguments):
-    source = numbered(count) if source is None else source
+    source = Numbered(count).load_train() if source is None else source
     indices = torch.arange(len(source)) if indices is None else indices
     return BatchLoader(source, indices, batch_size, seed, **arguments)
 
@@ -41,15 +32,6 @@ worlds = st.integers(1, 5)
 seeds = st.integers(0, 2**63 - 1)
 
 
-def test_batches_hold_the_rows_of_the_source():
-    source = numbered(50)
-    for batch in loader_of(source=source):
-        assert isinstance(batch, Batch)
-        assert batch.images.dtype == torch.uint8
-        assert torch.equal(batch.images, source.images[batch.labels])
-        assert batch.factors.shape == (len(batch.labels), 0)
-
-
 def test_order_depends_on_seed_and_epoch_alone():
     orders = {}
     for seed in (0, 1):
@@ -66,7 +48,7 @@ def test_order_depends_on_seed_and_epoch_alone():
 def test_the_global_random_state_is_left_alone():
     state = torch.get_rng_state()
     epoch_of(loader_of())
-    epoch_of(loader_of(source=Decoding(numbered(20)), num_workers=1))
+    epoch_of(loader_of(source=Decoding(Numbered(20).load_train()), num_workers=1))
     assert torch.equal(torch.get_rng_state(), state)
 
 
@@ -160,7 +142,7 @@ def test_a_left_iteration_starts_again():
 
 
 def test_workers_give_the_same_batches():
-    source = numbered(50)
+    source = Numbered(50).load_train()
     expected = epoch_of(loader_of(source=source), 2)
     loader = loader_of(source=Decoding(source), num_workers=2)
     assert epoch_of(loader, 2) == expected

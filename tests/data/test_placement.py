@@ -38,11 +38,8 @@ class Images:
 @pytest.fixture
 def free(monkeypatch):
     """Sets how much memory is free on the GPU."""
-
-    def set_free(number):
-        monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (int(number), 10**12))
-
-    return set_free
+    ask = "mem_get_info"
+    return lambda number: monkeypatch.setattr(torch.cuda, ask, lambda _: (int(number), 10**12))
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,16 @@
+"""Shapes that are drawn, and those of dSprites, which are read."""
+
 import math
+import os
+from itertools import product
 
 import numpy as np
 import pytest
 import torch
 
-from lightning_gen.data import Shapes
+from lightning_gen.data import DSprites, Shapes, dsprites
 from lightning_gen.data.shapes import FACTORS, REACH, SIZE, DrawnShapes, draw, index_of, look_alike
+from support.datasets import dsprites_arrays, write_dsprites
 from support.refusals import assert_refused
 
 SIZES = tuple(FACTORS.values())
@@ -16,55 +21,20 @@ def random_factors(n):
     return torch.stack([torch.randint(size, (n,)) for size in SIZES], dim=1)
 
 
-def drawn_pixel_by_pixel(shape, scale, orientation, x, y):
-    """The shapes from their descriptions, with complex numbers for the rotation."""
-    size = 15 * (0.5 + 0.1 * scale)
-    centre = complex(16 + 32 * x / 31, 16 + 32 * y / 31)
-    turn = np.exp(-2j * math.pi * orientation / 40)
-    image = np.zeros((64, 64), dtype=bool)
-    for row in range(64):
-        for column in range(64):
-            point = (complex(column + 0.5, row + 0.5) - centre) * turn / size
-            image[row, column] = INSIDE[shape](point)
-    return image
-
-
-def in_heart(point):
-    # Half the diagonal of the square; its centroid lies `rise` halves above the square's centre.
-    rise = (math.pi / 4 + 1 / 3) / (2 + math.pi / 2)
-    half = 1 / (1 + rise)
-    point = complex(point.real, rise * half - point.imag) / half
-    square = abs(point.real) + abs(point.imag) <= 1
-    return square or any(abs(point - c) <= math.sqrt(0.5) for c in (0.5 + 0.5j, -0.5 + 0.5j))
-
-
-INSIDE = {
-    SQUARE: lambda p: max(abs(p.real), abs(p.imag)) <= math.sqrt(0.5),
-    ELLIPSE: lambda p: abs(complex(p.real, 2 * p.imag)) <= 1,
-    HEART: in_heart,
-}
-
-
-def test_matches_a_renderer_that_goes_pixel_by_pixel():
-    factors = random_factors(40)
-    for image, row in zip(draw(factors).numpy(), factors.tolist(), strict=True):
-        # Float32 and float64 may disagree about a pixel whose centre is on the border.
-        assert (image != drawn_pixel_by_pixel(*row)).sum() <= 2, row
-
-
-@pytest.mark.parametrize(
-    ("shape", "area"),  # of a size of 1
-    [(SQUARE, 2), (ELLIPSE, math.pi / 2), (HEART, (2 + math.pi / 2) / 1.31329**2)],
-)
 @pytest.mark.parametrize(("scale", "size"), [(3, 12), (5, 15)])
 @pytest.mark.parametrize("orientation", [0, 7, 13])
-def test_area_and_centroid(shape, area, scale, size, orientation):
-    image = draw(torch.tensor([[shape, scale, orientation, 8, 24]]))[0].double()
-    assert image.sum().item() == pytest.approx(area * size**2, rel=0.04)
-    centres = torch.arange(64).double() + 0.5
-    x, y = image.sum(0) @ centres / image.sum(), image.sum(1) @ centres / image.sum()
-    assert x.item() == pytest.approx(16 + 32 * 8 / 31, abs=0.4)
-    assert y.item() == pytest.approx(16 + 32 * 24 / 31, abs=0.4)
+def test_area_centroid_and_farthest_point(scale, size, orientation):
+    images = draw(torch.tensor([[shape, scale, orientation, 8, 24] for shape in range(3)]))
+    areas = (2, math.pi / 2, (2 + math.pi / 2) / 1.31329**2)  # of a size of 1
+    turn = 2 * math.pi * orientation / 40
+    farthest = (turn + math.pi / 4, turn, turn + math.pi / 2)  # a corner, a vertex, the tip
+    right, down = (torch.arange(64) + 0.5 - (16 + 32 * step / 31) for step in (8, 24))
+    for image, area, angle in zip(images, areas, farthest, strict=True):
+        assert image.sum().item() == pytest.approx(area * size**2, rel=0.04)
+        assert right.expand(64, 64)[image].mean().abs() <= 0.4
+        assert down[:, None].expand(64, 64)[image].mean().abs() <= 0.4
+        reach = right[None, :] * math.cos(angle) + down[:, None] * math.sin(angle)
+        assert reach[image].max().item() == pytest.approx(size, abs=1)
 
 
 def test_every_shape_lies_wholly_in_the_frame():
@@ -137,3 +107,97 @@ def test_what_looks_alike_is_of_one_group_and_drawn_the_same(shape, period):
 @pytest.mark.parametrize("fraction", [0.0, 1.0, -0.1])
 def test_test_fraction_out_of_range(fraction):
     assert_refused(r"data\.test_fraction", Shapes, test_fraction=fraction)
+
+
+N = 60
+
+
+class Bomb:
+    """Whoever unpickles it is caught."""
+
+    def __reduce__(self):
+        return os._exit, (3,)
+
+
+@pytest.fixture(scope="module")
+def arrays():
+    return dsprites_arrays(N, metadata=Bomb())
+
+
+def test_dsprites_images_and_factors_come_back(tmp_path, arrays, monkeypatch):
+    monkeypatch.setattr(dsprites, "PART", 16)
+    write_dsprites(tmp_path, arrays)
+    data = DSprites(str(tmp_path), download=False, test_fraction=0.25)
+    train, test = data.load_train(), data.load_test()
+    assert (len(train), len(test)) == (45, 15)
+    positions = torch.cat([train.indices, test.indices])
+    assert positions.sort().values.equal(torch.arange(N))
+    assert train.source.bits.nbytes == N * 64 * 64 // 8
+    for source in (train, test):
+        batch = source[torch.arange(len(source))]
+        positions = source.indices.numpy()
+        assert batch.images.dtype == torch.uint8
+        np.testing.assert_array_equal(batch.images[:, 0].numpy(), 255 * arrays["imgs"][positions])
+        classes = arrays["latents_classes"][positions, 1:]
+        np.testing.assert_array_equal(batch.factors.numpy(), classes)
+        np.testing.assert_array_equal(batch.labels.numpy(), classes[:, 0])
+
+
+def test_dsprites_a_whole_turn_is_in_the_split_of_none(tmp_path, arrays):
+    arrays = dict(arrays)
+    classes = arrays["latents_classes"].copy()
+    classes[1::2] = classes[::2]
+    classes[::2, 3], classes[1::2, 3] = 0, 39
+    arrays["latents_classes"] = classes
+    write_dsprites(tmp_path, arrays)
+    data = DSprites(str(tmp_path), download=False, test_fraction=0.3, val_fraction=0.3)
+    data.setup("fit")
+    data.setup("test")
+    for split in ("train", "val", "test"):
+        [batch] = data.in_order(split, N)
+        assert batch.factors[:, 2].bincount()[[0, 39]].unique().numel() == 1
+
+
+def read(folder):
+    return DSprites(str(folder), download=False).load_train()
+
+
+def test_dsprites_missing_file(tmp_path):
+    assert_refused(r"dsprites_.*npz is missing.*put dsprites_", read, tmp_path)
+
+
+@pytest.mark.parametrize("flipped", [False, True])
+def test_dsprites_broken_file(tmp_path, arrays, flipped):
+    path = write_dsprites(tmp_path, arrays)
+    content = bytearray(path.read_bytes())
+    if flipped:
+        middle = len(content) // 2
+        content[middle : middle + 64] = bytes(64)
+    path.write_bytes(content if flipped else content[:-1000])
+    assert_refused("not the dSprites file", read, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("key", "array"),
+    [
+        *(("imgs", np.zeros(shape, np.uint8)) for shape in ((N, 32, 32), (N - 1, 64, 64))),
+        ("imgs", np.zeros((N, 64, 64), dtype=np.float32)),
+        ("latents_classes", np.zeros((N, 5), dtype=np.int64)),
+        *(("latents_classes", np.full((N, 6), wrong)) for wrong in (2, "a")),
+        *product(("imgs", "latents_classes"), (None, np.array([Bomb()], dtype=object))),
+    ],
+)
+def test_dsprites_other_arrays(tmp_path, arrays, key, array):
+    arrays = {name: a for name, a in (arrays | {key: array}).items() if a is not None}
+    write_dsprites(tmp_path, arrays)
+    assert_refused("not the dSprites file", read, tmp_path)
+
+
+def test_dsprites_download(tmp_path, arrays, monkeypatch, serve):
+    content = write_dsprites(tmp_path, arrays).read_bytes()
+    monkeypatch.setattr(dsprites, "MIRRORS", (serve({}), serve({dsprites.FILE: content})))
+    data = DSprites(str(tmp_path / "new"))
+    data.prepare_data()
+    assert [file.name for file in data.path.parent.iterdir()] == [dsprites.FILE]
+    assert data.path.read_bytes() == content
+    assert len(data.load_test()) == 6

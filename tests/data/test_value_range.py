@@ -1,6 +1,7 @@
 """Files of more than 8 bits: the range of their values is found, said, kept, or refused."""
 
 import json
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +9,8 @@ import pytest
 import torch
 from PIL import Image
 
-from lightning_gen.data import value_range
 from support.arrays import arrays_of
+from support.bombs import write_png
 from support.command import NO_PICTURES
 from support.images import image_folder
 from support.refusals import assert_refused
@@ -30,8 +31,6 @@ def ramps(top, kind, count=20):
 
 def pixels_of(data):
     """The images of all splits, by their file."""
-    data.setup("fit")
-    data.setup("test")
     return {
         name: image[0]
         for split in ("train", "val", "test")
@@ -95,28 +94,17 @@ def test_a_given_range_is_taken(tmp_path, caplog):
     assert_refused(match, image_folder, tmp_path, value_range=(5.0, 5.0))
 
 
-def colours_of_16_bits(path, value):
-    """A PNG of 16-bit RGB, which Pillow writes none of."""
-    import struct
-    import zlib
-
-    def chunk(name, content):
-        check = struct.pack(">I", zlib.crc32(name + content))
-        return struct.pack(">I", len(content)) + name + content + check
-
-    row = b"\0" + struct.pack(">H", value) * 24
-    header = chunk(b"IHDR", struct.pack(">IIBBBBB", 8, 8, 16, 2, 0, 0, 0))
-    data = chunk(b"IDAT", zlib.compress(row * 8)) + chunk(b"IEND", b"")
-    path.write_bytes(b"\x89PNG\r\n\x1a\n" + header + data)
-
-
 def test_colours_that_would_be_black_are_refused(tmp_path):
-    for number in range(20):
-        colours_of_16_bits(tmp_path / f"{number:02}.png", 4095)
+    def write_all(value):
+        """Of 16-bit RGB, which Pillow does not write."""
+        row = b"\0" + value.to_bytes(2) * 24
+        for number in range(20):
+            write_png(tmp_path / f"{number:02}.png", 8, 16, 2, zlib.compress(row * 8))
+
+    write_all(4095)
     match = r"20 files have colours of 16 bits.* up to 15 of 255"
     assert_refused(match, image_folder, tmp_path)
-    for number in range(20):
-        colours_of_16_bits(tmp_path / f"{number:02}.png", 65535)
+    write_all(65535)
     assert image_folder(tmp_path).load_train().images.unique().tolist() == [255]
 
 
@@ -133,7 +121,7 @@ def test_the_range_is_kept_beside_the_cache(cached, monkeypatch, caplog):
     def read_again(*_):
         raise AssertionError("the files were read again for their range")
 
-    monkeypatch.setattr(value_range, "extremes", read_again)
+    monkeypatch.setattr("lightning_gen.data.image_folder.extremes", read_again)
     with caplog.at_level("INFO"):
         found = pixels_of(image_folder(**cached))
     assert "scaled by 4095" in caplog.text

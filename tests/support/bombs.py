@@ -17,7 +17,12 @@ def write_bomb(path, side=30_000, whole=True):
     row = bytes(1 + side)
     rows = side if whole else 1
     pixels = b"".join([*(packer.compress(row) for _ in range(rows)), packer.flush()])
-    header = struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
+    write_png(path, side, 8, 0, pixels)
+
+
+def write_png(path, side, bits, colours, pixels):
+    """A PNG of ``side`` x ``side`` pixels, which are compressed already; 2 is RGB, 0 grey."""
+    header = struct.pack(">IIBBBBB", side, side, bits, colours, 0, 0, 0)
     chunks = [(b"IHDR", header), (b"IDAT", pixels), (b"IEND", b"")]
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(*chunk) for chunk in chunks))
 

@@ -18,19 +18,31 @@ QUIET = {
 
 
 class Numbered(ImageDataModule):
-    """Images whose label is their position."""
+    """Random images whose label is their position; those to test on start at 1000.
 
-    image_shape = (1, 2, 2)
+    ``loaded`` are the splits that have been loaded.
+    """
 
-    def __init__(self, count=100, batch_size=8, val_fraction=0.2):
-        super().__init__(batch_size, val_fraction)
+    image_shape = (2, 8, 9)
+
+    def __init__(self, count=100, batch_size=8, val_fraction=0.2, binarize=None):
+        super().__init__(batch_size, val_fraction, binarize)
         self.count = count
+        self.loaded = []
 
     def load_train(self):
-        images = torch.zeros(self.count, 1, 2, 2, dtype=torch.uint8)
-        return TensorSource.of(images, torch.arange(self.count))
+        self.loaded.append("train")
+        return self.source(self.count, 0)
 
-    load_test = load_train
+    def load_test(self):
+        self.loaded.append("test")
+        return self.source(30, 1000)
+
+    def source(self, count, first_label):
+        generator = torch.Generator().manual_seed(7)
+        shape = (count, *self.image_shape)
+        images = torch.randint(0, 256, shape, generator=generator, dtype=torch.uint8)
+        return TensorSource.of(images, first_label + torch.arange(count))
 
 
 @dataclass(frozen=True)

@@ -1,19 +1,22 @@
-"""IDX files: read as torchvision reads them, fetched whole or refused."""
+"""The files of MNIST and CIFAR-10: read as torchvision reads them, fetched whole or refused."""
 
 import gzip
-import hashlib
+import io
 import shutil
 import socket
 import struct
+import tarfile
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from torchvision import datasets
 
-from lightning_gen.data import MNIST, FashionMNIST
+from lightning_gen.data import CIFAR10, MNIST, FashionMNIST
 from lightning_gen.data.splits import shuffled
-from lightning_gen.errors import UserError
+from support.datasets import CIFAR10_FOLDER, cifar10_batches, cifar10_files, md5, unpack_cifar10
+from support.refusals import assert_refused
 
 NAMES = [
     "train-images-idx3-ubyte.gz",
@@ -45,7 +48,7 @@ def contents(arrays):
 @pytest.fixture
 def publish(contents, monkeypatch):
     """Make MNIST's published files the small ones, at the mirrors given."""
-    md5s = [(n, hashlib.md5(c, usedforsecurity=False).hexdigest()) for n, c in contents.items()]
+    md5s = [(name, md5(content)) for name, content in contents.items()]
 
     def publish(*mirrors):
         published = SimpleNamespace(mirrors=[*mirrors], resources=md5s)
@@ -94,19 +97,15 @@ class TestReading:
         data = MNIST(root=str(tmp_path), download=False)
         data.prepare_data()  # which asks nobody
         missing = tmp_path / "MNIST" / "raw" / NAMES[0]
-        with pytest.raises(UserError) as caught:
-            data.setup("fit")
-        message = str(caught.value)
-        assert f"{missing} is missing" in message
-        assert "data.download true" in message
-        assert all(name in message for name in NAMES)
+        match = f"{missing} is missing.*data.download true.*{', '.join(NAMES)}"
+        assert_refused(match, data.setup, "fit")
 
     def test_broken_file(self, folder):
         broken = folder / NAMES[2]
         broken.write_bytes(broken.read_bytes()[:-1] + b"!")
         data = MNIST(root=str(folder.parents[1]), download=False)
-        with pytest.raises(UserError, match=f"{broken} is broken: its md5 is .* expected .*Delete"):
-            data.setup("test")
+        match = f"{broken} is broken: its md5 is .* expected .*Delete"
+        assert_refused(match, data.setup, "test")
 
     def test_unpacked_files_alone(self, folder, arrays, publish, closed_port):
         publish(closed_port)
@@ -119,20 +118,14 @@ class TestReading:
         assert torch.equal(data.load_test().images[:, 0], arrays[NAMES[2]])
         broken = folder / NAMES[2].removesuffix(".gz")
         broken.write_bytes(broken.read_bytes()[:-1])
-        with pytest.raises(UserError, match=f"{broken} is broken: expected an IDX file .* 3 axes"):
-            data.load_test()
+        assert_refused(f"{broken} is broken: expected an IDX file .* 3 axes", data.load_test)
 
 
 class TestDownload:
     def test_a_whole_download(self, tmp_path, publish, serve, contents, arrays):
         publish(serve(contents))
         data = MNIST(root=str(tmp_path), val_fraction=0.25)
-        data.prepare_data()
-        data.setup("fit")
-        data.setup("test")
-        train = torch.cat([batch.labels for batch in data.train_dataloader()])
-        val = torch.cat([batch.labels for batch in data.val_dataloader()])
-        assert (len(train), len(val)) == (15, 5)
+        assert [data.in_order(split).num_images for split in ("train", "val")] == [15, 5]
         [test] = data.test_dataloader()
         assert torch.equal(test.images[:, 0], arrays[NAMES[2]][shuffled(7)])
         assert {file.name for file in data.folder.iterdir()} == set(NAMES)
@@ -152,14 +145,10 @@ class TestDownload:
         mirror = closed_port if fault == "no server" else served
         publish(mirror, mirror)
         monkeypatch.chdir(tmp_path)
-        with caplog.at_level("INFO"), pytest.raises(UserError) as caught:
-            MNIST(root="data").prepare_data()
         path = tmp_path / "data" / "MNIST" / "raw" / NAMES[0]
-        message = str(caught.value)
-        assert message.startswith(f"{NAMES[0]} could not be downloaded whole ({mirror}: ")
-        assert message.count(mirror) >= 2
-        assert f"put the file at {path}" in message
-        assert "\n" not in message
+        match = rf"^{NAMES[0]} could not .* whole \({mirror}: .*{mirror}.*put the file at {path}"
+        with caplog.at_level("INFO"):
+            assert_refused(match, MNIST(root="data").prepare_data)
         assert f"{path} is not there: it is fetched" in caplog.text
         assert [*tmp_path.iterdir()] == []
 
@@ -183,3 +172,86 @@ def test_the_real_files_as_torchvision_reads_them(kind, shared_data, tmp_path):
         assert torch.equal(source.images[:, 0], expected.data)
         assert torch.equal(source.labels, expected.targets)
     assert len(data.class_names) == len(expected.classes)
+
+
+ARCHIVE = "cifar-10-python.tar.gz"
+
+
+@pytest.fixture
+def cifar10(monkeypatch):
+    return cifar10_files(cifar10_batches(), monkeypatch)
+
+
+@pytest.fixture
+def archive(cifar10, monkeypatch):
+    """The published archive."""
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w:gz") as tar:
+        for name, content in cifar10.items():
+            member = tarfile.TarInfo(f"{CIFAR10_FOLDER}/{name}")
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    monkeypatch.setattr(datasets.CIFAR10, "tgz_md5", md5(stream.getvalue()))
+    return stream.getvalue()
+
+
+def test_cifar10_comes_back(tmp_path, cifar10):
+    batches = cifar10_batches()
+    unpack_cifar10(tmp_path, cifar10)
+    data = CIFAR10(str(tmp_path), download=False)
+    assert data.image_shape == (3, 32, 32)
+    assert data.num_classes == 10
+    for source, names in (
+        (data.load_train(), list(batches)[:5]),
+        (data.load_test(), ["test_batch"]),
+    ):
+        pixels = np.concatenate([batches[name][0] for name in names]).reshape(-1, 3, 32, 32)
+        labels = [label for name in names for label in batches[name][1]]
+        assert source.images.dtype == torch.uint8
+        np.testing.assert_array_equal(source.images.numpy(), pixels)
+        assert source.labels.tolist() == labels
+        assert source.factors.shape == (len(labels), 0)
+
+
+def test_cifar10_download_and_loaders(tmp_path, archive, monkeypatch, serve):
+    monkeypatch.setattr(datasets.CIFAR10, "url", serve({ARCHIVE: archive}) + ARCHIVE)
+    (tmp_path / "new").mkdir()
+    (tmp_path / "new" / ARCHIVE).write_bytes(archive[:100])  # a broken one is replaced
+    data = CIFAR10(str(tmp_path / "new"), batch_size=16, val_fraction=0.2)
+    data.prepare_data()
+    data.setup("fit")
+    assert [len(batch.images) for batch in data.train_dataloader()] == [16, 16, 8]
+    assert [len(batch.images) for batch in data.val_dataloader()] == [10]
+    monkeypatch.setattr(datasets.CIFAR10, "url", "http://127.0.0.1:9/gone")
+    data.prepare_data()  # all is there: nothing is fetched
+
+
+def test_cifar10_half_unpacked_files_are_unpacked_again(tmp_path, archive, cifar10):
+    unpack_cifar10(tmp_path, cifar10)
+    broken = tmp_path / CIFAR10_FOLDER / "data_batch_3"
+    broken.write_bytes(broken.read_bytes()[:1000])
+    assert_refused("data_batch_3 is broken", CIFAR10(str(tmp_path), download=False).load_train)
+    (tmp_path / ARCHIVE).write_bytes(archive)
+    data = CIFAR10(str(tmp_path))
+    data.prepare_data()
+    assert len(data.load_train()) == 50
+
+
+def test_cifar10_missing_files(tmp_path):
+    data = CIFAR10(str(tmp_path), download=False)
+    data.prepare_data()
+    match = r"data_batch_1 is missing\. Set data\.download true.*unpack cifar-10"
+    assert_refused(match, data.load_train)
+
+
+def test_cifar10_download_that_fails_leaves_nothing(tmp_path, archive, monkeypatch, serve):
+    monkeypatch.setattr(datasets.CIFAR10, "url", serve({ARCHIVE: archive[:-10]}) + ARCHIVE)
+    data = CIFAR10(str(tmp_path / "new"))
+    assert_refused(rf"{ARCHIVE} could not.*put the file at .*{ARCHIVE}", data.prepare_data)
+    assert not data.root.exists()
+
+
+def test_cifar10_an_archive_that_cannot_be_unpacked(tmp_path, archive):
+    (tmp_path / ARCHIVE).write_bytes(archive)
+    (tmp_path / CIFAR10_FOLDER).write_text("in the way")
+    assert_refused("could not be unpacked", CIFAR10(str(tmp_path)).prepare_data)

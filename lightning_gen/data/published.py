@@ -1,0 +1,205 @@
+"""Published datasets in the files and folders of torchvision, and a small one in the package."""
+
+import gzip
+import hashlib
+import tarfile
+from abc import ABC
+from functools import partial
+from importlib.resources import files
+from pathlib import Path
+from typing import ClassVar, Unpack
+
+import numpy as np
+import torch
+from torch import Tensor
+from torchvision import datasets
+from torchvision.datasets.utils import check_integrity, extract_archive
+
+from lightning_gen.data.arguments import OfClasses, Shared
+from lightning_gen.data.base import ImageDataModule
+from lightning_gen.data.files import fetch, not_whole
+from lightning_gen.data.sources import TensorSource
+from lightning_gen.errors import UserError
+
+
+class IDXDataModule(ImageDataModule, ABC):
+    """28x28 grey images in the four files and the folder layout of torchvision's MNIST.
+
+    Args:
+        root: folder that holds ``<dataset>/raw``, as torchvision lays it out.
+        download: fetch missing files.
+        **shared: those of :class:`ImageDataModule`.
+    """
+
+    image_shape = (1, 28, 28)
+    published: ClassVar[type[datasets.MNIST]]
+    """torchvision's class, for its addresses and checksums."""
+
+    def __init__(self, root: str = "data", download: bool = True, **shared: Unpack[Shared]) -> None:
+        super().__init__(**shared)
+        self.folder = Path(root).expanduser().absolute() / type(self).__name__ / "raw"
+        self.md5s = dict(self.published.resources)
+        self._download = download
+
+    def prepare_data(self) -> None:
+        """Fetch the files that are missing or broken, with progress; unpacked ones do as well.
+
+        Raises:
+            UserError: no mirror gave a whole file.
+        """
+        if self._download:
+            packed = {n: md5 for n, md5 in self.md5s.items() if not self._unpacked(n).is_file()}
+            for name, md5 in packed.items():
+                fetch(self.folder / name, self.published.mirrors, partial(check_integrity, md5=md5))
+
+    def load_train(self) -> TensorSource:
+        """The 60,000 training images."""
+        return self._read("train")
+
+    def load_test(self) -> TensorSource:
+        """The 10,000 test images."""
+        return self._read("t10k")
+
+    def _read(self, split: str) -> TensorSource:
+        images = self._array(f"{split}-images-idx3-ubyte.gz", axes=3)
+        labels = self._array(f"{split}-labels-idx1-ubyte.gz", axes=1)
+        return TensorSource.of(images.view(-1, *self.image_shape), labels.long())
+
+    def _array(self, name: str, axes: int) -> Tensor:
+        """The flat array of unsigned bytes in a file of the IDX format, packed or not."""
+        path, names = self.folder / name, ", ".join(self.md5s)
+        otherwise = f"put {names} (packed or not) into {self.folder}"
+        if not path.is_file() and self._unpacked(name).is_file():
+            path = self._unpacked(name)
+        if not path.is_file():
+            raise not_whole(path, otherwise)
+        content = path.read_bytes()
+        if path.suffix == ".gz":
+            found = hashlib.md5(content, usedforsecurity=False).hexdigest()
+            if found != self.md5s[name]:
+                wrong = f": its md5 is {found}, expected {self.md5s[name]}"
+                raise not_whole(path, otherwise, wrong)
+            content = gzip.decompress(content)
+        start = 4 + 4 * axes  # four bytes for the type and number of axes, four for each length
+        if len(content) >= start and content[:4] == bytes([0, 0, 8, axes]):
+            count = np.frombuffer(content[4:start], dtype=">i4").prod(dtype=np.int64)
+            if len(content) == start + count:
+                return torch.from_numpy(np.frombuffer(content, np.uint8, offset=start).copy())
+        wrong = f": expected an IDX file of bytes with {axes} axes, whole"
+        raise not_whole(path, otherwise, wrong)
+
+    def _unpacked(self, name: str) -> Path:
+        return self.folder / name.removesuffix(".gz")
+
+
+class MNIST(IDXDataModule):
+    """MNIST (LeCun, Cortes & Burges): 60,000 + 10,000 grey images of 28x28, ten digits."""
+
+    published = datasets.MNIST
+    class_names = ("0", "1", "2", "3", "4", "5", "6", "7", "8", "9")
+
+
+class FashionMNIST(IDXDataModule):
+    """Fashion-MNIST (Xiao, Rasul & Vollgraf 2017): 60,000 + 10,000 grey images, ten classes."""
+
+    published = datasets.FashionMNIST
+    class_names = tuple(datasets.FashionMNIST.classes)
+
+
+class MiniFashionMNIST(ImageDataModule):
+    """10,000 + 2,000 images of Fashion-MNIST: the first 1,000 and 200 of each class.
+
+    It lies in the package: no download, no folder. Its arguments are those of
+    :class:`ImageDataModule`.
+    """
+
+    image_shape = (1, 28, 28)
+    class_names = FashionMNIST.class_names
+
+    def load_train(self) -> TensorSource:
+        """The 10,000 training images."""
+        return self._read("train")
+
+    def load_test(self) -> TensorSource:
+        """The 2,000 test images."""
+        return self._read("test")
+
+    def _read(self, split: str) -> TensorSource:
+        file = files("lightning_gen.data") / "mini_fashion_mnist.npz"
+        with file.open("rb") as stream, np.load(stream) as arrays:
+            images = torch.from_numpy(arrays[f"{split}_images"])
+            labels = torch.from_numpy(arrays[f"{split}_labels"])
+        return TensorSource.of(images[:, None], labels.long())
+
+
+class CIFAR10(ImageDataModule):
+    """CIFAR-10 (Krizhevsky 2009): 50,000 + 10,000 RGB images of 32x32, ten classes.
+
+    Args:
+        root: folder that holds ``cifar-10-batches-py``, as torchvision lays it out.
+        download: fetch and unpack the archive where files are missing or broken.
+        batch_size: images a batch on each device.
+        **shared: ``val_fraction``, ``images_on`` and ``train_classes`` of :class:`ImageDataModule`.
+    """
+
+    published = datasets.CIFAR10
+    """torchvision's class, for its address and checksums."""
+
+    image_shape = (3, 32, 32)
+    class_names = (
+        *("airplane", "automobile", "bird", "cat", "deer"),
+        *("dog", "frog", "horse", "ship", "truck"),
+    )
+
+    def __init__(
+        self,
+        root: str = "data",
+        download: bool = True,
+        batch_size: int = 128,
+        **shared: Unpack[OfClasses],
+    ) -> None:
+        super().__init__(batch_size, binarize=None, **shared)
+        self.root = Path(root).expanduser().absolute()
+        self._download = download
+
+    def prepare_data(self) -> None:
+        """Fetch and unpack the archive, with progress, where files are missing or broken.
+
+        Raises:
+            UserError: the archive did not come whole, or could not be unpacked.
+        """
+        if not self._download or self._broken_file() is None:
+            return
+        archive = self.root / self.published.filename
+        mirror = self.published.url.removesuffix(archive.name)
+        fetch(archive, [mirror], partial(check_integrity, md5=self.published.tgz_md5))
+        try:
+            extract_archive(archive, self.root)
+        except (OSError, EOFError, tarfile.TarError) as error:
+            raise UserError(
+                f"{archive} could not be unpacked ({error}). Free some space or unpack it yourself."
+            ) from error
+
+    def load_train(self) -> TensorSource:
+        """The 50,000 training images."""
+        return self._read(train=True)
+
+    def load_test(self) -> TensorSource:
+        """The 10,000 test images."""
+        return self._read(train=False)
+
+    def _read(self, train: bool) -> TensorSource:
+        broken = self._broken_file()
+        if broken is not None:
+            raise not_whole(broken, f"unpack {self.published.filename} in {self.root}")
+        published = self.published(self.root, train=train)
+        images = torch.from_numpy(published.data).permute(0, 3, 1, 2).contiguous()
+        return TensorSource.of(images, torch.tensor(published.targets))
+
+    def _broken_file(self) -> Path | None:
+        """The first file that is missing or whose md5 is wrong."""
+        folder = self.root / self.published.base_folder
+        meta = [self.published.meta["filename"], self.published.meta["md5"]]
+        files = [*self.published.train_list, *self.published.test_list, meta]
+        md5s = {folder / name: md5 for name, md5 in files}
+        return next((path for path, md5 in md5s.items() if not check_integrity(path, md5)), None)
