@@ -5,9 +5,8 @@ from abc import ABC
 from collections.abc import Callable
 from copy import deepcopy
 from functools import partial
-from typing import Protocol, Unpack, runtime_checkable
+from typing import Unpack
 
-from jaxtyping import Float
 from torch import Tensor, nn
 
 from lightning_gen.contracts import Codes, Images, ImageShape
@@ -35,14 +34,6 @@ class Parts(AutoencoderParts, total=False):
     """What an autoencoder whose codes are vectors passes on to its family."""
 
     architecture: Architecture
-
-
-@runtime_checkable
-class HasMeanImage(Protocol):
-    """A datamodule that knows the mean of its training images."""
-
-    def mean_image(self) -> Float[Tensor, "c h w"]:
-        """Mean training image [C, H, W] in [0, 1]."""
 
 
 class Autoencoder(LossModel, ABC):
@@ -90,13 +81,14 @@ class Autoencoder(LossModel, ABC):
         if stage != "fit" or all(layer.started for layer in starting):
             return
         data = self.trainer.datamodule  # type: ignore[attr-defined]
-        if not isinstance(data, HasMeanImage):
+        mean_image = getattr(data, "mean_image", None)
+        if mean_image is None:
             raise UserError(
                 "architecture.start_at_mean takes the mean of an ImageDataModule's training "
                 f"images, got {type(data).__name__}. Train on an ImageDataModule, or leave it out."
             )
         for layer in starting:
-            layer.start(self.likelihood.params(data.mean_image()[None]))
+            layer.start(self.likelihood.params(mean_image()[None]))
 
     @property
     def observation_model(self) -> Likelihood:
