@@ -26,7 +26,6 @@ ROOMS = (
     "lightning_gen.models",
     "lightning_gen.networks",
     "lightning_gen.objectives",
-    "lightning_gen.views",
     "lightning.pytorch.accelerators",
     "lightning.pytorch.callbacks",
     # Not all loggers: some take the address of a server, and a key.

@@ -69,7 +69,7 @@ SHORTER = {
 }
 
 
-FAST = ("fashion_mnist_vae", "vae")
+FAST = ("vae",)
 """The experiment and the model that also the fast tests train."""
 
 

@@ -81,7 +81,7 @@ SMALL = (
         pytest.param(("fit", *SMALL), marks=pytest.mark.slow),
         ("fit", "--help"),
         pytest.param(("report", "stranger"), marks=pytest.mark.slow),
-        ("sample", "stranger"),
+        pytest.param(("sample", "stranger"), marks=pytest.mark.slow),
         ("--version",),
     ],
     ids=lambda words: words[0],

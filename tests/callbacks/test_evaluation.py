@@ -218,6 +218,7 @@ class Memory(VAE):
         return samples
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("real", [True, False])
 def test_real_images_as_samples_are_near_and_noise_is_far(real, trainer, mini, monkeypatch):
     monkeypatch.setattr(

@@ -105,6 +105,7 @@ def test_sums_of_classes(ask, tmp_path):
         ask("arithmetic", "VAE", *three, "--split", "train", "--out", tmp_path / f"{start}.png")
 
 
+@pytest.mark.slow
 def test_pages_of_runs_of_any_name(command, trained, tmp_path, monkeypatch):
     for name in ("<img src=x onerror=alert(1)>", "_it's $x_{$", NO_UTF8):
         shutil.copytree(trained / "logs" / "VAE", tmp_path / name)

@@ -280,6 +280,7 @@ def test_a_run_of_many_nodes_is_tested_on_one(finished):
     assert words[-4:] == ["--trainer.num_nodes", "1", "--trainer.num_nodes", "2"]
 
 
+@pytest.mark.slow
 def test_a_batch_size_that_was_found_is_kept(fit, caplog):
     finder = ("--trainer.callbacks", "BatchSizeFinder", "--trainer.callbacks.max_trials", "2")
     run = fit(*finder, "--trainer.callbacks.steps_per_trial", "1")

@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader
 from lightning_gen import models
 from lightning_gen.contracts import Batch
 from lightning_gen.models import VAE
-from lightning_gen.networks import Dense
+from lightning_gen.networks import DCGANNetworks, Dense, LatentDiscriminator, Transformer
 
 KINDS = [getattr(models, name) for name in models.__all__]
 """All models."""
@@ -44,8 +44,15 @@ def frozen(model=VAE, **arguments):
     return tiny(model, optimizer=partial(Adam, lr=0.0), **arguments)
 
 
+SMALL = {
+    "DCGAN": {"architecture": DCGANNetworks((8, 16))},
+    "FactorVAE": {"discriminator": LatentDiscriminator((32, 32))},
+    "VQVAE": {"prior": Transformer(16, 1, 2)},
+}
+
+
 def build(kind, image_shape=(1, 28, 28), **arguments):
-    """A model as the command line builds it: what the data knows is linked."""
+    """A model as the command line builds it, of small networks: what the data knows is linked."""
     accepted = inspect.signature(kind).parameters
     linked = {
         "image_shape": image_shape,
@@ -53,7 +60,8 @@ def build(kind, image_shape=(1, 28, 28), **arguments):
         "class_names": tuple("abcdefghij"),
         "factors": {"size": 3, "hat": 2},
     }
-    return kind(**{k: v for k, v in linked.items() if k in accepted}, **arguments)
+    linked = {name: value for name, value in linked.items() if name in accepted}
+    return kind(**linked, **SMALL.get(kind.__name__, {}) | arguments)
 
 
 def batch_of(images):

@@ -233,6 +233,7 @@ def test_a_run_beside_itself_is_refused(place, tmp_path):
         compare([place("vae"), place("vae")], tmp_path / "c.html", 2, 0, "cpu")
 
 
+@pytest.mark.slow
 def test_in_a_browser(page, tmp_path):
     page("vae", "ae")
     assert max(Browser(tmp_path).overflow(page.files[0], 390, 1280)) <= 0

@@ -233,6 +233,7 @@ def test_a_file_that_cannot_be_written(run):
         report(run, run / "config.yaml" / "report.html")
 
 
+@pytest.mark.slow
 def test_in_a_browser(run, tmp_path):
     for step in (1, 2, 3):
         draw(run, "samples", step, np.zeros((400, 1300, 3), np.uint8))
