@@ -125,7 +125,9 @@ def report(trainer: Trainer, directory: RunDirectory | None, checkpoint: str | N
         values = {k.partition("/")[2]: v for k, v in metrics.items() if k.startswith(f"{stage}/")}
         loss = values.pop("loss", None)
         parts = ", ".join(
-            f"{name} {value:.4g}" for name, value in values.items() if name not in cards
+            f"{name} {value:.2f}" if abs(value) >= 100 else f"{name} {value:.4g}"
+            for name, value in values.items()
+            if name not in cards
         )
         if loss is not None:
             details = f" ({parts})" if parts else ""
