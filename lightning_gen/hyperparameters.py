@@ -70,10 +70,8 @@ class KeepsArguments(HyperparametersMixin):
 class _Call(NamedTuple):
     """What the constructors inside a constructor's call must know of it."""
 
-    passed: tuple[Any, ...]
-    """Arguments by position that none has named so far."""
-    open: bool
-    """Whether all so far take keywords that they do not name."""
+    passed: tuple[Any, ...]  # arguments by position that none has named so far
+    open: bool  # whether all so far take keywords that they do not name
 
 
 def _keeping(construct: Callable[..., None]) -> Callable[..., None]:

@@ -231,7 +231,8 @@ class Training:
             self.trainer.test(self.model, self.data, ckpt_path=best, verbose=False)
             report(self.trainer, self.directory, best)
         if self.directory is not None:
-            rank_zero_info(f"Pictures    {self.directory.images}")
+            if self.directory.images.is_dir():
+                rank_zero_info(f"Pictures    {self.directory.images}")
             rank_zero_info(f"Metrics     {self.directory.metrics}")
             rank_zero_info(f"Checkpoint  {best or 'none was saved'}")
 
