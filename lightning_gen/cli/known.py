@@ -16,7 +16,7 @@ import lightning_gen.latent
 import lightning_gen.models
 import lightning_gen.networks
 import lightning_gen.objectives
-from lightning_gen.cli.parser import LINKS
+from lightning_gen.cli.help import class_options
 from lightning_gen.parts import parameters
 
 ROOMS = {
@@ -76,9 +76,12 @@ def paths(name: str) -> set[str]:
 def options(class_path: str) -> list[str]:
     """What can be given to a class of the project, or to an optimizer; none of another class."""
     name = class_path.rpartition(".")[2]
-    kinds = {part.__name__: part for part in members(*ROOMS.values(), *PARTS)}
+    for room in ROOMS.values():
+        if name in room.__all__:
+            return sorted(row[0] for row in class_options(room.__name__.partition(".")[2], name))
+    kinds = {part.__name__: part for part in members(*PARTS)}
     kind = kinds.get(name) or (getattr(torch.optim, name) if name in OPTIMIZERS else None)
-    return sorted(set(parameters(kind)) - {"params", *LINKS}) if kind else []
+    return sorted(set(parameters(kind)) - {"params"}) if kind else []
 
 
 def members(*modules: ModuleType) -> list[type]:

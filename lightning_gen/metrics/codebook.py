@@ -3,7 +3,7 @@
 from typing import Any
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Int
 from torch import Tensor
 from torchmetrics import Metric
 
@@ -43,18 +43,3 @@ class CodeCounts(Metric):
     def compute(self) -> Counts:
         """The number of uses of each code."""
         return self.total
-
-
-def code_perplexity(counts: Counts) -> Float[Tensor, " codebooks"]:
-    """The effective number of codes of each codebook: exp of the entropy of their frequencies.
-
-    From 1, where one code is all that is used, to ``size``, where all are used equally often (van
-    den Oord et al. 2017, arXiv:1711.00937).
-    """
-    share = counts.double() / counts.sum(dim=1, keepdim=True)
-    return (-share.xlogy(share).sum(dim=1)).exp().float()
-
-
-def code_use(counts: Counts) -> Float[Tensor, " codebooks"]:
-    """The share of each codebook that was used at all, from 1 / ``size`` to 1."""
-    return (counts > 0).float().mean(dim=1)
