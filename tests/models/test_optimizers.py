@@ -118,12 +118,13 @@ def test_accumulated_batches_are_one_step():
 
 def rates_of_whole_and_rest(build, path, step, **options):
     """Of a run, and of one with other options that goes on from its checkpoint of a step."""
+
+    def save(trainer, *_):
+        if trainer.global_step == step:
+            trainer.save_checkpoint(path)
+
     whole, rest = Rates(), Rates()
-    saves = LambdaCallback(
-        on_train_batch_end=lambda trainer, *_: (
-            trainer.global_step == step and trainer.save_checkpoint(path)
-        )
-    )
+    saves = LambdaCallback(on_train_batch_end=save)
     trainer([whole, saves]).fit(build(), MiniFashionMNIST(20))
     trainer(rest, **options).fit(build(), MiniFashionMNIST(20), ckpt_path=path, weights_only=True)
     return whole.seen, rest.seen
