@@ -23,7 +23,7 @@ from lightning_gen.metrics import (
 from lightning_gen.metrics.likelihood import dequantised, log_bin_volume
 
 
-def updated(metric, *tensors, batch_size=7):
+def updated(metric, *tensors, batch_size=32):
     for batch in zip(*(tensor.split(batch_size) for tensor in tensors), strict=True):
         metric.update(*batch)
     return metric
