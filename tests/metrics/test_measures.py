@@ -21,6 +21,7 @@ from lightning_gen.metrics import (
     code_use,
 )
 from lightning_gen.metrics.likelihood import dequantised, log_bin_volume
+from lightning_gen.objectives import vq
 
 
 def updated(metric, *tensors, batch_size=32):
@@ -138,15 +139,25 @@ def test_counts_are_of_all_batches():
     assert updated(metric, indices[:1]).compute().sum() == 8
 
 
-def test_perplexity_agrees_with_torch_distributions():
+# Of a split in double precision, and of a batch in training.
+both_perplexities = pytest.mark.parametrize(
+    ("perplexity", "use", "exact"),
+    [(code_perplexity, code_use, 1e-6), (vq.perplexity, vq.code_use, 1e-5)],
+)
+
+
+@both_perplexities
+def test_perplexity_agrees_with_torch_distributions(perplexity, use, exact):
     counts = torch.randint(0, 50, (3, 40))
     entropy = Categorical(counts.float()).entropy()
-    torch.testing.assert_close(code_perplexity(counts), entropy.exp())
+    torch.testing.assert_close(perplexity(counts), entropy.exp())
+    assert use(torch.tensor([[2, 1, 1, 0]])).item() == 0.75
 
 
-@pytest.mark.parametrize("size", [2, 512])
-def test_the_extremes_of_perplexity_and_use(size):
+@both_perplexities
+@pytest.mark.parametrize("size", [2, 7, 512])
+def test_the_extremes_of_perplexity_and_use(perplexity, use, exact, size):
     counts = torch.zeros(2, size, dtype=torch.int64)
     counts[0], counts[1, 0] = 1_000_000, 1_000_000
-    assert code_perplexity(counts).tolist() == pytest.approx([size, 1])
-    assert code_use(counts).tolist() == pytest.approx([1, 1 / size])
+    assert perplexity(counts).tolist() == pytest.approx([size, 1], rel=exact)
+    assert use(counts).tolist() == pytest.approx([1, 1 / size])

@@ -1,9 +1,7 @@
-import math
-
 import pytest
 import torch
 
-from lightning_gen.objectives.vq import code_use, commitment, perplexity, straight_through
+from lightning_gen.objectives.vq import commitment, straight_through
 
 
 @pytest.fixture
@@ -28,19 +26,3 @@ def test_commitment_is_the_squared_distance_of_each_image_and_moves_the_features
     found.sum().backward()
     torch.testing.assert_close(features.grad, 2 * (features - quantised).detach())
     assert quantised.grad is None
-
-
-@pytest.mark.parametrize("size", [2, 7, 512])
-def test_perplexity_lies_between_one_and_the_size(size):
-    counts = torch.zeros(2, size, dtype=torch.int64)
-    counts[0] = 3
-    counts[1, -1] = 40
-    assert perplexity(counts).tolist() == pytest.approx([size, 1], rel=1e-5)
-    assert code_use(counts).tolist() == pytest.approx([1, 1 / size])
-
-
-def test_perplexity_by_hand():
-    counts = torch.tensor([[2, 1, 1, 0]])
-    entropy = 0.5 * math.log(2) + 2 * 0.25 * math.log(4)
-    assert perplexity(counts).item() == pytest.approx(math.exp(entropy))
-    assert code_use(counts).item() == 0.75
