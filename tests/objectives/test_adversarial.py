@@ -40,10 +40,12 @@ def test_wasserstein_by_hand():
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
-def test_losses_are_float32(objective):
-    real, fake = REAL.bfloat16(), FAKE.bfloat16()
-    assert objective.discriminator(real, fake).dtype == torch.float32
-    assert objective.generator(fake).dtype == torch.float32
+def test_losses_are_float32_and_reach_all_scores(objective):
+    real, fake = (scores.bfloat16().requires_grad_() for scores in (REAL, FAKE))
+    losses = objective.discriminator(real, fake), objective.generator(fake)
+    for loss, scores in zip(losses, ([real, fake], [fake]), strict=True):
+        assert loss.dtype == torch.float32
+        assert all(gradient.any() for gradient in torch.autograd.grad(loss, scores))
 
 
 PENALTIES = [R1, GradientPenalty]
