@@ -116,13 +116,18 @@ def test_the_extractor_is_described(extractor, sha256):
 
 
 class TestWeights:
-    def test_others_are_refused_before_they_are_unpickled(self, tmp_path):
-        pytest.importorskip("torch_fidelity")
+    def test_a_pickle_is_refused_by_its_hash_and_not_unpickled_with_the_right_one(
+        self, tmp_path, monkeypatch
+    ):
         path = tmp_path / "evil.pth"
         torch.save(Evil(tmp_path / "evil"), path)
         found = hashlib.sha256(path.read_bytes()).hexdigest()
         message = refused(path)
         assert f"is {inception.SHA256}, got {path} with {found}. Fetch it from" in message
+        assert not (tmp_path / "evil").exists()
+        monkeypatch.setattr(inception, "SHA256", found)
+        with pytest.raises(pickle.UnpicklingError):
+            Inception(str(path))
         assert not (tmp_path / "evil").exists()
         torch.load(path, weights_only=False)
         assert (tmp_path / "evil").exists()  # it would have run
@@ -137,19 +142,8 @@ class TestWeights:
         with pytest.raises(UserError, match="whose sha256 is"):
             inception.published(path)
 
-    def test_even_a_file_of_the_right_hash_is_not_unpickled(self, tmp_path, monkeypatch):
-        pytest.importorskip("torch_fidelity")
-        path = tmp_path / "evil.pth"
-        torch.save(Evil(tmp_path / "evil"), path)
-        sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-        monkeypatch.setattr(inception, "SHA256", sha256)
-        with pytest.raises(pickle.UnpicklingError):
-            Inception(str(path))
-        assert not (tmp_path / "evil").exists()
-
     @pytest.mark.parametrize("name", ["missing.pth", "."])
     def test_no_file_is_refused(self, name, tmp_path):
-        pytest.importorskip("torch_fidelity")
         assert f"got {tmp_path / name}, which is not there" in refused(tmp_path / name)
 
     @pytest.mark.parametrize(
@@ -158,8 +152,6 @@ class TestWeights:
         ids=lambda error: type(error).__name__,
     )
     def test_without_network_the_place_for_the_file_is_named(self, error, hub, monkeypatch):
-        pytest.importorskip("torch_fidelity")
-
         def fail(*_, **__):
             raise error
 
@@ -170,7 +162,6 @@ class TestWeights:
         assert f"Put the file at {hub / 'checkpoints' / inception.FILE}" in message
 
     def test_a_hub_folder_that_cannot_be_made_is_one_line(self, hub):
-        pytest.importorskip("torch_fidelity")
         hub.write_text("a file, not a folder")
         assert str(hub) in refused()
 

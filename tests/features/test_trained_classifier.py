@@ -7,8 +7,6 @@ from importlib.resources import files
 import pytest
 import torch
 import yaml
-from lightning.pytorch import Trainer
-from torch.utils.data import DataLoader
 
 from lightning_gen.data import MNIST, FashionMNIST, MiniFashionMNIST
 from lightning_gen.errors import UserError
@@ -16,7 +14,7 @@ from lightning_gen.features import FashionMNISTClassifier, MNISTClassifier, Trai
 from lightning_gen.models import CAE, Classifier, StackedDAE
 from lightning_gen.runs.checkpoint import load_model
 from support.bombs import Evil
-from support.models import batch_of
+from support.models import loader_of, trainer_of
 
 SHAPE = (3, 12, 10)
 WEIGHTS = files("lightning_gen.features") / "weights"
@@ -35,16 +33,8 @@ def fashion():
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory):
     """The checkpoint of a short run of one's own, in the folders of a run."""
-    batches = DataLoader([batch_of(torch.rand(8, *SHAPE))], batch_size=None)
-    trainer = Trainer(
-        accelerator="cpu",
-        max_epochs=1,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-    )
-    trainer.fit(Classifier(SHAPE, 10, (4, 6), flip=True), batches)
+    trainer = trainer_of()
+    trainer.fit(Classifier(SHAPE, 10, (4, 6), flip=True), loader_of(torch.rand(8, *SHAPE)))
     folder = tmp_path_factory.mktemp("own") / "logs" / "my_run" / "version_0" / "checkpoints"
     trainer.save_checkpoint(folder / "best.ckpt")
     return folder / "best.ckpt"
@@ -53,10 +43,6 @@ def checkpoint(tmp_path_factory):
 @pytest.fixture
 def own(checkpoint):
     return TrainedClassifier(str(checkpoint))
-
-
-def mini_test_images():
-    return MiniFashionMNIST().load_test()
 
 
 def accuracy(extractor, source):
@@ -106,21 +92,17 @@ class TestShipped:
         assert found >= least
 
     def test_it_is_right_on_the_images_in_the_package(self, fashion):
-        assert accuracy(fashion, mini_test_images()) > 0.9
+        assert accuracy(fashion, MiniFashionMNIST().load_test()) > 0.9
 
 
 class TestFeatures:
     images = torch.rand(6, 1, 28, 28)
 
-    def test_they_are_what_the_model_encodes(self, own, checkpoint):
-        images = torch.rand(5, *SHAPE)
+    def test_they_are_what_the_model_encodes_and_classes_are_its_own(self, own, checkpoint):
+        model, images = load_model(checkpoint), torch.rand(50, *SHAPE)
         assert own.feature_dim == 6
-        assert torch.equal(own(images), load_model(checkpoint).encode(images))
-
-    def test_classes_are_those_of_the_model(self, own, checkpoint):
-        images = torch.rand(50, *SHAPE)
-        expected = load_model(checkpoint).network(images).argmax(dim=1)
-        assert torch.equal(own.classes(images), expected)
+        assert torch.equal(own(images), model.encode(images))
+        assert torch.equal(own.classes(images), model.network(images).argmax(dim=1))
 
     def test_classes_that_are_nearly_as_likely_are_told_apart_under_autocast(self, own):
         own.network.head.weight.zero_()

@@ -70,19 +70,6 @@ def test_information_agrees_with_torch_distributions():
     assert found.standard_error.item() == pytest.approx((terms.std() / 50**0.5).item(), rel=1e-4)
 
 
-def test_a_collapsed_posterior_informs_of_nothing():
-    zeros = torch.zeros(1500, 4)
-    found = updated(MutualInformation(), zeros, zeros).compute()
-    assert found.mutual_information.value.item() == pytest.approx(0, abs=1e-5)
-
-
-def test_posteriors_that_do_not_overlap_tell_images_apart():
-    mean = 1000.0 * torch.arange(1100)[:, None]
-    found = updated(MutualInformation(), mean, torch.zeros(1100, 1)).compute()
-    assert found.mutual_information.value.item() == pytest.approx(math.log(1100))
-    assert found.capped
-
-
 def test_one_image_has_no_information():
     with pytest.raises(UserError, match="two or more images, got 1"):
         updated(MutualInformation(), torch.zeros(1, 2), torch.zeros(1, 2)).compute()

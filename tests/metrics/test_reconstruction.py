@@ -30,14 +30,8 @@ def test_psnr_is_the_mean_of_each_images(pairs):
     assert measured(PSNR(), *pairs).value.item() == pytest.approx(theirs(*pairs).item(), rel=1e-5)
 
 
-def test_psnr_of_noise_is_its_level():
-    images = torch.full((4, 1, 100, 100), 0.5)
-    noisy = images + 0.01 * torch.randn_like(images)
-    assert measured(PSNR(), noisy, images).value.item() == pytest.approx(40, abs=0.2)
-
-
-def test_an_exact_reconstruction_is_finite():
-    images = torch.rand(3, 1, 16, 16)
+def test_an_exact_reconstruction_of_a_smallest_image_is_finite():
+    images = torch.rand(1, 1, 11, 11)
     assert measured(PSNR(), images, images).value == 100
     assert measured(SSIM(), images, images).value.item() == pytest.approx(1)
     assert measured(MSE(), images, images).value == 0
@@ -65,11 +59,6 @@ def test_ssim_is_that_of_windows_within_the_image(pairs):
         expected = np.mean([ssim_by_a_loop(x[n, c], y[n, c]) for c in range(3)])
         assert found[n].item() == pytest.approx(expected, abs=1e-9)
     assert measured(SSIM(), *pairs).value.item() == pytest.approx(found.mean().item())
-
-
-def test_one_image_has_an_ssim():
-    images = torch.rand(1, 1, 11, 11)
-    assert measured(SSIM(), images, images).value.item() == pytest.approx(1)
 
 
 def test_bce_is_a_double_loop_over_pixels():

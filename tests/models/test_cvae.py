@@ -121,6 +121,8 @@ LABELLED = Batch(
 )
 CLASSES = ClassCondition(("boot", "coat", "bag"))
 NAMED = AttributeCondition.named(("x", "hat", "constant"), FACTORS)
+NO_CLASSES = [torch.tensor(labels) for labels in ([0, 3], [-1], [0.5], [[1]])]
+NO_ATTRIBUTES = [torch.zeros(3), torch.zeros(2, 4), torch.full((2, 3), 1.5)]
 
 
 def test_classes_are_one_hot():
@@ -165,25 +167,21 @@ def test_draws_are_rows_of_the_latest_training_images():
 
 
 @pytest.mark.parametrize(
-    "labels", [torch.tensor([0, 3]), torch.tensor([-1]), torch.tensor([0.5]), torch.tensor([[1]])]
+    ("condition", "message", "wrong"),
+    [
+        (CLASSES, "numbers from 0 to 2, one an image, got .*boot, coat", NO_CLASSES),
+        (NAMED, r"3 numbers in \[0, 1\] .*\(x, hat, constant\), got", NO_ATTRIBUTES),
+    ],
 )
-def test_labels_that_are_no_classes(labels):
-    with pytest.raises(UserError, match=r"numbers from 0 to 2, one an image, got .*boot, coat"):
-        CLASSES.vectors(labels)
+def test_labels_of_another_kind_are_refused(condition, message, wrong):
+    for labels in wrong:
+        with pytest.raises(UserError, match=message):
+            condition.vectors(labels)
 
 
-@pytest.mark.parametrize("labels", [torch.zeros(3), torch.zeros(2, 4), torch.full((2, 3), 1.5)])
-def test_labels_that_are_no_attributes(labels):
-    with pytest.raises(UserError, match=r"3 numbers in \[0, 1\] .*\(x, hat, constant\), got"):
-        NAMED.vectors(labels)
-
-
-def test_one_class_is_no_condition():
+def test_one_class_and_an_unknown_attribute_are_no_condition():
     with pytest.raises(UserError, match=r"at least 2 classes, .* has 1.*model.attributes"):
         ClassCondition(("image",))
-
-
-def test_unknown_attribute():
     with pytest.raises(UserError, match=r"'hats'. Known: shape, hat, constant, x"):
         AttributeCondition.named(("hats",), FACTORS)
 

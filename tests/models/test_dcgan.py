@@ -101,22 +101,16 @@ def test_the_optimizers_that_were_asked_for():
     assert (type(second), second.defaults["lr"]) == (SGD, 0.3)
 
 
-def test_schedulers_are_stepped_once_an_epoch():
+@pytest.mark.parametrize(("steps", "rates"), [(-1, [0.125, 0.5]), (BATCHES + 2, [0.5, 2.0])])
+def test_schedulers_are_stepped_once_an_epoch_and_not_in_a_cut_one(steps, rates):
     model = model_of(
         optimizer=partial(SGD, lr=1.0),
         discriminator_optimizer=partial(SGD, lr=4.0),
         lr_scheduler=partial(ExponentialLR, gamma=0.5),
     )
-    trainer = trainer_of(max_epochs=3)
+    trainer = trainer_of(max_epochs=3, max_steps=steps)
     trainer.fit(model, loader_of(IMAGES, 4))
-    assert [o.param_groups[0]["lr"] for o in trainer.optimizers] == [0.125, 0.5]
-
-
-def test_a_cut_epoch_does_not_step_the_schedulers():
-    model = model_of(lr_scheduler=partial(ExponentialLR, gamma=0.5))
-    trainer = trainer_of(max_epochs=3, max_steps=BATCHES + 2)
-    trainer.fit(model, loader_of(IMAGES, 4))
-    assert trainer.optimizers[0].param_groups[0]["lr"] == 1e-4
+    assert [o.param_groups[0]["lr"] for o in trainer.optimizers] == rates
 
 
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed", "16-mixed"])
@@ -175,14 +169,12 @@ def test_logged_terms_are_those_of_held_out_images(objective):
     )
 
 
-def test_training_logs_its_terms():
+@pytest.mark.parametrize(("penalty", "its"), [(GradientPenalty(), {"penalty"}), (None, set())])
+def test_training_logs_its_terms(penalty, its):
     trainer = trainer_of()
-    trainer.fit(model_of(penalty=GradientPenalty()), loader_of(IMAGES, 4))
-    names = {"discriminator_loss", "generator_loss", "real_score", "fake_score", "penalty"}
+    trainer.fit(model_of(penalty=penalty), loader_of(IMAGES, 4))
+    names = {"discriminator_loss", "generator_loss", "real_score", "fake_score"} | its
     assert trainer.logged_metrics.keys() == {f"train/{name}" for name in names}
-    trainer = trainer_of()
-    trainer.fit(model_of(), loader_of(IMAGES, 4))
-    assert "train/penalty" not in trainer.logged_metrics
 
 
 def test_evaluation_updates_nothing():
@@ -214,13 +206,12 @@ def test_a_loss_that_is_no_number_stops_the_run():
     [
         ({"discriminator_steps": 0}, "discriminator_steps .* at least 1, got 0"),
         ({"clip_norm": math.nan}, "clip_norm .* above 0, got nan"),
-        (
-            {"penalty": R1(), "architecture": DCGANNetworks((4, 8))},
-            "BatchNorm in the discriminator mixes .*norm_discriminator to false",
-        ),
-        (
-            {"penalty": GradientPenalty(), "architecture": DCGANNetworks((4, 8))},
-            "BatchNorm in the discriminator mixes .*norm_discriminator to false",
+        *(
+            (
+                {"penalty": penalty, "architecture": DCGANNetworks((4, 8))},
+                "BatchNorm in the discriminator mixes .*norm_discriminator to false",
+            )
+            for penalty in (R1(), GradientPenalty())
         ),
     ],
 )
@@ -230,21 +221,17 @@ def test_bad_arguments(arguments, message):
 
 
 @pytest.mark.parametrize(
-    ("options", "message"),
+    ("arguments", "options", "message"),
     [
-        ({"accumulate_grad_batches": 2}, "takes trainer.accumulate_grad_batches 1, got 2"),
-        ({"gradient_clip_val": 0.5}, "got trainer.gradient_clip_val 0.5. Set model.clip_norm"),
+        ({}, {"accumulate_grad_batches": 2}, "takes trainer.accumulate_grad_batches 1, got 2"),
+        ({}, {"gradient_clip_val": 0.5}, "got trainer.gradient_clip_val 0.5. Set model.clip_norm"),
+        ({"lr_scheduler": ReduceLROnPlateau}, {}, r"ReduceLROnPlateau .* a GAN has none"),
     ],
 )
-def test_options_of_automatic_optimisation_are_refused_for_training_only(options, message):
+def test_what_needs_a_single_loss_is_refused_for_training_only(arguments, options, message):
     with pytest.raises(UserError, match=message):
-        trainer_of(**options).fit(model_of(), loader_of(IMAGES, 4))
-    trainer_of(**options).test(model_of(), loader_of(IMAGES, 4), verbose=False)
-
-
-def test_a_scheduler_that_waits_for_a_loss_is_refused():
-    with pytest.raises(UserError, match=r"ReduceLROnPlateau .* a GAN has none"):
-        trainer_of().fit(model_of(lr_scheduler=ReduceLROnPlateau), loader_of(IMAGES, 4))
+        trainer_of(**options).fit(model_of(**arguments), loader_of(IMAGES, 4))
+    trainer_of(**options).test(model_of(**arguments), loader_of(IMAGES, 4), verbose=False)
 
 
 @pytest.mark.slow

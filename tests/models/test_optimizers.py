@@ -5,6 +5,7 @@ from functools import partial
 import pytest
 import torch
 from lightning.pytorch import Callback, Trainer
+from lightning.pytorch.callbacks import LambdaCallback
 from torch.optim import SGD, Adam, AdamW, RMSprop
 
 from lightning_gen.data import MiniFashionMNIST
@@ -30,12 +31,8 @@ def test_an_optimizer_that_can_is_fused(kind):
 
 @pytest.mark.parametrize("choice", [{"fused": False}, {"foreach": True}, {"differentiable": True}])
 def test_what_was_chosen_stays(choice):
-    optimizer = built(Adam, **choice)
-    assert not optimizer.param_groups[0]["fused"]
-
-
-def test_an_optimizer_without_a_fused_update_is_left_alone():
-    assert "fused" not in built(RMSprop).param_groups[0]
+    assert not built(Adam, **choice).param_groups[0]["fused"]
+    assert "fused" not in built(RMSprop).param_groups[0]  # which knows no such update
 
 
 @pytest.mark.parametrize("kind", [Adam, partial(SGD, momentum=0.9)])
@@ -119,39 +116,30 @@ def test_accumulated_batches_are_one_step():
     assert seen == pytest.approx([0.5] * BATCHES + [0.25] * BATCHES)
 
 
+def rates_of_whole_and_rest(build, path, step, **options):
+    """Of a run, and of one with other options that goes on from its checkpoint of a step."""
+
+    def save(trainer, *_):
+        if trainer.global_step == step:
+            trainer.save_checkpoint(path)
+
+    whole, rest = Rates(), Rates()
+    saves = LambdaCallback(on_train_batch_end=save)
+    trainer([whole, saves]).fit(build(), MiniFashionMNIST(20))
+    trainer(rest, **options).fit(build(), MiniFashionMNIST(20), ckpt_path=path, weights_only=True)
+    return whole.seen, rest.seen
+
+
 @pytest.mark.parametrize("build", [partial(vae, warmup=0.2, start=0.1), gan])
 def test_a_run_that_goes_on_has_the_rates_of_the_uninterrupted_one(build, tmp_path):
-    whole = Rates()
-    saves = Saves(tmp_path / "middle.ckpt", 3)
-    trainer([whole, saves]).fit(build(), MiniFashionMNIST(20))
-    rest = Rates()
-    trainer(rest).fit(
-        build(), MiniFashionMNIST(20), ckpt_path=tmp_path / "middle.ckpt", weights_only=True
-    )
-    assert rest.seen == pytest.approx(whole.seen[3:])
+    whole, rest = rates_of_whole_and_rest(build, tmp_path / "middle.ckpt", 3)
+    assert rest == pytest.approx(whole[3:])
 
 
 def test_a_run_that_goes_on_in_other_steps_goes_on_at_the_same_epoch(tmp_path):
-    saves = Saves(tmp_path / "one_epoch.ckpt", BATCHES)
-    trainer(saves).fit(vae(warmup=0.0), MiniFashionMNIST(20))
-    rest = Rates()
-    trainer(rest, accumulate_grad_batches=5).fit(
-        vae(warmup=0.0),
-        MiniFashionMNIST(20),
-        ckpt_path=tmp_path / "one_epoch.ckpt",
-        weights_only=True,
-    )
-    assert rest.seen == pytest.approx([0.25] * BATCHES)
-
-
-class Saves(Callback):
-    def __init__(self, path, step):
-        self.path = path
-        self.step = step
-
-    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
-        if trainer.global_step == self.step:
-            trainer.save_checkpoint(self.path)
+    build, path = partial(vae, warmup=0.0), tmp_path / "one_epoch.ckpt"
+    _, rest = rates_of_whole_and_rest(build, path, BATCHES, accumulate_grad_batches=5)
+    assert rest == pytest.approx([0.25] * BATCHES)
 
 
 def test_a_training_without_an_end_is_refused():

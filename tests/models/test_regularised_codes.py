@@ -24,6 +24,7 @@ MANY = torch.rand(32, 1, 28, 28)
 SMALL = {"latent_dim": 3, "architecture": Dense((8,))}
 small_gan = partial(WAEGAN, SHAPE, discriminator=LatentDiscriminator((8,)), weight=2.0, **SMALL)
 small_wae = partial(WAE, SHAPE, **SMALL)
+small_info_vae = partial(InfoVAE, SHAPE, **SMALL)
 
 
 def known_prior(n):
@@ -152,20 +153,12 @@ class TestUpdates:
         assert torch.equal(loaded.encode(images), whole.encode(images))
 
 
-def small_info_vae(kind=InfoVAE, **arguments):
-    return kind(SHAPE, **SMALL, **arguments)
-
-
-def seeded_terms(model, images=FEW):
-    torch.manual_seed(5)
-    return terms_of(model, images)
-
-
 @pytest.mark.parametrize("kernel", [RBF((0.5, 2.0)), InverseMultiquadratics()])
 @pytest.mark.parametrize(("alpha", "lambda_"), [(0.5, 20.0), (1.0, 3.0), (0.0, 4.0)])
 def test_terms_of_an_info_vae_by_hand(alpha, lambda_, kernel):
     model = small_info_vae(alpha=alpha, lambda_=lambda_, kernel=kernel)
-    found = seeded_terms(model)
+    torch.manual_seed(5)
+    found = terms_of(model, FEW)
     torch.manual_seed(5)
     posterior = model.posterior(FEW)
     normal = torch.distributions.Normal(posterior.mean, torch.exp(0.5 * posterior.log_var))

@@ -227,13 +227,6 @@ def test_an_activation_follows_every_hidden_layer():
     assert kinds == ["Conv2d", "Tanh", "Flatten", "Linear", "Tanh", "Linear", "Tanh", "Linear"]
 
 
-def test_without_them_the_weights_have_the_names_they_had():
-    assert set(Conv((8,)).decoder((1, 8, 8), 2, 1).state_dict()) == {
-        *("0.weight", "0.bias"),
-        *("3.weight", "3.bias"),
-    }
-
-
 def last_scale(**arguments):
     """Root mean square of what the last hidden layer gives for noise of unit scale."""
     torch.manual_seed(0)

@@ -165,20 +165,29 @@ def test_two_processes_keep_the_same_codebooks(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("make", "arguments", "message"),
     [
-        ({"size": 1}, "size is at least 2, got 1"),
-        ({"dim": 0}, "dim is at least 1, got 0"),
-        ({"count": 0}, "count is at least 1, got 0"),
-        ({"decay": 1.0}, "decay is at least 0 and below 1, got 1.0"),
-        ({"restart_below": -0.1}, "restart_below is at least 0 and below 1, got -0.1"),
-        ({"commitment": float("nan")}, "commitment is at least 0, got nan"),
-        ({"dim": 10, "count": 4}, "got 10 channels for 4. Set dim to a multiple of 4"),
+        (Codebook, {"size": 1}, "size is at least 2, got 1"),
+        (Codebook, {"dim": 0}, "dim is at least 1, got 0"),
+        (Codebook, {"count": 0}, "count is at least 1, got 0"),
+        (Codebook, {"decay": 1.0}, "decay is at least 0 and below 1, got 1.0"),
+        (Codebook, {"restart_below": -0.1}, "restart_below is at least 0 and below 1, got -0.1"),
+        (Codebook, {"commitment": math.nan}, "commitment is at least 0, got nan"),
+        (Codebook, {"dim": 10, "count": 4}, "got 10 channels for 4. Set dim to a multiple of 4"),
+        (Transformer, {"width": 0}, "width is at least 1, got 0"),
+        (Transformer, {"depth": 0}, "depth is at least 1, got 0"),
+        (Transformer, {"heads": -2}, "heads is at least 1, got -2"),
+        (Transformer, {"dropout": 1.0}, "dropout is at least 0 and below 1, got 1.0"),
+        (
+            Transformer,
+            {"width": 10, "heads": 4},
+            "got width 10 for 4 heads. Set width to a multiple of 4",
+        ),
     ],
 )
-def test_bad_arguments_of_a_codebook(arguments, message):
+def test_bad_arguments(make, arguments, message):
     with pytest.raises(UserError, match=re.escape(message)):
-        Codebook(**arguments)
+        make(**arguments)
 
 
 SHAPES = [(3, 1, 3), (2, 2, 2), (1, 3, 3)]
@@ -270,21 +279,6 @@ def test_dropout_acts_in_training_alone():
     assert torch.equal(module.logits(codes), module.logits(codes))
     module.train()
     assert not torch.equal(module.logits(codes), module.logits(codes))
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"width": 0}, "width is at least 1, got 0"),
-        ({"depth": 0}, "depth is at least 1, got 0"),
-        ({"heads": -2}, "heads is at least 1, got -2"),
-        ({"dropout": 1.0}, "dropout is at least 0 and below 1, got 1.0"),
-        ({"width": 10, "heads": 4}, "got width 10 for 4 heads. Set width to a multiple of 4"),
-    ],
-)
-def test_bad_arguments_of_a_prior(arguments, message):
-    with pytest.raises(UserError, match=re.escape(message)):
-        Transformer(**arguments)
 
 
 def test_a_long_sequence_has_the_same_gradients_in_less_memory(monkeypatch):

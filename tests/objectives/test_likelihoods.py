@@ -32,13 +32,6 @@ class TestBernoulli:
         expected = summed(D.Bernoulli(logits=logits).log_prob(binary))
         assert_close(Bernoulli().log_prob(logits, binary), expected)
 
-    def test_grey_levels_give_cross_entropy(self, images):
-        logits = 3 * torch.randn(images.shape)
-        expected = F.binary_cross_entropy(
-            torch.sigmoid(logits.double()), images.double(), reduction="none"
-        )
-        assert_close(Bernoulli().log_prob(logits, images), -summed(expected).float())
-
     @pytest.mark.parametrize("grey", [0.0, 0.3, 1.0])
     def test_a_pixel_is_off_by_less_than_a_millionth(self, grey):
         logits = torch.linspace(-60, 60, 100_001).view(-1, 1, 1, 1)
@@ -59,11 +52,6 @@ class TestBernoulli:
         expected = torch.autograd.grad(-(weights * summed(nats)).sum(), (logits, images))
         found = (weights * Bernoulli().log_prob(logits, images)).sum()
         assert_close(torch.autograd.grad(found, (logits, images)), expected)
-
-    def test_probabilities_of_all_binary_images_sum_to_one(self):
-        every = torch.cartesian_prod(*[torch.tensor([0.0, 1.0])] * 4).view(16, 1, 2, 2)
-        logits = torch.randn(1, 1, 2, 2).expand(16, -1, -1, -1)
-        assert_close(Bernoulli().log_prob(logits, every).exp().sum(), torch.tensor(1.0))
 
     def test_saturated_logits_are_finite(self, images):
         for extreme in (-1e4, 1e4):
@@ -88,14 +76,6 @@ class TestGaussian:
         assert_close(likelihood.log_prob(params, images), expected)
         assert_close(likelihood.image(params), mean.clamp(0, 1))
         assert len([*likelihood.parameters()]) == int(learned)
-
-    def test_gradient_of_learned_sigma(self, images):
-        params = torch.randn(images.shape)
-        likelihood = Gaussian(sigma=0.4, learned=True, bounded=False)
-        likelihood.log_prob(params, images).sum().backward()
-        sigma = torch.tensor(0.4, requires_grad=True)
-        D.Normal(params, sigma).log_prob(images).sum().backward()
-        assert_close(likelihood.log_sigma.grad, sigma.grad * 0.4)
 
     def test_fixed_sigma_stays_out_of_the_checkpoint(self):
         assert Gaussian().state_dict() == {}
@@ -164,13 +144,11 @@ class TestDiscretizedLogistic:
         DiscretizedLogistic().log_prob(params, GREY[levels].view(5, 1, 1, 1)).sum().backward()
         for level, found in zip(levels, params.grad.flatten(1).tolist(), strict=True):
             step = 2.0**-12
-            by_location = self.exact(level, location + step, log_scale) - self.exact(
-                level, location - step, log_scale
-            )
-            by_scale = self.exact(level, location, log_scale + step) - self.exact(
-                level, location, log_scale - step
-            )
-            expected = [by_location / (2 * step), by_scale / (2 * step)]
+            expected = []
+            for x, y in ((step, 0), (0, step)):
+                above = self.exact(level, location + x, log_scale + y)
+                below = self.exact(level, location - x, log_scale - y)
+                expected.append((above - below) / (2 * step))
             assert found == pytest.approx(expected, rel=2e-2, abs=2e-2)
 
     def test_sums_over_pixels_and_splits_channels(self, images):

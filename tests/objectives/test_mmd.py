@@ -91,17 +91,6 @@ def test_unbiased_where_the_distributions_are_equal(kernel):
 
 
 @each_kernel
-@pytest.mark.parametrize(
-    "change", [lambda z: z + 1, lambda z: 2 * z, lambda z: z / 3, lambda z: z[:, [0, 0]]]
-)
-def test_positive_where_they_differ(kernel, change):
-    prior = torch.randn(500, 2)
-    equal = maximum_mean_discrepancy(torch.randn(500, 2), prior, kernel)
-    different = maximum_mean_discrepancy(change(torch.randn(500, 2)), prior, kernel)
-    assert different > 5 * equal.abs()
-
-
-@each_kernel
 def test_equal_codes_have_a_finite_gradient(kernel):
     codes = torch.zeros(8, 2, requires_grad=True)
     maximum_mean_discrepancy(codes, torch.randn(8, 2), kernel).backward()

@@ -28,25 +28,14 @@ def test_kl():
     assert_close(posterior.kl_to_standard_normal(), expected)
 
 
-def test_sample_moments():
-    mean, log_var = torch.tensor([[-1.0, 0.0, 3.0]]), torch.tensor([[-4.0, 0.0, 2.0]])
-    n = 100_000
-    samples = DiagonalGaussian(mean.repeat(n, 1), log_var.repeat(n, 1)).sample()
-    std = torch.exp(0.5 * log_var[0])
-    # Five standard errors of the mean and of the standard deviation.
-    assert ((samples.mean(0) - mean[0]).abs() < 5 * std / n**0.5).all()
-    assert ((samples.std(0) / std - 1).abs() < 5 / (2 * n) ** 0.5).all()
-    correlation = torch.corrcoef(samples.T) - torch.eye(3)
-    assert (correlation.abs() < 5 / n**0.5).all()
-
-
-def test_sample_carries_the_gradients_of_the_reparameterisation():
+def test_a_sample_is_the_reparameterisation_and_carries_its_gradients():
     mean = torch.randn(5, 3, requires_grad=True)
     log_var = torch.randn(5, 3, requires_grad=True)
     torch.manual_seed(1)
     samples = DiagonalGaussian(mean, log_var).sample()
     torch.manual_seed(1)
     noise = torch.randn(5, 3)
+    assert_close(samples, mean + log_var.exp().sqrt() * noise)
     samples.sum().backward()
     assert_close(mean.grad, torch.ones(5, 3))
     assert_close(log_var.grad, 0.5 * torch.exp(0.5 * log_var.detach()) * noise)
@@ -87,23 +76,6 @@ def test_loss_is_the_mean_of_the_images_bounds(beta):
     assert terms.loss.item() == pytest.approx((100 + 300 + beta * (5.5 + 9.3)) / 2)
 
 
-def test_it_bounds_the_evidence():
-    """A linear Gaussian model, whose evidence has a closed form: tight at the true posterior."""
-    sigma, x = 0.5, torch.tensor([1.3])
-    evidence = D.Normal(0.0, math.sqrt(1 + sigma**2)).log_prob(x)
-    variance = sigma**2 / (1 + sigma**2)
-    exact = (x.item() / (1 + sigma**2), math.log(variance))
-    for mean, log_var in [exact, (0.0, 0.0), (1.0, -1.0)]:
-        posterior = DiagonalGaussian(torch.tensor([[mean]]), torch.tensor([[log_var]]))
-        z = DiagonalGaussian(*(p.repeat(200_000, 1) for p in posterior)).sample()
-        log_likelihood = D.Normal(z, sigma).log_prob(x).mean(dim=0)
-        bound = -ELBO()(log_likelihood, posterior.kl_to_standard_normal()).loss
-        if (mean, log_var) == exact:
-            assert_close(bound, evidence[0], rtol=0, atol=0.01)
-        else:
-            assert bound < evidence - 0.05
-
-
 def test_warmup_is_linear_and_ends_at_beta():
     elbo = ELBO(beta=4.0, warmup_steps=10)
     weights = [
@@ -112,16 +84,13 @@ def test_warmup_is_linear_and_ends_at_beta():
     assert weights == pytest.approx([0, 0.4, 2, 4, 4, 4], abs=1e-4)
 
 
-def test_free_bits_cost_nothing_below_the_limit():
-    terms = ELBO(beta=2.0, free_bits=3.5)(LOG_LIKELIHOOD, KL, 0)
+def test_free_bits_cost_nothing_and_give_no_gradient_below_the_limit():
+    kl = KL.clone().requires_grad_()
+    terms = ELBO(beta=2.0, free_bits=3.5)(LOG_LIKELIHOOD, kl, 0)
     assert terms.loss.item() == pytest.approx(200 + 2 * (3.5 + 3.5 + 4))
     assert terms.kl.item() == pytest.approx(7.4)
-
-
-def test_free_bits_give_no_gradient_below_the_limit():
-    kl = KL.clone().requires_grad_()
-    ELBO(free_bits=3.5)(LOG_LIKELIHOOD, kl, 0).loss.backward()
-    assert_close(kl.grad, torch.tensor([[0, 0, 0.5], [0, 0, 0.5]]))
+    terms.loss.backward()
+    assert_close(kl.grad, torch.tensor([[0, 0, 1.0], [0, 0, 1.0]]))
 
 
 def test_evaluation_ignores_warmup_and_free_bits():
@@ -183,12 +152,6 @@ def test_agrees_with_a_plain_loop_over_scipys_densities():
     codes = posterior.sample()
     found = minibatch_total_correlation(codes, posterior)
     assert found.item() == pytest.approx(by_loops(codes, posterior), rel=1e-4)
-
-
-def test_posteriors_that_are_the_prior_have_none():
-    posterior = DiagonalGaussian(torch.zeros(50, 4), torch.zeros(50, 4))
-    found = minibatch_total_correlation(posterior.sample(), posterior)
-    assert found.item() == pytest.approx(0, abs=1e-5)
 
 
 def test_it_is_computed_in_float32_under_autocast():

@@ -1,9 +1,7 @@
-import math
-
 import pytest
 import torch
 
-from lightning_gen.objectives.vq import code_use, commitment, perplexity, straight_through
+from lightning_gen.objectives.vq import commitment, straight_through
 
 
 @pytest.fixture
@@ -11,44 +9,20 @@ def pair():
     return torch.randn(3, 4, 2, 5, requires_grad=True), torch.randn(3, 4, 2, 5, requires_grad=True)
 
 
-def test_straight_through_is_the_quantised_value(pair):
+def test_straight_through_is_the_quantised_value_with_the_gradient_of_the_features(pair):
     features, quantised = pair
     assert torch.equal(straight_through(1e6 * features, quantised), quantised)
-
-
-def test_straight_through_gives_the_gradient_to_the_features_alone(pair):
-    features, quantised = pair
     weights = torch.randn(3, 4, 2, 5)
     (straight_through(features, quantised) * weights).sum().backward()
     assert torch.equal(features.grad, weights)
     assert quantised.grad is None
 
 
-def test_commitment_is_the_squared_distance_of_each_image(pair):
+def test_commitment_is_the_squared_distance_of_each_image_and_moves_the_features_alone(pair):
     features, quantised = pair
     found = commitment(features, quantised)
     by_hand = [torch.dist(a, b).item() ** 2 for a, b in zip(features, quantised, strict=True)]
     assert found.tolist() == pytest.approx(by_hand, rel=1e-5)
-
-
-def test_commitment_moves_the_features_alone(pair):
-    features, quantised = pair
-    commitment(features, quantised).sum().backward()
+    found.sum().backward()
     torch.testing.assert_close(features.grad, 2 * (features - quantised).detach())
     assert quantised.grad is None
-
-
-@pytest.mark.parametrize("size", [2, 7, 512])
-def test_perplexity_lies_between_one_and_the_size(size):
-    counts = torch.zeros(2, size, dtype=torch.int64)
-    counts[0] = 3
-    counts[1, -1] = 40
-    assert perplexity(counts).tolist() == pytest.approx([size, 1], rel=1e-5)
-    assert code_use(counts).tolist() == pytest.approx([1, 1 / size])
-
-
-def test_perplexity_by_hand():
-    counts = torch.tensor([[2, 1, 1, 0]])
-    entropy = 0.5 * math.log(2) + 2 * 0.25 * math.log(4)
-    assert perplexity(counts).item() == pytest.approx(math.exp(entropy))
-    assert code_use(counts).item() == 0.75
