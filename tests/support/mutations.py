@@ -7,7 +7,6 @@ import logging
 import random
 import resource
 import signal
-import time
 import traceback
 import warnings
 from collections.abc import Iterator
@@ -58,7 +57,6 @@ class Answer(NamedTuple):
 
     code: int | None
     line: str
-    seconds: float
     fault: str
 
 
@@ -275,7 +273,7 @@ def bounded():
 def observed(main, words) -> Answer:
     """Run a command; what it did, and what is wrong with that."""
     out, err = io.StringIO(), io.StringIO()
-    code, fault, start = None, "", time.monotonic()
+    code, fault = None, ""
     logging.disable(logging.CRITICAL)
     try:
         with warnings.catch_warnings(), contextlib.redirect_stdout(out):
@@ -293,21 +291,17 @@ def observed(main, words) -> Answer:
     finally:
         logging.disable(logging.NOTSET)
     lines = [line for line in err.getvalue().splitlines() if line.strip()]
-    seconds = time.monotonic() - start
-    return Answer(code, " | ".join(lines), seconds, fault or judged(code, lines, words))
+    return Answer(code, " | ".join(lines), fault or judged(code, lines, words))
 
 
 def judged(code, lines, words) -> str:
     """What is wrong with an exit code and the lines on stderr."""
-    if code not in (0, 1, 2):
-        return f"exit code {code}"
     if code == 0:
         return ""
+    if code not in (1, 2):
+        return f"exit code {code}"
     if len(lines) != 1:
         return f"{len(lines)} lines"
-    (line,) = lines
-    if not line.startswith(f"lightning-gen {words[0]}: "):
+    if not lines[0].startswith(f"lightning-gen {words[0]}: "):
         return "the line does not name the verb"
-    if len(line) > 1000:
-        return f"a line of {len(line)} characters"
-    return ""
+    return f"a line of {len(lines[0])} characters" if len(lines[0]) > 1000 else ""
