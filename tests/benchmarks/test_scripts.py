@@ -168,13 +168,3 @@ def test_latent_quality(tmp_path, command):
     assert_describes_the_machine(results)
     assert 0 < results["ae"]["laplacian_variance_share"] < 0.5
     assert_positive(results["ae"])
-
-
-@pytest.mark.slow
-def test_kills(tmp_path):
-    """One kill of each family but the last, which starts two processes."""
-    words = ("--kills", "3", "--families", "VAE", "VQVAE", "DCGAN")
-    results = run("kills.py", tmp_path, *words)
-    for family in words[3:]:
-        assert results[family]["kills"] == results[family]["survived"] == 1
-        assert results[family]["differences"] == []
