@@ -46,6 +46,7 @@ class Answer(NamedTuple):
     def refused(self, *said):
         """Exit code 2, and all of this in the one line."""
         assert self.code == 2, self.err
+        assert self.line
         for each in said:
             assert each in self.line
 
