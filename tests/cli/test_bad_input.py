@@ -1,7 +1,6 @@
 """What a user can get wrong: one line that names it, exit code 2, nothing left behind."""
 
 import copy
-import io
 import re
 import shutil
 import sys
@@ -9,7 +8,6 @@ import sys
 import pytest
 import torch
 import yaml
-from PIL import Image
 
 from lightning_gen.cli import messages
 from support.command import CONF, NO_PICTURES, SMALL, TWO_BATCHES
@@ -259,17 +257,6 @@ def test_no_gpu(refused):
 def test_unknown_module(part, refused):
     words = (f"--{part}", "nosuch.Thing", "--allow", "nosuch")
     refused(*VAE, *TWO_BATCHES, *words, match=f"{part}: .*No module named 'nosuch'")
-
-
-def test_image_folders(refused, tmp_path):
-    data = ("--data", "ImageFolder", "--data.root", "images", "--data.image_size", "16")
-    words = ("--model", "VAE", *data, *TWO_BATCHES)
-    (tmp_path / "images").mkdir()
-    refused(*words, match="expected images in .*found none")
-    stream = io.BytesIO()
-    Image.new("RGB", (32, 32)).save(stream, "jpeg")
-    (tmp_path / "images" / "broken.jpg").write_bytes(stream.getvalue()[:100])
-    refused(*words, match=r"broken\.jpg")
 
 
 @pytest.mark.parametrize("verb", ["validate", "test", "predict"])
