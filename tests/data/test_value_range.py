@@ -142,17 +142,14 @@ def test_a_run_keeps_the_range_and_names_its_rows(cached, command, tmp_path):
     data = ("--data", "ImageFolder", "--data.root", cached["root"], "--data.image_size", "8")
     model = ("--model", "AE", "--model.latent_dim", "2", "--model.architecture", "Dense")
     short = ("--trainer.accelerator", "cpu", "--trainer.max_epochs", "1", *NO_PICTURES)
-    answer = command("fit", *model, *data, *short, "--name", "scans")
-    assert answer.code == 0, answer.err
-    answer = command("encode", "scans", "--split", "train", "--out", tmp_path / "codes.npz")
-    assert answer.code == 0, answer.err
+    command("fit", *model, *data, *short, "--name", "scans").done()
+    command("encode", "scans", "--split", "train", "--out", tmp_path / "codes.npz").done()
     found = arrays_of(tmp_path / "codes.npz")
     codes = dict(zip(found["names"].tolist(), found["codes"], strict=True))
     (tmp_path / "two").mkdir()
     for name in [*codes][:2]:
         (cached["root"] / name).rename(tmp_path / "two" / name)
-    answer = command("encode", "scans", "--images", tmp_path / "two", "--out", tmp_path / "two.npz")
-    assert answer.code == 0, answer.err
+    command("encode", "scans", "--images", tmp_path / "two", "--out", tmp_path / "two.npz").done()
     found = arrays_of(tmp_path / "two.npz")
     for name, code in zip(found["names"].tolist(), found["codes"], strict=True):
         np.testing.assert_allclose(code, codes[name], atol=1e-5)
