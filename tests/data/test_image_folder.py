@@ -163,13 +163,10 @@ def test_channels(tmp_path):
     assert everything(data.load_train()).images.shape == (10, 1, 8, 8)
 
 
-def test_folder_is_missing_or_a_file(tmp_path):
+def test_what_is_no_folder_of_images(tmp_path):
     assert_refused("does not exist, expected a folder", build, tmp_path / "none")
     (tmp_path / "images.zip").write_bytes(b"")
     assert_refused("is a file.*unpack archives first", build, tmp_path / "images.zip")
-
-
-def test_folder_without_images(tmp_path):
     assert_refused("expected images in .*, found none", build, tmp_path)
     (tmp_path / "broken.jpg").write_text("no image")
     match = r"expected images in .*1 of 1 images cannot be read: 'broken\.jpg'"
