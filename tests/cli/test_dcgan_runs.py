@@ -22,8 +22,7 @@ AVERAGE = (
 
 
 def test_a_run_by_default(command, tmp_path, caplog):
-    with caplog.at_level("INFO"):
-        answer = command("fit", *SMALL_GAN, "--trainer.enable_progress_bar", "true")
+    answer = command("fit", *SMALL_GAN, "--trainer.enable_progress_bar", "true")
     assert (answer.code, answer.err) == (0, "")
     directory = only_run(tmp_path / "logs")
     assert_whole(directory)
@@ -58,8 +57,7 @@ def test_a_test_evaluates_the_averaged_weights(command, tmp_path, caplog):
     assert any(not torch.equal(raw[name], average[name]) for name in raw)
     (value,) = column(directory, "test/real_score").values()
     caplog.clear()
-    with caplog.at_level("INFO"):
-        answer = command("test", directory)
+    answer = command("test", directory)
     assert (answer.code, answer.err) == (0, "")
     assert f"real_score {value:.4g}" in caplog.text
 

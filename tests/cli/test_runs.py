@@ -69,21 +69,18 @@ def test_its_config_runs_it_again(fit, command, tmp_path):
 
 
 def test_the_printed_test_loss_is_the_logged_one(fit, command, caplog):
-    with caplog.at_level("INFO"):
-        directory = fit()
+    directory = fit()
     (value,) = column(directory, "test/loss").values()
     assert f"Test loss {value:.2f} nats per image (reconstruction " in caplog.text
     for place in (directory, directory / "checkpoints" / "best.ckpt"):
         caplog.clear()
-        with caplog.at_level("INFO"):
-            assert command("test", place).code == 0
+        assert command("test", place).code == 0
         assert f"Test loss {value:.2f} nats per image" in caplog.text
     assert len(column(directory, "test/loss")) == 1, "test wrote into the run"
 
 
 def test_validate(finished, command, caplog):
-    with caplog.at_level("INFO"):
-        assert command("validate", finished).code == 0
+    assert command("validate", finished).code == 0
     (value,) = column(finished, "val/loss").values()
     assert f"Validation loss {value:.2f} nats per image" in caplog.text
 

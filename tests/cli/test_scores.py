@@ -47,8 +47,7 @@ def test_test_repeats_the_scores_and_validate_adds_its_own(command, scored, in_t
     directory = shutil.copytree(scored, in_tmp / "logs" / "run" / "version_0")
     before = cards(directory)["test"]
     for verb in ("test", "validate"):
-        with caplog.at_level("INFO"):
-            answer = command(verb, directory, *TWO_BATCHES)
+        answer = command(verb, directory, *TWO_BATCHES)
         assert answer.code == 0, answer.err
     card, after = before["psnr"], cards(directory)
     assert f"psnr  {with_error(card['value'], card['standard_error'])} dB" in caplog.text
