@@ -62,8 +62,7 @@ def test_where_images_are_held(images_on, accelerator, free_copies, expected, fr
 @pytest.mark.parametrize(("copies", "where"), [(10, "cuda"), (1.5, "the processor's side")])
 def test_a_line_says_where_and_why(free, caplog, copies, where):
     free(copies * TAKEN)
-    with caplog.at_level("INFO"):
-        placed(Images(), CUDA, "auto", "val")
+    placed(Images(), CUDA, "auto", "val")
     (record,) = caplog.records
     assert record.getMessage() == (
         f"The val images are held on {where}: they take 8 MB, and {8 * copies:.0f} MB are free on "

@@ -147,8 +147,7 @@ class TestDownload:
         monkeypatch.chdir(tmp_path)
         path = tmp_path / "data" / "MNIST" / "raw" / NAMES[0]
         match = rf"^{NAMES[0]} could not .* whole \({mirror}: .*{mirror}.*put the file at {path}"
-        with caplog.at_level("INFO"):
-            assert_refused(match, MNIST(root="data").prepare_data)
+        assert_refused(match, MNIST(root="data").prepare_data)
         assert f"{path} is not there: it is fetched" in caplog.text
         assert [*tmp_path.iterdir()] == []
 

@@ -52,8 +52,7 @@ def pixels_of(data):
 )
 def test_the_range_is_found_and_said(tmp_path, caplog, kind, ending, top, scale):
     write(tmp_path, ramps(top, kind), ending)
-    with caplog.at_level("INFO"):
-        data = image_folder(tmp_path, channels=1)
+    data = image_folder(tmp_path, channels=1)
     said = f"values 0 to {top:g} found in 20 files of more than 8 bits: scaled by {scale:g} "
     assert said in caplog.text
     assert data.hparams["value_range"] == [0.0, float(scale)]
@@ -86,8 +85,7 @@ def test_what_cannot_be_known_is_asked_for(tmp_path, arrays, match):
 
 def test_a_given_range_is_taken(tmp_path, caplog):
     write(tmp_path, ramps(-1000, np.int32), "tiff")
-    with caplog.at_level("INFO"):
-        data = image_folder(tmp_path, value_range=(-1000.0, 1000.0))
+    data = image_folder(tmp_path, value_range=(-1000.0, 1000.0))
     assert "more than 8 bits" not in caplog.text
     assert pixels_of(data)["19.tiff"].flatten()[[0, -1]].tolist() == [128, 0]
     match = r"value_range is \[black, white\]"
@@ -122,8 +120,8 @@ def test_the_range_is_kept_beside_the_cache(cached, monkeypatch, caplog):
         raise AssertionError("the files were read again for their range")
 
     monkeypatch.setattr("lightning_gen.data.image_folder.extremes", read_again)
-    with caplog.at_level("INFO"):
-        found = pixels_of(image_folder(**cached))
+    caplog.clear()
+    found = pixels_of(image_folder(**cached))
     assert "scaled by 4095" in caplog.text
     assert all(torch.equal(found[name], expected[name]) for name in expected)
     [kept] = Path(cached["cache"]).glob("scans-*/*.range")
