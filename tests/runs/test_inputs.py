@@ -180,9 +180,8 @@ def test_a_named_pipe_is_refused_and_not_waited_for(run, tmp_path):
 def test_the_range_of_deep_files_is_that_of_the_training(run, tmp_path, monkeypatch, caplog):
     Image.fromarray(np.full((28, 28), 1000, np.uint16)).save(tmp_path / "a.png")
     trained = {"datamodule_hyper_parameters": {"value_range": [0.0, 4095.0]}}
-    with caplog.at_level("INFO"):
-        for known, scale in (({}, 1023), (trained, 4095)):
-            monkeypatch.setattr(file_inputs, "load_checkpoint", lambda _, known=known: known)
-            image = read(FileInputs(run, tmp_path))["a.png"]
-            assert image.mean().item() == pytest.approx(1000 / scale, abs=0.002)
+    for known, scale in (({}, 1023), (trained, 4095)):
+        monkeypatch.setattr(file_inputs, "load_checkpoint", lambda _, known=known: known)
+        image = read(FileInputs(run, tmp_path))["a.png"]
+        assert image.mean().item() == pytest.approx(1000 / scale, abs=0.002)
     assert caplog.text.count("found in 1 files of more than 8 bits: scaled by 1023") == 1
