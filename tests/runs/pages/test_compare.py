@@ -220,12 +220,11 @@ def test_a_dataset_that_is_not_at_hand(place, elsewhere, tmp_path):
 
 
 def test_shapes_that_differ_and_a_run_beside_itself_are_refused(place, tmp_path, monkeypatch):
-    places = [place("vae"), place("ae")]
+    places, where = [place("vae"), place("ae")], (tmp_path / "c.html", 2, 0, "cpu")
+    assert_refused("vae/version_0/best stands there twice", compare, places[:1] * 2, *where)
     shapes = iter([(1, 28, 28), (1, 64, 64)] * 2)
     monkeypatch.setattr(FinishedRun, "image_shape", property(lambda run: next(shapes)))
-    where = (tmp_path / "c.html", 2, 0, "cpu")
     assert_refused("one shape, and vae has .*Compare runs of one", compare, places, *where)
-    assert_refused("vae/version_0/best stands there twice", compare, places[:1] * 2, *where)
     assert not list(tmp_path.iterdir())
 
 
