@@ -124,14 +124,9 @@ class Cluster:
 
     def __call__(self, *words, cwd=None):
         """What a program of Slurm prints."""
-        done = subprocess.run(
-            [str(word) for word in words],
-            capture_output=True,
-            text=True,
-            env=self.environment,
-            cwd=cwd or self.folder,
-            timeout=60,
-        )
+        words = [str(word) for word in words]
+        place = {"cwd": cwd or self.folder, "env": self.environment}
+        done = subprocess.run(words, capture_output=True, text=True, timeout=60, **place)
         if done.returncode:
             raise subprocess.SubprocessError(f"{words}: {done.stdout}{done.stderr}")
         return done.stdout
