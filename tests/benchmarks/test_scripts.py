@@ -3,8 +3,11 @@
 import os
 import subprocess
 
+import latent_quality
 import pytest
 import torch
+from sample_quality import Judge
+from time_to_quality import Run, summarise
 
 from lightning_gen.data import MiniFashionMNIST
 from support.benchmarks import (
@@ -95,10 +98,7 @@ def test_time_to_quality(tmp_path):
     assert_spread(results["plain_over_shipped"])
 
 
-def test_a_ratio_is_to_the_runs_before_and_after(monkeypatch):
-    monkeypatch.syspath_prepend(BENCHMARKS)
-    from time_to_quality import Run, summarise
-
+def test_a_ratio_is_to_the_runs_before_and_after():
     runs = {
         "shipped": [Run(10, 239, 11), Run(30, 241, 31), *[Run(10, 240, 11)] * 2],
         "plain": [Run(100, 243, 101), Run(200, 243, 201)],
@@ -135,20 +135,15 @@ class Identity:
         return codes.view(-1, 1, 28, 28)
 
 
-def test_a_model_that_keeps_all_is_sharp_and_even(monkeypatch):
-    monkeypatch.syspath_prepend(BENCHMARKS)
-    import latent_quality
-    from sample_quality import Judge
-
+def test_a_model_that_keeps_all_is_sharp_and_even():
     data = MiniFashionMNIST()
     images = data.load_test().images[:200].float() / 255
     found = latent_quality.sharpness(Identity(), images)
     assert found["laplacian_variance_share"] == pytest.approx(1)
     assert found["mean_squared_error"] == 0
     blurred = torch.nn.functional.avg_pool2d(images, 3, 1, padding=1)
-    assert (
-        latent_quality.laplacian_variance(blurred) < latent_quality.laplacian_variance(images)
-    ).all()
+    variance = latent_quality.laplacian_variance
+    assert (variance(blurred) < variance(images)).all()
     judge = Judge(images)
     with torch.no_grad():
         path = latent_quality.continuity(Identity(), images, 20, judge)
@@ -159,22 +154,7 @@ def test_a_model_that_keeps_all_is_sharp_and_even(monkeypatch):
 def test_latent_quality(tmp_path, command):
     words = ("--model", "AE", "--model.latent_dim", 2, "--model.architecture", "Dense")
     assert command("fit", *words, *MINI_DATA, *TWO_BATCHES, "--name", "ae").code == 0
-    results = run(
-        "latent_quality.py",
-        tmp_path,
-        "ae",
-        *("--mini", "--images", "500", "--lines", "20"),
-    )
+    results = run("latent_quality.py", tmp_path, "ae", "--mini", "--images", 500, "--lines", 20)
     assert_describes_the_machine(results)
     assert 0 < results["ae"]["laplacian_variance_share"] < 0.5
     assert_positive(results["ae"])
-
-
-@pytest.mark.slow
-def test_kills(tmp_path):
-    """One kill of each family but the last, which starts two processes."""
-    words = ("--kills", "3", "--families", "VAE", "VQVAE", "DCGAN")
-    results = run("kills.py", tmp_path, *words)
-    for family in words[3:]:
-        assert results[family]["kills"] == results[family]["survived"] == 1
-        assert results[family]["differences"] == []

@@ -1,19 +1,15 @@
 """``fit`` beside loops that are written by hand."""
 
+import bare
 import pytest
 import torch
+import usual_data
 
 from lightning_gen.data import FashionMNIST, MiniFashionMNIST
 from lightning_gen.models import VAE
 from lightning_gen.networks import Dense
 from lightning_gen.objectives import Bernoulli, Gaussian
-from support.benchmarks import (
-    BENCHMARKS,
-    assert_describes_the_machine,
-    assert_positive,
-    assert_spread,
-    run,
-)
+from support.benchmarks import assert_describes_the_machine, assert_positive, assert_spread, run
 from support.models import terms_of
 
 
@@ -31,15 +27,6 @@ def test_throughput(tmp_path):
             assert_spread(fit[f"over_{loop}"])
 
 
-@pytest.fixture
-def bare(monkeypatch):
-    """The module with the loops."""
-    monkeypatch.syspath_prepend(BENCHMARKS)
-    import bare
-
-    return bare
-
-
 PIXELS = 32
 
 
@@ -49,7 +36,7 @@ def pixels():
 
 
 @pytest.mark.parametrize("kind", ["BareLoop", "TunedLoop", "CompiledLoop"])
-def test_every_loop_minimises_the_models_own_loss(bare, pixels, kind, monkeypatch):
+def test_every_loop_minimises_the_models_own_loss(pixels, kind, monkeypatch):
     monkeypatch.setattr(torch, "compile", lambda function, **options: function)
     model = VAE((1, 28, 28), latent_dim=3, architecture=Dense((8,)))
     loop = getattr(bare, kind)(model, pixels, batch_size=PIXELS)
@@ -66,13 +53,13 @@ def test_every_loop_minimises_the_models_own_loss(bare, pixels, kind, monkeypatc
     ("likelihood", "nats", "constant"),
     [(Bernoulli(), "bernoulli", 0), (Gaussian(), "squared_error", 784 * 0.9189385)],
 )
-def test_reconstruction_is_the_likelihoods(bare, pixels, likelihood, nats, constant):
+def test_reconstruction_is_the_likelihoods(pixels, likelihood, nats, constant):
     images, logits = pixels.float() / 255, torch.randn(PIXELS, 1, 28, 28)
     expected = -likelihood.log_prob(logits, images).sum() - PIXELS * constant
     torch.testing.assert_close(getattr(bare, nats)(logits, images), expected)
 
 
-def test_loops_take_whole_batches_of_each_permutation(bare, pixels):
+def test_loops_take_whole_batches_of_each_permutation(pixels):
     model = VAE((1, 28, 28), latent_dim=3, architecture=Dense((8,)))
     loop = bare.BareLoop(model, pixels, batch_size=10)
     batches = [batch.flatten(1).sum(1) for batch in loop.batches(7)]
@@ -80,9 +67,7 @@ def test_loops_take_whole_batches_of_each_permutation(bare, pixels):
     assert len(torch.cat(batches[:3]).unique()) == 30
 
 
-def test_the_tiled_images_stand_in_for_what_is_not_there(bare, tmp_path):
-    import usual_data
-
+def test_the_tiled_images_stand_in_for_what_is_not_there(tmp_path):
     tiled = usual_data.fashion_mnist(tmp_path)
     assert isinstance(tiled, usual_data.TiledMiniFashionMNIST)
     assert len(tiled.load_train()) == 60_000

@@ -1,7 +1,6 @@
 """What a user can get wrong: one line that names it, exit code 2, nothing left behind."""
 
 import copy
-import io
 import re
 import shutil
 import sys
@@ -9,7 +8,6 @@ import sys
 import pytest
 import torch
 import yaml
-from PIL import Image
 
 from lightning_gen.cli import messages
 from support.command import CONF, NO_PICTURES, SMALL, TWO_BATCHES
@@ -226,19 +224,27 @@ def test_a_wrong_value(words, match, refused):
     refused(*VAE, *TWO_BATCHES, *words, match=match)
 
 
-@pytest.mark.parametrize("before", [0, 2])
-def test_options_of_a_class_stand_before_or_behind_it(before, refused):
-    """The folder is looked for, so that the option was understood."""
-    words = ["--data", "ImageFolder", "--model", "VAE"]
-    words[before:before] = ["--data.root", "nowhere", "--data.image_size=32"]
-    refused(*words, *TWO_BATCHES, match="nowhere.* does not exist, expected a folder of images")
+ROOT = ("--data.root", "nowhere", "--data.image_size=32")
+NO_FOLDER = "nowhere.* does not exist, expected a folder of images"
 
 
 @pytest.mark.parametrize(
-    ("words", "key"), [(("--data", "Shapes"), "model"), (("--model", "VAE"), "data")]
-)
-def test_missing_part(words, key, refused):
-    refused(*words, match=f"{key} is missing: pass --{key}")
+    ("words", "match"),
+    [
+        (("--data", "Shapes"), "model is missing: pass --model"),
+        (("--model", "VAE"), "data is missing: pass --data"),
+        (("--model", "lightning_gen.modles.VAE", "--data", "Shapes"),
+         r"got lightning_gen\.modles\.VAE, .* Did you mean VAE\?"),
+        # Options of a class stand before or behind it: the folder is looked for.
+        ((*ROOT, "--data", "ImageFolder", "--model", "VAE", *TWO_BATCHES), NO_FOLDER),
+        (("--data", "ImageFolder", *ROOT, "--model", "VAE", *TWO_BATCHES), NO_FOLDER),
+        (("--model", "VAE", "--data", "MNIST", "--data.root", "nowhere", "--data.download", "false",
+          *TWO_BATCHES),
+         r"nowhere/MNIST/raw/train-images-idx3-ubyte\.gz is missing.*t10k-labels.*nowhere"),
+    ],
+)  # fmt: skip
+def test_a_missing_part(words, match, refused):
+    refused(*words, match=match)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
@@ -251,31 +257,6 @@ def test_no_gpu(refused):
 def test_unknown_module(part, refused):
     words = (f"--{part}", "nosuch.Thing", "--allow", "nosuch")
     refused(*VAE, *TWO_BATCHES, *words, match=f"{part}: .*No module named 'nosuch'")
-
-
-def test_misspelt_module(refused):
-    words = ("--model", "lightning_gen.modles.VAE", "--data", "Shapes")
-    refused(*words, match=r"got lightning_gen\.modles\.VAE, .* Did you mean VAE\?")
-
-
-def test_image_folders(refused, tmp_path):
-    data = ("--data", "ImageFolder", "--data.root", "images", "--data.image_size", "16")
-    words = ("--model", "VAE", *data, *TWO_BATCHES)
-    refused(*words, match="does not exist, expected a folder of images")
-    (tmp_path / "images").mkdir()
-    refused(*words, match="expected images in .*found none")
-    stream = io.BytesIO()
-    Image.new("RGB", (32, 32)).save(stream, "jpeg")
-    (tmp_path / "images" / "broken.jpg").write_bytes(stream.getvalue()[:100])
-    refused(*words, match=r"broken\.jpg")
-
-
-def test_missing_dataset(refused, tmp_path):
-    words = ("--data", "MNIST", "--data.root", "nowhere", "--data.download", "false")
-    refused(
-        *("--model", "VAE", *words, *TWO_BATCHES),
-        match=r"nowhere/MNIST/raw/train-images-idx3-ubyte\.gz is missing.*t10k-labels.*nowhere",
-    )
 
 
 @pytest.mark.parametrize("verb", ["validate", "test", "predict"])
@@ -295,8 +276,6 @@ class TestCheckpoint:
 
     def test_missing(self, refused):
         refused(*self.words, match=r"ckpt_path: expected the file of a checkpoint, got 'own\.ckpt'")
-
-    def test_last_without_a_run(self, refused):
         refused(*SMALL, "--ckpt_path", "last", match="there is no run in logs/vae_minifashionmnist")
 
     @pytest.mark.parametrize(
@@ -374,11 +353,9 @@ class TestOwn:
     def test_a_datamodule(self, command):
         command("fit", *DENSE, "--data", "own.Data").done()
 
-    def test_images_in_another_range(self, refused):
+    def test_data_of_another_range_or_without_a_shape(self, refused):
         match = r"images in \[0, 1\], got values from -1 to 1\. Drop the Normalize"
         refused(*DENSE, "--data", "own.Signed", match=match)
-
-    def test_data_without_a_shape(self, refused):
         refused(*DENSE, "--data", "own.Shapeless", match="Shapeless has None. Set it")
 
     def test_a_model_is_loaded_with_the_arguments_of_its_configuration(self, command, tmp_path):

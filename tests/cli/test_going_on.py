@@ -2,7 +2,6 @@
 
 import shutil
 
-import pytest
 from filelock import FileLock
 
 from support.command import SMALL, column, only_run, runs
@@ -10,42 +9,34 @@ from support.command import SMALL, column, only_run, runs
 LAST = ("--ckpt_path", "last")
 
 
-@pytest.fixture
-def said(caplog):
-    """What the run has said."""
-    caplog.set_level("INFO")
-    return caplog
-
-
 def test_two_processes_do_not_train_one_run(command, in_tmp):
     assert command("fit", *SMALL, "--name", "run").code == 0
     before = (only_run("logs") / "metrics.csv").read_bytes()
     with FileLock(only_run("logs") / ".lock"):
         answer = command("fit", *SMALL, "--name", "run", *LAST, "--trainer.max_epochs", "2")
-    assert answer.code == 2
-    assert "version_0 is being trained by another process" in answer.line
+    answer.refused("version_0 is being trained by another process")
     assert (only_run("logs") / "metrics.csv").read_bytes() == before
     assert command("fit", *SMALL, "--name", "run", *LAST, "--trainer.max_epochs", "2").code == 0
     assert not list(only_run("logs").rglob(".*"))
 
 
-def test_a_run_without_a_checkpoint_begins_anew_and_leaves_others_alone(command, in_tmp, said):
+def test_a_run_without_a_checkpoint_begins_anew_and_leaves_others_alone(command, in_tmp, caplog):
     for _ in range(2):
         assert command("fit", *SMALL, "--name", "run").code == 0
     first, second = runs("logs")
     shutil.rmtree(second / "checkpoints")  # as after a kill before the first one
     kept = (first / "checkpoints" / "last.ckpt").read_bytes()
     command("fit", *SMALL, "--name", "run", *LAST, "--model.latent_dim", "3").done()
-    assert "version_1 was ended before its first checkpoint: it begins anew" in said.text
+    assert "version_1 was ended before its first checkpoint: it begins anew" in caplog.text
     assert (first / "checkpoints" / "last.ckpt").read_bytes() == kept
     assert "latent_dim: 3" in (second / "config.yaml").read_text()
     assert list(column(second, "train/loss")) == [0, 1]
 
 
-def test_a_training_that_is_over_says_so(command, in_tmp, said):
+def test_a_training_that_is_over_says_so(command, in_tmp, caplog):
     assert command("fit", *SMALL, "--name", "run").code == 0
     command("fit", *SMALL, "--name", "run", *LAST).done()
-    assert "The training is over after 1 epochs, 2 steps. To go on, raise" in said.text
+    assert "The training is over after 1 epochs, 2 steps. To go on, raise" in caplog.text
 
 
 def test_pictures_that_a_kill_left_out_are_drawn(command, in_tmp):
@@ -65,7 +56,7 @@ def test_pictures_that_a_kill_left_out_are_drawn(command, in_tmp):
     assert not list(folder.rglob(".*"))
 
 
-def test_a_longer_patience_goes_on(command, in_tmp, said):
+def test_a_longer_patience_goes_on(command, in_tmp, caplog):
     stop = (
         *("--trainer.callbacks", "EarlyStopping", "--trainer.callbacks.monitor", "val/loss"),
         *("--trainer.callbacks.min_delta", "1000", "--trainer.max_epochs", "9"),
@@ -74,7 +65,7 @@ def test_a_longer_patience_goes_on(command, in_tmp, said):
     assert command("fit", *words, "--trainer.callbacks.patience", "1").code == 0
     ended = len(column(only_run("logs"), "val/loss"))
     assert command("fit", *words, "--trainer.callbacks.patience", "1", *LAST).code == 0
-    assert "Early stopping ended this run after epoch" in said.text
+    assert "Early stopping ended this run after epoch" in caplog.text
     assert len(column(only_run("logs"), "val/loss")) == ended
     assert command("fit", *words, "--trainer.callbacks.patience", "3", *LAST).code == 0
     assert len(column(only_run("logs"), "val/loss")) == ended + 2

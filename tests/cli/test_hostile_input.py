@@ -23,25 +23,15 @@ from lightning_gen.cli.outcome import outcome
 from lightning_gen.data import encoded
 from lightning_gen.data.loader import lost_worker
 from lightning_gen.runs.checkpoint import load_checkpoint
-from support.bombs import write_bomb
-from support.command import NO_PICTURES, SMALL, TWO_BATCHES, runs
+from support.bombs import Evil, write_bomb
+from support.command import NO_PICTURES, SMALL, SMALL_MODEL, runs
 from support.datasets import write_images
 from support.permissions import permissions_bind
 
 
-class Bomb:
-    """Whoever unpickles it makes a file."""
-
-    def __init__(self, path):
-        self.path = str(path)
-
-    def __reduce__(self):
-        return os.mkdir, (self.path,)
-
-
 @pytest.fixture
 def exploded(tmp_path):
-    """What a bomb leaves."""
+    """What code of a file leaves."""
     return tmp_path / "exploded"
 
 
@@ -109,21 +99,20 @@ def test_code_in_a_checkpoint_does_not_run(
     verb, write, command, run_of_ones_own, finished, exploded, codes
 ):
     checkpoint = run_of_ones_own / "checkpoints" / "best.ckpt"
-    content = load_checkpoint(checkpoint) | {"callbacks": Bomb(exploded)}
+    content = load_checkpoint(checkpoint) | {"callbacks": Evil(exploded)}
     (zip_of_torch if write == "in a run" else write)(checkpoint, content)
     place = run_of_ones_own if write == "in a run" else checkpoint
     answer = command(verb, *words_of(verb, finished, place, codes))
     assert not exploded.exists()
     if verb == "report":  # it reads no checkpoint
-        assert (answer.code, answer.err) == (0, "")
+        answer.done()
         return
-    assert answer.code == 2
-    assert "best.ckpt is broken, or holds more than the plain values" in answer.line
-    assert "nothing in it was run" in answer.line
+    broken = "best.ckpt is broken, or holds more than the plain values"
+    answer.refused(broken, "nothing in it was run")
 
 
 def test_the_last_run_is_not_trusted_either(command, run_of_ones_own, exploded, caplog):
-    bare_pickle(run_of_ones_own / "checkpoints" / "last.ckpt", {"state_dict": Bomb(exploded)})
+    bare_pickle(run_of_ones_own / "checkpoints" / "last.ckpt", {"state_dict": Evil(exploded)})
     answer = command("fit", *SMALL, "--name", "own", "--ckpt_path", "last")
     assert (answer.code, exploded.exists()) == (0, False)
     assert "last.ckpt of logs/own/version_0/checkpoints cannot be read" in caplog.text
@@ -131,15 +120,15 @@ def test_the_last_run_is_not_trusted_either(command, run_of_ones_own, exploded, 
 
 @pytest.mark.parametrize("write", [zip_of_torch, zip_with_another_pickle])
 def test_code_in_the_weights_of_a_classifier_does_not_run(write, command, exploded, tmp_path):
-    write(tmp_path / "own.ckpt", {"state_dict": {}, "hyper_parameters": Bomb(exploded)})
+    write(tmp_path / "own.ckpt", {"state_dict": {}, "hyper_parameters": Evil(exploded)})
     quality = ("--trainer.callbacks", "SampleQuality")
     extractor = "--trainer.callbacks.extractor"
     answer = command(
         *("fit", *SMALL, *quality, extractor, "TrainedClassifier"),
         *(f"{extractor}.checkpoint", tmp_path / "own.ckpt"),
     )
-    assert (answer.code, exploded.exists()) == (2, False)
-    assert "TrainedClassifier.checkpoint" in answer.line
+    answer.refused("TrainedClassifier.checkpoint")
+    assert not exploded.exists()
 
 
 @pytest.mark.parametrize("name", ["config.yaml", "own.yaml"])
@@ -152,33 +141,25 @@ def test_code_in_a_configuration_does_not_run(name, command, run_of_ones_own, ex
         verbs = ("validate", "encode", "report", "compare")
         words += [[verb, *words_of(verb, run_of_ones_own, run_of_ones_own, "")] for verb in verbs]
     for each in words:
-        answer = command(*each)
-        assert (answer.code, exploded.exists()) == (2, False), answer.err
-        assert name in answer.line
+        command(*each).refused(name)
+        assert not exploded.exists()
 
 
 def changed(path, change):
     """A checkpoint in which something was exchanged."""
-    content = load_checkpoint(path)
-    change(content)
-    torch.save(content, path)
+    torch.save(change(load_checkpoint(path)), path)
 
 
 def each_weight(value):
-    return lambda content: content.update(state_dict=dict.fromkeys(content["state_dict"], value))
-
-
-def only_the_weights(content):
-    for name in set(content) - {"state_dict"}:
-        del content[name]
+    return lambda kept: kept | {"state_dict": dict.fromkeys(kept["state_dict"], value)}
 
 
 def without(name):
-    return lambda content: content.pop(name)
+    return lambda kept: {key: value for key, value in kept.items() if key != name}
 
 
 def having(**parts):
-    return lambda content: content.update(parts)
+    return lambda kept: kept | parts
 
 
 VERSION = "pytorch-lightning_version"
@@ -189,14 +170,11 @@ VERSION = "pytorch-lightning_version"
     [
         (having(hyper_parameters=None), "it has no hyper_parameters by names"),
         (having(hyper_parameters={"_class_path": 3}), "trained with class_path 3, and this run"),
-        (
-            having(hyper_parameters={}, state_dict={}),
-            "encoder.1.weight are missing, expected 8x784",
-        ),
+        (having(hyper_parameters={}, state_dict={}), "encoder.1.weight are missing, expected 8x7"),
         (having(state_dict={"own": torch.ones(2)}), "its weights own are 2, expected none"),
         (each_weight(torch.ones(2, 3)), "encoder.1.weight are 2x3, expected 8x784"),
         (each_weight("x"), "encoder.1.weight are str, expected 8x784"),
-        (only_the_weights, "it has no pytorch-lightning_version"),
+        (lambda kept: {"state_dict": kept["state_dict"]}, f"it has no {VERSION}"),
         *(
             (having(**{VERSION: each}), f"it has {each!r} as its {VERSION}")
             for each in ("", "x", None, 3)
@@ -210,9 +188,8 @@ def test_a_checkpoint_that_does_not_fit_is_one_line(change, line, command, run_o
     checkpoint = run_of_ones_own / "checkpoints" / "best.ckpt"
     changed(checkpoint, change)
     answer = command("fit", *SMALL, "--ckpt_path", checkpoint)
-    assert answer.code == 2
+    answer.refused(line)
     assert f"{checkpoint} " in answer.line or "class_path" in line
-    assert line in answer.line
     for verb in ("test", "sample"):  # which need neither the optimizer nor, some, the loops
         answer = command(verb, checkpoint)
         assert answer.code == 2 if answer.err else "restored" in line
@@ -228,13 +205,6 @@ def test_weights_without_hyperparameters_are_taken_where_they_fit(command, run_o
     assert "the model None, which cannot be imported" in command("sample", run_of_ones_own).line
 
 
-PHOTOS = (
-    *("--data", "ImageFolder", "--data.root", "photos", "--data.image_size", "16"),
-    *("--data.batch_size", "4"),
-)
-DENSE = ("--model", "VAE", "--model.latent_dim", "2", "--model.architecture", "Dense")
-
-
 def test_a_worker_that_is_killed(command, monkeypatch):
     before = multiprocessing.active_children()
 
@@ -248,11 +218,12 @@ def test_a_worker_that_is_killed(command, monkeypatch):
     monkeypatch.setattr(FiniteLoss, "on_train_batch_start", kill)
     monkeypatch.setattr(encoded, "IN_MEMORY_BYTES", 0)
     write_images(Path("photos"), 40)
-    quiet = (*NO_PICTURES, "--trainer.accelerator", "cpu", "--trainer.enable_progress_bar", "false")
+    photos = ("--data", "ImageFolder", "--data.root", "photos", "--data.image_size", "16")
+    options = ("--data.batch_size", "4", "--data.num_workers", "2", "--trainer.accelerator", "cpu")
+    long = ("--trainer.max_epochs", "1000", "--trainer.enable_progress_bar", "false")
     # Without a validation, whose workers torch no longer looks after once they end.
-    alone = ("--data.num_workers", "2", "--trainer.limit_val_batches", "0")
-    words = (*DENSE, *PHOTOS, *alone, "--trainer.max_epochs", "1000", *quiet)
-    answer = command("fit", *words)
+    long += ("--trainer.limit_val_batches", "0")
+    answer = command("fit", *SMALL_MODEL, *photos, *options, *long, *NO_PICTURES)
     assert answer.code == 1
     last = answer.err.splitlines()[-1]
     assert last.startswith("lightning-gen fit: a process that loads images was ended from outside")
@@ -280,23 +251,10 @@ def test_a_worker_that_is_gone_when_its_batch_is_fetched(kind, capsys):
         outcome("fit", of_the_users_own)
 
 
-@pytest.fixture
-def photos(tmp_path):
-    """Eleven images, and a tiny file that claims to be large."""
-    write_images(tmp_path / "photos", 11)
-    write_bomb(tmp_path / "photos" / "bomb.png", whole=False)
-    return tmp_path / "photos"
-
-
-@pytest.mark.usefixtures("photos")
-def test_a_training_leaves_a_bomb_out(command):
-    line = r"in 'photos' 1 of 12 images cannot be read: 'bomb\.png' \(DecompressionBombError"
-    with pytest.warns(UserWarning, match=line):
-        answer = command("fit", *DENSE, *PHOTOS, *TWO_BATCHES, *NO_PICTURES)
-    assert answer.code == 0
-
-
-def test_a_verb_leaves_a_bomb_and_a_truncated_image_out(command, photos, finished):
+def test_a_verb_leaves_a_bomb_and_a_truncated_image_out(command, tmp_path, finished):
+    photos = tmp_path / "photos"
+    write_images(photos, 11)
+    write_bomb(photos / "bomb.png", whole=False)
     Image.effect_noise((64, 64), 99).save(photos / "cut.png")
     content = (photos / "cut.png").read_bytes()
     (photos / "cut.png").write_bytes(content[: len(content) // 2])
@@ -317,7 +275,7 @@ def header_of(shape, dtype="'<f4'"):
 @pytest.mark.parametrize(
     "content",
     [
-        header_of("(1, 2)", "'|O'") + pickle.dumps(Bomb("exploded")),
+        header_of("(1, 2)", "'|O'") + pickle.dumps(Evil("exploded")),
         header_of("(1, 10_000_000_000)"),
         header_of("(100_000_000_000, 2)"),
         header_of("(2, -2)"),

@@ -180,14 +180,8 @@ def test_a_server_that_cannot_be_reached(tmp_path):
         **{"WANDB_API_KEY": "0" * 40, "WANDB_INIT_TIMEOUT": "3"},
     }
     script = [sys.executable, "-m", "lightning_gen", "fit", *map(str, WORDS), *map(str, WANDB[:2])]
-    done = subprocess.run(
-        script,
-        cwd=tmp_path,
-        env=os.environ | variables,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
+    place = {"cwd": tmp_path, "env": os.environ | variables}
+    done = subprocess.run(script, capture_output=True, text=True, timeout=300, **place)
     assert done.returncode == 0, done.stderr
     directory = only_run(tmp_path / "logs")
     assert "W&B cannot be reached (" in done.stderr

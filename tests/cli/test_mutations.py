@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from lightning_gen.allowed import VARIABLE
-from support.mutations import answer, mutants, observed
+from support.mutations import mutants, observed
 from support.spoilt import spoilt_copies
 
 
@@ -25,17 +25,17 @@ def faults(main, in_tmp, monkeypatch):
     monkeypatch.delenv(VARIABLE, raising=False)
 
     def run(seed, number):
-        before = os.getcwd()
-        answers = [
-            (each, answer(main, each, in_tmp / "own.yaml")) for each in mutants(seed, number)
-        ]
+        before, path = os.getcwd(), in_tmp / "own.yaml"
+        found, codes = [], set()
+        for text, said, words in mutants(seed, number):
+            path.write_text(text, encoding="utf-8")
+            answer = observed(main, [str(path) if word == "FILE" else word for word in words])
+            codes.add(answer.code)
+            if answer.fault:
+                found.append(f"{said}\n  {answer.fault}\n  {answer.line}")
         assert (os.getcwd(), os.environ.get(VARIABLE)) == (before, None)
-        assert {code for _, (code, *_) in answers} >= {0, 2}
-        return [
-            f"{each.said}\n  {found.fault}\n  {found.line}"
-            for each, found in answers
-            if found.fault
-        ]
+        assert codes >= {0, 2}
+        return found
 
     return run
 
@@ -83,9 +83,8 @@ def faults_of_runs(main, finished, in_tmp):
     def run(seed, number):
         found, codes = [], []
         for place, said, draw in spoilt_copies(whole, in_tmp / "run" / "version_0", seed, number):
-            verb = draw.choice(
-                ("report", "report", "sample", "encode", *VERBS)
-            )  # the quick ones more often
+            # The quick ones more often.
+            verb = draw.choice(("report", "report", "sample", "encode", *VERBS))
             answer = observed(main, [verb, str(place), *VERBS[verb]])
             codes.append(answer.code)
             if answer.fault:

@@ -47,8 +47,7 @@ def test_test_repeats_the_scores_and_validate_adds_its_own(command, scored, in_t
     directory = shutil.copytree(scored, in_tmp / "logs" / "run" / "version_0")
     before = cards(directory)["test"]
     for verb in ("test", "validate"):
-        with caplog.at_level("INFO"):
-            answer = command(verb, directory, *TWO_BATCHES)
+        answer = command(verb, directory, *TWO_BATCHES)
         assert answer.code == 0, answer.err
     card, after = before["psnr"], cards(directory)
     assert f"psnr  {with_error(card['value'], card['standard_error'])} dB" in caplog.text
@@ -59,27 +58,25 @@ def test_test_repeats_the_scores_and_validate_adds_its_own(command, scored, in_t
 
 
 def test_a_finished_run_is_scored_by_what_it_was_not_trained_with(command, unscored):
-    directory = unscored
-    assert not (directory / "metrics.json").exists()
+    assert not (unscored / "metrics.json").exists()
     words = ("--trainer.callbacks", "AggregatePosterior", *TWO_BATCHES)
-    command("test", directory, *words).done()
-    assert "mutual_information" in cards(directory)["test"]
+    command("test", unscored, *words).done()
+    assert "mutual_information" in cards(unscored)["test"]
 
 
 @pytest.mark.slow
 def test_two_processes_score_what_one_does(unscored):
-    directory = unscored
-    whole = ("--trainer.limit_test_batches", "null")
-    evaluate = ("test", str(directory), *QUALITY, *whole, "--trainer.accelerator", "cpu")
+    whole = ("--trainer.limit_test_batches", "null", "--trainer.accelerator", "cpu")
     found = []
-    for processes in (("1", "auto"), ("2", "ddp")):
-        words = (*evaluate, "--trainer.devices", processes[0], "--trainer.strategy", processes[1])
+    for devices, strategy in (("1", "auto"), ("2", "ddp")):
+        processes = ("--trainer.devices", devices, "--trainer.strategy", strategy)
+        words = ("test", str(unscored), *QUALITY, *whole, *processes)
         done = subprocess.run(
             [sys.executable, "-m", "lightning_gen", *words], capture_output=True, text=True
         )
         assert done.returncode == 0, done.stderr
         assert "Warning" not in done.stderr
-        found.append(cards(directory)["test"])
+        found.append(cards(unscored)["test"])
     for name, card in found[0].items():
         assert found[1][name]["num_images"] == card["num_images"] == 2000
         assert found[1][name]["value"] == pytest.approx(card["value"], rel=1e-6)

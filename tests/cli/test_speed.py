@@ -11,21 +11,17 @@ from lightning_gen import models
 from lightning_gen.callbacks import FiniteLoss
 from lightning_gen.cli.trainer import RunTrainer
 from lightning_gen.data import MiniFashionMNIST
-from lightning_gen.errors import UserError
 from support.models import KINDS, QUIET, build
+from support.refusals import assert_refused
+
+SHORT = QUIET | {"max_epochs": 1, "limit_val_batches": 0}
 
 
 def losses(kind, **options):
     """What is logged in the first step, which later ones would add rounding to."""
     torch.manual_seed(0)
     model = build(kind)
-    trainer = RunTrainer(
-        max_epochs=1,
-        limit_train_batches=1,
-        limit_val_batches=0,
-        log_every_n_steps=1,
-        **QUIET | options,
-    )
+    trainer = RunTrainer(limit_train_batches=1, log_every_n_steps=1, **SHORT | options)
     trainer.fit(model, MiniFashionMNIST(batch_size=32))
     return {name: value.item() for name, value in trainer.callback_metrics.items()}, model
 
@@ -54,8 +50,8 @@ def test_a_machine_that_cannot_compile_says_why(monkeypatch):
         raise RuntimeError("no C++ compiler\nand a long story")
 
     monkeypatch.setattr(torch, "compile", refuse)
-    with pytest.raises(UserError, match=r"this machine \(no C\+\+ compiler\). Install"):
-        losses(models.VAE, compile=True)
+    match = r"this machine \(no C\+\+ compiler\). Install"
+    assert_refused(match, losses, models.VAE, compile=True)
 
 
 FETCHES = ("item", "tolist", "cpu", "numpy", "__bool__", "__float__", "__int__")
@@ -99,14 +95,8 @@ def test_no_step_waits_for_the_device(kind):
             self.waits.append(self.mode.count)
 
     watched = Watched()
-    trainer = RunTrainer(
-        max_epochs=1,
-        limit_train_batches=6,
-        limit_val_batches=0,
-        log_every_n_steps=100,
-        callbacks=[watched, FiniteLoss()],
-        **QUIET,
-    )
+    often = {"limit_train_batches": 6, "log_every_n_steps": 100}
+    trainer = RunTrainer(callbacks=[watched, FiniteLoss()], **often, **SHORT)
     torch.manual_seed(0)
     trainer.fit(build(kind), MiniFashionMNIST(batch_size=32))
     first, *others = watched.waits

@@ -1,6 +1,7 @@
 """Runs that are killed, told to end, started again, or find their files broken."""
 
 import json
+import operator
 import os
 import shutil
 import signal
@@ -13,9 +14,9 @@ import pytest
 import torch
 
 from lightning_gen.callbacks import FiniteLoss, Interruption
+from support.benchmarks import run
 from support.command import MINI_DATA, NO_PICTURES, SMALL_MODEL, column, only_run, runs
 
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 STEPS = 6
 EPOCHS = (
     *("--trainer.accelerator", "cpu", "--trainer.max_epochs", "3"),
@@ -25,6 +26,11 @@ EPOCHS = (
 )
 WORDS = (*SMALL_MODEL, *MINI_DATA, *EPOCHS)
 LAST = ("--ckpt_path", "last")
+PLATEAU = (
+    *("--model.lr_scheduler", "torch.optim.lr_scheduler.ReduceLROnPlateau"),
+    *("--model.lr_scheduler.patience", "0", "--model.lr_scheduler.threshold", "1"),
+)
+"""The rate falls after nearly each epoch."""
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
 
 
@@ -34,8 +40,12 @@ class KilledError(BaseException):
 
 @pytest.fixture(autouse=True)
 def _handlers():
-    """Signals mean in the next test what they meant in this one."""
+    """Signals mean in the next test what they meant in this one.
+
+    Ctrl-C is heard, as it is not in a background job of a shell.
+    """
     before = {number: signal.getsignal(number) for number in SIGNALS}
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
@@ -66,17 +76,13 @@ def kill():
 def state(directory):
     """All of the last checkpoint that must not depend on interruptions."""
     kept = torch.load(directory / "checkpoints" / "last.ckpt", weights_only=True)
-    random = kept["callbacks"]["RandomState"]["ranks"][0]
-    return {
-        **kept["state_dict"],
-        **{
-            f"{number} {key}": value
-            for number, values in kept["optimizer_states"][0]["state"].items()
-            for key, value in values.items()
-        },
-        "random": random["torch"],
-        "schedulers": kept["lr_schedulers"],
+    found = {
+        f"{number} {key}": value
+        for number, values in kept["optimizer_states"][0]["state"].items()
+        for key, value in values.items()
     }
+    random = kept["callbacks"]["RandomState"]["ranks"][0]["torch"]
+    return found | kept["state_dict"] | {"random": random, "schedulers": kept["lr_schedulers"]}
 
 
 def assert_same(directory, other):
@@ -84,10 +90,8 @@ def assert_same(directory, other):
     one, two = state(directory), state(other)
     assert one.keys() == two.keys()
     for key, value in one.items():
-        same = (
-            torch.equal(value, two[key]) if isinstance(value, torch.Tensor) else value == two[key]
-        )
-        assert same, key
+        same = torch.equal if isinstance(value, torch.Tensor) else operator.eq
+        assert same(value, two[key]), key
     assert (directory / "metrics.csv").read_text() == (other / "metrics.csv").read_text()
 
 
@@ -109,15 +113,6 @@ def whole_run(command, tmp_path, tmp_path_factory):
     return run
 
 
-@pytest.fixture
-def _in_the_foreground():
-    """Ctrl-C is heard, as it is not in a background job of a shell."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
-@pytest.mark.usefixtures("_in_the_foreground")
 class TestSignal:
     """SIGTERM, SIGUSR1 and Ctrl-C."""
 
@@ -136,11 +131,7 @@ class TestSignal:
         assert torch.load(directory / "checkpoints/last.ckpt")["global_step"] == 8
         assert list(column(directory, "train/loss")) == list(range(8))
 
-    SCHEDULED = (
-        *("--data.binarize", "dynamic", "--model.lr_scheduler"),
-        *("torch.optim.lr_scheduler.ReduceLROnPlateau", "--model.lr_scheduler.patience", "0"),
-        *("--model.lr_scheduler.threshold", "1"),  # a step in nearly each epoch
-    )
+    SCHEDULED = ("--data.binarize", "dynamic", *PLATEAU)
     GATHERED = ("--trainer.accumulate_grad_batches", "3")  # told between steps 2 and 3
 
     @pytest.mark.parametrize(
@@ -219,40 +210,28 @@ def _eager(init):
     return lambda self, checkpoint: init(self, checkpoint, minutes=0.0)
 
 
-class TestLastBatch:
-    """A checkpoint from before the validation that its epoch ends with."""
-
-    CALLBACKS = (
-        *("--trainer.callbacks", "lightning.pytorch.callbacks.ModelCheckpoint"),
-        *(
-            "--trainer.callbacks.every_n_train_steps",
-            STEPS,
-            "--trainer.callbacks.save_last",
-            "true",
-        ),
+def test_a_validation_that_a_kill_has_cut_off_is_made_up_for(command, monkeypatch, whole_run):
+    """The checkpoint is from before the validation that its epoch ends with."""
+    words = (
+        *(*NO_PICTURES, "--trainer.callbacks", "lightning.pytorch.callbacks.ModelCheckpoint"),
+        *("--trainer.callbacks.every_n_train_steps", STEPS, "--trainer.callbacks.save_last"),
+        *("true", *PLATEAU),
     )
+    whole = whole_run(*words)
 
-    def test_its_validation_is_made_up_for(self, command, monkeypatch, whole_run):
-        scheduler = "torch.optim.lr_scheduler.ReduceLROnPlateau"
-        words = (*NO_PICTURES, *self.CALLBACKS, "--model.lr_scheduler", scheduler)
-        words += ("--model.lr_scheduler.patience", "0", "--model.lr_scheduler.threshold", "1")
-        whole = whole_run(*words)
-        with monkeypatch.context() as patch:
-            patch.setattr(FiniteLoss, "on_validation_start", self.kill_at(2 * STEPS), raising=False)
-            with pytest.raises(KilledError):
-                command("fit", *WORDS, *words)
-        killed = whole.parents[1] / "run" / "version_0"
-        assert list(column(killed, "val/loss")) == [STEPS - 1]
-        assert command("fit", *WORDS, *words, *LAST).code == 0
-        assert list(column(killed, "val/loss")) == [number * STEPS - 1 for number in (1, 2, 3)]
-        assert_same(whole, killed)
+    def die(callback, trainer, module):
+        if trainer.global_step == 2 * STEPS:
+            kill()
 
-    def kill_at(self, step):
-        def hook(callback, trainer, module):
-            if trainer.global_step == step:
-                kill()
-
-        return hook
+    with monkeypatch.context() as patch:
+        patch.setattr(FiniteLoss, "on_validation_start", die, raising=False)
+        with pytest.raises(KilledError):
+            command("fit", *WORDS, *words)
+    killed = whole.parents[1] / "run" / "version_0"
+    assert list(column(killed, "val/loss")) == [STEPS - 1]
+    assert command("fit", *WORDS, *words, *LAST).code == 0
+    assert list(column(killed, "val/loss")) == [number * STEPS - 1 for number in (1, 2, 3)]
+    assert_same(whole, killed)
 
 
 class TestBrokenCheckpoint:
@@ -387,10 +366,9 @@ class TestCluster:
 
 @pytest.mark.slow
 def test_sigkill_at_random_times(tmp_path):
-    script = [sys.executable, BENCHMARKS / "kills.py", "--kills", "12", "--json", "kills.json"]
-    subprocess.run(script, cwd=tmp_path, check=True, timeout=900)
-    results = json.loads((tmp_path / "kills.json").read_text())
+    results = run("kills.py", tmp_path, "--kills", "12")
     results.pop("machine")
     assert len(results) == 4
     for family, found in results.items():
         assert found["survived"] == found["kills"] == 3, (family, found)
+        assert found["differences"] == []

@@ -179,7 +179,7 @@ def test_a_signal_that_is_ignored_stays_so(command, fake, tmp_path, monkeypatch)
 @pytest.mark.parametrize(
     ("changes", "words", "match"),
     [
-        ({"parameters": {"model.latnt_dim": [2]}}, (), r"own\.yaml: model\.latnt_dim is no option"),
+        ({"parameters": {"model.latnt_dim": [2]}}, (), "own.yaml: model.latnt_dim is no option"),
         ({"parameters": {"model.latent_dim": [2, "x"]}}, (), "latent_dim: expected int, got x"),
         ({"overrides": {"trainer.max_epoch": 2}}, (), "Did you mean trainer.max_epochs"),
         ({"metric": ""}, (), "metric is missing"),
@@ -197,9 +197,8 @@ def test_a_signal_that_is_ignored_stays_so(command, fake, tmp_path, monkeypatch)
 def test_bad_arguments(changes, words, match, command, fake, tmp_path):
     write_sweep(tmp_path, **changes)
     answer = command("sweep", "own.yaml", *words)
-    assert answer.code == 2
+    answer.refused(match)
     assert answer.line.startswith("lightning-gen sweep: ")
-    assert match.replace("\\", "") in answer.line
     assert fake.calls == []
 
 
@@ -211,8 +210,8 @@ def test_the_file_comes_first(command):
 
 def test_the_file_of_weights_and_biases(command, fake, tmp_path):
     write_sweep(tmp_path, RANDOM)
-    answer = command("sweep", "own.yaml", "--write-wandb", "wandb.yaml", "--trials", 9)
-    assert (answer.code, answer.out) == (0, "Sweep file  wandb.yaml\n")
+    answer = command("sweep", "own.yaml", "--write-wandb", "wandb.yaml", "--trials", 9).done()
+    assert answer.out == "Sweep file  wandb.yaml\n"
     assert yaml.safe_load((tmp_path / "wandb.yaml").read_text())["run_cap"] == 9
     assert fake.calls == []
     assert not (tmp_path / "logs").exists()

@@ -1,7 +1,6 @@
 """Two processes with half of a batch each do what one does with the whole."""
 
 import os
-import socket
 import sys
 from multiprocessing import get_context
 
@@ -12,6 +11,7 @@ from torch import distributed
 
 from lightning_gen.cli import main
 from support.command import rows
+from support.slurm import free_ports
 
 STEPS = (
     *("--trainer.limit_train_batches", "10", "--trainer.max_epochs", "2"),
@@ -57,13 +57,9 @@ def trained(words, folder, world):
     folder.mkdir()
     context = get_context("forkserver")
     context.set_forkserver_preload(["lightning_gen.cli.training"])
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port = found.getsockname()[1]
-    processes = [
-        context.Process(target=fit, args=(words, folder, rank, world, port))
-        for rank in range(world)
-    ]
+    (port,) = free_ports(1)
+    given = [(words, folder, rank, world, port) for rank in range(world)]
+    processes = [context.Process(target=fit, args=arguments) for arguments in given]
     for process in processes:
         process.start()
     for process in processes:
@@ -84,8 +80,7 @@ def test_half_of_a_batch_each_gives_the_weights_of_the_whole(name, tmp_path):
     halves, logged_by_two = trained([*words, "16"], tmp_path / "two", 2)
     for key in whole:
         torch.testing.assert_close(halves[key], whole[key], rtol=1e-4, atol=1e-6, msg=key)
-    (one,) = [row for row in logged[-1:]]
-    two = logged_by_two[-1]
+    one, two = logged[-1], logged_by_two[-1]
     assert one.keys() == two.keys()
     for key in one:
         if key.startswith("val/"):  # 333 images, of which one process has one more

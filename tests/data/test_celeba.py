@@ -72,8 +72,7 @@ def test_without_attributes_there_are_no_factors(tmp_path, caplog):
     (root / "list_attr_celeba.txt").unlink()
     rows = "".join(f"{name} 0\n" for name in CELEBA_NAMES)
     (root / "list_eval_partition.txt").write_text(rows)  # of one split alone
-    with caplog.at_level("INFO"):
-        data = build(root)
+    data = build(root)
     assert "no attributes, official splits: train, random: val, test; 16 to train" in caplog.text
     assert data.factor_names == ()
     assert everything(data.load_train()).factors.shape == (18, 0)
@@ -93,8 +92,7 @@ def test_part_of_the_images_is_enough(tmp_path):
 def test_without_a_partition_the_split_is_random_and_the_same_each_time(tmp_path, caplog):
     root = write(tmp_path)
     (root / "list_eval_partition.txt").unlink()
-    with caplog.at_level("INFO"):
-        data, again = build(root), build(root)
+    data, again = build(root), build(root)
     assert "official splits: none, random: train, val, test; 16 to train, 2 to" in caplog.text
     train, test = everything(data.load_train()), everything(data.load_test())
     assert data.load_val() is None

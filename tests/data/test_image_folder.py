@@ -90,8 +90,7 @@ def test_a_split_that_is_not_given_is_cut_from_the_training_images(tmp_path, cap
     numbered(tmp_path, "train", 20)
     numbered(tmp_path, given, 3, 50)
     numbered(tmp_path, "more", 2)
-    with caplog.at_level("INFO"):
-        data = build(tmp_path)
+    data = build(tmp_path)
     assert "25 images (2 in no split)" in caplog.text
     kept = data.load_val() if given == "val" else data.load_test()
     assert numbers(kept) == [50, 51, 52]
@@ -103,10 +102,9 @@ def test_a_split_that_is_not_given_is_cut_from_the_training_images(tmp_path, cap
 def test_says_in_one_line_what_it_inferred(tmp_path, caplog, monkeypatch):
     for name in "abc":
         numbered(tmp_path, name, 10)
-    with caplog.at_level("INFO"):
-        data = build(tmp_path, image_size=(8, 16))
-        monkeypatch.setattr("lightning_gen.data.encoded.IN_MEMORY_BYTES", 0)
-        build(tmp_path)
+    data = build(tmp_path, image_size=(8, 16))
+    monkeypatch.setattr("lightning_gen.data.encoded.IN_MEMORY_BYTES", 0)
+    build(tmp_path)
     assert data.hparams["image_size"] == [8, 16]
     first, second = (record.getMessage() for record in caplog.records)
     assert first == (
@@ -163,13 +161,10 @@ def test_channels(tmp_path):
     assert everything(data.load_train()).images.shape == (10, 1, 8, 8)
 
 
-def test_folder_is_missing_or_a_file(tmp_path):
+def test_what_is_no_folder_of_images(tmp_path):
     assert_refused("does not exist, expected a folder", build, tmp_path / "none")
     (tmp_path / "images.zip").write_bytes(b"")
     assert_refused("is a file.*unpack archives first", build, tmp_path / "images.zip")
-
-
-def test_folder_without_images(tmp_path):
     assert_refused("expected images in .*, found none", build, tmp_path)
     (tmp_path / "broken.jpg").write_text("no image")
     match = r"expected images in .*1 of 1 images cannot be read: 'broken\.jpg'"
@@ -217,8 +212,7 @@ def test_training_on_some_classes(tmp_path, caplog, val):
     if val:
         numbered(tmp_path, "val/cat", 2, 60)
         numbered(tmp_path, "val/dog", 2, 70)
-    with caplog.at_level("INFO"):
-        data = build(tmp_path, train_classes=("dog",))
+    data = build(tmp_path, train_classes=("dog",))
     assert f"{10 if val else 9} to train, {2 if val else 1} to validate, 6 to test" in caplog.text
     assert data.normal_classes == (1,)
     for split, labels in (("train", {1}), ("val", {1}), ("test", {0, 1})):

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from lightning_gen.data import DSprites, MiniFashionMNIST
-from lightning_gen.data.loader import BatchLoader
 from lightning_gen.data.shapes import DrawnShapes
 from lightning_gen.data.splits import placed, shuffled
 from support.datasets import dsprites_arrays, write_dsprites
@@ -63,8 +62,7 @@ def test_where_images_are_held(images_on, accelerator, free_copies, expected, fr
 @pytest.mark.parametrize(("copies", "where"), [(10, "cuda"), (1.5, "the processor's side")])
 def test_a_line_says_where_and_why(free, caplog, copies, where):
     free(copies * TAKEN)
-    with caplog.at_level("INFO"):
-        placed(Images(), CUDA, "auto", "val")
+    placed(Images(), CUDA, "auto", "val")
     (record,) = caplog.records
     assert record.getMessage() == (
         f"The val images are held on {where}: they take 8 MB, and {8 * copies:.0f} MB are free on "
@@ -130,18 +128,6 @@ def test_batches_that_go_to_a_gpu_are_pinned(monkeypatch, accelerator, images_on
     if accelerator is not META:
         first = shuffled(len(data.load_train()))[:10]
         assert batch.labels.equal(data.load_train().labels[first] + pinned)
-
-
-def test_workers_pin_only_where_they_are_asked_to(monkeypatch):
-    asked = []
-    monkeypatch.setattr(
-        "lightning_gen.data.loader.DataLoader",
-        lambda *_, pin_memory, **__: asked.append(pin_memory) or (),
-    )
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    for pin in (False, True):
-        list(BatchLoader(DrawnShapes(), torch.arange(4), 2, num_workers=1, pin_memory=pin))
-    assert asked == [False, True]
 
 
 def test_a_part_of_a_source_follows_it(tmp_path):

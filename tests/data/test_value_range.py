@@ -52,8 +52,7 @@ def pixels_of(data):
 )
 def test_the_range_is_found_and_said(tmp_path, caplog, kind, ending, top, scale):
     write(tmp_path, ramps(top, kind), ending)
-    with caplog.at_level("INFO"):
-        data = image_folder(tmp_path, channels=1)
+    data = image_folder(tmp_path, channels=1)
     said = f"values 0 to {top:g} found in 20 files of more than 8 bits: scaled by {scale:g} "
     assert said in caplog.text
     assert data.hparams["value_range"] == [0.0, float(scale)]
@@ -86,8 +85,7 @@ def test_what_cannot_be_known_is_asked_for(tmp_path, arrays, match):
 
 def test_a_given_range_is_taken(tmp_path, caplog):
     write(tmp_path, ramps(-1000, np.int32), "tiff")
-    with caplog.at_level("INFO"):
-        data = image_folder(tmp_path, value_range=(-1000.0, 1000.0))
+    data = image_folder(tmp_path, value_range=(-1000.0, 1000.0))
     assert "more than 8 bits" not in caplog.text
     assert pixels_of(data)["19.tiff"].flatten()[[0, -1]].tolist() == [128, 0]
     match = r"value_range is \[black, white\]"
@@ -122,8 +120,8 @@ def test_the_range_is_kept_beside_the_cache(cached, monkeypatch, caplog):
         raise AssertionError("the files were read again for their range")
 
     monkeypatch.setattr("lightning_gen.data.image_folder.extremes", read_again)
-    with caplog.at_level("INFO"):
-        found = pixels_of(image_folder(**cached))
+    caplog.clear()
+    found = pixels_of(image_folder(**cached))
     assert "scaled by 4095" in caplog.text
     assert all(torch.equal(found[name], expected[name]) for name in expected)
     [kept] = Path(cached["cache"]).glob("scans-*/*.range")
@@ -142,17 +140,14 @@ def test_a_run_keeps_the_range_and_names_its_rows(cached, command, tmp_path):
     data = ("--data", "ImageFolder", "--data.root", cached["root"], "--data.image_size", "8")
     model = ("--model", "AE", "--model.latent_dim", "2", "--model.architecture", "Dense")
     short = ("--trainer.accelerator", "cpu", "--trainer.max_epochs", "1", *NO_PICTURES)
-    answer = command("fit", *model, *data, *short, "--name", "scans")
-    assert answer.code == 0, answer.err
-    answer = command("encode", "scans", "--split", "train", "--out", tmp_path / "codes.npz")
-    assert answer.code == 0, answer.err
+    command("fit", *model, *data, *short, "--name", "scans").done()
+    command("encode", "scans", "--split", "train", "--out", tmp_path / "codes.npz").done()
     found = arrays_of(tmp_path / "codes.npz")
     codes = dict(zip(found["names"].tolist(), found["codes"], strict=True))
     (tmp_path / "two").mkdir()
     for name in [*codes][:2]:
         (cached["root"] / name).rename(tmp_path / "two" / name)
-    answer = command("encode", "scans", "--images", tmp_path / "two", "--out", tmp_path / "two.npz")
-    assert answer.code == 0, answer.err
+    command("encode", "scans", "--images", tmp_path / "two", "--out", tmp_path / "two.npz").done()
     found = arrays_of(tmp_path / "two.npz")
     for name, code in zip(found["names"].tolist(), found["codes"], strict=True):
         np.testing.assert_allclose(code, codes[name], atol=1e-5)

@@ -68,13 +68,6 @@ def saved(tmp_path, content):
     return path
 
 
-def test_a_checkpoint_gives_its_model_frozen(finished):
-    model = load_model(finished / "checkpoints" / "last.ckpt")
-    assert type(model).__name__ == "VAE"
-    assert not model.training
-    assert not any(parameter.requires_grad for parameter in model.parameters())
-
-
 @pytest.mark.parametrize(
     ("class_path", "match"),
     [

@@ -8,7 +8,6 @@ from PIL import Image
 from torch.utils.data import DataLoader
 
 from lightning_gen.contracts import Batch
-from lightning_gen.errors import UserError
 from lightning_gen.runs import file_inputs
 from lightning_gen.runs.file_inputs import FileInputs
 from lightning_gen.runs.finished import FinishedRun
@@ -128,8 +127,8 @@ class TestAConditionalModel:
     def test_refuses_images_of_unknown_classes(self, conditional, tmp_path, names):
         for name in names:
             write(tmp_path / name)
-        with pytest.raises(UserError, match="subfolders called by its classes, or use --split"):
-            FileInputs(conditional, tmp_path)
+        match = "subfolders called by its classes, or use --split"
+        assert_refused(match, FileInputs, conditional, tmp_path)
 
     def test_refuses_files_where_it_is_told_attributes(self, tmp_path):
         for name in ("size/1.png", "hat/1.png"):
@@ -173,16 +172,15 @@ def test_a_datamodule_of_ones_own_gives_its_batches():
 
 def test_a_named_pipe_is_refused_and_not_waited_for(run, tmp_path):
     os.mkfifo(tmp_path / "pipe.png")
-    with pytest.raises(UserError, match=r"pipe\.png: it is neither a file nor a folder"):
-        FileInputs(run, tmp_path / "pipe.png")
+    match = r"pipe\.png: it is neither a file nor a folder"
+    assert_refused(match, FileInputs, run, tmp_path / "pipe.png")
 
 
 def test_the_range_of_deep_files_is_that_of_the_training(run, tmp_path, monkeypatch, caplog):
     Image.fromarray(np.full((28, 28), 1000, np.uint16)).save(tmp_path / "a.png")
     trained = {"datamodule_hyper_parameters": {"value_range": [0.0, 4095.0]}}
-    with caplog.at_level("INFO"):
-        for known, scale in (({}, 1023), (trained, 4095)):
-            monkeypatch.setattr(file_inputs, "load_checkpoint", lambda _, known=known: known)
-            image = read(FileInputs(run, tmp_path))["a.png"]
-            assert image.mean().item() == pytest.approx(1000 / scale, abs=0.002)
+    for known, scale in (({}, 1023), (trained, 4095)):
+        monkeypatch.setattr(file_inputs, "load_checkpoint", lambda _, known=known: known)
+        image = read(FileInputs(run, tmp_path))["a.png"]
+        assert image.mean().item() == pytest.approx(1000 / scale, abs=0.002)
     assert caplog.text.count("found in 1 files of more than 8 bits: scaled by 1023") == 1

@@ -1,78 +1,52 @@
 """What a stranger's checkpoint and configuration could name, were it not refused."""
 
+
+def part(class_path, **arguments):
+    """A class, or what stands for one, and its arguments, as a configuration writes them."""
+    return {"class_path": class_path, "init_args": arguments}
+
+
 EVIL = "logs.stranger.version_0.evil"
-IMPORTS_ANYTHING = {
-    "class_path": "torch.nn.attention._fa4.register_flash_attention_fa4",
-    "init_args": {"module_path": EVIL},
-}
+IMPORTS_ANYTHING = part("torch.nn.attention._fa4.register_flash_attention_fa4", module_path=EVIL)
+FUNCTION = IMPORTS_ANYTHING["class_path"]
+SCHEDULER = "torch.optim.lr_scheduler.LambdaLR"
 PARTS = {
     "optimizer": [
-        IMPORTS_ANYTHING,
-        IMPORTS_ANYTHING["class_path"],
-        f"{EVIL}.f",
-        "lightning_gen.models.optimizers.fuse",
-        "torch.nn.Linear",
-        {"class_path": "lightning_gen.callbacks.Samples"},
-        {"class_path": "torch.nn.utils.clip_grad_norm_", "init_args": {"max_norm": 1}},
+        *(IMPORTS_ANYTHING, FUNCTION, f"{EVIL}.f", "lightning_gen.models.optimizers.fuse"),
+        *("torch.nn.Linear", {"class_path": "lightning_gen.callbacks.Samples"}),
+        part("torch.nn.utils.clip_grad_norm_", max_norm=1),
     ],
     "lr_scheduler": [
         IMPORTS_ANYTHING,
-        *(
-            {"class_path": "torch.optim.lr_scheduler.LambdaLR", "init_args": {"lr_lambda": name}}
-            for name in (f"{EVIL}.f", IMPORTS_ANYTHING["class_path"])
-        ),
+        *(part(SCHEDULER, lr_lambda=name) for name in (f"{EVIL}.f", FUNCTION)),
     ],
     "architecture": [IMPORTS_ANYTHING, {"class_path": f"{EVIL}.f"}],
     "likelihood": [IMPORTS_ANYTHING],
 }
 """By a key of the model's hyperparameters."""
 
+LIGHTNING = "lightning.pytorch"
+LOGGERS, CHECKPOINT = f"{LIGHTNING}.loggers", f"{LIGHTNING}.callbacks.ModelCheckpoint"
+ADDRESS = "http://127.0.0.1:9"
 TRAINER = {
     "a function of a callback": {
-        "callbacks": [
-            {
-                "class_path": "lightning.pytorch.callbacks.LambdaCallback",
-                "init_args": {"on_fit_start": IMPORTS_ANYTHING["class_path"]},
-            }
-        ]
+        "callbacks": [part(f"{LIGHTNING}.callbacks.LambdaCallback", on_fit_start=FUNCTION)]
     },
     "a function in the place of a callback": {"callbacks": [IMPORTS_ANYTHING]},
-    "a logger with an address": {
-        "logger": {
-            "class_path": "lightning.pytorch.loggers.MLFlowLogger",
-            "init_args": {"tracking_uri": "http://127.0.0.1:9"},
-        }
-    },
+    "a logger with an address": {"logger": part(f"{LOGGERS}.MLFlowLogger", tracking_uri=ADDRESS)},
     "W&B with an address": {
-        "logger": {
-            "class_path": "WandbLogger",
-            "init_args": {"offline": True},
-            "dict_kwargs": {"settings": {"base_url": "http://127.0.0.1:9"}},
-        }
+        "logger": part("WandbLogger", offline=True)
+        | {"dict_kwargs": {"settings": {"base_url": ADDRESS}}}
     },
     "a checkpoint elsewhere": {
         "callbacks": [
-            {
-                "class_path": "lightning.pytorch.callbacks.ModelCheckpoint",
-                "init_args": {"dirpath": "logs/mine/version_0/checkpoints", "filename": "best"},
-            },
-            {
-                "class_path": "lightning.pytorch.callbacks.ModelCheckpoint",
-                "init_args": {"dirpath": "{folder}/logs/mine/version_0", "filename": "best"},
-            },
+            part(CHECKPOINT, dirpath="logs/mine/version_0/checkpoints", filename="best"),
+            part(CHECKPOINT, dirpath="{folder}/logs/mine/version_0", filename="best"),
         ]
     },
-    "a log elsewhere": {
-        "logger": {
-            "class_path": "lightning.pytorch.loggers.CSVLogger",
-            "init_args": {"save_dir": "../..", "name": "x"},
-        }
-    },
+    "a log elsewhere": {"logger": part(f"{LOGGERS}.CSVLogger", save_dir="../..", name="x")},
     "a profile elsewhere": {
-        "profiler": {
-            "class_path": "lightning.pytorch.profilers.SimpleProfiler",
-            "init_args": {"dirpath": "/tmp", "filename": "stolen"},
-        }
+        "profiler": part(f"{LIGHTNING}.profilers.SimpleProfiler", dirpath="/tmp", filename="stolen")
     },
 }
 """Options of the trainer, by what they would do; {folder} is where the command runs."""

@@ -12,7 +12,7 @@ BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 def run(script, tmp_path, *words):
     """What the benchmark writes."""
     file = tmp_path / "results.json"
-    command = [sys.executable, BENCHMARKS / script, "--json", file, *words]
+    command = [sys.executable, BENCHMARKS / script, "--json", file, *map(str, words)]
     subprocess.run(command, cwd=tmp_path, check=True)
     return json.loads(file.read_text())
 

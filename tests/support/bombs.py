@@ -28,12 +28,8 @@ def write_png(path, side, bits, colours, pixels):
 
 
 def _chunk(name, content):
-    return (
-        struct.pack(">I", len(content))
-        + name
-        + content
-        + struct.pack(">I", zlib.crc32(name + content))
-    )
+    length, checksum = (struct.pack(">I", n) for n in (len(content), zlib.crc32(name + content)))
+    return length + name + content + checksum
 
 
 class Evil:

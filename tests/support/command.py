@@ -46,6 +46,7 @@ class Answer(NamedTuple):
     def refused(self, *said):
         """Exit code 2, and all of this in the one line."""
         assert self.code == 2, self.err
+        assert self.line
         for each in said:
             assert each in self.line
 
@@ -75,10 +76,8 @@ def assert_whole(directory, pictures=True):
     """Everything that a run leaves behind is there."""
     for name in ("config.yaml", "environment.json", "metrics.csv"):
         assert (directory / name).stat().st_size > 0, name
-    assert sorted(p.name for p in (directory / "checkpoints").iterdir()) == [
-        "best.ckpt",
-        "last.ckpt",
-    ]
+    checkpoints = sorted(path.name for path in (directory / "checkpoints").iterdir())
+    assert checkpoints == ["best.ckpt", "last.ckpt"]
     assert column(directory, "test/loss") or column(directory, "test/discriminator_loss")
     assert not pictures or list((directory / "images").glob("*/*.png"))
     assert not list(directory.rglob(".*")), "a draft was left behind"

@@ -10,6 +10,7 @@ from PIL import Image
 from torchvision import datasets
 
 from lightning_gen.data import CIFAR10, dsprites
+from support.images import write_noise
 
 CIFAR10_FOLDER = "cifar-10-batches-py"
 
@@ -84,17 +85,12 @@ CELEBA_FACTORS = torch.arange(CELEBA_COUNT)[:, None] * 7 // (1 + torch.arange(40
 CELEBA_PARTITION = [0] * 14 + [1] * 4 + [2] * 2
 
 
-def celeba_grey(number):
-    """The grey level of a face."""
-    return 10 + 10 * number
-
-
 def write_celeba_images(folder):
-    """Faces of one grey each, 178x218, their top and bottom 20 rows black."""
+    """Faces of one grey each, ten levels apart, 178x218, their top and bottom 20 rows black."""
     folder.mkdir(parents=True, exist_ok=True)
     for number, name in enumerate(CELEBA_NAMES):
         image = Image.new("RGB", (178, 218))
-        image.paste((celeba_grey(number),) * 3, (0, 20, 178, 198))
+        image.paste((10 + 10 * number,) * 3, (0, 20, 178, 198))
         image.save(folder / name, quality=95)
 
 
@@ -110,20 +106,16 @@ def write_celeba_tables(folder, ending="txt"):
     folder.mkdir(parents=True, exist_ok=True)
     signs = (2 * CELEBA_FACTORS - 1).tolist()
     between = "," if ending == "csv" else "  "
-    rows = [
-        between.join(map(str, [name, *row])) for name, row in zip(CELEBA_NAMES, signs, strict=True)
-    ]
-    parts = [
-        f"{name}{between.strip() or ' '}{part}"
-        for name, part in zip(CELEBA_NAMES, CELEBA_PARTITION, strict=True)
-    ]
+    rows = [[name, *row] for name, row in zip(CELEBA_NAMES, signs, strict=True)]
+    parts = [[*row] for row in zip(CELEBA_NAMES, CELEBA_PARTITION, strict=True)]
     if ending == "csv":
-        rows.insert(0, ",".join(["image_id", *CELEBA_ATTRIBUTES]))
-        parts.insert(0, "image_id,partition")
+        rows.insert(0, ["image_id", *CELEBA_ATTRIBUTES])
+        parts.insert(0, ["image_id", "partition"])
     else:
-        rows[:0] = [str(CELEBA_COUNT), " ".join(CELEBA_ATTRIBUTES) + " "]
-    (folder / f"list_attr_celeba.{ending}").write_text("\n".join(rows) + "\n")
-    (folder / f"list_eval_partition.{ending}").write_text("\n".join(parts) + "\n")
+        rows[:0] = [[CELEBA_COUNT], [*CELEBA_ATTRIBUTES, ""]]
+    for name, table in (("list_attr_celeba", rows), ("list_eval_partition", parts)):
+        text = "".join(between.join(map(str, row)) + "\n" for row in table)
+        (folder / f"{name}.{ending}").write_text(text)
 
 
 def dsprites_arrays(count, metadata):
@@ -145,10 +137,6 @@ def write_dsprites(folder, arrays):
     return path
 
 
-def write_images(folder, count=20, size=(20, 16)):
+def write_images(folder, count=20):
     """A flat folder of noisy RGB images."""
-    random = np.random.default_rng(0)
-    folder.mkdir(parents=True, exist_ok=True)
-    for number in range(count):
-        pixels = random.integers(256, size=(*size, 3), dtype=np.uint8)
-        Image.fromarray(pixels).save(folder / f"{number:03}.jpg")
+    write_noise(folder, [f"{number:03}.jpg" for number in range(count)])

@@ -43,11 +43,9 @@ def _running():
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             ours = mark in (folder / "environ").read_bytes().split(b"\0")
-            command = (
-                (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-            )
+            command = (folder / "cmdline").read_bytes().replace(b"\0", b" ")
         except OSError:
             continue
         if ours and command and int(folder.name) != os.getpid():
-            found.append((int(folder.name), command.replace("\0", " ")[:120]))
+            found.append((int(folder.name), command.decode(errors="replace")[:120]))
     return found

@@ -7,7 +7,6 @@ import logging
 import random
 import resource
 import signal
-import time
 import traceback
 import warnings
 from collections.abc import Iterator
@@ -53,34 +52,11 @@ CHEAP = (
 DRY = ("--trainer.fast_dev_run", "true")
 
 
-class Base(NamedTuple):
-    """A shipped configuration, made cheap, and how it is given to the command."""
-
-    name: str
-    content: object
-    words: tuple[str, ...]
-
-
-class Mutant(NamedTuple):
-    """A configuration with mistakes.
-
-    Attributes:
-        text: of the file.
-        said: what was done to it.
-        words: the command, with FILE in the place of the file.
-    """
-
-    text: str
-    said: str
-    words: tuple[str, ...]
-
-
 class Answer(NamedTuple):
     """What became of a command; ``fault`` is empty where it behaved."""
 
     code: int | None
     line: str
-    seconds: float
     fault: str
 
 
@@ -88,8 +64,9 @@ class HangError(BaseException):
     """The command took too long; no ``except Exception`` takes it for its own."""
 
 
-def bases() -> list[Base]:
-    """Every file below conf/, in a form that trains for a second at most."""
+def bases() -> list[tuple[str, object, tuple[str, ...]]]:
+    """Every file below conf/: its name, its content, in a form that trains for a second at most,
+    and the words of the command, with FILE in the place of the file."""
     found = []
     model, data = SMALL_MODEL, (*MINI_DATA, "--data.batch_size", "4")
     parts = {
@@ -114,7 +91,7 @@ def bases() -> list[Base]:
             case _:
                 content = cheap(path, content)
                 words = ("fit", "--config", "FILE", *CHEAP)
-        found.append(Base(path.stem, content, words))
+        found.append((path.stem, content, words))
     return found
 
 
@@ -124,14 +101,12 @@ def cheap(path, content):
         if isinstance(content[part], str) and content[part].endswith(".yaml"):
             content[part] = yaml.safe_load((path.parent / content[part]).read_text())
     data = content["data"]
-    grey = data["class_path"].endswith("MNIST")
+    kind = "MiniFashionMNIST" if data["class_path"].endswith("MNIST") else "Shapes"
     arguments = data["init_args"] | {"batch_size": 4}
-    kept = ("batch_size", "val_fraction", "binarize")
+    kept = [key for key in ("batch_size", "val_fraction", "binarize") if key in arguments]
     content["data"] = {
-        "class_path": "lightning_gen.data.MiniFashionMNIST"
-        if grey
-        else "lightning_gen.data.Shapes",
-        "init_args": {key: arguments[key] for key in kept if key in arguments},
+        "class_path": f"lightning_gen.data.{kind}",
+        "init_args": {key: arguments[key] for key in kept},
     }
     for callback in content["trainer"].get("callbacks") or ():
         if isinstance(callback, dict) and "num_samples" in callback.get("init_args", {}):
@@ -139,20 +114,19 @@ def cheap(path, content):
     return content
 
 
-def mutants(seed: int, number: int) -> Iterator[Mutant]:
-    """So many configurations with one, two or three mistakes."""
+def mutants(seed: int, number: int) -> Iterator[tuple[str, str, tuple[str, ...]]]:
+    """So many configurations with one, two or three mistakes, as text; what was done; the words."""
     draw = random.Random(seed)
     shipped = bases()
     for _ in range(number):
-        base = draw.choice(shipped)
-        tree = {"": copy.deepcopy(base.content)}
+        name, content, words = draw.choice(shipped)
+        tree = {"": copy.deepcopy(content)}
         said = [draw.choice(TREE)(tree, draw) for _ in range(draw.choice((0, 1, 1, 1, 2, 3)))]
         text = yaml.safe_dump(tree[""], sort_keys=False, allow_unicode=True)
         if not said:
-            text, change = broken(text, draw)
-            said = [change]
-        words = base.words + (DRY if base.words[0] == "fit" and draw.random() < 0.7 else ())
-        yield Mutant(text, f"{base.name}: {'; '.join(said)}", words)
+            text, *said = broken(text, draw)
+        words += DRY if words[0] == "fit" and draw.random() < 0.7 else ()
+        yield text, f"{name}: {'; '.join(said)}", words
 
 
 def places(node, kind=object):
@@ -193,16 +167,14 @@ def misspell(tree, draw):
     return f"{key} becomes {typo}"
 
 
-def change(tree, draw):
-    node, key = place(tree, draw)
+def change(tree, draw, kind=object):
+    node, key = place(tree, draw, kind)
     node[key] = copy.deepcopy(draw.choice(ODD))
     return f"{key} is {node[key]!r}"[:120]
 
 
 def change_leaf(tree, draw):
-    node, key = place(tree, draw, str | int | float | bool | None)
-    node[key] = copy.deepcopy(draw.choice(ODD))
-    return f"{key} is {node[key]!r}"[:120]
+    return change(tree, draw, str | int | float | bool | None)
 
 
 def swap(tree, draw):
@@ -259,7 +231,7 @@ TREE = (delete, misspell, change, change_leaf, change_leaf, change_leaf, swap, d
 def broken(text, draw):
     """A text of which a character or a line is lost, doubled, or of another kind."""
     at = draw.randrange(len(text))
-    letter = draw.choice(LETTERS)
+    letter, lines = draw.choice(LETTERS), text.splitlines(keepends=True)
     match draw.randrange(5):
         case 0:
             return text[:at] + text[at + 1 :], f"without character {at}"
@@ -268,11 +240,9 @@ def broken(text, draw):
         case 2:
             return text[:at], f"cut off at character {at}"
         case 3:
-            lines = text.splitlines(keepends=True)
             lines.insert(draw.randrange(len(lines)), draw.choice(lines))
             return "".join(lines), "a line twice"
         case _:
-            lines = text.splitlines(keepends=True)
             row = draw.randrange(len(lines))
             lines[row] = draw.choice((" ", "  ", "\t")) + lines[row]
             return "".join(lines), f"line {row} indented"
@@ -300,16 +270,10 @@ def bounded():
         signal.signal(signal.SIGALRM, before)
 
 
-def answer(main, mutant, path) -> Answer:
-    """Run the command on the configuration; what it did, and what is wrong with that."""
-    path.write_text(mutant.text, encoding="utf-8")
-    return observed(main, [str(path) if word == "FILE" else word for word in mutant.words])
-
-
 def observed(main, words) -> Answer:
     """Run a command; what it did, and what is wrong with that."""
     out, err = io.StringIO(), io.StringIO()
-    code, fault, start = None, "", time.monotonic()
+    code, fault = None, ""
     logging.disable(logging.CRITICAL)
     try:
         with warnings.catch_warnings(), contextlib.redirect_stdout(out):
@@ -319,7 +283,7 @@ def observed(main, words) -> Answer:
     except HangError:
         fault = f"longer than {SECONDS} s"
     except (Exception, SystemExit) as error:
-        frames = [frame for frame in traceback.extract_tb(error.__traceback__)]
+        frames = traceback.extract_tb(error.__traceback__)
         where = [f"{f.filename.rpartition('/')[2]}:{f.lineno} {f.name}" for f in frames]
         own = [w for w, f in zip(where, frames, strict=True) if "lightning_gen/" in f.filename]
         text = " ".join(str(error).split())[:300]
@@ -327,22 +291,17 @@ def observed(main, words) -> Answer:
     finally:
         logging.disable(logging.NOTSET)
     lines = [line for line in err.getvalue().splitlines() if line.strip()]
-    return Answer(
-        code, " | ".join(lines), time.monotonic() - start, fault or judged(code, lines, words)
-    )
+    return Answer(code, " | ".join(lines), fault or judged(code, lines, words))
 
 
 def judged(code, lines, words) -> str:
     """What is wrong with an exit code and the lines on stderr."""
-    if code not in (0, 1, 2):
-        return f"exit code {code}"
     if code == 0:
         return ""
+    if code not in (1, 2):
+        return f"exit code {code}"
     if len(lines) != 1:
         return f"{len(lines)} lines"
-    (line,) = lines
-    if not line.startswith(f"lightning-gen {words[0]}: "):
+    if not lines[0].startswith(f"lightning-gen {words[0]}: "):
         return "the line does not name the verb"
-    if len(line) > 1000:
-        return f"a line of {len(line)} characters"
-    return ""
+    return f"a line of {len(lines[0])} characters" if len(lines[0]) > 1000 else ""

@@ -3,6 +3,7 @@
 import ctypes
 import sys
 from contextlib import contextmanager
+from itertools import product
 
 import pytest
 
@@ -19,11 +20,7 @@ class Header(ctypes.Structure):
 class Sets(ctypes.Structure):
     """Of capget(2): half of the bits of each set."""
 
-    _fields_ = (
-        ("effective", ctypes.c_uint32),
-        ("permitted", ctypes.c_uint32),
-        ("inheritable", ctypes.c_uint32),
-    )
+    _fields_ = [*product(("effective", "permitted", "inheritable"), [ctypes.c_uint32])]
 
 
 @contextmanager

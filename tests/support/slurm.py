@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -124,14 +124,9 @@ class Cluster:
 
     def __call__(self, *words, cwd=None):
         """What a program of Slurm prints."""
-        done = subprocess.run(
-            [str(word) for word in words],
-            capture_output=True,
-            text=True,
-            env=self.environment,
-            cwd=cwd or self.folder,
-            timeout=60,
-        )
+        words = [str(word) for word in words]
+        place = {"cwd": cwd or self.folder, "env": self.environment}
+        done = subprocess.run(words, capture_output=True, text=True, timeout=60, **place)
         if done.returncode:
             raise subprocess.SubprocessError(f"{words}: {done.stdout}{done.stderr}")
         return done.stdout
@@ -175,14 +170,11 @@ def own_programs():
 
 def free_ports(number):
     """Ports that nothing listens on."""
-    sockets = [socket.socket() for _ in range(number)]
-    try:
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(number)]
         for one in sockets:
             one.bind(("127.0.0.1", 0))
         return [one.getsockname()[1] for one in sockets]
-    finally:
-        for one in sockets:
-            one.close()
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 import json
 import random
 import shutil
+from functools import partial
 
 import torch
 import yaml
@@ -11,6 +12,8 @@ from support.mutations import TREE
 
 CELLS = ("nan", "inf", "-inf", "1e308", "-1e308", "1e400", "x", "", "9" * 5000, "-1", "1e30", "'")
 BYTES = (b"", b"\0", b"\xff\xfe", b'"', b"\n", b"," * 50, b"x" * 200_000, b"{", b"\r", b"&a [*a]")
+
+VERSION = "pytorch-lightning_version"
 
 
 def spoil(run, draw: random.Random) -> str:
@@ -42,18 +45,14 @@ def tree(run, draw):
         content = torch.load(path, weights_only=True)
         node = {"": content[draw.choice(["hyper_parameters", "loops", "callbacks"])]}
         said = draw.choice(TREE)(node, draw)
-        content["hyper_parameters"] = node.get("")
-        torch.save(content, path)
+        torch.save(content | {"hyper_parameters": node.get("")}, path)
         return f"{path.name}: {said}"
+    dump = partial(json.dumps, default=str, skipkeys=True)
     read, write = (yaml.safe_load, yaml.safe_dump) if path.suffix == ".yaml" else (json.loads, dump)
     node = {"": read(path.read_text())}
     said = "; ".join(draw.choice(TREE)(node, draw) for _ in range(draw.choice((1, 1, 2))))
     path.write_text(write(node.get("")))
     return f"{path.name}: {said}"
-
-
-def dump(content):
-    return json.dumps(content, default=str, skipkeys=True)
 
 
 def cells(run, draw):
@@ -62,12 +61,12 @@ def cells(run, draw):
     lines = [line.split(",") for line in path.read_text().splitlines()]
     column = draw.randrange(len(lines[0]))
     if draw.random() < 0.3:
-        path.write_text("".join(",".join(x[:column] + x[column + 1 :]) + "\n" for x in lines))
-        return f"no column {column}"
-    row, cell = draw.randrange(len(lines)), draw.choice(CELLS)
-    lines[row][column] = cell
+        lines, said = [x[:column] + x[column + 1 :] for x in lines], f"no column {column}"
+    else:
+        row, cell = draw.randrange(len(lines)), draw.choice(CELLS)
+        lines[row][column], said = cell, f"{cell[:10]!r} in row {row}, column {column}"
     path.write_text("".join(",".join(line) + "\n" for line in lines))
-    return f"{cell[:10]!r} in row {row}, column {column}"
+    return said
 
 
 def weights(run, draw):
@@ -76,17 +75,15 @@ def weights(run, draw):
     content = torch.load(path, weights_only=True)
     key = draw.choice(("value", "version", "lack", "shape"))
     name = draw.choice(list(content["state_dict"]))
-    match key:
-        case "value":
-            content["state_dict"][name].view(-1)[0] = draw.choice((float("nan"), float("-inf")))
-        case "version":
-            version = draw.choice(("0.1", "9.9.9", "", None, 3, "x"))
-            content["pytorch-lightning_version"] = version
-        case "lack":
-            name = draw.choice(list(content))
-            del content[name]
-        case "shape":
-            content["state_dict"][name] = torch.ones(3, 2)
+    if key == "value":
+        content["state_dict"][name].view(-1)[0] = draw.choice((float("nan"), float("-inf")))
+    elif key == "version":
+        content[VERSION] = draw.choice(("0.1", "9.9.9", "", None, 3, "x"))
+    elif key == "lack":
+        name = draw.choice(list(content))
+        del content[name]
+    else:
+        content["state_dict"][name] = torch.ones(3, 2)
     torch.save(content, path)
     return f"{key} {name}"
 
@@ -101,15 +98,12 @@ def place(run, draw):
     else:
         path.unlink()
     kind = draw.choice(("folder", "circle", "dangling", "file", "nothing"))
-    match kind:
-        case "folder":
-            path.mkdir()
-        case "circle":
-            path.symlink_to(path)
-        case "dangling":
-            path.symlink_to(run / "nowhere")
-        case "file":
-            path.write_bytes(draw.randbytes(30))
+    if kind == "folder":
+        path.mkdir()
+    elif kind == "file":
+        path.write_bytes(draw.randbytes(30))
+    elif kind != "nothing":
+        path.symlink_to(path if kind == "circle" else run / "nowhere")
     return f"{name} is a {kind}"
 
 

@@ -14,18 +14,14 @@ from lightning_gen.runs.sweep.reading import read_sweep
 from lightning_gen.runs.sweep.study import Study
 from lightning_gen.runs.sweep.trial import CutOffError, Outcome
 
-BASE = {
-    "model": {
-        "class_path": "VAE",
-        "init_args": {
-            "latent_dim": 2,
-            "architecture": {"class_path": "Dense", "init_args": {"widths": [8]}},
-        },
-    },
-    "data": {"class_path": "MiniFashionMNIST", "init_args": {"batch_size": 50}},
-    "trainer": {"log_every_n_steps": 1},
-    "default_pictures": False,
-}
+BASE = """
+model:
+  class_path: VAE
+  init_args: {latent_dim: 2, architecture: {class_path: Dense, init_args: {widths: [8]}}}
+data: {class_path: MiniFashionMNIST, init_args: {batch_size: 50}}
+trainer: {log_every_n_steps: 1}
+default_pictures: false
+"""
 GRID = {
     "config": "base.yaml",
     "metric": "val/loss",
@@ -43,7 +39,7 @@ RANDOM = GRID | {
 
 def write_sweep(folder, content=GRID, name="own.yaml", **changes):
     """Write a sweep and its base configuration; the path of the sweep."""
-    write_text(folder / "base.yaml", yaml.safe_dump(BASE))  # whole: others may be reading it
+    write_text(folder / "base.yaml", BASE)  # whole: others may be reading it
     path = folder / name
     write_text(path, yaml.safe_dump(content | changes))
     return path

@@ -9,12 +9,12 @@ import torch
 import yaml
 from PIL import Image
 
-from lightning_gen.errors import UserError
 from lightning_gen.runs.finished import FinishedRun
 from lightning_gen.runs.pages.compare import compare
 from lightning_gen.runs.pages.compared_runs import compared_settings
 from support.command import MINI_DATA, NO_PICTURES, TWO_BATCHES
 from support.pages import Browser, cells, parsed, words
+from support.refusals import assert_refused
 
 pytestmark = pytest.mark.xdist_group("compare")  # one set-up for all
 NONE = "\N{EN DASH}"
@@ -219,18 +219,13 @@ def test_a_dataset_that_is_not_at_hand(place, elsewhere, tmp_path):
     assert "ae is left out: there are no codes of test images" in text
 
 
-def test_shapes_that_differ_are_refused(place, tmp_path, monkeypatch):
-    places = [place("vae"), place("ae")]
+def test_shapes_that_differ_and_a_run_beside_itself_are_refused(place, tmp_path, monkeypatch):
+    places, where = [place("vae"), place("ae")], (tmp_path / "c.html", 2, 0, "cpu")
+    assert_refused("vae/version_0/best stands there twice", compare, places[:1] * 2, *where)
     shapes = iter([(1, 28, 28), (1, 64, 64)] * 2)
     monkeypatch.setattr(FinishedRun, "image_shape", property(lambda run: next(shapes)))
-    with pytest.raises(UserError, match=r"have one shape, and vae has .*Compare runs of one"):
-        compare(places, tmp_path / "c.html", 2, 0, "cpu")
+    assert_refused("one shape, and vae has .*Compare runs of one", compare, places, *where)
     assert not list(tmp_path.iterdir())
-
-
-def test_a_run_beside_itself_is_refused(place, tmp_path):
-    with pytest.raises(UserError, match="vae/version_0/best stands there twice"):
-        compare([place("vae"), place("vae")], tmp_path / "c.html", 2, 0, "cpu")
 
 
 @pytest.mark.slow

@@ -12,12 +12,12 @@ from PIL import Image
 from lightning_gen import callbacks
 from lightning_gen.callbacks.evaluation import Card
 from lightning_gen.callbacks.picture import Picture, snake_case
-from lightning_gen.errors import UserError
 from lightning_gen.runs.pages import html
 from lightning_gen.runs.pages.html import Exhibit
 from lightning_gen.runs.pages.report import report
 from lightning_gen.runs.scores import write_scores
 from support.pages import Browser, cells, parsed, words
+from support.refusals import assert_refused
 
 
 @pytest.fixture
@@ -224,13 +224,12 @@ def test_hostile_text_stays_text(run):
 )
 def test_a_broken_file_is_named_in_one_line(run, name, content, message):
     (run / name).write_text(content)
-    with pytest.raises(UserError, match=message):
-        report(run)
+    assert_refused(message, report, run)
 
 
 def test_a_file_that_cannot_be_written(run):
-    with pytest.raises(UserError, match=r"cannot be written: .* Pass another file with --out"):
-        report(run, run / "config.yaml" / "report.html")
+    match = r"cannot be written: .* Pass another file with --out"
+    assert_refused(match, report, run, run / "config.yaml" / "report.html")
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
 """A trial's process: its words, its end, and what is read from its run."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -109,44 +110,24 @@ def test_a_training_that_is_told_to_end_was_cut_off(tmp_path, trial):
 
 
 WATCHED = """
-import os, signal, sys, time
+import signal, time
 from lightning_gen.cli import sweep_trial
 sweep_trial.GRACE_SECONDS = 0.5
-if {stubborn}:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+signal.signal(signal.SIGTERM, signal.{handler})
 sweep_trial.Thread(target=sweep_trial.end_with_stdin, daemon=True).start()
-print(os.getpid(), flush=True)
-time.sleep(60)
-"""
-SWEEP = """
-import subprocess, sys, time
-child = subprocess.Popen([sys.executable, "-c", sys.argv[1]], stdin=subprocess.PIPE,
-                         start_new_session=True)
 time.sleep(60)
 """
 
 
-@pytest.mark.parametrize("stubborn", [False, True])
-def test_a_training_ends_when_the_sweep_is_killed(stubborn):
-    code = WATCHED.format(stubborn=stubborn)
-    sweep = subprocess.Popen([sys.executable, "-c", SWEEP, code], stdout=subprocess.PIPE, text=True)
-    with sweep:
-        training = int(sweep.stdout.readline())
-        os.kill(training, 0)
-        sweep.kill()
-        until = time.monotonic() + 20
-        while is_alive(training):
-            assert time.monotonic() < until, "the training goes on"
-            time.sleep(0.05)
-
-
-def is_alive(pid):
-    """Whether a process runs; one that has ended and waits for its parent does not."""
-    try:
-        with open(f"/proc/{pid}/stat") as file:
-            return file.read().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
+@pytest.mark.parametrize(
+    ("handler", "number"), [("SIG_DFL", signal.SIGTERM), ("SIG_IGN", signal.SIGKILL)]
+)
+def test_a_training_ends_when_its_input_does(handler, number):
+    """As when the sweep is killed, whose end of the pipe is gone with it."""
+    words = [sys.executable, "-c", WATCHED.format(handler=handler)]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, start_new_session=True) as training:
+        training.stdin.close()
+        assert training.wait(30) == -number
 
 
 def run_with(tmp_path, text):

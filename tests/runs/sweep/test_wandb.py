@@ -4,9 +4,9 @@ import pytest
 import yaml
 from wandb.sdk.launch.sweeps.utils import create_sweep_command_args
 
-from lightning_gen.errors import UserError
 from lightning_gen.runs.sweep.reading import read_sweep
 from lightning_gen.runs.sweep.wandb_file import wandb_sweep, write_wandb
+from support.refusals import assert_refused
 from support.sweeps import GRID, RANDOM, write_sweep
 
 
@@ -71,17 +71,17 @@ def test_a_logger_of_ones_own_stays_and_a_guided_sampler_is_bayes(tmp_path):
 
 
 def test_what_wandb_cannot_do(tmp_path):
-    logarithmic = {"model.x": {"low": 1, "high": 9, "log": True}}
-    with pytest.raises(UserError, match=r"model\.x: W&B has no logarithmic range of whole"):
-        content_of(tmp_path, RANDOM, parameters=logarithmic)
+    logarithmic = RANDOM | {"parameters": {"model.x": {"low": 1, "high": 9, "log": True}}}
+    match = r"model\.x: W&B has no logarithmic range of whole"
+    assert_refused(match, content_of, tmp_path, logarithmic)
     total = {"metric": "val/reconstruction + val/kl"}
-    with pytest.raises(UserError, match="W&B follows one metric"):
-        content_of(tmp_path, RANDOM, sampler="TPESampler", **total)
+    guided = RANDOM | {"sampler": "TPESampler"} | total
+    assert_refused("W&B follows one metric", content_of, tmp_path, guided)
     assert "metric" not in content_of(tmp_path, GRID, **total)
 
 
 def test_a_file_that_cannot_be_written(tmp_path):
     sweep = read_sweep(write_sweep(tmp_path))
     (tmp_path / "file").touch()
-    with pytest.raises(UserError, match="cannot be written"):
-        write_wandb(sweep, (), None, tmp_path / "file" / "wandb.yaml")
+    place = tmp_path / "file" / "wandb.yaml"
+    assert_refused("cannot be written", write_wandb, sweep, (), None, place)
