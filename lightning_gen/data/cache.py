@@ -40,7 +40,7 @@ from lightning_gen.progress import progress
 
 AUTO = "auto"
 PART = 1024
-"""Images that are read at a time where all are."""
+"""Images read at a time when all are read."""
 SPARE_BYTES = 2**30
 """So much room is left on the disk of a cache."""
 DECODER = f"1-pillow{PIL.__version__}"
@@ -254,14 +254,8 @@ def _build(path: Path, images: EncodedImages, state: str) -> CacheFile | None:
     Raises:
         OSError: there is no room, or it cannot be written.
     """
-    free, needed = shutil.disk_usage(path.parent).free, images.num_bytes
-    if free < needed + SPARE_BYTES:
-        raise OSError(
-            errno.ENOSPC,
-            f"they take {needed / 1e6:.0f} MB, and {free / 1e6:.0f} MB are free, of which "
-            f"{SPARE_BYTES / 1e6:.0f} MB stay free",
-        )
-    one_writes = Lock()
+    needed, one_writes = images.num_bytes, Lock()
+    _check_room(path.parent, needed)
 
     def decode(number: int) -> int | Unreadable:
         pixels = images.decode(number)
@@ -296,6 +290,16 @@ def _build(path: Path, images: EncodedImages, state: str) -> CacheFile | None:
         f"{', since the files have changed' if outdated else ''}; later runs read them from there."
     )
     return CacheFile.open(path, images)
+
+
+def _check_room(folder: Path, needed: int) -> None:
+    free = shutil.disk_usage(folder).free
+    if free < needed + SPARE_BYTES:
+        raise OSError(
+            errno.ENOSPC,
+            f"they take {needed / 1e6:.0f} MB, and {free / 1e6:.0f} MB are free, of which "
+            f"{SPARE_BYTES / 1e6:.0f} MB stay free",
+        )
 
 
 def _checksum(words: bytes) -> bytes:

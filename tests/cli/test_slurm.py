@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from support.command import CONF, rows, runs
+from support.nodes import two_nodes
 from support.slurm import free_ports, own_programs
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("slurm")]
@@ -178,21 +179,27 @@ def test_torchrun_trains_the_same(whole, folder):
     fit += " --trainer conf/trainer/slurm.yaml --trainer.accelerator cpu --trainer.devices 1"
     fit += " --trainer.num_nodes 2"
     outputs = [folder / f"torchrun-{rank}.out" for rank in range(2)]
-    (port,) = free_ports(1)
-    processes = []
-    for rank, output in enumerate(outputs):
-        torchrun = f"torchrun --nnodes 2 --nproc-per-node 1 --node-rank {rank} --no-python"
-        torchrun += f" --master-addr 127.0.0.1 --master-port {port}"
-        words = [*torchrun.split(), *fit.split()]
-        with output.open("w") as out:
-            options = {"cwd": folder, "env": own_programs(), "stdout": out, "stderr": out}
-            processes.append(subprocess.Popen(words, **options))
-    try:
-        codes = [process.wait(100) for process in processes]
-    except subprocess.TimeoutExpired:
-        codes = None
-    for process in processes:
-        process.terminate()  # which torchrun hands on
-        process.wait()
+    with two_nodes() as (prefixes, address, variables):
+        (port,) = free_ports(1)
+        processes = []
+        for rank, prefix in enumerate(prefixes):
+            torchrun = f"torchrun --nnodes 2 --nproc-per-node 1 --node-rank {rank} --no-python"
+            torchrun += f" --master-addr {address} --master-port {port}"
+            with outputs[rank].open("w") as out:
+                process = subprocess.Popen(
+                    [*prefix, *torchrun.split(), *fit.split()],
+                    cwd=folder,
+                    env=own_programs() | variables,
+                    stdout=out,
+                    stderr=out,
+                )
+            processes.append(process)
+        try:
+            codes = [process.wait(100) for process in processes]
+        except subprocess.TimeoutExpired:
+            codes = None
+        for process in processes:
+            process.terminate()  # which torchrun hands on
+            process.wait()
     assert codes == [0, 0], "\n".join(path.read_text() for path in outputs)
     assert_same(only_run_of(folder, "torchrun"), whole)

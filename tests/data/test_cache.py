@@ -192,6 +192,22 @@ def test_damage_is_told_once_and_decoded_anew(root, tmp_path, monkeypatch, decod
     assert path.read_bytes() == whole
 
 
+def test_damage_to_an_image_whose_file_is_broken_since(root, tmp_path):
+    batches_of(image_folder(root))
+    path = only_file(tmp_path)
+    flip(path, 5 * 3 * 64 + 7)
+    status = (root / NAMES[5]).stat()
+    content = (root / NAMES[5]).read_bytes()
+    (root / NAMES[5]).write_bytes(content[:60].ljust(len(content)))
+    os.utime(root / NAMES[5], ns=(status.st_atime_ns, status.st_mtime_ns))
+    with (
+        pytest.warns(UserWarning, match="are damaged"),
+        pytest.warns(UserWarning, match=rf"1 of \d+ images cannot be read: '{NAMES[5]}'"),
+    ):
+        batches = batches_of(image_folder(root), epochs=1)
+    assert sum(len(batch.images) for batch in batches) == 39
+
+
 @pytest.fixture
 def broken(root):
     """A folder with an image that breaks when it is decoded."""

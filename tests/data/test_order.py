@@ -91,6 +91,15 @@ def test_overfit_batches_takes_the_same_ones_each_epoch(overfit, batches):
     assert all(epoch == other for epoch, other in pairwise(seen.val_labels.values()))
 
 
+def test_limits_take_the_first_batches():
+    whole = fit(Numbered())
+    torch.manual_seed(torch.initial_seed())
+    limited = fit(Numbered(), limit_train_batches=3, limit_val_batches=2)
+    for epoch, batches in limited.train_labels.items():
+        assert batches == whole.train_labels[epoch][:3]
+        assert limited.val_labels[epoch] == whole.val_labels[epoch][:2]
+
+
 def test_loaders_set_up_what_they_need():
     assert len(Numbered().train_dataloader()) == 10
     assert len(Numbered().val_dataloader()) == 3

@@ -129,6 +129,15 @@ def test_a_finished_run_goes_on_for_more_epochs(tmp_path, uninterrupted):
     assert torch.equal(run(Tiny(), tmp_path, last), uninterrupted[None])
 
 
+def test_the_random_state_matters(tmp_path, uninterrupted):
+    """Without it the resumed run draws other noise: the tests above can fail."""
+    checkpoint = run(Tiny(), tmp_path, stop=15, **MID_EPOCH)
+    saved = torch.load(checkpoint, weights_only=True)
+    del saved["callbacks"]["RandomState"]
+    torch.save(saved, checkpoint)
+    assert not torch.equal(run(Tiny(), tmp_path, checkpoint, **MID_EPOCH), uninterrupted[None])
+
+
 def train(data, folder, checkpoint=None, epochs=1):
     callbacks = [RandomState(), Resume(), ModelCheckpoint(folder, save_last=True)]
     trainer = Trainer(max_epochs=epochs, callbacks=callbacks, **QUIET)
