@@ -64,7 +64,7 @@ def trained():
         IMAGE_SHAPE,
         LATENT_DIM,
         Dense(()),
-        Gaussian(0.3, learned=True, bounded=False),
+        likelihood=Gaussian(0.3, learned=True, bounded=False),
         optimizer=partial(Adam, lr=0.05),
         lr_scheduler=partial(CosineAnnealingLR, T_max=EPOCHS),
     )
