@@ -13,7 +13,7 @@ from PIL import Image
 
 from lightning_gen.errors import UserError, causes
 
-FULL = (errno.ENOSPC, errno.EDQUOT)
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @contextmanager
@@ -25,7 +25,7 @@ def draft(path: Path) -> Iterator[Path]:
     """
     # A hash in place of the name, which may be as long as names can be.
     writer = f"{os.getpid()}_{get_ident()}_{crc32(os.fsencode(path.name)):x}"
-    unfinished = path.with_name(f".{writer}{path.suffix[:10]}")
+    unfinished = path.with_name(f".draft_{writer}{path.suffix[:10]}")
     with room_for(path):
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -35,23 +35,26 @@ def draft(path: Path) -> Iterator[Path]:
             unfinished.unlink(missing_ok=True)
 
 
+def discard_drafts(folder: Path) -> None:
+    """Remove the halves of files that killed processes have left below ``folder``."""
+    for unfinished in folder.rglob(".draft_*"):
+        unfinished.unlink(missing_ok=True)
+
+
 @contextmanager
 def room_for(path: Path) -> Iterator[None]:
     """Within, an error of a full disk becomes a UserError, which names ``path``."""
     try:
         yield
     except Exception as error:
-        if not is_full(error):
+        full = [each for each in causes(error) if isinstance(each, OSError) and each.errno in FULL]
+        if not full:
             raise
+        why = "a file may not be so large" if full[0].errno == errno.EFBIG else "the disk is full"
         raise UserError(
-            f"the disk is full: {path} was not written, and what stood there before is whole. Free "
-            f"space on that disk, such as old runs of {path.parent}, or write elsewhere."
+            f"{why}: {path} was not written, and what stood there before is whole. Free space on "
+            f"that disk, such as old runs of {path.parent}, or write elsewhere."
         ) from error
-
-
-def is_full(error: BaseException | None) -> bool:
-    """Whether an error, or what it was raised from, says that a disk is full."""
-    return any(isinstance(each, OSError) and each.errno in FULL for each in causes(error))
 
 
 def write_text(path: Path, text: str) -> None:

@@ -1,6 +1,6 @@
 """How much of its code a model uses: of latent dimensions, and of codebooks."""
 
-from typing import ClassVar, NamedTuple, cast
+from typing import Any, ClassVar, NamedTuple, cast
 
 from jaxtyping import Bool, Float, Int
 from lightning.pytorch import LightningModule, Trainer
@@ -35,19 +35,27 @@ class CollapseMonitor(Picture):
 
     Args:
         num_images: the first so many validation images are measured.
-        every_n_epochs: training epochs from one picture to the next.
     """
 
     requires: ClassVar[contracts.Needs] = (contracts.Infers,)
+    usual_epochs = 5
 
-    def __init__(self, num_images: int = 2000, every_n_epochs: int = 5) -> None:
-        super().__init__(every_n_epochs)
+    def __init__(self, num_images: int = 2000, **options: Any) -> None:  # noqa: ANN401
+        super().__init__(**options)
         check_at_least(2, num_images, "CollapseMonitor.num_images")
         self.num_images = num_images
         self._missing = 0
         self._metrics: tuple[KLPerDimension, ActiveUnits] | None = None
         self._usage: Usage | None = None
         self._warned = False
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """The latest measurement, which a run that only ends what another began draws."""
+        return self._usage._asdict() if self._usage else {}
+
+    def load_state_dict(self, state_dict: dict[str, Tensor]) -> None:
+        """Take the measurement of a checkpoint."""
+        self._usage = Usage(**state_dict) if state_dict else None
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Forget the measurement of an earlier epoch."""
@@ -115,17 +123,22 @@ class CodebookUse(Picture):
     ``val/perplexity`` is the effective number of codes, exp of the entropy of their frequencies;
     ``val/code_use`` is the share of the codes that is used at all; both are means over the
     codebooks, and ``test/`` has them too. It costs one more pass of the split through the encoder.
-
-    Args:
-        every_n_epochs: training epochs from one picture to the next.
     """
 
     requires: ClassVar[contracts.Needs] = (contracts.Quantizes,)
 
-    def __init__(self, every_n_epochs: int = 1) -> None:
-        super().__init__(every_n_epochs)
+    def __init__(self, **options: Any) -> None:  # noqa: ANN401
+        super().__init__(**options)
         self._metric: CodeCounts | None = None
         self._counts: Int[Tensor, "codebooks size"] | None = None
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """The latest counts, which a run that only ends what another began draws."""
+        return {} if self._counts is None else {"counts": self._counts}
+
+    def load_state_dict(self, state_dict: dict[str, Tensor]) -> None:
+        """Take the counts of a checkpoint."""
+        self._counts = state_dict.get("counts")
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Forget the counts of an earlier epoch."""

@@ -35,9 +35,9 @@ class RandomState(Callback):
     def state_dict(self) -> State:
         """The states of all ranks, which call this at once, as Lightning does on saving."""
         if not (distributed.is_available() and distributed.is_initialized()):
-            return {"ranks": [random_state()]}
+            return {"ranks": [self._training or random_state()]}
         ranks: list[Any] = [None] * distributed.get_world_size()
-        distributed.all_gather_object(ranks, random_state())
+        distributed.all_gather_object(ranks, self._training or random_state())
         return {"ranks": ranks}
 
     def load_state_dict(self, state_dict: State) -> None:
@@ -63,6 +63,7 @@ class RandomState(Callback):
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Give training its state back."""
         set_random_state(self._training)
+        self._training = {}
 
 
 class SameNoise(Callback):
@@ -83,8 +84,9 @@ class Resume(Callback):
     """Lets a run that goes on do what the uninterrupted one does.
 
     A checkpoint that was written after the last batch of an epoch is from before that epoch's
-    validation. Lightning would skip it, and with it all that hangs on it: the row of ``val/loss``,
-    the best checkpoint, schedulers, early stopping. Here the run goes on with the validation.
+    validation, or from its middle. Lightning would skip it, or what it has seen of it, and with it
+    all that hangs on it: the row of ``val/loss``, the best checkpoint, schedulers, early stopping.
+    Here the run goes on with the validation.
 
     A run that early stopping had ended does not train another epoch, unless its patience is now
     longer. Where nothing is left to train, that is said. One that is to go on with another dataset
@@ -113,13 +115,14 @@ class Resume(Callback):
         loops = checkpoint["loops"]["fit_loop"]
         batches: dict[str, Any] = loops["epoch_loop.batch_progress"]
         total, current = batches["total"], batches["current"]
+        validation: dict[str, dict[str, int]] = loops["epoch_loop.val_loop.batch_progress"]
+        validating = validation["current"]["ready"] > validation["current"]["completed"]
         saved_in_batch_end = total["completed"] == total["processed"] - 1
         epoch: int = loops["epoch_progress"]["current"]["processed"]
         every = trainer.check_val_every_n_epoch
         due = trainer.enable_validation and (every is None or (epoch + 1) % every == 0)
-        if saved_in_batch_end and batches["is_last_batch"] and due:
+        if validating or (saved_in_batch_end and batches["is_last_batch"] and due):
             total["completed"], current["completed"] = total["processed"], current["processed"]
-            validation: dict[str, dict[str, int]] = loops["epoch_loop.val_loop.batch_progress"]
             validation["total"] |= {"ready": 1, "started": 1, "processed": 0, "completed": 0}
             validation["current"] |= dict.fromkeys(validation["current"], 0)
 

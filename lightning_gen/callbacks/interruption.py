@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_only
 from torch import distributed
 
@@ -35,7 +36,8 @@ class Interruption(Callback):
     checkpoint is also written every few minutes, so that a crash in a long epoch costs no more.
 
     Several processes end at the same step, whichever of them was told: they agree about once a
-    second. In validation nothing is saved: the run ends after it.
+    second. One process leaves a validation at once, which the run makes up for when it goes on;
+    several end after it.
 
     Args:
         checkpoint: the file that is written.
@@ -74,11 +76,16 @@ class Interruption(Callback):
             return  # half of a step's gradients would be lost
         late = time.monotonic() - self._saved_at > 60 * self.minutes
         wish = self._agreement.on(self._heard or SAVE * late, trainer)
-        if wish:
+        if wish == SAVE:
             trainer.save_checkpoint(self.checkpoint, weights_only=False)
-        if wish > SAVE:
-            log_step(trainer)  # Lightning's turn is later
-            raise InterruptionError(wish, self.checkpoint, trainer.global_step)
+        elif wish:
+            self._leave(wish, trainer)
+
+    def on_validation_batch_end(self, trainer: Trainer, *_: Any) -> None:  # noqa: ANN401
+        """Save and leave a validation of the training where one process was told to."""
+        trains = trainer.state.fn == TrainerFn.FITTING and not trainer.sanity_checking
+        if self._heard and trains and trainer.world_size == 1:
+            self._leave(self._heard, trainer)
 
     def on_test_batch_end(self, *_: Any) -> None:  # noqa: ANN401  (Lightning's)
         """Leave by an InterruptionError where the run was told to: the training has been saved."""
@@ -90,6 +97,11 @@ class Interruption(Callback):
     ) -> None:
         """Count the minutes from here, whoever saves."""
         self._saved_at = time.monotonic()
+
+    def _leave(self, number: int, trainer: Trainer) -> None:
+        trainer.save_checkpoint(self.checkpoint, weights_only=False)
+        log_step(trainer)  # Lightning's turn is later
+        raise InterruptionError(number, self.checkpoint, trainer.global_step)
 
     def _hear(self, number: int, frame: FrameType | None) -> None:
         if number == self._heard == signal.SIGINT:

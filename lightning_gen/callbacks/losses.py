@@ -151,14 +151,9 @@ class Progress(TQDMProgressBar):
 
 
 class LossCurves(Picture):
-    """Draws the curves of the run's metrics.csv.
+    """Draws the curves of the run's metrics.csv."""
 
-    Args:
-        every_n_epochs: training epochs from one picture to the next.
-    """
-
-    def __init__(self, every_n_epochs: int = 5) -> None:
-        super().__init__(every_n_epochs)
+    usual_epochs = 5
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Raise a UserError when no logger writes a metrics.csv."""

@@ -31,15 +31,19 @@ class Picture(Callback, ABC):
 
     Attributes:
         requires: the capabilities that the model must have; asked for before training.
+        usual_epochs: training epochs from one picture to the next, unless they are given.
 
     Args:
-        every_n_epochs: training epochs from one picture to the next.
+        every_n_epochs: training epochs from one picture to the next. None takes those that are
+            usual, or more in a long training, which then has about 20 pictures.
     """
 
     requires: ClassVar[Needs] = ()
+    usual_epochs: ClassVar[int] = 1
 
-    def __init__(self, every_n_epochs: int = 1) -> None:
-        check_at_least(1, every_n_epochs, f"{type(self).__name__}.every_n_epochs")
+    def __init__(self, every_n_epochs: int | None = None) -> None:
+        if every_n_epochs is not None:
+            check_at_least(1, every_n_epochs, f"{type(self).__name__}.every_n_epochs")
         self.every_n_epochs = every_n_epochs
         self._drawn_at: int | None = None
         self._trained = False
@@ -66,8 +70,13 @@ class Picture(Callback, ABC):
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Draw when the epoch is due."""
-        if (trainer.current_epoch + 1) % self.every_n_epochs == 0:
+        if self.is_due(trainer):
             self._draw_once(trainer, pl_module)
+
+    def is_due(self, trainer: Trainer) -> bool:
+        """Whether the present epoch ends with a picture."""
+        every = self.every_n_epochs or max(self.usual_epochs, (trainer.max_epochs or 0) // 20)
+        return (trainer.current_epoch + 1) % every == 0
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Draw the end of training, unless the last epoch was drawn."""
@@ -143,9 +152,18 @@ def run_directory(trainer: Trainer) -> Path:
     return Path(next(filter(None, directories), trainer.default_root_dir))
 
 
+def moment(trainer: Trainer) -> str:
+    """What a picture is of: the present step, or the checkpoint where nothing was trained."""
+    if trainer.testing and trainer.global_step == 0 and trainer.ckpt_path:
+        return Path(trainer.ckpt_path).name
+    return f"step {trainer.global_step}"
+
+
 def picture_path(trainer: Trainer, name: str) -> Path:
-    """The file of a picture at the present step."""
-    return run_directory(trainer) / "images" / name / f"{trainer.global_step:08d}.png"
+    """The file of a picture at the present step, or of the present checkpoint."""
+    when = moment(trainer)
+    file = f"{trainer.global_step:08d}" if when.startswith("step ") else Path(when).stem
+    return run_directory(trainer) / "images" / name / f"{file}.png"
 
 
 def publish(trainer: Trainer, name: str, picture: Pixels) -> None:

@@ -8,7 +8,7 @@ import torch
 from lightning.pytorch import LightningModule, Trainer
 
 from lightning_gen import contracts
-from lightning_gen.callbacks.picture import Picture, check_at_least
+from lightning_gen.callbacks.picture import Picture, check_at_least, moment
 from lightning_gen.contracts import Batch, Encodes, SamplesCodes
 from lightning_gen.figures.style import Pixels
 from lightning_gen.latent import PCA, Projection
@@ -32,11 +32,12 @@ class ValidationCodes(Picture):
 
     Args:
         num_images: how many validation images are encoded, the first ones.
-        every_n_epochs: training epochs from one picture to the next.
     """
 
-    def __init__(self, num_images: int = 2000, every_n_epochs: int = 5) -> None:
-        super().__init__(every_n_epochs)
+    usual_epochs = 5
+
+    def __init__(self, num_images: int = 2000, **options: Any) -> None:  # noqa: ANN401
+        super().__init__(**options)
         check_at_least(2, num_images, f"{type(self).__name__}.num_images")
         self.num_images = num_images
         self._parts: list[LabelledCodes] = []
@@ -50,8 +51,7 @@ class ValidationCodes(Picture):
     def see(self, pl_module: LightningModule, batch: Batch, batch_idx: int) -> None:
         """Encode the batch while images are missing, where a picture is due."""
         trainer = pl_module.trainer
-        epoch = trainer.current_epoch + 1
-        due = epoch % self.every_n_epochs == 0 or epoch == trainer.max_epochs
+        due = self.is_due(trainer) or trainer.current_epoch + 1 == trainer.max_epochs
         rehearsal = trainer.sanity_checking or trainer.fast_dev_run  # type: ignore[attr-defined]
         if trainer.is_global_zero and due and not rehearsal:
             self.keep(pl_module, batch, batch_idx)
@@ -111,8 +111,9 @@ class Arithmetic(ValidationCodes):
 class LatentScatter(ValidationCodes):
     """Draws the codes of validation images, coloured by class.
 
-    Codes of two dimensions are drawn as they are. After a training its test is drawn too, as
-    ``images/latent_scatter_test``, along the principal axes of the last picture.
+    Codes of two dimensions are drawn as they are. A test is drawn too, as
+    ``images/latent_scatter_test``; that after a training along the principal axes of its last
+    picture.
 
     Args:
         projection: lays out codes of more than two dimensions: PCA, at once, or TSNE or UMAP, which
@@ -124,13 +125,7 @@ class LatentScatter(ValidationCodes):
     def __init__(self, projection: Projection = PCA(), **options: Any) -> None:  # noqa: ANN401, B008
         super().__init__(**options)
         self.projection = projection
-        self._follows_training = False
         self._axes: LabelledCodes | None = None
-
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """The test that follows belongs to this training."""
-        super().on_train_start(trainer, pl_module)
-        self._follows_training = True
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Draw when the epoch is due."""
@@ -153,7 +148,7 @@ class LatentScatter(ValidationCodes):
         trainer = pl_module.trainer
         if not trainer.testing:
             super().see(pl_module, batch, batch_idx)
-        elif self._follows_training and trainer.is_global_zero and not trainer.fast_dev_run:  # type: ignore[attr-defined]
+        elif trainer.is_global_zero and not trainer.fast_dev_run:  # type: ignore[attr-defined]
             self.keep(pl_module, batch, batch_idx)
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -170,7 +165,7 @@ class LatentScatter(ValidationCodes):
             without_condition(pl_module, codes),
             class_names(trainer),
             self.projection,
-            f"{split} images at step {trainer.global_step}",
+            f"{split} images at {moment(trainer)}",
             total=self._seen,
             like=self._axes and without_condition(pl_module, self._axes).codes,
         )

@@ -31,21 +31,21 @@ class Interpolation(FirstImages):
         num_pairs: how many pairs.
         steps: decoded codes in a row, those of both ends included.
         path: "linear" or "spherical".
-        every_n_epochs: training epochs from one picture to the next.
     """
 
     requires: ClassVar[contracts.Needs] = contracts.WALKS
+    usual_epochs = 5
 
     def __init__(
         self,
         num_pairs: int = 6,
         steps: int = 10,
         path: PathName = "linear",
-        every_n_epochs: int = 5,
+        **options: Any,  # noqa: ANN401
     ) -> None:
         check_at_least(1, num_pairs, "Interpolation.num_pairs")
         check_at_least(2, steps, "Interpolation.steps")
-        super().__init__(2 * num_pairs, every_n_epochs=every_n_epochs)
+        super().__init__(2 * num_pairs, **options)
         self.steps = steps
         self.path = path
 

@@ -135,9 +135,10 @@ def shapes(weights: Mapping[str, Any]) -> dict[str, object]:
 
 
 def differences(old: object, new: object, key: str = "") -> Iterator[tuple[str, object, object]]:
-    """Each place where two nested dicts differ: its dotted key, and both values."""
+    """Each option, by its dotted name, whose values in two configurations differ, and both."""
     if isinstance(old, dict) and isinstance(new, dict):
-        for word in [*old, *(word for word in new if word not in old)]:
-            yield from differences(old.get(word), new.get(word), f"{key}.{word}".lstrip("._"))
+        for word in dict.fromkeys([*old, *new]):
+            inner = key if word == "init_args" else f"{key}.{word}".lstrip("._")
+            yield from differences(old.get(word), new.get(word), inner)
     elif old != new:
         yield key, old, new

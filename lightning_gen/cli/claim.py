@@ -1,6 +1,7 @@
 """Which run directory a command reads or writes."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -108,11 +109,14 @@ def begun_run(options: Namespace, root: Path) -> RunDirectory | None:
 
 
 def default_name(options: Namespace) -> str:
-    """The name of the configuration file, or of the model and the data."""
+    """The name of the configuration file, or of the model and the data, a folder by its name."""
     if options.config:
         return Path(str(options.config[-1])).stem
-    classes = (options.model.class_path, options.data.class_path)
-    return "_".join(path.rpartition(".")[2].lower() for path in classes)
+    model, data = (part.class_path.rpartition(".")[2] for part in (options.model, options.data))
+    if data == "ImageFolder":
+        folder = Path(options.data.init_args.root).expanduser().resolve().name
+        data = re.sub(r"[^\w.\-]", "_", folder) or data
+    return f"{model}_{data}".lower()
 
 
 def is_first_process() -> bool:

@@ -72,7 +72,7 @@ class Fault(NamedTuple):
     def key(self, last: str = "") -> str:
         """The dotted key that it speaks of, or one below it."""
         keys = [*self.keys]
-        if last and (not keys or keys[-1].rpartition(".")[2] != last):
+        if last and not (keys and f".{keys[-1]}".endswith(f".{last}")):
             keys.append(last)
         found = {place for place, _ in places(self.tree, keys[-1])} if keys else set()
         if len(found) == 1:  # jsonargparse leaves out what lies between

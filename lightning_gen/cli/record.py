@@ -12,12 +12,19 @@ from lightning.pytorch.utilities import rank_zero_info
 
 from lightning_gen import __version__
 from lightning_gen._compat import unlogged
-from lightning_gen.atomic import write_text
+from lightning_gen.atomic import discard_drafts, write_text
 from lightning_gen.callbacks import Evaluation
+from lightning_gen.cli.checks import differences
 from lightning_gen.models.module import Module
 from lightning_gen.runs import RunDirectory, RunLogger, describe_environment
-from lightning_gen.runs.directory import CONFIG
+from lightning_gen.runs.directory import CONFIG, SPLITS
+from lightning_gen.runs.outputs import write_splits
 from lightning_gen.runs.scores import in_words, write_scores
+
+FEW_STEPS = 500
+"""A training of fewer steps has hardly begun."""
+NO_OPTIONS = ("config", "ckpt_path", "name")
+"""Keys of a configuration that say where it comes from, and not what is trained."""
 
 
 class RecordRun(Callback):
@@ -34,7 +41,7 @@ class RecordRun(Callback):
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Show the configuration before Lightning saves what the loggers have."""
         if trainer.is_global_zero and stage == "fit":
-            self.directory.discard_drafts()
+            discard_drafts(self.directory.path)
         for logger in trainer.loggers:
             if trainer.is_global_zero and stage == "fit" and not isinstance(logger, RunLogger):
                 logger.log_hyperparams(yaml.safe_load(self.config_text))
@@ -42,21 +49,46 @@ class RecordRun(Callback):
                     logger.experiment.add_text("config", f"```yaml\n{self.config_text}```")
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Before the first step; a run that goes on keeps its files and forgets later rows."""
+        """Before the first step; a run that goes on says its new options, and forgets later rows.
+
+        Where an epoch is shorter than the logging interval, its last step is logged.
+        """
         rank_zero_info(batch_in_words(trainer))
+        steps = int(min(trainer.num_training_batches, 50)) // trainer.accumulate_grad_batches
+        trainer.log_every_n_steps = min(trainer.log_every_n_steps, max(steps, 1))  # type: ignore[attr-defined]
         if not trainer.is_global_zero:
             return
         config = self.directory.path / CONFIG
-        if not config.exists() or trainer.global_step == 0:
-            again = f"lightning-gen fit --config {config}"
-            header = f"# lightning-gen {__version__}: {again} runs it again\n"
-            write_text(config, header + with_batch_size(self.config_text, trainer))
+        again = f"lightning-gen fit --config {config}"
+        text = f"# lightning-gen {__version__}: {again} runs it again\n"
+        text += with_batch_size(self.config_text, trainer)
+        changed: list[tuple[str, object, object]] = []
+        if config.exists() and trainer.global_step > 0:
+            found = differences(self.directory.read_config(), yaml.safe_load(text))
+            changed = [row for row in found if row[0] not in NO_OPTIONS]
+        if changed:
+            each = (
+                f"{key} {str(now)[:60]} ({str(then)[:60]} before)" for key, then, now in changed
+            )
+            rank_zero_info(f"The run goes on with {', '.join(each)}.")
+        write_text(config, text)
+        self._list_files(trainer)
         environment = describe_environment(self.seed, device_names(trainer), trainer.world_size)
         shown = (logger.version for logger in trainer.loggers if isinstance(logger, WandbLogger))
-        self.directory.record(environment | {"wandb_run": next(shown, None)}, trainer.global_step)
+        more = {"wandb_run": next(shown, None), "changed": changed}
+        self.directory.record(environment | more, trainer.global_step)
         for logger in trainer.loggers:
             if isinstance(logger, RunLogger):
                 logger.file.forget_from(trainer.global_step)
+
+    def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """List the files of each split, the test's included."""
+        self._list_files(trainer)
+
+    def _list_files(self, trainer: Trainer) -> None:
+        splits = getattr(trainer.datamodule, "split_files", dict)()  # type: ignore[attr-defined]
+        if splits and trainer.is_global_zero:
+            write_splits(splits, self.directory.path / SPLITS)
 
     def on_save_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
@@ -94,14 +126,19 @@ def batch_in_words(trainer: Trainer) -> str:
     groups = [group for each in trainer.optimizers for group in each.param_groups]
     rates = [f"{group.get('initial_lr', group['lr']):.4g}" for group in groups]  # before a warm-up
     text = f"Learning rate {' and '.join(dict.fromkeys(rates))}"
+    steps = trainer.estimated_stepping_batches
+    length = f". {steps:,} steps in all" if math.isfinite(steps) else ""
+    if steps < FEW_STEPS:
+        length += "; a model takes some thousands: raise trainer.max_epochs"
     if images is None:
         return text
     most = getattr(trainer.train_dataloader, "num_images", math.inf) // trainer.world_size
     images = min(images, most)  # a small dataset gives no whole batch
     total = images * trainer.world_size * trainer.accumulate_grad_batches
     if not several:
-        return f"{total} images a step. {text}"
-    return f"{images} x {' x '.join(several)} = {total} images a step. {text}, not scaled by it"
+        return f"{total} images a step. {text}{length}"
+    made = " x ".join(several)
+    return f"{images} x {made} = {total} images a step. {text}, not scaled by it{length}"
 
 
 def device_names(trainer: Trainer) -> list[str]:

@@ -113,7 +113,10 @@ class Training:
                 raise UserError(NO_RUN)
             if path not in (None, "last") and not Path(path).is_file():
                 raise UserError(f"ckpt_path: expected the file of a checkpoint, got {path!r}.")
-        self.config_text = self.parser.dump(self.options, skip_unset=False)
+        kept = self.options.clone()
+        if path == "last":
+            kept.ckpt_path = None  # run again, it is a training of its own
+        self.config_text = self.parser.dump(kept, skip_unset=False)
 
     def run(self) -> None:
         """Build everything, and do what the verb says."""
@@ -130,6 +133,9 @@ class Training:
         """Say what is about to be trained."""
         for line in self.dropped.values():
             rank_zero_info(line)
+        own = self.options.get("model.init_args.architecture.init_args.decoder_widths")
+        if own:
+            rank_zero_info(f"The decoder has widths of its own: architecture.decoder_widths {own}")
         parameters = sum(p.numel() for p in self.model.parameters())
         shape = "x".join(str(n) for n in image_shape(self.data))
         rank_zero_info(
@@ -165,6 +171,8 @@ class Training:
                     point_logger(logger, self.directory)
             run = self.directory or RunDirectory.around(Path(options.ckpt_path or "."))
             keep_inside(options.trainer, run.path if run else None)
+            if run and self.verb != "fit":
+                options.trainer.default_root_dir = str(run.path)  # for pictures of a test
             parts = self.parser.instantiate_classes(options)
             self.model: LightningModule = parts.model
             self.data: LightningDataModule = parts.data

@@ -175,6 +175,11 @@ class ImageDataModule(KeepsArguments, LightningDataModule, ABC):
                 "into folders of these names, or leave the test out (--test_after_fit false)."
             )
 
+    def split_files(self) -> dict[str, list[Any]]:
+        """The file of each image of the splits that were loaded; empty without files."""
+        named = {name: split.names for name, split in self._splits.items()}
+        return {name: files for name, files in named.items() if isinstance(files[0], str)}
+
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint must know of the data: which images, and the seed of their order."""
         if not self._trained_on:

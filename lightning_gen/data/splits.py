@@ -46,10 +46,14 @@ class Split:
         return self.source.device
 
     @property
+    def names(self) -> list[str | int]:
+        """The file of each image, or its place in its dataset."""
+        return names_of(self.source, self.indices)
+
+    @property
     def digest(self) -> str:
         """Eight digits that are others where files, their order or their labels are others."""
-        names = names_of(self.source, self.indices)
-        digest = sha256(repr(names).encode("utf-8", "backslashreplace"))
+        digest = sha256(repr(self.names).encode("utf-8", "backslashreplace"))
         labels = getattr(self.source, "labels", None)
         if labels is not None:
             digest.update(labels[self.indices].cpu().numpy().tobytes())

@@ -13,6 +13,7 @@ from lightning_gen.yaml_file import read_yaml
 
 CONFIG = "config.yaml"
 ENVIRONMENT = "environment.json"
+SPLITS = "splits.csv"
 LAST = "last.ckpt"
 PREVIOUS = "previous.ckpt"
 """What was ``last.ckpt`` before it was written anew."""
@@ -23,7 +24,8 @@ class RunDirectory:
     """Where everything that a run leaves behind stands.
 
     ``config.yaml`` (enough to run it again), ``metrics.csv``, ``checkpoints/``,
-    ``images/<callback>/<step>.png`` and ``environment.json``.
+    ``images/<callback>/<step>.png``, ``environment.json``, and ``splits.csv`` of a dataset of
+    files.
     """
 
     path: Path
@@ -159,12 +161,6 @@ class RunDirectory:
             others[-1] |= {"step": step}
             first |= {"resumed": others}
         write_text(self.path / ENVIRONMENT, json.dumps(first, indent=2) + "\n")
-
-    def discard_drafts(self) -> None:
-        """Remove the halves of files that a killed process has left."""
-        for path in self.path.rglob(".*"):
-            if re.match(r"\.\d+_\d+\.", path.name):  # as ``atomic.draft`` names them
-                path.unlink(missing_ok=True)
 
     def discard_if_empty(self) -> None:
         """Remove the directory when nothing was written into it."""

@@ -3,6 +3,7 @@
 import csv
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
@@ -125,15 +126,9 @@ def _write_arrays(path: Path, parts: Iterable[Part], words: dict[str, Sequence[s
 def _write_table(
     path: Path, parts: Iterable[Part], class_names: Sequence[str], factor_names: Sequence[str]
 ) -> None:
-    """A line an image: name, label (the class's name), attributes, and its code, z0, z1, ...
-
-    Bytes of a name that are no UTF-8 are escaped, and so are texts that a spreadsheet would take
-    for a formula (OWASP, CSV injection): an apostrophe stands before them.
-    """
+    """A line an image: name, label (the class's name), attributes, and its code, z0, z1, ..."""
     names_of = dict(enumerate(class_names)) | {NO_CLASS: ""}
-    form: dict[str, Any] = {"encoding": "utf-8", "errors": "backslashreplace", "newline": ""}
-    with draft(path) as unfinished, unfinished.open("w", **form) as file:
-        writer = csv.writer(file)
+    with table(path) as writer:
         for place, (names, _, arrays) in enumerate(parts):
             codes = arrays["codes"]
             factors = arrays.get("factors", codes[:, :0])
@@ -200,8 +195,24 @@ def write_picture(picture: Pixels | Figure, path: Path) -> None:
         save_vector(picture, unfinished, path.suffix[1:])
 
 
+def write_splits(splits: Mapping[str, Sequence[str]], path: Path) -> None:
+    """A line for each image of the splits of a dataset, with its split and its file."""
+    with table(path) as writer:
+        writer.writerow(["split", "file"])
+        for split, files in splits.items():
+            writer.writerows((split, no_formula(file)) for file in files)
+
+
+@contextmanager
+def table(path: Path) -> Iterator[Any]:
+    """A writer of a CSV file. Bytes of a name that are no UTF-8 are escaped."""
+    form: dict[str, Any] = {"encoding": "utf-8", "errors": "backslashreplace", "newline": ""}
+    with draft(path) as unfinished, unfinished.open("w", **form) as file:
+        yield csv.writer(file)
+
+
 def no_formula(text: str) -> str:
-    """A text that no spreadsheet takes for a formula."""
+    """A text that no spreadsheet takes for a formula (OWASP, CSV injection)."""
     return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
 
 

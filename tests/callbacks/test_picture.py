@@ -47,6 +47,7 @@ class StopAfterFirstEpoch(Callback):
         (5, {"max_epochs": 2}, [4]),
         (1, {"max_epochs": 3, "max_steps": 3}, [2, 3]),
         (1, {"max_epochs": 2, "limit_val_batches": 0}, [2, 4]),
+        (None, {"max_epochs": 40, "limit_train_batches": 1}, list(range(2, 41, 2))),
     ],
 )
 def test_pictures_come_every_n_epochs_and_at_the_end(

@@ -54,13 +54,6 @@ def test_the_test_after_a_training_is_drawn(trainer, mini, first, drawn, picture
     assert list(pictures("latent_scatter_test")) == [2]
 
 
-def test_a_test_alone_draws_nothing(trainer, mini, drawn, tmp_path):
-    run = trainer(LatentScatter(), limit_test_batches=1)
-    run.test(fixed("VAE"), mini, verbose=False)
-    assert not drawn
-    assert not (tmp_path / "run" / "images").exists()
-
-
 def test_a_test_of_two_images_is_drawn(trainer, mini, drawn, pictures):
     small = type(mini)(batch_size=2)
     run = trainer(LatentScatter(num_images=40), limit_test_batches=1, limit_val_batches=3)

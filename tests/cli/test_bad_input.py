@@ -53,6 +53,7 @@ def test_a_message_of_an_unknown_kind_passes_through_with_its_place():
         (("--model.beta", "4"), r"model\.beta .*Did you mean model\.objective\.beta\?"),
         (("--model", "BetaVAE", "--model.objective.warmup_steps", "9"), "warmup_steps is no opt"),
         (("--data.batchsize", "3"), r"batchsize .*Did you mean .*batch_size"),
+        (("--model.obj.beta", "4"), r" model\.obj\.beta .*mean model\.objective\.beta\?"),
     ],
 )
 def test_misspelt_option(words, said, refused):
@@ -193,8 +194,8 @@ def test_a_wrong_file(content, match, refused, tmp_path):
         (("--trainer.devices", "0"), r"trainer: `Trainer\(devices=.?0.?\)` value is not"),
         (("--model.architecture.widths", "null"), r"widths: expected tuple, got (null|None)"),
         (("--data.batch_size", "null"), r"data\.batch_size: expected int, got null"),
-        ((*SAMPLES, "--trainer.callbacks.every_n_epochs", "null"),
-         r"trainer\.callbacks\.every_n_epochs: expected int, got null"),
+        ((*SAMPLES, "--trainer.callbacks.num_images", "null"),
+         r"trainer\.callbacks\.num_images: expected int, got null"),
         (("--model.likelihood", "null"), r"likelihood: expected Likelihood, got null"),
         (("--data", "ImageFolder"), r"data\.root is missing: pass --data\.root"),
         (("--trainer.callbacks", "EarlyStopping"), r"trainer\.callbacks\.monitor is missing"),

@@ -1,12 +1,17 @@
 """Which run goes on, who may, and what is drawn where nothing is left to train."""
 
+import json
 import shutil
 
+import pytest
+import yaml
 from filelock import FileLock
 
-from support.command import SMALL, column, only_run, runs
+from lightning_gen.callbacks.picture import snake_case
+from support.command import SMALL, column, leave_half, only_run, runs
 
 LAST = ("--ckpt_path", "last")
+LONGER = ("--trainer.max_epochs", "2", "--data.batch_size", "40")
 
 
 def test_two_processes_do_not_train_one_run(command, in_tmp):
@@ -39,20 +44,47 @@ def test_a_training_that_is_over_says_so(command, in_tmp, caplog):
     assert "The training is over after 1 epochs, 2 steps. To go on, raise" in caplog.text
 
 
-def test_pictures_that_a_kill_left_out_are_drawn(command, in_tmp):
-    words = (*SMALL, "--name", "run", "--trainer.callbacks", "Samples")
-    words += ("--trainer.callbacks+", "Reconstructions", "--trainer.callbacks+", "LatentScatter")
+def test_other_options_are_said_and_kept(command, in_tmp, caplog):
+    assert command("fit", *SMALL, "--name", "run").code == 0
+    assert command("fit", *SMALL, "--name", "run", *LAST, *LONGER).code == 0
+    said = "The run goes on with trainer.max_epochs 2 (1 before), data.batch_size 40 (50 before)."
+    assert said in caplog.text
+    config = yaml.safe_load((only_run("logs") / "config.yaml").read_text())
+    assert config["trainer"]["max_epochs"] == 2
+    assert config["data"]["init_args"]["batch_size"] == 40
+    assert config["ckpt_path"] is None
+    first = json.loads((only_run("logs") / "environment.json").read_text())
+    assert first["resumed"][0]["changed"] == [
+        ["trainer.max_epochs", 1, 2],
+        ["data.batch_size", 50, 40],
+    ]
+    caplog.clear()
+    assert command("fit", *SMALL, "--name", "run", *LAST, *LONGER).code == 0
+    assert "goes on with" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("model", "kinds"),
+    [
+        ((), ("Samples", "Reconstructions", "LatentScatter", "CollapseMonitor")),
+        (("--model", "VQVAE"), ("Samples", "CodebookUse")),
+    ],
+)
+def test_pictures_that_a_kill_left_out_are_drawn(model, kinds, command, in_tmp):
+    words = [*SMALL, *model, "--name", "run", "--trainer.callbacks", kinds[0]]
+    for kind in kinds[1:]:
+        words += ["--trainer.callbacks+", kind]
     assert command("fit", *words).code == 0
     folder = only_run("logs") / "images"
-    kinds = ("reconstructions", "latent_scatter", "samples")
-    paths = [path for kind in kinds for path in (folder / kind).glob("*.png")]
+    names = [snake_case(kind) for kind in kinds]
+    paths = [path for name in names for path in (folder / name).glob("*.png")]
     before = [path.read_bytes() for path in paths]
     for path in paths:
         path.unlink()
-        path.with_name(f".123_456.{path.name}").write_bytes(b"half")
+        leave_half(path)
     assert command("fit", *words, *LAST).code == 0
     assert [path.read_bytes() for path in paths] == before
-    assert len(paths) == 3
+    assert len(paths) == len(kinds)
     assert not list(folder.rglob(".*"))
 
 

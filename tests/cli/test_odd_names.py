@@ -45,6 +45,15 @@ def trained(train, tmp_path_factory):
     return train(root, *(("fit", "--model", model, *words, model) for model in ("VAE", "CVAE")))
 
 
+def test_the_files_of_each_split_are_listed(trained):
+    with (trained / "logs/VAE/version_0/splits.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert {row["split"] for row in rows} == {"train", "val", "test"}
+    escaped = [name.replace(NO_UTF8, "\\udcff\\udcfe") for name in NAMES]
+    files = [f"{folder}/{name}{n}.png" for n, folder in enumerate(escaped) for name in escaped]
+    assert sorted(row["file"] for row in rows) == sorted(files)
+
+
 @pytest.fixture
 def ask(command, trained, monkeypatch):
     """Runs a command in the folder of the runs; it must go well and print UTF-8."""

@@ -85,6 +85,13 @@ def test_validate(finished, command, caplog):
     assert f"Validation loss {value:.2f} nats per image" in caplog.text
 
 
+def test_a_test_draws_the_codes_by_any_projection(fit, command):
+    directory = fit()
+    words = ("--trainer.callbacks", "LatentScatter", "--trainer.callbacks.projection", "TSNE")
+    assert command("test", directory, *words).code == 0
+    assert (directory / "images" / "latent_scatter_test" / "best.png").is_file()
+
+
 def test_predict_writes_the_codes_of_the_test_images(fit, command):
     directory = fit()
     before = {path.name for path in directory.iterdir()}

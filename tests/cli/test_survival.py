@@ -15,7 +15,7 @@ import torch
 
 from lightning_gen.callbacks import FiniteLoss, Interruption
 from support.benchmarks import run
-from support.command import MINI_DATA, NO_PICTURES, SMALL_MODEL, column, only_run, runs
+from support.command import MINI_DATA, NO_PICTURES, SMALL_MODEL, column, leave_half, only_run, runs
 
 STEPS = 6
 EPOCHS = (
@@ -148,6 +148,24 @@ class TestSignal:
         at_step(0, kill)
         assert command("fit", *WORDS, *words, *LAST).code == 0
         assert_same(whole, whole.parents[1] / "run" / "version_0")
+
+    def test_a_validation_is_left_at_once_and_made_up_for(self, command, monkeypatch, whole_run):
+        words = (*NO_PICTURES, *self.SCHEDULED)
+        whole = whole_run(*words)
+
+        def tell(callback, trainer, module, batch, batch_index):
+            if trainer.global_step == 2 * STEPS and not trainer.sanity_checking:
+                assert batch_index == 0, "the validation went on"
+                send(signal.SIGTERM)()
+
+        with monkeypatch.context() as patch:
+            patch.setattr(FiniteLoss, "on_validation_batch_start", tell, raising=False)
+            answer = command("fit", *WORDS, *words)
+        assert answer.code == 128 + signal.SIGTERM
+        told = whole.parents[1] / "run" / "version_0"
+        assert list(column(told, "val/loss")) == [STEPS - 1]
+        assert command("fit", *WORDS, *words, *LAST).code == 0
+        assert_same(whole, told)
 
     def test_in_the_test_the_training_stands(self, command, monkeypatch):
         told = send(signal.SIGTERM)
@@ -297,8 +315,7 @@ def test_half_a_row_and_half_a_checkpoint_are_forgotten(command, at_step, whole_
     directory = whole.parents[1] / "run" / "version_0"
     with (directory / "metrics.csv").open("a") as file:
         file.write("1,1")  # of step 12, say
-    half = directory / "checkpoints" / ".17_4.last.ckpt"
-    half.write_bytes(b"half")
+    half = leave_half(directory / "checkpoints" / "last.ckpt")
     at_step(0, kill)
     assert command("fit", *WORDS, *NO_PICTURES, *LAST).code == 0
     assert_same(whole, directory)

@@ -4,6 +4,8 @@ import csv
 from pathlib import Path
 from typing import NamedTuple
 
+from lightning_gen.atomic import draft
+
 CONF = Path(__file__).parents[2] / "conf"
 
 TWO_BATCHES = (
@@ -70,6 +72,13 @@ def rows(directory):
 def column(directory, name):
     """The values of a metric, by step."""
     return {int(r["step"]): float(r[name]) for r in rows(directory) if r.get(name)}
+
+
+def leave_half(path):
+    """A draft of ``path`` as a killed process leaves it."""
+    unfinished = draft(path).__enter__()  # its context ends here
+    unfinished.write_bytes(b"half")
+    return unfinished
 
 
 def assert_whole(directory, pictures=True):
