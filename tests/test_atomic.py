@@ -1,8 +1,10 @@
+import resource
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from lightning_gen.atomic import draft, write_text
+from lightning_gen.errors import UserError
 
 
 def test_a_crash_while_writing_leaves_the_old_file_and_no_other(tmp_path, monkeypatch):
@@ -27,6 +29,17 @@ def test_an_error_inside_the_block_leaves_nothing(tmp_path):
 
     with pytest.raises(KeyError):
         fail()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_limit_of_a_file_s_size_is_one_line(tmp_path):
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    try:
+        with pytest.raises(UserError, match=r"a file may not be so large: .*file was not written"):
+            write_text(tmp_path / "file", "x" * 2000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert list(tmp_path.iterdir()) == []
 
 

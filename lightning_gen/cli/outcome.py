@@ -146,12 +146,14 @@ def told_to_the_user(trainer: Trainer) -> Iterator[None]:
             raise BadArgumentsError(str(error)) from error
         raise
     except OSError as error:
-        if error.errno not in NOT_WRITABLE:
+        if error.errno == errno.ENOENT:
+            remedy = "It was taken away while it was needed: put it back, or begin anew."
+        elif error.errno in NOT_WRITABLE:
+            remedy = "Make room there, or change its permissions; a run goes to a folder of your "
+            remedy += "own with --trainer.default_root_dir."
+        else:
             raise
-        raise UserError(
-            f"{error}. Make room there, or change its permissions; a run goes to a folder of "
-            "your own with --trainer.default_root_dir."
-        ) from error
+        raise UserError(f"{error}. {remedy}") from error
     except Exception as error:
         if not is_restoring(trainer):
             raise

@@ -67,10 +67,8 @@ class RecordRun(Callback):
             found = differences(self.directory.read_config(), yaml.safe_load(text))
             changed = [row for row in found if row[0] not in NO_OPTIONS]
         if changed:
-            each = (
-                f"{key} {str(now)[:60]} ({str(then)[:60]} before)" for key, then, now in changed
-            )
-            rank_zero_info(f"The run goes on with {', '.join(each)}.")
+            words = [f"{key} {now!s:.60} ({then!s:.60} before)" for key, then, now in changed]
+            rank_zero_info(f"The run goes on with {', '.join(words)}.")
         write_text(config, text)
         self._list_files(trainer)
         environment = describe_environment(self.seed, device_names(trainer), trainer.world_size)
@@ -86,7 +84,7 @@ class RecordRun(Callback):
         self._list_files(trainer)
 
     def _list_files(self, trainer: Trainer) -> None:
-        splits = getattr(trainer.datamodule, "split_files", dict)()  # type: ignore[attr-defined]
+        splits: Any = getattr(trainer.datamodule, "split_files", dict)()  # type: ignore[attr-defined]
         if splits and trainer.is_global_zero:
             write_splits(splits, self.directory.path / SPLITS)
 

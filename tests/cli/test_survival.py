@@ -308,6 +308,14 @@ def test_a_full_disk(small_disk, command):
     assert not list(small_disk.rglob(".*"))
 
 
+def test_a_run_that_is_deleted_meanwhile(command, at_step):
+    at_step(8, lambda: shutil.rmtree("logs/run"))
+    answer = command("fit", *WORDS, *NO_PICTURES, "--trainer.limit_train_batches", "30")
+    assert answer.code == 1
+    said = "'logs/run/version_0/metrics.csv'. It was taken away while it was needed"
+    assert said in answer.err.splitlines()[-1]
+
+
 def test_half_a_row_and_half_a_checkpoint_are_forgotten(command, at_step, whole_run):
     whole = whole_run(*NO_PICTURES)
     at_step(8, send(signal.SIGTERM))
