@@ -1,6 +1,5 @@
 """The linear classifier of beta-VAE."""
 
-from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -9,7 +8,6 @@ from torch import Tensor
 
 from lightning_gen.metrics.disentanglement.sharing import draw_below, mean_over_chunks, sharing
 from lightning_gen.metrics.disentanglement.table import CodesAndFactors, varying
-from lightning_gen.metrics.estimate import Estimate
 
 
 class Differences(NamedTuple):
@@ -36,30 +34,6 @@ def draw_differences(
         factor[:, None], runs.start[at] + (runs.place[at] + further) % runs.size[at]
     ]
     return Differences(factor, mean_over_chunks(codes.double(), image, partner))
-
-
-def beta_vae_score(
-    codes: Float[Tensor, "n d"],
-    factors: Int[Tensor, "n f"],
-    num_train: int = 10_000,
-    num_test: int = 5_000,
-    pairs: int = 64,
-    seed: int = 0,
-) -> Float[Tensor, ""]:
-    """Accuracy of a logistic regression from mean |z1 - z2| to the factor that the pairs share.
-
-    A single factor gives 1.
-    """
-    from sklearn.linear_model import LogisticRegression  # here: it takes half a second
-
-    factors = factors[:, varying(factors)]
-    if factors.shape[1] == 1:
-        return torch.tensor(1.0, dtype=torch.float64)
-    factor, difference = draw_differences(codes, factors, num_train + num_test, pairs, seed)
-    model = LogisticRegression(max_iter=10_000)
-    model.fit(difference[:num_train].numpy(), factor[:num_train].numpy())
-    accuracy = model.score(difference[num_train:].numpy(), factor[num_train:].numpy())
-    return torch.tensor(accuracy, dtype=torch.float64)
 
 
 class BetaVAEScore(CodesAndFactors):
@@ -95,13 +69,20 @@ class BetaVAEScore(CodesAndFactors):
         self.num_test = num_test
         self.pairs = pairs
 
-    def compute(self) -> Estimate:
-        """The accuracy."""
-        score = partial(
-            beta_vae_score,
-            num_train=self.num_train,
-            num_test=self.num_test,
-            pairs=self.pairs,
-            seed=self.seed,
-        )
-        return self.estimated(score)
+    def score(self, codes: Float[Tensor, "n d"], factors: Int[Tensor, "n f"]) -> Float[Tensor, ""]:
+        """Accuracy of a logistic regression from mean |z1 - z2| to the factor that pairs share.
+
+        A single factor gives 1.
+        """
+        from sklearn.linear_model import LogisticRegression  # here: it takes half a second
+
+        factors = factors[:, varying(factors)]
+        if factors.shape[1] == 1:
+            return torch.tensor(1.0, dtype=torch.float64)
+        count = self.num_train + self.num_test
+        drawn = draw_differences(codes, factors, count, self.pairs, self.seed)
+        factor, difference = (part.numpy() for part in drawn)
+        model = LogisticRegression(max_iter=10_000)
+        model.fit(difference[: self.num_train], factor[: self.num_train])
+        accuracy = model.score(difference[self.num_train :], factor[self.num_train :])
+        return torch.tensor(accuracy, dtype=torch.float64)

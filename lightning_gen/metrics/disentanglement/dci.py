@@ -1,6 +1,5 @@
 """Disentanglement, completeness and informativeness."""
 
-from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -50,29 +49,6 @@ def importance_and_accuracy(
     return torch.from_numpy(model.feature_importances_), float(accuracy)
 
 
-def dci_scores(
-    codes: Float[Tensor, "n d"],
-    factors: Int[Tensor, "n f"],
-    num_train: int = 5_000,
-    trees: int = 100,
-    seed: int = 0,
-) -> Float[Tensor, "3"]:
-    """Disentanglement, completeness and informativeness of images in random order.
-
-    The first ``num_train`` images, two thirds at most, train the predictors; the others test them.
-    """
-    num_train = min(num_train, len(codes) * 2 // 3)
-    columns = tqdm(varying(factors[:num_train]), desc="DCI", unit="factor", disable=None)
-    found = [
-        importance_and_accuracy(codes, factors[:, column], num_train, trees, seed)
-        for column in columns
-    ]
-    importance = torch.stack([importance for importance, _ in found], dim=1)
-    informativeness = sum(accuracy for _, accuracy in found) / len(found)
-    scores = [disentanglement(importance), completeness(importance), informativeness]
-    return torch.tensor(scores, dtype=torch.float64)
-
-
 class DCI(CodesAndFactors):
     """Disentanglement, completeness, informativeness (Eastwood & Williams 2018, ICLR).
 
@@ -106,8 +82,19 @@ class DCI(CodesAndFactors):
         self.num_train = num_train
         self.trees = trees
 
-    def compute(self) -> DCIScores:
+    def score(self, codes: Float[Tensor, "n d"], factors: Int[Tensor, "n f"]) -> Float[Tensor, "3"]:
+        """Disentanglement, completeness and informativeness; the first images train."""
+        count = min(self.num_train, len(codes) * 2 // 3)
+        columns = tqdm(varying(factors[:count]), desc="DCI", unit="factor", disable=None)
+        found = [
+            importance_and_accuracy(codes, factors[:, column], count, self.trees, self.seed)
+            for column in columns
+        ]
+        importance = torch.stack([importance for importance, _ in found], dim=1)
+        informativeness = sum(accuracy for _, accuracy in found) / len(found)
+        scores = [disentanglement(importance), completeness(importance), informativeness]
+        return torch.tensor(scores, dtype=torch.float64)
+
+    def compute(self) -> DCIScores:  # type: ignore[override]
         """The scores of all images."""
-        score = partial(dci_scores, num_train=self.num_train, trees=self.trees, seed=self.seed)
-        value, error = self.estimated(score)
-        return DCIScores(*map(Estimate, value, error))
+        return DCIScores(*map(Estimate, *super().compute()))

@@ -1,6 +1,5 @@
 """The majority vote of FactorVAE."""
 
-from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -9,7 +8,6 @@ from torch import Tensor
 
 from lightning_gen.metrics.disentanglement.sharing import draw_subsets, sharing
 from lightning_gen.metrics.disentanglement.table import CodesAndFactors, varying
-from lightning_gen.metrics.estimate import Estimate
 
 INACTIVE = 0.05
 """Standard deviation below which a dimension is left out, that of Locatello et al. 2019."""
@@ -40,31 +38,6 @@ def draw_votes(
     batches = runs.order[factor[:, None], runs.start[factor, image][:, None] + within]
     quietest = [codes[batch].var(dim=1).argmin(dim=1) for batch in torch.split(batches, CHUNK)]
     return Votes(factor, torch.cat(quietest))
-
-
-def factor_vae_score(
-    codes: Float[Tensor, "n d"],
-    factors: Int[Tensor, "n f"],
-    train_votes: int = 10_000,
-    test_votes: int = 5_000,
-    batch_size: int = 64,
-    seed: int = 0,
-) -> Float[Tensor, ""]:
-    """Accuracy of the majority vote from the dimension that varies least to the shared factor.
-
-    The variance over a batch is divided by that over all images.
-    """
-    factors = factors[:, varying(factors)]
-    deviation = codes.double().std(dim=0)
-    active = deviation >= INACTIVE
-    if not active.any():
-        return torch.tensor(0.0, dtype=torch.float64)
-    scaled = codes[:, active].double() / deviation[active]
-    factor, dimension = draw_votes(scaled, factors, train_votes + test_votes, batch_size, seed)
-    f, d = factors.shape[1], scaled.shape[1]
-    table = (factor * d + dimension)[:train_votes].bincount(minlength=f * d).view(f, d)
-    voted = table.argmax(dim=0)[dimension[train_votes:]]
-    return (voted == factor[train_votes:]).double().mean()
 
 
 class FactorVAEScore(CodesAndFactors):
@@ -100,13 +73,20 @@ class FactorVAEScore(CodesAndFactors):
         self.test_votes = test_votes
         self.batch_size = batch_size
 
-    def compute(self) -> Estimate:
-        """The accuracy."""
-        score = partial(
-            factor_vae_score,
-            train_votes=self.train_votes,
-            test_votes=self.test_votes,
-            batch_size=self.batch_size,
-            seed=self.seed,
-        )
-        return self.estimated(score)
+    def score(self, codes: Float[Tensor, "n d"], factors: Int[Tensor, "n f"]) -> Float[Tensor, ""]:
+        """Accuracy of the majority vote from the dimension that varies least to the shared factor.
+
+        The variance over a batch is divided by that over all images.
+        """
+        factors = factors[:, varying(factors)]
+        deviation = codes.double().std(dim=0)
+        active = deviation >= INACTIVE
+        if not active.any():
+            return torch.tensor(0.0, dtype=torch.float64)
+        scaled = codes[:, active].double() / deviation[active]
+        count = self.train_votes + self.test_votes
+        factor, dimension = draw_votes(scaled, factors, count, self.batch_size, self.seed)
+        f, d = factors.shape[1], scaled.shape[1]
+        table = (factor * d + dimension)[: self.train_votes].bincount(minlength=f * d).view(f, d)
+        voted = table.argmax(dim=0)[dimension[self.train_votes :]]
+        return (voted == factor[self.train_votes :]).double().mean()

@@ -1,6 +1,5 @@
 """The mutual information gap."""
 
-from functools import partial
 from typing import Any
 
 import torch
@@ -13,22 +12,7 @@ from lightning_gen.metrics.disentanglement.information import (
     mutual_information,
 )
 from lightning_gen.metrics.disentanglement.table import CodesAndFactors, varying
-from lightning_gen.metrics.estimate import Estimate
 from lightning_gen.metrics.resampling import GROUPS
-
-
-def mutual_information_gap(
-    codes: Float[Tensor, "n d"], factors: Int[Tensor, "n f"], bins: int = 20
-) -> Float[Tensor, ""]:
-    """Mean over factors v_k of (I(z_a; v_k) - I(z_b; v_k)) / H(v_k), a and b the two best.
-
-    A code of one dimension has a second one that says nothing.
-    """
-    factors = factors[:, varying(factors)]
-    information = mutual_information(equal_width_bins(codes, bins), factors)
-    nothing = torch.zeros(1, factors.shape[1], dtype=torch.float64)
-    best, second = torch.cat([information, nothing]).topk(2, dim=0).values
-    return torch.mean((best - second) / entropy(factors))
 
 
 class MIG(CodesAndFactors):
@@ -55,6 +39,13 @@ class MIG(CodesAndFactors):
         super().__init__(seed, **kwargs)
         self.bins = bins
 
-    def compute(self) -> Estimate:
-        """The gap of all images, and its standard error."""
-        return self.estimated(partial(mutual_information_gap, bins=self.bins))
+    def score(self, codes: Float[Tensor, "n d"], factors: Int[Tensor, "n f"]) -> Float[Tensor, ""]:
+        """Mean over factors v_k of (I(z_a; v_k) - I(z_b; v_k)) / H(v_k), a and b the two best.
+
+        A code of one dimension has a second one that says nothing.
+        """
+        factors = factors[:, varying(factors)]
+        information = mutual_information(equal_width_bins(codes, self.bins), factors)
+        nothing = torch.zeros(1, factors.shape[1], dtype=torch.float64)
+        best, second = torch.cat([information, nothing]).topk(2, dim=0).values
+        return torch.mean((best - second) / entropy(factors))

@@ -1,6 +1,5 @@
 """Modularity: does a dimension depend on one factor only?"""
 
-from functools import partial
 from typing import Any
 
 import torch
@@ -9,7 +8,6 @@ from torch import Tensor
 
 from lightning_gen.metrics.disentanglement.information import equal_width_bins, mutual_information
 from lightning_gen.metrics.disentanglement.table import CodesAndFactors, varying
-from lightning_gen.metrics.estimate import Estimate
 
 BEYOND_CHANCE = 6
 """How many standard deviations information exceeds that of shuffled images, to count."""
@@ -41,19 +39,6 @@ def information_beyond_chance(
     chance = torch.stack([mutual_information(binned[order], factors) for order in orders])
     limit = chance.mean(dim=0) + BEYOND_CHANCE * chance.std(dim=0)
     return torch.where(information > limit, information, 0.0)
-
-
-def modularity_score(
-    codes: Float[Tensor, "n d"],
-    factors: Int[Tensor, "n f"],
-    bins: int = 20,
-    shuffles: int = 20,
-    seed: int = 0,
-) -> Float[Tensor, ""]:
-    """``modularity_of`` the mutual information beyond chance of binned codes and factors."""
-    factors = factors[:, varying(factors)]
-    binned = equal_width_bins(codes, bins)
-    return modularity_of(information_beyond_chance(binned, factors, shuffles, seed))
 
 
 class Modularity(CodesAndFactors):
@@ -88,7 +73,8 @@ class Modularity(CodesAndFactors):
         self.bins = bins
         self.shuffles = shuffles
 
-    def compute(self) -> Estimate:
-        """The modularity of all images."""
-        score = partial(modularity_score, bins=self.bins, shuffles=self.shuffles, seed=self.seed)
-        return self.estimated(score)
+    def score(self, codes: Float[Tensor, "n d"], factors: Int[Tensor, "n f"]) -> Float[Tensor, ""]:
+        """``modularity_of`` the mutual information beyond chance of binned codes and factors."""
+        factors = factors[:, varying(factors)]
+        binned = equal_width_bins(codes, self.bins)
+        return modularity_of(information_beyond_chance(binned, factors, self.shuffles, self.seed))

@@ -1,6 +1,5 @@
 """The separated attribute predictability score."""
 
-from functools import partial
 from typing import Any
 
 import torch
@@ -8,7 +7,6 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from lightning_gen.metrics.disentanglement.table import CodesAndFactors, varying
-from lightning_gen.metrics.estimate import Estimate
 
 
 def accuracy_of_one_dimension(
@@ -22,29 +20,6 @@ def accuracy_of_one_dimension(
     model = LinearSVC(C=0.01, class_weight="balanced", dual=False, random_state=0)
     model.fit(x[:num_train], y[:num_train])
     return float(model.score(x[num_train:], y[num_train:]))
-
-
-def attribute_predictability_gap(
-    codes: Float[Tensor, "n d"], factors: Int[Tensor, "n f"], num_train: int = 10_000
-) -> Float[Tensor, ""]:
-    """Mean over factors of the gap in accuracy between the two dimensions that predict them best.
-
-    The images must be in random order: the first ``num_train``, two thirds at most, train the
-    classifiers, the others test them. A code of one dimension has a constant second one.
-    """
-    num_train = min(num_train, len(codes) * 2 // 3)
-    factors = factors[:, varying(factors[:num_train])]
-    constant = torch.zeros(len(codes), max(0, 2 - codes.shape[1]))
-    dimensions = torch.cat([codes, constant], dim=1).double().T
-    accuracies = torch.tensor(
-        [
-            [accuracy_of_one_dimension(z, factor, num_train) for z in dimensions]
-            for factor in factors.T
-        ],
-        dtype=torch.float64,
-    )
-    best, second = accuracies.topk(2, dim=1).values.T
-    return torch.mean(best - second)
 
 
 class SAP(CodesAndFactors):
@@ -74,7 +49,21 @@ class SAP(CodesAndFactors):
         super().__init__(seed, **kwargs)
         self.num_train = num_train
 
-    def compute(self) -> Estimate:
-        """The gap of all images."""
-        score = partial(attribute_predictability_gap, num_train=self.num_train)
-        return self.estimated(score)
+    def score(self, codes: Float[Tensor, "n d"], factors: Int[Tensor, "n f"]) -> Float[Tensor, ""]:
+        """Mean over factors of the gap in accuracy between the two dimensions that predict it best.
+
+        The first images train the classifiers. A code of one dimension has a constant second one.
+        """
+        count = min(self.num_train, len(codes) * 2 // 3)
+        factors = factors[:, varying(factors[:count])]
+        constant = torch.zeros(len(codes), max(0, 2 - codes.shape[1]))
+        dimensions = torch.cat([codes, constant], dim=1).double().T
+        accuracies = torch.tensor(
+            [
+                [accuracy_of_one_dimension(z, factor, count) for z in dimensions]
+                for factor in factors.T
+            ],
+            dtype=torch.float64,
+        )
+        best, second = accuracies.topk(2, dim=1).values.T
+        return torch.mean(best - second)

@@ -1,6 +1,6 @@
 """The table of codes and ground-truth factors that every score of disentanglement reads."""
 
-from collections.abc import Callable
+from abc import abstractmethod
 from typing import Any, ClassVar
 
 import numpy as np
@@ -13,8 +13,6 @@ from torchmetrics.utilities import dim_zero_cat
 from lightning_gen.errors import UserError
 from lightning_gen.metrics.estimate import Estimate
 from lightning_gen.metrics.resampling import jackknife_variance
-
-Score = Callable[[Float[Tensor, "n d"], Int[Tensor, "n f"]], Float[Tensor, "*k"]]
 
 FEWEST_IMAGES = 100
 
@@ -63,8 +61,14 @@ class CodesAndFactors(Metric):
         self.codes.append(codes.detach().float())
         self.factors.append(numbers)
 
-    def estimated(self, score: Score) -> Estimate:
-        """The score of the table and its standard error, on the CPU."""
+    @abstractmethod
+    def score(
+        self, codes: Float[Tensor, "n d"], factors: Int[Tensor, "n f"]
+    ) -> Float[Tensor, "*k"]:
+        """The score of a table whose images stand in random order."""
+
+    def compute(self) -> Estimate:
+        """The score of all images and its standard error, on the CPU."""
         count = sum(map(len, self.codes)) if isinstance(self.codes, list) else len(self.codes)
         if count < FEWEST_IMAGES:
             raise UserError(
@@ -82,9 +86,10 @@ class CodesAndFactors(Metric):
         order = order[torch.randperm(count, generator=shuffle)]
         codes, factors = codes[order], factors[order]
         group = torch.arange(count) % max(self.groups, 1)
-        value = score(codes, factors)
+        value = self.score(codes, factors)
         try:
-            without = [score(codes[group != i], factors[group != i]) for i in range(self.groups)]
+            kept = [group != i for i in range(self.groups)]
+            without = [self.score(codes[which], factors[which]) for which in kept]
         except UserError:  # one group has all images of some value
             without = []
         error = jackknife_variance(torch.stack(without)).sqrt() if without else value * torch.nan

@@ -1,12 +1,11 @@
 """Total correlation of the codes."""
 
 import torch
-from jaxtyping import Float, Shaped
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
 from lightning_gen.errors import UserError
 from lightning_gen.metrics.disentanglement.table import CodesAndFactors
-from lightning_gen.metrics.estimate import Estimate
 from lightning_gen.metrics.resampling import GROUPS
 
 
@@ -53,6 +52,6 @@ class TotalCorrelation(CodesAndFactors):
         """Add a batch of codes."""
         super().update(codes, codes.new_zeros(len(codes), 1) if factors is None else factors)
 
-    def compute(self) -> Estimate:
-        """The total correlation of all codes, and its standard error."""
-        return self.estimated(lambda codes, _: gaussian_total_correlation(codes))
+    def score(self, codes: Float[Tensor, "n d"], factors: Int[Tensor, "n f"]) -> Float[Tensor, ""]:
+        """:func:`gaussian_total_correlation` of the codes."""
+        return gaussian_total_correlation(codes)

@@ -4,21 +4,21 @@ import pytest
 import torch
 
 from lightning_gen.metrics.disentanglement import (
-    attribute_predictability_gap,
-    beta_vae_score,
-    dci_scores,
-    factor_vae_score,
-    modularity_score,
-    mutual_information_gap,
+    DCI,
+    MIG,
+    SAP,
+    BetaVAEScore,
+    FactorVAEScore,
+    Modularity,
 )
 
 SCORES = {
-    "mig": mutual_information_gap,
-    "factor_vae": factor_vae_score,
-    "beta_vae": beta_vae_score,
-    "modularity": modularity_score,
-    "dci": lambda codes, factors: torch.stack([*dci_scores(codes, factors, trees=10)]),
-    "sap": attribute_predictability_gap,
+    "mig": MIG().score,
+    "factor_vae": FactorVAEScore().score,
+    "beta_vae": BetaVAEScore().score,
+    "modularity": Modularity().score,
+    "dci": DCI(trees=10).score,
+    "sap": SAP().score,
 }
 
 
@@ -39,7 +39,7 @@ def test_the_factors_themselves_are_a_perfect_code(name, change, truth, factors)
 @pytest.mark.parametrize("change", [torch.clone, permuted_and_rescaled, with_unused_dimensions])
 def test_sap_of_two_valued_factors_reaches_a_half(change):
     factors = torch.randint(2, (2000, 3))
-    score = attribute_predictability_gap(change(factors.float()), factors)
+    score = SCORES["sap"](change(factors.float()), factors)
     assert score.item() == pytest.approx(0.5, abs=0.04)
 
 
@@ -72,9 +72,9 @@ def test_a_rotated_code_is_clearly_below(name, limit, rotated, factors):
     assert (SCORES[name](rotated, factors) < torch.tensor(limit)).all()
 
 
-@pytest.mark.parametrize("gap", [attribute_predictability_gap, mutual_information_gap])
+@pytest.mark.parametrize("gap", ["sap", "mig"])
 def test_the_gap_of_a_code_said_twice_is_nothing(gap, truth, factors):
-    assert gap(truth.repeat(1, 2), factors) == pytest.approx(0, abs=1e-9)
+    assert SCORES[gap](truth.repeat(1, 2), factors) == pytest.approx(0, abs=1e-9)
 
 
 @pytest.mark.parametrize("name", SCORES)

@@ -7,7 +7,7 @@ from scipy.stats import entropy
 from sklearn.ensemble import GradientBoostingClassifier
 from sklearn.svm import LinearSVC
 
-from lightning_gen.metrics.disentanglement import SAP, attribute_predictability_gap, dci_scores
+from lightning_gen.metrics.disentanglement import DCI, SAP
 from lightning_gen.metrics.disentanglement.dci import completeness, disentanglement
 
 
@@ -55,13 +55,14 @@ def test_informativeness_is_the_accuracy_on_images_kept_apart(noisy, factors):
         model.fit(noisy[:1000].numpy(), column[:1000])
         predicted = model.predict(noisy[1000:].numpy())
         accuracies.append(np.mean(predicted == column[1000:]))
-    found = dci_scores(noisy, factors, num_train=1000, trees=5)[2]
+    found = DCI(num_train=1000, trees=5).score(noisy, factors)[2]
     assert found.item() == pytest.approx(np.mean(accuracies))
 
 
 def test_a_third_of_the_images_is_kept_for_the_test_of_dci(noisy, factors):
-    all_asked = dci_scores(noisy[:300], factors[:300], num_train=300, trees=2)
-    assert torch.equal(all_asked, dci_scores(noisy[:300], factors[:300], num_train=200, trees=2))
+    table = noisy[:300], factors[:300]
+    all_asked = DCI(num_train=300, trees=2).score(*table)
+    assert torch.equal(all_asked, DCI(num_train=200, trees=2).score(*table))
 
 
 def gap_by_a_loop(codes, factors, num_train):
@@ -81,11 +82,11 @@ def gap_by_a_loop(codes, factors, num_train):
 def test_sap_agrees_with_a_loop(noisy, factors):
     expected = gap_by_a_loop(noisy, factors, 1000)
     assert expected > 0.05
-    assert attribute_predictability_gap(noisy, factors, 1000).item() == pytest.approx(expected)
+    assert SAP(num_train=1000).score(noisy, factors).item() == pytest.approx(expected)
 
 
 def test_a_third_of_the_images_is_kept_for_the_test_of_sap(noisy, factors):
-    found = attribute_predictability_gap(noisy[:300], factors[:300])
+    found = SAP().score(noisy[:300], factors[:300])
     assert found.item() == pytest.approx(gap_by_a_loop(noisy[:300], factors[:300], 200))
 
 

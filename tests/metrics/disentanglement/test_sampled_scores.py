@@ -5,7 +5,7 @@ import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
 
-from lightning_gen.metrics.disentanglement import beta_vae_score, factor_vae_score
+from lightning_gen.metrics.disentanglement import BetaVAEScore, FactorVAEScore
 from lightning_gen.metrics.disentanglement.beta_vae import draw_differences
 from lightning_gen.metrics.disentanglement.sharing import draw_subsets
 
@@ -35,18 +35,18 @@ def test_factor_vae_agrees_with_a_loop(rotated, factors, images):
     codes = torch.cat([rotated, 0.04 * torch.randn(2000, 1)], dim=1)[:images]
     expected = factor_vae_by_a_loop(codes, factors[:images], 12_000)
     assert 0.45 < expected < 0.95
-    found = factor_vae_score(codes, factors[:images])
+    found = FactorVAEScore().score(codes, factors[:images])
     assert found.item() == pytest.approx(expected, abs=0.02)
 
 
 def test_the_scale_of_a_dimension_does_not_change_the_votes(rotated, factors):
     rescaled = rotated * torch.tensor([1.0, 64.0, 0.5])
-    assert factor_vae_score(rescaled, factors) == factor_vae_score(rotated, factors)
+    assert FactorVAEScore().score(rescaled, factors) == FactorVAEScore().score(rotated, factors)
 
 
 def test_a_code_below_the_activity_limit_is_worth_nothing(truth, factors):
-    assert factor_vae_score(0.04 * truth, factors) == 0
-    assert factor_vae_score(0.06 * truth, factors) == 1  # a standard deviation of 0.06
+    assert FactorVAEScore().score(0.04 * truth, factors) == 0
+    assert FactorVAEScore().score(0.06 * truth, factors) == 1  # a standard deviation of 0.06
 
 
 def beta_vae_by_a_loop(codes, factors, points, pairs=64):
@@ -66,14 +66,14 @@ def test_beta_vae_agrees_with_a_loop(factors):
     codes = factors + 2 * torch.randn(2000, 3)
     expected = beta_vae_by_a_loop(codes, factors, 3000, pairs=16)
     assert 0.4 < expected < 0.9
-    found = beta_vae_score(codes, factors, pairs=16)
+    found = BetaVAEScore(pairs=16).score(codes, factors)
     assert found.item() == pytest.approx(expected, abs=0.03)
 
 
-@pytest.mark.parametrize("score", [factor_vae_score, beta_vae_score])
-def test_other_draws_than_the_trained_ones_are_tested(score, factors):
+@pytest.mark.parametrize("kind", [FactorVAEScore, BetaVAEScore])
+def test_other_draws_than_the_trained_ones_are_tested(kind, factors):
     codes = torch.randn(2000, 20)
-    scores = torch.stack([score(codes, factors, 40, 40, seed=seed) for seed in range(10)])
+    scores = torch.stack([kind(40, 40, seed=seed).score(codes, factors) for seed in range(10)])
     assert scores.mean().item() == pytest.approx(1 / 3, abs=0.1)
 
 
