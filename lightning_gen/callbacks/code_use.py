@@ -1,8 +1,7 @@
 """How much of its code a model uses: of latent dimensions, and of codebooks."""
 
-from typing import Any, ClassVar, NamedTuple, cast
+from typing import Any, ClassVar, cast
 
-from jaxtyping import Bool, Float, Int
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
@@ -19,14 +18,31 @@ FIRST_STEPS = 100
 """Training steps after which a healthy model has begun to use its code."""
 
 
-class Usage(NamedTuple):
-    """What each latent dimension carries, over all ranks."""
+class MeasuredUse(Picture):
+    """Draws what the latest validation measured; a checkpoint keeps it, for a run that only ends.
 
-    kl: Float[Tensor, " d"]
-    active: Bool[Tensor, " d"]
+    There is nothing to draw where the epoch had no validation.
+    """
+
+    def __init__(self, **options: Any) -> None:  # noqa: ANN401
+        super().__init__(**options)
+        self._measured: dict[str, Tensor] = {}
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """The latest measurement, the same on all ranks."""
+        return self._measured
+
+    def load_state_dict(self, state_dict: dict[str, Tensor]) -> None:
+        """Take the measurement of a checkpoint."""
+        self._measured = state_dict
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Forget the measurement of an earlier epoch."""
+        super().on_train_epoch_start(trainer, pl_module)
+        self._measured = {}
 
 
-class CollapseMonitor(Picture):
+class CollapseMonitor(MeasuredUse):
     """Measures the posterior in each validation, draws it, and warns once when it has collapsed.
 
     Logs ``val/active_units`` and, in nats per image, ``kl_per_dimension/00``, ``/01``, ...; it
@@ -46,21 +62,7 @@ class CollapseMonitor(Picture):
         self.num_images = num_images
         self._missing = 0
         self._metrics: tuple[KLPerDimension, ActiveUnits] | None = None
-        self._usage: Usage | None = None
         self._warned = False
-
-    def state_dict(self) -> dict[str, Tensor]:
-        """The latest measurement, which a run that only ends what another began draws."""
-        return self._usage._asdict() if self._usage else {}
-
-    def load_state_dict(self, state_dict: dict[str, Tensor]) -> None:
-        """Take the measurement of a checkpoint."""
-        self._usage = Usage(**state_dict) if state_dict else None
-
-    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Forget the measurement of an earlier epoch."""
-        super().on_train_epoch_start(trainer, pl_module)
-        self._usage = None
 
     def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Share the images out among the ranks."""
@@ -90,19 +92,20 @@ class CollapseMonitor(Picture):
         if self._metrics is None:
             return
         kl, units = self._metrics
-        self._usage = usage = Usage(kl.compute(), units.dimensions())
-        width = max(2, len(str(len(usage.kl) - 1)))
-        values = {f"kl_per_dimension/{j:0{width}d}": nats for j, nats in enumerate(usage.kl)}
-        values["val/active_units"] = usage.active.sum().to(usage.kl)
+        nats, active = kl.compute(), units.dimensions()
+        self._measured = {"kl": nats, "active": active}
+        width = max(2, len(str(len(nats) - 1)))
+        values = {f"kl_per_dimension/{j:0{width}d}": value for j, value in enumerate(nats)}
+        values["val/active_units"] = active.sum().to(nats)
         pl_module.log_dict({name: value.float() for name, value in values.items()}, sync_dist=True)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Warn of a collapse, and draw when the epoch is due."""
         super().on_train_epoch_end(trainer, pl_module)
-        if self._warned or self._usage is None or trainer.global_step < FIRST_STEPS:
+        if self._warned or not self._measured or trainer.global_step < FIRST_STEPS:
             return
-        if not self._usage.active.any():
-            self._warned, kl = True, self._usage.kl
+        if not self._measured["active"].any():
+            self._warned, kl = True, self._measured["kl"]
             rank_zero_warn(
                 f"The posterior has collapsed: 0 of {len(kl)} latent dimensions are active and the "
                 f"KL is {kl.sum():.3g} nats per image, so the decoder ignores the code. Try "
@@ -111,13 +114,13 @@ class CollapseMonitor(Picture):
 
     def draw(self, trainer: Trainer, pl_module: LightningModule) -> Pixels | None:
         """KL of each dimension as bars; None where the epoch had no validation."""
-        if self._usage is None:
+        if not self._measured:
             return None
         criterion = f"variance of the posterior mean over {ActiveUnits.threshold:g}"
-        return to_array(kl_bars(*self._usage, criterion))
+        return to_array(kl_bars(**self._measured, criterion=criterion))
 
 
-class CodebookUse(Picture):
+class CodebookUse(MeasuredUse):
     """Counts the codes of the whole validation or test split, logs two measures and draws a chart.
 
     ``val/perplexity`` is the effective number of codes, exp of the entropy of their frequencies;
@@ -130,20 +133,6 @@ class CodebookUse(Picture):
     def __init__(self, **options: Any) -> None:  # noqa: ANN401
         super().__init__(**options)
         self._metric: CodeCounts | None = None
-        self._counts: Int[Tensor, "codebooks size"] | None = None
-
-    def state_dict(self) -> dict[str, Tensor]:
-        """The latest counts, which a run that only ends what another began draws."""
-        return {} if self._counts is None else {"counts": self._counts}
-
-    def load_state_dict(self, state_dict: dict[str, Tensor]) -> None:
-        """Take the counts of a checkpoint."""
-        self._counts = state_dict.get("counts")
-
-    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Forget the counts of an earlier epoch."""
-        super().on_train_epoch_start(trainer, pl_module)
-        self._counts = None
 
     def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start counting."""
@@ -160,7 +149,8 @@ class CodebookUse(Picture):
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Log the measures, the same on all ranks."""
-        self._counts = self._log(pl_module, "val")
+        counts = self._log(pl_module, "val")
+        self._measured = {} if counts is None else {"counts": counts}
 
     on_test_epoch_start = on_validation_epoch_start
     on_test_batch_end = Picture.on_validation_batch_end
@@ -171,9 +161,10 @@ class CodebookUse(Picture):
 
     def draw(self, trainer: Trainer, pl_module: LightningModule) -> Pixels | None:
         """The use of each code as bars; None where the epoch had no validation."""
-        if self._counts is None:
+        if not self._measured:
             return None
-        return to_array(codebook_bars(self._counts, code_perplexity(self._counts)))
+        counts = self._measured["counts"]
+        return to_array(codebook_bars(counts, code_perplexity(counts)))
 
     def _log(self, pl_module: LightningModule, stage: str) -> Tensor | None:
         if self._metric is None:
