@@ -30,7 +30,8 @@ def sample(
         out: a page (.png, .pdf or .svg), a folder of PNGs, or an .npz with the images and, where
             the model has a normal prior, their codes.
         num_images: how many; with --labels, of each.
-        labels: classes or attributes of a conditional model, one row each, with the same noise.
+        labels: classes or attributes of a conditional model, one row each, with the same noise;
+            "Smiling+Blond_Hair" has both attributes.
         batch_size: images made at once.
     """
     run.require((contracts.Samples,), "sample")
@@ -67,11 +68,13 @@ def _of_each(
     examples = model.examples()
     rows = {}
     for name in labels:
-        if name not in examples:
+        words = [name] if name in examples else name.split("+")
+        classes = next(iter(examples.values())).ndim == 0  # of which an image has one
+        if not all(word in examples for word in words) or (classes and len(words) > 1):
             known = ", ".join(examples)
             raise UserError(f"--labels: this model knows no {name!r}. Known: {known}.")
         torch.manual_seed(torch.initial_seed())  # the same noise for each, on every device
-        label = examples[name].to(run.model.device)
+        label = torch.stack([examples[word] for word in words]).amax(dim=0).to(run.model.device)
         sizes = [min(batch_size, count - start) for start in range(0, count, batch_size)]
         parts = [model.sample(size, label.expand(size, *label.shape)) for size in sizes]
         rows[name] = torch.cat(parts)

@@ -5,6 +5,7 @@ from lightning.pytorch import Trainer
 from PIL import Image
 
 from lightning_gen.callbacks import Samples
+from lightning_gen.errors import UserError
 from lightning_gen.figures.grid import image_grid, image_rows
 from lightning_gen.runs.outputs import to_bytes
 from lightning_gen.runs.sampling import sample
@@ -70,6 +71,20 @@ def test_labels_are_rows_of_the_same_noise(tmp_path):
     }
     expected = image_rows(rows, "Samples of own")
     np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "a.png")), expected)
+
+
+def test_several_attributes_at_once(tmp_path):
+    factors = dict.fromkeys(("Hat", "Smiling", "Bald"), 2)
+    run = run_of(KINDS["CVAE"](attributes=("Hat", "Smiling", "Bald"), factors=factors))
+    torch.manual_seed(2)
+    sample(run, tmp_path / "a.png", 4, labels=["Hat+Smiling"])
+    torch.manual_seed(2)
+    both = run.model.sample(4, torch.tensor([[1.0, 1, 0]] * 4))
+    expected = image_rows({"Hat+Smiling": both}, "Samples of own")
+    np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "a.png")), expected)
+    for each, name in ((run, "Hat+Beard"), (run_of(KINDS["CVAE"]()), "Bag+Dress")):
+        with pytest.raises(UserError, match=f"knows no '{name[:3]}.{name[4:]}'"):
+            sample(each, tmp_path / "b.png", 4, labels=[name])
 
 
 def test_labels_are_folders_of_their_own(tmp_path):
