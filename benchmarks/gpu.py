@@ -27,7 +27,7 @@ class Sizes(NamedTuple):
     """Images of an epoch of a VAE, its batch sizes, workers of a DataLoader; the same of ResVAE."""
 
     images: int
-    batch_sizes: tuple[int, int]
+    batch_sizes: tuple[int, ...]
     workers: int
     pixels: int
     res_batch: int
@@ -35,7 +35,7 @@ class Sizes(NamedTuple):
 
 
 ON_GPU = Sizes(50_000, (128, 1024), 8, 128, 256, 20)
-IN_SMALL = Sizes(512, (128, 256), 2, 32, 4, 2)
+IN_SMALL = Sizes(256, (64,), 2, 32, 4, 2)
 
 
 def main() -> None:

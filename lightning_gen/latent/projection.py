@@ -112,8 +112,10 @@ class UMAP(Projection):
             random_state=self.seed,
             n_jobs=1,
         )
+        threads = torch.get_num_threads()
         with catch_warnings(action="ignore"):  # its own calls to scikit-learn
             points = umap.fit_transform(narrowed(codes))
+        torch.set_num_threads(threads)  # numba, which it uses, sets those of the whole process
         return Projected(torch.from_numpy(np.asarray(points)).float(), ("UMAP 1", "UMAP 2"))
 
 

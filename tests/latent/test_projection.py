@@ -54,9 +54,11 @@ def test_pca_agrees_with_a_singular_value_decomposition(size):
 @pytest.mark.parametrize("projection", ALL, ids=name)
 def test_the_same_codes_lie_in_the_same_places(projection):
     codes, _ = clusters()
+    threads = torch.get_num_threads()
     first, second = (to_plane(codes, projection).points for _ in range(2))
     assert torch.equal(first, second)
     assert first.dtype == torch.float32
+    assert torch.get_num_threads() == threads, "those of the whole process"
 
 
 @pytest.mark.parametrize("projection", ALL, ids=name)

@@ -204,7 +204,7 @@ def test_sweeps_that_are_killed_neither_lose_nor_double_a_trial(tmp_path, study)
         script = [sys.executable, "-c", KILLED]
         return subprocess.Popen(script, cwd=tmp_path, stdout=subprocess.PIPE, text=True)
 
-    for seed in range(5):
+    for seed in range(3):
         sweeps = [begin(), begin()]
         for sweep in sweeps:
             assert sweep.stdout.readline() == "ready\n"
