@@ -70,7 +70,7 @@ class RecordRun(Callback):
             words = [f"{key} {now!s:.60} ({then!s:.60} before)" for key, then, now in changed]
             rank_zero_info(f"The run goes on with {', '.join(words)}.")
         write_text(config, text)
-        self._list_files(trainer)
+        self.on_test_start(trainer, pl_module)
         environment = describe_environment(self.seed, device_names(trainer), trainer.world_size)
         shown = (logger.version for logger in trainer.loggers if isinstance(logger, WandbLogger))
         more = {"wandb_run": next(shown, None), "changed": changed}
@@ -80,10 +80,7 @@ class RecordRun(Callback):
                 logger.file.forget_from(trainer.global_step)
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """List the files of each split, the test's included."""
-        self._list_files(trainer)
-
-    def _list_files(self, trainer: Trainer) -> None:
+        """List the files of the splits that were loaded by now."""
         splits: Any = getattr(trainer.datamodule, "split_files", dict)()  # type: ignore[attr-defined]
         if splits and trainer.is_global_zero:
             write_splits(splits, self.directory.path / SPLITS)

@@ -114,8 +114,7 @@ class Training:
             if path not in (None, "last") and not Path(path).is_file():
                 raise UserError(f"ckpt_path: expected the file of a checkpoint, got {path!r}.")
         kept = self.options.clone()
-        if path == "last":
-            kept.ckpt_path = None  # run again, it is a training of its own
+        kept.ckpt_path = None if path == "last" else path  # run again, it is one of its own
         self.config_text = self.parser.dump(kept, skip_unset=False)
 
     def run(self) -> None:
@@ -150,11 +149,8 @@ class Training:
             accepted = parameters(imported(before))
         except ImportError:  # the parser's own guess, where nothing was said
             return
-        names = [
-            name
-            for name, value in arguments.items()
-            if value is not None and name in accepted and accepted[name].default != value
-        ]
+        said = [(name, value) for name, value in arguments.items() if value is not None]
+        names = [name for name, v in said if name in accepted and accepted[name].default != v]
         if names:
             old, new = before.rpartition(".")[2], now.rpartition(".")[2]
             self.dropped[before, now] = (

@@ -12,12 +12,14 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from jsonargparse import Namespace
 
 from lightning_gen.cli import outcome
-from lightning_gen.cli.claim import expand_run
+from lightning_gen.cli.claim import default_name, expand_run
 from lightning_gen.data import MiniFashionMNIST
 from support.arrays import arrays_of
 from support.command import (
+    CONF,
     MINI_DATA,
     NO_PICTURES,
     SMALL,
@@ -134,6 +136,19 @@ def test_name(words, name, command, tmp_path):
     if name.startswith("vae"):  # it runs again under the name that it was given
         assert command("fit", "--config", first / "config.yaml").code == 0
         assert runs(tmp_path / "logs") == [first, first.parent / "version_1"]
+
+
+def test_a_run_on_a_folder_has_its_name():
+    folder = Namespace(class_path="a.ImageFolder", init_args=Namespace(root="some/../My photos/"))
+    options = Namespace(config=None, model=Namespace(class_path="b.VAE"), data=folder)
+    assert default_name(options) == "vae_my_photos"
+
+
+def test_widths_of_the_decoder_are_said(command, caplog):
+    words = ("--config", CONF / "quickstart.yaml", "--model.architecture.widths", "[8]")
+    command("fit", *words, *TWO_BATCHES, *NO_PICTURES).done()
+    said = "The decoder has widths of its own: architecture.decoder_widths [128, 256, 640]"
+    assert said in caplog.text
 
 
 LATENT = {"arithmetic", "interpolation", "latent_grid", "traversal"}
