@@ -44,8 +44,11 @@ def _running():
         try:
             ours = mark in (folder / "environ").read_bytes().split(b"\0")
             command = (folder / "cmdline").read_bytes().replace(b"\0", b" ")
+            parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
         except OSError:
             continue
-        if ours and command and int(folder.name) != os.getpid():
+        # The servers of Python's multiprocessing end with the process that started them.
+        ends_with_us = parent == os.getpid() and b"from multiprocessing." in command
+        if ours and command and int(folder.name) != os.getpid() and not ends_with_us:
             found.append((int(folder.name), command.decode(errors="replace")[:120]))
     return found
