@@ -56,6 +56,7 @@ def train(recipe: list[str], args: argparse.Namespace) -> Run:
         words = ["fit", *recipe, *fashion_mnist_words(args.root)]
         words += ["--trainer.accelerator", args.accelerator, "--trainer.default_root_dir", folder]
         if args.batches is not None:
+            words += ["--trainer.max_epochs", "2"]
             for split in ("train", "val", "test"):
                 words += [f"--trainer.limit_{split}_batches", str(args.batches)]
         command = [sys.executable, "-u", "-m", "lightning_gen", *words]
@@ -95,7 +96,7 @@ def main() -> None:
     """Measure, print, write."""
     parser = arguments(__doc__)
     parser.add_argument("--repeats", type=int, default=2, help="runs of the plain recipe")
-    parser.add_argument("--batches", type=int, help="of an epoch of each split (default: all)")
+    parser.add_argument("--batches", type=int, help="of each split, for two epochs (default: all)")
     parser.add_argument("--accelerator", default="auto", help="cpu, cuda or auto")
     args = parser.parse_args()
     train(RECIPES["shipped"], args)

@@ -119,8 +119,9 @@ def test_the_processes_of_a_job(asked, processes, devices, threads, cluster, fol
     (tmp_path / "lightning-gen").write_text(SAYS)
     (tmp_path / "lightning-gen").chmod(0o755)
     export = f"ALL,PATH={tmp_path}:/usr/bin:/bin,OMP_NUM_THREADS="
-    words = ("--wait", "--nodes", "2", "--export", export, "-o", tmp_path / "out", *asked)
-    cluster.submit(*words, SCRIPT, "--config", "my own.yaml", cwd=folder)
+    words = ("--nodes", "2", "--export", export, "-o", tmp_path / "out", *asked)
+    number = cluster.submit(*words, SCRIPT, "--config", "my own.yaml", cwd=folder)
+    cluster.wait(lambda: cluster.job(number)["JobState"] == "COMPLETED", 60, f"job {number}")
     said = sorted((tmp_path / "out").read_text().splitlines())
     options = f"--trainer.num_nodes 2 --trainer.devices {processes}"
     assert said == [

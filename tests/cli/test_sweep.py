@@ -80,43 +80,49 @@ def alive(group):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_a_sweep_that_is_stopped_goes_on(number, tmp_path):
+def test_a_sweep_that_is_stopped_goes_on(tmp_path):
     """Its training ends with it, and goes on with it, from the last checkpoint."""
     write_sweep(tmp_path, TINY | {"parameters": {"model.latent_dim": [2]}})
     words = [*RUN, "--trainer.limit_train_batches", "2"]
     endless = [*words, "--trainer.max_epochs", "100000"]
-    process = subprocess.Popen(
-        endless, stderr=subprocess.PIPE, text=True, cwd=tmp_path, preexec_fn=hears_sigint
-    )
     folder = tmp_path / "logs/own/trial_0000_latent_dim=2"
     begun = RunDirectory(folder / "version_0")
-    until = time.monotonic() + 240
-    while not begun.last.is_file() and time.monotonic() < until:
-        time.sleep(0.1)
-    [training] = [child for child in children(process.pid) if os.getpgid(child) == child]
-    process.send_signal(number)
-    said = process.communicate(timeout=60)[1].splitlines()
-    if number == signal.SIGKILL:
-        assert process.returncode == -number
-    else:
-        assert process.returncode == 128 + number
-        name = signal.Signals(number).name
-        assert said == [
-            f"lightning-gen sweep: {name} ended the sweep. The same command goes on where it "
-            "stopped."
-        ]
-    until = time.monotonic() + 30
-    while alive(training):
-        assert time.monotonic() < until, "a training goes on"
-        time.sleep(0.1)
+    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)
+    for trainings, number in enumerate(signals, start=1):
+        process = subprocess.Popen(
+            endless, stderr=subprocess.PIPE, text=True, cwd=tmp_path, preexec_fn=hears_sigint
+        )
+        before = begun.last.stat().st_mtime if begun.last.is_file() else 0
+        wait_for(lambda: len(begun.starts) == trainings, 240)  # noqa: B023  (called here)
+        wait_for(lambda: begun.last.is_file() and begun.last.stat().st_mtime > before, 60)  # noqa: B023
+        [training] = [child for child in children(process.pid) if os.getpgid(child) == child]
+        process.send_signal(number)
+        said = process.communicate(timeout=60)[1].splitlines()
+        if number == signal.SIGKILL:
+            assert process.returncode == -number
+        else:
+            assert process.returncode == 128 + number
+            name = signal.Signals(number).name
+            assert said == [
+                f"lightning-gen sweep: {name} ended the sweep. The same command goes on where it "
+                "stopped."
+            ]
+        wait_for(lambda: not alive(training), 30)  # noqa: B023
     epochs = str(int(read_rows(begun.metrics)[-1]["epoch"]) + 3)
     subprocess.run([*words, "--trainer.max_epochs", epochs], check=True, cwd=tmp_path)
     assert [row["state"] for row in results(tmp_path / "logs/own")] == ["complete"]
     assert [run.path.name for run in RunDirectory.all_of(folder.parent, folder.name)] == [
         "version_0"
     ]
-    assert len(begun.starts) == 2, "the run that was cut off went on"
+    assert len(begun.starts) == 4, "the run that was cut off went on each time"
+
+
+def wait_for(condition, seconds):
+    """Wait until it holds."""
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until, "it took too long"
+        time.sleep(0.1)
 
 
 def children(pid):

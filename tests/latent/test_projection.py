@@ -9,7 +9,8 @@ from lightning_gen.latent import PCA, TSNE, UMAP, to_plane
 
 # UMAP compiles itself for half a minute.
 installed = pytest.mark.skipif(find_spec("umap") is None, reason="umap-learn is not installed")
-ALL = [PCA(), TSNE(), pytest.param(UMAP(), marks=[pytest.mark.slow, installed])]
+ONCE = [pytest.mark.slow, installed, pytest.mark.xdist_group("UMAP")]
+ALL = [PCA(), TSNE(), pytest.param(UMAP(), marks=ONCE)]
 
 
 def clusters(count=40, size=5, distance=50.0):

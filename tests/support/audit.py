@@ -219,6 +219,7 @@ def attack_keys(audit: Audit) -> dict[str, Any]:
     callables = public_callables()
     types = keys(roots(callables))
     audit.learning = False
+    evil = {path: arguments(value) for path, value in callables.items()}
     tried, strange = 0, list[tuple[str, str]]()
     with enforced():
         for key, annotation in types.items():
@@ -229,8 +230,8 @@ def attack_keys(audit: Audit) -> dict[str, Any]:
                 continue
             callable_key = any(map(is_callable, members(annotation)))
             for path, value in callables.items():
-                given = arguments(value)
-                named = {"class_path": path, "init_args": given}
+                given = evil[path]
+                named = {"class_path": path, "init_args": {**given}}
                 for form in [path, named] if given and callable_key else [named]:
                     tried += 1
                     with audit.listening((key, path)):
