@@ -11,6 +11,10 @@ from lightning_gen.callbacks.picture import snake_case
 from support.command import SMALL, column, leave_half, only_run, runs
 
 LAST = ("--ckpt_path", "last")
+VQVAE = (
+    *("--model", "VQVAE", "--model.codebook.size", "16", "--model.prior.width", "8"),
+    *("--model.prior.heads", "1", "--model.prior.depth", "1"),
+)
 LONGER = ("--trainer.max_epochs", "2", "--data.batch_size", "40")
 
 
@@ -67,7 +71,7 @@ def test_other_options_are_said_and_kept(command, in_tmp, caplog):
     ("model", "kinds"),
     [
         ((), ("Samples", "Reconstructions", "LatentScatter", "CollapseMonitor")),
-        (("--model", "VQVAE"), ("Samples", "CodebookUse")),
+        (VQVAE, ("Samples", "CodebookUse")),
     ],
 )
 def test_pictures_that_a_kill_left_out_are_drawn(model, kinds, command, in_tmp):
