@@ -134,7 +134,7 @@ class Training:
             rank_zero_info(line)
         own = self.options.get("model.init_args.architecture.init_args.decoder_widths")
         if own:
-            rank_zero_info(f"The decoder has widths of its own: architecture.decoder_widths {[*own]}")
+            rank_zero_info(f"The decoder's own widths are architecture.decoder_widths {[*own]}")
         parameters = sum(p.numel() for p in self.model.parameters())
         shape = "x".join(str(n) for n in image_shape(self.data))
         rank_zero_info(

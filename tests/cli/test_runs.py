@@ -147,7 +147,7 @@ def test_a_run_on_a_folder_has_its_name():
 def test_widths_of_the_decoder_are_said(command, caplog):
     words = ("--config", CONF / "quickstart.yaml", "--model.architecture.widths", "[8]")
     command("fit", *words, *TWO_BATCHES, *NO_PICTURES).done()
-    said = "The decoder has widths of its own: architecture.decoder_widths [128, 256, 640]"
+    said = "The decoder's own widths are architecture.decoder_widths [128, 256, 640]"
     assert said in caplog.text
 
 
