@@ -95,7 +95,8 @@ def refusal(text: str) -> str | None:
     module = path.rpartition(".")[0] or path if entry == "*" else entry
     return (
         f"expected a part of lightning_gen, Lightning, torch.nn or torch.optim, got {path}, whose "
-        f"code would run. If you trust it, pass {OPTION} {module} or set {VARIABLE}={module}."
+        f"code would run. If you trust it, pass {OPTION} {module} (in Python, load(..., "
+        f'allow="{module}")) or set {VARIABLE}={module}.'
     )
 
 

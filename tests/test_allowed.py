@@ -45,7 +45,9 @@ def test_a_strange_module_is_not_imported(bomb):
     with enforced(), pytest.raises(ImportError) as caught:
         imported("bomb.Thing")
     assert "got bomb.Thing, " in refusal(str(caught.value))
-    assert "pass --allow bomb or set LIGHTNING_GEN_ALLOW=bomb." in refusal(str(caught.value))
+    said = refusal(str(caught.value))
+    assert 'pass --allow bomb (in Python, load(..., allow="bomb"))' in said
+    assert "or set LIGHTNING_GEN_ALLOW=bomb." in said
     assert not bomb()
 
 

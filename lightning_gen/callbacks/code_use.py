@@ -19,10 +19,7 @@ FIRST_STEPS = 100
 
 
 class MeasuredUse(Picture):
-    """Draws what the latest validation measured; a checkpoint keeps it, for a run that only ends.
-
-    There is nothing to draw where the epoch had no validation.
-    """
+    """Draws what the latest validation measured; a checkpoint keeps it, for a run that only ends."""
 
     def __init__(self, **options: Any) -> None:  # noqa: ANN401
         super().__init__(**options)

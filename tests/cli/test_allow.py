@@ -7,6 +7,8 @@ import pytest
 import torch
 import yaml
 
+import lightning_gen
+from lightning_gen.errors import UserError
 from support.command import MINI_DATA, NO_PICTURES, SMALL, SMALL_MODEL, TWO_BATCHES
 from support.sweeps import write_sweep
 
@@ -75,7 +77,8 @@ def own(tmp_path, monkeypatch):
 def check(answer, own):
     assert answer.code in (1, 2)
     assert "got own." in answer.line
-    assert "pass --allow own or set LIGHTNING_GEN_ALLOW=own." in answer.line
+    assert "pass --allow own (in Python, " in answer.line
+    assert "or set LIGHTNING_GEN_ALLOW=own." in answer.line
     assert not own()
 
 
@@ -207,6 +210,14 @@ class TestFinishedRun:
         check(command(*WORDS[verb]), own)
         if verb == "sample":
             command(*WORDS[verb], "--allow", "own").done()
+
+    def test_in_python(self, strange, own, in_tmp, monkeypatch):
+        monkeypatch.syspath_prepend(str(in_tmp))
+        strange(model="own.Model")
+        with pytest.raises(UserError, match=r'allow="own"'):
+            lightning_gen.load("strange")
+        assert not own()
+        assert type(lightning_gen.load("strange", allow="own")).__name__ == "Model"
 
     def test_a_report_does_without_its_model(self, strange, own, command):
         strange(model="own.Model")

@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import re
+import subprocess
 import sys
 import warnings
 from pathlib import Path
@@ -252,6 +253,14 @@ def test_traceback_on_request(command, monkeypatch):
     assert answer.code == 2
     assert answer.err.startswith("Traceback")
     assert answer.err.splitlines()[-1].startswith("lightning-gen fit: latent_dim is")
+
+
+@pytest.mark.slow
+def test_a_notebook_s_backend_of_matplotlib_is_no_matter(finished, tmp_path):
+    words = [sys.executable, "-m", "lightning_gen", "sample", finished, "--out", tmp_path / "a.png"]
+    notebook = os.environ | {"MPLBACKEND": "module://matplotlib_inline.backend_inline"}
+    subprocess.run(words, env=notebook, check=True)
+    assert (tmp_path / "a.png").is_file()
 
 
 @pytest.mark.parametrize("words", [(), ("--model.latent_dim", "0")])

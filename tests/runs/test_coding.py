@@ -53,6 +53,11 @@ def test_codes_are_decoded_to_the_same_images_from_either_file(kind, tmp_path):
         assert np.abs(first.astype(int) - other).max() <= 1
 
 
+def test_columns_of_a_table_are_found_by_their_names(tmp_path):
+    (tmp_path / "a.csv").write_text("z2,name,z0,z1\n3,a,1,2\n6,b,4,5\n")
+    assert read_codes(tmp_path / "a.csv").tolist() == [[1, 2, 3], [4, 5, 6]]
+
+
 def test_a_page_has_64_images_unless_told_otherwise(tmp_path):
     run, seen = run_of(KINDS["AE"]()), []
     run.model.encoder.register_forward_hook(lambda *arguments: seen.append(len(arguments[2])))

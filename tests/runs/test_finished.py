@@ -75,7 +75,7 @@ def saved(tmp_path, content):
         ("lightning_gen.models.No", "which cannot be imported"),
         ("torch.nn.Linear", "names 'torch.nn.Linear' as its model, which is no LightningModule"),
         ("lightning_gen.models.vae.VAE.sample", "which is no LightningModule"),
-        ("lightning_gen.cli.main", "pass --allow lightning_gen.cli or set"),
+        ("lightning_gen.cli.main", "pass --allow lightning_gen.cli "),
     ],
 )
 def test_what_is_no_model_is_one_line(class_path, match, kept, tmp_path, monkeypatch):
