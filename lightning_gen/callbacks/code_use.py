@@ -19,7 +19,7 @@ FIRST_STEPS = 100
 
 
 class MeasuredUse(Picture):
-    """Draws what the latest validation measured; a checkpoint keeps it, for a run that only ends."""
+    """Draws what the last validation measured; a checkpoint keeps it, for a run that only ends."""
 
     def __init__(self, **options: Any) -> None:  # noqa: ANN401
         super().__init__(**options)
