@@ -132,12 +132,19 @@ def split(words: list[str]) -> tuple[list[str], list[str]]:
 @contextmanager
 def granted(names: list[str]) -> Iterator[None]:
     """Allow these modules beside those of the variable, here and in processes that start here."""
-    before = os.environ.get(VARIABLE)
-    if names:
-        os.environ[VARIABLE] = ",".join([*modules(before or ""), *names])
+    before = os.environ.get(VARIABLE, "")
+    with variable(VARIABLE, ",".join([*modules(before), *names]) if names else before):
+        yield
+
+
+@contextmanager
+def variable(name: str, value: str) -> Iterator[None]:
+    """Set a variable of the environment, here and for processes that start here."""
+    before = os.environ.get(name)
+    os.environ[name] = value
     try:
         yield
     finally:
-        os.environ.pop(VARIABLE, None)
+        os.environ.pop(name, None)
         if before is not None:
-            os.environ[VARIABLE] = before
+            os.environ[name] = before

@@ -92,6 +92,22 @@ def test_nothing_is_imported_from_the_working_directory(words, folder):
     assert not (folder / "exploded").exists()
 
 
+def test_what_load_starts_imports_nothing_from_the_working_directory(folder, monkeypatch):
+    """jsonargparse asks another Python for its path, once, where it looks for stubs."""
+    import lightning_gen
+    from lightning_gen.runs import checkpoint
+
+    monkeypatch.chdir(folder)
+    monkeypatch.delenv("PYTHONSAFEPATH", raising=False)
+    ask = [sys.executable, "-c", "import sys, json; print(json.dumps(sys.path))"]
+    said = []
+    monkeypatch.setattr(checkpoint, "check_part", lambda *_: said.append(subprocess.run(ask)))
+    lightning_gen.load("stranger")
+    assert [done.returncode for done in said] == [0]
+    assert not (folder / "exploded").exists()
+    assert "PYTHONSAFEPATH" not in os.environ
+
+
 ATTACKS = [(key, part) for key, parts in PARTS.items() for part in parts]
 
 

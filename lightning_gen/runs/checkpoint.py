@@ -14,7 +14,7 @@ from lightning.pytorch import LightningModule
 from lightning.pytorch.utilities import rank_zero_info
 from packaging.version import InvalidVersion, Version
 
-from lightning_gen.allowed import enforced, imported, refusal
+from lightning_gen.allowed import enforced, imported, refusal, variable
 from lightning_gen.atomic import draft
 from lightning_gen.errors import UserError, user_error
 from lightning_gen.hyperparameters import import_path
@@ -111,10 +111,11 @@ def load_model(path: Path) -> LightningModule:
 def build(kind: type[T], key: str, content: object) -> T:
     """An object of a class that a configuration names; a UserError where it may not stand there."""
     parser = ArgumentParser(exit_on_error=False)
-    parser.add_subclass_arguments(kind, key, required=True)
-    config = parser.parse_object({key: content})
-    check_part(config[key], kind, key)
-    built: T = parser.instantiate(config)[key]
+    with variable("PYTHONSAFEPATH", "1"):  # a process that the parser starts imports nothing here
+        parser.add_subclass_arguments(kind, key, required=True)
+        config = parser.parse_object({key: content})
+        check_part(config[key], kind, key)
+        built: T = parser.instantiate(config)[key]
     return built
 
 
