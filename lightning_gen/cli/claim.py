@@ -115,7 +115,7 @@ def default_name(options: Namespace) -> str:
     model, data = (part.class_path.rpartition(".")[2] for part in (options.model, options.data))
     if data == "ImageFolder":
         folder = Path(options.data.init_args.root).expanduser().resolve().name
-        data = re.sub(r"[^\w.\-]", "_", folder) or data
+        data = re.sub(r"[^\w.\-]", "_", folder)[:40] or data
     return f"{model}_{data}".lower()
 
 

@@ -1,6 +1,7 @@
 """Writes down what a run was, and says what it does and found."""
 
 import math
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from lightning_gen._compat import unlogged
 from lightning_gen.atomic import discard_drafts, write_text
 from lightning_gen.callbacks import Evaluation
 from lightning_gen.cli.checks import differences
+from lightning_gen.data.base import ImageDataModule
+from lightning_gen.errors import UserError
 from lightning_gen.models.module import Module
 from lightning_gen.runs import RunDirectory, RunLogger, describe_environment
 from lightning_gen.runs.directory import CONFIG, SPLITS
@@ -23,8 +26,8 @@ from lightning_gen.runs.scores import in_words, write_scores
 
 FEW_STEPS = 500
 """A training of fewer steps has hardly begun."""
-NO_OPTIONS = ("config", "ckpt_path", "name")
-"""Keys of a configuration that say where it comes from, and not what is trained."""
+BEGINNING = ("config", "ckpt_path", "name", "seed_everything")
+"""Keys of a configuration that say how a run began, which stay when it goes on."""
 
 
 class RecordRun(Callback):
@@ -59,19 +62,18 @@ class RecordRun(Callback):
         if not trainer.is_global_zero:
             return
         config = self.directory.path / CONFIG
-        again = f"lightning-gen fit --config {config}"
-        text = f"# lightning-gen {__version__}: {again} runs it again\n"
-        text += with_batch_size(self.config_text, trainer)
-        changed: list[tuple[str, object, object]] = []
-        if config.exists() and trainer.global_step > 0:
-            found = differences(self.directory.read_config(), yaml.safe_load(text))
-            changed = [row for row in found if row[0] not in NO_OPTIONS]
+        options, before = yaml.safe_load(self.config_text), self._options_before(trainer)
+        with_batch_size(options, trainer)
+        options |= {key: before[key] for key in BEGINNING if key in before}
+        changed = list(differences(before, options)) if before else []
         if changed:
             words = [f"{key} {now!s:.60} ({then!s:.60} before)" for key, then, now in changed]
             rank_zero_info(f"The run goes on with {', '.join(words)}.")
-        write_text(config, text)
+        again = f"# lightning-gen {__version__}: lightning-gen fit --config {config} runs it again"
+        write_text(config, f"{again}\n{yaml.safe_dump(options, sort_keys=False)}")
         self.on_test_start(trainer, pl_module)
-        environment = describe_environment(self.seed, device_names(trainer), trainer.world_size)
+        seed = before.get("seed_everything", self.seed)
+        environment = describe_environment(seed, device_names(trainer), trainer.world_size)
         shown = (logger.version for logger in trainer.loggers if isinstance(logger, WandbLogger))
         more = {"wandb_run": next(shown, None), "changed": changed}
         self.directory.record(environment | more, trainer.global_step)
@@ -79,9 +81,18 @@ class RecordRun(Callback):
             if isinstance(logger, RunLogger):
                 logger.file.forget_from(trainer.global_step)
 
+    def _options_before(self, trainer: Trainer) -> dict[str, Any]:
+        """The options of the run that goes on; none of one that begins, or whose file is broken."""
+        if trainer.global_step == 0 or not (self.directory.path / CONFIG).is_file():
+            return {}
+        with suppress(UserError):
+            return self.directory.read_config()
+        return {}
+
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """List the files of the splits that were loaded by now."""
-        splits: Any = getattr(trainer.datamodule, "split_files", dict)()  # type: ignore[attr-defined]
+        data = trainer.datamodule  # type: ignore[attr-defined]
+        splits = data.split_files() if isinstance(data, ImageDataModule) else {}
         if splits and trainer.is_global_zero:
             write_splits(splits, self.directory.path / SPLITS)
 
@@ -102,15 +113,12 @@ class RecordRun(Callback):
                 logger.save()
 
 
-def with_batch_size(config_text: str, trainer: Trainer) -> str:
-    """The configuration with the batch size in use, which Lightning's BatchSizeFinder changes."""
-    config = yaml.safe_load(config_text)
-    given = config["data"].get("init_args", {})
+def with_batch_size(options: dict[str, Any], trainer: Trainer) -> None:
+    """Let options have the batch size in use, which Lightning's BatchSizeFinder changes."""
+    given = options["data"].get("init_args", {})
     found = getattr(trainer.datamodule, "batch_size", None)  # type: ignore[attr-defined]
-    if "batch_size" not in given or found in (None, given["batch_size"]):
-        return config_text
-    given["batch_size"] = found
-    return yaml.safe_dump(config, sort_keys=False)
+    if "batch_size" in given and found is not None:
+        given["batch_size"] = found
 
 
 def batch_in_words(trainer: Trainer) -> str:
@@ -122,8 +130,8 @@ def batch_in_words(trainer: Trainer) -> str:
     rates = [f"{group.get('initial_lr', group['lr']):.4g}" for group in groups]  # before a warm-up
     text = f"Learning rate {' and '.join(dict.fromkeys(rates))}"
     steps = trainer.estimated_stepping_batches
-    length = f". {steps:,} steps in all" if math.isfinite(steps) else ""
-    if steps < FEW_STEPS:
+    length = f". {steps:,} steps in all" if 0 < steps < math.inf else ""
+    if 0 < steps < FEW_STEPS:
         length += "; a model takes some thousands: raise trainer.max_epochs"
     if images is None:
         return text

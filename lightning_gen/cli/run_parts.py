@@ -43,7 +43,8 @@ def complete_callbacks(
     # The noise after the state was kept; what saves after what changes a step.
     found += [callbacks.RandomState(), callbacks.SameNoise(), callbacks.FiniteLoss()]
     if options.enable_checkpointing is not False:
-        found += [BestAndLast(model, data, directory), callbacks.Resume()]
+        validates = getattr(data, "val_fraction", 1) > 0 and options.limit_val_batches != 0
+        found += [BestAndLast(model, directory, validates), callbacks.Resume()]
         found += [callbacks.Interruption(directory.last)]
     return found
 
@@ -61,13 +62,10 @@ class BestAndLast(ModelCheckpoint):
     """Keeps ``best.ckpt`` and ``last.ckpt``, after every epoch, beside what a user may ask for.
 
     The best is that of the least ``val/loss``, or of what the model calls its ``monitor``; without
-    a validation split, or where ``monitor`` is None, it is the latest.
+    a validation, or where ``monitor`` is None, it is the latest.
     """
 
-    def __init__(
-        self, model: LightningModule, data: LightningDataModule, directory: RunDirectory
-    ) -> None:
-        validates = getattr(data, "val_fraction", 1) > 0
+    def __init__(self, model: LightningModule, directory: RunDirectory, validates: bool) -> None:
         super().__init__(
             directory.checkpoints,
             filename="best",

@@ -3,9 +3,10 @@
 from abc import ABC
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Unpack
+from typing import Any, Unpack
 
 import torch
+from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 
 from lightning_gen.data.arguments import OfClasses, Tested, check_tested
@@ -95,6 +96,24 @@ class EncodedDataModule(ImageDataModule, ABC):
             f"{len(self._positions['test'])} to test; "
             f"{height}x{width} pixels (height x width); {plan}"
         )
+
+    def state_dict(self) -> dict[str, Any]:
+        """Also which files are tested on."""
+        kept = super().state_dict()
+        return kept and kept | {"tested_on": self._tested_on}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on with a training, or warn of a test on other files than were kept apart from it."""
+        super().load_state_dict(state_dict)
+        if state_dict.get("tested_on", self._tested_on) != self._tested_on:
+            rank_zero_warn(
+                "the files are others than when the model was trained: images of the test split "
+                "may have been trained on. Test on those of the run's splits.csv."
+            )
+
+    @property
+    def _tested_on(self) -> str:
+        return Split(self._images, self._positions["test"]).digest
 
     def load_train(self) -> Source:
         """The training images; those for validation included unless they are given."""

@@ -20,6 +20,8 @@ from lightning_gen.progress import progress
 
 T = TypeVar("T")
 
+RUN = {"config.yaml", "environment.json"}
+"""Files that a run's directory has."""
 MOST_BYTES = 2**28
 """A larger member of an archive is not read."""
 
@@ -45,7 +47,7 @@ class FolderFiles:
         """Names relative to the folder, sorted.
 
         Links are followed, and every folder is visited once, so that a loop of links ends. What is
-        hidden (a leading dot, ``__MACOSX``) is skipped.
+        hidden (a leading dot, ``__MACOSX``) is skipped, and so are the pictures of runs.
 
         Raises:
             UserError: a folder cannot be listed.
@@ -57,6 +59,9 @@ class FolderFiles:
                 subfolders.clear()
                 continue
             visited.add(real)
+            if {*files} >= RUN:
+                subfolders.clear()
+                continue
             subfolders.sort()
             relative = Path(folder).relative_to(self.place)
             found += [(relative / file).as_posix() for file in files]

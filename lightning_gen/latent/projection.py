@@ -69,6 +69,11 @@ class TSNE(Projection):
     perplexity: float = 30.0
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        check_seed(self.seed)
+        if not self.perplexity > 0:
+            raise UserError(f"TSNE.perplexity is above 0, got {self.perplexity}. Set it to 30.")
+
     def project(self, codes: Codes, like: Float[Tensor, "m d"] | None = None) -> Projected:
         """Seconds for some thousands of codes, and more than linear."""
         from sklearn import manifold  # here: it takes half a second
@@ -95,6 +100,14 @@ class UMAP(Projection):
     min_distance: float = 0.1
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        check_seed(self.seed)
+        if self.neighbors < 2 or not 0 <= self.min_distance <= 1:
+            raise UserError(
+                "UMAP takes 2 neighbors or more and a min_distance from 0 to 1, got "
+                f"{self.neighbors} and {self.min_distance}. Set them to 15 and 0.1."
+            )
+
     def project(self, codes: Codes, like: Float[Tensor, "m d"] | None = None) -> Projected:
         """As t-SNE, with more of the layout at large."""
         try:
@@ -117,6 +130,12 @@ class UMAP(Projection):
             points = umap.fit_transform(narrowed(codes))
         torch.set_num_threads(threads)  # numba, which it uses, sets those of the whole process
         return Projected(torch.from_numpy(np.asarray(points)).float(), ("UMAP 1", "UMAP 2"))
+
+
+def check_seed(seed: int) -> None:
+    """Raise a UserError unless scikit-learn takes the seed."""
+    if not 0 <= seed < 2**32:
+        raise UserError(f"seed is from 0 to {2**32 - 1}, got {seed}.")
 
 
 def to_plane(

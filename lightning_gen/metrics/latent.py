@@ -1,4 +1,4 @@
-"""How much a Gaussian posterior q(z|x) says in each latent dimension."""
+"""How much of a code is used: a Gaussian posterior's dimensions, and codebooks."""
 
 from typing import Any, ClassVar
 
@@ -9,6 +9,7 @@ from torchmetrics import Metric
 
 Codes = Float[Tensor, "n d"]
 PerDimension = Float[Tensor, " d"]
+Counts = Int[Tensor, "codebooks size"]
 
 
 class KLPerDimension(Metric):
@@ -96,3 +97,38 @@ class ActiveUnits(Metric):
     def _active(self) -> Bool[Tensor, " d"]:
         mean = self.total / self.count
         return self.total_of_squares / self.count - mean.square() > self.threshold
+
+
+class CodeCounts(Metric):
+    """How often each code of each codebook is chosen, over batches and processes.
+
+    Args:
+        codebooks: number of codebooks.
+        size: codes in each codebook.
+        kwargs: passed to torchmetrics.Metric.
+    """
+
+    is_differentiable: bool | None = False
+    higher_is_better: bool | None = None
+    full_state_update: bool | None = False
+
+    total: Counts
+
+    def __init__(
+        self,
+        codebooks: int,
+        size: int,
+        **kwargs: Any,  # noqa: ANN401  (torchmetrics')
+    ) -> None:
+        super().__init__(**kwargs)
+        zeros = torch.zeros(codebooks, size, dtype=torch.int64)
+        self.add_state("total", zeros, dist_reduce_fx="sum")
+
+    def update(self, indices: Int[Tensor, "n positions codebooks"]) -> None:
+        """Add the codes of a batch of images."""
+        chosen = indices.flatten(0, 1).T
+        self.total.scatter_add_(1, chosen, torch.ones_like(chosen))
+
+    def compute(self) -> Counts:
+        """The number of uses of each code."""
+        return self.total

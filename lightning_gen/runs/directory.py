@@ -1,6 +1,7 @@
 """The directory of a run: ``<root>/<name>/version_<n>``."""
 
 import json
+import os
 import re
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from lightning_gen.yaml_file import read_yaml
 CONFIG = "config.yaml"
 ENVIRONMENT = "environment.json"
 SPLITS = "splits.csv"
+LONGEST_NAME = 200
 LAST = "last.ckpt"
 PREVIOUS = "previous.ckpt"
 """What was ``last.ckpt`` before it was written anew."""
@@ -33,11 +35,6 @@ class RunDirectory:
     @classmethod
     def claim(cls, root: Path, name: str) -> Self:
         """Make the next version of ``name``, no other process's; a UserError where it cannot."""
-        if not re.fullmatch(r"[\w.\-= ]+", name) or name in {".", ".."}:
-            raise UserError(
-                f"name is used as a folder name, so it takes letters, digits and any of .-=_, "
-                f"got {name!r}. Pass for instance --name my_run."
-            )
         version = max((run.version for run in cls.all_of(root, name)), default=-1) + 1
         while True:
             path = root / name / f"version_{version}"
@@ -58,7 +55,13 @@ class RunDirectory:
 
     @classmethod
     def all_of(cls, root: Path, name: str) -> list[Self]:
-        """All runs of this name, oldest first."""
+        """All runs of this name, oldest first; a UserError where no run can have it."""
+        allowed = re.fullmatch(r"[\w.\-= ]+", name) and name not in {".", ".."}
+        if not allowed or len(os.fsencode(name)) > LONGEST_NAME:
+            raise UserError(
+                f"name is used as a folder name, so it takes letters, digits and any of .-=_, "
+                f"{LONGEST_NAME} bytes at most, got {name!r}. Pass for instance --name my_run."
+            )
         runs = [cls(path) for path in (root / name).glob("version_*") if path.name[8:].isdigit()]
         return sorted(runs, key=lambda run: run.version)
 

@@ -9,9 +9,9 @@ from sklearn.metrics import mutual_info_score
 from lightning_gen.metrics.disentanglement import MIG, Modularity
 from lightning_gen.metrics.disentanglement.information import (
     equal_width_bins,
+    modularity_of,
     mutual_information,
 )
-from lightning_gen.metrics.disentanglement.modularity import modularity_of
 
 
 def binned_by_numpy(codes, bins):

@@ -8,7 +8,7 @@ from sklearn.ensemble import GradientBoostingClassifier
 from sklearn.svm import LinearSVC
 
 from lightning_gen.metrics.disentanglement import DCI, SAP
-from lightning_gen.metrics.disentanglement.dci import completeness, disentanglement
+from lightning_gen.metrics.disentanglement.predictors import completeness, disentanglement
 
 
 def concentration_by_a_loop(importance):

@@ -6,8 +6,7 @@ import torch
 from sklearn.linear_model import LogisticRegression
 
 from lightning_gen.metrics.disentanglement import BetaVAEScore, FactorVAEScore
-from lightning_gen.metrics.disentanglement.beta_vae import draw_differences
-from lightning_gen.metrics.disentanglement.sharing import draw_subsets
+from lightning_gen.metrics.disentanglement.sampled_scores import draw_differences, draw_subsets
 
 
 def factor_vae_by_a_loop(codes, factors, votes, batch_size=64):
