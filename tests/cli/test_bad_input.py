@@ -15,6 +15,7 @@ from support.command import CONF, NO_PICTURES, SMALL, TWO_BATCHES
 QUICK = ("--config", str(CONF / "quickstart.yaml"))
 VAE = ("--model", "VAE", "--data", "MiniFashionMNIST")
 SAMPLES = ("--trainer.callbacks", "Samples")
+TSNE = ("--trainer.callbacks", "LatentScatter", "--trainer.callbacks.projection", "TSNE")
 EXTRACTOR = (
     *("--trainer.callbacks", "SampleQuality"),
     *("--trainer.callbacks.extractor", "TrainedClassifier"),
@@ -213,6 +214,8 @@ def test_a_wrong_file(content, match, refused, tmp_path):
         (("--seed_everything", "-5"), r"seed_everything is from 0 to 4294967295, got -5"),
         (("--name", "a/b"), r"name is used as a folder name.*'a/b'"),
         (("--name", ".."), r"name is used as a folder name"),
+        (("--name", "a" * 300), r"200 bytes at most"),
+        ((*TSNE, "--trainer.callbacks.projection.perplexity", "0"), r"TSNE\.perplexity is above 0"),
         (("--trainer.default_root_dir", "/proc/version/logs"), r"/proc/version/logs"),
         ((*SAMPLES, "--trainer.callbacks.every_n_epochs", "0"), "at least 1"),
         (("--model", "AE", *SAMPLES), "Samples needs a model that samples"),

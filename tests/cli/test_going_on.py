@@ -4,18 +4,29 @@ import json
 import shutil
 
 import pytest
+import torch
 import yaml
 from filelock import FileLock
 
 from lightning_gen.callbacks.picture import snake_case
-from support.command import SMALL, column, leave_half, only_run, runs
+from support.command import (
+    NO_PICTURES,
+    SMALL,
+    SMALL_MODEL,
+    TWO_BATCHES,
+    column,
+    leave_half,
+    only_run,
+    runs,
+)
+from support.datasets import write_images
 
 LAST = ("--ckpt_path", "last")
 VQVAE = (
     *("--model", "VQVAE", "--model.codebook.size", "16", "--model.prior.width", "8"),
     *("--model.prior.heads", "1", "--model.prior.depth", "1"),
 )
-LONGER = ("--trainer.max_epochs", "2", "--data.batch_size", "40")
+LONGER = ("--trainer.max_epochs", "2", "--data.batch_size", "40", "--seed_everything", "7")
 
 
 def test_two_processes_do_not_train_one_run(command, in_tmp):
@@ -57,6 +68,7 @@ def test_other_options_are_said_and_kept(command, in_tmp, caplog):
     assert config["trainer"]["max_epochs"] == 2
     assert config["data"]["init_args"]["batch_size"] == 40
     assert config["ckpt_path"] is None
+    assert config["seed_everything"] == 0, "that of the run, which goes on"
     first = json.loads((only_run("logs") / "environment.json").read_text())
     assert first["resumed"][0]["changed"] == [
         ["trainer.max_epochs", 1, 2],
@@ -64,7 +76,29 @@ def test_other_options_are_said_and_kept(command, in_tmp, caplog):
     ]
     caplog.clear()
     assert command("fit", *SMALL, "--name", "run", *LAST, *LONGER).code == 0
-    assert "goes on with" not in caplog.text
+    assert "goes on with trainer" not in caplog.text
+
+
+def test_without_a_validation_the_best_is_the_latest(command, in_tmp, caplog):
+    assert command("fit", *SMALL, "--name", "run").code == 0
+    (only_run("logs") / "config.yaml").write_text("a: [b")  # which going on does not need
+    words = (*SMALL, "--name", "run", *LAST, "--trainer.limit_val_batches", "0")
+    assert command("fit", *words, "--trainer.max_epochs", "2").code == 0
+    kept = torch.load(only_run("logs") / "checkpoints" / "best.ckpt")
+    assert kept["global_step"] == 4
+
+
+def test_a_test_on_other_files_is_told(command, in_tmp):
+    write_images(in_tmp / "photos", 30)
+    data = ("--data", "ImageFolder", "--data.root", "photos", "--data.image_size", "16")
+    assert command("fit", *SMALL_MODEL, *data, *NO_PICTURES, *TWO_BATCHES).code == 0
+    run = only_run("logs")
+    assert run.parent.name == "vae_photos"
+    words = ("test", run, "--trainer.enable_progress_bar", "false")
+    assert command(*words).code == 0
+    write_images(in_tmp / "photos" / "more", 30)
+    with pytest.warns(UserWarning, match="images of the test split may have been trained on"):
+        assert command(*words).code == 0
 
 
 @pytest.mark.parametrize(

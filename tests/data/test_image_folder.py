@@ -129,6 +129,9 @@ def test_odd_names(tmp_path):
 def test_hidden_and_other_files_are_skipped(tmp_path):
     numbered(tmp_path)
     paint(tmp_path, ".hidden/a.png", ".thumb.png", "__MACOSX/b.png", "c/__MACOSX/._d.png")
+    paint(tmp_path, "logs/vae/version_0/images/samples/00000002.png")  # of a run in the folder
+    for name in ("config.yaml", "environment.json"):
+        (tmp_path / "logs/vae/version_0" / name).touch()
     (tmp_path / "notes.txt").write_text("no image")
     data = build(tmp_path)
     assert len(data.load_train()) + len(data.load_test()) == 10
