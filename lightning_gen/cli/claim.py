@@ -17,7 +17,7 @@ from lightning.pytorch.utilities import rank_zero_info, rank_zero_only
 from lightning_gen.errors import BadArgumentsError, UserError, bad_arguments
 from lightning_gen.runs import RunDirectory
 from lightning_gen.runs.checkpoint import newest_whole
-from lightning_gen.runs.directory import CONFIG
+from lightning_gen.runs.directory import CONFIG, check_name
 from lightning_gen.runs.environment import is_restart, job
 
 RUN_VARIABLE = "LIGHTNING_GEN_RUN"
@@ -91,6 +91,7 @@ def claimed(options: Namespace) -> Iterator[RunDirectory]:
 
 def begun_run(options: Namespace, root: Path) -> RunDirectory | None:
     """The run to go on with, None to begin a new one; a UserError where the last one is missing."""
+    check_name(options.name)
     runs = RunDirectory.all_of(root, options.name)
     if options.ckpt_path == "last":
         if not runs:

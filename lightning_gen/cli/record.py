@@ -83,10 +83,9 @@ class RecordRun(Callback):
 
     def _options_before(self, trainer: Trainer) -> dict[str, Any]:
         """The options of the run that goes on; none of one that begins, or whose file is broken."""
-        if trainer.global_step == 0 or not (self.directory.path / CONFIG).is_file():
-            return {}
         with suppress(UserError):
-            return self.directory.read_config()
+            if trainer.global_step > 0:
+                return self.directory.read_config()
         return {}
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -116,9 +115,9 @@ class RecordRun(Callback):
 def with_batch_size(options: dict[str, Any], trainer: Trainer) -> None:
     """Let options have the batch size in use, which Lightning's BatchSizeFinder changes."""
     given = options["data"].get("init_args", {})
-    found = getattr(trainer.datamodule, "batch_size", None)  # type: ignore[attr-defined]
-    if "batch_size" in given and found is not None:
-        given["batch_size"] = found
+    if "batch_size" in given:
+        data = trainer.datamodule  # type: ignore[attr-defined]
+        given["batch_size"] = getattr(data, "batch_size", given["batch_size"])
 
 
 def batch_in_words(trainer: Trainer) -> str:

@@ -132,8 +132,7 @@ class Training:
         """Say what is about to be trained."""
         for line in self.dropped.values():
             rank_zero_info(line)
-        own = self.options.get("model.init_args.architecture.init_args.decoder_widths")
-        if own:
+        if own := self.options.get("model.init_args.architecture.init_args.decoder_widths"):
             rank_zero_info(f"The decoder's own widths are architecture.decoder_widths {[*own]}")
         parameters = sum(p.numel() for p in self.model.parameters())
         shape = "x".join(str(n) for n in image_shape(self.data))

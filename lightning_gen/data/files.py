@@ -20,8 +20,7 @@ from lightning_gen.progress import progress
 
 T = TypeVar("T")
 
-RUN = {"config.yaml", "environment.json"}
-"""Files that a run's directory has."""
+RUN = {"config.yaml", "environment.json"}  # files of a run's directory
 MOST_BYTES = 2**28
 """A larger member of an archive is not read."""
 
@@ -55,13 +54,10 @@ class FolderFiles:
         found = []
         visited = set()
         for folder, subfolders, files in os.walk(self.place, onerror=_refuse, followlinks=True):
-            if (real := os.path.realpath(folder)) in visited:
+            if (real := os.path.realpath(folder)) in visited or {*files} >= RUN:
                 subfolders.clear()
                 continue
             visited.add(real)
-            if {*files} >= RUN:
-                subfolders.clear()
-                continue
             subfolders.sort()
             relative = Path(folder).relative_to(self.place)
             found += [(relative / file).as_posix() for file in files]

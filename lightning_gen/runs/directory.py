@@ -15,8 +15,8 @@ from lightning_gen.yaml_file import read_yaml
 CONFIG = "config.yaml"
 ENVIRONMENT = "environment.json"
 SPLITS = "splits.csv"
-LONGEST_NAME = 200
 LAST = "last.ckpt"
+LONGEST_NAME = 200
 PREVIOUS = "previous.ckpt"
 """What was ``last.ckpt`` before it was written anew."""
 
@@ -35,6 +35,7 @@ class RunDirectory:
     @classmethod
     def claim(cls, root: Path, name: str) -> Self:
         """Make the next version of ``name``, no other process's; a UserError where it cannot."""
+        check_name(name)
         version = max((run.version for run in cls.all_of(root, name)), default=-1) + 1
         while True:
             path = root / name / f"version_{version}"
@@ -55,13 +56,7 @@ class RunDirectory:
 
     @classmethod
     def all_of(cls, root: Path, name: str) -> list[Self]:
-        """All runs of this name, oldest first; a UserError where no run can have it."""
-        allowed = re.fullmatch(r"[\w.\-= ]+", name) and name not in {".", ".."}
-        if not allowed or len(os.fsencode(name)) > LONGEST_NAME:
-            raise UserError(
-                f"name is used as a folder name, so it takes letters, digits and any of .-=_, "
-                f"{LONGEST_NAME} bytes at most, got {name!r}. Pass for instance --name my_run."
-            )
+        """All runs of this name, oldest first."""
         runs = [cls(path) for path in (root / name).glob("version_*") if path.name[8:].isdigit()]
         return sorted(runs, key=lambda run: run.version)
 
@@ -171,6 +166,16 @@ class RunDirectory:
             self.path.rmdir()
             with suppress(OSError):  # another run stands beside it
                 self.path.parent.rmdir()
+
+
+def check_name(name: str) -> None:
+    """Raise a UserError where no run can have this name."""
+    allowed = re.fullmatch(r"[\w.\-= ]+", name) and name not in {".", ".."}
+    if not allowed or len(os.fsencode(name)) > LONGEST_NAME:
+        raise UserError(
+            f"name is used as a folder name, so it takes letters, digits and any of .-=_, "
+            f"{LONGEST_NAME} bytes at most, got {name!r}. Pass for instance --name my_run."
+        )
 
 
 def with_keys(content: object, path: Path) -> dict[str, Any]:
