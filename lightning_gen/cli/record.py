@@ -24,8 +24,7 @@ from lightning_gen.runs.directory import CONFIG, SPLITS
 from lightning_gen.runs.outputs import write_splits
 from lightning_gen.runs.scores import in_words, write_scores
 
-FEW_STEPS = 500
-"""A training of fewer steps has hardly begun."""
+FEW_STEPS = 500  # a training of fewer has hardly begun
 BEGINNING = ("config", "ckpt_path", "name", "seed_everything")
 """Keys of a configuration that say how a run began, which stay when it goes on."""
 
@@ -57,8 +56,9 @@ class RecordRun(Callback):
         Where an epoch is shorter than the logging interval, its last step is logged.
         """
         rank_zero_info(batch_in_words(trainer))
-        steps = int(min(trainer.num_training_batches, 50)) // trainer.accumulate_grad_batches
-        trainer.log_every_n_steps = min(trainer.log_every_n_steps, max(steps, 1))  # type: ignore[attr-defined]
+        every, gathered = trainer.log_every_n_steps, trainer.accumulate_grad_batches  # type: ignore[attr-defined]
+        steps = int(min(trainer.num_training_batches, every * gathered)) // gathered
+        trainer.log_every_n_steps = min(every, max(steps, 1))  # type: ignore[attr-defined]
         if not trainer.is_global_zero:
             return
         config = self.directory.path / CONFIG

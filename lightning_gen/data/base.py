@@ -178,7 +178,7 @@ class ImageDataModule(KeepsArguments, LightningDataModule, ABC):
     def split_files(self) -> dict[str, list[Any]]:
         """The file of each image of the splits that were loaded; empty without files."""
         named = {name: split.names for name, split in self._splits.items()}
-        return {name: files for name, files in named.items() if isinstance(files[0], str)}
+        return {name: files for name, files in named.items() if files and isinstance(files[0], str)}
 
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint must know of the data: which images, and the seed of their order."""

@@ -95,6 +95,12 @@ def test_a_test_draws_the_codes_by_any_projection(fit, command):
     assert (directory / "images" / "latent_scatter_test" / "best.png").is_file()
 
 
+@pytest.mark.parametrize(("every", "steps"), [(25, [24, 49]), (50, [49]), (200, [59])])
+def test_the_last_step_of_a_short_epoch_is_logged(every, steps, fit):
+    directory = fit("--trainer.limit_train_batches", 60, "--trainer.log_every_n_steps", every)
+    assert list(column(directory, "train/loss")) == steps
+
+
 def test_predict_writes_the_codes_of_the_test_images(fit, command):
     directory = fit()
     before = {path.name for path in directory.iterdir()}
