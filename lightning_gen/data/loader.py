@@ -149,7 +149,7 @@ class BatchLoader:
         loader = DataLoader(
             _Fetches(self.source),
             batch_size=None,
-            sampler=batches,
+            sampler=[batch.tolist() for batch in batches],  # a tensor goes by shared memory
             num_workers=self._num_workers,
             pin_memory=self._pin_memory,
             generator=torch.Generator(),  # leaves the global random state alone
@@ -171,9 +171,9 @@ class _Fetches(Dataset[Batch | UserError]):
     def __init__(self, source: Source) -> None:
         self.source = source
 
-    def __getitem__(self, indices: Tensor) -> Batch | UserError:
+    def __getitem__(self, indices: list[int]) -> Batch | UserError:
         try:
-            return self.source[indices]
+            return self.source[torch.tensor(indices)]
         except UserError as error:
             return error  # raised in a worker, its one line would come wrapped in a traceback
 
