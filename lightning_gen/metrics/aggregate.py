@@ -6,11 +6,10 @@ from typing import Any, NamedTuple
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
 from lightning_gen.errors import UserError
-from lightning_gen.metrics.estimate import Estimate
+from lightning_gen.metrics.estimate import Estimate, Measure
 from lightning_gen.objectives.mmd import InverseMultiquadratics, Kernel, maximum_mean_discrepancy
 
 Codes = Float[Tensor, "n d"]
@@ -23,16 +22,13 @@ MMD_BLOCKS = 20
 """Of the MMD, and more for more than 20,000 images: 1.96 of its errors cover 93 or 94 %."""
 
 
-class Posteriors(Metric):
+class Posteriors(Measure):
     """Keeps the posteriors of all images, 8 N D bytes; the caller bounds N.
 
     Args:
         seed: of the noise of the posterior draws.
         kwargs: passed to torchmetrics.Metric.
     """
-
-    is_differentiable: bool | None = False
-    full_state_update: bool | None = False
 
     means: list[Tensor]
     log_vars: list[Tensor]
@@ -91,8 +87,6 @@ class MutualInformation(Posteriors):
     et al. 2019, arXiv:1905.06922, section 2.2). The value is the lower one. Neither more nor less
     is better. Costs N^2 D.
     """
-
-    higher_is_better: bool | None = None
 
     def compute(self) -> Information:
         """The means over images and their standard errors.

@@ -5,16 +5,15 @@ from typing import Any
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
-from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
 from lightning_gen.errors import UserError
-from lightning_gen.metrics.estimate import Estimate
+from lightning_gen.metrics.estimate import Estimate, Measure
 
 Scores = Float[Tensor, " n"]
 
 
-class AUROC(Metric):
+class AUROC(Measure):
     """Area under the ROC curve: the probability that an anomaly scores higher than a normal image.
 
     From 0 to 1, higher is better, 0.5 is chance; ties count one half. The standard error is that
@@ -24,9 +23,7 @@ class AUROC(Metric):
         kwargs: passed to torchmetrics.Metric.
     """
 
-    is_differentiable: bool | None = False
     higher_is_better: bool | None = True
-    full_state_update: bool | None = False
 
     scores: list[Tensor]
     anomalous: list[Tensor]

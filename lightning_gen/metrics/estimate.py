@@ -19,36 +19,47 @@ class Estimate(NamedTuple):
     standard_error: Float[Tensor, ""]
 
 
-class MeanOverImages(Metric):
-    """The mean of one number an image, over batches and processes, in float64.
+class Measure(Metric):
+    """A torchmetrics Metric through which no gradient goes, and whose state batches add up to."""
 
-    Its standard error is the standard deviation over images divided by the root of their number;
-    nan for fewer than two images.
+    is_differentiable: bool | None = False
+    higher_is_better: bool | None = None
+    full_state_update: bool | None = False
+
+
+class SumsOverImages(Measure):
+    """Sums over images, and those of the squares, over batches and processes, in float64.
 
     Args:
+        shape: of what is summed of an image; one number by default.
         kwargs: passed to torchmetrics.Metric.
     """
 
-    is_differentiable: bool | None = False
-    full_state_update: bool | None = False
-
-    total: Float[Tensor, ""]
-    total_of_squares: Float[Tensor, ""]
+    total: Float[Tensor, "*shape"]
+    total_of_squares: Float[Tensor, "*shape"]
     count: Int[Tensor, ""]
 
-    def __init__(self, **kwargs: Any) -> None:  # noqa: ANN401  (torchmetrics')
+    def __init__(self, *shape: int, **kwargs: Any) -> None:  # noqa: ANN401  (torchmetrics')
         super().__init__(**kwargs)
-        zero = torch.tensor(0.0, dtype=torch.float64)
-        self.add_state("total", zero, dist_reduce_fx="sum")
-        self.add_state("total_of_squares", zero.clone(), dist_reduce_fx="sum")
+        zeros = torch.zeros(shape, dtype=torch.float64)
+        self.add_state("total", zeros, dist_reduce_fx="sum")
+        self.add_state("total_of_squares", zeros.clone(), dist_reduce_fx="sum")
         self.add_state("count", torch.tensor(0), dist_reduce_fx="sum")
 
-    def update(self, values: Float[Tensor, " n"]) -> None:
+    def update(self, values: Float[Tensor, "n *shape"]) -> None:
         """Add the numbers of a batch of images."""
         values = values.double()
-        self.total += values.sum()
-        self.total_of_squares += values.square().sum()
+        self.total += values.sum(dim=0)
+        self.total_of_squares += values.square().sum(dim=0)
         self.count += len(values)
+
+
+class MeanOverImages(SumsOverImages):
+    """The mean of one number an image, over batches and processes.
+
+    Its standard error is the standard deviation over images divided by the root of their number;
+    nan for fewer than two images.
+    """
 
     def compute(self) -> Estimate:
         """The mean over all images, and its standard error."""

@@ -5,14 +5,15 @@ from typing import Any, ClassVar
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
-from torchmetrics import Metric
+
+from lightning_gen.metrics.estimate import Measure, SumsOverImages
 
 Codes = Float[Tensor, "n d"]
 PerDimension = Float[Tensor, " d"]
 Counts = Int[Tensor, "codebooks size"]
 
 
-class KLPerDimension(Metric):
+class KLPerDimension(SumsOverImages):
     """Mean over images of KL(q(z_j|x) || N(0, 1)) in each latent dimension j, in nats.
 
     0.5 (mean^2 + var - 1 - log var), Kingma & Welling 2014, appendix B. At least 0; 0 where the
@@ -24,66 +25,37 @@ class KLPerDimension(Metric):
         kwargs: passed to torchmetrics.Metric.
     """
 
-    is_differentiable: bool | None = False
-    higher_is_better: bool | None = None
-    full_state_update: bool | None = False
-
-    total: PerDimension
-    count: Int[Tensor, ""]
-
     def __init__(self, latent_dim: int, **kwargs: Any) -> None:  # noqa: ANN401  (torchmetrics')
-        super().__init__(**kwargs)
-        zeros = torch.zeros(latent_dim, dtype=torch.float64)
-        self.add_state("total", zeros, dist_reduce_fx="sum")
-        self.add_state("count", torch.tensor(0), dist_reduce_fx="sum")
+        super().__init__(latent_dim, **kwargs)
 
-    def update(self, mean: Codes, log_var: Codes) -> None:
+    def update(self, mean: Codes, log_var: Codes) -> None:  # type: ignore[override]
         """Add the posteriors of a batch of images."""
         mean, log_var = mean.double(), log_var.double()
-        self.total += 0.5 * (mean.square() + log_var.exp() - 1 - log_var).sum(dim=0)
-        self.count += len(mean)
+        super().update(0.5 * (mean.square() + log_var.exp() - 1 - log_var))
 
     def compute(self) -> PerDimension:
         """The mean KL of each dimension over all images, in nats, in float64."""
         return self.total / self.count
 
 
-class ActiveUnits(Metric):
+class ActiveUnits(SumsOverImages):
     """Number of latent dimensions whose posterior mean varies over the data (Burda et al. 2016).
 
     A dimension j is active where Var_x(E[z_j|x]) > 0.01 (arXiv:1509.00519, section 5.2). From 0, a
-    collapsed posterior, to D; more means that more of the code is used.
+    collapsed posterior, to D; more means that more of the code is used. ``update`` takes the
+    posterior means [N, D] of a batch of images.
 
     Args:
         latent_dim: number of dimensions D.
         kwargs: passed to torchmetrics.Metric.
     """
 
-    is_differentiable: bool | None = False
     higher_is_better: bool | None = True
-    full_state_update: bool | None = False
-
     threshold: ClassVar[float] = 0.01
     """Variance of the posterior mean, in units of the prior's variance."""
 
-    total: PerDimension
-    total_of_squares: PerDimension
-    count: Int[Tensor, ""]
-
     def __init__(self, latent_dim: int, **kwargs: Any) -> None:  # noqa: ANN401  (torchmetrics')
-        super().__init__(**kwargs)
-        # A difference of large sums is taken below: float32 would lose a small variance.
-        zeros = torch.zeros(latent_dim, dtype=torch.float64)
-        self.add_state("total", zeros, dist_reduce_fx="sum")
-        self.add_state("total_of_squares", zeros.clone(), dist_reduce_fx="sum")
-        self.add_state("count", torch.tensor(0), dist_reduce_fx="sum")
-
-    def update(self, mean: Codes) -> None:
-        """Add the posterior means of a batch of images."""
-        mean = mean.double()
-        self.total += mean.sum(dim=0)
-        self.total_of_squares += mean.square().sum(dim=0)
-        self.count += len(mean)
+        super().__init__(latent_dim, **kwargs)
 
     def compute(self) -> Int[Tensor, ""]:
         """How many dimensions are active."""
@@ -99,7 +71,7 @@ class ActiveUnits(Metric):
         return self.total_of_squares / self.count - mean.square() > self.threshold
 
 
-class CodeCounts(Metric):
+class CodeCounts(Measure):
     """How often each code of each codebook is chosen, over batches and processes.
 
     Args:
@@ -107,10 +79,6 @@ class CodeCounts(Metric):
         size: codes in each codebook.
         kwargs: passed to torchmetrics.Metric.
     """
-
-    is_differentiable: bool | None = False
-    higher_is_better: bool | None = None
-    full_state_update: bool | None = False
 
     total: Counts
 

@@ -7,17 +7,16 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor
-from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
 from lightning_gen.errors import UserError
-from lightning_gen.metrics.estimate import Estimate
+from lightning_gen.metrics.estimate import Estimate, Measure
 from lightning_gen.metrics.resampling import jackknife_variance
 
 FEWEST_IMAGES = 100
 
 
-class CodesAndFactors(Metric):
+class CodesAndFactors(Measure):
     """Keeps the code and the factors of every image; the caller bounds their number.
 
     The table is sorted and then shuffled with a seed before it is scored, so that neither the order
@@ -36,9 +35,7 @@ class CodesAndFactors(Metric):
         kwargs: passed to torchmetrics.Metric.
     """
 
-    is_differentiable: bool | None = False
     higher_is_better: bool | None = True
-    full_state_update: bool | None = False
 
     groups: ClassVar[int] = 0
     codes: list[Tensor]

@@ -5,15 +5,14 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torchmetrics import Metric
 
-from lightning_gen.metrics.estimate import Estimate
+from lightning_gen.metrics.estimate import Estimate, Measure
 from lightning_gen.metrics.generation.checks import check_features, check_images
 from lightning_gen.metrics.generation.gaussian import Gaussian, Moments, frechet_distance
 from lightning_gen.metrics.resampling import GROUPS, check_groups, jackknife_variance
 
 
-class FrechetDistance(Metric):
+class FrechetDistance(Measure):
     """||m1 - m2||^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)) of real and generated features.
 
     Heusel et al. 2017 (arXiv:1706.08500); "FID" where the features are those of Inception v3. In
@@ -42,9 +41,7 @@ class FrechetDistance(Metric):
         kwargs: passed to torchmetrics.Metric.
     """
 
-    is_differentiable: bool | None = False
     higher_is_better: bool | None = False
-    full_state_update: bool | None = False
 
     def __init__(
         self,

@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
+from lightning_gen.metrics.estimate import Measure
 from lightning_gen.metrics.generation.checks import check_features, check_images
 
 
@@ -19,7 +19,7 @@ class Features(NamedTuple):
     generated: Float[Tensor, "m d"]
 
 
-class StoredFeatures(Metric, ABC):
+class StoredFeatures(Measure, ABC):
     """Keeps the features of all images, in float32.
 
     The memory is 4 D bytes an image on its own process, and 4 D bytes for each image of all
@@ -29,9 +29,6 @@ class StoredFeatures(Metric, ABC):
     Args:
         kwargs: passed to torchmetrics.Metric.
     """
-
-    is_differentiable: bool | None = False
-    full_state_update: bool | None = False
 
     real: list[Tensor]
     generated: list[Tensor]
