@@ -26,6 +26,16 @@ def losses(kind, **options):
     return {name: value.item() for name, value in trainer.callback_metrics.items()}, model
 
 
+@pytest.mark.parametrize(
+    ("capability", "precision"), [("AVX2", "32-true"), ("AVX512", "bf16-mixed")]
+)
+def test_a_processor_without_bfloat16_does_without(capability, precision, monkeypatch):
+    monkeypatch.setattr("lightning_gen.cli.trainer.get_cpu_capability", lambda: capability)
+    found = RunTrainer(precision="bf16-mixed", **SHORT)
+    assert found.precision == precision
+    assert found.precision_plugin.precision == precision
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_channels_last_changes_no_loss(kind):
     plain, _ = losses(kind)
