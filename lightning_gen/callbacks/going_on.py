@@ -99,7 +99,7 @@ class Resume(Callback):
         self._patience = {
             each: each.patience for each in callbacks if isinstance(each, EarlyStopping)
         }
-        self._trains = False
+        self._trains, self._seen = False, 0
 
     def on_load_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
@@ -117,6 +117,7 @@ class Resume(Callback):
         total, current = batches["total"], batches["current"]
         validation: dict[str, dict[str, int]] = loops["epoch_loop.val_loop.batch_progress"]
         validating = validation["current"]["ready"] > validation["current"]["completed"]
+        self._seen = 0 if batches["is_last_batch"] else current["ready"]
         saved_in_batch_end = total["completed"] == total["processed"] - 1
         epoch: int = loops["epoch_progress"]["current"]["processed"]
         every = trainer.check_val_every_n_epoch
@@ -127,7 +128,15 @@ class Resume(Callback):
             validation["current"] |= dict.fromkeys(validation["current"], 0)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Stop at once where early stopping had stopped, unless it is to be more patient."""
+        """Stop at once where early stopping had stopped, unless it is to be more patient.
+
+        A UserError says that more batches of the epoch were seen than it is to have.
+        """
+        if self._seen > trainer.num_training_batches:
+            raise UserError(
+                f"the checkpoint is from batch {self._seen} of an epoch, and trainer."
+                f"limit_train_batches is {trainer.num_training_batches} now. Leave that as it was."
+            )
         for stopper, patience in self._patience.items():
             stopper.patience = patience
             if stopper.stopped_epoch and stopper.wait_count < patience:

@@ -8,7 +8,7 @@ import torch
 from lightning.pytorch import LightningModule, Trainer
 
 from lightning_gen import contracts
-from lightning_gen.callbacks.picture import Picture, check_at_least, moment
+from lightning_gen.callbacks.picture import Picture, check_at_least, moment, snake_case
 from lightning_gen.contracts import Batch, Encodes, SamplesCodes
 from lightning_gen.figures.style import Pixels
 from lightning_gen.latent import PCA, Projection
@@ -112,8 +112,8 @@ class LatentScatter(ValidationCodes):
     """Draws the codes of validation images, coloured by class.
 
     Codes of two dimensions are drawn as they are. A test is drawn too, as
-    ``images/latent_scatter_test``; that after a training along the principal axes of its last
-    picture.
+    ``images/latent_scatter_test``, or ``latent_scatter_test_tsne``; that after a training along the
+    principal axes of its last picture.
 
     Args:
         projection: lays out codes of more than two dimensions: PCA, at once, or TSNE or UMAP, which
@@ -156,7 +156,9 @@ class LatentScatter(ValidationCodes):
         codes, self._parts = self.kept(), []
         if codes is not None:
             draw = partial(self._scatter, trainer, pl_module, codes, "test")
-            self._show(trainer, pl_module, "latent_scatter_test", draw)
+            kind = type(self.projection)
+            other = "" if kind is PCA else f"_{snake_case(kind.__name__)}"
+            self._show(trainer, pl_module, f"latent_scatter_test{other}", draw)
 
     def _scatter(
         self, trainer: Trainer, pl_module: LightningModule, codes: LabelledCodes, split: str

@@ -17,6 +17,11 @@ from lightning_gen.parts import check_part, members, parameters
 from lightning_gen.runs.checkpoint import load_checkpoint
 
 PRECISIONS = ("None", "32-true", "32", "bf16-mixed", "bf16", "16-mixed", "16")
+ABOVE_ZERO = (
+    *("accumulate_grad_batches", "max_epochs", "max_steps", "limit_train_batches"),
+    *("val_check_interval", "check_val_every_n_epoch"),
+)
+"""The options of the trainer that are numbers, and with 0 train or save nothing."""
 PLACES = ("dirpath", "dir", "save_dir", "root_dir", "log_dir", "sub_dir", "filename")
 """The arguments of Lightning's callbacks, loggers and profilers that name a file or a folder."""
 
@@ -37,10 +42,9 @@ def check_options(options: Namespace) -> None:
     seed = options.seed_everything
     if not 0 <= (seed or 0) < 2**32:
         raise UserError(f"seed_everything is from 0 to {2**32 - 1}, got {seed}.")
-    if trainer.accumulate_grad_batches < 1:
-        raise UserError(
-            f"trainer.accumulate_grad_batches is at least 1, got {trainer.accumulate_grad_batches}."
-        )
+    for name in ABOVE_ZERO:
+        if trainer[name] == 0 or (name == ABOVE_ZERO[0] and trainer[name] < 0):
+            raise UserError(f"trainer.{name} is above 0, got {trainer[name]}. Leave it out.")
     if str(trainer.precision) not in PRECISIONS:
         raise UserError(
             f"trainer.precision is 32-true, bf16-mixed or 16-mixed, got {trainer.precision}: "

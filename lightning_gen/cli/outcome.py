@@ -149,8 +149,8 @@ def told_to_the_user(trainer: Trainer) -> Iterator[None]:
         if error.errno == errno.ENOENT:
             remedy = "It was taken away while it was needed: put it back, or begin anew."
         elif error.errno in NOT_WRITABLE:
-            remedy = "Make room there, or change its permissions; a run goes to a folder of your "
-            remedy += "own with --trainer.default_root_dir."
+            remedy = "Make room there, or change its permissions; a new run goes to a folder of "
+            remedy += "your own with --trainer.default_root_dir."
         else:
             raise
         raise UserError(f"{error}. {remedy}") from error

@@ -24,6 +24,8 @@ from torch import distributed
 from lightning_gen._compat import classes_from_their_defaults, forget_average
 from lightning_gen.allowed import imported
 from lightning_gen.atomic import draft
+from lightning_gen.callbacks import LatentScatter, Picture
+from lightning_gen.callbacks.picture import run_directory
 from lightning_gen.cli.checks import check_options, check_same_model, keep_inside
 from lightning_gen.cli.claim import (
     NO_RUN,
@@ -166,8 +168,9 @@ class Training:
                     point_logger(logger, self.directory)
             run = self.directory or RunDirectory.around(Path(options.ckpt_path or "."))
             keep_inside(options.trainer, run.path if run else None)
-            if run and self.verb != "fit":
-                options.trainer.default_root_dir = str(run.path)  # for pictures of a test
+            if self.verb != "fit":  # for pictures of a test
+                place = run.path if run else Path(options.ckpt_path).parent
+                options.trainer.default_root_dir = str(place)
             parts = self.parser.instantiate_classes(options)
             self.model: LightningModule = parts.model
             self.data: LightningDataModule = parts.data
@@ -245,6 +248,11 @@ class Training:
         evaluate(**self._arguments, verbose=False)
         checkpoint = Path(self.options.ckpt_path)
         report(self.trainer, RunDirectory.around(checkpoint.resolve()), str(checkpoint))
+        for callback in self.trainer.callbacks:  # type: ignore[attr-defined]
+            if isinstance(callback, Picture):
+                draws = self.verb == "test" and isinstance(callback, LatentScatter)
+                drawn = f"in {run_directory(self.trainer) / 'images'}" if draws else "none here"
+                rank_zero_info(f"Pictures    {type(callback).__name__}: {drawn}")
 
     def _predict(self) -> None:
         """Write the codes of the test split beside the checkpoint's run."""

@@ -14,6 +14,7 @@ from lightning_gen.data.base import STAGES
 from lightning_gen.data.loader import BatchLoader
 from lightning_gen.errors import UserError
 from lightning_gen.progress import progress
+from lightning_gen.runs.checkpoint import load_checkpoint
 from lightning_gen.runs.finished import FinishedRun
 
 SplitName = Literal["train", "val", "test"]
@@ -91,6 +92,9 @@ class SplitInputs(Inputs):
         data.setup(STAGES[self._name])
         if isinstance(data, ImageDataModule):
             data.check_labels(self._name, self._run.model)
+            if self._name == "test":  # warns where it is of other files than at the training
+                kept = load_checkpoint(self._run.checkpoint)
+                data.load_state_dict(kept.get(type(data).__qualname__, {}))
             return data.in_order(self._name, self._batch_size)
         own = getattr(data, f"{self._name}_dataloader")()
         if not isinstance(own, DataLoader):

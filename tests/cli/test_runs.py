@@ -92,7 +92,7 @@ def test_a_test_draws_the_codes_by_any_projection(fit, command):
     directory = fit()
     words = ("--trainer.callbacks", "LatentScatter", "--trainer.callbacks.projection", "TSNE")
     assert command("test", directory, *words).code == 0
-    assert (directory / "images" / "latent_scatter_test" / "best.png").is_file()
+    assert (directory / "images" / "latent_scatter_test_tsne" / "best.png").is_file()
 
 
 @pytest.mark.parametrize(("every", "steps"), [(25, [24, 49]), (50, [49]), (200, [59])])

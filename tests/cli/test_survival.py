@@ -308,6 +308,17 @@ def test_a_full_disk(small_disk, command):
     assert not list(small_disk.rglob(".*"))
 
 
+def test_an_epoch_cannot_be_cut_where_more_of_it_was_seen(command, at_step):
+    at_step(8, send(signal.SIGTERM))
+    assert command("fit", *WORDS, *NO_PICTURES).code == 128 + signal.SIGTERM
+    answer = command("fit", *WORDS, *NO_PICTURES, *LAST, "--trainer.limit_train_batches", "1")
+    assert answer.code == 1
+    assert answer.err.splitlines()[-1] == (
+        "lightning-gen fit: the checkpoint is from batch 2 of an epoch, and "
+        "trainer.limit_train_batches is 1 now. Leave that as it was."
+    )
+
+
 def test_a_run_that_is_deleted_meanwhile(command, at_step):
     at_step(8, lambda: shutil.rmtree("logs/run"))
     answer = command("fit", *WORDS, *NO_PICTURES, "--trainer.limit_train_batches", "30")
