@@ -33,6 +33,7 @@ PARTS = (
 OPTIMIZERS = [
     kind.__name__ for kind in torch.optim.Optimizer.__subclasses__() if kind.__name__.isalnum()
 ]
+BORROWED_FROM = (torch.optim, torch.optim.lr_scheduler, callbacks, loggers)
 BORROWED = {
     "callbacks": callbacks.__all__,
     "logger": loggers.__all__,
@@ -74,13 +75,14 @@ def paths(name: str) -> set[str]:
 
 
 def options(class_path: str) -> list[str]:
-    """What can be given to a class of the project, or to an optimizer; none of another class."""
+    """What can be given to a class of the project, or one that it borrows; none of another one."""
     name = class_path.rpartition(".")[2]
     for room in ROOMS.values():
         if name in room.__all__:
             return sorted(row[0] for row in class_options(room.__name__.partition(".")[2], name))
     kinds = {part.__name__: part for part in members(*PARTS)}
-    kind = kinds.get(name) or (getattr(torch.optim, name) if name in OPTIMIZERS else None)
+    borrowed = (vars(room).get(name) for room in BORROWED_FROM)
+    kind = kinds.get(name) or next(filter(inspect.isclass, borrowed), None)
     return sorted(set(parameters(kind)) - {"params"}) if kind else []
 
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from lightning_gen.allowed import refusal
 from lightning_gen.cli import known
-from lightning_gen.cli.files import chosen_class, nearest
+from lightning_gen.cli.files import chosen_class, nearest, options_of
 from lightning_gen.errors import causes, user_error
 
 KEY = re.compile(r'Parser key "([^"]+)":?')
@@ -25,6 +25,10 @@ CLASS = re.compile(r"Expected a dot import path string: (.*)|Unexpected import p
 TYPE = re.compile(r"Expected an? (?:<class '(?:\w+\.)*(\w+)'>|typing\.Literal\[(.+?)\])")
 REQUIRED = re.compile(r"arguments are required: (?:.*, )?([\w.]+)")
 VALUE = re.compile(r"\.* Got value: (.*)")
+GUESSED = re.compile(
+    r"Importing 'lightning\.([A-Z]|pytorch\.loggers\.Logger')|init_args, but got NestedArg"
+)
+"""Of a class that the parser takes where none is named: the abstract one."""
 CALLABLE = re.compile(r"Type .* expects a function or a callable class: ")
 FRAME = (
     *("Does not validate", "Subtypes: ", "Errors:", "Given value", "Expected a path but "),
@@ -109,9 +113,9 @@ def explain(message: str, error: BaseException | None = None, words: Sequence[st
     if any(isinstance(each, UnicodeEncodeError) for each in causes(error)):
         return f"{key}: a file name is UTF-8 text here, got other bytes in it. Rename it."
     classes = known.classes(key.rpartition(".")[2])
+    if GUESSED.search(message):
+        return guessed(fault, list(words))
     if refused := refusal(message):
-        if "got lightning.Lightning" in refused:  # the parser's own guess
-            return f"{key}: class_path is missing{nearest('', classes)}"
         same = [name for name in classes if f".{name.rpartition('.')[2]}, whose" in refused]
         return f"{key}: {refused}{f' Did you mean {same[0]}?' if same else ''}"
     if found := OPTION.search(text):
@@ -136,22 +140,40 @@ def explain(message: str, error: BaseException | None = None, words: Sequence[st
     return f"{key}: ".removeprefix(": ") + short(said, 400) + nearest(short(word), classes)
 
 
+def guessed(fault: Fault, words: list[str]) -> str:
+    """An option that the class at its place does not have, or a place where no class is named."""
+    key = fault.key()
+    paths = {f"model.{path}" for path in known.paths(chosen_class(words, "model") or "")}
+    for option, _ in options_of(words):
+        place, _, word = option.rpartition(".")
+        names = {f"{place}.{name}" for name in known.options(chosen_class(words, place) or "")}
+        names = names or {path for path in paths if path.startswith(f"{place}.")}
+        if f"{option}.".startswith(f"{key}.") and names and option not in names:
+            return unknown_option(fault, word, words)
+    place, _, word = key.rpartition(".")
+    place = key if known.classes(word) or not place else place
+    options = nearest("", known.classes(place.rpartition(".")[2]))
+    return f"{key}: its class is missing. Name the class first, --{place} CLASS{options}"
+
+
 def unknown_option(fault: Fault, word: str, words: list[str]) -> str:
     """An option that does not exist, those that are like it, or else where to look.
 
     ``word`` is the option, or the last part of it; the words of the command choose model and data.
     """
     key = fault.key(word)
-    word = key.rpartition(".")[2]
-    owner = next((kind for _, kind in places(fault.tree, word) if kind), "")
+    place, _, word = key.rpartition(".")
     chosen = {part: chosen_class(words, part) for part in ("model", "data")}
+    owner = next((kind for _, kind in places(fault.tree, word) if kind), "")
+    owner = owner or (place not in chosen and chosen_class(words, place)) or ""
     if owner:
         names = {key.removesuffix(word) + name for name in known.options(owner)}
     else:
         names = known.top_keys()
         for part, kind in chosen.items():
             names |= {f"{part}.{path}" for path in known.paths(kind or "")}
-    close = sorted(name for name in names if name.rpartition(".")[2] == word and name != key)
+    names -= {place, key}
+    close = sorted(name for name in names if name.rpartition(".")[2] == word)
     if not close and not owner:
         close = get_close_matches(key, names, n=3, cutoff=0.75)
     if not close:  # the last word alone
@@ -163,6 +185,8 @@ def unknown_option(fault: Fault, word: str, words: list[str]) -> str:
     hint = "The options: lightning-gen fit --help."
     if close:
         hint = f"Did you mean {' or '.join(close[:3])}?"
+    elif not owner and (classes := known.classes(place.rpartition(".")[2])) and place not in chosen:
+        hint = f"Name the class first, --{place} CLASS{nearest('', classes)}"
     elif 0 < len(direct) <= 15:
         hint = f"Choose among {', '.join(direct)}."
     elif kind and first in chosen:

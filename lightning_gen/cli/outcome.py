@@ -146,8 +146,9 @@ def told_to_the_user(trainer: Trainer) -> Iterator[None]:
             raise BadArgumentsError(str(error)) from error
         raise
     except OSError as error:
-        if error.errno == errno.ENOENT:
-            remedy = "It was taken away while it was needed: put it back, or begin anew."
+        if error.errno in (errno.ENOENT, errno.EEXIST, errno.ENOTDIR):
+            remedy = "It was taken away or replaced while it was needed: put it right, or begin "
+            remedy += "anew."
         elif error.errno in NOT_WRITABLE:
             remedy = "Make room there, or change its permissions; a new run goes to a folder of "
             remedy += "your own with --trainer.default_root_dir."

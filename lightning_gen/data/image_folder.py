@@ -14,14 +14,7 @@ from lightning_gen.atomic import write_text
 from lightning_gen.contracts import NO_CLASS
 from lightning_gen.data.arguments import expect, height_and_width
 from lightning_gen.data.cache import folder_of
-from lightning_gen.data.decoding import (
-    Look,
-    Unreadable,
-    ValueRange,
-    describe,
-    extremes,
-    look,
-)
+from lightning_gen.data.decoding import Look, ValueRange, describe, extremes, look
 from lightning_gen.data.encoded import EncodedDataModule, EncodedShared
 from lightning_gen.data.files import Files, FolderFiles, attempt_all
 from lightning_gen.data.sources import EncodedImages
@@ -117,7 +110,7 @@ def read_headers(files: FolderFiles) -> dict[str, Look]:
         UserError: there is not one readable image.
     """
     names = files.names()
-    looks, broken = headers(files, names)
+    looks, broken = attempt_all(files, names, look, "reading headers")
     if not looks:
         found = describe(broken, len(names)) if broken else "found none"
         raise UserError(
@@ -127,11 +120,6 @@ def read_headers(files: FolderFiles) -> dict[str, Look]:
     if broken:
         rank_zero_warn(f"in {str(files.place)!r} {describe(broken, len(names))}; they are skipped.")
     return looks
-
-
-def headers(files: Files, names: Sequence[str]) -> tuple[dict[str, Look], list[Unreadable]]:
-    """What the header of each file says, and the files that have none."""
-    return attempt_all(files, names, look, "reading headers")
 
 
 class Layout(NamedTuple):

@@ -26,10 +26,7 @@ class PaperAdam(Adam):
     """Adam with the learning rate and the first beta of Radford et al. 2016."""
 
     def __init__(
-        self,
-        params: Iterable[Any],
-        lr: float = 2e-4,
-        betas: tuple[float, float] = (0.5, 0.999),
+        self, params: Iterable[Any], lr: float = 2e-4, betas: tuple[float, float] = (0.5, 0.999)
     ) -> None:
         super().__init__(params, lr, betas)
 

@@ -66,11 +66,7 @@ class OptimizesByHand(Module):
 
 
 def update(
-    module: LightningModule,
-    optimizer: LightningOptimizer,
-    terms: Callable[[], T],
-    *,
-    counted: bool,
+    module: LightningModule, optimizer: LightningOptimizer, terms: Callable[[], T], *, counted: bool
 ) -> T:
     """One step of one of the module's optimizers.
 

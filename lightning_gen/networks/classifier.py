@@ -44,11 +44,7 @@ class ConvClassifier(nn.Module):
 
 def convolution(before: int, width: int) -> tuple[nn.Module, ...]:
     """3x3 convolution, batch normalisation, ReLU."""
-    return (
-        nn.Conv2d(before, width, 3, padding=1, bias=False),
-        nn.BatchNorm2d(width),
-        nn.ReLU(),
-    )
+    return (nn.Conv2d(before, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU())
 
 
 def shifted(images: Images, reach: int) -> Images:

@@ -20,12 +20,7 @@ KeysAndValues = tuple[Float[Tensor, "n heads _ d"], Float[Tensor, "n heads _ d"]
 MANY = 2**21
 """Numbers in the hidden vectors of the images that are computed at once, about 1 GB in training."""
 
-RANGES = {
-    "width": (1, math.inf),
-    "depth": (1, math.inf),
-    "heads": (1, math.inf),
-    "dropout": (0, 1),
-}
+RANGES = {"width": (1, math.inf), "depth": (1, math.inf), "heads": (1, math.inf), "dropout": (0, 1)}
 
 
 @dataclass(frozen=True)

@@ -74,9 +74,7 @@ class Dense(Architecture):
 
 
 def hidden_layers(
-    widths: Sequence[int],
-    activation: type[nn.Module],
-    normalization: type[nn.Module] | None = None,
+    widths: Sequence[int], activation: type[nn.Module], normalization: type[nn.Module] | None = None
 ) -> Iterator[nn.Module]:
     """Linear layer, normalization and activation from each width to the next."""
     for before, after in pairwise(widths):

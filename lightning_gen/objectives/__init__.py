@@ -1,11 +1,6 @@
 """The papers' formulas: functions and small objects on tensors."""
 
-from lightning_gen.objectives.adversarial import (
-    Adversarial,
-    Hinge,
-    NonSaturating,
-    Wasserstein,
-)
+from lightning_gen.objectives.adversarial import Adversarial, Hinge, NonSaturating, Wasserstein
 from lightning_gen.objectives.elbo import ELBO, ELBOTerms
 from lightning_gen.objectives.gradient_penalty import R1, GradientPenalty, Penalty
 from lightning_gen.objectives.likelihoods import (

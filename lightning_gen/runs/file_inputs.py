@@ -11,9 +11,9 @@ from lightning.pytorch import LightningModule
 from numpy.typing import NDArray
 
 from lightning_gen.contracts import Batch, Conditional
-from lightning_gen.data.decoding import Unreadable, ValueRange, decode, describe
-from lightning_gen.data.files import FolderFiles, attempt
-from lightning_gen.data.image_folder import headers, known_range, read_layout
+from lightning_gen.data.decoding import Unreadable, ValueRange, decode, describe, look
+from lightning_gen.data.files import FolderFiles, attempt, attempt_all
+from lightning_gen.data.image_folder import known_range, read_layout
 from lightning_gen.errors import UserError
 from lightning_gen.runs.checkpoint import load_checkpoint
 from lightning_gen.runs.finished import FinishedRun
@@ -45,8 +45,8 @@ class FileInputs(Inputs):
 
     def _find_range(self, run: FinishedRun) -> ValueRange | None:
         """The range of files of more than 8 bits: that of the training's, else found."""
-        looks, _ = headers(self._files, self._names)
-        deep = [name for name, look in looks.items() if look.deep]
+        looks, _ = attempt_all(self._files, self._names, look, "reading headers")
+        deep = [name for name, found in looks.items() if found.deep]
         if not deep:
             return None
         trained = load_checkpoint(run.checkpoint).get("datamodule_hyper_parameters", {})

@@ -15,6 +15,7 @@ from support.command import CONF, NO_PICTURES, SMALL, TWO_BATCHES
 QUICK = ("--config", str(CONF / "quickstart.yaml"))
 VAE = ("--model", "VAE", "--data", "MiniFashionMNIST")
 SAMPLES = ("--trainer.callbacks", "Samples")
+STOP = ("--trainer.callbacks", "EarlyStopping", "--trainer.callbacks.monitor", "val/loss")
 TSNE = ("--trainer.callbacks", "LatentScatter", "--trainer.callbacks.projection", "TSNE")
 EXTRACTOR = (
     *("--trainer.callbacks", "SampleQuality"),
@@ -55,6 +56,15 @@ def test_a_message_of_an_unknown_kind_passes_through_with_its_place():
         (("--model", "BetaVAE", "--model.objective.warmup_steps", "9"), "warmup_steps is no opt"),
         (("--data.batchsize", "3"), r"batchsize .*Did you mean .*batch_size"),
         (("--model.obj.beta", "4"), r" model\.obj\.beta .*mean model\.objective\.beta\?"),
+        (
+            ("--model.optimizer", "Adam", "--model.optimizer.epss", "1"),
+            r"of Adam.*optimizer\.eps\?",
+        ),
+        ((*SAMPLES, "--trainer.callbacks.num_imges", "3"), r"of Samples.*callbacks\.num_images\?"),
+        ((*STOP, "--trainer.callbacks.patiense", "3"), r"of EarlyStopping.*callbacks\.patience\?"),
+        (("--trainer.callbacks.patience", "3"), r"the class first, --trainer\.callbacks CLASS"),
+        (("--trainer.logger.name", "x"), r"the class first, --trainer\.logger CLASS.*Wandb"),
+        (("--model.lr_scheduler.T_max", "3"), r"first, --model\.lr_scheduler CLASS.*Cosine"),
     ],
 )
 def test_misspelt_option(words, said, refused):

@@ -323,7 +323,7 @@ def test_a_run_that_is_deleted_meanwhile(command, at_step):
     at_step(8, lambda: shutil.rmtree("logs/run"))
     answer = command("fit", *WORDS, *NO_PICTURES, "--trainer.limit_train_batches", "30")
     assert answer.code == 1
-    said = "'logs/run/version_0/metrics.csv'. It was taken away while it was needed"
+    said = "'logs/run/version_0/metrics.csv'. It was taken away or replaced while it was needed"
     assert said in answer.err.splitlines()[-1]
 
 

@@ -126,10 +126,7 @@ class PrecisionRecall(NeighbourScores):
 
     def balls(self, real: Tensor, generated: Tensor) -> Sequence[Balls]:
         """Around the images of both sets."""
-        return (
-            Balls.of(real, generated, self.depth),
-            Balls.of(generated, real, self.depth),
-        )
+        return [Balls.of(*pair, self.depth) for pair in ((real, generated), (generated, real))]
 
     def scores(
         self, balls: Sequence[Balls], real: Parts, generated: Parts
