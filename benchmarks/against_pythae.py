@@ -93,7 +93,7 @@ def main() -> None:
     parser.add_argument("--conv-batches", type=int, default=100, help="of a convolutional epoch")
     parser.add_argument("--accelerator", default="cpu", help="cpu or cuda")
     args = parser.parse_args()
-    images = fashion_mnist(args.root).load_train().images
+    images = fashion_mnist(args.root).load("train").images
     words = [*ADAM, *fashion_mnist_words(args.root), "--trainer.accelerator", args.accelerator]
     fits = {}
     for name, config, batches in (

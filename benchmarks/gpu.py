@@ -44,7 +44,7 @@ def main() -> None:
     gpu = torch.cuda.is_available()
     sizes = ON_GPU if gpu else IN_SMALL
     run = ["--trainer.accelerator", "cuda" if gpu else "cpu", "--trainer.devices", "1"]
-    images = fashion_mnist(args.root).load_train().images
+    images = fashion_mnist(args.root).load("train").images
     ways = {
         "": (fashion_mnist_words(args.root), {"bare": BareLoop, "tuned": TunedLoop}),
         ", DataLoader": (usual_words(args.root, sizes.workers), {"bare": BareLoop}),
@@ -75,7 +75,7 @@ def resvae_words(sizes: Sizes) -> list[str]:
 def resvae_rivals(sizes: Sizes) -> Rivals:
     """Loops in the same precision, one of them compiled, on a batch more than an epoch has."""
     count = sizes.res_batch * (sizes.res_batches + 1)
-    images = RandomImages(sizes.pixels, count).load_train().images
+    images = RandomImages(sizes.pixels, count).load("train").images
     loops = {"bare": BareLoop, "compiled": CompiledLoop}
     return Rivals(images, loops, batch_size=sizes.res_batch, nats=squared_error, bf16=True)
 

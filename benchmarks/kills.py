@@ -164,7 +164,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             images = Path(folder) / "images"
             images.mkdir()
-            for place, image in enumerate(MiniFashionMNIST().load_test().images[:80, 0]):  # type: ignore[attr-defined]
+            for place, image in enumerate(MiniFashionMNIST().load("test").images[:80, 0]):  # type: ignore[attr-defined]
                 Image.fromarray(image.numpy()).save(images / f"{place:03}.png")
             results[family] = measure(family, share, Path(folder).resolve())
         print(family, results[family], flush=True)

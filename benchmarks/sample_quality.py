@@ -112,7 +112,7 @@ def judge_runs(
     data = MiniFashionMNIST() if args.mini else FashionMNIST(root=str(args.root))
     train, test = (
         cast(TensorSource, source).images[: args.images].float() / 255
-        for source in (data.load_train(), data.load_test())
+        for source in (data.load("train"), data.load("test"))
     )
     judge = Judge(test)
     real = judge.frechet_distance(train)

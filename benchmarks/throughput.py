@@ -131,7 +131,7 @@ def main() -> None:
     parser.add_argument("--batches", type=int, default=300, help="of a dense epoch")
     parser.add_argument("--conv-batches", type=int, default=80, help="of a convolutional epoch")
     args = parser.parse_args()
-    images = fashion_mnist(args.root).load_train().images
+    images = fashion_mnist(args.root).load("train").images
     ours, usual = fashion_mnist_words(args.root), partial(usual_words, args.root)
     loops = partial(Rivals, images, {"bare": BareLoop, "tuned": TunedLoop})
     only_bare = partial(Rivals, images, {"bare": BareLoop})

@@ -16,9 +16,10 @@ from lightning_gen.data.sources import TensorSource
 class TiledMiniFashionMNIST(MiniFashionMNIST):
     """The images that the package ships, six times over: as many as Fashion-MNIST has."""
 
-    def load_train(self) -> TensorSource:
-        """60,000 training images."""
-        return super().load_train().subset(torch.arange(10_000).repeat(6))
+    def load(self, split: str) -> TensorSource:
+        """60,000 training images, or 12,000 test images."""
+        source = super().load(split)
+        return source.subset(torch.arange(len(source)).repeat(6))
 
 
 class RandomImages(ImageDataModule):
@@ -35,13 +36,11 @@ class RandomImages(ImageDataModule):
         self.image_shape = (3, image_size, image_size)
         self.images = images
 
-    def load_train(self) -> TensorSource:
-        """The same ones each time."""
+    def load(self, split: str) -> TensorSource:
+        """The same ones each time, for both splits."""
         generator = torch.Generator().manual_seed(0)
         shape = (self.images, *self.image_shape)
         return TensorSource.of(torch.randint(256, shape, dtype=torch.uint8, generator=generator))
-
-    load_test = load_train
 
 
 class Published(datasets.FashionMNIST):
@@ -70,7 +69,7 @@ class UsualFashionMNIST(LightningDataModule):
 
     def setup(self, stage: str) -> None:
         """Read the images, and keep a tenth for validation."""
-        images = Published(fashion_mnist(Path(self.root)).load_train())
+        images = Published(fashion_mnist(Path(self.root)).load("train"))
         self.train, self.val = random_split(images, [0.9, 0.1])
 
     def train_dataloader(self) -> DataLoader:

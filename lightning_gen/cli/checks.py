@@ -22,6 +22,10 @@ ABOVE_ZERO = (
     *("val_check_interval", "check_val_every_n_epoch"),
 )
 """The options of the trainer that are numbers, and with 0 train or save nothing."""
+NOT_NEGATIVE = (
+    *("limit_val_batches", "limit_test_batches", "limit_predict_batches"),
+    *("log_every_n_steps", "gradient_clip_val"),
+)
 PLACES = ("dirpath", "dir", "save_dir", "root_dir", "log_dir", "sub_dir", "filename")
 """The arguments of Lightning's callbacks, loggers and profilers that name a file or a folder."""
 
@@ -42,9 +46,12 @@ def check_options(options: Namespace) -> None:
     seed = options.seed_everything
     if not 0 <= (seed or 0) < 2**32:
         raise UserError(f"seed_everything is from 0 to {2**32 - 1}, got {seed}.")
-    for name in ABOVE_ZERO:
-        if trainer[name] == 0 or (name == ABOVE_ZERO[0] and trainer[name] < 0):
-            raise UserError(f"trainer.{name} is above 0, got {trainer[name]}. Leave it out.")
+    for name in (*ABOVE_ZERO, *NOT_NEGATIVE):
+        value, endless = trainer[name], name.startswith("max_") and trainer[name] == -1
+        least = 0 if name in NOT_NEGATIVE else 1e-9
+        if isinstance(value, int | float) and value < least and not endless:
+            wanted = "above 0" if least else "at least 0"
+            raise UserError(f"trainer.{name} is {wanted}, got {value}. Leave it out.")
     if str(trainer.precision) not in PRECISIONS:
         raise UserError(
             f"trainer.precision is 32-true, bf16-mixed or 16-mixed, got {trainer.precision}: "

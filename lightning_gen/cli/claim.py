@@ -58,12 +58,9 @@ def claimed(options: Namespace) -> Iterator[RunDirectory]:
     """
     root = Path(options.trainer.default_root_dir or "logs")
     with bad_arguments():
-        directory = begun_run(options, root)
+        directory = begun = begun_run(options, root)
         if directory is not None:
             options.ckpt_path = str(newest_whole(directory)) if directory.resumable else None
-            if options.ckpt_path is None:
-                said = "was ended before its first checkpoint: it begins anew"
-                rank_zero_info(f"{directory.path} {said}")
         elif is_first_process():
             directory = RunDirectory.claim(root, options.name)
             os.environ[RUN_VARIABLE] = str(directory.path)
@@ -82,6 +79,9 @@ def claimed(options: Namespace) -> Iterator[RunDirectory]:
             "run of its own without --ckpt_path."
         ) from error
     try:
+        if begun and options.ckpt_path is None:
+            said = "was ended before its first checkpoint: it begins anew"
+            rank_zero_info(f"{directory.path} {said}")
         yield directory
     finally:
         held.release()

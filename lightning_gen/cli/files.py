@@ -8,6 +8,7 @@ from lightning_gen.errors import UserError
 from lightning_gen.yaml_file import read_yaml
 
 ENDINGS = (".yaml", ".yml")
+LISTS = ("callbacks", "logger")
 CLASS_KEYS = ("class_path", "init_args", "dict_kwargs")
 
 
@@ -63,6 +64,8 @@ def check_tree(content: object, path: str, key: str = "") -> None:
             )
         elif isinstance(content, dict) and not isinstance(name, str):
             fault = f" is a key, expected a text, got {name!r}."
+        elif key.endswith(LISTS) and isinstance(part, dict) and "class_path" not in part:
+            fault = f": expected class_path: NAME, and init_args, got {', '.join(map(str, part))}."
         elif isinstance(content, dict) and "class_path" in content and name not in CLASS_KEYS:
             fault = (
                 " is no option beside class_path. The arguments of a class stand below init_args."

@@ -39,12 +39,14 @@ NOISE = (
     "Restoring states from",
     "Loaded model weights from",
     "Found current_model_state in the checkpoint",
+    "Using bfloat16 Automatic Mixed Precision",
 )
 WARNINGS = (
     r"Image size \(\d+ pixels\) exceeds limit",  # a large JPEG is decoded at a fraction of it
     r"Glyph \d+ .* missing from",  # a picture shows a box
     r".*isinstance\(treespec, LeafSpec\)",
     "The number of training batches .* is smaller than",
+    r"`ModelCheckpoint\(.*could not find the monitored key",  # before the first validation
     "Be aware that when using `ckpt_path`, callbacks used to create the checkpoint",
     "You're using the WeightAveraging callback, but loading a checkpoint outside",
     "The dirpath has changed from .*best_model_path",

@@ -1,6 +1,7 @@
 """The verbs fit, validate, test and predict: words become parts, and the trainer runs them."""
 
 import os
+from itertools import chain
 from pathlib import Path
 from signal import SIGUSR1
 from typing import Any
@@ -54,6 +55,7 @@ from lightning_gen.errors import BadArgumentsError, InterruptionError, UserError
 from lightning_gen.hyperparameters import INSTANTIATOR, KeepsArguments, plain
 from lightning_gen.parts import parameters
 from lightning_gen.runs import RunDirectory, RunLogger
+from lightning_gen.runs.directory import LAST
 
 
 def run(words: list[str]) -> int:
@@ -281,7 +283,8 @@ def parsed(parser: Parser, words: list[str]) -> Namespace:
 def best_checkpoint(trainer: Trainer) -> str | None:
     """Path of the best checkpoint of this training; None where none was saved."""
     kept = [each for each in trainer.checkpoint_callbacks if isinstance(each, BestAndLast)]
-    path = Path(kept[0].best_model_path or kept[0].last_model_path) if kept else Path()
-    if not path.is_file():
+    there = ((c.best_model_path, c.last_model_path, f"{c.dirpath}/{LAST}") for c in kept)
+    path = next((path for path in map(Path, chain(*there)) if path.is_file()), None)
+    if path is None:
         return None
     return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from lightning.pytorch import LightningDataModule
 from lightning.pytorch.trainer.states import TrainerFn
-from lightning.pytorch.utilities import rank_zero_info
+from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 from torch import Tensor
 
 from lightning_gen.contracts import NO_CLASS, Batch, Conditional, ImageShape
@@ -22,6 +22,12 @@ from lightning_gen.noise import uniform_like
 
 STAGES = {"train": "fit", "val": "fit", "test": "test"}
 """Lightning's stage that needs a split."""
+
+
+OTHERS = (
+    "the data are others than when the model was trained: images of the {} split may have been "
+    "trained on. The run's config.yaml and splits.csv name those of then."
+)
 
 
 class ImageDataModule(KeepsArguments, LightningDataModule, ABC):
@@ -91,12 +97,8 @@ class ImageDataModule(KeepsArguments, LightningDataModule, ABC):
         return len(self.class_names)
 
     @abstractmethod
-    def load_train(self) -> Source:
-        """The training images, those for validation included."""
-
-    @abstractmethod
-    def load_test(self) -> Source:
-        """The test images."""
+    def load(self, split: str) -> Source:
+        """The images of "train", those for validation included, or of "test"."""
 
     def load_val(self) -> Source | None:
         """The dataset's own validation images; None where they are cut from the training images."""
@@ -111,10 +113,10 @@ class ImageDataModule(KeepsArguments, LightningDataModule, ABC):
         if stage == "fit":
             self._order_seed = None
         if stage in ("fit", "validate") and "train" not in self._splits:
-            self._splits |= self._training_splits(self.load_train(), self.load_val())
+            self._splits |= self._training_splits(self.load("train"), self.load_val())
             self._trained_on = self._fingerprint()
         if stage in ("test", "predict") and "test" not in self._splits:
-            self._splits["test"] = self._evaluated(self.load_test())
+            self._splits["test"] = self._evaluated(self.load("test"))
 
     def train_dataloader(self) -> BatchLoader:
         """Batches in an order given by (seed, epoch), which all processes share.
@@ -187,18 +189,20 @@ class ImageDataModule(KeepsArguments, LightningDataModule, ABC):
         return {"trained_on": self._trained_on, "order_seed": self._order_seed}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on in the order of a checkpoint.
+        """Go on in the order of a checkpoint; warn of a validation on other images.
 
         Raises:
-            UserError: it was trained on other images.
+            UserError: training is to go on, and that was on other images.
         """
-        if self.trainer is None or self.trainer.state.fn != TrainerFn.FITTING:
-            return
         changed = [
             f"{name} {value!r} in the checkpoint and {self._trained_on.get(name)!r} now"
-            for name, value in state_dict["trained_on"].items()
+            for name, value in state_dict.get("trained_on", {}).items()
             if value != self._trained_on.get(name)
         ]
+        if self.trainer is None or self.trainer.state.fn != TrainerFn.FITTING:
+            if changed and self._trained_on:
+                rank_zero_warn(OTHERS.format("validation"))
+            return
         if changed:
             raise UserError(
                 f"the checkpoint was trained on other data: {', '.join(changed)}. Go on with the "

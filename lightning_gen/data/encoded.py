@@ -10,7 +10,7 @@ from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 
 from lightning_gen.data.arguments import OfClasses, Tested, check_tested
-from lightning_gen.data.base import ImageDataModule
+from lightning_gen.data.base import OTHERS, ImageDataModule
 from lightning_gen.data.cache import AUTO, CachedImages, CacheFile, cache_folder, open_or_build
 from lightning_gen.data.decoding import leave_out
 from lightning_gen.data.sources import EncodedImages, Source
@@ -105,29 +105,19 @@ class EncodedDataModule(ImageDataModule, ABC):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on with a training, or warn of a test on other files than were kept apart from it."""
         super().load_state_dict(state_dict)
-        if state_dict.get("tested_on", self._tested_on) != self._tested_on:
-            rank_zero_warn(
-                "the files are others than when the model was trained: images of the test split "
-                "may have been trained on. Test on those of the run's splits.csv."
-            )
+        tested_on = state_dict.get("tested_on", self._tested_on)
+        if "test" in self._splits and tested_on != self._tested_on:
+            rank_zero_warn(OTHERS.format("test"))
 
     @property
     def _tested_on(self) -> str:
         return Split(self._images, self._positions["test"]).digest
 
-    def load_train(self) -> Source:
-        """The training images; those for validation included unless they are given."""
-        return self._load("train")
-
     def load_val(self) -> Source | None:
         """The given images for validation; None where there are none."""
-        return self._load("val") if "val" in self._positions else None
+        return self.load("val") if "val" in self._positions else None
 
-    def load_test(self) -> Source:
-        """The test images."""
-        return self._load("test")
-
-    def _load(self, split: str) -> Source:
+    def load(self, split: str) -> Source:
         """The images of a split; without those that were unreadable when they were cached."""
         rows, cache = self._positions[split], self._cache
         if cache is None:

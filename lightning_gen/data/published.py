@@ -52,17 +52,11 @@ class IDXDataModule(ImageDataModule, ABC):
             for name, md5 in packed.items():
                 fetch(self.folder / name, self.published.mirrors, partial(check_integrity, md5=md5))
 
-    def load_train(self) -> TensorSource:
-        """The 60,000 training images."""
-        return self._read("train")
-
-    def load_test(self) -> TensorSource:
-        """The 10,000 test images."""
-        return self._read("t10k")
-
-    def _read(self, split: str) -> TensorSource:
-        images = self._array(f"{split}-images-idx3-ubyte.gz", axes=3)
-        labels = self._array(f"{split}-labels-idx1-ubyte.gz", axes=1)
+    def load(self, split: str) -> TensorSource:
+        """The 60,000 training images, or the 10,000 test images."""
+        named = {"train": "train", "test": "t10k"}[split]
+        images = self._array(f"{named}-images-idx3-ubyte.gz", axes=3)
+        labels = self._array(f"{named}-labels-idx1-ubyte.gz", axes=1)
         return TensorSource.of(images.view(-1, *self.image_shape), labels.long())
 
     def _array(self, name: str, axes: int) -> Tensor:
@@ -116,15 +110,8 @@ class MiniFashionMNIST(ImageDataModule):
     image_shape = (1, 28, 28)
     class_names = FashionMNIST.class_names
 
-    def load_train(self) -> TensorSource:
-        """The 10,000 training images."""
-        return self._read("train")
-
-    def load_test(self) -> TensorSource:
-        """The 2,000 test images."""
-        return self._read("test")
-
-    def _read(self, split: str) -> TensorSource:
+    def load(self, split: str) -> TensorSource:
+        """The 10,000 training images, or the 2,000 test images."""
         file = files("lightning_gen.data") / "mini_fashion_mnist.npz"
         with file.open("rb") as stream, np.load(stream) as arrays:
             images = torch.from_numpy(arrays[f"{split}_images"])
@@ -180,19 +167,12 @@ class CIFAR10(ImageDataModule):
                 f"{archive} could not be unpacked ({error}). Free some space or unpack it yourself."
             ) from error
 
-    def load_train(self) -> TensorSource:
-        """The 50,000 training images."""
-        return self._read(train=True)
-
-    def load_test(self) -> TensorSource:
-        """The 10,000 test images."""
-        return self._read(train=False)
-
-    def _read(self, train: bool) -> TensorSource:
+    def load(self, split: str) -> TensorSource:
+        """The 50,000 training images, or the 10,000 test images."""
         broken = self._broken_file()
         if broken is not None:
             raise not_whole(broken, f"unpack {self.published.filename} in {self.root}")
-        published = self.published(self.root, train=train)
+        published = self.published(self.root, train=split == "train")
         images = torch.from_numpy(published.data).permute(0, 3, 1, 2).contiguous()
         return TensorSource.of(images, torch.tensor(published.targets))
 

@@ -57,13 +57,9 @@ class Shapes(ImageDataModule):
         self.num_workers = num_workers
         self._test_fraction = test_fraction
 
-    def load_train(self) -> Split:
-        """The training images, those for validation included."""
-        return Split(self._images, self._cut[0])
-
-    def load_test(self) -> Split:
-        """The test images."""
-        return Split(self._images, self._cut[1])
+    def load(self, split: str) -> Split:
+        """The images of "train", those for validation included, or of "test"."""
+        return Split(self._images, self._cut[split == "test"])
 
     def groups(self, train: Source) -> Tensor:
         """Images that look the same are of one group."""

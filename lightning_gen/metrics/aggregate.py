@@ -6,10 +6,9 @@ from typing import Any, NamedTuple
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torchmetrics.utilities import dim_zero_cat
 
 from lightning_gen.errors import UserError
-from lightning_gen.metrics.estimate import Estimate, Measure
+from lightning_gen.metrics.estimate import Estimate, KeptNumbers
 from lightning_gen.objectives.mmd import InverseMultiquadratics, Kernel, maximum_mean_discrepancy
 
 Codes = Float[Tensor, "n d"]
@@ -22,7 +21,7 @@ MMD_BLOCKS = 20
 """Of the MMD, and more for more than 20,000 images: 1.96 of its errors cover 93 or 94 %."""
 
 
-class Posteriors(Measure):
+class Posteriors(KeptNumbers):
     """Keeps the posteriors of all images, 8 N D bytes; the caller bounds N.
 
     Args:
@@ -30,23 +29,19 @@ class Posteriors(Measure):
         kwargs: passed to torchmetrics.Metric.
     """
 
-    means: list[Tensor]
-    log_vars: list[Tensor]
+    names = ("means", "log_vars")
 
     def __init__(self, seed: int = 0, **kwargs: Any) -> None:  # noqa: ANN401  (torchmetrics')
         super().__init__(**kwargs)
         self.seed = seed
-        self.add_state("means", [], dist_reduce_fx="cat")
-        self.add_state("log_vars", [], dist_reduce_fx="cat")
 
     def update(self, mean: Codes, log_var: Codes) -> None:
         """Add the posteriors of a batch of images."""
-        self.means.append(mean.float())
-        self.log_vars.append(log_var.float())
+        self.keep(mean.float(), log_var.float())
 
     def _posteriors(self) -> tuple[Codes, Codes, Codes]:
         """Means, log-variances and one draw of each."""
-        mean, log_var = dim_zero_cat(self.means), dim_zero_cat(self.log_vars)
+        mean, log_var = self.kept()
         return mean, log_var, mean + torch.exp(0.5 * log_var) * noise(mean, self.seed, 0)
 
 

@@ -1,19 +1,16 @@
 """How well a score tells anomalous images from normal ones."""
 
-from typing import Any
-
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float, Shaped
 from torch import Tensor
-from torchmetrics.utilities import dim_zero_cat
 
 from lightning_gen.errors import UserError
-from lightning_gen.metrics.estimate import Estimate, Measure
+from lightning_gen.metrics.estimate import Estimate, KeptNumbers
 
 Scores = Float[Tensor, " n"]
 
 
-class AUROC(Measure):
+class AUROC(KeptNumbers):
     """Area under the ROC curve: the probability that an anomaly scores higher than a normal image.
 
     From 0 to 1, higher is better, 0.5 is chance; ties count one half. The standard error is that
@@ -25,26 +22,21 @@ class AUROC(Measure):
 
     higher_is_better: bool | None = True
 
-    scores: list[Tensor]
-    anomalous: list[Tensor]
+    names = ("scores", "anomalous")
 
-    def __init__(self, **kwargs: Any) -> None:  # noqa: ANN401  (torchmetrics')
-        super().__init__(**kwargs)
-        self.add_state("scores", [], dist_reduce_fx="cat")
-        self.add_state("anomalous", [], dist_reduce_fx="cat")
-
-    def update(self, scores: Scores, anomalous: Bool[Tensor, " n"]) -> None:
-        """Add the scores of a batch of images, high for anomalies."""
-        self.scores.append(scores.double())
-        self.anomalous.append(anomalous)
+    def update(self, scores: Scores, anomalous: Shaped[Tensor, " n"]) -> None:
+        """Add the scores of a batch of images, high for anomalies, which are 1 or true."""
+        self.keep(scores.double(), anomalous.bool())
 
     def compute(self) -> Estimate:
         """The area and its standard error.
 
         Raises:
-            UserError: fewer than two normal or two anomalous images were seen.
+            UserError: fewer than two normal or two anomalous images were seen, or a score is nan.
         """
-        scores, anomalous = dim_zero_cat(self.scores), dim_zero_cat(self.anomalous)
+        scores, anomalous = self.kept()
+        if scores.isnan().any():
+            raise UserError("AUROC ranks scores, got nan. Take weights that have not diverged.")
         return area_under_roc(scores[anomalous], scores[~anomalous])
 
 

@@ -1,11 +1,14 @@
 """A measured value and how far it may be off: what every score of the project is."""
 
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 from torchmetrics import Metric
+from torchmetrics.utilities import dim_zero_cat
+
+from lightning_gen.errors import UserError
 
 
 class Estimate(NamedTuple):
@@ -47,11 +50,40 @@ class SumsOverImages(Measure):
         self.add_state("count", torch.tensor(0), dist_reduce_fx="sum")
 
     def update(self, values: Float[Tensor, "n *shape"]) -> None:
-        """Add the numbers of a batch of images."""
-        values = values.double()
-        self.total += values.sum(dim=0)
-        self.total_of_squares += values.square().sum(dim=0)
+        """Add the numbers of a batch of images; a UserError where they are of another shape."""
+        if values.shape[1:] != self.total.shape:
+            name, shape = type(self).__name__, ["images", *self.total.shape]
+            raise UserError(f"{name} sums {shape} numbers, got {[*values.shape]}.")
+        values = values.double()  # the sums too, in a module that was put into half precision
+        self.total = self.total.double() + values.sum(dim=0)
+        self.total_of_squares = self.total_of_squares.double() + values.square().sum(dim=0)
         self.count += len(values)
+
+
+class KeptNumbers(Measure):
+    """Keeps numbers of every image, as they are when it is given them; the caller bounds how many.
+
+    Attributes:
+        names: of the states, each with a row an image.
+    """
+
+    names: ClassVar[tuple[str, ...]]
+
+    def __init__(self, **kwargs: Any) -> None:  # noqa: ANN401  (torchmetrics')
+        super().__init__(**kwargs)
+        for name in self.names:
+            self.add_state(name, [], dist_reduce_fx="cat")
+
+    def keep(self, *rows: Tensor) -> None:
+        """Add the rows of a batch of images to the states."""
+        for name, part in zip(self.names, rows, strict=True):
+            getattr(self, name).append(part.detach().clone())
+
+    def kept(self) -> list[Tensor]:
+        """The rows of all images in each state; a UserError where there are none."""
+        if not all(len(getattr(self, name)) for name in self.names):
+            raise UserError(f"{type(self).__name__} has seen no image. Update it first.")
+        return [dim_zero_cat(getattr(self, name)) for name in self.names]
 
 
 class MeanOverImages(SumsOverImages):

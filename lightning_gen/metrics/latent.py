@@ -21,12 +21,9 @@ class KLPerDimension(SumsOverImages):
     ``val/kl``; neither more nor less is better in itself.
 
     Args:
-        latent_dim: number of dimensions D.
+        shape: the number of dimensions D.
         kwargs: passed to torchmetrics.Metric.
     """
-
-    def __init__(self, latent_dim: int, **kwargs: Any) -> None:  # noqa: ANN401  (torchmetrics')
-        super().__init__(latent_dim, **kwargs)
 
     def update(self, mean: Codes, log_var: Codes) -> None:  # type: ignore[override]
         """Add the posteriors of a batch of images."""
@@ -46,16 +43,13 @@ class ActiveUnits(SumsOverImages):
     posterior means [N, D] of a batch of images.
 
     Args:
-        latent_dim: number of dimensions D.
+        shape: the number of dimensions D.
         kwargs: passed to torchmetrics.Metric.
     """
 
     higher_is_better: bool | None = True
     threshold: ClassVar[float] = 0.01
     """Variance of the posterior mean, in units of the prior's variance."""
-
-    def __init__(self, latent_dim: int, **kwargs: Any) -> None:  # noqa: ANN401  (torchmetrics')
-        super().__init__(latent_dim, **kwargs)
 
     def compute(self) -> Int[Tensor, ""]:
         """How many dimensions are active."""

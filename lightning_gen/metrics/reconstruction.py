@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from lightning_gen.errors import UserError
 from lightning_gen.metrics.estimate import MeanOverImages
 
 Images = Float[Tensor, "n c h w"]
@@ -29,7 +30,10 @@ class ReconstructionMetric(MeanOverImages, ABC):
         """The number of each pair."""
 
     def update(self, reconstructions: Images, images: Images) -> None:  # type: ignore[override]
-        """Add a batch of pairs; under autocast too in float32."""
+        """Add a batch of pairs, of one shape; under autocast too in float32."""
+        if reconstructions.shape != images.shape:
+            shapes = f"got {[*reconstructions.shape]} and {[*images.shape]}"
+            raise UserError(f"{type(self).__name__} compares images of one shape, {shapes}.")
         with torch.autocast(images.device.type, enabled=False):
             super().update(self.of(reconstructions.float(), images.float()))
 

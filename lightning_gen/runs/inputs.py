@@ -92,9 +92,8 @@ class SplitInputs(Inputs):
         data.setup(STAGES[self._name])
         if isinstance(data, ImageDataModule):
             data.check_labels(self._name, self._run.model)
-            if self._name == "test":  # warns where it is of other files than at the training
-                kept = load_checkpoint(self._run.checkpoint)
-                data.load_state_dict(kept.get(type(data).__qualname__, {}))
+            kept = load_checkpoint(self._run.checkpoint)
+            data.load_state_dict(kept.get(type(data).__qualname__, {}))  # warns of other images
             return data.in_order(self._name, self._batch_size)
         own = getattr(data, f"{self._name}_dataloader")()
         if not isinstance(own, DataLoader):

@@ -19,16 +19,27 @@ from support.benchmarks import (
 )
 from support.command import MINI_DATA, TWO_BATCHES
 
+CACHED = ("cache", "cache, next run", "cache, too large for memory", "no cache, workers")
+STARTS = ("python", "import torch", "import torch, lightning.pytorch", "first training step")
+
 
 @pytest.mark.slow
-def test_epochs_beside_pythae(tmp_path):
-    pytest.importorskip("pythae")
-    words = ("--batches", "3", "--conv-batches", "2", "--repeats", "2")
-    results = run("against_pythae.py", tmp_path, *words)
-    assert set(results["fits"]) == {"dense", "conv"}
-    for found in results["fits"].values():
-        assert_positive(found)
-        assert_spread(found["over_pythae"])
+@pytest.mark.parametrize(
+    ("script", "words", "part", "names"),
+    [
+        ("against_pythae", "--batches 3 --conv-batches 2 --repeats 2", "fits", ("dense", "conv")),
+        ("loading", "--images 60 --repeats 2 --workers 1", "epochs", CACHED),
+        ("startup", "--repeats 1", "waits", STARTS),
+        ("time_to_quality", "--repeats 1 --batches 2 --accelerator cpu", "shipped", ("seconds",)),
+    ],
+)
+def test_it_runs_and_measures(script, words, part, names, tmp_path):
+    if script == "against_pythae":
+        pytest.importorskip("pythae")
+    results = run(f"{script}.py", tmp_path, *words.split())
+    assert_describes_the_machine(results)
+    assert set(names) <= set(results[part])
+    assert_positive(results[part])
 
 
 @pytest.mark.slow
@@ -58,44 +69,6 @@ def test_a_step_without_time_is_said_to_be_skipped(tmp_path):
     assert {"throughput", "time to quality", "samples of the gan"} <= set(steps)
     assert set(steps.values()) == {"skipped"}
     assert [path.name for path in tmp_path.iterdir()] == ["results"], "something was left behind"
-
-
-@pytest.mark.slow
-def test_loading_with_and_without_the_cache(tmp_path):
-    sizes = ["--images", "60", "--repeats", "2", "--workers", "1"]
-    results = run("loading.py", tmp_path, *sizes)
-    assert_describes_the_machine(results)
-    assert results["settings"]["images"] == 60
-    cached = {"cache", "cache, next run", "cache, too large for memory"}
-    assert set(results["epochs"]) == {*cached, "no cache, workers", "torchvision, DataLoader"}
-    assert_positive(results["epochs"])
-
-
-@pytest.mark.slow
-def test_startup(tmp_path):
-    results = run("startup.py", tmp_path, "--repeats", "1")
-    assert_describes_the_machine(results)
-    waits = results["waits"]
-    imports = {"python", "import torch", "import torch, lightning.pytorch"}
-    assert set(waits) == {*imports, "--help", "first training step"}
-    for wait in waits.values():
-        assert_spread(wait["seconds"])
-        assert_spread(wait["over_imports"])
-    assert (waits["--help"]["target"], waits["first training step"]["target"]) == (2, 12)
-    seconds = {name: wait["seconds"]["median"] for name, wait in waits.items()}
-    assert seconds["python"] < seconds["import torch"] < seconds["first training step"]
-
-
-@pytest.mark.slow
-def test_time_to_quality(tmp_path):
-    words = ("--repeats", "1", "--batches", "2", "--accelerator", "cpu")
-    results = run("time_to_quality.py", tmp_path, *words)
-    assert_describes_the_machine(results)
-    for name in ("shipped", "plain"):
-        assert_spread(results[name]["seconds"])
-        assert results[name]["whole"]["min"] > results[name]["seconds"]["min"]
-        assert 240 < results[name]["nats"] < 600  # after two batches an epoch
-    assert_spread(results["plain_over_shipped"])
 
 
 def test_a_ratio_is_to_the_runs_before_and_after():
@@ -137,7 +110,7 @@ class Identity:
 
 def test_a_model_that_keeps_all_is_sharp_and_even():
     data = MiniFashionMNIST()
-    images = data.load_test().images[:200].float() / 255
+    images = data.load("test").images[:200].float() / 255
     found = latent_quality.sharpness(Identity(), images)
     assert found["laplacian_variance_share"] == pytest.approx(1)
     assert found["mean_squared_error"] == 0

@@ -137,8 +137,7 @@ def test_bad_numbers_are_refused(make, argument, value, words):
 
 
 @pytest.mark.parametrize(
-    "kind",
-    [pytest.param(kind, marks=[] if kind == "VAE" else pytest.mark.slow) for kind in KINDS],
+    "kind", [pytest.param(kind, marks=[] if kind == "VAE" else pytest.mark.slow) for kind in KINDS]
 )
 def test_drawing_and_measuring_change_nothing_in_training(kind, trainer, mini, tmp_path):
     def train(*callbacks):

@@ -225,7 +225,7 @@ def test_real_images_as_samples_are_near_and_noise_is_far(real, trainer, mini, m
         manifold.NeighbourScores, "_variance_over_parts", lambda *_, **__: torch.zeros(2)
     )  # it takes long
     model = tiny(Memory)
-    images = mini.load_train()[torch.arange(1000, 2000)].images.float() / 255
+    images = mini.load("train")[torch.arange(1000, 2000)].images.float() / 255
     model.images = images if real else torch.rand_like(images)
     callback = SampleQuality(FashionMNISTClassifier(), num_images=1000)
     trainer(callback).test(model, mini, verbose=False)

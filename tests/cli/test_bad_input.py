@@ -174,6 +174,8 @@ def test_missing_file(words, name, refused, tmp_path):
     [
         (b"model: [VAE\ndata: {", r"own\.yaml.*no valid YAML"),
         (b"model: \xff\xfe\n", r"own\.yaml.*UTF-8"),
+        (b"trainer: {callbacks: [{Samples: {num_images: 4}}]}",
+         r"own\.yaml: trainer\.callbacks\.0: expected class_path: NAME, .*, got Samples"),
         (b"- model\n- data\n", r"own\.yaml holds a list, expected key: value"),
         (b"", r"own\.yaml holds nothing, expected key: value"),
         (b"sede_everything: 1", r"\bsede_everything\b.*Did you mean seed_everything\?"),
@@ -221,6 +223,8 @@ def test_a_wrong_file(content, match, refused, tmp_path):
         (("--model.lr_scheduler", "StepLR", "--model.lr_scheduler.step_size", "0"), "step_size is"),
         (("--trainer.accumulate_grad_batches", "0"), r"accumulate_grad_batches is above 0, got 0"),
         (("--trainer.max_epochs", "0"), r"trainer\.max_epochs is above 0, got 0"),
+        (("--trainer.max_steps", "-2"), r"trainer\.max_steps is above 0, got -2"),
+        (("--trainer.log_every_n_steps", "-3"), r"log_every_n_steps is at least 0, got -3"),
         (("--trainer.limit_train_batches", "0"), r"limit_train_batches is above 0, got 0"),
         (("--trainer.val_check_interval", "0.0"), r"val_check_interval is above 0, got 0"),
         (("--trainer.precision", "bf16-true"), r"precision is 32-true, bf16-mixed or 16-mixed, g"),

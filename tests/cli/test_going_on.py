@@ -97,10 +97,12 @@ def test_a_test_on_other_files_is_told(command, in_tmp):
     words = ("test", run, "--trainer.enable_progress_bar", "false")
     assert command(*words).code == 0
     write_images(in_tmp / "photos" / "more", 30)
-    encode = ("encode", run, "--split", "test", "--out", "codes.csv")
-    for told in (words, encode):
-        with pytest.warns(UserWarning, match="images of the test split may have been trained on"):
+    encode = ("encode", run, "--out", "codes.csv", "--split")
+    for split, *told in (("test", *words), ("validation", "validate", *words[1:]),
+                         ("test", *encode, "test"), ("validation", *encode, "val")):  # fmt: skip
+        with pytest.warns(UserWarning, match=f"images of the {split} split may have been") as seen:
             command(*told).done()
+        assert len(seen) == 1
 
 
 @pytest.mark.parametrize(

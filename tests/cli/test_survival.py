@@ -308,6 +308,13 @@ def test_a_full_disk(small_disk, command):
     assert not list(small_disk.rglob(".*"))
 
 
+def test_a_run_that_has_nothing_left_to_train_has_its_checkpoint(command, at_step, caplog):
+    at_step(4, send(signal.SIGTERM))  # before the first validation
+    assert command("fit", *WORDS, *NO_PICTURES).code == 128 + signal.SIGTERM
+    command("fit", *WORDS, *NO_PICTURES, *LAST, "--trainer.max_steps", "4").done()
+    assert "Checkpoint  logs/run/version_0/checkpoints/last.ckpt" in caplog.text
+
+
 def test_an_epoch_cannot_be_cut_where_more_of_it_was_seen(command, at_step):
     at_step(8, send(signal.SIGTERM))
     assert command("fit", *WORDS, *NO_PICTURES).code == 128 + signal.SIGTERM

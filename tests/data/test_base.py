@@ -113,7 +113,7 @@ class TestBinarize:
     def test_pixels_are_zero_or_one_with_the_grey_level_as_probability(self, binarize):
         seen, trainer = fit(Numbered(binarize=binarize), epochs=40)
         trainer.test(seen, Numbered(binarize=binarize), verbose=False)
-        grey = Numbered().load_train().images / 255
+        grey = Numbered().load("train").images / 255
         for stage in ("train", "val", "test"):
             images = torch.cat([batch.images for batch in seen.batches[stage]])
             assert set(images.unique().tolist()) == {0.0, 1.0}
@@ -163,7 +163,7 @@ class TestConversion:
 
     def test_models_are_given_floats(self):
         seen, _ = fit(Numbered(), epochs=1)
-        expected = Numbered().load_train().images / 255
+        expected = Numbered().load("train").images / 255
         for stage in ("train", "val"):
             for images, labels, factors in seen.batches[stage]:
                 assert torch.equal(images, expected[labels])
@@ -210,8 +210,8 @@ class TestMiniFashionMNIST:
     def test_it_is_the_first_of_each_class_of_the_whole(self, shared_data):
         whole, mini = FashionMNIST(root=str(shared_data), download=False), MiniFashionMNIST()
         for source, mine, count in (
-            (whole.load_train(), mini.load_train(), 1000),
-            (whole.load_test(), mini.load_test(), 200),
+            (whole.load("train"), mini.load("train"), 1000),
+            (whole.load("test"), mini.load("test"), 200),
         ):
             chosen = [torch.nonzero(source.labels == label)[:count, 0] for label in range(10)]
             expected = source.subset(torch.cat(chosen).sort().values)

@@ -58,7 +58,7 @@ def test_every_layout_gives_the_same(tmp_path, layout):
     assert data.class_names == ("image",)
     assert data.factor_names == tuple(CELEBA_ATTRIBUTES)
     assert data.factor_sizes == (2,) * 40
-    splits = [data.load_train(), data.load_val(), data.load_test()]
+    splits = [data.load("train"), data.load_val(), data.load("test")]
     for split, expected in zip(splits, [range(14), range(14, 18), range(18, 20)], strict=True):
         batch = everything(split)
         assert numbers(batch) == list(expected)
@@ -75,7 +75,7 @@ def test_without_attributes_there_are_no_factors(tmp_path, caplog):
     data = build(root)
     assert "no attributes, official splits: train, random: val, test; 16 to train" in caplog.text
     assert data.factor_names == ()
-    assert everything(data.load_train()).factors.shape == (18, 0)
+    assert everything(data.load("train")).factors.shape == (18, 0)
 
 
 def test_part_of_the_images_is_enough(tmp_path):
@@ -83,7 +83,7 @@ def test_part_of_the_images_is_enough(tmp_path):
     for name in CELEBA_NAMES[:4]:
         (root / name).unlink()
     data = build(root)
-    assert [len(source) for source in (data.load_train(), data.load_val())] == [10, 4]
+    assert [len(source) for source in (data.load("train"), data.load_val())] == [10, 4]
     for name in CELEBA_NAMES[4:14]:
         (root / name).unlink()
     assert_refused("puts none of the 6 images .* into the training split", build, root)
@@ -94,10 +94,10 @@ def test_without_a_partition_the_split_is_random_and_the_same_each_time(tmp_path
     (root / "list_eval_partition.txt").unlink()
     data, again = build(root), build(root)
     assert "official splits: none, random: train, val, test; 16 to train, 2 to" in caplog.text
-    train, test = everything(data.load_train()), everything(data.load_test())
+    train, test = everything(data.load("train")), everything(data.load("test"))
     assert data.load_val() is None
     assert sorted(numbers(train) + numbers(test)) == list(range(CELEBA_COUNT))
-    assert numbers(test) == numbers(everything(again.load_test()))
+    assert numbers(test) == numbers(everything(again.load("test")))
     assert train.factors.equal(CELEBA_FACTORS[numbers(train)])
 
 
@@ -137,7 +137,7 @@ def test_an_attribute_gives_the_classes(tmp_path):
     data = build(write(tmp_path, "torchvision"), class_attribute="Smiling")
     assert data.class_names == ("not Smiling", "Smiling")
     column = CELEBA_ATTRIBUTES.index("Smiling")
-    batch = everything(data.load_train())
+    batch = everything(data.load("train"))
     assert batch.labels.equal(batch.factors[:, column])
     assert {*batch.labels.tolist()} == {0, 1}
     match = r"class_attribute is an attribute .*, got 'Smile'"

@@ -35,12 +35,12 @@ def test_a_flat_folder_has_one_class(tmp_path):
     data = build(tmp_path)
     assert data.class_names == ("image",)
     assert data.image_shape == (1, 8, 8)
-    assert len(data.load_train()) == 18
+    assert len(data.load("train")) == 18
     assert data.load_val() is None
-    test = numbers(data.load_test())
-    assert sorted(numbers(data.load_train()) + test) == list(range(20))
+    test = numbers(data.load("test"))
+    assert sorted(numbers(data.load("train")) + test) == list(range(20))
     torch.manual_seed(5)
-    assert numbers(build(tmp_path).load_test()) == test != list(range(2))
+    assert numbers(build(tmp_path).load("test")) == test != list(range(2))
 
 
 def test_class_folders_give_labels(tmp_path):
@@ -49,7 +49,7 @@ def test_class_folders_give_labels(tmp_path):
     data = build(tmp_path, test_fraction=0.5)
     assert data.class_names == ("blue", "red")
     assert data.image_shape == (3, 8, 8)
-    for source in (data.load_train(), data.load_test()):
+    for source in (data.load("train"), data.load("test")):
         batch = everything(source)
         assert batch.images[:, 0, 0, 0].eq(255).equal(batch.labels == 1)
         assert batch.images[:, 2, 0, 0].eq(255).equal(batch.labels == 0)
@@ -78,7 +78,7 @@ def test_given_splits_are_kept(tmp_path, val):
         numbered(tmp_path, f"{folder}/dog", 2, 10 * first + 5)
     data = build(tmp_path)
     assert data.class_names == ("cat", "dog")
-    loaded = [data.load_train(), data.load_val(), data.load_test()]
+    loaded = [data.load("train"), data.load_val(), data.load("test")]
     assert [numbers(source) for source in loaded] == [
         [first + n for n in (0, 1, 2, 5, 6)] for first in (0, 10, 20)
     ]
@@ -92,7 +92,7 @@ def test_a_split_that_is_not_given_is_cut_from_the_training_images(tmp_path, cap
     numbered(tmp_path, "more", 2)
     data = build(tmp_path)
     assert "25 images (2 in no split)" in caplog.text
-    kept = data.load_val() if given == "val" else data.load_test()
+    kept = data.load_val() if given == "val" else data.load("test")
     assert numbers(kept) == [50, 51, 52]
     found = torch.cat([batch.images[:, 0, 0, 0] for batch in batches_of(data, epochs=1)])
     assert sorted(found.tolist()) == [*range(20), 50, 51, 52]
@@ -123,7 +123,7 @@ def test_odd_names(tmp_path):
     with pytest.warns(UserWarning, match=r"1 of 19 images cannot be read: '\\udcfe\.jpg'"):
         data = build(tmp_path)
     assert data.class_names == ("it's", "one two", "日\n本")
-    assert len(data.load_train()) + len(data.load_test()) == 18
+    assert len(data.load("train")) + len(data.load("test")) == 18
 
 
 def test_hidden_and_other_files_are_skipped(tmp_path):
@@ -134,7 +134,7 @@ def test_hidden_and_other_files_are_skipped(tmp_path):
         (tmp_path / "logs/vae/version_0" / name).touch()
     (tmp_path / "notes.txt").write_text("no image")
     data = build(tmp_path)
-    assert len(data.load_train()) + len(data.load_test()) == 10
+    assert len(data.load("train")) + len(data.load("test")) == 10
 
 
 @pytest.mark.parametrize("kind", ["text", "empty", "link", "pipe"])
@@ -151,7 +151,7 @@ def test_unreadable_files_are_counted_named_and_skipped(tmp_path, kind):
     expected = r"5 of 15 images cannot be read: 'bad0\.jpg' .*'bad2\.jpg' .* and 2 more"
     with pytest.warns(UserWarning, match=expected):
         data = build(tmp_path)
-    assert len(data.load_train()) == 9
+    assert len(data.load("train")) == 9
 
 
 def test_channels(tmp_path):
@@ -161,7 +161,7 @@ def test_channels(tmp_path):
     paint(tmp_path, "colour.png")
     assert build(tmp_path).image_shape == (3, 8, 8)
     data = build(tmp_path, channels=1)
-    assert everything(data.load_train()).images.shape == (10, 1, 8, 8)
+    assert everything(data.load("train")).images.shape == (10, 1, 8, 8)
 
 
 def test_what_is_no_folder_of_images(tmp_path):
@@ -205,8 +205,8 @@ def test_test_images_in_no_folder_of_a_class_have_none(tmp_path, folder):
         data = build(tmp_path)
     assert data.class_names == ("cat", "dog")
     expected = [-1, -1, 0, 0, 0, 1, 1, 1] if known else [-1] * 6
-    assert data.load_test().labels.tolist() == expected
-    assert sorted(data.load_train().labels.tolist()) == [0] * 10 + [1] * 10
+    assert data.load("test").labels.tolist() == expected
+    assert sorted(data.load("train").labels.tolist()) == [0] * 10 + [1] * 10
 
 
 @pytest.mark.parametrize("val", [None, "val"])

@@ -11,7 +11,7 @@ from support.ordered import Decoding, Numbered
 
 
 def loader_of(count=50, batch_size=8, seed=0, source=None, indices=None, **arguments):
-    source = Numbered(count).load_train() if source is None else source
+    source = Numbered(count).load("train") if source is None else source
     indices = torch.arange(len(source)) if indices is None else indices
     return BatchLoader(source, indices, batch_size, seed, **arguments)
 
@@ -48,7 +48,7 @@ def test_order_depends_on_seed_and_epoch_alone():
 def test_the_global_random_state_is_left_alone():
     state = torch.get_rng_state()
     epoch_of(loader_of())
-    epoch_of(loader_of(source=Decoding(Numbered(20).load_train()), num_workers=1))
+    epoch_of(loader_of(source=Decoding(Numbered(20).load("train")), num_workers=1))
     assert torch.equal(torch.get_rng_state(), state)
 
 
@@ -142,7 +142,7 @@ def test_a_left_iteration_starts_again():
 
 
 def test_workers_give_the_same_batches():
-    source = Numbered(50).load_train()
+    source = Numbered(50).load("train")
     expected = epoch_of(loader_of(source=source), 2)
     loader = loader_of(source=Decoding(source), num_workers=2)
     assert epoch_of(loader, 2) == expected

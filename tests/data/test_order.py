@@ -110,12 +110,8 @@ def test_loaders_set_up_what_they_need():
 class Sorted(MiniFashionMNIST):
     """Class after class, as the files of a folder come."""
 
-    def load_train(self):
-        source = super().load_train()
-        return source.subset(source.labels.argsort(stable=True))
-
-    def load_test(self):
-        source = super().load_test()
+    def load(self, split):
+        source = super().load(split)
         return source.subset(source.labels.argsort(stable=True))
 
 

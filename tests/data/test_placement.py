@@ -126,8 +126,8 @@ def test_batches_that_go_to_a_gpu_are_pinned(monkeypatch, accelerator, images_on
     data = on(MiniFashionMNIST(images_on=images_on, val_fraction=0.0), accelerator)
     batch = next(iter(data.in_order("train", 10)))
     if accelerator is not META:
-        first = shuffled(len(data.load_train()))[:10]
-        assert batch.labels.equal(data.load_train().labels[first] + pinned)
+        first = shuffled(len(data.load("train")))[:10]
+        assert batch.labels.equal(data.load("train").labels[first] + pinned)
 
 
 def test_a_part_of_a_source_follows_it(tmp_path):

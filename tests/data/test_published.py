@@ -78,7 +78,7 @@ def closed_port():
 class TestReading:
     def test_arrays_come_back(self, folder, arrays):
         data = MNIST(root=str(folder.parents[1]))
-        for source, split in ((data.load_train(), "train"), (data.load_test(), "t10k")):
+        for source, split in ((data.load("train"), "train"), (data.load("test"), "t10k")):
             assert torch.equal(source.images[:, 0], arrays[f"{split}-images-idx3-ubyte.gz"])
             assert source.labels.tolist() == arrays[f"{split}-labels-idx1-ubyte.gz"].tolist()
             assert source.images.dtype == torch.uint8
@@ -115,10 +115,12 @@ class TestReading:
             (folder / name).unlink()
         data = MNIST(root=str(folder.parents[1]))
         data.prepare_data()
-        assert torch.equal(data.load_test().images[:, 0], arrays[NAMES[2]])
+        assert torch.equal(data.load("test").images[:, 0], arrays[NAMES[2]])
         broken = folder / NAMES[2].removesuffix(".gz")
         broken.write_bytes(broken.read_bytes()[:-1])
-        assert_refused(f"{broken} is broken: expected an IDX file .* 3 axes", data.load_test)
+        assert_refused(
+            f"{broken} is broken: expected an IDX file .* 3 axes", lambda: data.load("test")
+        )
 
 
 class TestDownload:
@@ -166,7 +168,7 @@ def test_the_real_files_as_torchvision_reads_them(kind, shared_data, tmp_path):
     (tmp_path / name / "raw").chmod(0o755)
     reference = getattr(datasets, name)
     data = kind(root=str(shared_data), download=False)
-    for source, train in ((data.load_train(), True), (data.load_test(), False)):
+    for source, train in ((data.load("train"), True), (data.load("test"), False)):
         expected = reference(tmp_path, train=train, download=True)
         assert torch.equal(source.images[:, 0], expected.data)
         assert torch.equal(source.labels, expected.targets)
@@ -201,8 +203,8 @@ def test_cifar10_comes_back(tmp_path, cifar10):
     assert data.image_shape == (3, 32, 32)
     assert data.num_classes == 10
     for source, names in (
-        (data.load_train(), list(batches)[:5]),
-        (data.load_test(), ["test_batch"]),
+        (data.load("train"), list(batches)[:5]),
+        (data.load("test"), ["test_batch"]),
     ):
         pixels = np.concatenate([batches[name][0] for name in names]).reshape(-1, 3, 32, 32)
         labels = [label for name in names for label in batches[name][1]]
@@ -229,18 +231,19 @@ def test_cifar10_half_unpacked_files_are_unpacked_again(tmp_path, archive, cifar
     unpack_cifar10(tmp_path, cifar10)
     broken = tmp_path / CIFAR10_FOLDER / "data_batch_3"
     broken.write_bytes(broken.read_bytes()[:1000])
-    assert_refused("data_batch_3 is broken", CIFAR10(str(tmp_path), download=False).load_train)
+    data = CIFAR10(str(tmp_path), download=False)
+    assert_refused("data_batch_3 is broken", lambda: data.load("train"))
     (tmp_path / ARCHIVE).write_bytes(archive)
     data = CIFAR10(str(tmp_path))
     data.prepare_data()
-    assert len(data.load_train()) == 50
+    assert len(data.load("train")) == 50
 
 
 def test_cifar10_that_is_not_there_and_cannot_be_fetched(tmp_path, archive, monkeypatch, serve):
     data = CIFAR10(str(tmp_path / "new"), download=False)
     data.prepare_data()
     match = r"data_batch_1 is missing\. Set data\.download true.*unpack cifar-10"
-    assert_refused(match, data.load_train)
+    assert_refused(match, lambda: data.load("train"))
     monkeypatch.setattr(datasets.CIFAR10, "url", serve({ARCHIVE: archive[:-10]}) + ARCHIVE)
     data = CIFAR10(str(tmp_path / "new"))
     assert_refused(rf"{ARCHIVE} could not.*put the file at .*{ARCHIVE}", data.prepare_data)

@@ -28,8 +28,9 @@ class Tiny(MiniFashionMNIST):
     def __init__(self, binarize=None, val_fraction=0.2, train_classes=None):
         super().__init__(BATCH_SIZE, val_fraction, binarize, train_classes)
 
-    def load_train(self):
-        return super().load_train().subset(torch.arange(0, 10_000, 10_000 // IMAGES))
+    def load(self, split):
+        source = super().load(split)
+        return source.subset(torch.arange(0, len(source), len(source) // IMAGES))
 
 
 class TinyDecoding(Tiny):
@@ -39,8 +40,8 @@ class TinyDecoding(Tiny):
         super().__init__()
         self.num_workers = 2
 
-    def load_train(self):
-        return Decoding(super().load_train())
+    def load(self, split):
+        return Decoding(super().load(split))
 
 
 class StopAt(Callback):
@@ -185,7 +186,8 @@ def test_testing_on_other_data_is_no_going_on(tmp_path):
     train(Tiny(), tmp_path)
     trainer = Trainer(**QUIET, callbacks=[RandomState(), Resume(), ModelCheckpoint(tmp_path)])
     seen = Seen()
-    trainer.validate(seen, Tiny(val_fraction=0.3), tmp_path / "last.ckpt", verbose=False)
+    with pytest.warns(UserWarning, match="images of the validation split may have been trained"):
+        trainer.validate(seen, Tiny(val_fraction=0.3), tmp_path / "last.ckpt", verbose=False)
     assert sum(len(batch) for batch in seen.val_labels[0]) == 30
 
 

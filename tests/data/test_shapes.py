@@ -128,7 +128,7 @@ def test_dsprites_images_and_factors_come_back(tmp_path, arrays, monkeypatch):
     monkeypatch.setattr(dsprites, "PART", 16)
     write_dsprites(tmp_path, arrays)
     data = DSprites(str(tmp_path), download=False, test_fraction=0.25)
-    train, test = data.load_train(), data.load_test()
+    train, test = data.load("train"), data.load("test")
     assert (len(train), len(test)) == (45, 15)
     positions = torch.cat([train.indices, test.indices])
     assert positions.sort().values.equal(torch.arange(N))
@@ -159,7 +159,7 @@ def test_dsprites_a_whole_turn_is_in_the_split_of_none(tmp_path, arrays):
 
 
 def read(folder):
-    return DSprites(str(folder), download=False).load_train()
+    return DSprites(str(folder), download=False).load("train")
 
 
 def test_dsprites_missing_or_broken_file(tmp_path, arrays):
@@ -194,4 +194,4 @@ def test_dsprites_download(tmp_path, arrays, monkeypatch, serve):
     data.prepare_data()
     assert [file.name for file in data.path.parent.iterdir()] == [dsprites.FILE]
     assert data.path.read_bytes() == content
-    assert len(data.load_test()) == 6
+    assert len(data.load("test")) == 6

@@ -158,7 +158,7 @@ def test_large_images_are_decoded_one_at_a_time(tmp_path, monkeypatch):
 
     monkeypatch.setattr(decoding.ImageOps, "fit", counting)
     write_images(tmp_path, 10)
-    assert len(image_folder(tmp_path).load_train()) == 9
+    assert len(image_folder(tmp_path).load("train")) == 9
     assert at_once == [True] * 9
     assert not decoding._ONE_LARGE.locked()
 
@@ -214,7 +214,7 @@ def test_links_that_lead_round_and_to_nowhere(tmp_path):
     with pytest.warns(UserWarning, match=r"2 of 12 images cannot be read: 'b/gone\.png'"):
         data = image_folder(root)
     assert data.class_names == ("a", "b")
-    assert len(data.load_train()) + len(data.load_test()) == 10
+    assert len(data.load("train")) + len(data.load("test")) == 10
 
 
 @pytest.mark.parametrize("name", ["inner", ""])

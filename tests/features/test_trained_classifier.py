@@ -85,14 +85,14 @@ class TestShipped:
     def test_the_file_beside_it_has_its_accuracy(self, kind, data, least, shared_data):
         extractor = kind()
         record = yaml.safe_load((WEIGHTS / f"{extractor.name}.yaml").read_text("utf-8"))
-        source = data(root=str(shared_data), download=False).load_test()
+        source = data(root=str(shared_data), download=False).load("test")
         assert len(source) == 10_000
         found = accuracy(extractor, source)
         assert found == pytest.approx(record["test_accuracy"], abs=5e-5)
         assert found >= least
 
     def test_it_is_right_on_the_images_in_the_package(self, fashion):
-        assert accuracy(fashion, MiniFashionMNIST().load_test()) > 0.9
+        assert accuracy(fashion, MiniFashionMNIST().load("test")) > 0.9
 
 
 class TestFeatures:

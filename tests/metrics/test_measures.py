@@ -1,5 +1,6 @@
 """Means over images, likelihoods, areas under the ROC curve, and how much of a code is used."""
 
+import inspect
 import math
 
 import numpy as np
@@ -11,15 +12,19 @@ from torch.distributions import Categorical, Normal, kl_divergence
 from lightning_gen.errors import UserError
 from lightning_gen.metrics import (
     AUROC,
+    MSE,
     ActiveUnits,
     BitsPerDimension,
     CodeCounts,
     KLPerDimension,
     MeanOverImages,
+    MutualInformation,
     NegativeLogLikelihood,
+    PriorMMD,
     code_perplexity,
     code_use,
 )
+from lightning_gen.metrics.disentanglement import MIG
 from lightning_gen.metrics.likelihood import dequantised, log_bin_volume
 from lightning_gen.objectives import vq
 
@@ -43,6 +48,45 @@ def test_equal_numbers_have_no_spread_and_one_image_has_no_standard_error():
     value, error = updated(MeanOverImages(), torch.tensor([3.0])).compute()
     assert value == 3
     assert error.isnan()
+
+
+def test_sums_stay_exact_in_a_module_of_half_precision():
+    values = 20 + torch.randn(5000)
+    found = updated(MeanOverImages().to(torch.bfloat16), values).compute()
+    assert found == updated(MeanOverImages(), values).compute()
+
+
+@pytest.mark.parametrize(
+    ("metric", "shapes", "said"),
+    [
+        (MeanOverImages(), [(5, 1)], r"\['images'\] numbers, got \[5, 1\]"),
+        (KLPerDimension(6), [(5, 1), (5, 1)], r"\['images', 6\] numbers, got \[5, 1\]"),
+    ],
+)
+def test_other_shapes_are_refused(metric, shapes, said):
+    with pytest.raises(UserError, match=said):
+        metric.update(*map(torch.zeros, shapes))
+    update = inspect.unwrap(MSE.update)  # the tests' own look at shapes would come first
+    with pytest.raises(UserError, match=r"got \[5, 1, 8, 8\] and \[5, 8, 8\]"):
+        update(MSE(), torch.zeros(5, 1, 8, 8), torch.zeros(5, 8, 8))
+
+
+@pytest.mark.parametrize("kind", [AUROC, MutualInformation, PriorMMD, MIG])
+def test_what_was_seen_is_kept_as_it_was(kind):
+    metric, rows = kind(), [torch.randn(200, 2), torch.randint(2, (200, 2)).float()]
+    rows = [row[:, 0] if kind is AUROC else row for row in rows]
+    with pytest.warns(match="before the"), pytest.raises(UserError, match="has seen no image"):
+        metric.compute()
+    expected = str(updated(kind(), *(row.clone() for row in rows)).compute())
+    metric.update(*(row.requires_grad_() for row in rows))
+    for row in rows:
+        row.detach().zero_()
+    assert str(metric.compute()) == expected
+
+
+def test_a_score_that_is_no_number_is_refused():
+    with pytest.raises(UserError, match="got nan"):
+        updated(AUROC(), torch.full((10,), torch.nan), torch.arange(10) < 5).compute()
 
 
 def test_a_uniform_density_costs_eight_bits_a_pixel():
@@ -95,6 +139,13 @@ def test_ties_count_half():
 def test_a_perfect_score_is_one_without_error():
     found = updated(AUROC(), torch.arange(10.0), torch.arange(10) >= 5).compute()
     assert tuple(found) == (1, 0)
+
+
+@pytest.mark.parametrize("kind", [torch.bool, torch.int64, torch.uint8, torch.float32])
+def test_labels_of_any_type_say_which_are_anomalous(kind):
+    anomalous = torch.arange(40) % 3 == 0
+    found = updated(AUROC(), torch.arange(40.0), anomalous.to(kind)).compute()
+    assert found == updated(AUROC(), torch.arange(40.0), anomalous).compute()
 
 
 @pytest.mark.parametrize("anomalies", [0, 1, 9, 10])

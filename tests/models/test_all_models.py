@@ -386,7 +386,7 @@ def test_training_beats_the_constant_image(kind, epochs, limit):
     model = kind(data.image_shape, optimizer=partial(Adam, lr=3e-3))
     trainer = trainer_of(max_epochs=epochs)
     trainer.fit(model, data)
-    floor = constant_image_floor(data.load_train().images / 255)
+    floor = constant_image_floor(data.load("train").images / 255)
     assert limit < floor - 50
     assert trainer.callback_metrics["val/loss"] < limit
     [tested] = trainer.test(model, data, verbose=False)

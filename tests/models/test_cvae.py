@@ -95,7 +95,7 @@ def test_a_label_an_image(model):
 def test_training_binds_the_image_to_its_class():
     """With a beta that leaves z unused, the image of a class is the mean of its images."""
     data = MiniFashionMNIST()
-    source = data.load_train()
+    source = data.load("train")
     torch.manual_seed(0)
     names, arguments = data.class_names, {"latent_dim": 2, "architecture": Dense((64,))}
     model = CVAE(data.image_shape, names, objective=ELBO(beta=20.0), **arguments)

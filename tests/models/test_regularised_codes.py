@@ -187,7 +187,7 @@ def after_training(kind, **arguments):
     arguments |= {"likelihood": Bernoulli(), "optimizer": partial(Adam, lr=3e-3)}
     model = kind(data.image_shape, 4, architecture=Dense((64,)), **arguments)
     trainer_of(max_epochs=4, log_every_n_steps=50).fit(model, data)
-    images = data.load_test().images / 255
+    images = data.load("test").images / 255
     with torch.no_grad():
         terms = terms_of(model, images)
         codes = model.posterior(images).sample() if kind is InfoVAE else model.encode(images)

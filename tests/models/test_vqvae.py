@@ -232,7 +232,7 @@ def test_both_phases_learn_on_real_images(tmp_path):
     arguments = {"max_epochs": 3, "default_root_dir": tmp_path}
     trainer_of(CodebookUse(), bounds, **arguments).fit(model, data)
     _, first, last = bounds.kept
-    constant = constant_image_floor(data.load_train().images / 255)
+    constant = constant_image_floor(data.load("train").images / 255)
     assert last["val/reconstruction"] == first["val/reconstruction"]
     assert last["val/reconstruction"] < constant - 120
     assert first["val/kl"].item() == pytest.approx(49 * math.log(64))

@@ -143,7 +143,7 @@ def test_a_split_comes_in_its_own_order(finished):
     batch, names = inputs.first(700)
     places = torch.tensor([int(name.removeprefix("test/")) for name in names])
     assert len(places.unique()) == 700
-    source = run.data.load_test()
+    source = run.data.load("test")
     torch.testing.assert_close(batch.images, source.images[places].float() / 255)
     assert torch.equal(batch.labels, source.labels[places])
     sizes = [len(SplitInputs(run, split)) for split in ("train", "val", "test")]

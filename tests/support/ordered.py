@@ -30,13 +30,9 @@ class Numbered(ImageDataModule):
         self.count = count
         self.loaded = []
 
-    def load_train(self):
-        self.loaded.append("train")
-        return self.source(self.count, 0)
-
-    def load_test(self):
-        self.loaded.append("test")
-        return self.source(30, 1000)
+    def load(self, split):
+        self.loaded.append(split)
+        return self.source(30, 1000) if split == "test" else self.source(self.count, 0)
 
     def source(self, count, first_label):
         generator = torch.Generator().manual_seed(7)

@@ -7,16 +7,15 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor
-from torchmetrics.utilities import dim_zero_cat
 
 from lightning_gen.errors import UserError
-from lightning_gen.metrics.estimate import Estimate, Measure
+from lightning_gen.metrics.estimate import Estimate, KeptNumbers
 from lightning_gen.metrics.resampling import jackknife_variance
 
 FEWEST_IMAGES = 100
 
 
-class CodesAndFactors(Measure):
+class CodesAndFactors(KeptNumbers):
     """Keeps the code and the factors of every image; the caller bounds their number.
 
     The table is sorted and then shuffled with a seed before it is scored, so that neither the order
@@ -38,14 +37,11 @@ class CodesAndFactors(Measure):
     higher_is_better: bool | None = True
 
     groups: ClassVar[int] = 0
-    codes: list[Tensor]
-    factors: list[Tensor]
+    names = ("codes", "factors")
 
     def __init__(self, seed: int = 0, **kwargs: Any) -> None:  # noqa: ANN401
         super().__init__(**kwargs)
         self.seed = seed
-        self.add_state("codes", [], dist_reduce_fx="cat")
-        self.add_state("factors", [], dist_reduce_fx="cat")
 
     def update(self, codes: Float[Tensor, "n d"], factors: Shaped[Tensor, "n f"]) -> None:
         """Add a batch of images: their codes, and the class number of each factor."""
@@ -55,8 +51,7 @@ class CodesAndFactors(Measure):
                 "Factors must be class numbers, got fractions: "
                 "pass the number of each factor's value, not the value."
             )
-        self.codes.append(codes.detach().float())
-        self.factors.append(numbers)
+        self.keep(codes.float(), numbers)
 
     @abstractmethod
     def score(
@@ -66,13 +61,13 @@ class CodesAndFactors(Measure):
 
     def compute(self) -> Estimate:
         """The score of all images and its standard error, on the CPU."""
-        count = sum(map(len, self.codes)) if isinstance(self.codes, list) else len(self.codes)
+        codes, factors = (part.cpu() for part in self.kept())
+        count = len(codes)
         if count < FEWEST_IMAGES:
             raise UserError(
                 f"{type(self).__name__} needs at least {FEWEST_IMAGES} images, got {count}: "
                 "give it more images."
             )
-        codes, factors = dim_zero_cat(self.codes).cpu(), dim_zero_cat(self.factors).cpu()
         if not codes.isfinite().all():
             raise UserError(
                 f"{type(self).__name__} needs finite codes, got nan or infinity: "

@@ -46,7 +46,7 @@ class StoredFeatures(Measure, ABC):
         width = int(self.width) or features.shape[1]
         check_features(type(self).__name__, features, width)
         self.width.fill_(width)
-        (self.real if real else self.generated).append(features.detach().float().flatten())
+        (self.real if real else self.generated).append(features.detach().float().flatten().clone())
 
     @abstractmethod
     def compute(self) -> Any:  # noqa: ANN401  (an Estimate, or several of them)

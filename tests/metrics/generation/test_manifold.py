@@ -141,10 +141,7 @@ def test_near_copies_are_told_apart():
     others = -10 + torch.randn(300, 8)
     near = both(torch.cat([real, others]), generated)
     reference = prc_features_to_metric(
-        generated.double(),
-        torch.cat([real, others]).double(),
-        prc_neighborhood=3,
-        verbose=False,
+        generated.double(), torch.cat([real, others]).double(), prc_neighborhood=3, verbose=False
     )
     assert near[:2] == pytest.approx([reference["precision"], reference["recall"]], abs=1e-6)
     assert 0.5 < near[0] < 1
