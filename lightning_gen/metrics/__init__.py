@@ -1,4 +1,8 @@
-"""Measures of models that accumulate over batches and over processes."""
+"""Measures of models that accumulate over batches and over processes, as torchmetrics' do.
+
+``compute()`` gives an :class:`Estimate`, a value and its standard error. Lightning logs numbers: in
+a module of one's own that is ``self.log("val/mse", self.mse.compute().value)`` at an epoch's end.
+"""
 
 from lightning_gen.metrics.aggregate import MutualInformation, PriorMMD
 from lightning_gen.metrics.anomaly import AUROC

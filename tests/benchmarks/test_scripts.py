@@ -79,7 +79,6 @@ def test_a_ratio_is_to_the_runs_before_and_after():
     results = summarise(runs)
     assert results["plain_over_shipped"] == {"median": 12.5, "min": 5, "max": 20}
     assert results["shipped"]["seconds"] == {"median": 10, "min": 10, "max": 30}
-    assert results["shipped"]["whole"] == {"median": 11, "min": 11, "max": 31}
     assert results["shipped"]["nats"] == 240
 
 
