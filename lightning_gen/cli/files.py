@@ -53,6 +53,7 @@ def check_file(path: Path, option: str) -> None:
 
 def check_tree(content: object, path: str, key: str = "") -> None:
     """Raise a UserError where a class or its arguments are written in no form at all."""
+    listed = isinstance(content, list) and key.endswith(LISTS)
     for name, part in parts(content):
         here = f"{key}.{name}".lstrip(".")
         fault = ""
@@ -64,7 +65,7 @@ def check_tree(content: object, path: str, key: str = "") -> None:
             )
         elif isinstance(content, dict) and not isinstance(name, str):
             fault = f" is a key, expected a text, got {name!r}."
-        elif key.endswith(LISTS) and isinstance(part, dict) and "class_path" not in part:
+        elif listed and isinstance(part, dict) and "class_path" not in part:
             fault = f": expected class_path: NAME, and init_args, got {', '.join(map(str, part))}."
         elif isinstance(content, dict) and "class_path" in content and name not in CLASS_KEYS:
             fault = (
