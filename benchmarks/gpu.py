@@ -35,7 +35,7 @@ class Sizes(NamedTuple):
 
 
 ON_GPU = Sizes(50_000, (128, 1024), 8, 128, 256, 20)
-IN_SMALL = Sizes(256, (64,), 2, 32, 4, 2)
+IN_SMALL = Sizes(128, (64,), 2, 32, 4, 2)
 
 
 def main() -> None:

@@ -8,13 +8,14 @@ before it may end. A kill is survived when the training that had it ends with th
 optimizers, random states and ``metrics.csv``, to the bit.
 """
 
+import multiprocessing
 import os
 import random
 import signal
-import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,9 @@ FAMILIES = {
     "VAE, two processes": (*VAE, *MINI, "--trainer.strategy", "ddp", "--trainer.devices", "2"),
 }
 MOST_KILLS = 4
+IMPORTED = multiprocessing.get_context("forkserver")
+"""Its processes begin as forks of one that has imported everything, which takes seconds."""
+IMPORTED.set_forkserver_preload(["lightning_gen.cli.training"])
 
 
 class Training:
@@ -84,23 +88,18 @@ class Training:
         """Go on, and be killed after ``seconds``; whether it ended before."""
         begun = (self.folder / "logs").exists() and self.run.resumable
         words = [*self.words, *(("--ckpt_path", "last") if begun else ())]
-        with (self.folder / "log.txt").open("a") as log:
-            process = subprocess.Popen(
-                [sys.executable, __file__, *words],
-                cwd=self.folder,
-                env=environment() | {"OMP_NUM_THREADS": "1"},
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-        try:
-            if process.wait(seconds):
-                raise SystemExit((self.folder / "log.txt").read_text())
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-            return False
-        return True
+        process = IMPORTED.Process(target=fit, args=(words, self.folder))
+        process.start()
+        process.join(seconds)
+        killed = process.is_alive()
+        if killed:
+            process.kill()  # which has no session of its own yet in its first moments
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.join()
+        elif process.exitcode:
+            raise SystemExit((self.folder / "log.txt").read_text())
+        return not killed
 
     def result(self) -> dict[str, Any]:
         """What must not depend on kills."""
@@ -111,6 +110,18 @@ class Training:
             "random state": kept["callbacks"]["RandomState"],
             "metrics.csv": self.run.metrics.read_text(),
         }
+
+
+def fit(words: list[str], folder: Path) -> None:
+    """Run the command in this process, in a session of its own."""
+    os.setsid()
+    os.chdir(folder)
+    with Path("log.txt").open("a") as log:
+        os.dup2(log.fileno(), 1)
+        os.dup2(log.fileno(), 2)
+    sys.argv = [__file__, *words]  # what Lightning starts its other processes with
+    Interruption.__init__.__defaults__ = (SECONDS / 60,)  # type: ignore[misc]
+    sys.exit(command(words))
 
 
 def same(one: Any, other: Any) -> bool:
@@ -157,7 +168,11 @@ def main() -> None:
     parser.add_argument("--families", nargs="+", default=list(FAMILIES), choices=list(FAMILIES))
     parser.add_argument("--seed", type=int, default=0, help="of the times of the kills")
     args = parser.parse_args()
+    os.environ.update(environment() | {"OMP_NUM_THREADS": "1"})
     random.seed(args.seed)
+    first = IMPORTED.Process(target=int)
+    first.start()
+    first.join()  # the imports are done, and in no training's time
     results = {}
     for number, family in enumerate(args.families):
         share = args.kills // len(args.families) + (number < args.kills % len(args.families))

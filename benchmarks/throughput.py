@@ -76,7 +76,9 @@ class Rivals(Clock):
 def measure(words: list[str], rivals: Rivals, batches: int, repeats: int) -> dict:
     """Speeds and ratios of ``repeats`` epochs of so many batches, after one for warm-up."""
     words = [*words, "--trainer.max_epochs", str(repeats + 1)]
-    fit([*words, "--trainer.limit_train_batches", str(batches)], rivals)
+    for split in ("train", "val"):  # validation is in nobody's time
+        words += [f"--trainer.limit_{split}_batches", str(batches)]
+    fit(words, rivals)
     ours = rivals.epochs[1:]
     images = batches * int(rivals.options.get("batch_size", BATCH_SIZE))
     found: dict = {"images_per_second": images / median(ours)}

@@ -99,7 +99,8 @@ def main() -> None:
     parser.add_argument("--batches", type=int, help="of each split, for two epochs (default: all)")
     parser.add_argument("--accelerator", default="auto", help="cpu, cuda or auto")
     args = parser.parse_args()
-    train(RECIPES["shipped"], args)
+    if args.batches is None:
+        train(RECIPES["shipped"], args)
     runs: dict[str, list[Run]] = {"shipped": [], "plain": []}
     for number in range(args.repeats):
         for name in ("shipped", "plain", "shipped"):

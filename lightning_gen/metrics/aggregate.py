@@ -132,9 +132,9 @@ def log_densities(
     """
     total = torch.zeros(len(codes), len(mean), dtype=torch.float64, device=codes.device)
     for j in range(codes.shape[1]):
-        deviation = (codes[:, j, None] - mean[:, j]) * torch.exp(-0.5 * log_var[:, j])
-        total -= 0.5 * (deviation.square() + log_var[:, j])
-    return total
+        deviation = (codes[:, j, None] - mean[:, j]).mul_(torch.exp(-0.5 * log_var[:, j]))
+        total.addcmul_(deviation, deviation, value=-0.5)
+    return total.sub_(0.5 * log_var.double().sum(dim=1))
 
 
 class PriorMMD(Posteriors):

@@ -17,6 +17,7 @@ from lightning_gen.runs import RunDirectory
 from lightning_gen.runs.metrics_file import read_rows
 from lightning_gen.runs.sweep import workers
 from support.command import TWO_BATCHES
+from support.processes import start
 from support.sweeps import GRID, RANDOM, FakeFit, write_sweep
 
 RUN = [sys.executable, "-m", "lightning_gen", "sweep", "own.yaml"]
@@ -65,11 +66,6 @@ def test_a_sweep_of_two_trainings(tmp_path):
     assert (folder / "results.png").is_file()
 
 
-def hears_sigint():
-    """As on a terminal, where this process itself may have been started in the background."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
 def alive(group):
     """Whether a process of the group lives."""
     try:
@@ -83,33 +79,31 @@ def alive(group):
 def test_a_sweep_that_is_stopped_goes_on(tmp_path):
     """Its training ends with it, and goes on with it, from the last checkpoint."""
     write_sweep(tmp_path, TINY | {"parameters": {"model.latent_dim": [2]}})
-    words = [*RUN, "--trainer.limit_train_batches", "2"]
-    endless = [*words, "--trainer.max_epochs", "100000"]
+    words = ["sweep", "own.yaml", "--trainer.limit_train_batches", "2", "--trainer.max_epochs"]
     folder = tmp_path / "logs/own/trial_0000_latent_dim=2"
     begun = RunDirectory(folder / "version_0")
     signals = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)
     for trainings, number in enumerate(signals, start=1):
-        process = subprocess.Popen(
-            endless, stderr=subprocess.PIPE, text=True, cwd=tmp_path, preexec_fn=hears_sigint
-        )
+        process = start([*words, "100000"], tmp_path)
         before = begun.last.stat().st_mtime if begun.last.is_file() else 0
         wait_for(lambda: len(begun.starts) == trainings, 240)  # noqa: B023  (called here)
         wait_for(lambda: begun.last.is_file() and begun.last.stat().st_mtime > before, 60)  # noqa: B023
         [training] = [child for child in children(process.pid) if os.getpgid(child) == child]
-        process.send_signal(number)
-        said = process.communicate(timeout=60)[1].splitlines()
+        os.kill(process.pid, number)
+        process.join(60)
         if number == signal.SIGKILL:
-            assert process.returncode == -number
+            assert process.exitcode == -number
         else:
-            assert process.returncode == 128 + number
+            assert process.exitcode == 128 + number
             name = signal.Signals(number).name
-            assert said == [
+            assert (tmp_path / "stderr.txt").read_text().splitlines() == [
                 f"lightning-gen sweep: {name} ended the sweep. The same command goes on where it "
                 "stopped."
             ]
         wait_for(lambda: not alive(training), 30)  # noqa: B023
-    epochs = str(int(read_rows(begun.metrics)[-1]["epoch"]) + 3)
-    subprocess.run([*words, "--trainer.max_epochs", epochs], check=True, cwd=tmp_path)
+    last = start([*words, int(read_rows(begun.metrics)[-1]["epoch"]) + 3], tmp_path)
+    last.join(240)
+    assert last.exitcode == 0
     assert [row["state"] for row in results(tmp_path / "logs/own")] == ["complete"]
     assert [run.path.name for run in RunDirectory.all_of(folder.parent, folder.name)] == [
         "version_0"

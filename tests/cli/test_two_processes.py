@@ -2,7 +2,6 @@
 
 import os
 import sys
-from multiprocessing import get_context
 
 import pytest
 import torch
@@ -11,6 +10,7 @@ from torch import distributed
 
 from lightning_gen.cli import main
 from support.command import rows
+from support.processes import IMPORTED
 from support.slurm import free_ports
 
 STEPS = (
@@ -55,11 +55,9 @@ def fit(words, folder, rank=0, world=1, port=0):
 def trained(words, folder, world):
     """The final checkpoint and the metrics of a training on so many processes."""
     folder.mkdir()
-    context = get_context("forkserver")
-    context.set_forkserver_preload(["lightning_gen.cli.training"])
     (port,) = free_ports(1)
     given = [(words, folder, rank, world, port) for rank in range(world)]
-    processes = [context.Process(target=fit, args=arguments) for arguments in given]
+    processes = [IMPORTED.Process(target=fit, args=arguments) for arguments in given]
     for process in processes:
         process.start()
     for process in processes:

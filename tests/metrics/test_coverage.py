@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from jaxtyping import config
 
 from lightning_gen.metrics import (
     AUROC,
@@ -100,7 +101,16 @@ SCORES = {
 }
 
 
+@pytest.fixture
+def _unchecked():
+    """Types are not checked in all the repeats; other tests have the same calls."""
+    config.update("jaxtyping_disable", True)
+    yield
+    config.update("jaxtyping_disable", False)
+
+
 @pytest.mark.slow
+@pytest.mark.usefixtures("_unchecked")
 @pytest.mark.parametrize("name", SCORES)
 def test_a_95_percent_interval_covers_92_to_97_percent(name):
     torch.manual_seed(1)

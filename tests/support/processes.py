@@ -1,15 +1,42 @@
-"""Two processes that reduce their metrics together."""
+"""Processes that begin with everything imported, which would take nearly all of their time."""
 
+import os
+import signal
+import sys
+from multiprocessing import get_context
 from warnings import catch_warnings, simplefilter
 
 from torch import distributed, multiprocessing
 
+IMPORTED = get_context("forkserver")
+IMPORTED.set_forkserver_preload(["lightning_gen.cli.training", "lightning_gen.cli.sweep"])
+
+
+def start(words, folder):
+    """``lightning-gen WORDS`` as a process in ``folder``; ``stderr.txt`` there has what it says."""
+    process = IMPORTED.Process(target=_command, args=([str(word) for word in words], folder))
+    process.start()
+    return process
+
+
+def _command(words, folder):
+    from lightning_gen.cli import main
+
+    # As on a terminal, where the tests themselves may have been started in the background.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    os.chdir(folder)
+    for stream, name in ((1, "stdout.txt"), (2, "stderr.txt")):
+        file = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        os.dup2(file, stream)
+        os.close(file)
+    sys.argv = ["lightning-gen", *words]
+    sys.exit(main())
+
 
 def on_two_processes(measure, folder, *arguments):
-    """What ``measure(rank, *arguments)`` gives back on each of two gloo processes.
+    """What ``measure(rank, *arguments)`` gives back on each of two gloo processes, plain values.
 
-    ``measure`` gives back plain values. The processes are forks of this one, which has imported all
-    that they need: to import it anew took nearly all of their time.
+    They are forks of this process.
     """
     with catch_warnings(action="ignore", category=DeprecationWarning):  # of forks beside threads
         manager = multiprocessing.Manager()

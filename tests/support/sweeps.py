@@ -1,15 +1,20 @@
 """Sweep files, and a training that takes no time."""
 
+import os
+import random
 import shutil
 import tempfile
+import time
 from functools import cache
 from pathlib import Path
 
 import yaml
+from filelock import FileLock, Timeout
 from optuna.storages import RDBStorage
 from sqlalchemy import Engine, event
 
 from lightning_gen.atomic import write_text
+from lightning_gen.runs.sweep import alive, workers
 from lightning_gen.runs.sweep.reading import read_sweep
 from lightning_gen.runs.sweep.study import Study
 from lightning_gen.runs.sweep.trial import CutOffError, Outcome
@@ -96,3 +101,24 @@ class FakeFit:
             return Outcome(None, "ValueError: the loss is no number", str(trial.folder))
         numbers = [v for v in trial.parameters.values() if isinstance(v, float | int)]
         return Outcome(float(sum(numbers)), "", str(trial.folder), {"test/loss": 1.5})
+
+
+def sixty_short_trials(folder, ready):
+    """Run the sweep ``own.yaml`` of a folder; ``doubled`` is left where a trial is run twice."""
+    os.chdir(folder)
+    alive.BEAT_SECONDS, alive.GRACE_SECONDS, workers.SECONDS_BETWEEN_LOOKS = 1, 2, 0.1
+    workers.write_results = lambda *_: None
+
+    def runner(trial, stop):
+        trial.folder.mkdir(exist_ok=True)
+        try:
+            with FileLock(trial.folder / "lock", blocking=False):
+                time.sleep(random.uniform(0, 0.3))
+        except Timeout:
+            Path("doubled").touch()
+        return Outcome(1.0)
+
+    Path("own").mkdir(exist_ok=True)
+    study = Study(read_sweep(Path("own.yaml")), "own", Path("own"), trials=60)
+    ready.send("ready")
+    workers.Sweep(study, Path("own"), runner).run(jobs=2)

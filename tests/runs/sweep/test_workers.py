@@ -1,8 +1,6 @@
 """The trials of a sweep: each once, whatever happens in between."""
 
 import random
-import subprocess
-import sys
 import threading
 import time
 from contextlib import nullcontext
@@ -15,8 +13,17 @@ from lightning_gen.errors import UserError
 from lightning_gen.runs.sweep import alive, workers
 from lightning_gen.runs.sweep.results import results
 from lightning_gen.runs.sweep.workers import Sweep
+from support.processes import IMPORTED
 from support.refusals import assert_refused
-from support.sweeps import GRID, RANDOM, FakeFit, number_of, open_study, write_sweep
+from support.sweeps import (
+    GRID,
+    RANDOM,
+    FakeFit,
+    number_of,
+    open_study,
+    sixty_short_trials,
+    write_sweep,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -168,53 +175,28 @@ def test_a_storage_that_is_lost_is_one_line(start, study, tmp_path):
     assert_refused(r"\Athe storage sqlite.* was lost: .*not a database", start, runner)
 
 
-KILLED = """
-import pathlib, random, time
-from filelock import FileLock, Timeout
-from lightning_gen.runs.sweep import alive, study, workers
-from lightning_gen.runs.sweep.trial import Outcome
-from lightning_gen.runs.sweep.reading import read_sweep
-
-alive.BEAT_SECONDS, alive.GRACE_SECONDS, workers.SECONDS_BETWEEN_LOOKS = 1, 2, 0.1
-workers.write_results = lambda *_: None
-
-def runner(trial, stop):
-    trial.folder.mkdir(exist_ok=True)
-    try:
-        with FileLock(trial.folder / "lock", blocking=False):
-            time.sleep(random.uniform(0, 0.3))
-    except Timeout:
-        pathlib.Path("doubled").touch()
-    return Outcome(1.0)
-
-folder = pathlib.Path("own")
-folder.mkdir(exist_ok=True)
-found = study.Study(read_sweep(pathlib.Path("own.yaml")), "own", folder, trials=60)
-print("ready", flush=True)
-workers.Sweep(found, folder, runner).run(jobs=2)
-"""
-
-
 @pytest.mark.slow
 def test_sweeps_that_are_killed_neither_lose_nor_double_a_trial(tmp_path, study):
     """Two at a time on one database, killed at random times."""
     write_sweep(tmp_path, RANDOM)
 
     def begin():
-        script = [sys.executable, "-c", KILLED]
-        return subprocess.Popen(script, cwd=tmp_path, stdout=subprocess.PIPE, text=True)
+        here, there = IMPORTED.Pipe(duplex=False)
+        sweep = IMPORTED.Process(target=sixty_short_trials, args=(tmp_path, there))
+        sweep.start()
+        return sweep, here
 
     for seed in range(3):
         sweeps = [begin(), begin()]
-        for sweep in sweeps:
-            assert sweep.stdout.readline() == "ready\n"
+        for _, here in sweeps:
+            assert here.recv() == "ready"
         time.sleep(random.Random(seed).uniform(0.1, 1.5))
-        for sweep in sweeps:
+        for sweep, _ in sweeps:
             sweep.kill()
-            sweep.communicate()
-    last = begin()
-    last.communicate()
-    assert last.returncode == 0
+            sweep.join()
+    last, _ = begin()
+    last.join()
+    assert last.exitcode == 0
     assert not (tmp_path / "doubled").exists()
     url = f"sqlite:///{tmp_path}/own/sweep.db"
     found = results(study(RANDOM, storage=url, trials=60))
