@@ -3,13 +3,10 @@
 import os
 import subprocess
 
-import latent_quality
 import pytest
 import torch
-from sample_quality import Judge
 from time_to_quality import Run, summarise
 
-from lightning_gen.data import MiniFashionMNIST
 from support.benchmarks import (
     BENCHMARKS,
     assert_describes_the_machine,
@@ -95,31 +92,6 @@ def test_real_images_beat_the_samples_of_an_untrained_model(tmp_path, command):
     assert judged["frechet_distance"] > 3 * real
     assert sum(judged["class_shares"]) == pytest.approx(1)
     assert 0 <= judged["class_agreement"] <= 1
-
-
-class Identity:
-    """A model whose code is the image itself."""
-
-    def encode(self, images):
-        return images.flatten(1)
-
-    def decode(self, codes):
-        return codes.view(-1, 1, 28, 28)
-
-
-def test_a_model_that_keeps_all_is_sharp_and_even():
-    data = MiniFashionMNIST()
-    images = data.load("test").images[:200].float() / 255
-    found = latent_quality.sharpness(Identity(), images)
-    assert found["laplacian_variance_share"] == pytest.approx(1)
-    assert found["mean_squared_error"] == 0
-    blurred = torch.nn.functional.avg_pool2d(images, 3, 1, padding=1)
-    variance = latent_quality.laplacian_variance
-    assert (variance(blurred) < variance(images)).all()
-    judge = Judge(images)
-    with torch.no_grad():
-        path = latent_quality.continuity(Identity(), images, 20, judge)
-    assert path["largest_by_mean_step"] == pytest.approx(1, abs=1e-3)
 
 
 @pytest.mark.slow

@@ -103,7 +103,7 @@ class FakeFit:
         return Outcome(float(sum(numbers)), "", str(trial.folder), {"test/loss": 1.5})
 
 
-def sixty_short_trials(folder, ready):
+def sixty_trials(folder, ready):
     """Run the sweep ``own.yaml`` of a folder; ``doubled`` is left where a trial is run twice."""
     os.chdir(folder)
     alive.BEAT_SECONDS, alive.GRACE_SECONDS, workers.SECONDS_BETWEEN_LOOKS = 1, 2, 0.1

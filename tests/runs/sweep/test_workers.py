@@ -15,15 +15,7 @@ from lightning_gen.runs.sweep.results import results
 from lightning_gen.runs.sweep.workers import Sweep
 from support.processes import IMPORTED
 from support.refusals import assert_refused
-from support.sweeps import (
-    GRID,
-    RANDOM,
-    FakeFit,
-    number_of,
-    open_study,
-    sixty_short_trials,
-    write_sweep,
-)
+from support.sweeps import GRID, RANDOM, FakeFit, number_of, open_study, sixty_trials, write_sweep
 
 
 @pytest.fixture(autouse=True)
@@ -182,7 +174,7 @@ def test_sweeps_that_are_killed_neither_lose_nor_double_a_trial(tmp_path, study)
 
     def begin():
         here, there = IMPORTED.Pipe(duplex=False)
-        sweep = IMPORTED.Process(target=sixty_short_trials, args=(tmp_path, there))
+        sweep = IMPORTED.Process(target=sixty_trials, args=(tmp_path, there))
         sweep.start()
         return sweep, here
 
