@@ -79,6 +79,12 @@ class Balls:
         centre, point, nearer = torch.cat(pairs, dim=1)
         return cls(torch.cat(neighbours), centre, point, nearer, len(points))
 
+    def within(self, depth: int) -> "Balls":
+        """The same with fewer neighbours of each centre, and the points as near as these."""
+        kept = self.nearer < depth
+        near = (pairs[kept] for pairs in (self.centre, self.point, self.nearer))
+        return Balls(self.neighbours[:, :depth], *near, self.points)
+
     def holds(
         self, k: int, centres: Int[Tensor, " n"], points: Int[Tensor, " m"]
     ) -> Bool[Tensor, " pairs"]:

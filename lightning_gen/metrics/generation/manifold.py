@@ -60,7 +60,10 @@ class NeighbourScores(StoredFeatures):
 
     @property
     def depth(self) -> int:
-        """Neighbours that are kept: of a quarter of the images k are among them all but surely."""
+        """Neighbours that are kept: k are in the same quarter of the images all but surely.
+
+        For halves of the images half of them do.
+        """
         return 8 * (self.neighbours + 1)
 
     @abstractmethod
@@ -81,7 +84,8 @@ class NeighbourScores(StoredFeatures):
         [values] = self.scores(balls, *(x.new_zeros(len(x), dtype=torch.long) for x in both))
         errors = torch.full_like(values, torch.nan)
         if min(map(len, both)) >= 100:
-            halves = self._variance_over_parts(balls, both, parts=2, repeats=100)
+            near = [each.within(self.depth // 2) for each in balls]
+            halves = self._variance_over_parts(near, both, parts=2, repeats=100)
             variances = 2 * halves - self._variance_over_parts(balls, both, parts=4, repeats=50)
             errors = variances.where(variances > 0, torch.nan).sqrt()
         return [Estimate(*pair) for pair in zip(values, errors, strict=True)]
