@@ -82,7 +82,7 @@ class Balls:
     def within(self, depth: int) -> "Balls":
         """The same with fewer neighbours of each centre, and the points as near as these."""
         kept = self.nearer < depth
-        near = (pairs[kept] for pairs in (self.centre, self.point, self.nearer))
+        near = self.centre[kept], self.point[kept], self.nearer[kept]
         return Balls(self.neighbours[:, :depth], *near, self.points)
 
     def holds(
