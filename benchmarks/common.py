@@ -14,7 +14,7 @@ from typing import TypeVar
 import torch
 
 import lightning_gen
-from lightning_gen.runs.environment import processor
+from lightning_gen.training.environment import processor
 
 HERE = Path(__file__).parent
 EXPERIMENTS = HERE.parent / "conf" / "experiment"

@@ -27,7 +27,7 @@ from torch import Tensor
 from lightning_gen.callbacks import Interruption
 from lightning_gen.cli import main as command
 from lightning_gen.data import MiniFashionMNIST
-from lightning_gen.runs import RunDirectory
+from lightning_gen.training.directory import RunDirectory
 
 SECONDS = 0.03
 """Between checkpoints: the 15 minutes of the default, for trainings of seconds."""

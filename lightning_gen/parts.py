@@ -7,7 +7,7 @@ also call functions that lie in an allowed module. This is asked between parsing
 import inspect
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
-from types import UnionType
+from types import ModuleType, UnionType
 from typing import Any, ForwardRef, TypeGuard, Union, get_args, get_origin, get_type_hints
 
 from jsonargparse import Namespace
@@ -142,3 +142,9 @@ def parameters(kind: type) -> dict[str, inspect.Parameter]:
         if len(named) == len(own):  # nothing is passed on
             break
     return found
+
+
+def buildable(*modules: ModuleType) -> list[type]:
+    """The classes that can be built of those which the modules offer."""
+    found = [getattr(module, name) for module in modules for name in module.__all__]
+    return [part for part in found if inspect.isclass(part) and not inspect.isabstract(part)]

@@ -6,9 +6,9 @@ import yaml
 
 from lightning_gen.cli.sweep import check_values, ends
 from lightning_gen.features import inception
-from lightning_gen.runs import RunDirectory
 from lightning_gen.runs.sweep.reading import read_sweep
 from lightning_gen.runs.sweep.trial import fit_words, options, read_outcome
+from lightning_gen.training.directory import RunDirectory
 from support.command import (
     CONF,
     MINI_DATA,

@@ -16,7 +16,8 @@ VIEWS = FREE | {"latent", "figures"}
 MODELS = FREE | {"_compat", "hyperparameters", "networks", "objectives"}
 DATA = FREE | {"hyperparameters", "progress"}
 CALLBACKS = VIEWS | {"_compat", "views", "metrics", "features", "objectives", "progress"}
-RUNS = MODELS | DATA | CALLBACKS | {"allowed", "parts", "yaml_file", "models", "data", "callbacks"}
+PARTS = {"allowed", "parts", "yaml_file", "models", "data", "callbacks"}
+TRAINING = MODELS | DATA | CALLBACKS | PARTS
 ALLOWED = {
     "__init__": {"allowed", "runs"},
     "_compat": set(),
@@ -36,8 +37,9 @@ ALLOWED = {
     "models": MODELS,
     "data": DATA,
     "callbacks": CALLBACKS,
-    "runs": RUNS,
-    "cli": RUNS | {"runs"},
+    "training": TRAINING,
+    "runs": TRAINING | {"training"},
+    "cli": TRAINING | {"training", "runs"},
     "__main__": {"cli"},
 }
 WITHOUT_LIGHTNING = LEAVES | FREE | {"views", "features"}
@@ -83,6 +85,7 @@ def test_imports_point_one_way():
         ("figures", "def draw():\n    import lightning_gen.models.vae"),
         ("data", "from lightning_gen.models import VAE"),
         ("models", "from lightning_gen.data.loader import BatchLoader"),
+        ("training", "from lightning_gen.runs import FinishedRun"),
         ("runs", "from lightning_gen.cli import main"),
     ],
 )

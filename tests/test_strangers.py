@@ -95,7 +95,7 @@ def test_nothing_is_imported_from_the_working_directory(words, folder):
 def test_what_load_starts_imports_nothing_from_the_working_directory(folder, monkeypatch):
     """jsonargparse asks another Python for its path, once, where it looks for stubs."""
     import lightning_gen
-    from lightning_gen.runs import checkpoint
+    from lightning_gen.training import checkpoint
 
     monkeypatch.chdir(folder)
     monkeypatch.delenv("PYTHONSAFEPATH", raising=False)
@@ -191,7 +191,7 @@ def test_odd_yaml_is_one_line(text, command, in_tmp):
 
 
 def test_the_commit_is_read_without_running_git(folder):
-    from lightning_gen.runs.environment import git_commit
+    from lightning_gen.training.environment import git_commit
 
     branch = folder / ".git" / "refs" / "heads"
     branch.mkdir(parents=True)

@@ -1,20 +1,17 @@
-"""Looks at the options of a training, and at a checkpoint, before anything is written."""
+"""Looks at the options of a training before anything is written."""
 
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import NoneType
 from typing import Any, get_origin
 
 from jsonargparse import Namespace
 from lightning.pytorch import LightningDataModule, LightningModule
-from torch import Tensor
 
 from lightning_gen.allowed import imported
 from lightning_gen.cli.parser import LINKS
-from lightning_gen.cli.trainer import RunTrainer, as_list
 from lightning_gen.errors import UserError
 from lightning_gen.parts import check_part, members, parameters
-from lightning_gen.runs.checkpoint import load_checkpoint
+from lightning_gen.training.trainer import RunTrainer, as_list
 
 PRECISIONS = ("None", "32-true", "32", "bf16-mixed", "bf16", "16-mixed", "16")
 ABOVE_ZERO = (
@@ -110,46 +107,3 @@ def keep_inside(trainer: Namespace, run: Path | None) -> None:
                 f"trainer.{key}.settings: where W&B is, and how to log in, is no option of a "
                 "configuration. Set W&B's own variables, such as WANDB_BASE_URL."
             )
-
-
-def check_same_model(model: LightningModule, path: Path) -> None:
-    """Raise a UserError where a model cannot go on with a checkpoint.
-
-    It is none, was trained with other arguments than ``model``, or holds other weights.
-    """
-    checkpoint = load_checkpoint(path)
-    kept = checkpoint.get("hyper_parameters", {})
-    asked = {key: value for key, value in model.hparams.items() if key in kept}
-    for key, old, new in differences({key: kept[key] for key in asked}, asked):
-        raise UserError(
-            f"the checkpoint was trained with {key} {old}, and this run asks for {new}. "
-            "Ask for the same, or start without --ckpt_path."
-        )
-    if not model.strict_loading:
-        return
-    found = shapes(checkpoint["state_dict"])
-    for name, old, new in differences(found, shapes(model.state_dict())):
-        raise UserError(
-            f"{path} does not fit {type(model).__name__}: its weights {name} are {old or 'missing'}"
-            f", expected {new or 'none'}. Pass a checkpoint of the same model."
-        )
-
-
-def shapes(weights: Mapping[str, Any]) -> dict[str, object]:
-    """The shape of each tensor, such as 8x784, or its type where it is none."""
-    return {
-        name: "x".join(map(str, value.shape)) or "a number"
-        if isinstance(value, Tensor)
-        else type(value).__name__
-        for name, value in weights.items()
-    }
-
-
-def differences(old: object, new: object, key: str = "") -> Iterator[tuple[str, object, object]]:
-    """Each option, by its dotted name, whose values in two configurations differ, and both."""
-    if isinstance(old, dict) and isinstance(new, dict):
-        for word in dict.fromkeys([*old, *new]):
-            inner = key if word == "init_args" else f"{key}.{word}".lstrip("._")
-            yield from differences(old.get(word), new.get(word), inner)
-    elif old != new:
-        yield key, old, new

@@ -3,7 +3,6 @@
 import inspect
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
-from types import ModuleType
 from typing import get_args
 
 import torch
@@ -17,7 +16,7 @@ import lightning_gen.models
 import lightning_gen.networks
 import lightning_gen.objectives
 from lightning_gen.cli.help import class_options
-from lightning_gen.parts import parameters
+from lightning_gen.parts import buildable, parameters
 
 ROOMS = {
     "model": lightning_gen.models,
@@ -52,16 +51,16 @@ BORROWED = {
 def classes(key: str) -> list[str]:
     """The classes that may stand at ``key``, the last word of a dotted key."""
     if key in ROOMS:
-        own = members(ROOMS[key])
+        own = buildable(ROOMS[key])
     else:
         kinds = tuple(part_types(key))
-        own = [part for part in members(*PARTS) if issubclass(part, kinds)]
+        own = [part for part in buildable(*PARTS) if issubclass(part, kinds)]
     return [*(part.__name__ for part in own), *BORROWED.get(key, ())]
 
 
 def paths(name: str) -> set[str]:
     """The dotted options of a class of the project: its own, and those of its default parts."""
-    kinds = {part.__name__: part for part in members(*ROOMS.values())}
+    kinds = {part.__name__: part for part in buildable(*ROOMS.values())}
     if name not in kinds:
         return set()
     found = set(options(name))
@@ -80,21 +79,15 @@ def options(class_path: str) -> list[str]:
     for room in ROOMS.values():
         if name in room.__all__:
             return sorted(row[0] for row in class_options(room.__name__.partition(".")[2], name))
-    kinds = {part.__name__: part for part in members(*PARTS)}
+    kinds = {part.__name__: part for part in buildable(*PARTS)}
     borrowed = (vars(room).get(name) for room in BORROWED_FROM)
     kind = kinds.get(name) or next(filter(inspect.isclass, borrowed), None)
     return sorted(set(parameters(kind)) - {"params"}) if kind else []
 
 
-def members(*modules: ModuleType) -> list[type]:
-    """The classes that can be built of those which the modules offer."""
-    found = [getattr(module, name) for module in modules for name in module.__all__]
-    return [part for part in found if inspect.isclass(part) and not inspect.isabstract(part)]
-
-
 def part_types(key: str) -> Iterator[type]:
     """The project's types of the arguments called ``key``, wherever a class has one."""
-    for owner in members(*ROOMS.values(), *PARTS):
+    for owner in buildable(*ROOMS.values(), *PARTS):
         argument = parameters(owner).get(key)
         if argument is None:
             continue

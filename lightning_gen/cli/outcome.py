@@ -20,10 +20,10 @@ from lightning.pytorch import Trainer
 import lightning_gen
 from lightning_gen._compat import is_restoring
 from lightning_gen.allowed import VARIABLE, enforced, modules
-from lightning_gen.cli.claim import RUN_VARIABLE, is_first_process
 from lightning_gen.cli.messages import explain
 from lightning_gen.data.loader import lost_worker
 from lightning_gen.errors import BadArgumentsError, InterruptionError, UserError, causes, user_error
+from lightning_gen.training.claim import RUN_VARIABLE, is_first_process
 
 LIBRARIES = tuple({sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")})
 LIGHTNING = str(Path(lightning.__file__).parent)

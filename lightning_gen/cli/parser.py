@@ -9,9 +9,9 @@ from lightning.pytorch.cli import LightningArgumentParser
 import lightning_gen.data
 import lightning_gen.models  # noqa: F401  (the parser knows by their short names what is imported)
 from lightning_gen.cli import VERBS
-from lightning_gen.cli.trainer import RunTrainer
 from lightning_gen.contracts import ImageShape
 from lightning_gen.errors import BadArgumentsError, UserError
+from lightning_gen.training.trainer import RunTrainer
 
 
 def image_shape(data: LightningDataModule) -> ImageShape:

@@ -1,6 +1,7 @@
 """The verbs fit, validate, test and predict: words become parts, and the trainer runs them."""
 
 import os
+import re
 from itertools import chain
 from pathlib import Path
 from signal import SIGUSR1
@@ -27,35 +28,33 @@ from lightning_gen.allowed import imported
 from lightning_gen.atomic import draft
 from lightning_gen.callbacks import LatentScatter, Picture
 from lightning_gen.callbacks.picture import run_directory
-from lightning_gen.cli.checks import check_options, check_same_model, keep_inside
-from lightning_gen.cli.claim import (
-    NO_RUN,
-    RUN_VARIABLE,
-    claimed,
-    default_name,
-    expand_run,
-    is_first_process,
-    requeue,
-)
+from lightning_gen.cli.checks import check_options, keep_inside
 from lightning_gen.cli.files import check_files
 from lightning_gen.cli.messages import explain
 from lightning_gen.cli.outcome import fault_of_a_constructor, outcome, told_to_the_user
 from lightning_gen.cli.parser import LINKS, Parser, classes_first, image_shape, training_parser
-from lightning_gen.cli.record import RecordRun, report
-from lightning_gen.cli.run_parts import (
-    BestAndLast,
-    complete_callbacks,
-    finish,
-    open_or_go_offline,
-    point_logger,
-)
-from lightning_gen.cli.trainer import RunTrainer, as_list
 from lightning_gen.contracts import Encodes
 from lightning_gen.errors import BadArgumentsError, InterruptionError, UserError, bad_arguments
 from lightning_gen.hyperparameters import INSTANTIATOR, KeepsArguments, plain
 from lightning_gen.parts import parameters
-from lightning_gen.runs import RunDirectory, RunLogger
-from lightning_gen.runs.directory import LAST
+from lightning_gen.training.claim import (
+    RUN_VARIABLE,
+    claimed,
+    is_first_process,
+    requeue,
+)
+from lightning_gen.training.default_callbacks import BestAndLast, complete_callbacks
+from lightning_gen.training.directory import CONFIG, LAST, RunDirectory
+from lightning_gen.training.loggers import finish, open_or_go_offline, point_logger
+from lightning_gen.training.metrics_file import RunLogger
+from lightning_gen.training.record import RecordRun, report
+from lightning_gen.training.same_model import check_same_model
+from lightning_gen.training.trainer import RunTrainer, as_list
+
+NO_RUN = (
+    "a trained model is needed: pass its run directory, logs/<name>/version_<n>, or one of its "
+    "checkpoints."
+)
 
 
 def run(words: list[str]) -> int:
@@ -72,7 +71,10 @@ def work(words: list[str]) -> None:
     training = Training(verb, rest)
     try:
         if verb == "fit" and not training.options.trainer.fast_dev_run:
-            with claimed(training.options) as training.directory:
+            options = training.options
+            root = Path(options.trainer.default_root_dir or "logs")
+            with claimed(root, options.name, options.ckpt_path) as claim:
+                training.directory, options.ckpt_path = claim
                 training.run()
         else:
             training.run()
@@ -268,6 +270,37 @@ class Training:
         with draft(path) as unfinished:
             np.savez(unfinished, codes=torch.cat(batches).float().numpy())
         rank_zero_info(f"Codes       {path}")
+
+
+@bad_arguments()
+def expand_run(words: list[str]) -> list[str]:
+    """``VERB RUN ...`` as ``VERB --config RUN/config.yaml --ckpt_path BEST ...``.
+
+    The nodes that trained the run are not those of now: one, unless the words say otherwise. A
+    BadArgumentsError says that there is no such run.
+    """
+    verb, *rest = words
+    if verb == "fit" or (rest and rest[0].startswith("-")):
+        return words
+    if not rest:
+        raise UserError(NO_RUN)
+    place = Path(rest[0])
+    directory = RunDirectory.of(place)
+    checkpoint = place if place.suffix == ".ckpt" else directory.best
+    config = str(directory.path / CONFIG)
+    one = ["--trainer.num_nodes", "1"]
+    return [verb, "--config", config, "--ckpt_path", str(checkpoint), *one, *rest[1:]]
+
+
+def default_name(options: Namespace) -> str:
+    """The name of the configuration file, or of the model and the data, a folder by its name."""
+    if options.config:
+        return Path(str(options.config[-1])).stem
+    model, data = (part.class_path.rpartition(".")[2] for part in (options.model, options.data))
+    if data == "ImageFolder":
+        folder = Path(options.data.init_args.root).expanduser().resolve().name
+        data = re.sub(r"[^\w.\-]", "_", folder)[:40] or data
+    return f"{model}_{data}".lower()
 
 
 def parsed(parser: Parser, words: list[str]) -> Namespace:

@@ -12,6 +12,9 @@ from torch import Tensor
 
 from lightning_gen.figures.style import CLASS_STYLES, GREY, TEXT, drawable, label, panels
 
+Points = Float[np.ndarray, "n 2"]
+Classes = Int[np.ndarray, " n"]
+
 INCHES = (8.6, 6.4)
 LETTER, LINE, NEAR = 0.014, 0.035, 0.05
 """The width of a letter, the height of a line, and the radius that counts as near, as shares of the
@@ -21,11 +24,7 @@ MOST_COUNTED = 1000
 """Of each class so many points are asked where they are densest."""
 
 NAME_STYLE: dict[str, Any] = {
-    "color": TEXT,
-    "fontsize": 9,
-    "ha": "center",
-    "va": "center",
-    "parse_math": False,
+    **{"color": TEXT, "fontsize": 9, "ha": "center", "va": "center", "parse_math": False},
     "path_effects": [patheffects.withStroke(linewidth=3, foreground="white")],
 }
 
@@ -58,12 +57,7 @@ def scatter(
     return figure
 
 
-def _classes(
-    axes: Axes,
-    xy: Float[np.ndarray, "n 2"],
-    classes: Int[np.ndarray, " n"],
-    class_names: Sequence[str],
-) -> None:
+def _classes(axes: Axes, xy: Points, classes: Classes, class_names: Sequence[str]) -> None:
     size = 14 if len(xy) <= 3000 else 7
     for number, name in enumerate(class_names):
         chosen = xy[classes == number]
@@ -86,12 +80,7 @@ def _classes(
         text.set(text=name, parse_math=False)
 
 
-def _names(
-    axes: Axes,
-    xy: Float[np.ndarray, "n 2"],
-    classes: Int[np.ndarray, " n"],
-    class_names: Sequence[str],
-) -> None:
+def _names(axes: Axes, xy: Points, classes: Classes, class_names: Sequence[str]) -> None:
     """Write each name where its class is densest and no other name stands."""
     low, high = xy.min(axis=0), xy.max(axis=0)
     units = (xy - low) / np.maximum(high - low, 1e-9)

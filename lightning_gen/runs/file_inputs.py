@@ -15,9 +15,9 @@ from lightning_gen.data.decoding import Unreadable, ValueRange, decode, describe
 from lightning_gen.data.files import FolderFiles, attempt, attempt_all
 from lightning_gen.data.image_folder import known_range, read_layout
 from lightning_gen.errors import UserError
-from lightning_gen.runs.checkpoint import load_checkpoint
 from lightning_gen.runs.finished import FinishedRun
 from lightning_gen.runs.inputs import Inputs, NamedBatch
+from lightning_gen.training.checkpoint import load_checkpoint
 
 
 class FileInputs(Inputs):

@@ -15,8 +15,8 @@ from lightning_gen.allowed import enforced, refusal
 from lightning_gen.contracts import ImageShape, Needs, require
 from lightning_gen.errors import UserError
 from lightning_gen.figures.grid import tile_size
-from lightning_gen.runs.checkpoint import build, load_model
-from lightning_gen.runs.directory import CONFIG, RunDirectory
+from lightning_gen.training.checkpoint import build, load_model
+from lightning_gen.training.directory import CONFIG, RunDirectory
 
 MOST_PIXELS = 100_000_000
 """Of a picture: programs refuse to open larger ones."""

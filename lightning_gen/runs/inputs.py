@@ -14,8 +14,8 @@ from lightning_gen.data.base import STAGES
 from lightning_gen.data.loader import BatchLoader
 from lightning_gen.errors import UserError
 from lightning_gen.progress import progress
-from lightning_gen.runs.checkpoint import load_checkpoint
 from lightning_gen.runs.finished import FinishedRun
+from lightning_gen.training.checkpoint import load_checkpoint
 
 SplitName = Literal["train", "val", "test"]
 

@@ -3,7 +3,6 @@
 import csv
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
@@ -20,6 +19,7 @@ from lightning_gen.errors import UserError
 from lightning_gen.figures.grid import image_grid, image_rows
 from lightning_gen.figures.style import Pixels, save_vector, to_array
 from lightning_gen.progress import progress
+from lightning_gen.training.metrics_file import no_formula
 from lightning_gen.views.view import View
 
 PICTURES = (".png", ".pdf", ".svg")
@@ -128,7 +128,9 @@ def _write_table(
 ) -> None:
     """A line an image: name, label (the class's name), attributes, and its code, z0, z1, ..."""
     names_of = dict(enumerate(class_names)) | {NO_CLASS: ""}
-    with table(path) as writer:
+    form: dict[str, Any] = {"encoding": "utf-8", "errors": "backslashreplace", "newline": ""}
+    with draft(path) as unfinished, unfinished.open("w", **form) as file:
+        writer = csv.writer(file)
         for place, (names, _, arrays) in enumerate(parts):
             codes = arrays["codes"]
             factors = arrays.get("factors", codes[:, :0])
@@ -193,27 +195,6 @@ def write_picture(picture: Pixels | Figure, path: Path) -> None:
         return
     with draft(path) as unfinished:
         save_vector(picture, unfinished, path.suffix[1:])
-
-
-def write_splits(splits: Mapping[str, Sequence[str]], path: Path) -> None:
-    """A line for each image of the splits of a dataset, with its split and its file."""
-    with table(path) as writer:
-        writer.writerow(["split", "file"])
-        for split, files in splits.items():
-            writer.writerows((split, no_formula(file)) for file in files)
-
-
-@contextmanager
-def table(path: Path) -> Iterator[Any]:
-    """A writer of a CSV file. Bytes of a name that are no UTF-8 are escaped."""
-    form: dict[str, Any] = {"encoding": "utf-8", "errors": "backslashreplace", "newline": ""}
-    with draft(path) as unfinished, unfinished.open("w", **form) as file:
-        yield csv.writer(file)
-
-
-def no_formula(text: str) -> str:
-    """A text that no spreadsheet takes for a formula (OWASP, CSV injection)."""
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
 
 
 def shortened(stem: str, tail: str) -> str:

@@ -20,8 +20,8 @@ from lightning_gen.figures.code_charts import Accuracy, accuracy_curves, by_curv
 from lightning_gen.progress import progress
 from lightning_gen.runs.finished import FinishedRun
 from lightning_gen.runs.inputs import SplitInputs, SplitName
-from lightning_gen.runs.metrics_file import table
 from lightning_gen.runs.outputs import PICTURES, check_ending, write_picture
+from lightning_gen.training.metrics_file import table
 from lightning_gen.views.codes import encode, free_dimensions
 
 Array = np.ndarray[Any, np.dtype[Any]]

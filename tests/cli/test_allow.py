@@ -118,7 +118,7 @@ def _within(words):
         ("model.optimizer", "subprocess.Popen"),
         ("model.optimizer", "{class_path: subprocess.Popen, init_args: {args: [touch, called]}}"),
         ("model.architecture.activation", "torch.nn.modules.module.functools.partial"),
-        ("model.architecture.activation", "lightning_gen.runs.environment.subprocess.Popen"),
+        ("model.architecture.activation", "lightning_gen.training.environment.subprocess.Popen"),
         ("model.architecture.activation", "lightning_gen.cli.main"),
         ("trainer.logger", "{class_path: WandbLogger, init_args: {experiment: {class_path: "
          "subprocess.Popen, init_args: {args: [touch, called]}}}}"),

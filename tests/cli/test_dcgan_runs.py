@@ -4,10 +4,10 @@ import pytest
 import torch
 from lightning.pytorch.strategies import DDPStrategy
 
-from lightning_gen.cli.trainer import RunTrainer
 from lightning_gen.models import DCGAN
 from lightning_gen.networks import DCGANNetworks
-from lightning_gen.runs import RunDirectory
+from lightning_gen.training.directory import RunDirectory
+from lightning_gen.training.trainer import RunTrainer
 from support.command import MINI_DATA, NO_PICTURES, TWO_BATCHES, assert_whole, column, only_run
 
 GAN = (

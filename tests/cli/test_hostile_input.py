@@ -22,7 +22,7 @@ from lightning_gen.cli import VERBS
 from lightning_gen.cli.outcome import outcome
 from lightning_gen.data import encoded
 from lightning_gen.data.loader import lost_worker
-from lightning_gen.runs.checkpoint import load_checkpoint
+from lightning_gen.training.checkpoint import load_checkpoint
 from support.bombs import Evil, write_bomb
 from support.command import NO_PICTURES, SMALL, SMALL_MODEL, runs
 from support.datasets import write_images

@@ -13,7 +13,7 @@ from lightning.pytorch.loggers import WandbLogger
 from PIL import Image
 from wandb.proto.wandb_internal_pb2 import Record
 
-from lightning_gen.cli.run_parts import open_or_go_offline
+from lightning_gen.training.loggers import open_or_go_offline
 from support.command import CONF, SMALL, column, only_run, runs
 
 WORDS = (*SMALL, "--name", "shown", "--trainer.callbacks", "Samples")

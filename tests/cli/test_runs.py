@@ -16,7 +16,7 @@ import yaml
 from jsonargparse import Namespace
 
 from lightning_gen.cli import outcome
-from lightning_gen.cli.claim import default_name, expand_run
+from lightning_gen.cli.training import default_name, expand_run
 from lightning_gen.data import MiniFashionMNIST
 from support.arrays import arrays_of
 from support.command import (

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from lightning_gen.runs.scores import with_error
+from lightning_gen.training.scores import with_error
 from support.command import MINI_DATA, SMALL_MODEL, TWO_BATCHES, column, only_run
 
 QUALITY = ("--trainer.callbacks", "ReconstructionQuality")

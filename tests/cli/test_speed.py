@@ -9,8 +9,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from lightning_gen import models
 from lightning_gen.callbacks import FiniteLoss
-from lightning_gen.cli.trainer import RunTrainer
 from lightning_gen.data import MiniFashionMNIST
+from lightning_gen.training.trainer import RunTrainer
 from support.models import KINDS, QUIET, build
 from support.refusals import assert_refused
 
@@ -30,7 +30,7 @@ def losses(kind, **options):
     ("capability", "precision"), [("AVX2", "32-true"), ("AVX512", "bf16-mixed")]
 )
 def test_a_processor_without_bfloat16_does_without(capability, precision, monkeypatch):
-    monkeypatch.setattr("lightning_gen.cli.trainer.get_cpu_capability", lambda: capability)
+    monkeypatch.setattr("lightning_gen.training.trainer.get_cpu_capability", lambda: capability)
     found = RunTrainer(precision="bf16-mixed", **SHORT)
     assert found.precision == precision
     assert found.precision_plugin.precision == precision

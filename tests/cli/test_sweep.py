@@ -13,9 +13,9 @@ import yaml
 
 from lightning_gen.cli import sweep as verb
 from lightning_gen.cli.sweep import environments
-from lightning_gen.runs import RunDirectory
-from lightning_gen.runs.metrics_file import read_rows
 from lightning_gen.runs.sweep import workers
+from lightning_gen.training.directory import RunDirectory
+from lightning_gen.training.metrics_file import read_rows
 from support.command import TWO_BATCHES
 from support.processes import start
 from support.sweeps import GRID, RANDOM, FakeFit, write_sweep

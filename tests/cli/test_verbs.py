@@ -15,8 +15,8 @@ import lightning_gen
 from lightning_gen.cli import VERBS
 from lightning_gen.cli.verbs import function_of
 from lightning_gen.data import DSprites
-from lightning_gen.runs.checkpoint import load_checkpoint
 from lightning_gen.runs.finished import FinishedRun
+from lightning_gen.training.checkpoint import load_checkpoint
 from support.arrays import arrays_of
 from support.command import MINI_DATA, NO_PICTURES, TWO_BATCHES
 

@@ -10,8 +10,8 @@ from lightning.pytorch import Trainer, seed_everything
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 
 from lightning_gen.callbacks import RandomState
-from lightning_gen.cli.record import batch_in_words
 from lightning_gen.data import MiniFashionMNIST
+from lightning_gen.training.record import batch_in_words
 from support.ordered import QUIET, Numbered, Seen
 
 

@@ -12,7 +12,7 @@ from lightning_gen.data import MNIST, FashionMNIST, MiniFashionMNIST
 from lightning_gen.errors import UserError
 from lightning_gen.features import FashionMNISTClassifier, MNISTClassifier, TrainedClassifier
 from lightning_gen.models import CAE, Classifier, StackedDAE
-from lightning_gen.runs.checkpoint import load_model
+from lightning_gen.training.checkpoint import load_model
 from support.bombs import Evil
 from support.models import loader_of, trainer_of
 

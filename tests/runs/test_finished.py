@@ -7,9 +7,9 @@ import pytest
 import torch
 import yaml
 
-from lightning_gen.runs.checkpoint import load_checkpoint, load_model
 from lightning_gen.runs.finished import FinishedRun
 from lightning_gen.runs.inputs import SplitInputs
+from lightning_gen.training.checkpoint import load_checkpoint, load_model
 from support.refusals import assert_refused
 
 

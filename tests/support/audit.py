@@ -184,7 +184,7 @@ def roots(callables: dict[str, Any]) -> list[type]:
     from torch.optim import Optimizer
     from torch.optim.lr_scheduler import LRScheduler
 
-    from lightning_gen.cli.trainer import RunTrainer
+    from lightning_gen.training.trainer import RunTrainer
 
     kinds = (
         *(LightningModule, LightningDataModule, Callback, Logger, Profiler, Strategy, Precision),

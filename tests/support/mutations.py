@@ -15,7 +15,8 @@ from typing import NamedTuple
 
 import yaml
 
-from lightning_gen.cli.known import PARTS, ROOMS, members
+from lightning_gen.cli.known import PARTS, ROOMS
+from lightning_gen.parts import buildable
 from support.command import CONF, MINI_DATA, SMALL_MODEL, TWO_BATCHES
 
 SECONDS = 60
@@ -41,7 +42,7 @@ STRANGE = (
     *("lightning.pytorch.callbacks.Callback", "torch.nn.Module", "torch.optim.Optimizer", "1.2"),
 )
 CLASSES = (
-    *(f"{part.__module__}.{part.__name__}" for part in members(*ROOMS.values(), *PARTS)),
+    *(f"{part.__module__}.{part.__name__}" for part in buildable(*ROOMS.values(), *PARTS)),
     *STRANGE,
 )
 LETTERS = "[]{}:,-#&*!|>'\"%@`\n\t \0x?"

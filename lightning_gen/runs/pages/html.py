@@ -18,7 +18,7 @@ from lightning_gen import __version__
 from lightning_gen.atomic import write_text
 from lightning_gen.errors import UserError
 from lightning_gen.runs.pages.record import of_class, unit
-from lightning_gen.runs.scores import number
+from lightning_gen.training.scores import number
 
 LIMIT = 5_000_000
 """Bytes of a file, at most."""

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 from lightning_gen import models
 from lightning_gen.errors import UserError
 from lightning_gen.figures.curves import UNITS
-from lightning_gen.runs.directory import CONFIG, ENVIRONMENT, RunDirectory, with_keys
-from lightning_gen.runs.metrics_file import no_table, read_rows
+from lightning_gen.training.directory import CONFIG, ENVIRONMENT, RunDirectory, with_keys
+from lightning_gen.training.metrics_file import no_table, read_rows
 
 ENDS_IN_DIMENSION = "kl_per_dimension/"
 """Columns of this beginning end in the number of a latent dimension."""

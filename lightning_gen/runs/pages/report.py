@@ -10,11 +10,11 @@ from PIL import Image
 
 from lightning_gen.figures.curves import separate_curves
 from lightning_gen.figures.style import to_svg
-from lightning_gen.runs.directory import CONFIG
 from lightning_gen.runs.pages.diagnosis import diagnose
 from lightning_gen.runs.pages.html import Exhibit, captions, write_page
 from lightning_gen.runs.pages.record import ENDS_IN_DIMENSION, Logged, RunRecord
-from lightning_gen.runs.scores import read_scores, with_error
+from lightning_gen.training.directory import CONFIG
+from lightning_gen.training.scores import read_scores, with_error
 
 STAGED = ("train/", "val/", "test/", ENDS_IN_DIMENSION)
 FIRST = ("loss", "reconstruction", "kl", "bits_per_dimension")

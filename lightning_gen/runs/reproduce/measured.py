@@ -10,7 +10,7 @@ from scipy.stats import t
 from lightning_gen.errors import UserError
 from lightning_gen.runs.reproduce.table import Score, Target, in_digits
 from lightning_gen.runs.reproduce.training import Finished
-from lightning_gen.runs.scores import with_error
+from lightning_gen.training.scores import with_error
 
 CONFIDENCE = 0.95
 NORMAL = 1.96

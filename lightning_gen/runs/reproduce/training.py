@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from lightning_gen.errors import UserError
-from lightning_gen.runs.directory import RunDirectory
 from lightning_gen.runs.reproduce.table import Target
-from lightning_gen.runs.scores import read_scores
 from lightning_gen.runs.sweep.trial import SAFE, options
+from lightning_gen.training.directory import RunDirectory
+from lightning_gen.training.scores import read_scores
 
 ERROR = "lightning-gen fit: "
 

@@ -9,10 +9,10 @@ from optuna.trial import FrozenTrial, TrialState
 
 from lightning_gen.atomic import draft, write_text
 from lightning_gen.figures.sweep import SweptParameter, sweep_panels
-from lightning_gen.runs.metrics_file import table
 from lightning_gen.runs.sweep.reading import SweepFile
 from lightning_gen.runs.sweep.space import Plain, brief, short_names, word
 from lightning_gen.runs.sweep.study import Study, has_begun
+from lightning_gen.training.metrics_file import table
 
 BEST = 5
 """Trials of the table that is printed."""

@@ -15,10 +15,10 @@ from threading import Event
 from typing import NamedTuple
 
 from lightning_gen.errors import UserError
-from lightning_gen.runs.directory import RunDirectory
-from lightning_gen.runs.metrics_file import read_rows
 from lightning_gen.runs.sweep.reading import SweepFile, nearest
 from lightning_gen.runs.sweep.space import Plain, word
+from lightning_gen.training.directory import RunDirectory
+from lightning_gen.training.metrics_file import read_rows
 
 GRACE_SECONDS = 10.0
 """How long a training that is told to end may take before it is killed."""

@@ -15,7 +15,7 @@ from lightning_gen.callbacks.picture import Picture, snake_case
 from lightning_gen.runs.pages import html
 from lightning_gen.runs.pages.html import Exhibit
 from lightning_gen.runs.pages.report import report
-from lightning_gen.runs.scores import write_scores
+from lightning_gen.training.scores import write_scores
 from support.pages import Browser, cells, parsed, words
 from support.refusals import assert_refused
 

@@ -6,10 +6,10 @@ from statistics import fmean
 import pytest
 from scipy import stats
 
-from lightning_gen.runs.environment import describe_environment
 from lightning_gen.runs.reproduce.measured import HEADER, Measured, measure, row
 from lightning_gen.runs.reproduce.table import Score, Target, in_digits
 from lightning_gen.runs.reproduce.training import Finished
+from lightning_gen.training.environment import describe_environment
 from support.refusals import assert_refused
 
 

@@ -8,9 +8,9 @@ import sys
 import pytest
 
 from lightning_gen.errors import UserError
-from lightning_gen.runs.directory import RunDirectory
 from lightning_gen.runs.reproduce.table import Target
 from lightning_gen.runs.reproduce.training import NotRunError, finished, train
+from lightning_gen.training.directory import RunDirectory
 
 RUNS = {"seed_everything": [3, 4], "data.train_classes": [["4"]]}
 TARGET = Target("", "", "", "", "x.yaml", [], "", RUNS, "tiny")

@@ -10,9 +10,9 @@ from threading import Event, Timer
 import pytest
 
 from lightning_gen.errors import UserError
-from lightning_gen.runs import RunDirectory
 from lightning_gen.runs.sweep.reading import read_sweep
 from lightning_gen.runs.sweep.trial import CutOffError, FitProcess, Trial, failure, read_outcome
+from lightning_gen.training.directory import RunDirectory
 from support.sweeps import write_sweep
 
 

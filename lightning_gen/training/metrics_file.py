@@ -12,7 +12,7 @@ from torch import Tensor
 
 from lightning_gen.atomic import room_for, write_text
 from lightning_gen.errors import UserError
-from lightning_gen.runs.directory import RunDirectory
+from lightning_gen.training.directory import RunDirectory
 
 Row = dict[str, Any]
 MOST_STEPS = 2**53
@@ -78,6 +78,11 @@ def table(columns: list[str], rows: list[Row], *, header: bool) -> str:
         writer.writeheader()
     writer.writerows(rows)
     return text.getvalue()
+
+
+def no_formula(text: str) -> str:
+    """A text that no spreadsheet takes for a formula (OWASP, CSV injection)."""
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
 
 
 def read_rows(path: Path) -> list[Row]:

@@ -14,7 +14,7 @@ from torch import nn
 from torch.backends.cpu import get_cpu_capability
 
 from lightning_gen.errors import UserError
-from lightning_gen.runs.checkpoint import WholeCheckpoints
+from lightning_gen.training.checkpoint import WholeCheckpoints
 
 Compile = bool | Literal["max-autotune"]
 """Whether to compile, or the mode of torch.compile to do it in."""

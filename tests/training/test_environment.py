@@ -8,8 +8,7 @@ import sys
 import pytest
 import torch
 
-from lightning_gen.runs import describe_environment
-from lightning_gen.runs.environment import git_commit
+from lightning_gen.training.environment import describe_environment, git_commit
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ import csv
 import pytest
 import torch
 
-from lightning_gen.runs import MetricsFile, RunDirectory, RunLogger
-from lightning_gen.runs.metrics_file import read_rows
+from lightning_gen.training.directory import RunDirectory
+from lightning_gen.training.metrics_file import MetricsFile, RunLogger, read_rows
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from datetime import datetime
 import pytest
 
 from lightning_gen.callbacks.evaluation import Card
-from lightning_gen.runs.scores import FILE, in_words, read_scores, with_error, write_scores
+from lightning_gen.training.scores import FILE, in_words, read_scores, with_error, write_scores
 from support.refusals import assert_refused
 
 

@@ -15,14 +15,14 @@ from lightning_gen import __version__
 from lightning_gen._compat import unlogged
 from lightning_gen.atomic import discard_drafts, write_text
 from lightning_gen.callbacks import Evaluation
-from lightning_gen.cli.checks import differences
 from lightning_gen.data.base import ImageDataModule
 from lightning_gen.errors import UserError
 from lightning_gen.models.module import Module
-from lightning_gen.runs import RunDirectory, RunLogger, describe_environment
-from lightning_gen.runs.directory import CONFIG, SPLITS
-from lightning_gen.runs.outputs import write_splits
-from lightning_gen.runs.scores import in_words, write_scores
+from lightning_gen.training.directory import CONFIG, SPLITS, RunDirectory
+from lightning_gen.training.environment import describe_environment
+from lightning_gen.training.metrics_file import RunLogger, no_formula, table
+from lightning_gen.training.same_model import differences
+from lightning_gen.training.scores import in_words, write_scores
 
 FEW_STEPS = 500  # a training of fewer has hardly begun
 BEGINNING = ("config", "ckpt_path", "name", "seed_everything")
@@ -93,7 +93,9 @@ class RecordRun(Callback):
         data = trainer.datamodule  # type: ignore[attr-defined]
         splits = data.split_files() if isinstance(data, ImageDataModule) else {}
         if splits and trainer.is_global_zero:
-            write_splits(splits, self.directory.path / SPLITS)
+            files = [(split, no_formula(file)) for split in splits for file in splits[split]]
+            rows = [{"split": split, "file": file} for split, file in files]
+            write_text(self.directory.path / SPLITS, table(["split", "file"], rows, header=True))
 
     def on_save_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from lightning_gen.errors import UserError
-from lightning_gen.runs import RunDirectory
+from lightning_gen.training.directory import RunDirectory
 from support.refusals import assert_refused
 
 

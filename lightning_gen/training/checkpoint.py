@@ -19,7 +19,7 @@ from lightning_gen.atomic import draft
 from lightning_gen.errors import UserError, user_error
 from lightning_gen.hyperparameters import import_path
 from lightning_gen.parts import check_part
-from lightning_gen.runs.directory import LAST, PREVIOUS, RunDirectory
+from lightning_gen.training.directory import LAST, PREVIOUS, RunDirectory
 
 T = TypeVar("T")
 VERSION = "pytorch-lightning_version"

@@ -1,0 +1,73 @@
+"""The callbacks of a run: those that it asks for, and those that every run has."""
+
+from jsonargparse import Namespace
+from lightning.pytorch import Callback, LightningDataModule, LightningModule
+from lightning.pytorch.callbacks import ModelCheckpoint, ProgressBar
+
+from lightning_gen import callbacks
+from lightning_gen.contracts import Infers, able
+from lightning_gen.parts import buildable
+from lightning_gen.training.directory import RunDirectory
+from lightning_gen.training.trainer import as_list
+
+PICTURES = [kind for kind in buildable(callbacks) if issubclass(kind, callbacks.Picture)]
+
+
+def complete_callbacks(
+    options: Namespace,
+    model: LightningModule,
+    data: LightningDataModule,
+    directory: RunDirectory | None,
+    *,
+    draw: bool,
+) -> list[Callback]:
+    """The callbacks of ``trainer.callbacks``, the default ones and those that keep a run safe.
+
+    To ``draw`` adds the pictures that the model is able to give, and a watch over the samples of a
+    model that has no posterior. Without a directory nothing is kept.
+    """
+    found: list[Callback] = as_list(options.callbacks)
+    if draw:
+        found += [each for each in pictures(model) if not has(found, type(each))]
+    if options.enable_progress_bar is not False and not has(found, ProgressBar):
+        found.append(callbacks.Progress())
+    if directory is None:
+        return [*found, callbacks.SameNoise()]
+    # The noise after the state was kept; what saves after what changes a step.
+    found += [callbacks.RandomState(), callbacks.SameNoise(), callbacks.FiniteLoss()]
+    if options.enable_checkpointing is not False:
+        validates = getattr(data, "val_fraction", 1) > 0 and options.limit_val_batches != 0
+        found += [BestAndLast(model, directory, validates), callbacks.Resume()]
+        found += [callbacks.Interruption(directory.last)]
+    return found
+
+
+def pictures(model: LightningModule) -> list[Callback]:
+    """What is drawn and watched by default."""
+    found: list[Callback] = [kind() for kind in PICTURES if able(model, kind.requires)]
+    diversity = callbacks.SampleDiversity
+    if able(model, diversity.requires) and not isinstance(model, Infers):
+        found.append(diversity())
+    return found
+
+
+class BestAndLast(ModelCheckpoint):
+    """Keeps ``best.ckpt`` and ``last.ckpt``, after every epoch, beside what a user may ask for.
+
+    The best is that of the least ``val/loss``, or of what the model calls its ``monitor``; without
+    a validation, or where ``monitor`` is None, it is the latest.
+    """
+
+    def __init__(self, model: LightningModule, directory: RunDirectory, validates: bool) -> None:
+        super().__init__(
+            directory.checkpoints,
+            filename="best",
+            monitor=getattr(model, "monitor", "val/loss") if validates else None,
+            save_last=True,
+            enable_version_counter=False,
+        )
+
+
+def has(found: list[Callback], kind: type[Callback]) -> bool:
+    """Whether one of the callbacks is of this kind."""
+    return any(isinstance(callback, kind) for callback in found)
