@@ -1,11 +1,13 @@
 """Files that are written whole or not at all."""
 
+import csv
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import get_ident
+from typing import Any
 from zlib import crc32
 
 import numpy as np
@@ -61,6 +63,18 @@ def write_text(path: Path, text: str) -> None:
     """Write a text file of UTF-8; bytes of a file name that are none are escaped."""
     with draft(path) as unfinished:
         unfinished.write_text(text, encoding="utf-8", errors="backslashreplace")
+
+
+def write_rows(path: Path, rows: Iterable[Iterable[object]]) -> None:
+    """Write a CSV file; bytes of a file name that are no UTF-8 are escaped."""
+    form: dict[str, Any] = {"encoding": "utf-8", "errors": "backslashreplace", "newline": ""}
+    with draft(path) as unfinished, unfinished.open("w", **form) as file:
+        csv.writer(file).writerows(rows)
+
+
+def no_formula(text: str) -> str:
+    """A text that no spreadsheet takes for a formula (OWASP, CSV injection)."""
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
 
 
 def write_png(pixels: np.ndarray, path: Path) -> None:

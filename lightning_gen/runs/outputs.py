@@ -1,6 +1,5 @@
 """Where images and codes of a finished run go: a picture, a folder of PNGs, or arrays."""
 
-import csv
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
@@ -13,13 +12,12 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from lightning_gen.atomic import draft, write_png
+from lightning_gen.atomic import draft, no_formula, write_png, write_rows
 from lightning_gen.contracts import NO_CLASS, Images
 from lightning_gen.errors import UserError
 from lightning_gen.figures.grid import image_grid, image_rows
 from lightning_gen.figures.style import Pixels, save_vector, to_array
 from lightning_gen.progress import progress
-from lightning_gen.training.metrics_file import no_formula
 from lightning_gen.views.view import View
 
 PICTURES = (".png", ".pdf", ".svg")
@@ -75,7 +73,7 @@ def write(
     elif path.suffix == ".npz":
         _write_arrays(path, parts, {"class_names": class_names, "factor_names": factor_names})
     elif path.suffix == ".csv":
-        _write_table(path, parts, class_names, factor_names)
+        write_rows(path, _table(parts, class_names, factor_names))
     else:
         _write_folder(path, parts)
     return path
@@ -123,26 +121,22 @@ def _write_arrays(path: Path, parts: Iterable[Part], words: dict[str, Sequence[s
         np.savez(file, **arrays)
 
 
-def _write_table(
-    path: Path, parts: Iterable[Part], class_names: Sequence[str], factor_names: Sequence[str]
-) -> None:
-    """A line an image: name, label (the class's name), attributes, and its code, z0, z1, ..."""
+def _table(
+    parts: Iterable[Part], class_names: Sequence[str], factor_names: Sequence[str]
+) -> Iterator[list[str]]:
+    """A row an image: name, label (the class's name), attributes, and its code, z0, z1, ..."""
     names_of = dict(enumerate(class_names)) | {NO_CLASS: ""}
-    form: dict[str, Any] = {"encoding": "utf-8", "errors": "backslashreplace", "newline": ""}
-    with draft(path) as unfinished, unfinished.open("w", **form) as file:
-        writer = csv.writer(file)
-        for place, (names, _, arrays) in enumerate(parts):
-            codes = arrays["codes"]
-            factors = arrays.get("factors", codes[:, :0])
-            if place == 0:
-                attributes = factor_names or [f"attribute_{n}" for n in range(factors.shape[1])]
-                dimensions = (f"z{j}" for j in range(codes.shape[1]))
-                writer.writerow(["name", "label", *map(no_formula, attributes), *dimensions])
-            values = torch.cat([factors.to(codes), codes], dim=1).tolist()
-            for name, label, row in zip(names, arrays["labels"].tolist(), values, strict=True):
-                shown = names_of.get(label, str(label))
-                numbers = (f"{value:.7g}" for value in row)
-                writer.writerow([no_formula(name), no_formula(shown), *numbers])
+    for place, (names, _, arrays) in enumerate(parts):
+        codes = arrays["codes"]
+        factors = arrays.get("factors", codes[:, :0])
+        if place == 0:
+            attributes = factor_names or [f"attribute_{n}" for n in range(factors.shape[1])]
+            dimensions = (f"z{j}" for j in range(codes.shape[1]))
+            yield ["name", "label", *map(no_formula, attributes), *dimensions]
+        values = torch.cat([factors.to(codes), codes], dim=1).tolist()
+        for name, label, row in zip(names, arrays["labels"].tolist(), values, strict=True):
+            shown = names_of.get(label, str(label))
+            yield [no_formula(name), no_formula(shown), *(f"{value:.7g}" for value in row)]
 
 
 def check_ending(path: Path, endings: Sequence[str]) -> None:

@@ -80,11 +80,6 @@ def table(columns: list[str], rows: list[Row], *, header: bool) -> str:
     return text.getvalue()
 
 
-def no_formula(text: str) -> str:
-    """A text that no spreadsheet takes for a formula (OWASP, CSV injection)."""
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
-
-
 def read_rows(path: Path) -> list[Row]:
     """The rows of a ``metrics.csv``, none without a file; a UserError where it is no such table.
 

@@ -13,14 +13,14 @@ from lightning.pytorch.utilities import rank_zero_info
 
 from lightning_gen import __version__
 from lightning_gen._compat import unlogged
-from lightning_gen.atomic import discard_drafts, write_text
+from lightning_gen.atomic import discard_drafts, no_formula, write_rows, write_text
 from lightning_gen.callbacks import Evaluation
 from lightning_gen.data.base import ImageDataModule
 from lightning_gen.errors import UserError
 from lightning_gen.models.module import Module
 from lightning_gen.training.directory import CONFIG, SPLITS, RunDirectory
 from lightning_gen.training.environment import describe_environment
-from lightning_gen.training.metrics_file import RunLogger, no_formula, table
+from lightning_gen.training.metrics_file import RunLogger
 from lightning_gen.training.same_model import differences
 from lightning_gen.training.scores import in_words, write_scores
 
@@ -94,8 +94,7 @@ class RecordRun(Callback):
         splits = data.split_files() if isinstance(data, ImageDataModule) else {}
         if splits and trainer.is_global_zero:
             files = [(split, no_formula(file)) for split in splits for file in splits[split]]
-            rows = [{"split": split, "file": file} for split, file in files]
-            write_text(self.directory.path / SPLITS, table(["split", "file"], rows, header=True))
+            write_rows(self.directory.path / SPLITS, [("split", "file"), *files])
 
     def on_save_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
