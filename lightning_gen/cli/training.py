@@ -37,12 +37,7 @@ from lightning_gen.contracts import Encodes
 from lightning_gen.errors import BadArgumentsError, InterruptionError, UserError, bad_arguments
 from lightning_gen.hyperparameters import INSTANTIATOR, KeepsArguments, plain
 from lightning_gen.parts import parameters
-from lightning_gen.training.claim import (
-    RUN_VARIABLE,
-    claimed,
-    is_first_process,
-    requeue,
-)
+from lightning_gen.training.claim import RUN_VARIABLE, claimed, is_first_process, requeue
 from lightning_gen.training.default_callbacks import BestAndLast, complete_callbacks
 from lightning_gen.training.directory import CONFIG, LAST, RunDirectory
 from lightning_gen.training.loggers import finish, open_or_go_offline, point_logger

@@ -82,8 +82,7 @@ def test_a_sweep_that_is_stopped_goes_on(tmp_path):
     words = ["sweep", "own.yaml", "--trainer.limit_train_batches", "2", "--trainer.max_epochs"]
     folder = tmp_path / "logs/own/trial_0000_latent_dim=2"
     begun = RunDirectory(folder / "version_0")
-    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)
-    for trainings, number in enumerate(signals, start=1):
+    for trainings, number in enumerate((signal.SIGINT, signal.SIGTERM, signal.SIGKILL), start=1):
         process = start([*words, "100000"], tmp_path)
         before = begun.last.stat().st_mtime if begun.last.is_file() else 0
         wait_for(lambda: len(begun.starts) == trainings, 240)  # noqa: B023  (called here)
@@ -91,10 +90,9 @@ def test_a_sweep_that_is_stopped_goes_on(tmp_path):
         [training] = [child for child in children(process.pid) if os.getpgid(child) == child]
         os.kill(process.pid, number)
         process.join(60)
-        if number == signal.SIGKILL:
-            assert process.exitcode == -number
-        else:
-            assert process.exitcode == 128 + number
+        killed = number == signal.SIGKILL
+        assert process.exitcode == (-number if killed else 128 + number)
+        if not killed:
             name = signal.Signals(number).name
             assert (tmp_path / "stderr.txt").read_text().splitlines() == [
                 f"lightning-gen sweep: {name} ended the sweep. The same command goes on where it "
@@ -105,9 +103,7 @@ def test_a_sweep_that_is_stopped_goes_on(tmp_path):
     last.join(240)
     assert last.exitcode == 0
     assert [row["state"] for row in results(tmp_path / "logs/own")] == ["complete"]
-    assert [run.path.name for run in RunDirectory.all_of(folder.parent, folder.name)] == [
-        "version_0"
-    ]
+    assert RunDirectory.all_of(folder.parent, folder.name) == [begun]
     assert len(begun.starts) == 4, "the run that was cut off went on each time"
 
 

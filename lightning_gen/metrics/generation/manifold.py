@@ -60,9 +60,10 @@ class NeighbourScores(StoredFeatures):
 
     @property
     def depth(self) -> int:
-        """Neighbours that are kept: k are in the same quarter of the images all but surely.
+        """Nearest neighbours kept of each centre.
 
-        For halves of the images half of them do.
+        So many hold k of the centre's own quarter of the images all but surely, and half as many
+        hold k of its own half.
         """
         return 8 * (self.neighbours + 1)
 
