@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch.utils.data._utils import signal_handling
 
 from lightning_gen.callbacks import FiniteLoss
 from lightning_gen.cli import VERBS
@@ -205,15 +206,25 @@ def test_weights_without_hyperparameters_are_taken_where_they_fit(command, run_o
     assert "the model None, which cannot be imported" in command("sample", run_of_ones_own).line
 
 
-def test_a_worker_that_is_killed(command, monkeypatch):
+@pytest.mark.parametrize("told", ["at once", "when its batch is awaited"])
+def test_a_worker_that_is_killed(told, command, monkeypatch):
+    """As a system without memory does.
+
+    Torch's handler of signals tells it at once, the first time that a process trains. Lightning
+    takes the handler away with the first training, and torch looks once a batch is late.
+    """
     before = multiprocessing.active_children()
+    monkeypatch.setattr(signal_handling, "_SIGCHLD_handler_set", False)
 
     def kill(*_):
-        """As a system without memory; torch raises wherever this process is, so it is here."""
-        worker, *_ = set(multiprocessing.active_children()) - set(before)
-        os.kill(worker.pid, signal.SIGKILL)
-        time.sleep(60)
-        raise AssertionError("torch has not noticed it")
+        if workers := set(multiprocessing.active_children()) - set(before):
+            if told != "at once":
+                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            for worker in workers:
+                os.kill(worker.pid, signal.SIGKILL)
+            if told == "at once":
+                time.sleep(60)
+                raise AssertionError("torch has not noticed it")
 
     monkeypatch.setattr(FiniteLoss, "on_train_batch_start", kill)
     monkeypatch.setattr(encoded, "IN_MEMORY_BYTES", 0)
