@@ -13,7 +13,7 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from lightning_gen import cli
-from lightning_gen.cli.training import Training
+from lightning_gen.training import fit as fitting
 
 
 class Clock(Callback):
@@ -63,14 +63,14 @@ def now() -> float:
 def fit(words: Sequence[str], *callbacks: Callback) -> None:
     """Run ``lightning-gen fit WORDS`` as it is by default but for the test, with more callbacks."""
 
-    def extend(training: Training) -> None:
-        training.trainer.callbacks.extend(callbacks)  # type: ignore[attr-defined]
+    def extend(trainer: Trainer, *_: object) -> None:
+        trainer.callbacks.extend(callbacks)  # type: ignore[attr-defined]
 
     warnings.filterwarnings("ignore", message=".*does not have many workers")
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     with tempfile.TemporaryDirectory() as folder:
         options = ["--trainer.default_root_dir", folder, "--test_after_fit", "false"]
-        with patch.object(Training, "announce", extend), redirect_stdout(Terminal()):
+        with patch.object(fitting, "announce", extend), redirect_stdout(Terminal()):
             code = cli.main(["fit", *words, *options])
     if code:
         raise SystemExit(code)

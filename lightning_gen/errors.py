@@ -1,7 +1,8 @@
 """The exceptions that are one line on the screen."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from difflib import SequenceMatcher, get_close_matches
 from pathlib import Path
 from signal import Signals
 
@@ -41,7 +42,7 @@ class InterruptionError(UserError):
         when = f"after step {step}" if step is not None else "in the test after the training"
         super().__init__(
             f"{self.signal.name} ended the run {when}; {checkpoint} holds the training. The same "
-            "command with --ckpt_path last goes on."
+            "command with --ckpt_path last goes on (in Python, fit with resume=True)."
         )
 
 
@@ -55,3 +56,23 @@ def causes(error: BaseException | None) -> Iterator[BaseException]:
 def user_error(error: BaseException | None) -> UserError | None:
     """The UserError that ``error`` is, or that it was raised from."""
     return next((each for each in causes(error) if isinstance(each, UserError)), None)
+
+
+def nearest(word: str, names: Iterable[str]) -> str:
+    """The names closest to a misspelt word, as a question; all of them where they are few.
+
+    A word without dots is also compared with the last part of each name.
+    """
+    names = sorted(set(names))
+    spellings = {name.lower(): name for name in names}
+    if "." not in word:
+        spellings |= {name.rpartition(".")[2].lower(): name for name in names}
+    close = get_close_matches(word, names, n=3, cutoff=0.6)
+    near = [SequenceMatcher(None, name, word).ratio() for name in close]
+    close = [name for name, each in zip(close, near, strict=True) if each > near[0] - 0.1]
+    if not close:
+        found = get_close_matches(word.lower(), spellings, n=3, cutoff=0.6)
+        close = list(dict.fromkeys(spellings[spelling] for spelling in found))
+    if close:
+        return f". Did you mean {' or '.join(close)}?"
+    return f". Choose among {', '.join(names)}." if 0 < len(names) <= 30 else "."

@@ -1,9 +1,11 @@
 """Constructor arguments as plain values, so that a checkpoint loads with ``weights_only=True``."""
 
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from functools import partial, wraps
 from inspect import BoundArguments, Parameter, Signature, signature
+from itertools import accumulate
 from typing import Any, NamedTuple, Unpack, get_origin
 
 import numpy as np
@@ -17,8 +19,10 @@ INSTANTIATOR = "lightning.pytorch.cli.instantiate_module"
 
 
 def import_path(thing: Callable[..., object]) -> str:
-    """``package.module.Name`` of a class or function."""
-    return f"{thing.__module__}.{thing.__qualname__}"
+    """``package.Name`` of a class or function, of the outermost package that offers it."""
+    packages = [*accumulate(thing.__module__.split("."), "{}.{}".format)]
+    offers = (p for p in packages if vars(sys.modules.get(p)).get(thing.__qualname__) is thing)
+    return f"{next(offers, thing.__module__)}.{thing.__qualname__}"
 
 
 def plain(value: object) -> Plain:
@@ -51,6 +55,14 @@ def plain(value: object) -> Plain:
         f"a hyperparameter must be a plain value, a dataclass, a class or a functools.partial of a "
         f"class to be kept in a checkpoint, got {value!r}. Use functools.partial, not a lambda."
     )
+
+
+def keep_arguments(
+    part: HyperparametersMixin, class_path: str, arguments: Mapping[str, Any]
+) -> None:
+    """Let a model or datamodule keep its class and its arguments, plain, in ``hparams``."""
+    kept = {"_class_path": class_path, "_instantiator": INSTANTIATOR}
+    part.save_hyperparameters(kept | dict(arguments), logger=False)
 
 
 class KeepsArguments(HyperparametersMixin):

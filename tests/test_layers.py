@@ -19,7 +19,7 @@ CALLBACKS = VIEWS | {"_compat", "views", "metrics", "features", "objectives", "p
 PARTS = {"allowed", "parts", "yaml_file", "models", "data", "callbacks"}
 TRAINING = MODELS | DATA | CALLBACKS | PARTS
 ALLOWED = {
-    "__init__": {"allowed", "runs"},
+    "__init__": {"callbacks", "data", "models", "networks", "objectives", "runs", "training"},
     "_compat": set(),
     "parts": {"allowed", "errors"},
     "yaml_file": {"errors"},

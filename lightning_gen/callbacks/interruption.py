@@ -15,6 +15,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from torch import distributed
 
 from lightning_gen._compat import accumulates, log_step
+from lightning_gen.callbacks.picture import run_directory
 from lightning_gen.errors import InterruptionError
 
 AGAIN = {
@@ -40,12 +41,12 @@ class Interruption(Callback):
     several end after it.
 
     Args:
-        checkpoint: the file that is written.
+        checkpoint: the file that is written; by default last.ckpt where the run's logger writes.
         minutes: between two checkpoints at most, of whatever callback; validation comes on top.
     """
 
-    def __init__(self, checkpoint: Path, minutes: float = 15.0) -> None:
-        self.checkpoint = checkpoint
+    def __init__(self, checkpoint: Path | None = None, minutes: float = 15.0) -> None:
+        self._asked = checkpoint
         self.minutes = minutes
         self._heard = 0
         self._saved_at = time.monotonic()
@@ -53,7 +54,8 @@ class Interruption(Callback):
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """All processes write to the folder of the first."""
-        self.checkpoint = trainer.strategy.broadcast(self.checkpoint)
+        path = self._asked or run_directory(trainer) / "checkpoints" / "last.ckpt"
+        self.checkpoint: Path = trainer.strategy.broadcast(path)
 
     def on_sanity_check_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Take the place of Lightning's handlers, which save in the middle of a step."""

@@ -100,7 +100,8 @@ class Progress(TQDMProgressBar):
     """The losses beside a bar, in nats per image; those of a GAN have no unit.
 
     Where the output is no terminal (a log file, CI) there is no bar: one line is printed at the end
-    of each epoch, and one a minute in a long epoch. Epochs count from 0, as in metrics.csv.
+    of each epoch, and one a minute in a long epoch. In a notebook each takes the place of the one
+    before. Epochs count from 0, as in metrics.csv.
 
     Args:
         refresh_rate: batches from one refresh of the bar to the next; each costs a wait for the
@@ -147,7 +148,8 @@ class Progress(TQDMProgressBar):
                 f"{name} {value}" for name, value in self.get_metrics(trainer, pl_module).items()
             ]
             place = [f"epoch {trainer.current_epoch}", f"step {trainer.global_step}"]
-            print(", ".join(place + losses), flush=True)
+            over = "\r" if "ipykernel" in sys.modules else ""
+            print(over + ", ".join(place + losses), end=" " if over else "\n", flush=True)
 
 
 class LossCurves(Picture):

@@ -1,10 +1,9 @@
 """The configuration files that a command names: what is wrong with them, and what they choose."""
 
 from collections.abc import Iterable, Iterator
-from difflib import get_close_matches
 from pathlib import Path
 
-from lightning_gen.errors import UserError
+from lightning_gen.errors import UserError, nearest
 from lightning_gen.yaml_file import read_yaml
 
 ENDINGS = (".yaml", ".yml")
@@ -117,21 +116,3 @@ def _class_in(path: Path, key: str = "") -> str | None:
         return _class_in(path.parent / part)
     name = part.get("class_path") if isinstance(part, dict) else part
     return name.rpartition(".")[2] if isinstance(name, str) else None
-
-
-def nearest(word: str, names: Iterable[str]) -> str:
-    """The names closest to a misspelt word, as a question; all of them where they are few.
-
-    A word without dots is also compared with the last part of each name.
-    """
-    names = sorted(set(names))
-    spellings = {name.lower(): name for name in names}
-    if "." not in word:
-        spellings |= {name.rpartition(".")[2].lower(): name for name in names}
-    close = get_close_matches(word, names, n=3, cutoff=0.6)
-    if not close:
-        found = get_close_matches(word.lower(), spellings, n=3, cutoff=0.6)
-        close = list(dict.fromkeys(spellings[spelling] for spelling in found))
-    if close:
-        return f". Did you mean {' or '.join(close)}?"
-    return f". Choose among {', '.join(names)}." if 0 < len(names) <= 30 else "."

@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 from lightning_gen.allowed import refusal
 from lightning_gen.cli import known
-from lightning_gen.cli.files import chosen_class, nearest, options_of
-from lightning_gen.errors import causes, user_error
+from lightning_gen.cli.files import chosen_class, options_of
+from lightning_gen.errors import causes, nearest, user_error
 
 KEY = re.compile(r'Parser key "([^"]+)":?')
 NESTED = re.compile(r"NestedArg\(key='([^']+)', val='?(.*?)'?\)$")

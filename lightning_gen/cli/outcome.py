@@ -1,64 +1,28 @@
 """How a verb ends: its exit code, and one line about what went wrong."""
 
-import errno
-import logging
 import os
 import re
 import sys
 import sysconfig
 import traceback
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import lightning
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch import Trainer
 
 import lightning_gen
-from lightning_gen._compat import is_restoring
 from lightning_gen.allowed import VARIABLE, enforced, modules
 from lightning_gen.cli.messages import explain
 from lightning_gen.data.loader import lost_worker
 from lightning_gen.errors import BadArgumentsError, InterruptionError, UserError, causes, user_error
 from lightning_gen.training.claim import RUN_VARIABLE, is_first_process
+from lightning_gen.training.quiet import quiet_libraries
 
 LIBRARIES = tuple({sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")})
 LIGHTNING = str(Path(lightning.__file__).parent)
 NO_MEMORY = "can't allocate memory|Storage size calculation overflowed|multiplication overflow"
-NOT_WRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT)
-"""What the system says of a folder that takes no file."""
-NOISE = (
-    "💡 Tip",
-    "TPU available",
-    "GPU available: False",
-    "Seed set to",
-    "`Trainer.fit` stopped",
-    "Restoring states from",
-    "Loaded model weights from",
-    "Found current_model_state in the checkpoint",
-    "Using bfloat16 Automatic Mixed Precision",
-)
-WARNINGS = (
-    r"Image size \(\d+ pixels\) exceeds limit",  # a large JPEG is decoded at a fraction of it
-    r"Glyph \d+ .* missing from",  # a picture shows a box
-    r".*isinstance\(treespec, LeafSpec\)",
-    "The number of training batches .* is smaller than",
-    r"`ModelCheckpoint\(.*could not find the monitored key",  # before the first validation
-    "Be aware that when using `ckpt_path`, callbacks used to create the checkpoint",
-    "You're using the WeightAveraging callback, but loading a checkpoint outside",
-    "The dirpath has changed from .*best_model_path",
-    "Checkpoint directory .* exists and is not empty",
-    "Using ModelCheckpoint with manual optimization and every_n_train_steps",
-)
-OUTSIDE_SLURM = "The `srun` command is available on your system but is not used"
-LOGGERS = (
-    "lightning.pytorch.utilities.rank_zero",
-    "lightning.fabric.utilities.rank_zero",
-    "lightning.fabric.utilities.seed",
-)
 
 
 def outcome(verb: str, task: Callable[[], None]) -> int:
@@ -134,57 +98,3 @@ def fault_of_a_constructor(error: Exception) -> str | None:
         if told := fault_of_another(each, lightnings=not known):
             return told
     return explain(str(error), error) if known else None
-
-
-@contextmanager
-def told_to_the_user(trainer: Trainer) -> Iterator[None]:
-    """Within, what the user can put right becomes a UserError or a BadArgumentsError."""
-    try:
-        yield
-    except (InterruptionError, MisconfigurationException):
-        raise
-    except UserError as error:
-        if trainer.global_step == 0:  # nothing was lost: the data or the arguments
-            raise BadArgumentsError(str(error)) from error
-        raise
-    except OSError as error:
-        if error.errno in (errno.ENOENT, errno.EEXIST, errno.ENOTDIR):
-            remedy = "It was taken away or replaced while it was needed: put it right, or begin "
-            remedy += "anew."
-        elif error.errno in NOT_WRITABLE:
-            remedy = "Make room there, or change its permissions; a new run goes to a folder of "
-            remedy += "your own with --trainer.default_root_dir."
-        else:
-            raise
-        raise UserError(f"{error}. {remedy}") from error
-    except Exception as error:
-        if not is_restoring(trainer):
-            raise
-        reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
-        raise BadArgumentsError(
-            f"{trainer.ckpt_path} cannot be restored ({reason}). Pass another checkpoint of the "
-            "run."
-        ) from error
-
-
-@contextmanager
-def quiet_libraries() -> Iterator[None]:
-    """Filter Lightning's notices; our own lines go through the same logger."""
-    loggers = [logging.getLogger(name) for name in LOGGERS]
-    for logger in loggers:
-        logger.addFilter(_useful)
-    try:
-        with warnings.catch_warnings():
-            for message in WARNINGS:
-                warnings.filterwarnings("ignore", message)
-            if "SLURM_JOB_ID" not in os.environ:  # in a job it is worth reading
-                warnings.filterwarnings("ignore", OUTSIDE_SLURM)
-            yield
-    finally:
-        for logger in loggers:
-            logger.removeFilter(_useful)
-
-
-def _useful(record: logging.LogRecord) -> bool:
-    message = re.sub(r"\A\[rank: \d+\] ", "", record.getMessage())
-    return not message.startswith(NOISE)

@@ -9,47 +9,9 @@ from lightning.pytorch.cli import LightningArgumentParser
 import lightning_gen.data
 import lightning_gen.models  # noqa: F401  (the parser knows by their short names what is imported)
 from lightning_gen.cli import VERBS
-from lightning_gen.contracts import ImageShape
-from lightning_gen.errors import BadArgumentsError, UserError
-from lightning_gen.training.trainer import RunTrainer
-
-
-def image_shape(data: LightningDataModule) -> ImageShape:
-    """(channels, height, width) of the dataset; a UserError where it does not say so."""
-    shape = getattr(data, "image_shape", None)
-    if not (isinstance(shape, tuple | list) and len(shape) == 3):
-        raise UserError(
-            f"a datamodule sets image_shape = (channels, height, width) in its constructor, "
-            f"and {type(data).__name__} has {shape!r}. Set it, or derive from "
-            "lightning_gen.data.ImageDataModule."
-        )
-    channels, height, width = shape
-    return channels, height, width
-
-
-def class_count(data: LightningDataModule) -> int:
-    """The number of classes of the dataset, at least 1."""
-    return max(1, len(class_names(data)))
-
-
-def class_names(data: LightningDataModule) -> tuple[str, ...]:
-    """A name for each class; one where the dataset has none."""
-    return tuple(getattr(data, "class_names", ("image",)))
-
-
-def factors(data: LightningDataModule) -> dict[str, int]:
-    """The number of values of each factor, by its name."""
-    names = getattr(data, "factor_names", ())
-    return dict(zip(names, getattr(data, "factor_sizes", ()), strict=True))
-
-
-LINKS = {
-    "image_shape": image_shape,
-    "num_classes": class_count,
-    "class_names": class_names,
-    "factors": factors,
-}
-"""What of the data becomes which argument of a model that has such an argument."""
+from lightning_gen.errors import BadArgumentsError
+from lightning_gen.training.links import LINKS
+from lightning_gen.training.trainer import DEFAULTS, RunTrainer
 
 
 class Parser(LightningArgumentParser):
@@ -93,13 +55,7 @@ def training_parser(verb: str) -> Parser:
     add("--seed_everything", type=bool | int, default=0,
         help="of weights, order and noise; true draws one, false sets none")  # fmt: skip
     parser.add_lightning_class_args(RunTrainer, "trainer")
-    parser.set_defaults(
-        {
-            "trainer.default_root_dir": "logs",
-            "trainer.enable_model_summary": False,
-            "trainer.max_epochs": 20,
-        }
-    )
+    parser.set_defaults({f"trainer.{name}": value for name, value in DEFAULTS.items()})
     parser.add_lightning_class_args(LightningModule, "model", subclass_mode=True)
     parser.add_lightning_class_args(LightningDataModule, "data", subclass_mode=True)
     add("--name", type=str | None, help="name of the run (default: the config file's)")

@@ -1,29 +1,17 @@
 """The verbs fit, validate, test and predict: words become parts, and the trainer runs them."""
 
-import os
-import re
-from itertools import chain
 from pathlib import Path
-from signal import SIGUSR1
 from typing import Any
 
 import numpy as np
 import torch
 import yaml
 from jsonargparse import Namespace
-from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch import (
-    Callback,
-    LightningDataModule,
-    LightningModule,
-    Trainer,
-    seed_everything,
-)
-from lightning.pytorch.callbacks import BatchSizeFinder, WeightAveraging
+from lightning.pytorch import LightningDataModule, LightningModule, seed_everything
 from lightning.pytorch.utilities import rank_zero_info
 from torch import distributed
 
-from lightning_gen._compat import classes_from_their_defaults, forget_average
+from lightning_gen._compat import classes_from_their_defaults
 from lightning_gen.allowed import imported
 from lightning_gen.atomic import draft
 from lightning_gen.callbacks import LatentScatter, Picture
@@ -31,20 +19,20 @@ from lightning_gen.callbacks.picture import run_directory
 from lightning_gen.cli.checks import check_options, keep_inside
 from lightning_gen.cli.files import check_files
 from lightning_gen.cli.messages import explain
-from lightning_gen.cli.outcome import fault_of_a_constructor, outcome, told_to_the_user
-from lightning_gen.cli.parser import LINKS, Parser, classes_first, image_shape, training_parser
+from lightning_gen.cli.outcome import fault_of_a_constructor, outcome
+from lightning_gen.cli.parser import Parser, classes_first, training_parser
 from lightning_gen.contracts import Encodes
-from lightning_gen.errors import BadArgumentsError, InterruptionError, UserError, bad_arguments
-from lightning_gen.hyperparameters import INSTANTIATOR, KeepsArguments, plain
+from lightning_gen.errors import BadArgumentsError, UserError, bad_arguments
+from lightning_gen.hyperparameters import KeepsArguments, keep_arguments
 from lightning_gen.parts import parameters
-from lightning_gen.training.claim import RUN_VARIABLE, claimed, is_first_process, requeue
-from lightning_gen.training.default_callbacks import BestAndLast, complete_callbacks
-from lightning_gen.training.directory import CONFIG, LAST, RunDirectory
-from lightning_gen.training.loggers import finish, open_or_go_offline, point_logger
-from lightning_gen.training.metrics_file import RunLogger
+from lightning_gen.training.claim import claimed
+from lightning_gen.training.directory import CONFIG, RunDirectory, default_name
+from lightning_gen.training.fit import make_trainer, supervised, train
+from lightning_gen.training.links import linked_arguments
+from lightning_gen.training.loggers import point_logger
 from lightning_gen.training.record import RecordRun, report
 from lightning_gen.training.same_model import check_same_model
-from lightning_gen.training.trainer import RunTrainer, as_list
+from lightning_gen.training.trainer import as_list
 
 NO_RUN = (
     "a trained model is needed: pass its run directory, logs/<name>/version_<n>, or one of its "
@@ -54,29 +42,21 @@ NO_RUN = (
 
 def run(words: list[str]) -> int:
     """Run ``fit``, ``validate``, ``test`` or ``predict``; the exit code."""
-    try:
-        return outcome(words[0], lambda: work(words))
-    finally:
-        os.environ.pop(RUN_VARIABLE, None)
+    return outcome(words[0], lambda: work(words))
 
 
 def work(words: list[str]) -> None:
     """Do what the words say."""
     verb, *rest = expand_run(words)
     training = Training(verb, rest)
-    try:
-        if verb == "fit" and not training.options.trainer.fast_dev_run:
-            options = training.options
-            root = Path(options.trainer.default_root_dir or "logs")
-            with claimed(root, options.name, options.ckpt_path) as claim:
-                training.directory, options.ckpt_path = claim
-                training.run()
-        else:
+    options = training.options
+    if verb == "fit" and not options.trainer.fast_dev_run:
+        root = Path(options.trainer.default_root_dir or "logs")
+        with claimed(root, options.name, options.ckpt_path) as claim:
+            training.directory, options.ckpt_path = claim
             training.run()
-    except InterruptionError as error:
-        if error.signal == SIGUSR1 and is_first_process():
-            requeue()  # last: Slurm ends all processes then
-        raise
+    else:
+        training.run()
     # Left to Python's own end, which frees what gloo's threads still hold, that now and then aborts
     # a process whose work is done, and with it the whole job.
     if distributed.is_available() and distributed.is_initialized():
@@ -108,7 +88,7 @@ class Training:
                 seed = seed_everything(None if seed is True else seed, workers=True)
                 self.options.seed_everything = seed
             if verb == "fit":  # config.yaml keeps it: run again, it is the next version
-                self.options.name = self.options.name or default_name(self.options)
+                self.options.name = self.options.name or name_of(self.options)
             path = self.options.ckpt_path
             if path is None and verb != "fit":
                 raise UserError(NO_RUN)
@@ -121,27 +101,8 @@ class Training:
     def run(self) -> None:
         """Build everything, and do what the verb says."""
         self._build()
-        failed = True
-        try:
-            with told_to_the_user(self.trainer):
-                {"fit": self._fit, "predict": self._predict}.get(self.verb, self._evaluate)()
-            failed = False
-        finally:
-            finish(self.trainer.loggers, failed=failed)
-
-    def announce(self) -> None:
-        """Say what is about to be trained."""
-        for line in self.dropped.values():
-            rank_zero_info(line)
-        if own := self.options.get("model.init_args.architecture.init_args.decoder_widths"):
-            rank_zero_info(f"The decoder's own widths are architecture.decoder_widths {[*own]}")
-        parameters = sum(p.numel() for p in self.model.parameters())
-        shape = "x".join(str(n) for n in image_shape(self.data))
-        rank_zero_info(
-            f"{type(self.model).__name__} of {parameters:,} parameters "
-            f"on {type(self.data).__name__} ({shape})"
-            f"{f', run {self.directory.path}' if self.directory else ''}"
-        )
+        with supervised(self.trainer):
+            {"fit": self._fit, "predict": self._predict}.get(self.verb, self._evaluate)()
 
     def _note_dropped(self, before: str, now: str, arguments: dict[str, Any]) -> None:
         """Keep what was said for a class in whose place another stands, its defaults aside."""
@@ -176,7 +137,13 @@ class Training:
             self._keep_arguments()
             if options.ckpt_path is not None:
                 check_same_model(self.model, Path(options.ckpt_path))
-            self.trainer = self._trainer(parts.trainer)
+            record = None
+            if self.directory is not None:
+                seed = options.seed_everything
+                seed = None if seed is False else seed
+                record = RecordRun(self.directory, self.config_text, seed)
+            draw = record is not None and options.default_pictures
+            self.trainer = make_trainer(parts.trainer, self.model, self.data, record, draw=draw)
         except Exception as error:
             if told := fault_of_a_constructor(error):
                 raise BadArgumentsError(told) from error
@@ -190,28 +157,8 @@ class Training:
                 given = config[key]
                 arguments = given.get("init_args", {}) | given.get("dict_kwargs", {})
                 if key == "model":
-                    kind: type = type(part)
-                    asked = [name for name in LINKS if name in parameters(kind)]
-                    arguments |= {name: plain(LINKS[name](self.data)) for name in asked}
-                kept = {"_class_path": given["class_path"], "_instantiator": INSTANTIATOR}
-                part.save_hyperparameters(kept | arguments, logger=False)
-
-    def _trainer(self, options: Namespace) -> RunTrainer:
-        """The trainer with the callbacks and loggers that every run has."""
-        draw = self.directory is not None and self.options.default_pictures
-        callbacks = complete_callbacks(options, self.model, self.data, self.directory, draw=draw)
-        loggers: list[Any] = []
-        if self.directory is not None:
-            loggers = [RunLogger(self.directory), *as_list(options.logger)]
-            open_or_go_offline(loggers)
-            seed = None if self.options.seed_everything is False else self.options.seed_everything
-            callbacks.append(RecordRun(self.directory, self.config_text, seed))
-        try:
-            return RunTrainer(**{**options, "callbacks": callbacks, "logger": loggers})
-        except UserError:
-            raise
-        except (MisconfigurationException, ValueError, TypeError, ImportError) as error:
-            raise UserError(f"trainer: {error}") from error
+                    arguments |= linked_arguments(type(part), self.data)
+                keep_arguments(part, given["class_path"], arguments)
 
     @property
     def _arguments(self) -> dict[str, Any]:
@@ -220,26 +167,13 @@ class Training:
         return {"model": self.model, "datamodule": self.data, **kept}
 
     def _fit(self) -> None:
-        """Train, and evaluate the best checkpoint on the test split; say where everything is."""
-        self.announce()
-        self.trainer.fit(**self._arguments)
-        best = best_checkpoint(self.trainer)
-        if self.options.test_after_fit and type(self.model).test_step is LightningModule.test_step:
-            rank_zero_info(f"{type(self.model).__name__} has no test_step: nothing is tested")
-        elif self.options.test_after_fit:
-            callbacks: list[Callback] = self.trainer.callbacks  # type: ignore[attr-defined]
-            for callback in [*callbacks]:
-                if isinstance(callback, WeightAveraging):
-                    forget_average(callback)  # it would load the last step's weights beside best's
-                elif isinstance(callback, BatchSizeFinder):
-                    callbacks.remove(callback)  # it would look for another size of the batches
-            self.trainer.test(self.model, self.data, ckpt_path=best, verbose=False)
-            report(self.trainer, self.directory, best)
-        if self.directory is not None:
-            if self.directory.images.is_dir():
-                rank_zero_info(f"Pictures    {self.directory.images}")
-            rank_zero_info(f"Metrics     {self.directory.metrics}")
-            rank_zero_info(f"Checkpoint  {best or 'none was saved'}")
+        """Say what was decided, and train."""
+        for line in self.dropped.values():
+            rank_zero_info(line)
+        if own := self.options.get("model.init_args.architecture.init_args.decoder_widths"):
+            rank_zero_info(f"The decoder's own widths are architecture.decoder_widths {[*own]}")
+        path, test = self.options.ckpt_path, self.options.test_after_fit
+        train(self.trainer, self.model, self.data, self.directory, path, test=test)
 
     def _evaluate(self) -> None:
         """Say the result, and keep the scores beside the checkpoint's run."""
@@ -287,15 +221,12 @@ def expand_run(words: list[str]) -> list[str]:
     return [verb, "--config", config, "--ckpt_path", str(checkpoint), *one, *rest[1:]]
 
 
-def default_name(options: Namespace) -> str:
-    """The name of the configuration file, or of the model and the data, a folder by its name."""
+def name_of(options: Namespace) -> str:
+    """The name of a run: that of the configuration file, or one made of the model and the data."""
     if options.config:
         return Path(str(options.config[-1])).stem
     model, data = (part.class_path.rpartition(".")[2] for part in (options.model, options.data))
-    if data == "ImageFolder":
-        folder = Path(options.data.init_args.root).expanduser().resolve().name
-        data = re.sub(r"[^\w.\-]", "_", folder)[:40] or data
-    return f"{model}_{data}".lower()
+    return default_name(model, data, options.data.get("init_args", {}))
 
 
 def parsed(parser: Parser, words: list[str]) -> Namespace:
@@ -306,13 +237,3 @@ def parsed(parser: Parser, words: list[str]) -> Namespace:
         raise UserError(explain(str(error), error, words)) from error
     check_options(options)
     return options
-
-
-def best_checkpoint(trainer: Trainer) -> str | None:
-    """Path of the best checkpoint of this training; None where none was saved."""
-    kept = [each for each in trainer.checkpoint_callbacks if isinstance(each, BestAndLast)]
-    there = ((c.best_model_path, c.last_model_path, f"{c.dirpath}/{LAST}") for c in kept)
-    path = next((path for path in map(Path, chain(*there)) if path.is_file()), None)
-    if path is None:
-        return None
-    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)

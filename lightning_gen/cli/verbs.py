@@ -12,12 +12,11 @@ from docstring_parser import parse
 from jsonargparse import Namespace
 
 from lightning_gen.cli import VERBS
-from lightning_gen.cli.files import nearest
 from lightning_gen.cli.help import COMMON, INPUTS, RUN_HELP
 from lightning_gen.cli.messages import OPTION, REQUIRED, explain
 from lightning_gen.cli.outcome import outcome
 from lightning_gen.cli.parser import Parser
-from lightning_gen.errors import BadArgumentsError, UserError, bad_arguments
+from lightning_gen.errors import BadArgumentsError, UserError, bad_arguments, nearest
 from lightning_gen.runs.file_inputs import FileInputs
 from lightning_gen.runs.finished import FinishedRun
 from lightning_gen.runs.inputs import Inputs, SplitInputs, SplitName
@@ -47,7 +46,8 @@ def work(verb: str, *words: str) -> None:
             given = {name: options[name] for name in asked if name in options}
             if loads(asked):
                 given |= load(options, asked, VERBS[verb].out)
-            written = function(**{k: value for k, value in given.items() if value is not None})
+            places = given.pop("runs", ())
+            written = function(*places, **{k: v for k, v in given.items() if v is not None})
     except OSError as error:
         raise UserError(f"{error}. Pass another --out.") from error
     inputs = given.get("inputs")

@@ -87,9 +87,15 @@ class ImageDataModule(KeepsArguments, LightningDataModule, ABC):
         self._order_seed: int | None = None
         self._trained_on: dict[str, Any] = {}
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
+        shape = "x".join(map(str, self.image_shape))
+        known = [f"{shape} pixels", f"{self.num_classes} classes" if self.num_classes > 1 else ""]
+        known += [f"factors {', '.join(self.factor_names)}" if self.factor_names else ""]
         sizes = [f"{len(split):,} {name}" for name, split in self._splits.items()]
-        return f"{type(self).__name__}: {', '.join(sizes) or 'nothing loaded yet'}"
+        about = ", ".join(filter(None, [*known, f"batches of {self.batch_size}"]))
+        return f"{type(self).__name__}({about}; {', '.join(sizes) or 'nothing loaded yet'})"
+
+    __str__ = __repr__  # Lightning's loads the data
 
     @property
     def num_classes(self) -> int:
@@ -159,6 +165,16 @@ class ImageDataModule(KeepsArguments, LightningDataModule, ABC):
                 f"{self.val_fraction}. Choose --split test or train."
             )
         return self._loader(split, batch_size=batch_size)
+
+    def batch(self, split: str, n: int = 16) -> Batch:
+        """The first ``n`` images of "train", "val" or "test", as a model gets them.
+
+        That is float32 in [0, 1], [n, C, H, W], on the CPU.
+
+        Raises:
+            UserError: there is no such split.
+        """
+        return self.on_after_batch_transfer(next(iter(self.in_order(split, n))), 0)
 
     def check_labels(self, split: str, model: object) -> None:
         """Raise a UserError where ``model`` must know the class of each image of a split.

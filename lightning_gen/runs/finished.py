@@ -2,26 +2,47 @@
 
 import os
 import shutil
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from lightning.pytorch import LightningDataModule, LightningModule
+from PIL import Image
 
-from lightning_gen.allowed import enforced, refusal
+from lightning_gen.allowed import enforced, granted, modules, refusal
 from lightning_gen.contracts import ImageShape, Needs, require
 from lightning_gen.errors import UserError
 from lightning_gen.figures.grid import tile_size
-from lightning_gen.training.checkpoint import build, load_model
+from lightning_gen.runs.outputs import open_picture
+from lightning_gen.training.checkpoint import build, load_checkpoint, load_model, restore
 from lightning_gen.training.directory import CONFIG, RunDirectory
 
 MOST_PIXELS = 100_000_000
 """Of a picture: programs refuse to open larger ones."""
 BLOCK = 4096
 """Bytes that the smallest file takes on a disk."""
+
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from lightning_gen.contracts import Decodes, Encodes, Images, Reconstructs, SamplesCodes
+
+    class TrainedModel(LightningModule, Encodes, Decodes, Reconstructs, SamplesCodes):
+        """What editors and type checkers take a model for whose class a checkpoint names.
+
+        They know all that a model may be able to do; what this one is not is an AttributeError.
+        """
+
+        def sample(self, n: int, labels: Tensor | None = None) -> Images:
+            """``n`` new images; a conditional model takes a label for each."""
+
+else:
+    TrainedModel = LightningModule
 
 
 @dataclass(frozen=True)
@@ -34,7 +55,7 @@ class FinishedRun:
         path: the run directory, or the folder of a checkpoint that lies in none; new files go here.
     """
 
-    model: LightningModule
+    model: TrainedModel
     checkpoint: Path
     path: Path
 
@@ -59,7 +80,33 @@ class FinishedRun:
             checkpoint, path = directory.best, directory.path
         model = load_model(checkpoint)
         check_weights(model, checkpoint)
-        return cls(model.to(existing_device(device)), checkpoint, path)
+        return cls(cast(TrainedModel, model.to(existing_device(device))), checkpoint, path)
+
+    @classmethod
+    def trained(cls, model: LightningModule, checkpoint: Path | None, path: Path) -> "FinishedRun":
+        """The run of a training in this process: a copy of its model, with a checkpoint's weights.
+
+        Without a checkpoint these are the latest weights.
+        """
+        trainer, model.trainer = model.trainer, None
+        try:
+            copy = deepcopy(model)
+        finally:
+            model.trainer = trainer
+        if checkpoint is None:
+            copy.freeze()
+        else:
+            restore(copy, load_checkpoint(checkpoint))
+        return cls(cast(TrainedModel, copy), checkpoint or RunDirectory(path).last, path)
+
+    def __repr__(self) -> str:
+        return f"FinishedRun({str(self.path)!r}, {type(self.model).__name__})"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows of it."""
+        from lightning_gen.runs.pages.notebook import in_a_notebook
+
+        return in_a_notebook(self)
 
     @property
     def name(self) -> str:
@@ -113,6 +160,30 @@ class FinishedRun:
         """A name for each class of the dataset; empty where the run's directory is not known."""
         return tuple(getattr(self.data, "class_names", ())) if self._in_directory else ()
 
+    @property
+    def test(self) -> dict[str, float]:
+        """The metrics of the latest test, by their names; empty where there was none.
+
+        A UserError says that the run's directory is not known, or that its table is broken.
+        """
+        from lightning_gen.runs.pages.record import RunRecord
+
+        curves = RunRecord.read(self.path).logged.curves
+        names = [column for column in curves if column.startswith("test/")]
+        return {name.removeprefix("test/"): curves[name][-1].value for name in names}
+
+    @property
+    def images(self) -> dict[str, Image.Image]:
+        """The latest picture of each kind, such as "samples"."""
+        latest = {path.parent.name: path for path in sorted(self.path.glob("images/*/*.png"))}
+        return {kind: open_picture(path) for kind, path in latest.items()}
+
+    def report(self, out: Path | None = None) -> Path:
+        """Write everything about the run in one HTML file, ``report.html`` by default."""
+        from lightning_gen.runs.pages.report import report
+
+        return report(self.path, out)
+
     def check_request(self, out: Path, images: int, held: int = 0) -> None:
         """Raise a UserError where so many images are more than a picture, disk or memory takes.
 
@@ -149,6 +220,21 @@ class FinishedRun:
     def require(self, needs: Needs, asker: str) -> None:
         """Raise a UserError where the model lacks a capability that ``asker`` needs."""
         require(self.model, needs, asker, "Choose a run of another model.")
+
+
+def load(place: str | Path, device: str = "cpu", allow: str = "") -> TrainedModel:
+    """The model of a finished run with its best weights, frozen and in evaluation mode.
+
+    Args:
+        place: a run directory, a checkpoint, or the name of a run (its latest version).
+        device: where the model is put; "auto" is a CUDA device where there is one.
+        allow: modules of yours, with commas, whose classes the run may name.
+
+    Raises:
+        UserError: there is no such run, or its checkpoint cannot be used.
+    """
+    with granted(modules(allow)):
+        return FinishedRun.open(place, device).model
 
 
 def check_weights(model: LightningModule, checkpoint: Path) -> None:

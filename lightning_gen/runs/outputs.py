@@ -203,3 +203,9 @@ def to_bytes(images: Images) -> NDArray[np.uint8]:
     """Images in [0, 1] as uint8 [N, C, H, W]."""
     bytes_: NDArray[np.uint8] = images.float().clamp(0, 1).mul(255).round().byte().cpu().numpy()
     return bytes_
+
+
+def open_picture(path: Path) -> Image.Image:
+    """The picture of a PNG file, as RGB; Pillow raises nearly anything at a broken one."""
+    with Image.open(path, formats=("PNG",)) as file:
+        return file.convert("RGB")

@@ -93,8 +93,7 @@ def load_model(path: Path) -> LightningModule:
         try:
             named = {"class_path": import_path(kind), "init_args": kept}
             model = build(LightningModule, "model", named)
-            model.on_load_checkpoint(checkpoint)
-            model.load_state_dict(checkpoint["state_dict"], strict=model.strict_loading)
+            restore(model, checkpoint)
         except Exception as error:  # of the parser, of a part, of the weights
             found = user_error(error)
             if reason := str(found) if found else refusal(str(error)):
@@ -104,8 +103,14 @@ def load_model(path: Path) -> LightningModule:
                 "the class and the version of lightning-gen that it was trained with, which "
                 "environment.json beside it names."
             ) from error
-    model.freeze()
     return model
+
+
+def restore(model: LightningModule, checkpoint: dict[str, Any]) -> None:
+    """Give a model the weights of a checkpoint, and freeze it for evaluation."""
+    model.on_load_checkpoint(checkpoint)
+    model.load_state_dict(checkpoint["state_dict"], strict=model.strict_loading)
+    model.freeze()
 
 
 def build(kind: type[T], key: str, content: object) -> T:

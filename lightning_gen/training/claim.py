@@ -8,12 +8,13 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from filelock import FileLock, Timeout
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_only
+from torch import distributed
 
-from lightning_gen.errors import BadArgumentsError, UserError, bad_arguments
+from lightning_gen.errors import BadArgumentsError, InterruptionError, UserError, bad_arguments
 from lightning_gen.training.checkpoint import newest_whole
 from lightning_gen.training.directory import RunDirectory, check_name
 from lightning_gen.training.environment import is_restart, job
@@ -34,9 +35,25 @@ def claimed(root: Path, name: str, ckpt_path: str | None) -> Iterator[Claim]:
     """The directory of a training, which no other process trains meanwhile, and where it begins.
 
     With ``ckpt_path`` last it is that of the latest run of the name. A job that a cluster has
-    started again goes on with the run that it was at. A BadArgumentsError says that none can be
-    made, that another process has it, or that there is no run to go on with.
+    started again goes on with the run that it was at; one that it interrupts is queued again. A
+    BadArgumentsError says that none can be made, that another process has it, or that there is no
+    run to go on with.
     """
+    try:
+        with _held(root, name, ckpt_path) as claim:
+            yield claim
+    except InterruptionError as error:
+        if error.signal == signal.SIGUSR1 and is_first_process():
+            requeue()  # last: Slurm ends all processes then
+        raise
+    finally:
+        if is_first_process():
+            os.environ.pop(RUN_VARIABLE, None)
+
+
+@contextmanager
+def _held(root: Path, name: str, ckpt_path: str | None) -> Iterator[Claim]:
+    """The same, and no more than a directory."""
     with bad_arguments():
         directory = begun = begun_run(root, name, ckpt_path)
         if directory is not None:
@@ -47,6 +64,10 @@ def claimed(root: Path, name: str, ckpt_path: str | None) -> Iterator[Claim]:
         else:
             unknown = root / name / "version_unknown"
             directory = RunDirectory(Path(os.environ.get(RUN_VARIABLE, unknown)))
+        if distributed.is_available() and distributed.is_initialized():  # a process's second run
+            found: list[Any] = [directory, ckpt_path]
+            distributed.broadcast_object_list(found)
+            directory, ckpt_path = found
     claim = Claim(directory, ckpt_path)
     if not is_first_process():
         yield claim

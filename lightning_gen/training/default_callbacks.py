@@ -1,6 +1,8 @@
 """The callbacks of a run: those that it asks for, and those that every run has."""
 
-from jsonargparse import Namespace
+from collections.abc import Mapping
+from typing import Any
+
 from lightning.pytorch import Callback, LightningDataModule, LightningModule
 from lightning.pytorch.callbacks import ModelCheckpoint, ProgressBar
 
@@ -14,7 +16,7 @@ PICTURES = [kind for kind in buildable(callbacks) if issubclass(kind, callbacks.
 
 
 def complete_callbacks(
-    options: Namespace,
+    options: Mapping[str, Any],
     model: LightningModule,
     data: LightningDataModule,
     directory: RunDirectory | None,
@@ -26,20 +28,50 @@ def complete_callbacks(
     To ``draw`` adds the pictures that the model is able to give, and a watch over the samples of a
     model that has no posterior. Without a directory nothing is kept.
     """
-    found: list[Callback] = as_list(options.callbacks)
+    found: list[Callback] = as_list(options.get("callbacks"))
     if draw:
         found += [each for each in pictures(model) if not has(found, type(each))]
-    if options.enable_progress_bar is not False and not has(found, ProgressBar):
+    if options.get("enable_progress_bar") is not False and not has(found, ProgressBar):
         found.append(callbacks.Progress())
     if directory is None:
         return [*found, callbacks.SameNoise()]
-    # The noise after the state was kept; what saves after what changes a step.
-    found += [callbacks.RandomState(), callbacks.SameNoise(), callbacks.FiniteLoss()]
-    if options.enable_checkpointing is not False:
-        validates = getattr(data, "val_fraction", 1) > 0 and options.limit_val_batches != 0
-        found += [BestAndLast(model, directory, validates), callbacks.Resume()]
-        found += [callbacks.Interruption(directory.last)]
-    return found
+    if options.get("enable_checkpointing") is False:
+        return [*found, *steady()]
+    validates = options.get("limit_val_batches") != 0
+    return [*found, *safe(model, data, directory, validates=validates)]
+
+
+def default_callbacks(model: LightningModule, data: LightningDataModule) -> list[Callback]:
+    """What :func:`lightning_gen.fit` adds to a run, for a Trainer of one's own.
+
+    The pictures that the model is able to give, the best and the last checkpoint, exact resume
+    (``trainer.fit(..., ckpt_path=..., weights_only=True)``), and saving when a signal ends the
+    run. They write where the Trainer's logger writes, which has its own curves.
+    """
+    drawn = [each for each in pictures(model) if not isinstance(each, callbacks.LossCurves)]
+    return [*drawn, *safe(model, data, None, validates=True)]
+
+
+def safe(
+    model: LightningModule,
+    data: LightningDataModule,
+    directory: RunDirectory | None,
+    *,
+    validates: bool,
+) -> list[Callback]:
+    """What keeps a run safe; without a directory where the Trainer's logger writes."""
+    validates = validates and getattr(data, "val_fraction", 1) > 0
+    return [
+        *steady(),
+        BestAndLast(model, directory, validates),
+        callbacks.Resume(),
+        callbacks.Interruption(directory.last if directory else None),
+    ]
+
+
+def steady() -> list[Callback]:
+    """What makes a run repeatable: the noise comes after the state was kept."""
+    return [callbacks.RandomState(), callbacks.SameNoise(), callbacks.FiniteLoss()]
 
 
 def pictures(model: LightningModule) -> list[Callback]:
@@ -58,9 +90,11 @@ class BestAndLast(ModelCheckpoint):
     a validation, or where ``monitor`` is None, it is the latest.
     """
 
-    def __init__(self, model: LightningModule, directory: RunDirectory, validates: bool) -> None:
+    def __init__(
+        self, model: LightningModule, directory: RunDirectory | None, validates: bool
+    ) -> None:
         super().__init__(
-            directory.checkpoints,
+            directory.checkpoints if directory else None,
             filename="best",
             monitor=getattr(model, "monitor", "val/loss") if validates else None,
             save_last=True,

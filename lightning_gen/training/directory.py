@@ -3,6 +3,7 @@
 import json
 import os
 import re
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -176,6 +177,14 @@ def check_name(name: str) -> None:
             f"name is used as a folder name, so it takes letters, digits and any of .-=_, "
             f"{LONGEST_NAME} bytes at most, got {name!r}. Pass for instance --name my_run."
         )
+
+
+def default_name(model: str, data: str, arguments: Mapping[str, Any]) -> str:
+    """The name of a run after the classes of its model and data; an ImageFolder is its folder's."""
+    if data == "ImageFolder":
+        folder = Path(arguments["root"]).expanduser().resolve().name
+        data = re.sub(r"[^\w.\-]", "_", folder)[:40] or data
+    return f"{model}_{data}".lower()
 
 
 def with_keys(content: object, path: Path) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Writes down what a run was, and says what it does and found."""
 
 import math
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -32,13 +33,21 @@ BEGINNING = ("config", "ckpt_path", "name", "seed_everything")
 class RecordRun(Callback):
     """Writes ``config.yaml`` and ``environment.json``, and tells every logger the configuration.
 
-    That is the complete one, as YAML. The seed is None where the user wants none.
+    That is the complete one, as YAML, but for the options ``left_out``, which no file can hold. The
+    seed is None where the user wants none.
     """
 
-    def __init__(self, directory: RunDirectory, config_text: str, seed: int | None) -> None:
+    def __init__(
+        self,
+        directory: RunDirectory,
+        config_text: str,
+        seed: int | None,
+        left_out: Sequence[str] = (),
+    ) -> None:
         self.directory = directory
         self.config_text = config_text
         self.seed = seed
+        self.left_out = left_out
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Show the configuration before Lightning saves what the loggers have."""
@@ -70,6 +79,8 @@ class RecordRun(Callback):
             words = [f"{key} {now!s:.60} ({then!s:.60} before)" for key, then, now in changed]
             rank_zero_info(f"The run goes on with {', '.join(words)}.")
         again = f"# lightning-gen {__version__}: lightning-gen fit --config {config} runs it again"
+        if self.left_out:
+            again += f", without the {', '.join(self.left_out)} that Python made"
         write_text(config, f"{again}\n{yaml.safe_dump(options, sort_keys=False)}")
         self.on_test_start(trainer, pl_module)
         seed = before.get("seed_everything", self.seed)

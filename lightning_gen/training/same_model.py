@@ -1,13 +1,18 @@
 """Whether a model can go on with a checkpoint, and how two configurations differ."""
 
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import LightningModule
 from torch import Tensor
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
 
 from lightning_gen.errors import UserError
+from lightning_gen.hyperparameters import import_path, plain
+from lightning_gen.parts import parameters
 from lightning_gen.training.checkpoint import load_checkpoint
 
 
@@ -18,8 +23,8 @@ def check_same_model(model: LightningModule, path: Path) -> None:
     """
     checkpoint = load_checkpoint(path)
     kept = checkpoint.get("hyper_parameters", {})
-    asked = {key: value for key, value in model.hparams.items() if key in kept}
-    for key, old, new in differences({key: kept[key] for key in asked}, asked):
+    asked = {key: canonical(value) for key, value in model.hparams.items() if key in kept}
+    for key, old, new in differences({key: canonical(kept[key]) for key in asked}, asked):
         raise UserError(
             f"the checkpoint was trained with {key} {old}, and this run asks for {new}. "
             "Ask for the same, or start without --ckpt_path."
@@ -35,12 +40,16 @@ def check_same_model(model: LightningModule, path: Path) -> None:
 
 
 def shapes(weights: Mapping[str, Any]) -> dict[str, object]:
-    """The shape of each tensor, such as 8x784, or its type where it is none."""
+    """The shape of each tensor, such as 8x784, or its type where it is none.
+
+    What a module keeps beside its tensors has any shape.
+    """
     return {
         name: "x".join(map(str, value.shape)) or "a number"
         if isinstance(value, Tensor)
         else type(value).__name__
         for name, value in weights.items()
+        if not name.endswith("_extra_state")
     }
 
 
@@ -52,3 +61,30 @@ def differences(old: object, new: object, key: str = "") -> Iterator[tuple[str, 
             yield from differences(old.get(word), new.get(word), inner)
     elif old != new:
         yield key, old, new
+
+
+def canonical(value: object) -> Any:  # noqa: ANN401  (what it was)
+    """A configuration in the form that it has in ``config.yaml``, whoever wrote it.
+
+    A class has the name of the package that offers it, an optimizer or scheduler all its arguments.
+    Nothing is imported.
+    """
+    if isinstance(value, list):
+        return [canonical(item) for item in value]
+    kind: Any = known_class(value.get("class_path") if isinstance(value, dict) else value)
+    if kind is not None and issubclass(kind, Optimizer | LRScheduler):
+        given = value.get("init_args", {}) if isinstance(value, dict) else {}
+        default = {k: p.default for k, p in parameters(kind).items() if p.default is not p.empty}
+        arguments = {k: plain(v) for k, v in default.items()} | canonical(given)
+        return {"class_path": import_path(kind), "init_args": arguments}
+    if isinstance(value, dict):
+        named = {} if kind is None else {"class_path": import_path(kind)}
+        return {key: canonical(item) for key, item in value.items()} | named
+    return value if kind is None else import_path(kind)
+
+
+def known_class(path: object) -> type | None:
+    """The class of this dotted name, where its module has been imported."""
+    module, _, name = path.rpartition(".") if isinstance(path, str) else ("", "", "")
+    kind = vars(sys.modules[module]).get(name) if module in sys.modules else None
+    return kind if isinstance(kind, type) else None

@@ -21,6 +21,13 @@ Compile = bool | Literal["max-autotune"]
 WITHOUT_BF16 = ("NO AVX", "AVX2")
 """Processors on which an epoch of conf's VAE took 77 s in bf16-mixed and 16 s in 32-true."""
 
+DEFAULTS: dict[str, Any] = {
+    "default_root_dir": "logs",
+    "enable_model_summary": False,
+    "max_epochs": 20,
+}
+"""The options of a run whose defaults are other ones than Lightning's."""
+
 Plugin = Precision | ClusterEnvironment | CheckpointIO | LayerSync
 
 

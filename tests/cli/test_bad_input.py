@@ -303,7 +303,7 @@ class TestCheckpoint:
         ("words", "values"),
         [
             (("--model.latent_dim", "3"), ("latent_dim 2", "3")),
-            (("--model", "AE"), ("models.vae.VAE", "lightning_gen.models.autoencoder.AE")),
+            (("--model", "AE"), ("lightning_gen.models.VAE", "lightning_gen.models.AE")),
             (("--model.optimizer.lr", "0.5"), ("0.001", "0.5")),
         ],
     )

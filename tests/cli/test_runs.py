@@ -13,11 +13,12 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from jsonargparse import Namespace
 
 from lightning_gen.cli import outcome
-from lightning_gen.cli.training import default_name, expand_run
+from lightning_gen.cli.training import expand_run
 from lightning_gen.data import MiniFashionMNIST
+from lightning_gen.training import quiet
+from lightning_gen.training.directory import default_name
 from support.arrays import arrays_of
 from support.command import (
     CONF,
@@ -146,9 +147,7 @@ def test_name(words, name, command, tmp_path):
 
 
 def test_a_run_on_a_folder_has_its_name():
-    folder = Namespace(class_path="a.ImageFolder", init_args=Namespace(root="some/../My photos/"))
-    options = Namespace(config=None, model=Namespace(class_path="b.VAE"), data=folder)
-    assert default_name(options) == "vae_my_photos"
+    assert default_name("VAE", "ImageFolder", {"root": "some/../My photos/"}) == "vae_my_photos"
 
 
 def test_widths_of_the_decoder_are_said(command, caplog):
@@ -272,7 +271,7 @@ def test_a_notebook_s_backend_of_matplotlib_is_no_matter(finished, tmp_path):
 @pytest.mark.parametrize("words", [(), ("--model.latent_dim", "0")])
 def test_nothing_of_the_process_is_changed(words, command, monkeypatch):
     def state():
-        filters = [logging.getLogger(name).filters.copy() for name in outcome.LOGGERS]
+        filters = [logging.getLogger(name).filters.copy() for name in quiet.LOGGERS]
         environment = {k: v for k, v in os.environ.items() if not k.startswith("PL_")}
         return environment, sys.path.copy(), warnings.filters.copy(), filters, os.getcwd()
 

@@ -126,7 +126,7 @@ class TestSignal:
         assert line == (
             f"lightning-gen fit: {signal.Signals(number).name} ended the run after step 8; "
             f"{directory}/checkpoints/last.ckpt holds the training. The same command with "
-            "--ckpt_path last goes on."
+            "--ckpt_path last goes on (in Python, fit with resume=True)."
         )
         assert torch.load(directory / "checkpoints/last.ckpt")["global_step"] == 8
         assert list(column(directory, "train/loss")) == list(range(8))

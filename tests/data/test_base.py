@@ -200,11 +200,12 @@ class TestMiniFashionMNIST:
     def test_it_needs_neither_folder_nor_network(self, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
         data = MiniFashionMNIST(batch_size=500)
-        assert str(data) == "MiniFashionMNIST: nothing loaded yet"
+        about = "MiniFashionMNIST(1x28x28 pixels, 10 classes, batches of 500"
+        assert str(data) == f"{about}; nothing loaded yet)"
         loaders = [data.in_order(split) for split in ("train", "val", "test")]
         counts = [sum(len(batch.labels) for batch in loader) for loader in loaders]
         assert counts == [9_000, 1_000, 2_000]
-        assert str(data) == "MiniFashionMNIST: 9,000 train, 1,000 val, 2,000 test"
+        assert str(data) == f"{about}; 9,000 train, 1,000 val, 2,000 test)"
         assert not any(tmp_path.iterdir())
 
     def test_it_is_the_first_of_each_class_of_the_whole(self, shared_data):

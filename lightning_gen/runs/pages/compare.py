@@ -10,7 +10,7 @@ from markupsafe import Markup
 from lightning_gen.errors import UserError
 from lightning_gen.figures.curves import Curve, compared_curves
 from lightning_gen.figures.style import to_svg
-from lightning_gen.runs.finished import existing_device
+from lightning_gen.runs.finished import FinishedRun, existing_device
 from lightning_gen.runs.pages import exhibits
 from lightning_gen.runs.pages.compared_metrics import compared_metrics, leader
 from lightning_gen.runs.pages.compared_runs import (
@@ -26,7 +26,7 @@ COLUMN = "val/loss"
 
 
 def compare(
-    runs: list[str],
+    *runs: str | Path | FinishedRun,
     out: Path | None = None,
     num_images: int = 16,
     seed: int = 0,

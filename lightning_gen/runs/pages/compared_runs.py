@@ -57,14 +57,17 @@ class ComparedRun:
         return found
 
 
-def open_all(places: Sequence[str], device: str) -> list[ComparedRun]:
+def open_all(places: Sequence[str | Path | FinishedRun], device: str) -> list[ComparedRun]:
     """Load two runs or more; a UserError where one is missing or twice, or their shapes differ."""
     if len(places) < 2:
         raise UserError(
             f"compare takes at least two runs, got {len(places)}. For one run use report."
         )
-    records = [RunRecord.read(Path(place)) for place in places]
-    finished = [FinishedRun.open(place, device) for place in places]
+    finished = [
+        place if isinstance(place, FinishedRun) else FinishedRun.open(place, device)
+        for place in places
+    ]
+    records = [RunRecord.read(run.path) for run in finished]
     labels = _labels(finished, compared_settings([record.config for record in records]))
     shapes = ["x".join(map(str, run.image_shape)) for run in finished]
     for label, shape in zip(labels, shapes, strict=True):

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from markupsafe import Markup
-from PIL import Image
 
 from lightning_gen.figures.curves import separate_curves
 from lightning_gen.figures.style import to_svg
+from lightning_gen.runs.outputs import open_picture
 from lightning_gen.runs.pages.diagnosis import diagnose
 from lightning_gen.runs.pages.html import Exhibit, captions, write_page
 from lightning_gen.runs.pages.record import ENDS_IN_DIMENSION, Logged, RunRecord
@@ -65,8 +65,7 @@ def exhibits(images: Path, drawn: set[str]) -> Iterator[Exhibit]:
         for path in sorted({paths[0], paths[len(paths) // 2], paths[-1]}):
             step = path.stem
             try:
-                with Image.open(path, formats=("PNG",)) as file:
-                    image = file.convert("RGB")
+                image = open_picture(path)
             except Exception:  # Pillow raises nearly anything at broken bytes
                 exhibit.notes.append(f"Cannot be read: {kind}/{path.name}")
             else:

@@ -5,7 +5,6 @@ import os
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from difflib import get_close_matches
 from itertools import product
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -15,7 +14,7 @@ import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.samplers import BaseSampler
 
-from lightning_gen.errors import UserError
+from lightning_gen.errors import UserError, nearest
 from lightning_gen.runs.sweep.space import Plain, plain, read_parameter
 from lightning_gen.yaml_file import read_yaml
 
@@ -84,7 +83,7 @@ def read_sweep(path: Path) -> SweepFile:
     """The sweep that a file describes; a UserError where it says something that cannot be done."""
     if not path.is_file():
         beside = [str(other) for other in path.parent.glob("*.yaml")]
-        raise UserError(f"there is no file {path}. {nearest(str(path), beside)}")
+        raise UserError(f"there is no file {path}{nearest(str(path), beside)}")
     content = _with_numbers(read_yaml(path))
     if not isinstance(content, dict):
         raise UserError(
@@ -107,7 +106,7 @@ def _with_numbers(content: Any) -> Any:  # noqa: ANN401  (YAML's)
 def _build(path: Path, content: dict[str, Any]) -> SweepFile:
     for key, value in content.items():
         if key not in KEYS:
-            raise UserError(f"{key} is no key of a sweep. {nearest(str(key), KEYS)}")
+            raise UserError(f"{key} is no key of a sweep{nearest(str(key), KEYS)}")
         kind, expected = KEYS[key]
         if value is not None and (not isinstance(value, kind) or isinstance(value, bool)):
             raise UserError(f"{key}: expected {expected}, got {value!r}.")
@@ -159,7 +158,7 @@ def _read_sampler(content: str | dict[str, Any]) -> Callable[[int], BaseSampler]
         return None
     if name not in SAMPLERS:
         hint = nearest(name, ["grid", *SAMPLERS])
-        raise UserError(f"sampler: expected grid or a class of optuna.samplers, got {name}. {hint}")
+        raise UserError(f"sampler: expected grid or a class of optuna.samplers, got {name}{hint}")
     arguments = given.get("init_args") or {}
 
     def build(number: int) -> BaseSampler:
@@ -206,10 +205,3 @@ def check_free(keys: Iterable[str], taken: Iterable[str], reason: str) -> None:
     for key in keys:
         if key.replace(".init_args.", ".") in names:
             raise UserError(f"{key} cannot be set here: {reason}. Leave it out.")
-
-
-def nearest(given: str, names: Iterable[str]) -> str:
-    """The name closest to a misspelt one, or all of them."""
-    known = sorted(names)
-    close = get_close_matches(given, known, n=1)
-    return f"Did you mean {close[0]}?" if close else f"Choose among {', '.join(known)}."

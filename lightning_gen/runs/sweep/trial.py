@@ -14,8 +14,8 @@ from pathlib import Path
 from threading import Event
 from typing import NamedTuple
 
-from lightning_gen.errors import UserError
-from lightning_gen.runs.sweep.reading import SweepFile, nearest
+from lightning_gen.errors import UserError, nearest
+from lightning_gen.runs.sweep.reading import SweepFile
 from lightning_gen.runs.sweep.space import Plain, word
 from lightning_gen.training.directory import RunDirectory
 from lightning_gen.training.metrics_file import read_rows
@@ -156,7 +156,7 @@ def read_outcome(sweep: SweepFile, run: RunDirectory) -> Outcome:
     for column in sweep.metric:
         if rows and column not in rows[0]:
             raise UserError(
-                f"metric: the run logs no {column}. {nearest(column, rows[0])} "
+                f"metric: the run logs no {column}{nearest(column, rows[0])} "
                 "Mend the sweep file and pass another --name."
             )
     whole = [row for row in rows if all(row[column] for column in sweep.metric)]

@@ -52,7 +52,9 @@ def page(place, tmp_path_factory):
     @cache
     def build(*names):
         out = tmp_path_factory.mktemp("page") / "compare.html"
-        build.files.append(compare([place(name) for name in names], out, 4, 0, "cpu"))
+        build.files.append(
+            compare(*(place(name) for name in names), out=out, num_images=4, seed=0, device="cpu")
+        )
         return parsed(build.files[-1])
 
     build.files = []
@@ -131,7 +133,14 @@ def test_a_conditional_model_of_other_classes_is_left_out(page, place, elsewhere
                 path = tmp_path / "photos" / split / name / f"{number}.png"
                 path.parent.mkdir(parents=True, exist_ok=True)
                 Image.new("L", (28, 28), 20 * number).save(path)
-    path = compare([elsewhere(rename), place("cvae")], tmp_path / "c.html", 4, 0, "cpu")
+    path = compare(
+        elsewhere(rename),
+        place("cvae"),
+        out=tmp_path / "c.html",
+        num_images=4,
+        seed=0,
+        device="cpu",
+    )
     tree = parsed(path)
     message = "its 10 classes are not the 2 of these images"
     left_out = f"cvae is left out: it is told the class of each image, and {message}"
@@ -173,7 +182,10 @@ def test_the_seed_decides_the_samples_and_torchs_own_state_stays(page, place, tm
 
     before = page("vae", "ae"), torch.get_rng_state()
     places = place("vae"), place("ae")
-    other, again = (parsed(compare(places, tmp_path / "c.html", 4, n, "cpu")) for n in (1, 0))
+    other, again = (
+        parsed(compare(*places, out=tmp_path / "c.html", num_images=4, seed=n, device="cpu"))
+        for n in (1, 0)
+    )
     assert samples(before[0]) == samples(again) != samples(other)
     assert torch.equal(torch.get_rng_state(), before[1])
 
@@ -182,7 +194,7 @@ def test_checkpoints_of_one_run_are_told_apart_and_hostile_names_stay_text(place
     hostile = "_<script>alert(1)<b>$a{$"
     run = shutil.copytree(place("vae"), tmp_path / hostile / "version_0")
     places = [str(run / "checkpoints" / name) for name in ("best.ckpt", "last.ckpt")]
-    tree = parsed(compare(places, tmp_path / "c.html", 2, 0, "cpu"))
+    tree = parsed(compare(*places, out=tmp_path / "c.html", num_images=2, seed=0, device="cpu"))
     assert f"Samples of {hostile}/version_0/last" in alts(tree)
     assert "The configurations do not differ." in words(tree)
     assert hostile in words(next(tree.iter("h1"))).replace(" ", "")
@@ -211,7 +223,9 @@ def test_a_dataset_that_is_not_at_hand(place, elsewhere, tmp_path):
 
     run = elsewhere(lose)
     Path(run, "metrics.csv").unlink()
-    tree = parsed(compare([run, place("ae")], tmp_path / "c.html", 2, 0, "cpu"))
+    tree = parsed(
+        compare(run, place("ae"), out=tmp_path / "c.html", num_images=2, seed=0, device="cpu")
+    )
     text = words(tree)
     assert metric(tree, "test/loss")[1] == NONE
     assert "The test split of other cannot be read here" in text
@@ -220,11 +234,11 @@ def test_a_dataset_that_is_not_at_hand(place, elsewhere, tmp_path):
 
 
 def test_shapes_that_differ_and_a_run_beside_itself_are_refused(place, tmp_path, monkeypatch):
-    places, where = [place("vae"), place("ae")], (tmp_path / "c.html", 2, 0, "cpu")
-    assert_refused("vae/version_0/best stands there twice", compare, places[:1] * 2, *where)
+    places, where = [place("vae"), place("ae")], {"out": tmp_path / "c.html", "device": "cpu"}
+    assert_refused("vae/version_0/best stands there twice", compare, *places[:1] * 2, **where)
     shapes = iter([(1, 28, 28), (1, 64, 64)] * 2)
     monkeypatch.setattr(FinishedRun, "image_shape", property(lambda run: next(shapes)))
-    assert_refused("one shape, and vae has .*Compare runs of one", compare, places, *where)
+    assert_refused("one shape, and vae has .*Compare runs of one", compare, *places, **where)
     assert not list(tmp_path.iterdir())
 
 

@@ -1,0 +1,92 @@
+"""``fit`` in Python."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import yaml
+from lightning.pytorch import LightningDataModule, LightningModule, seed_everything
+from lightning.pytorch.utilities import rank_zero_info
+
+from lightning_gen.errors import BadArgumentsError, UserError
+from lightning_gen.runs.finished import FinishedRun
+from lightning_gen.training.claim import claimed
+from lightning_gen.training.described import check_data, describe_run
+from lightning_gen.training.directory import default_name
+from lightning_gen.training.fit import make_trainer, supervised, train
+from lightning_gen.training.quiet import quiet_libraries
+from lightning_gen.training.record import RecordRun
+from lightning_gen.training.same_model import check_same_model
+from lightning_gen.training.trainer import DEFAULTS
+
+
+def fit(
+    model: LightningModule,
+    data: LightningDataModule,
+    *,
+    name: str | None = None,
+    resume: bool = False,
+    seed: int | None = None,
+    default_pictures: bool = True,
+    test_after_fit: bool = True,
+    **trainer: Any,  # noqa: ANN401  (Lightning's)
+) -> FinishedRun:
+    """Train a model in a run directory of its own, as ``lightning-gen fit`` does.
+
+    The run has pictures, ``metrics.csv``, its best and its last checkpoint, goes on exactly after
+    an interruption, and is tested at its end. Every verb and :func:`lightning_gen.load` take it.
+    ``model`` itself ends with the weights of the test, the best ones.
+
+    Args:
+        model: a model of ``lightning_gen.models``, or any LightningModule with a ``val/loss``.
+        data: a dataset of ``lightning_gen.data``, or any LightningDataModule with an
+            ``image_shape``.
+        name: the run is ``logs/<name>/version_<n>``; by default it is called after both classes.
+        resume: go on with the latest run of this name; ``model`` is as it was made then.
+        seed: of the order of images and of noise; by default that of Lightning's
+            ``seed_everything``, which also repeats the model's weights if it is called before the
+            model is made, else 0.
+        default_pictures: draw what the model is able to show, beside ``callbacks``.
+        test_after_fit: evaluate the best checkpoint on the test split.
+        trainer: arguments of Lightning's Trainer (``max_epochs`` is 20 by default; ``logger`` is
+            what logs beside metrics.csv), ``compile`` and ``channels_last``. The runs stand in
+            ``default_root_dir``, "logs".
+
+    Returns:
+        The run, its model with the best weights.
+
+    Raises:
+        UserError: an argument or the data cannot be used.
+        InterruptionError: Ctrl-C or a signal ended the run, which has saved.
+    """
+    if trainer.get("fast_dev_run"):
+        raise UserError(
+            "fast_dev_run keeps nothing, and fit gives back a run. Pass max_steps=1, or call "
+            "Trainer(fast_dev_run=True).fit(model, data)."
+        )
+    check_data(data)
+    root = Path(trainer.get("default_root_dir") or DEFAULTS["default_root_dir"])
+    options = DEFAULTS | trainer | {"default_root_dir": str(root)}
+    called = name or default_name(type(model).__name__, type(data).__name__, data.hparams)
+    seed = int(os.environ.get("PL_GLOBAL_SEED", 0)) if seed is None else seed
+    more = {"name": called, "seed_everything": seed, "ckpt_path": None, "weights_only": None}
+    switches = {"default_pictures": default_pictures, "test_after_fit": test_after_fit}
+    config, left_out = describe_run(model, data, options, **more, **switches)
+    try:
+        with (
+            quiet_libraries(),
+            claimed(root, called, "last" if resume else None) as claim,
+        ):
+            if claim.ckpt_path is not None:
+                check_same_model(model, Path(claim.ckpt_path))
+            seed_everything(seed, workers=True)
+            config_text = yaml.safe_dump(config, sort_keys=False)
+            record = RecordRun(claim.directory, config_text, seed, left_out)
+            fitting = make_trainer(options, model, data, record, draw=default_pictures)
+            if left_out:
+                rank_zero_info(f"config.yaml cannot hold {', '.join(left_out)} that Python made")
+            with supervised(fitting):
+                best = train(fitting, model, data, *claim, test=test_after_fit)
+    except BadArgumentsError as error:
+        raise UserError(str(error)) from error
+    return FinishedRun.trained(model, Path(best) if best else None, claim.directory.path)

@@ -1,0 +1,86 @@
+"""The configuration of a training that was put together in Python."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from lightning.pytorch import LightningDataModule, LightningModule
+from lightning.pytorch.utilities import rank_zero_info
+
+from lightning_gen.errors import UserError, nearest
+from lightning_gen.hyperparameters import KeepsArguments, import_path, keep_arguments, plain
+from lightning_gen.parts import parameters
+from lightning_gen.training.links import LINKS, linked_arguments
+from lightning_gen.training.same_model import canonical
+from lightning_gen.training.trainer import DEFAULTS, RunTrainer
+
+
+def describe_part(part: LightningModule | LightningDataModule) -> dict[str, Any]:
+    """The class of a model or datamodule and its arguments, as a YAML file has them.
+
+    One that keeps no arguments by itself keeps, from now on, what its ``save_hyperparameters`` has
+    kept; where that is not all that it needs, a line says so.
+    """
+    kind: type = type(part)
+    path = import_path(kind)
+    known = {k: canonical(plain(v)) for k, v in part.hparams.items() if not k.startswith("_")}
+    missing: list[str] = []
+    if not isinstance(part, KeepsArguments):
+        keep_arguments(part, path, known)
+        asked = parameters(kind)
+        missing = [name for name, each in asked.items() if each.default is each.empty]
+        missing = [name for name in missing if name not in known]
+    if missing or "<" in path:
+        reason = f"does not keep its {', '.join(missing)}" if missing else "is no class of a module"
+        rank_zero_info(
+            f"{kind.__name__} {reason}: the run can be used here, and not loaded later. Derive it "
+            "from lightning_gen.hyperparameters.KeepsArguments, at the top level of a module."
+        )
+    return {"class_path": path, "init_args": known}
+
+
+def check_data(data: object) -> None:
+    """Raise a UserError unless the data is a LightningDataModule."""
+    if not isinstance(data, LightningDataModule):
+        raise UserError(
+            f"data is a LightningDataModule, such as those of lightning_gen.data, got "
+            f"{type(data).__name__}."
+        )
+
+
+def describe_run(
+    model: LightningModule, data: LightningDataModule, trainer: Mapping[str, Any], **more: object
+) -> tuple[dict[str, Any], list[str]]:
+    """What ``config.yaml`` holds of a run, and the options of its trainer that no file can hold.
+
+    Args:
+        model: what of it the data sets is left out.
+        data: the dataset.
+        trainer: the options that are not left at their defaults.
+        more: further keys.
+
+    Raises:
+        UserError: the model was made for other data, or there is no such option.
+    """
+    kind = type(model)
+    options = {name: each.default for name, each in parameters(RunTrainer).items()}
+    for name in trainer:
+        if name not in options:
+            raise UserError(f"fit and Lightning's Trainer take no {name}{nearest(name, options)}")
+    linked = linked_arguments(kind, data)
+    for name, wanted in linked.items():
+        if name in model.hparams and plain(model.hparams[name]) != wanted:
+            raise UserError(
+                f"{kind.__name__} was made for {name} {plain(model.hparams[name])}, and "
+                f"{type(data).__name__} has {wanted}. Make it for this dataset."
+            )
+    described = {"model": describe_part(model), "data": describe_part(data)}
+    arguments = described["model"]["init_args"]
+    described["model"]["init_args"] = {k: v for k, v in arguments.items() if k not in LINKS}
+    kept, left_out = {}, []
+    for name, value in (options | DEFAULTS | dict(trainer)).items():
+        try:
+            kept[name] = plain(value)
+        except UserError:
+            kept[name] = options[name]
+            left_out.append(name)
+    return {"trainer": kept, **described, **more}, left_out

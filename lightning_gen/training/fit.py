@@ -1,0 +1,123 @@
+"""Training in a run directory: what the command's ``fit`` and Python's have in common."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
+from lightning.pytorch.callbacks import BatchSizeFinder, WeightAveraging
+from lightning.pytorch.utilities import rank_zero_info
+
+from lightning_gen._compat import forget_average
+from lightning_gen.errors import UserError
+from lightning_gen.training.default_callbacks import BestAndLast, complete_callbacks
+from lightning_gen.training.directory import LAST, RunDirectory
+from lightning_gen.training.faults import user_faults
+from lightning_gen.training.links import image_shape
+from lightning_gen.training.loggers import finish, open_or_go_offline
+from lightning_gen.training.metrics_file import RunLogger
+from lightning_gen.training.record import RecordRun, report
+from lightning_gen.training.trainer import RunTrainer, as_list
+
+
+def make_trainer(
+    options: Mapping[str, Any],
+    model: LightningModule,
+    data: LightningDataModule,
+    record: RecordRun | None = None,
+    *,
+    draw: bool = False,
+) -> RunTrainer:
+    """The trainer of these options, with the callbacks and loggers that every run has.
+
+    To ``draw`` adds pictures. Without a ``record`` nothing is kept. A UserError says that an option
+    cannot be used.
+    """
+    directory = record.directory if record else None
+    callbacks = complete_callbacks(options, model, data, directory, draw=draw)
+    loggers: list[Any] = []
+    if record is not None:
+        loggers = [RunLogger(record.directory), *as_list(options.get("logger"))]
+        open_or_go_offline(loggers)
+        callbacks.append(record)
+    try:
+        return RunTrainer(**{**options, "callbacks": callbacks, "logger": loggers})
+    except UserError:
+        raise
+    except (MisconfigurationException, ValueError, TypeError, ImportError) as error:
+        raise UserError(f"trainer: {error}") from error
+
+
+def train(
+    trainer: Trainer,
+    model: LightningModule,
+    data: LightningDataModule,
+    directory: RunDirectory | None,
+    ckpt_path: str | None,
+    *,
+    test: bool,
+) -> str | None:
+    """Train, and evaluate the best checkpoint on the test split; say where everything is.
+
+    Returns the path of the best checkpoint, None where none was saved.
+    """
+    announce(trainer, model, data, directory)
+    trainer.fit(model, datamodule=data, ckpt_path=ckpt_path, weights_only=True)
+    best = best_checkpoint(trainer)
+    if test and type(model).test_step is LightningModule.test_step:
+        rank_zero_info(f"{type(model).__name__} has no test_step: nothing is tested")
+    elif test:
+        callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
+        for callback in [*callbacks]:
+            if isinstance(callback, WeightAveraging):
+                forget_average(callback)  # it would load the last step's weights beside best's
+            elif isinstance(callback, BatchSizeFinder):
+                callbacks.remove(callback)  # it would look for another size of the batches
+        trainer.test(model, data, ckpt_path=best, verbose=False)
+        report(trainer, directory, best)
+    if directory is not None:
+        if directory.images.is_dir():
+            rank_zero_info(f"Pictures    {directory.images}")
+        rank_zero_info(f"Metrics     {directory.metrics}")
+        rank_zero_info(f"Checkpoint  {best or 'none was saved'}")
+    return best
+
+
+def announce(
+    trainer: Trainer,
+    model: LightningModule,
+    data: LightningDataModule,
+    directory: RunDirectory | None,
+) -> None:
+    """Say what is about to be trained."""
+    parameters = sum(p.numel() for p in model.parameters())
+    shape = "x".join(str(n) for n in image_shape(data))
+    rank_zero_info(
+        f"{type(model).__name__} of {parameters:,} parameters on {type(data).__name__} ({shape})"
+        f"{f', run {directory.path}' if directory else ''}"
+    )
+
+
+@contextmanager
+def supervised(trainer: Trainer) -> Iterator[None]:
+    """Within, a fault that the user can put right is a UserError; at its end W&B's run ends too."""
+    failed = True
+    try:
+        with user_faults(trainer):
+            yield
+        failed = False
+    finally:
+        finish(trainer.loggers, failed=failed)
+
+
+def best_checkpoint(trainer: Trainer) -> str | None:
+    """Path of the best checkpoint of this training; None where none was saved."""
+    kept = [each for each in trainer.checkpoint_callbacks if isinstance(each, BestAndLast)]
+    there = ((c.best_model_path, c.last_model_path, f"{c.dirpath}/{LAST}") for c in kept)
+    path = next((path for path in map(Path, chain(*there)) if path.is_file()), None)
+    if path is None:
+        return None
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
