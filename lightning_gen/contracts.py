@@ -84,6 +84,17 @@ class Posterior(Protocol):
 
 
 @runtime_checkable
+class Terms(Protocol):
+    """A NamedTuple of scalars in nats per image, ``loss`` among them."""
+
+    @property
+    def loss(self) -> Tensor:
+        """What training minimises."""
+
+    def _asdict(self) -> dict[str, Tensor]: ...
+
+
+@runtime_checkable
 class Encodes(Protocol):
     """A model that turns images into codes."""
 

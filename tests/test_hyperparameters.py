@@ -258,7 +258,7 @@ class Closed(Named):
 @pytest.mark.parametrize(
     ("make", "own", "decided"),
     [
-        (lambda: Named(SHAPE, depth=3), {"latent_dim": 4}, {"beta", "objective"}),
+        (lambda: Named(SHAPE, depth=3), {"latent_dim": 4}, {"beta"}),
         (lambda: Named(SHAPE, 5, 3, likelihood=Gaussian(0.5)), {"latent_dim": 5}, {"beta"}),
         (lambda: Passing(3, SHAPE, 5), {"latent_dim": 5, "image_shape": [*SHAPE]}, set()),
         (lambda: Passing(3, SHAPE, 5, Dense((4,)), corruption=Masking(0.1)), {}, {"args"}),

@@ -1,7 +1,7 @@
 """What every model of one loss shares: one step for all stages, its logging, the optimizer."""
 
 from abc import ABC, abstractmethod
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import torch
 from lightning.pytorch import LightningModule, Trainer
@@ -9,22 +9,11 @@ from torch import Tensor
 from torch.optim import Adam
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
-from lightning_gen.contracts import Batch, Codes, Images, given
+from lightning_gen.contracts import Batch, Codes, Images, Terms, given
 from lightning_gen.errors import UserError
 from lightning_gen.models.module import Module
 from lightning_gen.models.one_cycle import OneCycle, span
 from lightning_gen.models.optimizers import OptimizerFactory, SchedulerFactory, Shared
-
-
-@runtime_checkable
-class Terms(Protocol):
-    """A NamedTuple of scalars in nats per image, ``loss`` among them."""
-
-    @property
-    def loss(self) -> Tensor:
-        """What training minimises."""
-
-    def _asdict(self) -> dict[str, Tensor]: ...
 
 
 class LossModel(Module, ABC):

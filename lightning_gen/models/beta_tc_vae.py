@@ -1,25 +1,12 @@
 """The beta-TCVAE, which weighs the total correlation of the codes."""
 
-from typing import NamedTuple, Unpack
+from typing import Unpack
 
-from jaxtyping import Float
-from torch import Tensor
-
-from lightning_gen.contracts import Batch, Images, ImageShape
+from lightning_gen.contracts import ImageShape
 from lightning_gen.errors import UserError
 from lightning_gen.models.encoder_decoder import Parts
 from lightning_gen.models.vae import VariationalAutoencoder
-from lightning_gen.objectives import ELBO
-from lightning_gen.objectives.total_correlation import minibatch_total_correlation
-
-
-class TotalCorrelationTerms(NamedTuple):
-    """Means over a batch, in nats per image: loss = reconstruction + kl + weight * tc."""
-
-    loss: Float[Tensor, ""]
-    reconstruction: Float[Tensor, ""]
-    kl: Float[Tensor, ""]
-    total_correlation: Float[Tensor, ""]
+from lightning_gen.objectives import ELBO, Objective, TotalCorrelation
 
 
 class BetaTCVAE(VariationalAutoencoder):
@@ -35,6 +22,7 @@ class BetaTCVAE(VariationalAutoencoder):
         image_shape: (channels, height, width); the command line takes it from the data.
         latent_dim: length of a code.
         beta: weight of the total correlation, at least 1, which is the VAE.
+        objective: its warm-up and free bits.
         parts: architecture, likelihood, corruption, optimizer and schedule.
     """
 
@@ -43,6 +31,7 @@ class BetaTCVAE(VariationalAutoencoder):
         image_shape: ImageShape,
         latent_dim: int = 10,
         beta: float = 6.0,
+        objective: Objective = ELBO(),  # noqa: B008  (frozen)
         **parts: Unpack[Parts],
     ) -> None:
         if not 1 <= beta < float("inf"):
@@ -50,16 +39,5 @@ class BetaTCVAE(VariationalAutoencoder):
                 f"BetaTCVAE.beta is the weight of the total correlation, finite and at least 1, "
                 f"got {beta}. Set it to 6, or use BetaVAE for a smaller weight of the whole KL."
             )
-        super().__init__(image_shape, latent_dim, objective=ELBO(), **parts)
-        self.beta = beta
-
-    def terms(
-        self, batch: Batch, inputs: Images, training_step: int | None = None
-    ) -> TotalCorrelationTerms:
-        """The negative ELBO and the weighted total correlation, one posterior draw an image."""
-        posterior = self.posterior(inputs)
-        codes = posterior.sample()
-        bound = self._bound(posterior, codes, batch.images, training_step)
-        excess = minibatch_total_correlation(codes, posterior)
-        loss = bound.loss + (self.beta - 1) * excess
-        return TotalCorrelationTerms(loss, bound.reconstruction, bound.kl, excess)
+        bound = TotalCorrelation.like(objective, weight=beta - 1)
+        super().__init__(image_shape, latent_dim, objective=bound, **parts)

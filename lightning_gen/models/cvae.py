@@ -1,22 +1,22 @@
 """The conditional variational autoencoder."""
 
 from dataclasses import dataclass
-from typing import Unpack
+from functools import partial
+from typing import Any, Unpack
 
 import torch
-from jaxtyping import Shaped
+from jaxtyping import Float, Shaped
 from torch import Tensor
 
-from lightning_gen.contracts import Batch, Codes, Images, ImageShape
+from lightning_gen.contracts import Batch, Codes, Images, ImageShape, Terms
 from lightning_gen.errors import UserError
 from lightning_gen.models.encoder_decoder import AutoencoderParts
 from lightning_gen.models.vae import VariationalAutoencoder
 from lightning_gen.networks import Architecture, Conv
 from lightning_gen.networks.condition import TrainingConditions, Vectors, condition_on
 from lightning_gen.networks.conditional import Conditional
-from lightning_gen.objectives import ELBO, DiagonalGaussian, Likelihood
-from lightning_gen.objectives.elbo import ELBOTerms
-from lightning_gen.objectives.importance import LogWeights
+from lightning_gen.objectives import ELBO, DiagonalGaussian, Likelihood, Objective
+from lightning_gen.objectives.importance import LogWeights, draw_log_weights
 
 
 class CVAE(VariationalAutoencoder):
@@ -50,7 +50,7 @@ class CVAE(VariationalAutoencoder):
         factors: dict[str, int] | None = None,
         embedding_dim: int | None = None,
         architecture: Architecture = Conv(),  # noqa: B008  (frozen)
-        objective: ELBO = ELBO(),  # noqa: B008  (frozen)
+        objective: Objective = ELBO(),  # noqa: B008  (frozen)
         **parts: Unpack[AutoencoderParts],
     ) -> None:
         self.condition = condition_on(class_names, attributes, factors or {})
@@ -109,14 +109,27 @@ class CVAE(VariationalAutoencoder):
         """``n`` images decoded from :meth:`sample_codes`."""
         return self.decode(self.sample_codes(n, labels))
 
-    def terms(self, batch: Batch, inputs: Images, training_step: int | None = None) -> ELBOTerms:
-        """The negative ELBO of log p(x|y) and its parts, one posterior sample an image."""
+    def terms(self, batch: Batch, inputs: Images, training_step: int | None = None) -> Terms:
+        """The objective's loss, of log p(x|y), and its parts."""
         vectors = self.condition.of(batch)
         if training_step is not None:
             self.conditions.add(vectors)
-        posterior = self.posterior(inputs, vectors)
-        codes = torch.cat([posterior.sample(), vectors], dim=1)
-        return self._bound(posterior, codes, batch.images, training_step)
+        log_likelihood = partial(self.conditional_log_likelihood, batch.images, vectors)
+        return self.objective(log_likelihood, self.posterior(inputs, vectors), training_step)
+
+    def conditional_log_likelihood(
+        self, images: Images, vectors: Vectors, latents: Float[Tensor, "m d"]
+    ) -> Float[Tensor, " m"]:
+        """Log p(x|z, y) of latents [k * N, D], k for each of N images, in nats."""
+        repeated = vectors.repeat(len(latents) // len(vectors), 1)
+        return self.log_likelihood(images, torch.cat([latents, repeated], dim=1))
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take a checkpoint of 0.1.0, which has frequencies of conditions and no rows of them."""
+        weights = checkpoint["state_dict"]
+        if weights.pop("frequency", None) is not None:
+            del weights["steps_counted"]
+            weights["conditions._extra_state"] = self.conditions.get_extra_state()[:0]
 
 
 @dataclass(frozen=True)
@@ -144,8 +157,9 @@ class Given:
 
     def log_weights(self, images: Images, num_samples: int) -> LogWeights:
         """Log p(x, z|y) / q(z|x, y) of posterior draws for each image, in nats."""
-        posterior = self.posterior(images)
-        return self.model._log_weights(posterior, images, num_samples, self.vectors)
+        log_likelihood = partial(self.model.conditional_log_likelihood, images, self.vectors)
+        fit, ratio = draw_log_weights(log_likelihood, self.posterior(images), num_samples)
+        return fit + ratio
 
     @property
     def observation_model(self) -> Likelihood:

@@ -9,9 +9,9 @@ from typing import Unpack
 
 from torch import Tensor, nn
 
-from lightning_gen.contracts import Codes, Images, ImageShape
+from lightning_gen.contracts import Codes, Images, ImageShape, Terms
 from lightning_gen.errors import UserError
-from lightning_gen.models.base import LossModel, Terms
+from lightning_gen.models.base import LossModel
 from lightning_gen.models.optimizers import TrainingParts
 from lightning_gen.networks import Architecture, Corruption
 from lightning_gen.networks.mean_start import MeanStart

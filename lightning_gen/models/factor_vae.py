@@ -8,11 +8,11 @@ from torch import Tensor, nn
 
 from lightning_gen.contracts import Batch, Codes, Images, ImageShape
 from lightning_gen.errors import UserError
-from lightning_gen.models.beta_tc_vae import TotalCorrelationTerms
 from lightning_gen.models.latent_game import GameParts, LatentGame, Moves
 from lightning_gen.models.vae import VariationalAutoencoder
 from lightning_gen.networks import LatentDiscriminator
-from lightning_gen.objectives import ELBO, DiagonalGaussian
+from lightning_gen.objectives import ELBO, DiagonalGaussian, Objective
+from lightning_gen.objectives.elbo import TotalCorrelationTerms
 from lightning_gen.objectives.total_correlation import permuted
 
 DISCRIMINATOR = LatentDiscriminator((1000,) * 6, nn.LeakyReLU)
@@ -59,6 +59,7 @@ class FactorVAE(LatentGame, VariationalAutoencoder):
         latent_dim: length of a code.
         gamma: weight of the total correlation, at least 0, which is the VAE.
         discriminator: makes the discriminator of codes.
+        objective: its warm-up and free bits.
         parts: architecture, likelihood, corruption; for each player its optimizer, the schedule and
             the clipping of its gradient.
     """
@@ -71,6 +72,7 @@ class FactorVAE(LatentGame, VariationalAutoencoder):
         latent_dim: int = 10,
         gamma: float = 35.0,
         discriminator: LatentDiscriminator = DISCRIMINATOR,
+        objective: Objective = ELBO(),  # noqa: B008  (frozen)
         **parts: Unpack[GameParts],
     ) -> None:
         if not 0 <= gamma < float("inf"):
@@ -81,7 +83,7 @@ class FactorVAE(LatentGame, VariationalAutoencoder):
         super().__init__(
             image_shape=image_shape,
             latent_dim=latent_dim,
-            objective=ELBO(),
+            objective=ELBO.like(objective),
             discriminator=discriminator,
             **parts,
         )
@@ -91,22 +93,27 @@ class FactorVAE(LatentGame, VariationalAutoencoder):
         self, batch: Batch, inputs: Images, training_step: int | None = None
     ) -> FactorVAETerms:
         """What evaluation reports; training has a loss for each of its two updates."""
-        moves = self.moves(batch, inputs)
+        moves = self.moves(batch, inputs, training_step)
         return FactorVAETerms(*moves.autoencoder(), *moves.discriminator())  # type: ignore[misc]
 
-    def moves(self, batch: Batch, inputs: Images) -> Moves:
+    def moves(self, batch: Batch, inputs: Images, training_step: int | None) -> Moves:
         """The discriminator's cross-entropy, and the ELBO with the total correlation."""
         posterior = self.posterior(inputs)
         codes = posterior.sample()
         return Moves(
             partial(self._discriminator_terms, codes.detach()),
-            partial(self._autoencoder_terms, posterior, codes, batch.images),
+            partial(self._autoencoder_terms, posterior, codes, batch.images, training_step),
         )
 
     def _autoencoder_terms(
-        self, posterior: DiagonalGaussian, codes: Codes, images: Images
+        self,
+        posterior: DiagonalGaussian,
+        codes: Codes,
+        images: Images,
+        training_step: int | None,
     ) -> TotalCorrelationTerms:
-        bound = self._bound(posterior, codes, images, None)
+        log_likelihood, kl = self.log_likelihood(images, codes), posterior.kl_to_standard_normal()
+        bound = self.objective.bound(log_likelihood, kl, training_step)
         excess = self.discriminator(codes).float().mean()
         loss = bound.loss + self.gamma * excess
         return TotalCorrelationTerms(loss, bound.reconstruction, bound.kl, excess)

@@ -1,29 +1,12 @@
 """The information-maximising variational autoencoder."""
 
-from typing import NamedTuple, Unpack
+from typing import Unpack
 
-from jaxtyping import Float
-from torch import Tensor
-
-from lightning_gen.contracts import Batch, Images, ImageShape
+from lightning_gen.contracts import ImageShape
 from lightning_gen.errors import UserError
 from lightning_gen.models.encoder_decoder import Parts
 from lightning_gen.models.vae import VariationalAutoencoder
-from lightning_gen.noise import normal_like
-from lightning_gen.objectives import ELBO, RBF, Kernel
-from lightning_gen.objectives.mmd import maximum_mean_discrepancy
-
-
-class InfoVAETerms(NamedTuple):
-    """Means over a batch, in nats per image but for ``mmd``, which has no unit.
-
-    loss = reconstruction + (1 - alpha) * kl + (alpha + lambda - 1) * mmd.
-    """
-
-    loss: Float[Tensor, ""]
-    reconstruction: Float[Tensor, ""]
-    kl: Float[Tensor, ""]
-    mmd: Float[Tensor, ""]
+from lightning_gen.objectives import ELBO, MMD, RBF, Kernel, Objective
 
 
 class InfoVAE(VariationalAutoencoder):
@@ -43,6 +26,7 @@ class InfoVAE(VariationalAutoencoder):
             estimate is noisy: 1000 on batches of 100 can hold the codes at the prior for good,
             where they tell nothing.
         kernel: of the MMD.
+        objective: its warm-up and free bits.
         parts: architecture, likelihood, corruption, optimizer and schedule.
     """
 
@@ -53,21 +37,13 @@ class InfoVAE(VariationalAutoencoder):
         alpha: float = 0.5,
         lambda_: float = 100.0,
         kernel: Kernel = RBF(),  # noqa: B008  (frozen)
+        objective: Objective = ELBO(),  # noqa: B008  (frozen)
         **parts: Unpack[Parts],
     ) -> None:
         check_weights(alpha, lambda_)
-        super().__init__(image_shape, latent_dim, objective=ELBO(beta=1 - alpha), **parts)
-        self.mmd_weight = alpha + lambda_ - 1
-        self.kernel = kernel
-
-    def terms(self, batch: Batch, inputs: Images, training_step: int | None = None) -> InfoVAETerms:
-        """The loss and its parts, one posterior sample and one draw of the prior an image."""
-        posterior = self.posterior(inputs)
-        codes = posterior.sample()
-        bound = self._bound(posterior, codes, batch.images, training_step)
-        mmd = maximum_mean_discrepancy(codes, normal_like(codes), self.kernel)
-        loss = bound.loss + self.mmd_weight * mmd
-        return InfoVAETerms(loss, bound.reconstruction, bound.kl, mmd)
+        weights = {"beta": 1 - alpha, "weight": alpha + lambda_ - 1}
+        bound = MMD.like(objective, kernel=kernel, **weights)
+        super().__init__(image_shape, latent_dim, objective=bound, **parts)
 
 
 def check_weights(alpha: float, lambda_: float) -> None:

@@ -1,23 +1,11 @@
 """The importance-weighted autoencoder."""
 
-from typing import NamedTuple, Unpack
+from typing import Unpack
 
-from jaxtyping import Float
-from torch import Tensor
-
-from lightning_gen.contracts import Batch, Images, ImageShape
-from lightning_gen.errors import UserError
+from lightning_gen.contracts import ImageShape
 from lightning_gen.models.encoder_decoder import Parts
 from lightning_gen.models.vae import VariationalAutoencoder
-from lightning_gen.objectives import ELBO
-from lightning_gen.objectives.importance import importance_weighted_bound
-
-
-class IWAETerms(NamedTuple):
-    """Means over a batch, in nats per image: loss = -L_k; ``negative_elbo`` is -L_1."""
-
-    loss: Float[Tensor, ""]
-    negative_elbo: Float[Tensor, ""]
+from lightning_gen.objectives import ELBO, ImportanceWeighted, Objective
 
 
 class IWAE(VariationalAutoencoder):
@@ -29,6 +17,7 @@ class IWAE(VariationalAutoencoder):
         image_shape: (channels, height, width); the command line takes it from the data.
         latent_dim: length of a code.
         num_samples: k, posterior draws an image; time and memory of the decoder grow with it.
+        objective: its warm-up and free bits.
         parts: architecture, likelihood, corruption, optimizer and schedule.
     """
 
@@ -37,18 +26,8 @@ class IWAE(VariationalAutoencoder):
         image_shape: ImageShape,
         latent_dim: int = 20,
         num_samples: int = 5,
+        objective: Objective = ELBO(),  # noqa: B008  (frozen)
         **parts: Unpack[Parts],
     ) -> None:
-        if num_samples < 1:
-            raise UserError(
-                f"IWAE.num_samples is the number of posterior draws an image, at least 1, got "
-                f"{num_samples}. Set it to 5."
-            )
-        super().__init__(image_shape, latent_dim, objective=ELBO(), **parts)
-        self.num_samples = num_samples
-
-    def terms(self, batch: Batch, inputs: Images, training_step: int | None = None) -> IWAETerms:
-        """-L_k and -L_1, from the same draws."""
-        posterior = self.posterior(inputs)
-        log_weights = self._log_weights(posterior, batch.images, self.num_samples)
-        return IWAETerms(-importance_weighted_bound(log_weights).mean(), -log_weights.mean())
+        bound = ImportanceWeighted.like(objective, num_samples=num_samples)
+        super().__init__(image_shape, latent_dim, objective=bound, **parts)

@@ -8,8 +8,7 @@ from typing import Any, NamedTuple, cast
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor
 
-from lightning_gen.contracts import Batch, Images
-from lightning_gen.models.base import Terms
+from lightning_gen.contracts import Batch, Images, Terms
 from lightning_gen.models.encoder_decoder import Autoencoder, Parts
 from lightning_gen.models.manual import OptimizesByHand, check_clip_norm, update
 from lightning_gen.models.optimizers import OptimizerFactory, Shared
@@ -64,13 +63,16 @@ class LatentGame(OptimizesByHand, Autoencoder, ABC):
         self._adversarial = NonSaturating()
 
     @abstractmethod
-    def moves(self, batch: Batch, inputs: Images) -> Moves:
-        """The two losses; the discriminator's codes carry no gradient."""
+    def moves(self, batch: Batch, inputs: Images, training_step: int | None) -> Moves:
+        """The two losses; the discriminator's codes carry no gradient.
+
+        ``training_step`` is the number of training steps done, None in evaluation.
+        """
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Update the discriminator, then encoder and decoder; the sum of their losses."""
         step = self.global_step
-        moves = self.moves(batch, self._inputs(batch, batch_idx, training=True))
+        moves = self.moves(batch, self._inputs(batch, batch_idx, training=True), step)
         autoencoder, discriminator = cast(list[LightningOptimizer], self.optimizers())
         judged = update(self, discriminator, moves.discriminator, counted=False)
         coded = update(self, autoencoder, moves.autoencoder, counted=True)

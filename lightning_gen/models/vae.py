@@ -1,5 +1,6 @@
 """Variational autoencoders with a Gaussian posterior and a standard normal prior."""
 
+from dataclasses import replace
 from functools import partial
 from typing import Unpack
 
@@ -7,8 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from lightning_gen.contracts import Batch, Codes, Images, ImageShape
-from lightning_gen.models.base import Terms
+from lightning_gen.contracts import Batch, Codes, Images, ImageShape, Terms
 from lightning_gen.models.encoder_decoder import (
     Autoencoder,
     AutoencoderParts,
@@ -17,10 +17,8 @@ from lightning_gen.models.encoder_decoder import (
     check_latent_dim,
 )
 from lightning_gen.networks import Architecture, Conv, Residual
-from lightning_gen.objectives import ELBO, DiagonalGaussian, Gaussian, Likelihood
-from lightning_gen.objectives.elbo import ELBOTerms
-from lightning_gen.objectives.importance import LogWeights
-from lightning_gen.objectives.posterior import standard_normal_log_prob
+from lightning_gen.objectives import ELBO, DiagonalGaussian, Gaussian, Likelihood, Objective
+from lightning_gen.objectives.importance import LogWeights, draw_log_weights
 
 
 class VariationalAutoencoder(Autoencoder):
@@ -30,7 +28,7 @@ class VariationalAutoencoder(Autoencoder):
         image_shape: (channels, height, width); the command line takes it from the data.
         latent_dim: length of a code.
         architecture: makes the encoder and the decoder.
-        objective: the bound, with warm-up and free bits.
+        objective: the bound that is minimised, with warm-up and free bits.
         parts: likelihood, corruption, optimizer and schedule.
     """
 
@@ -39,7 +37,7 @@ class VariationalAutoencoder(Autoencoder):
         image_shape: ImageShape,
         latent_dim: int = 20,
         architecture: Architecture = Conv(),  # noqa: B008  (frozen)
-        objective: ELBO = ELBO(),  # noqa: B008  (frozen)
+        objective: Objective = ELBO(),  # noqa: B008  (frozen)
         **parts: Unpack[AutoencoderParts],
     ) -> None:
         check_latent_dim(latent_dim)
@@ -70,35 +68,19 @@ class VariationalAutoencoder(Autoencoder):
 
     def log_weights(self, images: Images, num_samples: int) -> LogWeights:
         """Log p(x, z) / q(z|x) of ``num_samples`` posterior draws for each image, in nats."""
-        return self._log_weights(self.posterior(images), images, num_samples)
+        log_likelihood = partial(self.log_likelihood, images)
+        fit, ratio = draw_log_weights(log_likelihood, self.posterior(images), num_samples)
+        return fit + ratio
+
+    def log_likelihood(self, images: Images, codes: Float[Tensor, "m d"]) -> Float[Tensor, " m"]:
+        """Log p(x|z) of codes [k * N, D], k for each of N images, in nats."""
+        repeated = images.repeat(len(codes) // len(images), 1, 1, 1)
+        return self.likelihood.log_prob(self.decoder(codes), repeated)
 
     def terms(self, batch: Batch, inputs: Images, training_step: int | None = None) -> Terms:
-        """The negative ELBO and its parts, one posterior sample an image."""
-        posterior = self.posterior(inputs)
-        return self._bound(posterior, posterior.sample(), batch.images, training_step)
-
-    def _log_weights(
-        self,
-        posterior: DiagonalGaussian,
-        images: Images,
-        num_samples: int,
-        conditions: Float[Tensor, "n c2"] | None = None,
-    ) -> LogWeights:
-        posterior = posterior.repeated(num_samples)
-        latents = posterior.sample()
-        log_ratio = standard_normal_log_prob(latents) - posterior.log_prob(latents)
-        codes = latents
-        if conditions is not None:
-            codes = torch.cat([latents, conditions.repeat(num_samples, 1)], dim=1)
-        images = images.repeat(num_samples, 1, 1, 1)
-        log_likelihood = self.likelihood.log_prob(self.decoder(codes), images)
-        return (log_likelihood + log_ratio).view(num_samples, -1)
-
-    def _bound(
-        self, posterior: DiagonalGaussian, codes: Codes, images: Images, training_step: int | None
-    ) -> ELBOTerms:
-        log_likelihood = self.likelihood.log_prob(self.decoder(codes), images)
-        return self.objective(log_likelihood, posterior.kl_to_standard_normal(), training_step)
+        """The objective's loss and its parts."""
+        log_likelihood = partial(self.log_likelihood, batch.images)
+        return self.objective(log_likelihood, self.posterior(inputs), training_step)
 
 
 class VAE(VariationalAutoencoder):
@@ -112,6 +94,7 @@ class BetaVAE(VariationalAutoencoder):
         image_shape: (channels, height, width); the command line takes it from the data.
         latent_dim: length of a code.
         beta: weight of the KL, both in nats per image; 1 is the VAE.
+        objective: its warm-up, free bits or capacity.
         parts: architecture, likelihood, corruption, optimizer and schedule.
     """
 
@@ -120,9 +103,10 @@ class BetaVAE(VariationalAutoencoder):
         image_shape: ImageShape,
         latent_dim: int = 10,
         beta: float = 4.0,
+        objective: Objective = ELBO(),  # noqa: B008  (frozen)
         **parts: Unpack[Parts],
     ) -> None:
-        super().__init__(image_shape, latent_dim, objective=ELBO(beta=beta), **parts)
+        super().__init__(image_shape, latent_dim, objective=replace(objective, beta=beta), **parts)
 
 
 class ResVAE(VariationalAutoencoder):
@@ -135,7 +119,7 @@ class ResVAE(VariationalAutoencoder):
         image_shape: (channels, height, width); the command line takes it from the data.
         latent_dim: length of a code.
         likelihood: of the images given a code; the default is squared error, sigma = 1.
-        objective: the bound, with warm-up and free bits.
+        objective: the bound that is minimised, with warm-up and free bits.
         parts: corruption, optimizer and schedule.
     """
 
@@ -144,7 +128,7 @@ class ResVAE(VariationalAutoencoder):
         image_shape: ImageShape,
         latent_dim: int = 128,
         likelihood: Likelihood = Gaussian(),  # noqa: B008  (copied by the base)
-        objective: ELBO = ELBO(),  # noqa: B008  (frozen)
+        objective: Objective = ELBO(),  # noqa: B008  (frozen)
         **parts: Unpack[DenoisingParts],
     ) -> None:
         stages = max(1, (min(image_shape[1:]) // 4).bit_length() - 1)

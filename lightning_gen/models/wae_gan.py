@@ -97,7 +97,7 @@ class WAEGAN(LatentGame, WassersteinAutoencoder):
         judged = self._discriminator_terms(codes, prior)
         return EvaluationTerms(loss, reconstruction, mmd, adversarial, *judged)
 
-    def moves(self, batch: Batch, inputs: Images) -> Moves:
+    def moves(self, batch: Batch, inputs: Images, training_step: int | None) -> Moves:
         """The discriminator's cross-entropy, and the reconstruction with the penalty."""
         codes = self.encode(inputs)
         prior = self.sample_codes(len(codes))

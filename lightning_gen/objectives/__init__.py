@@ -1,7 +1,14 @@
 """The papers' formulas: functions and small objects on tensors."""
 
 from lightning_gen.objectives.adversarial import Adversarial, Hinge, NonSaturating, Wasserstein
-from lightning_gen.objectives.elbo import ELBO, ELBOTerms
+from lightning_gen.objectives.elbo import (
+    ELBO,
+    MMD,
+    ELBOTerms,
+    ImportanceWeighted,
+    Objective,
+    TotalCorrelation,
+)
 from lightning_gen.objectives.gradient_penalty import R1, GradientPenalty, Penalty
 from lightning_gen.objectives.likelihoods import (
     Bernoulli,
@@ -14,6 +21,7 @@ from lightning_gen.objectives.posterior import DiagonalGaussian
 
 __all__ = [
     "ELBO",
+    "MMD",
     "R1",
     "RBF",
     "Adversarial",
@@ -24,10 +32,13 @@ __all__ = [
     "Gaussian",
     "GradientPenalty",
     "Hinge",
+    "ImportanceWeighted",
     "InverseMultiquadratics",
     "Kernel",
     "Likelihood",
     "NonSaturating",
+    "Objective",
     "Penalty",
+    "TotalCorrelation",
     "Wasserstein",
 ]

@@ -1,12 +1,24 @@
-"""The evidence lower bound, with the weight and the training aids that people put on its KL."""
+"""What a model with a KL minimises: the evidence lower bound, and bounds with further terms."""
 
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from jaxtyping import Float
 from torch import Tensor
 
+from lightning_gen.contracts import Codes, Terms
 from lightning_gen.errors import UserError
+from lightning_gen.noise import normal_like
+from lightning_gen.objectives.importance import draw_log_weights, importance_weighted_bound
+from lightning_gen.objectives.mmd import RBF, Kernel, maximum_mean_discrepancy
+from lightning_gen.objectives.posterior import DiagonalGaussian
+from lightning_gen.objectives.total_correlation import minibatch_total_correlation
+
+LogLikelihood = Callable[[Float[Tensor, "m d"]], Float[Tensor, " m"]]
+"""Log p(x|z) of codes [k * N, D], k for each of the N images of a batch, in nats."""
 
 
 class ELBOTerms(NamedTuple):
@@ -17,54 +29,208 @@ class ELBOTerms(NamedTuple):
     kl: Float[Tensor, ""]
 
 
+class TotalCorrelationTerms(NamedTuple):
+    """The terms of an ELBO, and the total correlation in nats, whose weight is in the loss."""
+
+    loss: Float[Tensor, ""]
+    reconstruction: Float[Tensor, ""]
+    kl: Float[Tensor, ""]
+    total_correlation: Float[Tensor, ""]
+
+
+class MMDTerms(NamedTuple):
+    """The terms of an ELBO, and the MMD, which has no unit and whose weight is in the loss."""
+
+    loss: Float[Tensor, ""]
+    reconstruction: Float[Tensor, ""]
+    kl: Float[Tensor, ""]
+    mmd: Float[Tensor, ""]
+
+
+class ImportanceWeightedTerms(NamedTuple):
+    """Means over a batch, in nats per image: loss = -L_k; ``negative_elbo`` is -L_1."""
+
+    loss: Float[Tensor, ""]
+    negative_elbo: Float[Tensor, ""]
+
+
 @dataclass(frozen=True)
-class ELBO:
-    """-ELBO = -log p(x|z) + beta KL(q(z|x) || p(z)), in nats per image (Kingma & Welling 2014).
+class Objective(ABC):
+    """The weight and the training aids of the KL, in any bound that has one.
 
     Warm-up and free bits act on the training loss alone: validation and test always report
-    reconstruction + beta * kl, so that the best checkpoint is not the one of a small early weight.
+    the terms with their full weights, so that the best checkpoint is not that of a small early one.
 
     Args:
         beta: weight of the KL; 1 gives the bound, other values are Higgins et al. 2017.
         warmup_steps: training steps over which the weight grows linearly from 0 to beta
-            (Bowman et al. 2016, Sonderby et al. 2016).
+            (Bowman et al. 2016, Sonderby et al. 2016), or with a ``capacity`` this from 0.
         free_bits: nats of each dimension's batch-mean KL that cost nothing in training
             (Kingma et al. 2016, appendix C.8).
+        capacity: nats that the KL is to have: beta weighs its distance |KL - capacity| (Burgess et
+            al. 2018, whose beta is 1000); None lets it fall.
     """
 
     beta: float = 1.0
     warmup_steps: int = 0
     free_bits: float = 0.0
+    capacity: float | None = None
 
     def __post_init__(self) -> None:
-        for name, unit in (("beta", "weight"), ("warmup_steps", "number"), ("free_bits", "number")):
+        for name, unit in (("beta", "weight"), ("warmup_steps", "number"), ("free_bits", "number"),
+                           ("capacity", "number")):  # fmt: skip
             value = getattr(self, name)
-            if not 0 <= value < float("inf"):
+            if value is not None and not 0 <= value < math.inf:
                 raise UserError(
                     f"{name} is a finite {unit} of at least 0, got {value}. "
                     f"Set {name} to its default {type(self).__dataclass_fields__[name].default}."
                 )
 
+    @classmethod
+    def like(cls, other: "Objective", **changed: Any) -> "Objective":  # noqa: ANN401
+        """An objective of this class with the weight and the aids of an ELBO; else a UserError."""
+        if type(other) is not ELBO:
+            raise UserError(
+                f"the objective of this model is {cls.__name__}, with the options of ELBO, got "
+                f"{type(other).__name__}. Choose VAE for another objective."
+            )
+        return cls(**vars(other) | changed)
+
+    @abstractmethod
     def __call__(
+        self,
+        log_likelihood: LogLikelihood,
+        posterior: DiagonalGaussian,
+        training_step: int | None = None,
+    ) -> Terms:
+        """The loss of a batch and its parts.
+
+        Args:
+            log_likelihood: of the batch's images, given codes.
+            posterior: q(z|x) of each image; codes are drawn from it here.
+            training_step: number of training steps done; None in evaluation.
+        """
+
+    def cost(self, kl: Float[Tensor, "n d"], training_step: int | None) -> Float[Tensor, ""]:
+        """What the KL of each latent dimension adds to the loss, in nats per image."""
+        mean = kl.mean(dim=0)
+        if training_step is not None and self.free_bits:
+            mean = mean.clamp(min=self.free_bits)
+        if self.capacity is None:
+            return self.weight_at(training_step) * mean.sum()
+        return self.beta * (mean.sum() - self._warmth(training_step) * self.capacity).abs()
+
+    def weight_at(self, training_step: int | None) -> float:
+        """The weight of the KL at a step of the training; None is in evaluation."""
+        return self.beta * (self._warmth(training_step) if self.capacity is None else 1)
+
+    def _warmth(self, training_step: int | None) -> float:
+        if training_step is None or not self.warmup_steps:
+            return 1.0
+        return min(1.0, training_step / self.warmup_steps)
+
+    def bound(
         self,
         log_likelihood: Float[Tensor, " n"],
         kl: Float[Tensor, "n d"],
         training_step: int | None = None,
     ) -> ELBOTerms:
-        """The terms for a batch.
-
-        Args:
-            log_likelihood: log p(x|z) of each image, in nats.
-            kl: KL of each latent dimension of each image, in nats.
-            training_step: number of training steps done; None in evaluation.
-        """
+        """-log p(x|z) and the KL of each dimension of each image, as means."""
         reconstruction = -log_likelihood.mean()
-        kl_per_dimension = kl.mean(dim=0)
-        mean_kl = kl_per_dimension.sum()
-        if training_step is None:
-            return ELBOTerms(reconstruction + self.beta * mean_kl, reconstruction, mean_kl)
-        weight = self.beta
-        if self.warmup_steps:
-            weight *= min(1.0, training_step / self.warmup_steps)
-        paid = kl_per_dimension.clamp(min=self.free_bits).sum() if self.free_bits else mean_kl
-        return ELBOTerms(reconstruction + weight * paid, reconstruction, mean_kl)
+        loss = reconstruction + self.cost(kl, training_step)
+        return ELBOTerms(loss, reconstruction, kl.mean(dim=0).sum())
+
+
+@dataclass(frozen=True)
+class ELBO(Objective):
+    """-ELBO = -log p(x|z) + beta KL(q(z|x) || p(z)), in nats per image (Kingma & Welling 2014)."""
+
+    def __call__(
+        self,
+        log_likelihood: LogLikelihood,
+        posterior: DiagonalGaussian,
+        training_step: int | None = None,
+    ) -> Terms:
+        """The terms, from one draw of the posterior an image."""
+        codes = posterior.sample()
+        kl = posterior.kl_to_standard_normal()
+        bound = self.bound(log_likelihood(codes), kl, training_step)
+        return self.extended(bound, codes, posterior)
+
+    def extended(self, bound: ELBOTerms, codes: Codes, posterior: DiagonalGaussian) -> Terms:
+        """The terms with those that are added to the bound."""
+        return bound
+
+
+@dataclass(frozen=True)
+class TotalCorrelation(ELBO):
+    """-ELBO + weight * total correlation of the codes, estimated from the batch (Chen et al. 2018).
+
+    The KL holds the mutual information I(x; z), the total correlation and the KL of each dimension;
+    a ``weight`` of beta - 1 weighs the total correlation by beta, as arXiv:1802.04942 does. See
+    :func:`~lightning_gen.objectives.total_correlation.minibatch_total_correlation`.
+    """
+
+    weight: float = 5.0
+
+    def extended(
+        self, bound: ELBOTerms, codes: Codes, posterior: DiagonalGaussian
+    ) -> TotalCorrelationTerms:
+        """The terms with the total correlation."""
+        excess = minibatch_total_correlation(codes, posterior)
+        loss = bound.loss + self.weight * excess
+        return TotalCorrelationTerms(loss, bound.reconstruction, bound.kl, excess)
+
+
+@dataclass(frozen=True)
+class MMD(ELBO):
+    """-ELBO + weight * MMD(q(z), p(z)), of one draw an image, within a batch (Zhao et al. 2019).
+
+    Args:
+        weight: nats per image for each unit of the MMD.
+        kernel: of the MMD.
+    """
+
+    weight: float = 100.0
+    kernel: Kernel = RBF()  # noqa: RUF009  (frozen)
+
+    def extended(self, bound: ELBOTerms, codes: Codes, posterior: DiagonalGaussian) -> MMDTerms:
+        """The terms with the MMD, against as many draws of the prior."""
+        mmd = maximum_mean_discrepancy(codes, normal_like(codes), self.kernel)
+        return MMDTerms(bound.loss + self.weight * mmd, bound.reconstruction, bound.kl, mmd)
+
+
+@dataclass(frozen=True)
+class ImportanceWeighted(Objective):
+    """-L_k, the importance-weighted bound on log p(x) (Burda, Grosse & Salakhutdinov 2016).
+
+    beta weighs log p(z) - log q(z|x) in each weight. Free bits take away what the KL, in closed
+    form, costs below them, which is exact in expectation for k = 1.
+
+    Args:
+        num_samples: k, draws an image; time and memory of the decoder grow with it.
+    """
+
+    num_samples: int = 5
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.num_samples < 1:
+            raise UserError(
+                f"num_samples is the number of posterior draws an image, at least 1, got "
+                f"{self.num_samples}. Set it to 5."
+            )
+
+    def __call__(
+        self,
+        log_likelihood: LogLikelihood,
+        posterior: DiagonalGaussian,
+        training_step: int | None = None,
+    ) -> ImportanceWeightedTerms:
+        """-L_k and -L_1, from the same draws."""
+        fit, ratio = draw_log_weights(log_likelihood, posterior, self.num_samples)
+        kl = posterior.kl_to_standard_normal()
+        weight = self.weight_at(training_step)
+        aided = self.cost(kl, training_step) - weight * kl.mean(dim=0).sum()
+        loss = aided - importance_weighted_bound(fit + weight * ratio).mean()
+        return ImportanceWeightedTerms(loss, -(fit + ratio).mean())

@@ -7,7 +7,28 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from lightning_gen.objectives.posterior import DiagonalGaussian, standard_normal_log_prob
+
+Codes = Float[Tensor, "m d"]
 LogWeights = Float[Tensor, "k n"]
+
+
+def draw_log_weights(
+    log_likelihood: Callable[[Codes], Float[Tensor, " m"]],
+    posterior: DiagonalGaussian,
+    num_samples: int,
+) -> tuple[LogWeights, LogWeights]:
+    """Log p(x|z) and log p(z) / q(z|x) of draws of each posterior, in nats.
+
+    Args:
+        log_likelihood: of the images given codes [k * N, D].
+        posterior: q(z|x) of the N images.
+        num_samples: k, draws for each of them.
+    """
+    repeated = posterior.repeated(num_samples)
+    codes = repeated.sample()
+    ratio = standard_normal_log_prob(codes) - repeated.log_prob(codes)
+    return log_likelihood(codes).view(num_samples, -1), ratio.view(num_samples, -1)
 
 
 def importance_weighted_bound(log_weights: LogWeights) -> Float[Tensor, " n"]:

@@ -4,7 +4,7 @@ import csv
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 from zipfile import ZipFile
 
 import numpy as np
@@ -151,7 +151,7 @@ def _table(path: Path) -> list[list[float]]:
 
 def _decoded(run: FinishedRun, codes: Tensor, path: Path) -> contracts.Images:
     try:
-        return cast(contracts.Decodes, run.model).decode(codes.to(run.model.device))
+        return run.model.decode(codes.to(run.model.device))
     except torch.OutOfMemoryError:
         raise
     except RuntimeError as error:

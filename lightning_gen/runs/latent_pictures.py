@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from math import prod
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from lightning_gen import contracts
-from lightning_gen.contracts import Encodes, SamplesCodes, given
+from lightning_gen.contracts import Encodes, given
 from lightning_gen.errors import UserError
 from lightning_gen.latent import PathName
 from lightning_gen.runs.finished import FinishedRun
@@ -43,7 +43,7 @@ def interpolate(
     """
     run.require(contracts.WALKS, "interpolate")
     _check(run, out, num_pairs * (steps + 2))
-    model = cast(contracts.Decodes, run.model)
+    model = run.model
     about: dict[str, Any] = {}
     if encodes(run, inputs):
         batch, names = inputs.first(2 * num_pairs)
@@ -58,7 +58,7 @@ def interpolate(
         about["originals"] = batch.images[:even:2], batch.images[1:even:2]
         codes = codes[:even]
     else:
-        codes = cast(SamplesCodes, run.model).sample_codes(2 * num_pairs)
+        codes = run.model.sample_codes(2 * num_pairs)
     view = interpolation(model, codes[::2], codes[1::2], steps=steps, path=path, **about)
     return _written(run, view, out, film=True)
 
@@ -95,7 +95,7 @@ def traverse(
     if encodes(run, inputs):
         codes = all_codes(run, inputs, num_images)
     else:
-        codes = unlabelled(cast(SamplesCodes, run.model).sample_codes(1))
+        codes = unlabelled(run.model.sample_codes(1))
     if dimensions is None:
         ranked = rank(run.model, codes, num_dimensions)
     else:
@@ -103,7 +103,7 @@ def traverse(
         if wrong := [j for j in dimensions if not 0 <= j < size]:
             raise UserError(f"--dimensions are from 0 to {size - 1} in this model, got {wrong[0]}.")
         ranked = [Ranked(j, f"z{j}") for j in dimensions]
-    model = cast(contracts.Decodes, run.model)
+    model = run.model
     base = typical(model, codes.codes.to(run.model.device))
     view = traversal(model, base, codes, ranked, steps=steps, span=span)
     return _written(run, view, out, film=True)
@@ -126,7 +126,7 @@ def arithmetic(
     run.require((contracts.Encodes, contracts.Decodes), "arithmetic")
     names = inputs.class_names, inputs.factor_names
     check_terms((a, b, c), *names)
-    model, codes = cast(contracts.Decodes, run.model), all_codes(run, inputs, num_images)
+    model, codes = run.model, all_codes(run, inputs, num_images)
     view = arithmetic_view(model, codes, (a, b, c), *names, run.model.device)
     return _written(run, view, out)
 

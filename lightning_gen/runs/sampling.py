@@ -50,14 +50,14 @@ def _batches(
     run: FinishedRun, count: int, batch_size: int
 ) -> Iterator[tuple[Images, dict[str, Tensor]]]:
     if not able(run.model, (SamplesCodes, Decodes)):
-        model = cast(contracts.Samples, run.model)
+        model = run.model
         for start in range(0, count, batch_size):
             yield model.sample(min(batch_size, count - start)), {}
         return
     # All noise at once: the images do not depend on the size of a batch.
-    codes = cast(SamplesCodes, run.model).sample_codes(count)
+    codes = run.model.sample_codes(count)
     for part in torch.split(codes, batch_size):
-        yield cast(Decodes, run.model).decode(part), {"codes": part}
+        yield run.model.decode(part), {"codes": part}
 
 
 def _of_each(

@@ -31,6 +31,7 @@ def check_same_model(model: LightningModule, path: Path) -> None:
         )
     if not model.strict_loading:
         return
+    model.on_load_checkpoint(checkpoint)
     found = shapes(checkpoint["state_dict"])
     for name, old, new in differences(found, shapes(model.state_dict())):
         raise UserError(
@@ -64,22 +65,21 @@ def differences(old: object, new: object, key: str = "") -> Iterator[tuple[str, 
 
 
 def canonical(value: object) -> Any:  # noqa: ANN401  (what it was)
-    """A configuration in the form that it has in ``config.yaml``, whoever wrote it.
+    """A configuration in the form that it has in ``config.yaml``, whoever wrote it, and when.
 
-    A class has the name of the package that offers it, an optimizer or scheduler all its arguments.
-    Nothing is imported.
+    A class has the name of the package that offers it, and with arguments it has all of them, those
+    that it did not have then at their defaults. Nothing is imported.
     """
     if isinstance(value, list):
         return [canonical(item) for item in value]
     kind: Any = known_class(value.get("class_path") if isinstance(value, dict) else value)
-    if kind is not None and issubclass(kind, Optimizer | LRScheduler):
+    if isinstance(value, dict) and kind is None:
+        return {key: canonical(item) for key, item in value.items()}
+    if isinstance(value, dict) or (kind and issubclass(kind, Optimizer | LRScheduler)):
         given = value.get("init_args", {}) if isinstance(value, dict) else {}
         default = {k: p.default for k, p in parameters(kind).items() if p.default is not p.empty}
-        arguments = {k: plain(v) for k, v in default.items()} | canonical(given)
-        return {"class_path": import_path(kind), "init_args": arguments}
-    if isinstance(value, dict):
-        named = {} if kind is None else {"class_path": import_path(kind)}
-        return {key: canonical(item) for key, item in value.items()} | named
+        arguments = {k: canonical(plain(v)) for k, v in default.items() if k not in given}
+        return {"class_path": import_path(kind), "init_args": arguments | canonical(given)}
     return value if kind is None else import_path(kind)
 
 

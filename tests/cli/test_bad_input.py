@@ -53,7 +53,10 @@ def test_a_message_of_an_unknown_kind_passes_through_with_its_place():
         (("--model.architecture.width", "[3]"), r"width .*Did you mean .*\.widths"),
         (("--model.optimizer.lrr", "0.1"), r"lrr .*Did you mean .*\.lr\b"),
         (("--model.beta", "4"), r"model\.beta .*Did you mean model\.objective\.beta\?"),
-        (("--model", "BetaVAE", "--model.objective.warmup_steps", "9"), "warmup_steps is no opt"),
+        (
+            ("--model", "BetaVAE", "--model.objective.warmup", "9"),
+            r"mean .*objective\.warmup_steps",
+        ),
         (("--data.batchsize", "3"), r"batchsize .*Did you mean .*batch_size"),
         (("--model.obj.beta", "4"), r" model\.obj\.beta .*mean model\.objective\.beta\?"),
         (

@@ -80,7 +80,7 @@ class LinearGaussian(VAE):
             head.bias[:2].zero_()
             head.bias[2:].copy_(precision.inverse().diagonal().log() + 0.5)
 
-    def log_likelihood(self, images):
+    def evidence(self, images):
         weight = self.decoder[0].weight
         covariance = weight @ weight.T + self.likelihood.sigma**2 * torch.eye(6)
         normal = torch.distributions.MultivariateNormal(torch.zeros(6), covariance)
@@ -93,7 +93,7 @@ def test_the_bound_converges_from_below_to_the_closed_form_of_a_linear_vae():
     latents = torch.randn(2000, 2)
     noise = 0.5 * torch.randn(2000, 1, 2, 3)
     images = model.decoder(latents) + noise
-    exact = model.log_likelihood(images).mean().item()
+    exact = model.evidence(images).mean().item()
     bounds = {
         k: bound_in_parts(lambda count: model.log_weights(images, count), k, 20).mean().item()
         for k in (1, 10, 100, 1000)

@@ -229,7 +229,7 @@ def test_the_loss_is_the_negative_elbo_and_the_weighted_total_correlation(kind, 
 
 def test_each_player_moves_its_own_parameters():
     model = tiny(FactorVAE)
-    moves = model.moves(batch_of(MANY), MANY)
+    moves = model.moves(batch_of(MANY), MANY, 0)
     moves.discriminator().loss.backward()
     assert all(p.grad is None for p in model.encoder.parameters())
     assert all(p.grad is not None for p in model.discriminator.parameters())

@@ -75,7 +75,7 @@ def on_gpu(model):
 def losses(model, batch):
     """Whatever a training step computes before its backward passes."""
     if isinstance(model, LatentGame):
-        moves = model.moves(batch, batch.images)
+        moves = model.moves(batch, batch.images, 0)
         return moves.discriminator().loss, moves.autoencoder().loss
     if isinstance(model, DCGAN):
         return model._discriminator_terms(batch.images, None), model._generator_terms(8)

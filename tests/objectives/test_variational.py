@@ -11,7 +11,13 @@ from torch import distributions as D
 from torch.testing import assert_close
 
 from lightning_gen.errors import UserError
-from lightning_gen.objectives import ELBO, DiagonalGaussian
+from lightning_gen.objectives import (
+    ELBO,
+    MMD,
+    DiagonalGaussian,
+    ImportanceWeighted,
+    TotalCorrelation,
+)
 from lightning_gen.objectives.importance import bound_in_parts, importance_weighted_bound
 from lightning_gen.objectives.posterior import standard_normal_log_prob
 from lightning_gen.objectives.total_correlation import minibatch_total_correlation, permuted
@@ -70,7 +76,7 @@ KL = torch.tensor([[0.5, 2.0, 3.0], [0.3, 4.0, 5.0]])  # sums 5.5 and 9.3, means
 
 @pytest.mark.parametrize("beta", [0.0, 1.0, 2.5])
 def test_loss_is_the_mean_of_the_images_bounds(beta):
-    terms = ELBO(beta)(LOG_LIKELIHOOD, KL)
+    terms = ELBO(beta).bound(LOG_LIKELIHOOD, KL)
     assert terms.reconstruction.item() == 200
     assert terms.kl.item() == pytest.approx(7.4)
     assert terms.loss.item() == pytest.approx((100 + 300 + beta * (5.5 + 9.3)) / 2)
@@ -79,14 +85,15 @@ def test_loss_is_the_mean_of_the_images_bounds(beta):
 def test_warmup_is_linear_and_ends_at_beta():
     elbo = ELBO(beta=4.0, warmup_steps=10)
     weights = [
-        (elbo(LOG_LIKELIHOOD, KL, step).loss.item() - 200) / 7.4 for step in (0, 1, 5, 10, 11, 1000)
+        (elbo.bound(LOG_LIKELIHOOD, KL, step).loss.item() - 200) / 7.4
+        for step in (0, 1, 5, 10, 11, 1000)
     ]
     assert weights == pytest.approx([0, 0.4, 2, 4, 4, 4], abs=1e-4)
 
 
 def test_free_bits_cost_nothing_and_give_no_gradient_below_the_limit():
     kl = KL.clone().requires_grad_()
-    terms = ELBO(beta=2.0, free_bits=3.5)(LOG_LIKELIHOOD, kl, 0)
+    terms = ELBO(beta=2.0, free_bits=3.5).bound(LOG_LIKELIHOOD, kl, 0)
     assert terms.loss.item() == pytest.approx(200 + 2 * (3.5 + 3.5 + 4))
     assert terms.kl.item() == pytest.approx(7.4)
     terms.loss.backward()
@@ -95,12 +102,86 @@ def test_free_bits_cost_nothing_and_give_no_gradient_below_the_limit():
 
 def test_evaluation_ignores_warmup_and_free_bits():
     plain, aided = ELBO(beta=2.0), ELBO(beta=2.0, warmup_steps=100, free_bits=10.0)
-    assert aided(LOG_LIKELIHOOD, KL) == plain(LOG_LIKELIHOOD, KL)
-    assert aided(LOG_LIKELIHOOD, KL, 0) != plain(LOG_LIKELIHOOD, KL, 0)
+    assert aided.bound(LOG_LIKELIHOOD, KL) == plain.bound(LOG_LIKELIHOOD, KL)
+    assert aided.bound(LOG_LIKELIHOOD, KL, 0) != plain.bound(LOG_LIKELIHOOD, KL, 0)
+
+
+def test_capacity_is_what_the_kl_is_to_have():
+    """Burgess et al. 2018: beta |KL - C|, with C from 0 to the capacity in the warm-up."""
+    elbo = ELBO(beta=10.0, warmup_steps=10, capacity=8.0)
+    losses = [elbo.bound(LOG_LIKELIHOOD, KL, step).loss.item() - 200 for step in (0, 5, 10, 99)]
+    assert losses == pytest.approx([74, 34, 6, 6], abs=1e-3)
+    assert elbo.bound(LOG_LIKELIHOOD, KL).loss.item() == pytest.approx(206)
+
+
+class LinearGaussian:
+    """p(z) = N(0, I), p(x|z) = N(z, I): log p(x) and the posterior are known."""
+
+    def __init__(self, n=5, d=3):
+        self.images = 2 * torch.randn(n, d)
+        self.posterior = DiagonalGaussian(self.images / 2, torch.full((n, d), math.log(0.5)))
+
+    def log_likelihood(self, codes):
+        repeated = self.images.repeat(len(codes) // len(self.images), 1)
+        return D.Independent(D.Normal(codes, 1.0), 1).log_prob(repeated)
+
+    @property
+    def evidence(self):
+        prior = D.Normal(torch.zeros_like(self.images), math.sqrt(2))
+        return D.Independent(prior, 1).log_prob(self.images).mean()
+
+
+@pytest.mark.parametrize("num_samples", [1, 7])
+def test_with_the_true_posterior_every_bound_is_the_evidence(num_samples):
+    model = LinearGaussian()
+    terms = ImportanceWeighted(num_samples=num_samples)(model.log_likelihood, model.posterior)
+    assert_close(-terms.loss, model.evidence)
+    assert_close(-terms.negative_elbo, model.evidence)
+    draws = [ELBO()(model.log_likelihood, model.posterior).loss for _ in range(3000)]
+    assert_close(-torch.stack(draws).mean(), model.evidence, atol=0.1, rtol=0)
+
+
+@pytest.mark.parametrize("aids", [{"warmup_steps": 10}, {"free_bits": 2.0}, {"capacity": 4.0}])
+def test_one_importance_weight_has_the_elbo_s_aids(aids):
+    """In expectation over the draws, at a step of the warm-up."""
+    model = LinearGaussian(n=2000)
+    wide = DiagonalGaussian(model.posterior.mean + 0.3, model.posterior.log_var + 0.2)
+    losses = [
+        kind(log_likelihood, wide, 4).loss
+        for log_likelihood in [model.log_likelihood]
+        for kind in (ELBO(beta=2.0, **aids), ImportanceWeighted(2.0, num_samples=1, **aids))
+    ]
+    assert_close(*losses, atol=0.25, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("extended", "term"),
+    [(TotalCorrelation(weight=3.0), "total_correlation"), (MMD(weight=3.0), "mmd")],
+)
+def test_a_further_term_has_its_weight_and_nothing_else_changes(extended, term):
+    model = LinearGaussian()
+    results = []
+    for objective in (ELBO(), extended):
+        torch.manual_seed(0)
+        results.append(objective(model.log_likelihood, model.posterior))
+    plain, more = results
+    assert_close(more.loss, plain.loss + 3 * getattr(more, term))
+    assert (more.reconstruction, more.kl) == (plain.reconstruction, plain.kl)
+
+
+def test_an_objective_like_another_has_its_aids_and_refuses_other_terms():
+    found = MMD.like(ELBO(2.0, 5, 0.1, 3.0), weight=4.0)
+    assert found == MMD(2.0, 5, 0.1, 3.0, weight=4.0)
+    with pytest.raises(UserError, match="is MMD, with the options of ELBO, got TotalCorrelation"):
+        MMD.like(TotalCorrelation())
 
 
 BAD_VALUES = [
-    *((name, value) for name in ("beta", "free_bits") for value in (-1.0, math.nan, math.inf)),
+    *(
+        (name, value)
+        for name in ("beta", "free_bits", "capacity")
+        for value in (-1.0, math.nan, math.inf)
+    ),
     ("warmup_steps", -1),
 ]
 

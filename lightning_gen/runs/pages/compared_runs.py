@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from lightning.pytorch import LightningModule
 
 from lightning_gen.errors import UserError
 from lightning_gen.models.autoencoder import DeterministicAutoencoder
-from lightning_gen.runs.finished import FinishedRun
+from lightning_gen.runs.finished import FinishedRun, TrainedModel
 from lightning_gen.runs.pages.record import RunRecord
 
 MOST_TOLD, LONGEST = 3, 40
@@ -37,7 +36,7 @@ class ComparedRun:
     record: RunRecord
 
     @property
-    def model(self) -> LightningModule:
+    def model(self) -> TrainedModel:
         """The model with its weights."""
         return self.finished.model
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import torch
 from PIL import Image
@@ -137,7 +137,7 @@ def samples(runs: Sequence[ComparedRun], num_images: int, seed: int) -> Exhibit:
 
     def draw(run: ComparedRun) -> Pixels:
         torch.manual_seed(seed)
-        images = cast(contracts.Samples, run.model).sample(num_images)
+        images = run.model.sample(num_images)
         return image_grid(images, f"{num_images} samples, seed {seed}")
 
     exhibit = Exhibit("samples", "Samples", text)
@@ -187,7 +187,7 @@ def sums(runs: Sequence[ComparedRun], images: SharedImages) -> Exhibit:
         return exhibit
 
     def draw(run: ComparedRun) -> Pixels:
-        model = cast(contracts.Decodes, run.model)
+        model = run.model
         return arithmetic(model, images.of(run), terms, *images.names, run.model.device).pixels()
 
     needs = (contracts.Encodes, contracts.Decodes)
