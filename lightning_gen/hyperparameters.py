@@ -6,7 +6,7 @@ from dataclasses import fields, is_dataclass
 from functools import partial, wraps
 from inspect import BoundArguments, Parameter, Signature, signature
 from itertools import accumulate
-from typing import Any, NamedTuple, Unpack, get_origin
+from typing import Any, ClassVar, NamedTuple, Unpack, get_origin
 
 import numpy as np
 from lightning.pytorch.core.mixins.hparams_mixin import HyperparametersMixin
@@ -71,7 +71,12 @@ class KeepsArguments(HyperparametersMixin):
     A subclass writes an ordinary constructor. What the outermost one was given is kept, with the
     defaults of all else that it takes, be it by ``**kwargs`` that it passes on to a parent:
     ``load_from_checkpoint`` and the command line build the same object again from them.
+
+    Attributes:
+        unkept: names of arguments that have no plain form, and without which it is not built again.
     """
+
+    unkept: ClassVar[tuple[str, ...]] = ()
 
     def __init_subclass__(cls, **options: Any) -> None:  # noqa: ANN401  (Python's)
         super().__init_subclass__(**options)
@@ -100,7 +105,8 @@ def _keeping(construct: Callable[..., None]) -> Callable[..., None]:
             raise
         names = {"_class_path": import_path(type(self)), "_instantiator": INSTANTIATOR}
         kept, vars(self)["_call"] = _kept(bound, len(args), outer)
-        plain_values = {name: plain(value) for name, value in kept.items()}
+        unkept = type(self).unkept
+        plain_values = {k: plain(value) for k, value in kept.items() if k not in unkept}
         self.save_hyperparameters(plain_values if outer else names | plain_values, logger=False)
         try:
             construct(self, *args, **kwargs)

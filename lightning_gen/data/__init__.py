@@ -7,6 +7,9 @@ from lightning_gen.data.image_folder import ImageFolder
 from lightning_gen.data.published import CIFAR10, MNIST, FashionMNIST, MiniFashionMNIST
 from lightning_gen.data.shapes import Shapes
 
+# Not among those that a file may name, which cannot hold its datasets.
+from lightning_gen.data.wrap import Wrap as Wrap
+
 __all__ = [
     "CIFAR10",
     "MNIST",

@@ -52,6 +52,8 @@ theirs by 44 dB, 1.5 grey levels. 1 would be 37 dB (3.6 levels) in three quarter
 would be 51 dB in a third more.
 """
 
+MODES = {1: "L", 3: "RGB"}
+"""Pillow's mode of so many channels."""
 GREY_MODES = ("1", "L", "LA", "La", "F", "I", "I;16", "I;16B", "I;16L", "I;16N")
 
 
@@ -98,15 +100,24 @@ def decode(
         ValueError: there are too many pixels, or no range for values of more than 8 bits.
     """
     channels, height, width = shape
-    mode = "L" if channels == 1 else "RGB"
+    mode = MODES[channels]
     with Image.open(stream, formats=FORMATS) as image:
         image.draft(mode, (DRAFT * max(height, width),) * 2)
         _check_size(image)
         with _ONE_LARGE if image.width * image.height > LARGE else nullcontext():
             ImageOps.exif_transpose(image, in_place=True)
-            eight_bit = _eight_bit(image, mode, value_range)
-            fitted = ImageOps.fit(eight_bit, (width, height), Image.Resampling.BICUBIC)
-    return np.asarray(fitted).reshape(height, width, channels).transpose(2, 0, 1)
+            return fit(image, shape, value_range)
+
+
+def fit(
+    image: Image.Image, shape: ImageShape, value_range: ValueRange | None = None
+) -> NDArray[np.uint8]:
+    """An image resized so that it just covers the shape, and cropped, as uint8 [C, H, W]."""
+    channels, height, width = shape
+    eight_bit = _eight_bit(image, MODES[channels], value_range)
+    if eight_bit.size != (width, height):
+        eight_bit = ImageOps.fit(eight_bit, (width, height), Image.Resampling.BICUBIC)
+    return np.array(eight_bit).reshape(height, width, channels).transpose(2, 0, 1)
 
 
 def _check_size(image: Image.Image) -> None:

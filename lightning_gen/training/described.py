@@ -23,7 +23,7 @@ def describe_part(part: LightningModule | LightningDataModule) -> dict[str, Any]
     kind: type = type(part)
     path = import_path(kind)
     known = {k: canonical(plain(v)) for k, v in part.hparams.items() if not k.startswith("_")}
-    missing: list[str] = []
+    missing = [*getattr(kind, "unkept", ())]
     if not isinstance(part, KeepsArguments):
         keep_arguments(part, path, known)
         asked = parameters(kind)
@@ -31,10 +31,12 @@ def describe_part(part: LightningModule | LightningDataModule) -> dict[str, Any]
         missing = [name for name in missing if name not in known]
     if missing or "<" in path:
         reason = f"does not keep its {', '.join(missing)}" if missing else "is no class of a module"
-        rank_zero_info(
-            f"{kind.__name__} {reason}: the run can be used here, and not loaded later. Derive it "
-            "from lightning_gen.hyperparameters.KeepsArguments, at the top level of a module."
-        )
+        if isinstance(part, LightningDataModule):
+            remedy = "verbs on the run take images of their own, with --images."
+        else:
+            remedy = "the run can be used here, and not loaded later. Derive it from "
+            remedy += "lightning_gen.hyperparameters.KeepsArguments, at the top level of a module."
+        rank_zero_info(f"{kind.__name__} {reason}: {remedy}")
     return {"class_path": path, "init_args": known}
 
 
