@@ -1,5 +1,6 @@
 """The options of the training verbs, and what the data says to the model."""
 
+from importlib import import_module
 from typing import Any, NoReturn
 
 from jsonargparse import ActionConfigFile  # type: ignore[attr-defined]
@@ -8,6 +9,7 @@ from lightning.pytorch.cli import LightningArgumentParser
 
 import lightning_gen.data
 import lightning_gen.models  # noqa: F401  (the parser knows by their short names what is imported)
+from lightning_gen.allowed import registered
 from lightning_gen.cli import VERBS
 from lightning_gen.errors import BadArgumentsError
 from lightning_gen.training.links import LINKS
@@ -48,6 +50,8 @@ def training_parser(verb: str) -> Parser:
 
     What of the data has the name of a model's argument becomes that argument.
     """
+    for module in registered():  # their classes have short names, too
+        import_module(module)
     about = f"{VERBS[verb].summary}: lightning-gen {VERBS[verb].example}"
     parser = Parser(prog=f"lightning-gen {verb}", description=about)
     add = parser.add_argument

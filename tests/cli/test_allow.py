@@ -231,6 +231,39 @@ class TestFinishedRun:
         command(*WORDS[verb], "--allow", "own").done()
 
 
+@pytest.fixture
+def package(own, tmp_path, monkeypatch):
+    """The file as a package that is installed in a folder, and registers itself."""
+
+    def install(folder):
+        (folder / "theirs-1.0.dist-info").mkdir(parents=True)
+        (tmp_path / "own.py").replace(folder / "theirs.py")
+        about = {"METADATA": "Name: theirs\nVersion: 1.0\n"}
+        about |= {"entry_points.txt": "[lightning_gen]\nall = theirs\n"}
+        for name, text in about.items():
+            (folder / "theirs-1.0.dist-info" / name).write_text(text)
+        monkeypatch.syspath_prepend(str(folder))
+
+    yield install
+    sys.modules.pop("theirs", None)
+
+
+@pytest.mark.parametrize("model", ["theirs.Model", "Model"])
+def test_an_installed_package_registers_its_classes(model, package, command, tmp_path):
+    package(tmp_path / "site")
+    words = ("--model", model, *SMALL_MODEL[2:], "--data", "theirs.Data", "--data.batch_size", "50")
+    command("fit", *words, "--trainer.callbacks", "theirs.Watcher", *TWO_BATCHES).done()
+    command("sample", "model_data").done()
+    assert type(lightning_gen.load("model_data")).__module__ == "theirs"
+
+
+def test_the_working_directory_registers_nothing(package, command, tmp_path):
+    package(tmp_path)
+    words = ("--model", "theirs.Model", *SMALL_MODEL[2:], *MINI_DATA)
+    command("fit", *words).refused("pass --allow theirs")
+    assert not (tmp_path / "imported").exists()
+
+
 def test_a_sweep_of_strange_data(own, command, tmp_path):
     write_sweep(tmp_path)
     check(command("sweep", "own.yaml", "--data", "own.Data"), own)
