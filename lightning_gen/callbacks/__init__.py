@@ -4,6 +4,7 @@ from lightning_gen.callbacks.aggregate_posterior import AggregatePosterior
 from lightning_gen.callbacks.code_use import CodebookUse, CollapseMonitor
 from lightning_gen.callbacks.disentanglement import Disentanglement
 from lightning_gen.callbacks.evaluation import Evaluation
+from lightning_gen.callbacks.evaluation import Score as Score  # of an Evaluation; no callback
 from lightning_gen.callbacks.first_images import Denoising, Reconstructions
 from lightning_gen.callbacks.going_on import RandomState, Resume, SameNoise
 from lightning_gen.callbacks.interruption import Interruption

@@ -7,7 +7,8 @@ from lightning_gen.data.image_folder import ImageFolder
 from lightning_gen.data.published import CIFAR10, MNIST, FashionMNIST, MiniFashionMNIST
 from lightning_gen.data.shapes import Shapes
 
-# Not among those that a file may name, which cannot hold its datasets.
+# What no file names: it cannot hold the datasets of Wrap, and a source is none.
+from lightning_gen.data.sources import TensorSource as TensorSource
 from lightning_gen.data.wrap import Wrap as Wrap
 
 __all__ = [

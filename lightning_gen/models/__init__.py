@@ -10,6 +10,9 @@ from lightning_gen.models.info_vae import InfoVAE
 from lightning_gen.models.iwae import IWAE
 from lightning_gen.models.stacked_dae import StackedDAE
 from lightning_gen.models.vae import VAE, BetaVAE, ResVAE
+
+# The family for a model of one's own; no model by itself, so that no file names it.
+from lightning_gen.models.vae import VariationalAutoencoder as VariationalAutoencoder
 from lightning_gen.models.vqvae import VQVAE
 from lightning_gen.models.wae import WAE
 from lightning_gen.models.wae_gan import WAEGAN
