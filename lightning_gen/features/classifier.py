@@ -8,9 +8,9 @@ from warnings import catch_warnings, simplefilter
 
 import torch
 
-from lightning_gen.contracts import ImageShape
+from lightning_gen.contracts import Images, ImageShape
 from lightning_gen.errors import UserError
-from lightning_gen.features.extractor import Extractor, Features, Images
+from lightning_gen.features.extractor import Extractor, Features
 from lightning_gen.networks.classifier import ConvClassifier
 
 PREFIX = "network."

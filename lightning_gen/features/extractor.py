@@ -6,7 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-Images = Float[Tensor, "n c h w"]
+from lightning_gen.contracts import Images
+
 Features = Float[Tensor, "n d"]
 
 

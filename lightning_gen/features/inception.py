@@ -8,8 +8,9 @@ from urllib.error import URLError
 
 import torch
 
+from lightning_gen.contracts import Images
 from lightning_gen.errors import UserError
-from lightning_gen.features.extractor import Extractor, Features, Images
+from lightning_gen.features.extractor import Extractor, Features
 
 FILE = "weights-inception-2015-12-05-6726825d.pth"
 URL = f"https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/{FILE}"

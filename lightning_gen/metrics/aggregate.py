@@ -7,11 +7,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from lightning_gen.contracts import Codes
 from lightning_gen.errors import UserError
 from lightning_gen.metrics.estimate import Estimate, KeptNumbers
 from lightning_gen.objectives.mmd import InverseMultiquadratics, Kernel, maximum_mean_discrepancy
 
-Codes = Float[Tensor, "n d"]
 BLOCK = 1000
 
 CLEAR = 0.1

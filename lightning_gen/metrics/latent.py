@@ -6,9 +6,9 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from lightning_gen.contracts import Codes
 from lightning_gen.metrics.estimate import Measure, SumsOverImages
 
-Codes = Float[Tensor, "n d"]
 PerDimension = Float[Tensor, " d"]
 Counts = Int[Tensor, "codebooks size"]
 

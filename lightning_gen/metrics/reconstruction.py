@@ -8,10 +8,10 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from lightning_gen.contracts import Images
 from lightning_gen.errors import UserError
 from lightning_gen.metrics.estimate import MeanOverImages
 
-Images = Float[Tensor, "n c h w"]
 PerImage = Float[Tensor, " n"]
 
 

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 
 from torch import nn
 
+from lightning_gen.contracts import ImageShape
 from lightning_gen.errors import UserError
-
-ImageShape = tuple[int, int, int]
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,9 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from lightning_gen.networks.architecture import ImageShape, check_widths
+from lightning_gen.contracts import Images, ImageShape
+from lightning_gen.networks.architecture import check_widths
 from lightning_gen.noise import uniform_like
-
-Images = Float[Tensor, "n c h w"]
 
 
 class ConvClassifier(nn.Module):

@@ -6,8 +6,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from lightning_gen.contracts import ImageShape
 from lightning_gen.errors import UserError
-from lightning_gen.networks.architecture import Architecture, ImageShape
+from lightning_gen.networks.architecture import Architecture
 from lightning_gen.networks.condition import Vectors
 
 

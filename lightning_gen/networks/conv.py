@@ -5,7 +5,8 @@ from itertools import pairwise
 
 from torch import nn
 
-from lightning_gen.networks.architecture import Architecture, ImageShape, check_widths
+from lightning_gen.contracts import ImageShape
+from lightning_gen.networks.architecture import Architecture, check_widths
 from lightning_gen.networks.dense import hidden_layers
 from lightning_gen.networks.layer import layer
 from lightning_gen.networks.strided import strided_decoder, strided_encoder

@@ -7,10 +7,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from lightning_gen.contracts import Images
 from lightning_gen.errors import UserError
 from lightning_gen.noise import normal_like, uniform_like
-
-Images = Float[Tensor, "n c h w"]
 
 
 @dataclass(frozen=True)

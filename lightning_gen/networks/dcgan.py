@@ -5,14 +5,12 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import torch
-from jaxtyping import Float
-from torch import Tensor, nn
+from torch import nn
 
+from lightning_gen.contracts import Images, ImageShape
 from lightning_gen.errors import UserError
-from lightning_gen.networks.architecture import ImageShape, check_widths
+from lightning_gen.networks.architecture import check_widths
 from lightning_gen.networks.strided import Size, halved_sizes
-
-Images = Float[Tensor, "n c h w"]
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,9 @@ from itertools import pairwise
 
 from torch import nn
 
+from lightning_gen.contracts import ImageShape
 from lightning_gen.errors import UserError
-from lightning_gen.networks.architecture import ImageShape, check_widths
+from lightning_gen.networks.architecture import check_widths
 
 
 class Pooled:

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from lightning_gen.networks.architecture import Architecture, ImageShape, check_widths
+from lightning_gen.contracts import ImageShape
+from lightning_gen.networks.architecture import Architecture, check_widths
 from lightning_gen.networks.layer import layer
 from lightning_gen.networks.strided import strided_decoder, strided_encoder
 

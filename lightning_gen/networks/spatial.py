@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 from torch import nn
 
+from lightning_gen.contracts import ImageShape
 from lightning_gen.errors import UserError
-from lightning_gen.networks.architecture import ImageShape, check_widths
+from lightning_gen.networks.architecture import check_widths
 from lightning_gen.networks.layer import layer
 from lightning_gen.networks.residual import ResidualBlock
 from lightning_gen.networks.strided import Size, doublings, halved_sizes, halvings

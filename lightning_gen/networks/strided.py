@@ -5,8 +5,8 @@ from itertools import pairwise
 
 from torch import nn
 
+from lightning_gen.contracts import ImageShape
 from lightning_gen.errors import UserError
-from lightning_gen.networks.architecture import ImageShape
 
 Size = tuple[int, int]
 Finish = Callable[[int], Sequence[nn.Module]]

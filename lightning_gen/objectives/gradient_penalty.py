@@ -17,10 +17,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from lightning_gen.contracts import Images
 from lightning_gen.errors import UserError
 from lightning_gen.noise import uniform_like
 
-Images = Float[Tensor, "n c h w"]
 Discriminator = Callable[[Tensor], Tensor]
 """From images [N, C, H, W] to raw scores [N]."""
 

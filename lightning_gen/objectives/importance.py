@@ -9,12 +9,11 @@ from torch import Tensor
 
 from lightning_gen.objectives.posterior import DiagonalGaussian, standard_normal_log_prob
 
-Codes = Float[Tensor, "m d"]
 LogWeights = Float[Tensor, "k n"]
 
 
 def draw_log_weights(
-    log_likelihood: Callable[[Codes], Float[Tensor, " m"]],
+    log_likelihood: Callable[[Float[Tensor, "m d"]], Float[Tensor, " m"]],
     posterior: DiagonalGaussian,
     num_samples: int,
 ) -> tuple[LogWeights, LogWeights]:

@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
+from lightning_gen.contracts import Images
 from lightning_gen.errors import UserError
 
 Params = Float[Tensor, "n p h w"]
-Images = Float[Tensor, "n c h w"]
 PerImage = Float[Tensor, " n"]
 
 

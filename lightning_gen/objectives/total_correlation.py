@@ -6,9 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from lightning_gen.contracts import Codes
 from lightning_gen.objectives.posterior import DiagonalGaussian
-
-Codes = Float[Tensor, "n d"]
 
 
 def minibatch_total_correlation(codes: Codes, posterior: DiagonalGaussian) -> Float[Tensor, ""]:
