@@ -1,7 +1,7 @@
 """Which classes a configuration or a checkpoint may name.
 
-To name a class is to import its module, which runs the code in it. What lies outside the ROOMS is
-refused before it is imported, unless the user allows it; a file cannot.
+To name a class is to import its module, which runs the code in it. What lies outside the
+TRUSTED_MODULES is refused before it is imported, unless the user allows it; a file cannot.
 """
 
 import os
@@ -17,7 +17,7 @@ OPTION = "--allow"
 VARIABLE = "LIGHTNING_GEN_ALLOW"
 """Where the modules of ``--allow`` stand, with commas, for the processes that a verb starts too."""
 
-ROOMS = (
+TRUSTED_MODULES = (
     "lightning_gen.callbacks",
     "lightning_gen.data",
     "lightning_gen.features",
@@ -47,7 +47,7 @@ ROOMS = (
 
 @contextmanager
 def enforced() -> Iterator[None]:
-    """Whatever jsonargparse imports lies in the ROOMS, or in a module that the user allows.
+    """Whatever jsonargparse imports is of the TRUSTED_MODULES, or of a module that a user allows.
 
     The working directory is on the import path only where one is allowed. Where a class comes from
     counts too, not only the name that it is given: a module of a room may have imported others.
@@ -66,7 +66,7 @@ def enforced() -> Iterator[None]:
         with parsing_settings_kept():
             set_parsing_settings(
                 import_path_denylist=["*"],
-                import_path_allowlist=[*ROOMS, *own, *registered()],
+                import_path_allowlist=[*TRUSTED_MODULES, *own, *registered()],
                 validate_subclass_spec_in_any=True,
                 instantiate_subclass_spec_in_any=False,
             )

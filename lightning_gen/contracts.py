@@ -189,7 +189,7 @@ class Conditional(Protocol):
     def sample(self, n: int, labels: Tensor | None = None) -> Images:
         """``n`` new images with these labels, one an image; None draws them."""
 
-    def given(self, batch: Batch) -> Any:  # noqa: ANN401  (any of the capabilities above)
+    def condition_on(self, batch: Batch) -> Any:  # noqa: ANN401  (any of the capabilities above)
         """The model with the condition of each image of ``batch`` filled in."""
 
 
@@ -205,12 +205,12 @@ class Quantizes(Protocol):
         """The index of the code of each position of the latent map, row by row."""
 
 
-def given(model: object, batch: Batch) -> Any:  # noqa: ANN401
+def condition_on(model: object, batch: Batch) -> Any:  # noqa: ANN401
     """``model``, which knows the condition of each image of ``batch`` if it is a conditional one.
 
     Whatever asks a model to encode, decode or reconstruct images of a dataset goes through here.
     """
-    return model.given(batch) if isinstance(model, Conditional) else model
+    return model.condition_on(batch) if isinstance(model, Conditional) else model
 
 
 Needs = tuple[type | UnionType, ...]

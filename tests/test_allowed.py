@@ -9,7 +9,7 @@ from jsonargparse import ArgumentParser
 from jsonargparse._common import parsing_settings
 
 from lightning_gen.allowed import (
-    ROOMS,
+    TRUSTED_MODULES,
     VARIABLE,
     enforced,
     granted,
@@ -124,7 +124,7 @@ def test_allowed(path, monkeypatch):
 def test_every_class_that_a_room_offers(monkeypatch):
     monkeypatch.delenv(VARIABLE, raising=False)
     with enforced():
-        for room in ROOMS:
+        for room in TRUSTED_MODULES:
             if room.startswith("lightning_gen."):
                 for part in buildable(import_module(room)):
                     assert imported(f"{room}.{part.__name__}") is part

@@ -9,7 +9,7 @@ from lightning.pytorch.utilities import rank_zero_warn
 
 from lightning_gen import contracts
 from lightning_gen.callbacks.evaluation import Evaluation, Score, home
-from lightning_gen.contracts import Batch, given
+from lightning_gen.contracts import Batch, condition_on
 from lightning_gen.metrics import ActiveUnits, Estimate, KLPerDimension, MutualInformation, PriorMMD
 
 NATS = "nats per image"
@@ -40,7 +40,7 @@ class AggregatePosterior(Evaluation):
 
     def see(self, pl_module: LightningModule, batch: Batch) -> None:
         """The posteriors of the batch."""
-        posterior = given(pl_module, batch).posterior(batch.images)
+        posterior = condition_on(pl_module, batch).posterior(batch.images)
         device = self._mmd.device
         mean, log_var = posterior.mean.to(device), posterior.log_var.to(device)
         if self._units is None or self._dimensions is None:

@@ -9,7 +9,7 @@ from torch import Tensor
 from lightning_gen import contracts
 from lightning_gen.callbacks.evaluation import home
 from lightning_gen.callbacks.picture import Picture, check_at_least
-from lightning_gen.contracts import Batch, given
+from lightning_gen.contracts import Batch, condition_on
 from lightning_gen.figures.code_charts import codebook_bars, kl_bars
 from lightning_gen.figures.style import Pixels, to_array
 from lightning_gen.metrics import ActiveUnits, CodeCounts, KLPerDimension, code_perplexity, code_use
@@ -74,7 +74,7 @@ class CollapseMonitor(MeasuredUse):
         batch = batch.first(self._missing)
         self._missing -= len(batch.images)
         with pl_module.trainer.precision_plugin.forward_context():
-            posterior = given(pl_module, batch).posterior(batch.images)
+            posterior = condition_on(pl_module, batch).posterior(batch.images)
         device = home(pl_module)
         mean, log_var = posterior.mean.to(device), posterior.log_var.to(device)
         if self._metrics is None:
@@ -137,7 +137,7 @@ class CodebookUse(MeasuredUse):
 
     def see(self, pl_module: LightningModule, batch: Batch, batch_idx: int) -> None:
         """Count the codes of the batch."""
-        model = cast(contracts.Quantizes, given(pl_module, batch))
+        model = cast(contracts.Quantizes, condition_on(pl_module, batch))
         with pl_module.trainer.precision_plugin.forward_context():
             indices = model.quantize(batch.images)
         if self._metric is None:

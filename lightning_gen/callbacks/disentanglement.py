@@ -6,7 +6,7 @@ from lightning.pytorch import LightningModule, Trainer
 
 from lightning_gen import contracts
 from lightning_gen.callbacks.evaluation import Evaluation, Score, Scores
-from lightning_gen.contracts import Batch, given
+from lightning_gen.contracts import Batch, condition_on
 from lightning_gen.errors import UserError
 from lightning_gen.metrics.disentanglement import (
     DCI,
@@ -72,7 +72,7 @@ class Disentanglement(Evaluation):
 
     def see(self, pl_module: LightningModule, batch: Batch) -> None:
         """The codes of the batch."""
-        codes = given(pl_module, batch).encode(batch.images).float()
+        codes = condition_on(pl_module, batch).encode(batch.images).float()
         for metric in self._metrics.values():
             metric.update(codes.to(metric.device), batch.factors.to(metric.device))
 

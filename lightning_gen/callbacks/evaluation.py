@@ -13,7 +13,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor
 
-from lightning_gen.callbacks.picture import check_at_least, require_for, untouched
+from lightning_gen.callbacks.picture import check_at_least, evaluation_mode, require_for
 from lightning_gen.contracts import Batch, Needs
 from lightning_gen.metrics import Estimate
 
@@ -128,7 +128,7 @@ class Evaluation(Callback, ABC):
         if len(chosen) < size:
             batch = Batch(*(part[chosen.to(part.device)] for part in batch))
         self._seen += len(chosen)
-        with untouched(trainer, pl_module):
+        with evaluation_mode(trainer, pl_module):
             self._draw_from(trainer, batch_idx)
             self.see(pl_module, batch)
         self._seconds += perf_counter() - start
@@ -138,7 +138,7 @@ class Evaluation(Callback, ABC):
         if not self._wanted:
             return
         start = perf_counter()
-        with untouched(trainer, pl_module):
+        with evaluation_mode(trainer, pl_module):
             self._draw_from(trainer, -1)
             scores = dict(self.finish(trainer, pl_module))
             count = torch.tensor(self._seen, device=pl_module.device)

@@ -8,8 +8,8 @@ import torch
 from lightning.pytorch import LightningModule, Trainer
 
 from lightning_gen import contracts
-from lightning_gen.callbacks.picture import Picture, check_at_least, untouched
-from lightning_gen.contracts import Batch, Images, given
+from lightning_gen.callbacks.picture import Picture, check_at_least, evaluation_mode
+from lightning_gen.contracts import Batch, Images, condition_on
 from lightning_gen.views.view import View
 
 
@@ -69,7 +69,7 @@ class Reconstructions(FirstImages):
 
     def view(self, pl_module: LightningModule, batch: Batch, split: str) -> View:
         """Originals and reconstructions."""
-        reconstructions = given(pl_module, batch).reconstruct(batch.images)
+        reconstructions = condition_on(pl_module, batch).reconstruct(batch.images)
         rows = {"original": batch.images, "reconstruction": reconstructions}
         return View(rows, f"Reconstructions of {split} images")
 
@@ -114,7 +114,7 @@ class Denoising(FirstImages):
         """Keep the first validation images, and measure the batch."""
         if not pl_module.trainer.testing:
             super().see(pl_module, batch, batch_idx)
-        with untouched(pl_module.trainer, pl_module):
+        with evaluation_mode(pl_module.trainer, pl_module):
             for name, images in denoised(pl_module, batch, batch_idx).items():
                 self._errors[name].update(images, batch.images)
 
@@ -126,7 +126,7 @@ def denoised(model: LightningModule, batch: Batch, seed: int) -> dict[str, Image
     """
     torch.manual_seed(seed)
     noisy = cast(contracts.Denoises, model).corrupt(batch.images)
-    return {"noisy": noisy, "denoised": given(model, batch).reconstruct(noisy)}
+    return {"noisy": noisy, "denoised": condition_on(model, batch).reconstruct(noisy)}
 
 
 def psnr(mse: float) -> float:

@@ -9,7 +9,7 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning_gen import contracts
 from lightning_gen.callbacks.evaluation import Evaluation, Score, home
 from lightning_gen.callbacks.picture import check_at_least
-from lightning_gen.contracts import Batch, EstimatesLikelihood, given
+from lightning_gen.contracts import Batch, EstimatesLikelihood, condition_on
 from lightning_gen.errors import UserError
 from lightning_gen.metrics import BitsPerDimension, NegativeLogLikelihood
 from lightning_gen.metrics.likelihood import dequantised, log_bin_volume
@@ -55,7 +55,7 @@ class LikelihoodBound(Evaluation):
 
     def see(self, pl_module: LightningModule, batch: Batch) -> None:
         """Bound log p of each image; a UserError where the model's numbers are no likelihood."""
-        model: Any = given(pl_module, batch)
+        model: Any = condition_on(pl_module, batch)
         check_likelihood(model, batch.images)
         likelihood, images = model.observation_model, batch.images
         dimensions = images[0].numel()

@@ -116,7 +116,7 @@ class Picture(Callback, ABC):
         self._drawn_at = step
         keeps = type(self).keep is not Picture.keep
         if keeps and trainer.ckpt_path and not self._trained and trainer.enable_validation:
-            with untouched(trainer, pl_module):  # the last validation was before it went on
+            with evaluation_mode(trainer, pl_module):  # the last validation was before it went on
                 for number, batch in enumerate(validation_batches(trainer)):
                     if not self.keep(pl_module, batch, number):
                         break
@@ -131,7 +131,7 @@ class Picture(Callback, ABC):
         draw: Callable[[], Pixels | View | None],
     ) -> None:
         """Publish what ``draw`` gives; images that do not suffice for it end no training."""
-        with untouched(trainer, pl_module):
+        with evaluation_mode(trainer, pl_module):
             try:
                 picture = draw()
             except UserError as error:
@@ -199,7 +199,7 @@ def require_for(callback: Any, model: LightningModule) -> None:  # noqa: ANN401
 
 
 @contextmanager
-def untouched(trainer: Trainer, model: LightningModule) -> Iterator[None]:
+def evaluation_mode(trainer: Trainer, model: LightningModule) -> Iterator[None]:
     """Evaluation mode, no gradients, the trainer's precision; afterwards all is as it was before.
 
     That is the mode of each module and torch's random state, on the CPU and on a CUDA device. The

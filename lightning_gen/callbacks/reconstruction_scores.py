@@ -12,7 +12,7 @@ from lightning.pytorch import LightningModule, Trainer
 
 from lightning_gen import contracts
 from lightning_gen.callbacks.evaluation import Evaluation, Score, home
-from lightning_gen.contracts import Batch, given
+from lightning_gen.contracts import Batch, condition_on
 from lightning_gen.errors import UserError
 from lightning_gen.metrics import AUROC, BCE, MSE, PSNR, SSIM
 from lightning_gen.metrics.reconstruction import ReconstructionMetric
@@ -46,7 +46,7 @@ class ReconstructionQuality(Evaluation):
         """Reconstruct the batch."""
         if min(batch.images.shape[2:]) < SSIM.window:
             self._metrics.pop("ssim", None)
-        reconstructions = given(pl_module, batch).reconstruct(batch.images)
+        reconstructions = condition_on(pl_module, batch).reconstruct(batch.images)
         for metric in self._metrics.values():
             metric.update(reconstructions.to(metric.device), batch.images.to(metric.device))
 
@@ -95,7 +95,7 @@ class AnomalyDetection(Evaluation):
 
     def see(self, pl_module: LightningModule, batch: Batch) -> None:
         """Score the batch."""
-        model, images = given(pl_module, batch), batch.images
+        model, images = condition_on(pl_module, batch), batch.images
         normal = torch.tensor(self._normal, device=batch.labels.device)
         device = self._elbo.device
         anomalous = ~torch.isin(batch.labels, normal).to(device)

@@ -7,7 +7,7 @@ from lightning.pytorch import LightningModule, Trainer
 
 from lightning_gen import contracts
 from lightning_gen.callbacks.evaluation import Evaluation, Score, Scores, home
-from lightning_gen.contracts import Batch, given
+from lightning_gen.contracts import Batch, condition_on
 from lightning_gen.features import Extractor
 from lightning_gen.metrics import Estimate
 from lightning_gen.metrics.generation import (
@@ -75,7 +75,9 @@ class SampleQuality(Evaluation):
         for metric in (*self._of_samples, self._of_reconstructions):
             metric.update(features.to(metric.device), real=True)
         if isinstance(pl_module, contracts.Reconstructs):
-            reconstructions = self.extractor(given(pl_module, batch).reconstruct(batch.images))
+            reconstructions = self.extractor(
+                condition_on(pl_module, batch).reconstruct(batch.images)
+            )
             metric = self._of_reconstructions
             metric.update(reconstructions.to(metric.device), real=False)
 

@@ -8,7 +8,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.utilities import rank_zero_warn
 
 from lightning_gen import contracts
-from lightning_gen.callbacks.picture import Picture, check_at_least, require_for, untouched
+from lightning_gen.callbacks.picture import Picture, check_at_least, evaluation_mode, require_for
 from lightning_gen.contracts import Batch
 from lightning_gen.figures.grid import image_grid
 from lightning_gen.figures.style import Pixels
@@ -116,7 +116,7 @@ class SampleDiversity(Callback):
         real = self._real.get("validation", self._real.get("training", 0.0))
         if trainer.fast_dev_run or not real > 0:  # type: ignore[attr-defined]
             return
-        with untouched(trainer, pl_module):
+        with evaluation_mode(trainer, pl_module):
             torch.manual_seed(self.seed)
             samples = cast(contracts.Samples, pl_module).sample(self.num_images)
         diversity = float(mean_pairwise_distance(samples)) / real

@@ -10,7 +10,7 @@ from lightning_gen import contracts
 from lightning_gen.callbacks.first_images import FirstImages
 from lightning_gen.callbacks.picture import check_at_least
 from lightning_gen.callbacks.validation_codes import ValidationCodes, class_names, drawn
-from lightning_gen.contracts import Batch, Codes, Encodes, given
+from lightning_gen.contracts import Batch, Codes, Encodes, condition_on
 from lightning_gen.errors import UserError
 from lightning_gen.latent import PathName, coordinate_plane
 from lightning_gen.views.codes import free_dimensions
@@ -61,7 +61,7 @@ class Interpolation(FirstImages):
         if half == 0:
             raise UserError("an interpolation takes at least 2 images, got 1. Take more images.")
         batch = batch.first(2 * half)
-        codes: Codes = given(pl_module, batch).encode(batch.images).float()
+        codes: Codes = condition_on(pl_module, batch).encode(batch.images).float()
         classes = class_names(pl_module.trainer)
         ends = [classes[label] if classes else split for label in batch.labels.tolist()]
         names = [f"{a} to {b}" for a, b in zip(ends[:half], ends[half:], strict=True)]

@@ -23,7 +23,7 @@ class OfClasses(Always, total=False):
     train_classes: tuple[str, ...] | None
 
 
-class Shared(OfClasses, total=False):
+class CommonArguments(OfClasses, total=False):
     """What :class:`ImageDataModule` takes."""
 
     batch_size: int

@@ -15,7 +15,7 @@ from torch import Tensor
 from torchvision import datasets
 from torchvision.datasets.utils import check_integrity, extract_archive
 
-from lightning_gen.data.arguments import OfClasses, Shared
+from lightning_gen.data.arguments import CommonArguments, OfClasses
 from lightning_gen.data.base import ImageDataModule
 from lightning_gen.data.files import fetch, not_whole
 from lightning_gen.data.sources import TensorSource
@@ -35,7 +35,9 @@ class IDXDataModule(ImageDataModule, ABC):
     published: ClassVar[type[datasets.MNIST]]
     """torchvision's class, for its addresses and checksums."""
 
-    def __init__(self, root: str = "data", download: bool = True, **shared: Unpack[Shared]) -> None:
+    def __init__(
+        self, root: str = "data", download: bool = True, **shared: Unpack[CommonArguments]
+    ) -> None:
         super().__init__(**shared)
         self.folder = Path(root).expanduser().absolute() / type(self).__name__ / "raw"
         self.md5s = dict(self.published.resources)

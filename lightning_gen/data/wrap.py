@@ -13,7 +13,7 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from lightning_gen.contracts import Batch, ImageShape
-from lightning_gen.data.arguments import Shared, check_tested, expect, height_and_width
+from lightning_gen.data.arguments import CommonArguments, check_tested, expect, height_and_width
 from lightning_gen.data.base import ImageDataModule
 from lightning_gen.data.decoding import GREY_MODES, fit
 from lightning_gen.data.encoded import IN_MEMORY_BYTES
@@ -59,7 +59,7 @@ class Wrap(ImageDataModule):
         class_names: tuple[str, ...] | None = None,
         test_fraction: float = 0.1,
         num_workers: int = 4,
-        **shared: Unpack[Shared],
+        **shared: Unpack[CommonArguments],
     ) -> None:
         sized = hasattr(train, "__len__") and hasattr(train, "__getitem__") and len(train) > 1
         what = "a dataset of two items or more, with a length and an item for each position"

@@ -9,11 +9,11 @@ from torch import Tensor
 from torch.optim import Adam
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
-from lightning_gen.contracts import Batch, Codes, Images, Terms, given
+from lightning_gen.contracts import Batch, Codes, Images, Terms, condition_on
 from lightning_gen.errors import UserError
 from lightning_gen.models.module import Module
 from lightning_gen.models.one_cycle import OneCycle, span
-from lightning_gen.models.optimizers import OptimizerFactory, SchedulerFactory, Shared
+from lightning_gen.models.optimizers import OptimizerFactory, SchedulerFactory, SharedFactory
 
 
 class LossModel(Module, ABC):
@@ -29,8 +29,8 @@ class LossModel(Module, ABC):
         self, optimizer: OptimizerFactory = Adam, lr_scheduler: SchedulerFactory | None = None
     ) -> None:
         super().__init__()
-        self._optimizer = Shared(optimizer)
-        self._lr_scheduler = lr_scheduler and Shared(lr_scheduler)
+        self._optimizer = SharedFactory(optimizer)
+        self._lr_scheduler = lr_scheduler and SharedFactory(lr_scheduler)
 
     @abstractmethod
     def encode(self, images: Images) -> Codes:
@@ -42,7 +42,7 @@ class LossModel(Module, ABC):
 
         Args:
             batch: the clean images, and what else is known of them.
-            inputs: what the model sees: ``batch.images``, changed in training by ``_altered``.
+            inputs: what the model sees: ``batch.images``, changed in training by ``_augmented``.
             training_step: number of training steps done; None in evaluation.
         """
 
@@ -64,7 +64,7 @@ class LossModel(Module, ABC):
 
     def predict_step(self, batch: Batch, batch_idx: int) -> Codes:
         """The codes of the batch."""
-        codes: Codes = given(self, batch).encode(batch.images)
+        codes: Codes = condition_on(self, batch).encode(batch.images)
         return codes
 
     def configure_optimizers(self) -> Any:  # noqa: ANN401  (Lightning's union of eight forms)
@@ -103,9 +103,9 @@ class LossModel(Module, ABC):
     def _inputs(self, batch: Batch, batch_idx: int, *, training: bool) -> Images:
         if batch_idx == 0:  # once an epoch: on an accelerator the look costs a wait
             check_range(batch.images)
-        return self._altered(batch.images) if training else batch.images
+        return self._augmented(batch.images) if training else batch.images
 
-    def _altered(self, images: Images) -> Images:
+    def _augmented(self, images: Images) -> Images:
         """What the model sees of training images."""
         return images
 

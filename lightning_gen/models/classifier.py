@@ -71,6 +71,6 @@ class Classifier(LossModel):
         right = logits.argmax(dim=1) == batch.labels
         return ClassifierTerms(F.cross_entropy(logits.float(), batch.labels), right.float().mean())
 
-    def _altered(self, images: Images) -> Images:
+    def _augmented(self, images: Images) -> Images:
         images = shifted(images, self.shift)
         return flipped(images) if self.flip else images

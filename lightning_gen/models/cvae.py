@@ -13,7 +13,7 @@ from lightning_gen.errors import UserError
 from lightning_gen.models.encoder_decoder import AutoencoderParts
 from lightning_gen.models.vae import VariationalAutoencoder
 from lightning_gen.networks import Architecture, Conv
-from lightning_gen.networks.condition import TrainingConditions, Vectors, condition_on
+from lightning_gen.networks.condition import TrainingConditions, Vectors, make_condition
 from lightning_gen.networks.conditional import Conditional
 from lightning_gen.objectives import ELBO, DiagonalGaussian, Likelihood, Objective
 from lightning_gen.objectives.importance import LogWeights, draw_log_weights
@@ -25,8 +25,8 @@ class CVAE(VariationalAutoencoder):
     Encoder and decoder are told the class of each image, or some of its attributes: q(z|x, y) and
     p(x|z, y), with p(z) = N(0, I) whatever y is. A code is [z, y]: the latent vector, then the
     condition as the networks see it, so that ``decode`` needs nothing else, and two codes can be
-    mixed with their conditions. What encodes images must know y: ``model.given(batch)`` is the
-    model with the conditions of a batch filled in.
+    mixed with their conditions. What encodes images must know y: ``model.condition_on(batch)``
+    is the model with the conditions of a batch filled in.
 
     Args:
         image_shape: (channels, height, width); the command line takes it from the data.
@@ -53,15 +53,15 @@ class CVAE(VariationalAutoencoder):
         objective: Objective = ELBO(),  # noqa: B008  (frozen)
         **parts: Unpack[AutoencoderParts],
     ) -> None:
-        self.condition = condition_on(class_names, attributes, factors or {})
+        self.condition = make_condition(class_names, attributes, factors or {})
         conditional = Conditional(architecture, len(self.condition.names), embedding_dim)
         super().__init__(image_shape, latent_dim, conditional, objective, **parts)
         labels = torch.stack([*self.condition.examples().values()])
         self.conditions = TrainingConditions(self.condition.vectors(labels))
 
-    def given(self, batch: Batch) -> "Given":
+    def condition_on(self, batch: Batch) -> "ConditionedVAE":
         """The model with the condition of each image of ``batch`` filled in."""
-        return Given(self, self.condition.of(batch))
+        return ConditionedVAE(self, self.condition.of(batch))
 
     def examples(self) -> dict[str, Tensor]:
         """The label of each class; or of no attribute, then of each alone."""
@@ -72,7 +72,7 @@ class CVAE(VariationalAutoencoder):
         if vectors is None:
             raise UserError(
                 "CVAE must know the condition of each image, got images alone. "
-                "Ask model.given(batch), which knows the labels or factors of the batch."
+                "Ask model.condition_on(batch), which knows the labels or factors of the batch."
             )
         return DiagonalGaussian.from_features(self.encoder(images, vectors))
 
@@ -133,7 +133,7 @@ class CVAE(VariationalAutoencoder):
 
 
 @dataclass(frozen=True)
-class Given:
+class ConditionedVAE:
     """A :class:`CVAE` and the conditions of the images that it will be asked about."""
 
     model: CVAE

@@ -16,7 +16,7 @@ from lightning_gen.errors import UserError
 from lightning_gen.models.base import check_range, log_means
 from lightning_gen.models.encoder_decoder import check_latent_dim
 from lightning_gen.models.manual import OptimizesByHand, check_clip_norm, update
-from lightning_gen.models.optimizers import OptimizerFactory, SchedulerFactory, Shared
+from lightning_gen.models.optimizers import OptimizerFactory, SchedulerFactory, SharedFactory
 from lightning_gen.networks import AdversarialNetworks, DCGANNetworks
 from lightning_gen.noise import normal_like
 from lightning_gen.objectives import Adversarial, NonSaturating, Penalty
@@ -115,8 +115,11 @@ class DCGAN(OptimizesByHand):
         self.penalty = penalty
         self.discriminator_steps = discriminator_steps
         self.clip_norm = clip_norm
-        self._optimizers = Shared(optimizer), Shared(discriminator_optimizer or optimizer)
-        self._lr_scheduler = lr_scheduler and Shared(lr_scheduler)
+        self._optimizers = (
+            SharedFactory(optimizer),
+            SharedFactory(discriminator_optimizer or optimizer),
+        )
+        self._lr_scheduler = lr_scheduler and SharedFactory(lr_scheduler)
         if penalty is not None:
             _check_no_batch_norm(self.discriminator)
 

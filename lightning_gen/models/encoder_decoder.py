@@ -107,7 +107,7 @@ class Autoencoder(LossModel, ABC):
         """Each image decoded from its own code."""
         return self.decode(self.encode(images))
 
-    def _altered(self, images: Images) -> Images:
+    def _augmented(self, images: Images) -> Images:
         return self.corrupt(images) if hasattr(self, "corrupt") else images
 
     def _log_terms(self, stage: str, terms: Terms, batch_size: int) -> None:

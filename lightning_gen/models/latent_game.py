@@ -11,7 +11,7 @@ from torch import Tensor
 from lightning_gen.contracts import Batch, Images, Terms
 from lightning_gen.models.encoder_decoder import Autoencoder, Parts
 from lightning_gen.models.manual import OptimizesByHand, check_clip_norm, update
-from lightning_gen.models.optimizers import OptimizerFactory, Shared
+from lightning_gen.models.optimizers import OptimizerFactory, SharedFactory
 from lightning_gen.networks import LatentDiscriminator
 from lightning_gen.objectives import NonSaturating
 
@@ -58,7 +58,7 @@ class LatentGame(OptimizesByHand, Autoencoder, ABC):
         self.discriminator = discriminator.network(self.latent_dim)
         self.clip_norm = clip_norm
         self._discriminator_optimizer = (
-            Shared(discriminator_optimizer) if discriminator_optimizer else self._optimizer
+            SharedFactory(discriminator_optimizer) if discriminator_optimizer else self._optimizer
         )
         self._adversarial = NonSaturating()
 

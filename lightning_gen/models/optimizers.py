@@ -22,7 +22,7 @@ class TrainingParts(TypedDict, total=False):
 HAVE_FUSED_STEPS = (Adam, AdamW, SGD)
 
 
-class Shared:
+class SharedFactory:
     """A factory that the copies of a model share.
 
     What the command line hands over holds on to the parser and to the trainer, which an average of
@@ -58,7 +58,7 @@ class Shared:
             fuse(built)
         return built
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> "Shared":
+    def __deepcopy__(self, memo: dict[int, Any]) -> "SharedFactory":
         return self
 
 

@@ -154,7 +154,7 @@ class TrainingConditions(nn.Module):
         self.rows = state
 
 
-def condition_on(
+def make_condition(
     class_names: Sequence[str], attributes: Sequence[str] | None, factors: Mapping[str, int]
 ) -> Condition:
     """The class, or the factors of the names in ``attributes``."""

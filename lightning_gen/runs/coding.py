@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lightning_gen import contracts
-from lightning_gen.contracts import Codes, given
+from lightning_gen.contracts import Codes, condition_on
 from lightning_gen.errors import UserError
 from lightning_gen.runs.finished import FinishedRun
 from lightning_gen.runs.inputs import Inputs
@@ -41,7 +41,7 @@ def reconstruct(run: FinishedRun, inputs: Inputs, out: Path, num_images: int | N
 
     def parts() -> Iterator[Part]:
         for batch, names in inputs.shown("reconstructing", wanted):
-            images = given(run.model, batch).reconstruct(batch.images)
+            images = condition_on(run.model, batch).reconstruct(batch.images)
             known = {"labels": batch.labels, "factors": batch.factors}
             yield Part(names, {"original": batch.images, "reconstruction": images}, known)
 
@@ -63,7 +63,7 @@ def encode(run: FinishedRun, inputs: Inputs, out: Path, num_images: int | None =
 
     def parts() -> Iterator[Part]:
         for batch, names in inputs.shown("encoding", num_images):
-            codes = given(run.model, batch).encode(batch.images).float()
+            codes = condition_on(run.model, batch).encode(batch.images).float()
             known = {"codes": codes, "labels": batch.labels, "factors": batch.factors}
             yield Part(names, {}, known)
 

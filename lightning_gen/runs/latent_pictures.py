@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from lightning_gen import contracts
-from lightning_gen.contracts import Encodes, given
+from lightning_gen.contracts import Encodes, condition_on
 from lightning_gen.errors import UserError
 from lightning_gen.latent import PathName
 from lightning_gen.runs.finished import FinishedRun
@@ -49,7 +49,7 @@ def interpolate(
         batch, names = inputs.first(2 * num_pairs)
         if len(names) < 2:
             raise UserError(f"interpolate takes at least 2 images, got {len(names)}.")
-        codes = given(run.model, batch).encode(batch.images).float()
+        codes = condition_on(run.model, batch).encode(batch.images).float()
         if inputs.class_names:
             names = [inputs.class_names[label] for label in batch.labels.tolist()]
         even = 2 * (len(names) // 2)

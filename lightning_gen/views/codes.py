@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
-from lightning_gen.contracts import Batch, Codes, Infers, SamplesCodes, given
+from lightning_gen.contracts import Batch, Codes, Infers, SamplesCodes, condition_on
 from lightning_gen.figures.scatter import scatter
 from lightning_gen.figures.style import Pixels, to_array
 from lightning_gen.latent import Projection, to_plane
@@ -33,7 +33,7 @@ def unlabelled(codes: Codes) -> LabelledCodes:
 
 def encode(model: object, batch: Batch) -> LabelledCodes:
     """The codes of a batch."""
-    knowing: Any = given(model, batch)
+    knowing: Any = condition_on(model, batch)
     codes = knowing.encode(batch.images)
     kl = torch.empty(len(codes), 0)
     if isinstance(model, Infers):

@@ -11,7 +11,7 @@ from lightning.pytorch.loggers import CSVLogger, WandbLogger
 from torch.optim import Adam
 
 from lightning_gen.callbacks import Picture, RandomState, SampleDiversity, Samples
-from lightning_gen.callbacks.picture import run_directory, untouched
+from lightning_gen.callbacks.picture import evaluation_mode, run_directory
 from lightning_gen.figures.grid import image_grid
 from lightning_gen.models import DCGAN
 from lightning_gen.networks import DCGANNetworks
@@ -84,7 +84,7 @@ def test_each_module_gets_its_own_mode_back(trainer):
     model.decoder[0].eval()
     before = [module.training for module in model.modules()]
     random_state = torch.get_rng_state()
-    with untouched(trainer(), model):
+    with evaluation_mode(trainer(), model):
         torch.rand(1)
     assert [module.training for module in model.modules()] == before
     assert torch.equal(torch.get_rng_state(), random_state)
@@ -163,7 +163,7 @@ def test_a_picture_that_fails_gives_the_weights_back(trainer):
     seen = []
 
     def draw():
-        with untouched(fit, model):
+        with evaluation_mode(fit, model):
             seen.append(model.encoder[1].weight.clone())
             raise KeyError
 

@@ -10,7 +10,7 @@ import torch
 from torch.optim import Adam
 
 from lightning_gen import models
-from lightning_gen.contracts import Decodes, Encodes, Infers, Reconstructs, Samples, given
+from lightning_gen.contracts import Decodes, Encodes, Infers, Reconstructs, Samples, condition_on
 from lightning_gen.data import MiniFashionMNIST
 from lightning_gen.errors import UserError
 from lightning_gen.models import (
@@ -45,7 +45,7 @@ def test_capabilities(kind, image_shape):
     model = build(kind, image_shape)
     images = torch.rand(5, *image_shape)
     made = [model.sample(5)] if isinstance(model, Samples) else []
-    model = given(model, batch_of(images))
+    model = condition_on(model, batch_of(images))
     if isinstance(model, Encodes):
         codes = model.encode(images)
         assert codes.ndim == 2
@@ -275,7 +275,7 @@ def test_images_of_another_shape_are_one_line(kind):
     assert model.image_shape == (1, 28, 28)
     images = torch.rand(2, 1, 32, 32)
     with pytest.raises(UserError, match=r"of shape \[N, 1, 28, 28\], got torch.float32 \[2, 1, 32"):
-        given(model, batch_of(images)).encode(images)
+        condition_on(model, batch_of(images)).encode(images)
 
 
 @pytest.mark.parametrize("images", [torch.rand(1, 28, 28), torch.ones(2, 1, 28, 28).byte()])

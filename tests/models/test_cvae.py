@@ -29,7 +29,7 @@ def batch():
 
 
 def test_a_code_is_the_latent_and_the_condition(model, batch):
-    codes = contracts.given(model, batch).encode(batch.images)
+    codes = contracts.condition_on(model, batch).encode(batch.images)
     vectors = model.condition.of(batch)
     assert codes.shape == (6, 4 + vectors.shape[1])
     assert torch.equal(codes[:, 4:], vectors)
@@ -38,7 +38,7 @@ def test_a_code_is_the_latent_and_the_condition(model, batch):
 
 def test_encoder_and_decoder_hear_the_condition(model, batch):
     other = Batch(batch.images, (batch.labels + 1) % 10, 1 - batch.factors.clamp(max=1))
-    codes, changed = (contracts.given(model, b).encode(b.images) for b in (batch, other))
+    codes, changed = (contracts.condition_on(model, b).encode(b.images) for b in (batch, other))
     assert not torch.allclose(codes[:, :4], changed[:, :4])
     swapped = torch.cat([codes[:, :4], changed[:, 4:]], dim=1)
     assert not torch.allclose(model.decode(codes), model.decode(swapped))

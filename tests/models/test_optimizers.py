@@ -12,13 +12,13 @@ from lightning_gen.data import MiniFashionMNIST
 from lightning_gen.errors import UserError
 from lightning_gen.models import DCGAN, VAE
 from lightning_gen.models.one_cycle import OneCycle
-from lightning_gen.models.optimizers import Shared
+from lightning_gen.models.optimizers import SharedFactory
 from lightning_gen.networks import DCGANNetworks, Dense
 from support.models import QUIET
 
 
 def built(kind, **arguments):
-    return Shared(partial(kind, lr=0.1, **arguments))([torch.nn.Parameter(torch.ones(3))])
+    return SharedFactory(partial(kind, lr=0.1, **arguments))([torch.nn.Parameter(torch.ones(3))])
 
 
 @pytest.mark.parametrize("kind", [Adam, AdamW, SGD])

@@ -20,7 +20,6 @@ from lightning_gen.contracts import (
     Infers,
     Reconstructs,
     Samples,
-    given,
 )
 from lightning_gen.models import AE, CVAE, DCGAN, VAE, VQVAE, WAE, Classifier
 from lightning_gen.models.latent_game import LatentGame
@@ -86,7 +85,7 @@ def used(model, batch):
     """Whatever the model can do without training."""
     model.eval()
     found = [model.sample(8)] if isinstance(model, Samples) else []
-    model = given(model, batch)
+    model = condition_on(model, batch)
     for kind, do in ((Reconstructs, "reconstruct"), (Encodes, "encode"), (Infers, "posterior")):
         if isinstance(model, kind):
             found.append(getattr(model, do)(batch.images))

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from lightning_gen.contracts import given
+from lightning_gen.contracts import condition_on
 from lightning_gen.runs.coding import decode, encode, read_codes, reconstruct
 from lightning_gen.runs.inputs import NamedBatch
 from support.arrays import arrays_of
@@ -37,7 +37,7 @@ def test_codes_are_decoded_to_the_same_images_from_either_file(kind, tmp_path):
     encode(run, inputs, tmp_path / "codes.npz")
     encode(run, inputs, tmp_path / "codes.csv")
     kept = arrays_of(tmp_path / "codes.npz")
-    expected = given(run.model, inputs.batch).encode(inputs.batch.images)
+    expected = condition_on(run.model, inputs.batch).encode(inputs.batch.images)
     np.testing.assert_allclose(kept["codes"], expected, rtol=1e-5, atol=1e-6)
     assert kept["labels"].tolist() == inputs.batch.labels.tolist()
     assert kept["names"].tolist() == [f"{number}.png" for number in range(70)]

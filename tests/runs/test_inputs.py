@@ -120,7 +120,7 @@ class TestAConditionalModel:
         batch, names = inputs.first(9)
         classes = [inputs.class_names[label] for label in batch.labels]
         assert classes == [name.split("/")[0] for name in names]
-        codes = conditional.model.given(batch).encode(batch.images)
+        codes = conditional.model.condition_on(batch).encode(batch.images)
         assert codes[:, 4:].argmax(dim=1).tolist() == [8, 8, 3, 5]
 
     @pytest.mark.parametrize("names", [("1.png", "2.png"), ("Bag/1.png", "cat/1.png")])

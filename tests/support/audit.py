@@ -127,10 +127,10 @@ def caller() -> str:
 
 def public_callables() -> dict[str, Any]:
     """Every callable with a public name in a module of the rooms, once, by a dotted name."""
-    from lightning_gen.allowed import ROOMS
+    from lightning_gen.allowed import TRUSTED_MODULES
 
     found: dict[int, tuple[str, Any]] = {}
-    for room in ROOMS:
+    for room in TRUSTED_MODULES:
         try:
             module = importlib.import_module(room)
         except ImportError:  # a class, such as a logger

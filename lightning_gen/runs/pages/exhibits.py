@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from lightning_gen import contracts
-from lightning_gen.contracts import Batch, Needs, able, given
+from lightning_gen.contracts import Batch, Needs, able, condition_on
 from lightning_gen.errors import UserError
 from lightning_gen.figures.grid import image_grid
 from lightning_gen.figures.style import Pixels
@@ -108,7 +108,7 @@ def reconstructions(runs: Sequence[ComparedRun], images: SharedImages) -> Exhibi
 
     def add(run: ComparedRun) -> None:
         check_classes(run.model, images.names[0])
-        knowing = given(run.model, images.batch)
+        knowing = condition_on(run.model, images.batch)
         rows[run.label] = knowing.reconstruct(images.batch.images).cpu()
 
     show(exhibit, runs, (contracts.Reconstructs,), "reconstruct images", add)
