@@ -81,7 +81,7 @@ def test_gradients_reach_the_embeddings(batch):
 
 
 def test_images_alone_are_not_enough(model, batch):
-    with pytest.raises(UserError, match=r"must know the condition .*given\(batch\)"):
+    with pytest.raises(UserError, match=r"must know the condition .*condition_on\(batch\)"):
         model.encode(batch.images)
 
 
