@@ -5,10 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import mypy.api
-import nbformat
 import pytest
-from nbclient import NotebookClient
 
 README = Path(__file__).parents[2] / "README.md"
 SHORTER = {"max_epochs=20": "max_epochs=1", "max_epochs=40": "max_epochs=2"}
@@ -42,6 +39,9 @@ def test_a_script(example, command, in_tmp):
 @pytest.mark.slow
 def test_a_notebook(example, in_tmp, monkeypatch):
     """Progress is one line, which is written over, and a run shows its pictures."""
+    import nbformat
+    from nbclient import NotebookClient
+
     monkeypatch.setenv("JUPYTER_PLATFORM_DIRS", "1")
     cells = [nbformat.v4.new_code_cell(text) for text in (example, "run", 'run.images["samples"]')]
     notebook = nbformat.v4.new_notebook(cells=cells)
@@ -56,12 +56,14 @@ def test_a_notebook(example, in_tmp, monkeypatch):
 
 @pytest.mark.slow
 def test_an_editor_knows_its_types(in_tmp):
-    """What a type checker sees: the example passes, and a misspelt method does not."""
+    """What a type checker sees: the example passes, and a wrong argument does not."""
+    from mypy import api
+
     for text, fault in (
         (EXAMPLE, None),
         ('import lightning_gen as lg\nlg.load("a").sample("two")', "arg-type"),
     ):
         Path("script.py").write_text(text)
-        out, err, code = mypy.api.run(["--strict", "script.py"])
+        out, err, code = api.run(["--strict", "script.py"])
         assert (code == 0) == (fault is None), out + err
         assert not fault or fault in out
