@@ -107,7 +107,7 @@ def _keeping(construct: Callable[..., None]) -> Callable[..., None]:
         kept, vars(self)["_call"] = _kept(bound, len(args), outer)
         unkept = type(self).unkept
         plain_values = {k: plain(value) for k, value in kept.items() if k not in unkept}
-        self.save_hyperparameters(plain_values if outer else names | plain_values, logger=False)
+        _keep(self, plain_values if outer else names | plain_values)
         try:
             construct(self, *args, **kwargs)
         finally:
@@ -118,6 +118,11 @@ def _keeping(construct: Callable[..., None]) -> Callable[..., None]:
 
     construct_and_keep.__signature__ = _signature(own)  # type: ignore[attr-defined]
     return construct_and_keep
+
+
+def _keep(part: KeepsArguments, values: dict[str, Any]) -> None:
+    """Keep arguments; Lightning compares them with all that stands where it is called."""
+    part.save_hyperparameters(values, logger=False)
 
 
 def _kept(

@@ -30,7 +30,18 @@ def audited(what, folder):
     """What ``support.audit`` prints, after it was seen that nothing of the stranger's was run."""
     places = os.pathsep.join(map(str, (PROJECT, PROJECT / "tests")))
     done = subprocess.run(
-        [sys.executable, "-P", "-W", "ignore", "-m", "support.audit", what, str(folder)],
+        [
+            sys.executable,
+            "-X",
+            "faulthandler",
+            "-P",
+            "-W",
+            "ignore",
+            "-m",
+            "support.audit",
+            what,
+            str(folder),
+        ],
         env=os.environ | {"PYTHONPATH": places, "PYTHONSAFEPATH": "1"},
         stdout=subprocess.PIPE,
         text=True,

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.callbacks import EarlyStopping
+from lightning.pytorch.callbacks import EarlyStopping, WeightAveraging
 from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_info
 from torch import distributed
@@ -104,7 +104,13 @@ class Resume(Callback):
     def on_load_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Mark a validation that is due as begun; a UserError where the data is another one now."""
+        """Mark a validation that is due as begun; a UserError where data or weights are others."""
+        averages = any(isinstance(each, WeightAveraging) for each in trainer.callbacks)  # type: ignore[attr-defined]
+        if "current_model_state" in checkpoint and not averages:
+            raise UserError(
+                "the checkpoint was trained with a callback that averages weights, and none is "
+                "there now: its weights are the average. Go on with the same callback."
+            )
         then = checkpoint.get("datamodule_hyper_parameters", {}).get("_class_path", "")
         now = type(trainer.datamodule).__name__  # type: ignore[attr-defined]
         if then and trainer.state.fn == TrainerFn.FITTING and then.split(".")[-1] != now:

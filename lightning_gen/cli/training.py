@@ -51,7 +51,7 @@ def work(words: list[str]) -> None:
     training = Training(verb, rest)
     options = training.options
     if verb == "fit" and not options.trainer.fast_dev_run:
-        root = Path(options.trainer.default_root_dir or "logs")
+        root = Path(options.trainer.default_root_dir or "logs").expanduser()
         with claimed(root, options.name, options.ckpt_path) as claim:
             training.directory, options.ckpt_path = claim
             training.run()

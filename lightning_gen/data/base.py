@@ -2,7 +2,7 @@
 
 import os
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from jaxtyping import Float
@@ -75,6 +75,10 @@ class ImageDataModule(KeepsArguments, LightningDataModule, ABC):
         for name in train_classes or ():
             leave = "Leave it out to train on all classes."
             expect(name in self.class_names, "train_classes", names, repr(name), leave)
+        expect(binarize in (None, *get_args(Binarize)), "binarize", "static, dynamic or nothing",
+               repr(binarize), "Leave it out for grey levels.")  # fmt: skip
+        expect(images_on in get_args(ImagesOn), "images_on", "auto, cpu or accelerator",
+               repr(images_on), "Set it to auto.")  # fmt: skip
         expect(batch_size >= 1, "batch_size", "at least 1", batch_size, "Set it to 128.")
         share = "the share of training images kept for validation, at least 0 and below 1"
         expect(0 <= val_fraction < 1, "val_fraction", share, val_fraction, "Set it to 0.1.")
@@ -174,6 +178,7 @@ class ImageDataModule(KeepsArguments, LightningDataModule, ABC):
         Raises:
             UserError: there is no such split.
         """
+        expect(n >= 1, "batch", "at least one image", n, "Ask for 16.")
         return self.on_after_batch_transfer(next(iter(self.in_order(split, n))), 0)
 
     def check_labels(self, split: str, model: object) -> None:
@@ -263,6 +268,8 @@ class ImageDataModule(KeepsArguments, LightningDataModule, ABC):
         if val is not None:
             held = self._evaluated(val)
             held = held.at(held.are_of(self.normal_classes))
+            what = "classes of which there are images to train on"
+            expect(bool(normal.any()), "train_classes", what, [*self.normal_classes], "Add some.")
             return {"train": whole.at(normal).shuffled(), "val": held}
         kept, held_out = cut(self.groups(train)[normal], self.val_fraction, "data.val_fraction")
         splits = {"train": whole.at(normal).at(kept), "val": whole.at(normal).at(held_out)}

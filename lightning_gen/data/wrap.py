@@ -1,10 +1,12 @@
 """Any map-style dataset, such as torchvision's and Hugging Face's, as a datamodule."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
 from typing import Any, ClassVar, NamedTuple, Unpack
+from zlib import crc32
 
 import numpy as np
 import torch
@@ -61,17 +63,26 @@ class Wrap(ImageDataModule):
         num_workers: int = 4,
         **shared: Unpack[CommonArguments],
     ) -> None:
-        sized = hasattr(train, "__len__") and hasattr(train, "__getitem__") and len(train) > 1
-        what = "a dataset of two items or more, with a length and an item for each position"
-        expect(sized, "train", what, type(train).__name__, "Turn an iterable into a list first.")
+        for split, given in (("train", train), ("test", test), ("val", val)):
+            sized = hasattr(given, "__len__") and hasattr(given, "__getitem__")
+            fits = sized and not isinstance(given, Mapping) and len(given) > (split == "train")
+            what = "a dataset with a length and an item for each position, two or more to train on"
+            remedy = "Turn an iterable into a list first, and pass each split by itself."
+            expect(fits or (split != "train" and given is None), split, what,
+                   type(given).__name__, remedy)  # fmt: skip
         check_tested(test_fraction, num_workers)
         first = Item.of(train[0])
         channels, *sides = pixels_of(first.image).shape
-        self.image_shape = (channels, *height_and_width(image_size or (sides[0], sides[1])))
-        labelled = first.label is not None
-        self.class_names = tuple(
-            class_names or (names_of_classes(train) if labelled else ["image"])
+        self.image_shape = (
+            channels,
+            *height_and_width((sides[0], sides[1]) if image_size is None else image_size),
         )
+        if first.label is not None:
+            self.class_names = tuple(class_names or names_of_classes(train))
+            named = all(isinstance(name, str) for name in self.class_names)
+            unique = named and len({*self.class_names}) == len(self.class_names)
+            expect(unique, "class_names", "a name for each class, no two the same",
+                   class_names, "Pass a tuple of texts.")  # fmt: skip
         super().__init__(**shared)
         self._given = {"train": train, "test": test, "val": val}
         self._test_fraction = test_fraction
@@ -108,7 +119,7 @@ class Wrap(ImageDataModule):
         for name in ("binarize", "train_classes"):
             what = "nothing for images that are not held in memory"
             asked = self.hparams[name]
-            expect(asked in (None, "dynamic"), name, what, asked, "Pass smaller images.")
+            expect(asked is None, name, what, asked, "Pass smaller images.")
         return items
 
 
@@ -126,7 +137,7 @@ class Item(NamedTuple):
             labels = [found[key] for key in LABEL_KEYS if key in found]
             if not images:
                 raise UserError(
-                    f"an item of data.train has an image as one of {', '.join(IMAGE_KEYS)}, got "
+                    f"an item of the dataset has an image as one of {', '.join(IMAGE_KEYS)}, got "
                     f"{', '.join(map(str, found))}. Rename the column."
                 )
             return cls(images[0], next(iter(labels), None))
@@ -174,7 +185,7 @@ class ItemSource:
                 parts.append(self[positions])
                 bar.update(len(positions))
         images, labels, factors = (torch.cat(pieces) for pieces in zip(*parts, strict=True))
-        return TensorSource(images, labels, factors)
+        return TensorSource(images, labels, factors, [crc32(image) for image in images.numpy()])
 
     def _items(self, positions: list[int]) -> Sequence[Any]:
         fetch = getattr(self.dataset, "__getitems__", None)  # a batch at once, of Hugging Face's
@@ -188,7 +199,7 @@ class ItemSource:
             return pixels
         if self.image_size is None:
             raise UserError(
-                f"the images of data.train are {list(self.shape)} as the first one, got "
+                f"the images are {list(self.shape)} as the first one to train on, got "
                 f"{list(pixels.shape)}. Set data.image_size to resize them."
             )
         whole = pixels.transpose(1, 2, 0)
@@ -197,12 +208,12 @@ class ItemSource:
 
     def _label(self, label: Any) -> int:  # noqa: ANN401
         try:
-            number = 0 if label is None else int(label)
-        except (TypeError, ValueError):
+            number = 0 if label is None and self.num_classes == 1 else int(label)
+        except (TypeError, ValueError, OverflowError):
             number = -1
         if not 0 <= number < self.num_classes or (label is not None and number != label):
             raise UserError(
-                f"a label of data.train is a number from 0 to {self.num_classes - 1}, got "
+                f"a label of the dataset is a number from 0 to {self.num_classes - 1}, got "
                 f"{label!r}. Pass class_names, one for each number, or a dataset without labels."
             )
         return number
@@ -213,21 +224,34 @@ def pixels_of(image: Any) -> NDArray[np.uint8]:  # noqa: ANN401  (whatever a dat
     if isinstance(image, Image.Image):
         upright = ImageOps.exif_transpose(image)
         channels = 1 if image.mode in GREY_MODES else 3
-        return fit(upright, (channels, upright.height, upright.width))
-    values = image.numpy(force=True) if isinstance(image, Tensor) else np.asarray(image)
+        try:
+            return fit(upright, (channels, upright.height, upright.width))
+        except ValueError as error:
+            raise UserError(
+                f"an image of the dataset cannot be used: {error}. Convert it to 8 bits."
+            ) from error
+    if isinstance(image, Tensor):
+        values = (image.float() if image.is_floating_point() else image).numpy(force=True)
+    else:
+        values = np.asarray(image)
     if values.ndim == 2:
         values = values[None]
     elif values.ndim == 3 and not isinstance(image, Tensor) and values.shape[2] in (1, 3):
         values = values.transpose(2, 0, 1)
     fraction = values.dtype.kind == "f"
-    if values.ndim != 3 or values.shape[0] not in (1, 3) or not (fraction or values.dtype == "u1"):
+    if (
+        values.ndim != 3
+        or values.size == 0
+        or values.shape[0] not in (1, 3)
+        or not (fraction or values.dtype == "u1")
+    ):
         raise UserError(
-            "an image of data.train is Pillow's, a uint8 array or floats in [0, 1], with 1 or 3 "
+            "an image of the dataset is Pillow's, a uint8 array or floats in [0, 1], with 1 or 3 "
             f"channels, got {type(image).__name__} {values.dtype} {list(values.shape)}."
         )
     if fraction and not (values.min() >= 0 and values.max() <= 1):
         raise UserError(
-            f"floating-point images of data.train lie in [0, 1], got {values.min():.3g} to "
+            f"floating-point images of the dataset lie in [0, 1], got {values.min():.3g} to "
             f"{values.max():.3g}. Drop the Normalize transform, or scale them."
         )
     return (255 * values).round().astype(np.uint8) if fraction else values
@@ -240,11 +264,12 @@ def names_of_classes(dataset: object) -> Sequence[str]:
     if isinstance(features, Mapping):
         labels = (features[key] for key in LABEL_KEYS if key in features)
         found = found or getattr(next(labels, None), "names", None)
-    if not found and (targets := getattr(dataset, "targets", None)) is not None:
-        found = [str(number) for number in range(int(max(targets)) + 1)]
+    if not found:
+        with suppress(TypeError, ValueError, AttributeError):  # none, or no numbers
+            found = [str(number) for number in range(int(max(dataset.targets)) + 1)]  # type: ignore[attr-defined]
     if not found:
         raise UserError(
-            "the items of data.train have labels, and no names of their classes are known. Pass "
+            "the items of the dataset have labels, and no names of their classes are known. Pass "
             'class_names, such as ("cat", "dog").'
         )
     return [str(name) for name in found]

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lightning_gen.contracts import Batch, Codes, Images, ImageShape, Terms
+from lightning_gen.errors import UserError
 from lightning_gen.models.encoder_decoder import (
     Autoencoder,
     AutoencoderParts,
@@ -41,6 +42,10 @@ class VariationalAutoencoder(Autoencoder):
         **parts: Unpack[AutoencoderParts],
     ) -> None:
         check_latent_dim(latent_dim)
+        if not isinstance(objective, Objective):
+            raise UserError(
+                f"objective is one of lightning_gen.objectives, such as ELBO(), got {objective!r}."
+            )
         super().__init__(
             image_shape,
             architecture.encoder(image_shape, 2 * latent_dim),

@@ -77,13 +77,18 @@ class Objective(ABC):
     capacity: float | None = None
 
     def __post_init__(self) -> None:
-        for name, unit in (("beta", "weight"), ("warmup_steps", "number"), ("free_bits", "number"),
-                           ("capacity", "number")):  # fmt: skip
+        for name, field in type(self).__dataclass_fields__.items():
             value = getattr(self, name)
-            if value is not None and not 0 <= value < math.inf:
+            if isinstance(field.default, Kernel):
+                fits, what = isinstance(value, Kernel), "a kernel, such as RBF()"
+            else:
+                number = isinstance(value, int | float) and not isinstance(value, bool)
+                fits, what = number and 0 <= value < math.inf, "a finite number of at least 0"
+                fits = fits or (value is None and field.default is None)
+            if not fits:
                 raise UserError(
-                    f"{name} is a finite {unit} of at least 0, got {value}. "
-                    f"Set {name} to its default {type(self).__dataclass_fields__[name].default}."
+                    f"{type(self).__name__}.{name} is {what}, got {value!r}. Set {name} to its "
+                    f"default {field.default}."
                 )
 
     @classmethod
@@ -91,8 +96,8 @@ class Objective(ABC):
         """An objective of this class with the weight and the aids of an ELBO; else a UserError."""
         if type(other) is not ELBO:
             raise UserError(
-                f"the objective of this model is {cls.__name__}, with the options of ELBO, got "
-                f"{type(other).__name__}. Choose VAE for another objective."
+                f"this model makes a {cls.__name__} of the options of an ELBO, expected as "
+                f"its objective, got {type(other).__name__}. Choose VAE for another objective."
             )
         return cls(**vars(other) | changed)
 
@@ -215,7 +220,7 @@ class ImportanceWeighted(Objective):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.num_samples < 1:
+        if self.num_samples < 1 or not isinstance(self.num_samples, int):
             raise UserError(
                 f"num_samples is the number of posterior draws an image, at least 1, got "
                 f"{self.num_samples}. Set it to 5."

@@ -1,23 +1,27 @@
 """``fit`` in Python."""
 
 import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from operator import index
 from pathlib import Path
 from typing import Any
 
 import yaml
-from lightning.pytorch import LightningDataModule, LightningModule, seed_everything
+from lightning.pytorch import Callback, LightningDataModule, LightningModule, seed_everything
+from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_info
 
 from lightning_gen.errors import BadArgumentsError, UserError
 from lightning_gen.runs.finished import FinishedRun
 from lightning_gen.training.claim import claimed
-from lightning_gen.training.described import check_data, describe_run
+from lightning_gen.training.described import check_parts, describe_run
 from lightning_gen.training.directory import default_name
 from lightning_gen.training.fit import make_trainer, supervised, train
 from lightning_gen.training.quiet import quiet_libraries
 from lightning_gen.training.record import RecordRun
 from lightning_gen.training.same_model import check_same_model
-from lightning_gen.training.trainer import DEFAULTS
+from lightning_gen.training.trainer import DEFAULTS, as_list
 
 
 def fit(
@@ -59,22 +63,19 @@ def fit(
         UserError: an argument or the data cannot be used.
         InterruptionError: Ctrl-C or a signal ended the run, which has saved.
     """
-    if trainer.get("fast_dev_run"):
-        raise UserError(
-            "fast_dev_run keeps nothing, and fit gives back a run. Pass max_steps=1, or call "
-            "Trainer(fast_dev_run=True).fit(model, data)."
-        )
-    check_data(data)
-    root = Path(trainer.get("default_root_dir") or DEFAULTS["default_root_dir"])
+    check_parts(model, data)
+    check_options(trainer)
+    root = Path(trainer.get("default_root_dir") or DEFAULTS["default_root_dir"]).expanduser()
     options = DEFAULTS | trainer | {"default_root_dir": str(root)}
     called = name or default_name(type(model).__name__, type(data).__name__, data.hparams)
-    seed = int(os.environ.get("PL_GLOBAL_SEED", 0)) if seed is None else seed
+    seed = checked_seed(os.environ.get("PL_GLOBAL_SEED", 0) if seed is None else seed)
     more = {"name": called, "seed_everything": seed, "ckpt_path": None, "weights_only": None}
     switches = {"default_pictures": default_pictures, "test_after_fit": test_after_fit}
     config, left_out = describe_run(model, data, options, **more, **switches)
     try:
         with (
             quiet_libraries(),
+            seeds_kept(),
             claimed(root, called, "last" if resume else None) as claim,
         ):
             if claim.ckpt_path is not None:
@@ -89,4 +90,46 @@ def fit(
                 best = train(fitting, model, data, *claim, test=test_after_fit)
     except BadArgumentsError as error:
         raise UserError(str(error)) from error
-    return FinishedRun.trained(model, Path(best) if best else None, claim.directory.path)
+    path = claim.directory.path.absolute()
+    return FinishedRun.trained(model, Path(best).absolute() if best else None, path)
+
+
+def check_options(trainer: Mapping[str, Any]) -> None:
+    """Raise a UserError where the arguments of the Trainer would give no run."""
+    if trainer.get("fast_dev_run"):
+        raise UserError(
+            "fast_dev_run keeps nothing, and fit gives back a run. Pass max_steps=1, or call "
+            "Trainer(fast_dev_run=True).fit(model, data)."
+        )
+    for name in ("max_epochs", "max_steps", "limit_train_batches"):
+        if trainer.get(name) == 0:
+            raise UserError(f"{name} 0 trains nothing, expected more. Leave it out.")
+    for name, kind in (("callbacks", Callback), ("logger", Logger)):
+        for each in as_list(trainer.get(name)):
+            if not isinstance(each, kind):
+                raise UserError(f"{name} are objects of {kind.__name__}, got {each!r}.")
+
+
+def checked_seed(seed: Any) -> int:  # noqa: ANN401  (of any form)
+    """The seed as a number; a UserError where it is none that torch and numpy take."""
+    try:
+        number = int(seed) if isinstance(seed, str) else index(seed)
+    except (TypeError, ValueError):
+        number = -1
+    if isinstance(seed, bool) or not 0 <= number < 2**32:
+        raise UserError(f"seed is a whole number from 0 to {2**32 - 1}, got {seed!r}.")
+    return number
+
+
+@contextmanager
+def seeds_kept() -> Iterator[None]:
+    """Let what ``seed_everything`` notes for later trainings be as before, whatever is seeded."""
+    names = "PL_GLOBAL_SEED", "PL_SEED_WORKERS"
+    before = {name: os.environ.get(name) for name in names}
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value

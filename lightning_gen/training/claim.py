@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -58,6 +58,11 @@ def _held(root: Path, name: str, ckpt_path: str | None) -> Iterator[Claim]:
         directory = begun = begun_run(root, name, ckpt_path)
         if directory is not None:
             ckpt_path = str(newest_whole(directory)) if directory.resumable else None
+            if ckpt_path is None and keeps_none(directory):
+                raise UserError(
+                    f"{directory.path} keeps no checkpoints (trainer.enable_checkpointing is "
+                    "false), so it cannot go on. Start a run of its own."
+                )
         elif is_first_process():
             directory = RunDirectory.claim(root, name)
             os.environ[RUN_VARIABLE] = str(directory.path)
@@ -108,6 +113,13 @@ def begun_run(root: Path, name: str, ckpt_path: str | None) -> RunDirectory | No
         if any((start.get("job"), start.get("command")) == this for start in run.starts):
             return run
     return None
+
+
+def keeps_none(run: RunDirectory) -> bool:
+    """Whether a run was told to keep no checkpoint."""
+    with suppress(UserError):
+        return run.read_config().get("trainer", {}).get("enable_checkpointing") is False
+    return False
 
 
 def is_first_process() -> bool:

@@ -36,9 +36,11 @@ def complete_callbacks(
     if directory is None:
         return [*found, callbacks.SameNoise()]
     if options.get("enable_checkpointing") is False:
-        return [*found, *steady()]
-    validates = options.get("limit_val_batches") != 0
-    return [*found, *safe(model, data, directory, validates=validates)]
+        more = steady()
+    else:
+        more = safe(model, data, directory, validates=options.get("limit_val_batches") != 0)
+    kinds = {type(each) for each in more}  # which default_callbacks gives, too
+    return [*(each for each in found if type(each) not in kinds), *more]
 
 
 def default_callbacks(model: LightningModule, data: LightningDataModule) -> list[Callback]:

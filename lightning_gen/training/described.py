@@ -22,13 +22,17 @@ def describe_part(part: LightningModule | LightningDataModule) -> dict[str, Any]
     """
     kind: type = type(part)
     path = import_path(kind)
-    known = {k: canonical(plain(v)) for k, v in part.hparams.items() if not k.startswith("_")}
+    try:
+        known = {k: canonical(plain(v)) for k, v in part.hparams.items() if not k.startswith("_")}
+    except UserError as error:
+        raise UserError(
+            f"what {kind.__name__} keeps by save_hyperparameters must be plain, for a checkpoint "
+            f"to be loaded without running anything: {error} Or leave it out by ignore=[...]."
+        ) from error
     missing = [*getattr(kind, "unkept", ())]
     if not isinstance(part, KeepsArguments):
         keep_arguments(part, path, known)
-        asked = parameters(kind)
-        missing = [name for name, each in asked.items() if each.default is each.empty]
-        missing = [name for name in missing if name not in known]
+        missing = [name for name in parameters(kind) if name not in known]
     if missing or "<" in path:
         reason = f"does not keep its {', '.join(missing)}" if missing else "is no class of a module"
         if isinstance(part, LightningDataModule):
@@ -40,8 +44,17 @@ def describe_part(part: LightningModule | LightningDataModule) -> dict[str, Any]
     return {"class_path": path, "init_args": known}
 
 
-def check_data(data: object) -> None:
-    """Raise a UserError unless the data is a LightningDataModule."""
+def check_parts(model: object, data: object) -> None:
+    """Raise a UserError unless these are a LightningModule to be trained and its data."""
+    if not isinstance(model, LightningModule):
+        raise UserError(
+            f"model is a LightningModule, such as those of lightning_gen.models, got {model!r:.60}."
+        )
+    if [*model.parameters()] and not any(p.requires_grad for p in model.parameters()):
+        raise UserError(
+            f"{type(model).__name__} is frozen, as a model that was loaded is: nothing in it would "
+            "be trained. Call model.unfreeze() first, or go on with its run by resume=True."
+        )
     if not isinstance(data, LightningDataModule):
         raise UserError(
             f"data is a LightningDataModule, such as those of lightning_gen.data, got "
@@ -70,9 +83,10 @@ def describe_run(
             raise UserError(f"fit and Lightning's Trainer take no {name}{nearest(name, options)}")
     linked = linked_arguments(kind, data)
     for name, wanted in linked.items():
-        if name in model.hparams and plain(model.hparams[name]) != wanted:
+        made_for = model.hparams.get(name)
+        if made_for is not None and plain(made_for) != wanted:
             raise UserError(
-                f"{kind.__name__} was made for {name} {plain(model.hparams[name])}, and "
+                f"{kind.__name__} was made for {name} {plain(made_for)}, and "
                 f"{type(data).__name__} has {wanted}. Make it for this dataset."
             )
     described = {"model": describe_part(model), "data": describe_part(data)}

@@ -171,8 +171,8 @@ class RunDirectory:
 
 def check_name(name: str) -> None:
     """Raise a UserError where no run can have this name."""
-    allowed = re.fullmatch(r"[\w.\-= ]+", name) and name not in {".", ".."}
-    if not allowed or len(os.fsencode(name)) > LONGEST_NAME:
+    allowed = re.fullmatch(r"[\w.\-= ]+", str(name)) and name not in {".", ".."}
+    if not allowed or not isinstance(name, str) or len(os.fsencode(name)) > LONGEST_NAME:
         raise UserError(
             f"name is used as a folder name, so it takes letters, digits and any of .-=_, "
             f"{LONGEST_NAME} bytes at most, got {name!r}. Pass for instance --name my_run."

@@ -47,8 +47,8 @@ def make_trainer(
         return RunTrainer(**{**options, "callbacks": callbacks, "logger": loggers})
     except UserError:
         raise
-    except (MisconfigurationException, ValueError, TypeError, ImportError) as error:
-        raise UserError(f"trainer: {error}") from error
+    except (MisconfigurationException, ValueError, TypeError, ImportError, AssertionError) as error:
+        raise UserError(f"trainer: {error or 'an option is of another type'}") from error
 
 
 def train(

@@ -15,6 +15,9 @@ from lightning_gen.hyperparameters import import_path, plain
 from lightning_gen.parts import parameters
 from lightning_gen.training.checkpoint import load_checkpoint
 
+NOTHING: tuple[object, ...] = ({}, None)
+"""What the arguments of a class without any are, and those of one that is named alone."""
+
 
 def check_same_model(model: LightningModule, path: Path) -> None:
     """Raise a UserError where a model cannot go on with a checkpoint.
@@ -60,7 +63,7 @@ def differences(old: object, new: object, key: str = "") -> Iterator[tuple[str, 
         for word in dict.fromkeys([*old, *new]):
             inner = key if word == "init_args" else f"{key}.{word}".lstrip("._")
             yield from differences(old.get(word), new.get(word), inner)
-    elif old != new:
+    elif old != new and not (old in NOTHING and new in NOTHING):
         yield key, old, new
 
 
@@ -76,7 +79,9 @@ def canonical(value: object) -> Any:  # noqa: ANN401  (what it was)
     if isinstance(value, dict) and kind is None:
         return {key: canonical(item) for key, item in value.items()}
     if isinstance(value, dict) or (kind and issubclass(kind, Optimizer | LRScheduler)):
-        given = value.get("init_args", {}) if isinstance(value, dict) else {}
+        given = value.get("init_args") if isinstance(value, dict) else None
+        if not isinstance(given, dict):
+            given = {}
         default = {k: p.default for k, p in parameters(kind).items() if p.default is not p.empty}
         arguments = {k: canonical(plain(v)) for k, v in default.items() if k not in given}
         return {"class_path": import_path(kind), "init_args": arguments | canonical(given)}

@@ -1,5 +1,6 @@
 """Datasets of others as datamodules: torchvision's, Hugging Face's form, and anybody's list."""
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -10,6 +11,7 @@ from torchvision.transforms import ToTensor
 import lightning_gen as lg
 from lightning_gen.data import wrap
 from lightning_gen.data.wrap import pixels_of
+from lightning_gen.errors import UserError
 from support.refusals import assert_refused
 
 SHORT = {
@@ -118,8 +120,18 @@ def test_it_is_trained_on_and_the_model_is_loaded_later(in_tmp, command, caplog)
 @pytest.mark.parametrize(
     ("make", "said"),
     [
-        (lambda: lg.data.Wrap(iter([])), "a dataset of two items or more.*got list_iterator"),
-        (lambda: lg.data.Wrap([photos(1)[0]]), "a dataset of two items or more"),
+        (lambda: lg.data.Wrap(iter([])), "a dataset with a length.*got list_iterator"),
+        (lambda: lg.data.Wrap([photos(1)[0]]), "a dataset with a length"),
+        (lambda: lg.data.Wrap({"train": [*photos()]}), "train is a dataset.*got dict"),
+        (lambda: lg.data.Wrap([*photos()], test=[]), "test is a dataset.*got list"),
+        (lambda: lg.data.Wrap([*photos()], val=5), "val is a dataset.*got int"),
+        (lambda: lg.data.Wrap([Image.new("I;16", (9, 9))] * 3), "cannot be used.*Convert it to 8"),
+        (
+            lambda: lg.data.Wrap([(i, 0) for i in photos()], class_names=("x", "x")),
+            "no two the same",
+        ),
+        (lambda: lg.data.Wrap([*photos()], image_size=0), "at least 8"),
+        (lambda: lg.data.Wrap([*photos()]).batch("val", 0), "at least one image, got 0"),
         (lambda: lg.data.Wrap([{"pic": 1}, {"pic": 2}]), "one of image, img.*got pic"),
         (lambda: lg.data.Wrap(["a", "b"]), r"got str <U1 \[\]"),
         (lambda: lg.data.Wrap([*torch.randn(4, 3, 9, 9)]), r"lie in \[0, 1\], got -"),
@@ -135,10 +147,23 @@ def test_what_is_no_dataset_of_images_is_one_line(make, said):
 @pytest.mark.parametrize("label", [2, -1, 0.5, "cat", None])
 def test_a_label_that_is_no_class(label):
     data = lg.data.Wrap([(i, n and label) for n, i in enumerate(photos())], class_names=("a", "b"))
-    if label is None:
-        assert data.batch("train").labels.unique().tolist() == [0]
-    else:
-        assert_refused("a number from 0 to 1, got", data.setup, "fit")
+    assert_refused("a number from 0 to 1, got", data.setup, "fit")
+
+
+@pytest.mark.parametrize("binarize", ["static", "dynamic"])
+def test_images_that_are_not_held_in_memory_are_not_binarised(binarize, monkeypatch):
+    monkeypatch.setattr(wrap, "IN_MEMORY_BYTES", 0)
+    data = lg.data.Wrap([*photos()], binarize=binarize)
+    assert_refused("binarize is nothing for images that are not held", data.setup, "fit")
+
+
+def test_a_run_goes_on_with_the_same_images_alone(in_tmp):
+    first = [(image, 0) for image in photos(20, (8, 8))]
+    arrays = np.random.default_rng(0).random((20, 8, 8, 3), dtype=np.float32)
+    model = lg.models.VAE((3, 8, 8), 2, lg.networks.Dense((8,)))
+    lg.fit(model, lg.data.Wrap([image for image, _ in first]), name="own", **SHORT)
+    with pytest.raises(UserError, match="trained on other data: digest of the images"):
+        lg.fit(model, lg.data.Wrap(arrays), name="own", resume=True, **SHORT)
 
 
 def test_images_of_several_sizes_want_a_size():

@@ -172,7 +172,7 @@ def test_a_further_term_has_its_weight_and_nothing_else_changes(extended, term):
 def test_an_objective_like_another_has_its_aids_and_refuses_other_terms():
     found = MMD.like(ELBO(2.0, 5, 0.1, 3.0), weight=4.0)
     assert found == MMD(2.0, 5, 0.1, 3.0, weight=4.0)
-    with pytest.raises(UserError, match="is MMD, with the options of ELBO, got TotalCorrelation"):
+    with pytest.raises(UserError, match=r"makes a MMD of the options of an ELBO.*got TotalCorr"):
         MMD.like(TotalCorrelation())
 
 
@@ -184,6 +184,19 @@ BAD_VALUES = [
     ),
     ("warmup_steps", -1),
 ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "value"),
+    [
+        *((MMD, "weight", value) for value in (-1.0, math.nan)),
+        (TotalCorrelation, "weight", -1.0),
+        (ImportanceWeighted, "num_samples", -2),
+    ],
+)
+def test_what_is_no_option_of_an_objective(kind, name, value):
+    with pytest.raises(UserError, match=rf"{name} is .*, got {value!r}"):
+        kind(**{name: value})
 
 
 @pytest.mark.parametrize(("name", "value"), BAD_VALUES)

@@ -1,6 +1,7 @@
 """A run from Python is what the command makes, and the same."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import pytest
 import torch
 import yaml
 from lightning.pytorch import Callback, LightningModule, Trainer, seed_everything
-from lightning.pytorch.callbacks import EarlyStopping
+from lightning.pytorch.callbacks import EarlyStopping, EMAWeightAveraging
 from lightning.pytorch.loggers import CSVLogger
 from torch.optim import SGD, Adam
 from torch.utils.data import DataLoader
@@ -74,6 +75,9 @@ class Own(LightningModule):
 class Forgetful(Own):
     """A model that keeps nothing."""
 
+    def __init__(self, width: int = 3):
+        super().__init__(width)
+
     def save_hyperparameters(self, *arguments, **options):
         if arguments:
             super().save_hyperparameters(*arguments, **options)
@@ -85,7 +89,7 @@ def test_a_run_of_python_is_one_of_the_command(command, in_tmp):
     by_command = only_run("logs")
     seed_everything(0)
     run = lg.fit(vae(), data(), **SHORT)
-    assert run.path == Path("logs/vae_minifashionmnist/version_1")
+    assert run.path == in_tmp / "logs/vae_minifashionmnist/version_1"
     assert_whole(run.path)
     for path in by_command.rglob("*"):
         assert (run.path / path.relative_to(by_command)).exists(), path
@@ -171,7 +175,7 @@ def test_going_on_is_exact(command, in_tmp):
         torch.manual_seed(0)
         made[name] = lg.fit(vae(), data(), name=name, seed=3, **QUICK | {"max_epochs": epochs})
     parts = lg.fit(vae(), data(), name="parts", resume=True, **QUICK | {"max_epochs": 2})
-    assert parts.path == Path("logs/parts/version_0")
+    assert parts.path == in_tmp / "logs/parts/version_0"
     words = ("--config", parts.path / "config.yaml", "--ckpt_path", "last")
     command("fit", *words, "--name", "parts", "--trainer.max_epochs", 3).done()
     weights = [lg.load(name).state_dict() for name in made]
@@ -196,6 +200,20 @@ def test_what_a_user_gets_wrong_is_one_line(in_tmp):
         lg.fit(vae(), data(), **QUICK | {"accelerator": "abacus"})
     with pytest.raises(UserError, match="fast_dev_run keeps nothing"):
         lg.fit(vae(), data(), fast_dev_run=True)
+    with pytest.raises(UserError, match="max_epochs 0 trains nothing"):
+        lg.fit(vae(), data(), max_epochs=0)
+    with pytest.raises(UserError, match="callbacks are objects of Callback, got 'Samples'"):
+        lg.fit(vae(), data(), callbacks=["Samples"])
+    for seed in (True, -1, "x", 2**40, 1.5):
+        with pytest.raises(UserError, match="seed is a whole number from 0 to 4294967295, got"):
+            lg.fit(vae(), data(), seed=seed, **QUICK)
+    for model in (None, lg.models.VAE, torch.nn.Linear(1, 1)):
+        with pytest.raises(UserError, match="model is a LightningModule, such as those"):
+            lg.fit(model, data(), **QUICK)
+    frozen = vae()
+    frozen.freeze()
+    with pytest.raises(UserError, match="VAE is frozen, as a model that was loaded is"):
+        lg.fit(frozen, data(), **QUICK)
     lg.fit(vae(), data(), name="run", **QUICK)
     with pytest.raises(UserError, match="trained with latent_dim 2, and this run asks for 3"):
         lg.fit(vae(3), data(), name="run", resume=True, **QUICK)
@@ -203,6 +221,62 @@ def test_what_a_user_gets_wrong_is_one_line(in_tmp):
         lg.fit(vae(), data(val_fraction=0.2), name="run", resume=True, **QUICK | {"max_epochs": 2})
     assert runs("logs") == [Path("logs/run/version_0")], "a directory was left behind"
     assert not list(Path("logs").rglob(".*"))
+
+
+def test_a_run_without_checkpoints_stays_as_it_is(in_tmp):
+    run = lg.fit(vae(), data(), name="run", enable_checkpointing=False, **QUICK)
+    before = (run.path / "metrics.csv").read_bytes()
+    assert run.model.sample(2).shape == (2, 1, 28, 28)
+    with pytest.raises(UserError, match=r"keeps no checkpoints.*cannot go on"):
+        lg.fit(vae(), data(), name="run", resume=True, **QUICK)
+    assert (run.path / "metrics.csv").read_bytes() == before
+
+
+def test_averaged_weights_go_on_with_their_callback(in_tmp):
+    average = {"callbacks": EMAWeightAveraging(decay=0.5)}
+    lg.fit(vae(), data(), name="run", **QUICK, **average)
+    longer = QUICK | {"max_epochs": 2}
+    with pytest.raises(UserError, match="trained with a callback that averages weights, and none"):
+        lg.fit(vae(), data(), name="run", resume=True, **longer)
+    run = lg.fit(vae(), data(), name="run", resume=True, **longer | average)
+    images = data().batch("val", 3).images
+    assert torch.equal(run.model.encode(images), lg.load("run").encode(images))
+
+
+def test_a_run_in_the_home_directory_and_another_working_directory(in_tmp, monkeypatch):
+    monkeypatch.setenv("HOME", str(in_tmp / "home"))
+    run = lg.fit(vae(), data(), name="run", default_root_dir="~/runs", **QUICK)
+    assert {path.name for path in in_tmp.iterdir()} == {"home"}
+    assert_whole(in_tmp / "home" / "runs" / "run" / "version_0", pictures=False)
+    monkeypatch.chdir(in_tmp / "home")
+    assert run.test["loss"] > 0
+    assert run.report().is_file()
+    assert run.report("own.html") == Path("own.html")
+    shutil.rmtree(run.path)
+    assert "VAE" in run._repr_html_(), "a notebook shows what there is"
+
+
+def test_the_seed_is_that_of_the_call_or_of_lightning(in_tmp):
+    def seed(**options):
+        run = lg.fit(vae(), data(), **options, **QUICK)
+        return yaml.safe_load((run.path / "config.yaml").read_text())["seed_everything"]
+
+    assert [seed(), seed(seed=5), seed()] == [0, 5, 0]
+    seed_everything(7)
+    assert seed() == 7
+
+
+def test_callbacks_that_every_run_has_are_there_once(in_tmp):
+    model, images = vae(), data()
+    callbacks = lg.default_callbacks(model, images)
+    run = lg.fit(model, images, callbacks=callbacks, **QUICK)
+    assert_whole(run.path)
+
+
+def test_a_conditional_model_is_trained_as_it_is_made_by_default(command, in_tmp):
+    images = data()
+    run = lg.fit(lg.models.CVAE(images.image_shape, images.class_names), images, **QUICK)
+    command("test", run.path, "--trainer.enable_progress_bar", "false").done()
 
 
 def test_what_python_alone_can_make_is_named(in_tmp, caplog):
@@ -264,6 +338,9 @@ def test_a_trainer_of_ones_own(in_tmp):
 
 
 SCRIPT = """
+import os
+from pathlib import Path
+
 import lightning_gen as lg
 
 if __name__ == "__main__":
@@ -271,7 +348,9 @@ if __name__ == "__main__":
     for name in ("first", "second"):
         model = lg.models.VAE(data.image_shape, 2, lg.networks.Dense(widths=(8,)))
         run = lg.fit(model, data, name=name, strategy="ddp", num_nodes=1, **{options})
-        print("saw", run.path, len(run.test))
+        rank = os.environ.get("LOCAL_RANK", "0")
+        seen = f"{{run.path.relative_to(Path.cwd())}} {{run.test}}"
+        Path(f"{{name}}_{{rank}}.seen").write_text(seen)
 """
 
 
@@ -282,10 +361,9 @@ def test_two_processes(in_tmp):
         [sys.executable, "script.py"], capture_output=True, text=True, timeout=300, check=False
     )
     assert answer.returncode == 0, answer.stderr
-    seen = sorted(line for line in answer.stdout.splitlines() if line.startswith("saw"))
-    assert [line.split()[1] for line in seen] == [
-        *["logs/first/version_0"] * 2,
-        *["logs/second/version_0"] * 2,
-    ]
+    for name in ("first", "second"):
+        texts = [Path(f"{name}_{rank}.seen").read_text() for rank in (0, 1)]
+        assert texts[0] == texts[1]
+        assert texts[0].startswith(f"logs/{name}/version_0 {{'kl'")
     for run in runs("logs"):
         assert_whole(run, pictures=False)

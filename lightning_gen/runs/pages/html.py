@@ -32,9 +32,9 @@ def write_page(template: str, path: Path, **content: Any) -> Path:  # noqa: ANN4
 
     A UserError says that even the smallest are too large, or that ``path`` cannot be written.
     """
-    if path.suffix not in (".html", ".htm"):
+    if Path(path).suffix not in (".html", ".htm"):
         raise UserError(f"--out takes an .html file, got {path}.")
-    page = environment().get_template(template)
+    page, path = environment().get_template(template), Path(path)
     for encoding in ENCODINGS:
         text = page.render(uri=partial(data_uri, *encoding), version=__version__, **content)
         if len(text.encode(errors="backslashreplace")) <= LIMIT:
