@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from functools import partial, wraps
-from inspect import BoundArguments, Parameter, Signature, signature
+from inspect import BoundArguments, Parameter, Signature, currentframe, signature
 from itertools import accumulate
 from typing import Any, ClassVar, NamedTuple, Unpack, get_origin
 
@@ -121,8 +121,11 @@ def _keeping(construct: Callable[..., None]) -> Callable[..., None]:
 
 
 def _keep(part: KeepsArguments, values: dict[str, Any]) -> None:
-    """Keep arguments; Lightning compares them with all that stands where it is called."""
-    part.save_hyperparameters(values, logger=False)
+    """Keep arguments, in the outermost frame: Lightning compares them with what inner ones hold."""
+    frame = currentframe()
+    while frame is not None and frame.f_back is not None:
+        frame = frame.f_back
+    part.save_hyperparameters(values, logger=False, frame=frame)
 
 
 def _kept(
