@@ -237,7 +237,8 @@ def package(own, tmp_path, monkeypatch):
 
     def install(folder):
         (folder / "theirs-1.0.dist-info").mkdir(parents=True)
-        (tmp_path / "own.py").replace(folder / "theirs.py")
+        text = (tmp_path / "own.py").read_text().replace("class Model", "class TheirModel")
+        (folder / "theirs.py").write_text(text)
         about = {"METADATA": "Name: theirs\nVersion: 1.0\n"}
         about |= {"entry_points.txt": "[lightning_gen]\nall = theirs\n"}
         for name, text in about.items():
@@ -248,18 +249,18 @@ def package(own, tmp_path, monkeypatch):
     sys.modules.pop("theirs", None)
 
 
-@pytest.mark.parametrize("model", ["theirs.Model", "Model"])
+@pytest.mark.parametrize("model", ["theirs.TheirModel", "TheirModel"])
 def test_an_installed_package_registers_its_classes(model, package, command, tmp_path):
     package(tmp_path / "site")
     words = ("--model", model, *SMALL_MODEL[2:], "--data", "theirs.Data", "--data.batch_size", "50")
     command("fit", *words, "--trainer.callbacks", "theirs.Watcher", *TWO_BATCHES).done()
-    command("sample", "model_data").done()
-    assert type(lightning_gen.load("model_data")).__module__ == "theirs"
+    command("sample", "theirmodel_data").done()
+    assert type(lightning_gen.load("theirmodel_data")).__module__ == "theirs"
 
 
 def test_the_working_directory_registers_nothing(package, command, tmp_path):
     package(tmp_path)
-    words = ("--model", "theirs.Model", *SMALL_MODEL[2:], *MINI_DATA)
+    words = ("--model", "theirs.TheirModel", *SMALL_MODEL[2:], *MINI_DATA)
     command("fit", *words).refused("pass --allow theirs")
     assert not (tmp_path / "imported").exists()
 

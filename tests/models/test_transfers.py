@@ -20,6 +20,7 @@ from lightning_gen.contracts import (
     Infers,
     Reconstructs,
     Samples,
+    condition_on,
 )
 from lightning_gen.models import AE, CVAE, DCGAN, VAE, VQVAE, WAE, Classifier
 from lightning_gen.models.latent_game import LatentGame

@@ -307,12 +307,13 @@ def test_a_signal_saves(in_tmp):
     class Impatient(Callback):
         def on_train_batch_start(self, trainer, *_):
             if trainer.global_step == 3:
-                os.kill(os.getpid(), signal.SIGINT)
+                os.kill(os.getpid(), signal.SIGTERM)
 
+    before = signal.getsignal(signal.SIGTERM)
     longer = QUICK | {"limit_train_batches": 20}
-    with pytest.raises(InterruptionError, match=r"SIGINT ended the run after step 4.*resume=True"):
+    with pytest.raises(InterruptionError, match=r"SIGTERM ended the run after step 4.*resume=True"):
         lg.fit(vae(), data(), name="run", callbacks=Impatient(), **longer)
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGTERM) == before
     run = lg.fit(vae(), data(), name="run", resume=True, **longer)
     assert list(column(run.path, "train/loss")) == [*range(20)]
 
