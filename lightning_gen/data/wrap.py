@@ -109,11 +109,8 @@ class Wrap(ImageDataModule):
         return cut(torch.arange(len(self._train)), self._test_fraction, "data.test_fraction")
 
     def _read(self, split: str) -> Source:
-        given = self._given[split]
-        assert given is not None
-        items = ItemSource(
-            given, self.image_shape, len(self.class_names), self.hparams["image_size"]
-        )
+        size = self.hparams["image_size"]
+        items = ItemSource(self._given[split], self.image_shape, self.num_classes, size)
         if items.num_bytes <= IN_MEMORY_BYTES:
             return items.decoded()
         for name in ("binarize", "train_classes"):

@@ -1,8 +1,7 @@
 """``fit`` in Python."""
 
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from operator import index
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from lightning.pytorch import Callback, LightningDataModule, LightningModule, se
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_info
 
+from lightning_gen.allowed import variable
 from lightning_gen.errors import BadArgumentsError, UserError
 from lightning_gen.runs.finished import FinishedRun
 from lightning_gen.training.claim import claimed
@@ -75,7 +75,8 @@ def fit(
     try:
         with (
             quiet_libraries(),
-            seeds_kept(),
+            variable("PL_GLOBAL_SEED", str(seed)),  # later trainings have seeds of their own
+            variable("PL_SEED_WORKERS", "1"),
             claimed(root, called, "last" if resume else None) as claim,
         ):
             if claim.ckpt_path is not None:
@@ -119,17 +120,3 @@ def checked_seed(seed: Any) -> int:  # noqa: ANN401  (of any form)
     if isinstance(seed, bool) or not 0 <= number < 2**32:
         raise UserError(f"seed is a whole number from 0 to {2**32 - 1}, got {seed!r}.")
     return number
-
-
-@contextmanager
-def seeds_kept() -> Iterator[None]:
-    """Let what ``seed_everything`` notes for later trainings be as before, whatever is seeded."""
-    names = "PL_GLOBAL_SEED", "PL_SEED_WORKERS"
-    before = {name: os.environ.get(name) for name in names}
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            os.environ.pop(name, None)
-            if value is not None:
-                os.environ[name] = value

@@ -53,7 +53,7 @@ def claimed(root: Path, name: str, ckpt_path: str | None) -> Iterator[Claim]:
 
 @contextmanager
 def _held(root: Path, name: str, ckpt_path: str | None) -> Iterator[Claim]:
-    """The same, and no more than a directory."""
+    """Choose the directory, and hold its lock."""
     with bad_arguments():
         directory = begun = begun_run(root, name, ckpt_path)
         if directory is not None:

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -82,8 +83,11 @@ def canonical(value: object) -> Any:  # noqa: ANN401  (what it was)
         given = value.get("init_args") if isinstance(value, dict) else None
         if not isinstance(given, dict):
             given = {}
-        default = {k: p.default for k, p in parameters(kind).items() if p.default is not p.empty}
-        arguments = {k: canonical(plain(v)) for k, v in default.items() if k not in given}
+        arguments: dict[str, Any] = {}
+        for name, parameter in parameters(kind).items():
+            if name not in given and parameter.default is not parameter.empty:
+                with suppress(UserError):  # a default that no file can hold
+                    arguments[name] = canonical(plain(parameter.default))
         return {"class_path": import_path(kind), "init_args": arguments | canonical(given)}
     return value if kind is None else import_path(kind)
 
