@@ -26,6 +26,7 @@ TRUSTED_MODULES = (
     "lightning_gen.models",
     "lightning_gen.networks",
     "lightning_gen.objectives",
+    "lightning_gen.pictures",
     "lightning.pytorch.accelerators",
     "lightning.pytorch.callbacks",
     # Not all loggers: some take the address of a server, and a key.

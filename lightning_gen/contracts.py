@@ -1,6 +1,7 @@
 """What data, models and tools promise each other: the batch and the capabilities of a model."""
 
 import re
+from collections.abc import Sequence
 from types import UnionType
 from typing import Any, NamedTuple, Protocol, get_args, runtime_checkable
 
@@ -39,6 +40,11 @@ class Batch(NamedTuple):
     def first(self, n: int) -> "Batch":
         """Its first ``n`` images, fewer where it has fewer."""
         return Batch(self.images[:n], self.labels[:n], self.factors[:n])
+
+    @classmethod
+    def joined(cls, parts: Sequence["Batch"]) -> "Batch":
+        """Several batches as one."""
+        return cls(*(torch.cat(pieces) for pieces in zip(*parts, strict=True)))
 
 
 def as_batch(batch: object) -> Batch:

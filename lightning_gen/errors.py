@@ -15,6 +15,12 @@ class UserError(ValueError):
     """
 
 
+def check_at_least(least: int, value: int, name: str) -> None:
+    """Raise a UserError where the argument ``name`` is below ``least``."""
+    if value < least:
+        raise UserError(f"{name} is at least {least}, got {value}. Set it to {least} or more.")
+
+
 class BadArgumentsError(Exception):
     """The words of a command, or a file that they name, cannot be used."""
 

@@ -46,4 +46,9 @@ def test_its_command_does_what_it_says(page, command, in_tmp, modules):
     command(*words, *TWO_BATCHES, *pictures).done()
     run = only_run("logs")
     assert page.stem != "picture" or list(run.glob("images/extremes/*.png"))
-    command("sample", run, "--allow", name.removesuffix(".py")).done()
+    allow = ("--allow", name.removesuffix(".py"))
+    command("sample", run, *allow).done()
+    if page.stem == "picture":
+        [words] = re.findall(r"`lightning-gen draw quickstart (.*)`", text)
+        command("draw", run, *words.split()).done()
+        assert (run / "extremes.png").is_file()

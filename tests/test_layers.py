@@ -12,14 +12,23 @@ LIGHTNING = {"lightning", "lightning_fabric", "lightning_utilities", "pytorch_li
 
 FREE = {"atomic", "contracts", "errors", "noise"}
 LEAVES = {"networks", "objectives", "metrics", "figures", "latent"}
-VIEWS = FREE | {"latent", "figures"}
+PICTURES = FREE | {"latent", "figures"}
 MODELS = FREE | {"_compat", "hyperparameters", "networks", "objectives"}
 DATA = FREE | {"hyperparameters", "progress"}
-CALLBACKS = VIEWS | {"_compat", "views", "metrics", "features", "objectives", "progress"}
+CALLBACKS = PICTURES | {"_compat", "pictures", "metrics", "features", "objectives", "progress"}
 PARTS = {"allowed", "parts", "yaml_file", "models", "data", "callbacks"}
 TRAINING = MODELS | DATA | CALLBACKS | PARTS
 ALLOWED = {
-    "__init__": {"callbacks", "data", "models", "networks", "objectives", "runs", "training"},
+    "__init__": {
+        "callbacks",
+        "data",
+        "models",
+        "networks",
+        "objectives",
+        "pictures",
+        "runs",
+        "training",
+    },
     "_compat": set(),
     "parts": {"allowed", "errors"},
     "yaml_file": {"errors"},
@@ -33,7 +42,7 @@ ALLOWED = {
     **dict.fromkeys(LEAVES, FREE),
     "metrics": FREE | {"objectives"},
     "features": FREE | {"networks"},
-    "views": VIEWS,
+    "pictures": PICTURES,
     "models": MODELS,
     "data": DATA,
     "callbacks": CALLBACKS,
@@ -42,7 +51,7 @@ ALLOWED = {
     "cli": TRAINING | {"training", "runs"},
     "__main__": {"cli"},
 }
-WITHOUT_LIGHTNING = LEAVES | FREE | {"views", "features"}
+WITHOUT_LIGHTNING = LEAVES | FREE | {"pictures", "features"}
 
 
 def layer_of(file):

@@ -1,5 +1,6 @@
 """How much of its code a model uses: of latent dimensions, and of codebooks."""
 
+from abc import abstractmethod
 from typing import Any, ClassVar, cast
 
 from lightning.pytorch import LightningModule, Trainer
@@ -7,9 +8,10 @@ from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 
 from lightning_gen import contracts
+from lightning_gen.callbacks.drawing import Drawing
 from lightning_gen.callbacks.evaluation import home
-from lightning_gen.callbacks.picture import Picture, check_at_least
 from lightning_gen.contracts import Batch, condition_on
+from lightning_gen.errors import check_at_least
 from lightning_gen.figures.code_charts import codebook_bars, kl_bars
 from lightning_gen.figures.style import Pixels, to_array
 from lightning_gen.metrics import ActiveUnits, CodeCounts, KLPerDimension, code_perplexity, code_use
@@ -18,7 +20,7 @@ FIRST_STEPS = 100
 """Training steps after which a healthy model has begun to use its code."""
 
 
-class MeasuredUse(Picture):
+class MeasuredUse(Drawing):
     """Draws what the last validation measured; a checkpoint keeps it, for a run that only ends."""
 
     def __init__(self, **options: Any) -> None:  # noqa: ANN401
@@ -38,6 +40,23 @@ class MeasuredUse(Picture):
         super().on_train_epoch_start(trainer, pl_module)
         self._measured = {}
 
+    def on_validation_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,  # noqa: ANN401  (Lightning's)
+        batch: Batch,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Measure the batch, unless it is of a second set of data."""
+        if dataloader_idx == 0:
+            self.measure(pl_module, batch)
+
+    @abstractmethod
+    def measure(self, pl_module: LightningModule, batch: Batch) -> None:
+        """Measure a batch."""
+
 
 class CollapseMonitor(MeasuredUse):
     """Measures the posterior in each validation, draws it, and warns once when it has collapsed.
@@ -51,7 +70,6 @@ class CollapseMonitor(MeasuredUse):
     """
 
     requires: ClassVar[contracts.Needs] = (contracts.Infers,)
-    usual_epochs = 5
 
     def __init__(self, num_images: int = 2000, **options: Any) -> None:  # noqa: ANN401
         super().__init__(**options)
@@ -67,7 +85,7 @@ class CollapseMonitor(MeasuredUse):
         self._missing = 0 if rehearsal else -(-self.num_images // trainer.world_size)
         self._metrics = None
 
-    def see(self, pl_module: LightningModule, batch: Batch, batch_idx: int) -> None:
+    def measure(self, pl_module: LightningModule, batch: Batch) -> None:
         """Measure the batch while images are missing."""
         if self._missing == 0:
             return
@@ -109,7 +127,7 @@ class CollapseMonitor(MeasuredUse):
                 "objective.warmup_steps, objective.free_bits or a smaller beta."
             )
 
-    def draw(self, trainer: Trainer, pl_module: LightningModule) -> Pixels | None:
+    def draw(self, trainer: Trainer, pl_module: LightningModule, name: str) -> Pixels | None:
         """KL of each dimension as bars; None where the epoch had no validation."""
         if not self._measured:
             return None
@@ -135,7 +153,7 @@ class CodebookUse(MeasuredUse):
         """Start counting."""
         self._metric = None
 
-    def see(self, pl_module: LightningModule, batch: Batch, batch_idx: int) -> None:
+    def measure(self, pl_module: LightningModule, batch: Batch) -> None:
         """Count the codes of the batch."""
         model = cast(contracts.Quantizes, condition_on(pl_module, batch))
         with pl_module.trainer.precision_plugin.forward_context():
@@ -150,13 +168,13 @@ class CodebookUse(MeasuredUse):
         self._measured = {} if counts is None else {"counts": counts}
 
     on_test_epoch_start = on_validation_epoch_start
-    on_test_batch_end = Picture.on_validation_batch_end
+    on_test_batch_end = MeasuredUse.on_validation_batch_end
 
     def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Log the measures, the same on all ranks."""
         self._log(pl_module, "test")
 
-    def draw(self, trainer: Trainer, pl_module: LightningModule) -> Pixels | None:
+    def draw(self, trainer: Trainer, pl_module: LightningModule, name: str) -> Pixels | None:
         """The use of each code as bars; None where the epoch had no validation."""
         if not self._measured:
             return None

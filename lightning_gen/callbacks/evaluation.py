@@ -13,8 +13,9 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor
 
-from lightning_gen.callbacks.picture import check_at_least, evaluation_mode, require_for
+from lightning_gen.callbacks.drawing import evaluation_mode, require_for
 from lightning_gen.contracts import Batch, Needs
+from lightning_gen.errors import check_at_least
 from lightning_gen.metrics import Estimate
 
 

@@ -15,7 +15,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from torch import distributed
 
 from lightning_gen._compat import accumulates, log_step
-from lightning_gen.callbacks.picture import run_directory
+from lightning_gen.callbacks.drawing import run_directory
 from lightning_gen.errors import InterruptionError
 
 AGAIN = {

@@ -8,9 +8,8 @@ from lightning.pytorch import LightningModule, Trainer
 
 from lightning_gen import contracts
 from lightning_gen.callbacks.evaluation import Evaluation, Score, home
-from lightning_gen.callbacks.picture import check_at_least
 from lightning_gen.contracts import Batch, EstimatesLikelihood, condition_on
-from lightning_gen.errors import UserError
+from lightning_gen.errors import UserError, check_at_least
 from lightning_gen.metrics import BitsPerDimension, NegativeLogLikelihood
 from lightning_gen.metrics.likelihood import dequantised, log_bin_volume
 from lightning_gen.objectives.importance import bound_in_parts

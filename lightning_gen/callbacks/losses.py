@@ -13,7 +13,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint, TQDMProgressBar
 from lightning.pytorch.loggers import CSVLogger
 from torch import Tensor
 
-from lightning_gen.callbacks.picture import Picture
+from lightning_gen.callbacks.drawing import Drawing
 from lightning_gen.errors import UserError
 from lightning_gen.figures.curves import loss_curves
 from lightning_gen.figures.style import Pixels, to_array
@@ -152,10 +152,8 @@ class Progress(TQDMProgressBar):
             print(over + ", ".join(place + losses), end=" " if over else "\n", flush=True)
 
 
-class LossCurves(Picture):
+class LossCurves(Drawing):
     """Draws the curves of the run's metrics.csv."""
-
-    usual_epochs = 5
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Raise a UserError when no logger writes a metrics.csv."""
@@ -167,7 +165,7 @@ class LossCurves(Picture):
                 "from trainer.callbacks."
             )
 
-    def draw(self, trainer: Trainer, pl_module: LightningModule) -> Pixels | None:
+    def draw(self, trainer: Trainer, pl_module: LightningModule, name: str) -> Pixels | None:
         """A panel for each quantity; None before anything was logged."""
         logger = csv_loggers(trainer)[0]
         logger.save()

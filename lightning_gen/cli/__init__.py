@@ -29,12 +29,16 @@ class Verb(NamedTuple):
         summary: what the verb does.
         example: of its words.
         out: the file that it writes into the run's directory.
+        picture: the class of ``lightning_gen.pictures`` that it draws.
+        words: an option that is given by its place.
     """
 
     module: str
     summary: str
     example: str
     out: str = ""
+    picture: str = ""
+    words: str = ""
 
 
 VERBS = {
@@ -54,13 +58,16 @@ VERBS = {
         "encode quickstart --images photos --out codes.csv", "codes.npz"),
     "decode": Verb("coding", "make images of codes",
         "decode quickstart codes.csv --out images", "decode.png"),
-    "interpolate": Verb("latent_pictures", "show the way from one image to another",
-        "interpolate quickstart --images photos --path spherical", "interpolate.png"),
-    "traverse": Verb("latent_pictures", "show what each latent dimension does",
-        "traverse quickstart --steps 11 --span 2", "traverse.png"),
-    "arithmetic": Verb("latent_pictures",
-        "show mean(A) - mean(B) + mean(C) of classes or attributes",
-        'arithmetic quickstart "Ankle boot" Sandal T-shirt/top', "arithmetic.png"),
+    "draw": Verb("pictures", "draw any picture of a finished run",
+        "draw quickstart LatentScatter --projection TSNE", "draw.png"),
+    "interpolate": Verb("pictures", "show the way from one image to another",
+        "interpolate quickstart --images photos --path spherical", "interpolate.png",
+        "Interpolation"),
+    "traverse": Verb("pictures", "show what each latent dimension does",
+        "traverse quickstart --steps 11 --span 2", "traverse.png", "Traversal"),
+    "arithmetic": Verb("pictures", "show mean(A) - mean(B) + mean(C) of classes or attributes",
+        'arithmetic quickstart "Ankle boot" Sandal T-shirt/top', "arithmetic.png", "Arithmetic",
+        "terms"),
     "probe": Verb("probe", "classify images by their codes, with few labels",
         "probe quickstart --repeats 3", "probe.csv"),
     "report": Verb("pages.report", "write one HTML file about a run",
@@ -121,7 +128,7 @@ def main(arguments: list[str] | None = None) -> int:
         hint = f"Did you mean {close[0]}?" if close else f"Choose among {', '.join(VERBS)}."
         print(f"lightning-gen: there is no verb {words[0]}. {hint}", file=sys.stderr)
         return 2
-    if text := help_of(words, *verb[:3]):
+    if text := help_of(words, *verb):
         print(text, end="")
         return 0
     if isinstance(sys.stdout, TextIOWrapper):  # names of files and classes may be of any kind

@@ -10,6 +10,7 @@ from lightning.pytorch import LightningDataModule, LightningModule
 from lightning_gen.allowed import imported
 from lightning_gen.errors import UserError
 from lightning_gen.parts import check_part, members, parameters
+from lightning_gen.pictures import Picture
 from lightning_gen.training.links import LINKS
 from lightning_gen.training.trainer import RunTrainer, as_list
 
@@ -32,6 +33,7 @@ def check_options(options: Namespace) -> None:
     trainer = options.trainer
     check_part(options.model, LightningModule, "model")
     check_part(options.data, LightningDataModule, "data")
+    check_part(options.pictures, Picture | list[Picture] | None, "pictures")
     accepted = parameters(RunTrainer)
     for name, value in vars(trainer).items():
         if name in accepted:  # the parser also keeps the path of a file there
@@ -40,6 +42,8 @@ def check_options(options: Namespace) -> None:
         check_nulls(options[key], key)
     for callback in as_list(trainer.callbacks):
         check_nulls(callback, "trainer.callbacks")
+    for picture in as_list(options.pictures):
+        check_nulls(picture, "pictures")
     seed = options.seed_everything
     if not 0 <= (seed or 0) < 2**32:
         raise UserError(f"seed_everything is from 0 to {2**32 - 1}, got {seed}.")

@@ -7,7 +7,7 @@ from lightning_gen.errors import UserError, nearest
 from lightning_gen.yaml_file import read_yaml
 
 ENDINGS = (".yaml", ".yml")
-LISTS = ("callbacks", "logger")
+LISTS = ("callbacks", "logger", "pictures")
 CLASS_KEYS = ("class_path", "init_args", "dict_kwargs")
 
 

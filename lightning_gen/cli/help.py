@@ -1,6 +1,7 @@
 """The help of a verb, from the text of the package: nothing heavy is imported for it."""
 
 import ast
+import re
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -58,12 +59,14 @@ what is asked for most:
   --trainer.limit_train_batches N    fewer batches an epoch, to try things out
   --trainer.compile true             compile the networks
   --trainer.default_root_dir FOLDER  where runs stand (default: logs)
+  --pictures NAME                    a picture in place of the default one of its kind
   --default_pictures false           draw nothing
   --test_after_fit false             test nothing
 """
 MORE = """
 lightning-gen fit --help all lists every option of every part; --model.help VAE, --data.help MNIST
-and --trainer.callbacks.help Samples those of a class; --print_config what a run would have.
+--trainer.callbacks.help SampleQuality and --pictures.help Traversal those of a class;
+--print_config what a run would have.
 """
 
 
@@ -79,7 +82,9 @@ usage: lightning-gen {verb} RUN [--KEY VALUE] ...
 """
 
 
-def help_of(words: list[str], module: str, summary: str, example: str) -> str | None:
+def help_of(
+    words: list[str], module: str, summary: str, example: str, _: str, picture: str, first: str
+) -> str | None:
     """The help that a command asks for; None where the verb's own parser is to give it."""
     verb, *rest = words
     at = next((n for n, word in enumerate(rest) if word in ("-h", "--help")), None)
@@ -94,17 +99,35 @@ def help_of(words: list[str], module: str, summary: str, example: str) -> str | 
     if verb in ("validate", "test", "predict"):
         text = EVALUATION.format(verb=verb, summary=summary, example=example, run=RUN_HELP)
         return text + MORE.replace("fit", verb)
-    return verb_help(verb, module, summary, example)
+    if verb == "draw":
+        picture = next((word for word in rest[:at] if word in picture_names()), "")
+    return verb_help(verb, module, summary, example, picture, first)
 
 
-def verb_help(verb: str, module: str, summary: str, example: str) -> str | None:
-    """The options of a verb for finished runs: the arguments of its function."""
-    found = _definition([PACKAGE / "runs" / f"{module.replace('.', '/')}.py"], verb)
+def picture_names() -> list[str]:
+    """The pictures of the package."""
+    text = (PACKAGE / "pictures" / "__init__.py").read_text(encoding="utf-8")
+    modules = re.findall(r"^from \S+pictures\.(?!picture|view)\w+ import (.+)", text, re.M)
+    return ", ".join(modules).split(", ")
+
+
+def verb_help(
+    verb: str, module: str, summary: str, example: str, picture: str = "", first: str = ""
+) -> str | None:
+    """The options of a verb for finished runs: the arguments of its function and its picture."""
+    function = "draw" if module == "pictures" else verb
+    found = _definition([PACKAGE / "runs" / f"{module.replace('.', '/')}.py"], function)
     if not isinstance(found, ast.FunctionDef):
         return None
     options = {name: (name, default, about) for name, default, about in arguments(found)}
-    before: list[str] = [name for name in ("run", "runs") if name in options]
-    before += [name for name in ("codes", "terms") if name in options and not options[name][1]]
+    if picture:
+        own = {option[0]: option for option in class_options("pictures", picture)}
+        options = {name: own[name] for name in own if name != "every_n_epochs"} | options
+    names = f"one of {', '.join(picture_names())}; draw RUN PICTURE --help lists its options"
+    asked = ("run", "runs", "codes", first, *(["picture"] if verb == "draw" else []))
+    options |= {"picture": ("picture", "", picture or names)}
+    before = [name for name in asked if name in options]
+    options = {name: options[name] for name in options if name in before or name != "picture"}
     rows = [options[name] for name in options if name not in (*before, "inputs")]
     if "inputs" in options:
         rows += [(name, "", about) for name, about in INPUTS.items()]
@@ -143,6 +166,8 @@ def class_options(room: str, name: str) -> list[tuple[str, str, str]]:
     given = 0
     kinds = _lineage(room, name).__mro__[:-1]
     for found in filter(None, (vars(kind)["definition"] for kind in kinds)):
+        for option in fields(found):
+            options.setdefault(option[0], option)
         construct = next((n for n in found.body if getattr(n, "name", "") == "__init__"), None)
         if not isinstance(construct, ast.FunctionDef):
             continue
@@ -156,6 +181,26 @@ def class_options(room: str, name: str) -> list[tuple[str, str, str]]:
         decided |= {keyword.arg for keyword in passing[0].keywords}
         given = len(passing[0].args)
     return [*options.values()]
+
+
+def fields(definition: ast.ClassDef) -> list[tuple[str, str, str]]:
+    """The options of a dataclass: name, default and what its docstring says of them."""
+    if not any("dataclass" in ast.unparse(each) for each in definition.decorator_list):
+        return []
+    helps = _helps(ast.get_docstring(definition) or "")
+    lines = [node for node in definition.body if isinstance(node, ast.AnnAssign)]
+    return [
+        (name, ast.unparse(line.value) if line.value else "", helps.get(name, ""))
+        for line in lines
+        if "ClassVar" not in ast.unparse(line.annotation)
+        for name in [ast.unparse(line.target)]
+    ]
+
+
+def _helps(docstring: str) -> dict[str, str]:
+    """What a docstring says of each argument."""
+    known = parse(docstring).params
+    return {each.arg_name: " ".join((each.description or "").split()) for each in known}
 
 
 @cache
@@ -172,13 +217,13 @@ def arguments(
 ) -> list[tuple[str, str, str]]:
     """The arguments of a function: name, default and what its docstring says of them."""
     text = ast.get_docstring(function) or "" if docstring is None else docstring
-    helps = {p.arg_name: p.description or "" for p in parse(text).params}
+    helps = _helps(text)
     given = function.args
     names = [a.arg for a in (*given.args, *given.kwonlyargs)]
     defaults = [None] * (len(given.args) - len(given.defaults)) + [*given.defaults]
     defaults += given.kw_defaults
     return [
-        (name, ast.unparse(default) if default else "", " ".join(helps.get(name, "").split()))
+        (name, ast.unparse(default) if default else "", helps.get(name, ""))
         for name, default in zip(names, defaults, strict=True)
         if name != "self"
     ]

@@ -15,13 +15,16 @@ import lightning_gen.latent
 import lightning_gen.models
 import lightning_gen.networks
 import lightning_gen.objectives
+import lightning_gen.pictures
 from lightning_gen.cli.help import class_options
 from lightning_gen.parts import buildable, parameters
+from lightning_gen.pictures import Picture
 
 ROOMS = {
     "model": lightning_gen.models,
     "data": lightning_gen.data,
     "callbacks": lightning_gen.callbacks,
+    "pictures": lightning_gen.pictures,
 }
 PARTS = (
     lightning_gen.features,
@@ -52,6 +55,7 @@ def classes(key: str) -> list[str]:
     """The classes that may stand at ``key``, the last word of a dotted key."""
     if key in ROOMS:
         own = buildable(ROOMS[key])
+        own = [kind for kind in own if key != "pictures" or issubclass(kind, Picture)]
     else:
         kinds = tuple(part_types(key))
         own = [part for part in buildable(*PARTS) if issubclass(part, kinds)]
@@ -100,5 +104,5 @@ def top_keys() -> set[str]:
     """The keys at the top of a configuration, and those of ``trainer``."""
     trainer = set(parameters(Trainer))
     own = {"config", "seed_everything", "model", "data", "name", "ckpt_path", "test_after_fit"}
-    own |= {"default_pictures"}
+    own |= {"pictures", "default_pictures"}
     return own | {f"trainer.{name}" for name in trainer}

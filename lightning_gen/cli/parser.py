@@ -12,6 +12,7 @@ import lightning_gen.models  # noqa: F401  (the parser knows by their short name
 from lightning_gen.allowed import registered
 from lightning_gen.cli import VERBS
 from lightning_gen.errors import BadArgumentsError
+from lightning_gen.pictures import Picture
 from lightning_gen.training.links import LINKS
 from lightning_gen.training.trainer import DEFAULTS, RunTrainer
 
@@ -65,8 +66,10 @@ def training_parser(verb: str) -> Parser:
     add("--name", type=str | None, help="name of the run (default: the config file's)")
     add("--test_after_fit", type=bool, default=True,
         help="fit ends with one evaluation of the best checkpoint on the test split")  # fmt: skip
+    add("--pictures", type=Picture | list[Picture] | None,
+        help="what is drawn, beside or in place of the default pictures")  # fmt: skip
     add("--default_pictures", type=bool, default=True,
-        help="fit draws what the model is able to show, beside trainer.callbacks")  # fmt: skip
+        help="fit draws what the model is able to show")  # fmt: skip
     add("--ckpt_path", type=str | None,
         help="last, to go on with the latest run of this name, or a checkpoint")  # fmt: skip
     add("--weights_only", type=bool | None, help="load nothing but tensors and plain values")

@@ -14,8 +14,7 @@ from torch import distributed
 from lightning_gen._compat import classes_from_their_defaults
 from lightning_gen.allowed import imported
 from lightning_gen.atomic import draft
-from lightning_gen.callbacks import LatentScatter, Picture
-from lightning_gen.callbacks.picture import run_directory
+from lightning_gen.callbacks.drawing import run_directory
 from lightning_gen.cli.checks import check_options, keep_inside
 from lightning_gen.cli.files import check_files
 from lightning_gen.cli.messages import explain
@@ -25,6 +24,7 @@ from lightning_gen.contracts import Encodes
 from lightning_gen.errors import BadArgumentsError, UserError, bad_arguments
 from lightning_gen.hyperparameters import KeepsArguments, keep_arguments
 from lightning_gen.parts import parameters
+from lightning_gen.pictures import Picture
 from lightning_gen.training.claim import claimed
 from lightning_gen.training.directory import CONFIG, RunDirectory, default_name
 from lightning_gen.training.fit import make_trainer, supervised, train
@@ -143,7 +143,10 @@ class Training:
                 seed = None if seed is False else seed
                 record = RecordRun(self.directory, self.config_text, seed)
             draw = record is not None and options.default_pictures
-            self.trainer = make_trainer(parts.trainer, self.model, self.data, record, draw=draw)
+            self.pictures: list[Picture] = as_list(parts.pictures)
+            self.trainer = make_trainer(
+                parts.trainer, self.model, self.data, record, self.pictures, draw=draw
+            )
         except Exception as error:
             if told := fault_of_a_constructor(error):
                 raise BadArgumentsError(told) from error
@@ -181,11 +184,11 @@ class Training:
         evaluate(**self._arguments, verbose=False)
         checkpoint = Path(self.options.ckpt_path)
         report(self.trainer, RunDirectory.around(checkpoint.resolve()), str(checkpoint))
-        for callback in self.trainer.callbacks:  # type: ignore[attr-defined]
-            if isinstance(callback, Picture):
-                draws = self.verb == "test" and isinstance(callback, LatentScatter)
-                drawn = f"in {run_directory(self.trainer) / 'images'}" if draws else "none here"
-                rank_zero_info(f"Pictures    {type(callback).__name__}: {drawn}")
+        folder = run_directory(self.trainer) / "images"
+        for picture in self.pictures:
+            draws = self.verb == "test" and picture.of_test
+            drawn = f"in {folder}" if draws else "none here; see lightning-gen draw"
+            rank_zero_info(f"Pictures    {type(picture).__name__}: {drawn}")
 
     def _predict(self) -> None:
         """Write the codes of the test split beside the checkpoint's run."""

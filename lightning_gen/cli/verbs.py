@@ -1,7 +1,7 @@
 """The verbs for finished runs: each is a function, whose arguments are its options."""
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from types import UnionType
@@ -11,12 +11,15 @@ import torch
 from docstring_parser import parse
 from jsonargparse import Namespace
 
-from lightning_gen.cli import VERBS
+from lightning_gen.allowed import enforced, registered
+from lightning_gen.cli import VERBS, known
 from lightning_gen.cli.help import COMMON, INPUTS, RUN_HELP
 from lightning_gen.cli.messages import OPTION, REQUIRED, explain
 from lightning_gen.cli.outcome import outcome
 from lightning_gen.cli.parser import Parser
 from lightning_gen.errors import BadArgumentsError, UserError, bad_arguments, nearest
+from lightning_gen.parts import class_for, parameters
+from lightning_gen.pictures import Picture
 from lightning_gen.runs.file_inputs import FileInputs
 from lightning_gen.runs.finished import FinishedRun
 from lightning_gen.runs.inputs import Inputs, SplitInputs, SplitName
@@ -35,17 +38,24 @@ def run(words: list[str]) -> int:
     return outcome(words[0], lambda: work(*words))
 
 
-def work(verb: str, *words: str) -> None:
+def work(verb: str, *given_words: str) -> None:
     """Parse the words, do what the verb does, and say where the result is."""
     function = function_of(verb)
     asked = inspect.signature(function).parameters
-    options = read(verb, function, words)
+    picture, words = picture_of(verb, given_words)
+    options, parser = read(verb, function, words, picture)
     try:
         with bad_arguments():
             options.out = own_place(options.out)
+            if picture:
+                built = parser.instantiate_classes(options)
+                chosen = {name: getattr(built, name) for name in options_of(picture)}
+                lists = {k: tuple(v) for k, v in chosen.items() if isinstance(v, list)}
+                options.picture = picture(**chosen | lists)
             given = {name: options[name] for name in asked if name in options}
             if loads(asked):
-                given |= load(options, asked, VERBS[verb].out)
+                default = f"{options.picture.name}.png" if verb == "draw" else VERBS[verb].out
+                given |= load(options, asked, default)
             places = given.pop("runs", ())
             written = function(*places, **{k: v for k, v in given.items() if v is not None})
     except OSError as error:
@@ -59,8 +69,45 @@ def work(verb: str, *words: str) -> None:
 def function_of(verb: str) -> Callable[..., Path]:
     """The function of a verb, which gives back what it wrote."""
     module = import_module(f"lightning_gen.runs.{VERBS[verb].module}")
-    found: Callable[..., Path] = getattr(module, verb)
+    found: Callable[..., Path] = getattr(module, "draw" if VERBS[verb].picture else verb)
     return found
+
+
+def picture_of(verb: str, words: Sequence[str]) -> tuple[type[Picture] | None, Sequence[str]]:
+    """The kind of picture that a verb draws, and the words without its name.
+
+    ``draw`` has it as its second word: the name of one of ``lightning_gen.pictures``, or of one of
+    an installed package, or the dotted name of one of a module that is allowed. A BadArgumentsError
+    says that there is none.
+    """
+    name, example = VERBS[verb].picture, VERBS[verb].example
+    if verb == "draw":
+        if len(words) < 2 or words[1].startswith("-"):
+            names = nearest("", known.classes("pictures"))
+            raise BadArgumentsError(f"PICTURE missing{names} For instance: lightning-gen {example}")
+        name, words = words[1], [words[0], *words[2:]]
+    if not name:
+        return None, words
+    for module in registered():
+        import_module(module)
+    offered = {kind.__name__: kind for kind in subclasses(Picture)}
+    if name not in offered and "." not in name:
+        raise BadArgumentsError(f"there is no picture {name}{nearest(name, offered)}")
+    with bad_arguments(), enforced():
+        return offered.get(name) or class_for(name, Picture, "PICTURE"), words
+
+
+def subclasses(kind: type[Any]) -> Iterator[type[Any]]:
+    """The classes derived from one that can be built, of the modules that were imported."""
+    for each in kind.__subclasses__():
+        if not inspect.isabstract(each):
+            yield each
+        yield from subclasses(each)
+
+
+def options_of(picture: type[Picture]) -> list[str]:
+    """The options of a kind of picture that has been drawn once."""
+    return [name for name in parameters(picture) if name != "every_n_epochs"]
 
 
 def loads(asked: Mapping[str, inspect.Parameter]) -> bool:
@@ -68,9 +115,11 @@ def loads(asked: Mapping[str, inspect.Parameter]) -> bool:
     return any(each.annotation is FinishedRun for each in asked.values())
 
 
-def read(verb: str, function: Callable[..., Any], words: Sequence[str]) -> Namespace:
+def read(
+    verb: str, function: Callable[..., Any], words: Sequence[str], picture: type[Picture] | None
+) -> tuple[Namespace, Parser]:
     """The options of a verb; a BadArgumentsError where one is missing, unknown or no such value."""
-    parser = verb_parser(verb, function)
+    parser = verb_parser(verb, function, picture)
     try:
         options = parser.parse_args([*words])
     except BadArgumentsError as error:
@@ -93,16 +142,18 @@ def read(verb: str, function: Callable[..., Any], words: Sequence[str]) -> Names
                 raise BadArgumentsError(f"--{name} is at least {least}, got {number}.")
             if type(number) is int and number > most:
                 raise BadArgumentsError(f"--{name} is at most {most:,}, got {number:.3g}.")
-    return options
+    return options, parser
 
 
-def verb_parser(verb: str, function: Callable[..., Any]) -> Parser:
+def verb_parser(
+    verb: str, function: Callable[..., Any], picture: type[Picture] | None = None
+) -> Parser:
     """The options of a verb, from the signature and the docstring of its function.
 
     ``run`` and ``runs`` are what comes first; ``inputs`` is asked for by ``--images`` or
-    ``--split``.
+    ``--split``. A picture's options are those of its class.
     """
-    asked = inspect.signature(function).parameters
+    asked = dict(inspect.signature(function).parameters)
     helps = {p.arg_name: p.description for p in parse(function.__doc__ or "").params}
     about = f"{VERBS[verb].summary}: lightning-gen {VERBS[verb].example}"
     parser = Parser(prog=f"lightning-gen {verb}", description=about)
@@ -111,13 +162,24 @@ def verb_parser(verb: str, function: Callable[..., Any]) -> Parser:
         add("run", type=str if loads(asked) else Path, help=RUN_HELP)
     if "runs" in asked:
         add("runs", nargs="+", type=str, help=RUN_HELP)
-    lists = {name: kind for name in asked if (kind := item_type(asked[name].annotation))}
-    elsewhere: set[str | int] = {"run", "runs", "inputs", "out", *lists}
-    parser.add_function_arguments(function, as_group=False, as_positional=True, skip=elsewhere)
-    for name, kind in lists.items():
+    elsewhere = {"run", "runs", "inputs", "out", "picture", "every_n_epochs"}
+    if picture:
+        own = parameters(picture)
+        asked |= {name: own[name] for name in options_of(picture)}
+        helps |= {p.arg_name: p.description for p in parse(picture.__doc__ or "").params}
+    lists = {n: several for n in asked if (several := item_type(asked[n].annotation))}
+    skip: set[str | int] = {*elsewhere, *lists}
+    if picture:
+        parser.add_class_arguments(picture, as_group=False, skip=skip)
+    else:
+        parser.add_function_arguments(function, as_group=False, as_positional=True, skip=skip)
+    for name, (kind, count) in lists.items():
         default = asked[name].default
         default = list(default) if isinstance(default, tuple) else default
-        add(f"--{name}", nargs="+", type=kind, default=default, help=helps[name])
+        if name == VERBS[verb].words:
+            add(name, nargs="+", type=kind, help=helps[name])  # the picture counts them
+        else:
+            add(f"--{name}", nargs=count, type=kind, default=default, help=helps[name])
     if "inputs" in asked:
         add("--images", type=Path | None, help=INPUTS["images"])
         add("--split", type=SplitName, default="test", help=INPUTS["split"])
@@ -128,10 +190,18 @@ def verb_parser(verb: str, function: Callable[..., Any]) -> Parser:
     return parser
 
 
-def item_type(annotation: Any) -> type | None:  # noqa: ANN401  (a type of any form)
-    """The type of one of the words that an argument takes; None where it takes one word."""
+def item_type(annotation: Any) -> tuple[type, str | int] | None:  # noqa: ANN401  (of any form)
+    """The type of a word of an argument that takes several, and how many; None where it takes one.
+
+    Any number is "+".
+    """
     kinds = get_args(annotation) if isinstance(annotation, UnionType) else (annotation,)
-    return next((get_args(kind)[0] for kind in kinds if get_origin(kind) is Sequence), None)
+    for kind in kinds:
+        if get_origin(kind) is Sequence:
+            return get_args(kind)[0], "+"
+        if get_origin(kind) is tuple:
+            return get_args(kind)[0], len(get_args(kind))
+    return None
 
 
 def own_place(out: Path | None) -> Path | None:

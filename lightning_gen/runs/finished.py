@@ -7,16 +7,19 @@ from dataclasses import dataclass
 from functools import cached_property
 from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import torch
 from lightning.pytorch import LightningDataModule, LightningModule
+from matplotlib.figure import Figure
 from PIL import Image
 
 from lightning_gen.allowed import enforced, granted, modules, refusal
 from lightning_gen.contracts import ImageShape, Needs, require
 from lightning_gen.errors import UserError
 from lightning_gen.figures.grid import tile_size
+from lightning_gen.figures.style import to_array
+from lightning_gen.pictures import Picture
 from lightning_gen.runs.outputs import open_picture
 from lightning_gen.training.checkpoint import build, load_checkpoint, load_model, restore
 from lightning_gen.training.directory import CONFIG, RunDirectory
@@ -177,6 +180,27 @@ class FinishedRun:
         """The latest picture of each kind, such as "samples"."""
         latest = {path.parent.name: path for path in sorted(self.path.glob("images/*/*.png"))}
         return {kind: open_picture(path) for kind, path in latest.items()}
+
+    def draw(
+        self, picture: Picture, split: Literal["train", "val", "test"] = "test"
+    ) -> Image.Image:
+        """A picture of the model, such as ``lightning_gen.pictures.Traversal()``.
+
+        Args:
+            picture: what is drawn.
+            split: the images that it looks at.
+
+        Raises:
+            UserError: the model or the data lack what is shown.
+        """
+        from lightning_gen.runs.inputs import SplitInputs
+        from lightning_gen.runs.pictures import drawn_by
+
+        with torch.random.fork_rng(), torch.no_grad():
+            torch.manual_seed(0)
+            drawn = drawn_by(self, picture, SplitInputs(self, split), Path("picture.png"))
+        pixels = to_array(drawn) if isinstance(drawn, Figure) else drawn.pixels()
+        return Image.fromarray(pixels)
 
     def report(self, out: Path | None = None) -> Path:
         """Write everything about the run in one HTML file, ``report.html`` by default."""

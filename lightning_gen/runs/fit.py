@@ -1,7 +1,7 @@
 """``fit`` in Python."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from operator import index
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from lightning.pytorch.utilities import rank_zero_info
 
 from lightning_gen.allowed import variable
 from lightning_gen.errors import BadArgumentsError, UserError
+from lightning_gen.pictures import Picture
 from lightning_gen.runs.finished import FinishedRun
 from lightning_gen.training.claim import claimed
 from lightning_gen.training.described import check_parts, describe_run
@@ -31,6 +32,7 @@ def fit(
     name: str | None = None,
     resume: bool = False,
     seed: int | None = None,
+    pictures: Picture | Sequence[Picture] = (),
     default_pictures: bool = True,
     test_after_fit: bool = True,
     **trainer: Any,  # noqa: ANN401  (Lightning's)
@@ -50,7 +52,9 @@ def fit(
         seed: of the order of images and of noise; by default that of Lightning's
             ``seed_everything``, which also repeats the model's weights if it is called before the
             model is made, else 0.
-        default_pictures: draw what the model is able to show, beside ``callbacks``.
+        pictures: what is drawn, such as ``lightning_gen.pictures.LatentGrid(steps=20)``, beside the
+            default pictures or in place of the one of its kind.
+        default_pictures: draw what the model is able to show.
         test_after_fit: evaluate the best checkpoint on the test split.
         trainer: arguments of Lightning's Trainer (``max_epochs`` is 20 by default; ``logger`` is
             what logs beside metrics.csv), ``compile`` and ``channels_last``. The runs stand in
@@ -64,13 +68,16 @@ def fit(
         InterruptionError: Ctrl-C or a signal ended the run, which has saved.
     """
     check_parts(model, data)
-    check_options(trainer)
+    check_options(trainer | {"pictures": pictures})
     root = Path(trainer.get("default_root_dir") or DEFAULTS["default_root_dir"]).expanduser()
     options = DEFAULTS | trainer | {"default_root_dir": str(root)}
     called = name or default_name(type(model).__name__, type(data).__name__, data.hparams)
     seed = checked_seed(os.environ.get("PL_GLOBAL_SEED", 0) if seed is None else seed)
-    more = {"name": called, "seed_everything": seed, "ckpt_path": None, "weights_only": None}
+    more: dict[str, Any] = {"name": called, "seed_everything": seed}
+    more |= {"ckpt_path": None, "weights_only": None}
+    drawn = as_list(pictures)
     switches = {"default_pictures": default_pictures, "test_after_fit": test_after_fit}
+    more |= {"pictures": drawn or None}
     config, left_out = describe_run(model, data, options, **more, **switches)
     try:
         with (
@@ -84,7 +91,7 @@ def fit(
             seed_everything(seed, workers=True)
             config_text = yaml.safe_dump(config, sort_keys=False)
             record = RecordRun(claim.directory, config_text, seed, left_out)
-            fitting = make_trainer(options, model, data, record, draw=default_pictures)
+            fitting = make_trainer(options, model, data, record, drawn, draw=default_pictures)
             if left_out:
                 rank_zero_info(f"config.yaml cannot hold {', '.join(left_out)} that Python made")
             with supervised(fitting):
@@ -105,7 +112,8 @@ def check_options(trainer: Mapping[str, Any]) -> None:
     for name in ("max_epochs", "max_steps", "limit_train_batches"):
         if trainer.get(name) == 0:
             raise UserError(f"{name} 0 trains nothing, expected more. Leave it out.")
-    for name, kind in (("callbacks", Callback), ("logger", Logger)):
+    listed = (("callbacks", Callback), ("logger", Logger), ("pictures", Picture))
+    for name, kind in listed:
         for each in as_list(trainer.get(name)):
             if not isinstance(each, kind):
                 raise UserError(f"{name} are objects of {kind.__name__}, got {each!r}.")

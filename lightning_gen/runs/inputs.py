@@ -5,7 +5,6 @@ from collections.abc import Iterable, Iterator
 from functools import cached_property
 from typing import Any, Literal, NamedTuple
 
-import torch
 from torch.utils.data import DataLoader
 
 from lightning_gen.contracts import Batch, as_batch
@@ -68,7 +67,7 @@ class Inputs(ABC):
     def first(self, count: int) -> NamedBatch:
         """The first images as one batch."""
         parts = list(self.shown("reading images", count))
-        batch = Batch(*(torch.cat(p) for p in zip(*(part.batch for part in parts), strict=True)))
+        batch = Batch.joined([part.batch for part in parts])
         return NamedBatch(batch, [name for part in parts for name in part.names])
 
 
@@ -81,7 +80,7 @@ class SplitInputs(Inputs):
 
     def __init__(self, run: FinishedRun, split: SplitName, batch_size: int | None = None) -> None:
         self._run = run
-        self._name: SplitName = split
+        self.split: SplitName = split
         self._batch_size = batch_size
 
     @cached_property
@@ -89,16 +88,16 @@ class SplitInputs(Inputs):
         """The batches, loaded when first asked for; a UserError where there is no such split."""
         data = self._run.data
         data.prepare_data()
-        data.setup(STAGES[self._name])
+        data.setup(STAGES[self.split])
         if isinstance(data, ImageDataModule):
-            data.check_labels(self._name, self._run.model)
+            data.check_labels(self.split, self._run.model)
             kept = load_checkpoint(self._run.checkpoint)
             data.load_state_dict(kept.get(type(data).__qualname__, {}))  # warns of other images
-            return data.in_order(self._name, self._batch_size)
-        own = getattr(data, f"{self._name}_dataloader")()
+            return data.in_order(self.split, self._batch_size)
+        own = getattr(data, f"{self.split}_dataloader")()
         if not isinstance(own, DataLoader):
             raise UserError(
-                f"{type(data).__name__}.{self._name}_dataloader gives no DataLoader, so this split "
+                f"{type(data).__name__}.{self.split}_dataloader gives no DataLoader, so this split "
                 "cannot be read. Pass images of your own with --images."
             )
         return own
@@ -140,5 +139,5 @@ class SplitInputs(Inputs):
                     "changed. Pass images of your own with --images."
                 )
             moved = Batch(*(tensor.to(self._run.model.device) for tensor in batch))
-            names = [p if isinstance(p, str) else f"{self._name}/{p:05}" for p in places]
+            names = [p if isinstance(p, str) else f"{self.split}/{p:05}" for p in places]
             yield NamedBatch(self._run.data.on_after_batch_transfer(moved, 0), names)

@@ -17,8 +17,8 @@ from lightning_gen.contracts import NO_CLASS, Images
 from lightning_gen.errors import UserError
 from lightning_gen.figures.grid import image_grid, image_rows
 from lightning_gen.figures.style import Pixels, save_vector, to_array
+from lightning_gen.pictures import View
 from lightning_gen.progress import progress
-from lightning_gen.views.view import View
 
 PICTURES = (".png", ".pdf", ".svg")
 LONGEST_NAME = 255

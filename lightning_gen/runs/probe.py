@@ -17,12 +17,12 @@ from lightning_gen import contracts
 from lightning_gen.atomic import write_text
 from lightning_gen.errors import UserError
 from lightning_gen.figures.code_charts import Accuracy, accuracy_curves, by_curve
+from lightning_gen.pictures.codes import encode, free_dimensions
 from lightning_gen.progress import progress
 from lightning_gen.runs.finished import FinishedRun
 from lightning_gen.runs.inputs import SplitInputs, SplitName
 from lightning_gen.runs.outputs import PICTURES, check_ending, write_picture
 from lightning_gen.training.metrics_file import table
-from lightning_gen.views.codes import encode, free_dimensions
 
 Array = np.ndarray[Any, np.dtype[Any]]
 

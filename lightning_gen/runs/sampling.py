@@ -11,9 +11,9 @@ from torch import Tensor
 from lightning_gen import contracts
 from lightning_gen.contracts import Conditional, Decodes, Images, SamplesCodes, able
 from lightning_gen.errors import UserError
+from lightning_gen.pictures import View
 from lightning_gen.runs.finished import FinishedRun
 from lightning_gen.runs.outputs import numbered, write, write_view
-from lightning_gen.views.view import View
 
 
 def sample(

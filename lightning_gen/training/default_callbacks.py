@@ -1,18 +1,24 @@
 """The callbacks of a run: those that it asks for, and those that every run has."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from lightning.pytorch import Callback, LightningDataModule, LightningModule
 from lightning.pytorch.callbacks import ModelCheckpoint, ProgressBar
 
-from lightning_gen import callbacks
+from lightning_gen import callbacks, pictures
 from lightning_gen.contracts import Infers, able
 from lightning_gen.parts import buildable
 from lightning_gen.training.directory import RunDirectory
 from lightning_gen.training.trainer import as_list
 
-PICTURES = [kind for kind in buildable(callbacks) if issubclass(kind, callbacks.Picture)]
+PICTURES = [kind for kind in buildable(pictures) if issubclass(kind, pictures.Picture)]
+CHARTS = [
+    kind
+    for kind in buildable(callbacks)
+    if issubclass(kind, callbacks.Drawing) and kind is not callbacks.Draw
+]
 
 
 def complete_callbacks(
@@ -20,17 +26,25 @@ def complete_callbacks(
     model: LightningModule,
     data: LightningDataModule,
     directory: RunDirectory | None,
+    shown: Sequence[pictures.Picture],
     *,
     draw: bool,
 ) -> list[Callback]:
     """The callbacks of ``trainer.callbacks``, the default ones and those that keep a run safe.
 
-    To ``draw`` adds the pictures that the model is able to give, and a watch over the samples of a
-    model that has no posterior. Without a directory nothing is kept.
+    What is to be ``shown`` is drawn. To ``draw`` adds the pictures and charts that the model is
+    able to give, and a watch over the samples of a model that has no posterior. Without a directory
+    nothing is kept.
     """
     found: list[Callback] = as_list(options.get("callbacks"))
+    drawn: list[pictures.Picture] = [*shown]
     if draw:
-        found += [each for each in pictures(model) if not has(found, type(each))]
+        own = [c for c in found if isinstance(c, callbacks.Draw)]
+        given = {*(type(each) for each in chain(drawn, *(c.pictures.values() for c in own)))}
+        drawn += [each for each in default_pictures(model) if type(each) not in given]
+        found += [each for each in default_charts(model) if not has(found, type(each))]
+    if drawn:
+        found.append(callbacks.Draw(drawn))
     if options.get("enable_progress_bar") is not False and not has(found, ProgressBar):
         found.append(callbacks.Progress())
     if directory is None:
@@ -50,8 +64,9 @@ def default_callbacks(model: LightningModule, data: LightningDataModule) -> list
     (``trainer.fit(..., ckpt_path=..., weights_only=True)``), and saving when a signal ends the
     run. They write where the Trainer's logger writes, which has its own curves.
     """
-    drawn = [each for each in pictures(model) if not isinstance(each, callbacks.LossCurves)]
-    return [*drawn, *safe(model, data, None, validates=True)]
+    charts = [each for each in default_charts(model) if not isinstance(each, callbacks.LossCurves)]
+    drawn = callbacks.Draw(default_pictures(model))
+    return [drawn, *charts, *safe(model, data, None, validates=True)]
 
 
 def safe(
@@ -76,12 +91,19 @@ def steady() -> list[Callback]:
     return [callbacks.RandomState(), callbacks.SameNoise(), callbacks.FiniteLoss()]
 
 
-def pictures(model: LightningModule) -> list[Callback]:
-    """What is drawn and watched by default."""
-    found: list[Callback] = [kind() for kind in PICTURES if able(model, kind.requires)]
-    diversity = callbacks.SampleDiversity
+def default_pictures(model: LightningModule) -> list[pictures.Picture]:
+    """The pictures that a model is able to give."""
+    return [kind() for kind in PICTURES if able(model, kind.requires)]
+
+
+def default_charts(model: LightningModule) -> list[Callback]:
+    """What is measured and drawn by default, and a watch over samples."""
+    found: list[Callback] = [kind() for kind in CHARTS if able(model, kind.requires)]
+    diversity, denoising = callbacks.SampleDiversity, callbacks.DenoisingQuality
     if able(model, diversity.requires) and not isinstance(model, Infers):
         found.append(diversity())
+    if able(model, denoising.requires):
+        found.append(denoising())
     return found
 
 

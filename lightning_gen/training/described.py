@@ -65,7 +65,7 @@ def check_parts(model: object, data: object) -> None:
 def describe_run(
     model: LightningModule, data: LightningDataModule, trainer: Mapping[str, Any], **more: object
 ) -> tuple[dict[str, Any], list[str]]:
-    """What ``config.yaml`` holds of a run, and the options of its trainer that no file can hold.
+    """What ``config.yaml`` holds of a run, and the options that no file can hold.
 
     Args:
         model: what of it the data sets is left out.
@@ -98,5 +98,11 @@ def describe_run(
             kept[name] = plain(value)
         except UserError:
             kept[name] = options[name]
+            left_out.append(name)
+    for name, value in more.items():
+        try:
+            more[name] = plain(value)
+        except UserError:
+            more[name] = None
             left_out.append(name)
     return {"trainer": kept, **described, **more}, left_out

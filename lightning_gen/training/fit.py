@@ -1,6 +1,6 @@
 """Training in a run directory: what the command's ``fit`` and Python's have in common."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
@@ -13,6 +13,7 @@ from lightning.pytorch.utilities import rank_zero_info
 
 from lightning_gen._compat import forget_average
 from lightning_gen.errors import UserError
+from lightning_gen.pictures import Picture
 from lightning_gen.training.default_callbacks import BestAndLast, complete_callbacks
 from lightning_gen.training.directory import LAST, RunDirectory
 from lightning_gen.training.faults import user_faults
@@ -28,16 +29,17 @@ def make_trainer(
     model: LightningModule,
     data: LightningDataModule,
     record: RecordRun | None = None,
+    pictures: Sequence[Picture] = (),
     *,
     draw: bool = False,
 ) -> RunTrainer:
     """The trainer of these options, with the callbacks and loggers that every run has.
 
-    To ``draw`` adds pictures. Without a ``record`` nothing is kept. A UserError says that an option
-    cannot be used.
+    It draws the ``pictures``, and to ``draw`` adds the default ones. Without a ``record`` nothing
+    is kept. A UserError says that an option cannot be used.
     """
     directory = record.directory if record else None
-    callbacks = complete_callbacks(options, model, data, directory, draw=draw)
+    callbacks = complete_callbacks(options, model, data, directory, pictures, draw=draw)
     loggers: list[Any] = []
     if record is not None:
         loggers = [RunLogger(record.directory), *as_list(options.get("logger"))]

@@ -1,67 +1,65 @@
 """What every picture and every measure promises, with every kind of model."""
 
-import warnings
 from functools import partial
 
 import pytest
 import torch
-from lightning.pytorch import seed_everything
+from lightning.pytorch import Callback, seed_everything
 from lightning.pytorch.loggers import CSVLogger
-from torch.utils.data import DataLoader
 
 from lightning_gen.callbacks import (
-    Arithmetic,
     CodebookUse,
     CollapseMonitor,
-    ConditionalSamples,
-    Denoising,
+    DenoisingQuality,
+    Draw,
     FiniteLoss,
-    Interpolation,
-    LatentGrid,
-    LatentScatter,
     LossCurves,
     RandomState,
     ReconstructionQuality,
-    Reconstructions,
     SampleDiversity,
+)
+from lightning_gen.contracts import able
+from lightning_gen.errors import UserError
+from lightning_gen.pictures import (
+    Arithmetic,
+    ConditionalSamples,
+    Denoising,
+    Interpolation,
+    LatentGrid,
+    LatentScatter,
+    Reconstructions,
     Samples,
     Traversal,
-    validation_codes,
 )
-from lightning_gen.callbacks.picture import require_for
-from lightning_gen.contracts import Batch
-from lightning_gen.errors import UserError
 from support.kinds import KINDS, fixed
 
 TERMS = ("Coat", "Sneaker", "Bag")  # all among the first 40 images
-OF_CODES = {
-    "latent_scatter": partial(LatentScatter, num_images=30),
-    "latent_grid": partial(LatentGrid, steps=3, num_images=30),
-    "traversal": partial(Traversal, 2, 3, num_images=30),
-    "arithmetic": partial(Arithmetic, TERMS, num_images=40),
-}
-LATENT = OF_CODES | {"interpolation": partial(Interpolation, num_pairs=2, steps=3)}
-PICTURES = LATENT | {
-    "samples": partial(Samples, num_images=9),
-    "conditional_samples": partial(ConditionalSamples, num_images=2),
-    "reconstructions": Reconstructions,
+PICTURES = [
+    partial(Arithmetic, terms=TERMS, num_images=40),
+    partial(ConditionalSamples, num_images=2),
+    partial(Interpolation, num_pairs=2, steps=3),
+    partial(LatentGrid, steps=3, num_images=30),
+    partial(LatentScatter, num_images=30),
+    Reconstructions,
+    partial(Samples, num_images=9),
+    partial(Traversal, num_dimensions=2, steps=3, num_images=30),
+]
+CHARTS = {
     "loss_curves": LossCurves,
     "codebook_use": CodebookUse,
     "collapse_monitor": partial(CollapseMonitor, num_images=30),
 }
-"""A small one of each, by the name of its folder."""
+"""A small one of each."""
 
 
-def pictures_for(kind, among=PICTURES, **arguments):
-    """Those that a kind of model is able to give."""
-    model, found = fixed(kind), {}
-    for name, make in among.items():
-        try:
-            require_for(make(), model)
-        except UserError:
-            continue
-        found[name] = make(**arguments)
-    return found
+def drawings_for(kind, **options):
+    """The callbacks that draw what a kind of model is able to give, and the names of it all."""
+    model = fixed(kind)
+    shown = [make(**options) for make in PICTURES]
+    shown = [picture for picture in shown if able(model, picture.requires)]
+    charts = {name: make(**options) for name, make in CHARTS.items()}
+    charts = {name: chart for name, chart in charts.items() if able(model, chart.requires)}
+    return [Draw(shown), *charts.values()], {*charts, *(picture.name for picture in shown)}
 
 
 @pytest.mark.parametrize(
@@ -81,10 +79,11 @@ def pictures_for(kind, among=PICTURES, **arguments):
     ],
 )
 def test_each_model_gives_all_pictures_that_it_can(kind, missing, trainer, mini, pictures):
-    callbacks = pictures_for(kind)
-    assert set(PICTURES) - set(callbacks) == missing
-    trainer(*callbacks.values()).fit(fixed(kind), mini)
-    for name in callbacks:
+    callbacks, names = drawings_for(kind)
+    every = {make.name for make in (part() for part in PICTURES)} | set(CHARTS)
+    assert every - names == missing
+    trainer(*callbacks).fit(fixed(kind), mini)
+    for name in names:
         drawn = pictures(name)
         assert list(drawn) == [2], name
         assert drawn[2].std() > 1, f"{name} is blank"
@@ -102,14 +101,16 @@ def test_each_model_gives_all_pictures_that_it_can(kind, missing, trainer, mini,
         (SampleDiversity, "AE", "samples"),
         (ConditionalSamples, "AE", ".*"),
         (Denoising, "AE", "denoises"),
+        (DenoisingQuality, "AE", "denoises"),
     ],
 )
 def test_a_model_that_lacks_what_is_shown_is_refused_before_training(
     make, kind, does, trainer, mini
 ):
     words = f"{make.__name__} needs a model that {does}, and {kind} does not"
+    made = make()
     with pytest.raises(UserError, match=words):
-        trainer(make()).fit(fixed(kind), mini)
+        trainer(made if isinstance(made, Callback) else Draw(made)).fit(fixed(kind), mini)
 
 
 @pytest.mark.parametrize(
@@ -126,7 +127,7 @@ def test_a_model_that_lacks_what_is_shown_is_refused_before_training(
         (LatentGrid, "num_images", 1, "at least 2, got 1"),
         (Traversal, "num_dimensions", 0, "at least 1, got 0"),
         (Traversal, "steps", 1, "at least 2, got 1"),
-        (Traversal, "span", 0.0, "above 0, got 0"),
+        (Traversal, "span", 0.0, "above 0, at most 100 standard deviations, got 0"),
         (SampleDiversity, "num_images", 1, "at least 2, got 1"),
         (ReconstructionQuality, "num_images", 1, "at least 2, got 1"),
     ],
@@ -149,80 +150,27 @@ def test_drawing_and_measuring_change_nothing_in_training(kind, trainer, mini, t
 
     measures = [FiniteLoss(), SampleDiversity(10)][: 1 + (kind != "AE")]
     bare, state = train()
-    drawn, state_after = train(*pictures_for(kind, every_n_epochs=1).values(), *measures)
+    drawn, state_after = train(*drawings_for(kind, every_n_epochs=1)[0], *measures)
     torch.testing.assert_close((bare, state), (drawn, state_after), rtol=0, atol=0)
 
 
-def test_every_nth_epoch_and_the_last_are_drawn_and_encoded(trainer, mini, pictures, monkeypatch):
-    epochs = []
-
-    def recorded(model, batch):
-        epochs.append(model.current_epoch)
-        return encode(model, batch)
-
-    encode = validation_codes.encode
-    monkeypatch.setattr(validation_codes, "encode", recorded)
-    callbacks = pictures_for("VAE", every_n_epochs=2)
-    trainer(*callbacks.values(), max_epochs=3).fit(fixed("VAE"), mini)
-    for name in callbacks:
+def test_every_nth_epoch_and_the_last_are_drawn(trainer, mini, pictures):
+    callbacks, names = drawings_for("VAE", every_n_epochs=2)
+    trainer(*callbacks, max_epochs=3).fit(fixed("VAE"), mini)
+    for name in names:
         assert list(pictures(name)) == [4, 6], name
-    batches = 2 * len(OF_CODES)  # of 20, for 30 or 40 images each
-    assert epochs == [1] * batches + [2] * batches
 
 
-def test_nothing_is_drawn_or_encoded_in_a_rehearsal(trainer, mini, tmp_path, monkeypatch):
-    def refuse(model, batch):
-        raise AssertionError
-
-    monkeypatch.setattr(validation_codes, "encode", refuse)
-    callbacks = [*pictures_for("VAE", every_n_epochs=1).values(), SampleDiversity()]
+def test_nothing_is_drawn_in_a_rehearsal(trainer, mini, tmp_path):
+    callbacks = [*drawings_for("VAE", every_n_epochs=1)[0], SampleDiversity()]
     trainer(*callbacks, fast_dev_run=True).fit(fixed("VAE"), mini)
-    assert not list(tmp_path.rglob("*.png"))
-    check = {"num_sanity_val_steps": 2, "check_val_every_n_epoch": 9, "max_steps": 1}
-    trainer(*pictures_for("VAE", OF_CODES).values(), **check).fit(fixed("VAE"), mini)
     assert not list(tmp_path.rglob("*.png"))
 
 
 @pytest.mark.parametrize("kind", ["VAE", "VQVAE"])
-def test_an_epoch_without_validation_is_not_drawn(kind, trainer, mini, pictures):
-    measured = ("codebook_use", "collapse_monitor")
-    callbacks = pictures_for(kind, OF_CODES | {n: PICTURES[n] for n in measured}, every_n_epochs=1)
-    trainer(*callbacks.values(), max_epochs=3, check_val_every_n_epoch=2).fit(fixed(kind), mini)
-    assert len(callbacks) == 5
-    for name in callbacks:
-        assert list(pictures(name)) == [4], name
-
-
-def test_codes_of_an_earlier_fit_are_forgotten(trainer, mini, tmp_path):
-    callbacks = pictures_for("VAE", OF_CODES, every_n_epochs=1).values()
-    trainer(*callbacks, logger=False).fit(fixed("VAE"), mini)
-    trainer(*callbacks, limit_val_batches=0).fit(fixed("VAE"), mini)
-    assert not (tmp_path / "run" / "images").exists()
-
-
-@pytest.mark.parametrize("name", ["latent_scatter", "latent_grid"])
-def test_codes_that_are_no_numbers_end_no_training(name, trainer, mini):
-    """It is FiniteLoss that says what to do."""
-    model = fixed("AE")
-    encode = model.encode
-    model.encode = lambda images: encode(images) * torch.nan
-    with pytest.warns(UserWarning, match="draws nothing: .* codes are NaN or infinite"):
-        trainer(PICTURES[name]()).fit(model, mini)
-    assert model.trainer.global_step == 2
-
-
-def test_a_single_validation_image_ends_no_training(trainer, mini):
-    class OneImage(type(mini)):
-        def val_dataloader(self):
-            batch = next(iter(super().val_dataloader()))
-            return DataLoader([Batch(*batch).first(1)], batch_size=None)
-
-    # Arithmetic, not told its terms, has none of a single class.
-    callbacks = pictures_for("AE", LATENT | {"arithmetic": Arithmetic}).values()
-    model = fixed("AE")
-    with warnings.catch_warnings(record=True) as seen:
-        warnings.simplefilter("always")
-        trainer(*callbacks).fit(model, OneImage(batch_size=20))
-    silent = [str(w.message).split()[0] for w in seen if "draws nothing" in str(w.message)]
-    assert silent == ["Interpolation"]
-    assert model.trainer.global_step == 2
+def test_a_measure_of_an_epoch_without_validation_is_not_drawn(kind, trainer, mini, pictures):
+    chart = (
+        CollapseMonitor(30, every_n_epochs=1) if kind == "VAE" else CodebookUse(every_n_epochs=1)
+    )
+    trainer(chart, max_epochs=3, check_val_every_n_epoch=2).fit(fixed(kind), mini)
+    assert list(pictures("collapse_monitor" if kind == "VAE" else "codebook_use")) == [4]

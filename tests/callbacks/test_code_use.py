@@ -61,7 +61,7 @@ def test_a_healthy_posterior_is_measured_without_a_warning(trainer, mini, first,
     run.fit(frozen(Spread), mini)
     logged = run.callback_metrics
     kl = torch.stack([logged[f"kl_per_dimension/{j:02d}"] for j in range(4)])
-    brightness = first(40)[0].mean(dim=(1, 2, 3))
+    brightness = first(40).images.mean(dim=(1, 2, 3))
     active = torch.stack([9 * brightness, brightness - 5]).var(dim=1, correction=0) > 0.01
     assert active.all()
     assert logged["val/active_units"] == 2
@@ -109,7 +109,7 @@ def expected(images):
 def test_the_whole_split_is_measured_and_drawn(trainer, mini, first, model, pictures):
     run = trainer(CodebookUse(every_n_epochs=2), max_epochs=2, limit_val_batches=3)
     run.fit(model, mini)
-    counts, perplexity = expected(first(60)[0])
+    counts, perplexity = expected(first(60).images)
     logged = run.callback_metrics
     assert logged["val/perplexity"].item() == pytest.approx((perplexity + 1) / 2, rel=1e-5)
     assert logged["val/code_use"].item() == pytest.approx((2 / 8 + 1 / 8) / 2)
@@ -122,6 +122,6 @@ def test_the_whole_split_is_measured_and_drawn(trainer, mini, first, model, pict
 def test_the_test_split_is_measured(trainer, mini, first, model):
     run = trainer(CodebookUse(), limit_test_batches=2)
     [logged] = run.test(model, mini, verbose=False)
-    _, perplexity = expected(first(40, "test")[0])
+    _, perplexity = expected(first(40, "test").images)
     assert logged["test/perplexity"] == pytest.approx((perplexity + 1) / 2, rel=1e-5)
     assert "test/code_use" in logged

@@ -14,9 +14,9 @@ from support.command import CONF, NO_PICTURES, SMALL, TWO_BATCHES
 
 QUICK = ("--config", str(CONF / "quickstart.yaml"))
 VAE = ("--model", "VAE", "--data", "MiniFashionMNIST")
-SAMPLES = ("--trainer.callbacks", "Samples")
+SAMPLES = ("--pictures", "Samples")
 STOP = ("--trainer.callbacks", "EarlyStopping", "--trainer.callbacks.monitor", "val/loss")
-TSNE = ("--trainer.callbacks", "LatentScatter", "--trainer.callbacks.projection", "TSNE")
+TSNE = ("--pictures", "LatentScatter", "--pictures.projection", "TSNE")
 EXTRACTOR = (
     *("--trainer.callbacks", "SampleQuality"),
     *("--trainer.callbacks.extractor", "TrainedClassifier"),
@@ -63,7 +63,7 @@ def test_a_message_of_an_unknown_kind_passes_through_with_its_place():
             ("--model.optimizer", "Adam", "--model.optimizer.epss", "1"),
             r"of Adam.*optimizer\.eps\?",
         ),
-        ((*SAMPLES, "--trainer.callbacks.num_imges", "3"), r"of Samples.*callbacks\.num_images\?"),
+        ((*SAMPLES, "--pictures.num_imges", "3"), r"of Samples.*pictures\.num_images\?"),
         ((*STOP, "--trainer.callbacks.patiense", "3"), r"of EarlyStopping.*callbacks\.patience\?"),
         (("--trainer.callbacks.patience", "3"), r"the class first, --trainer\.callbacks CLASS"),
         (("--trainer.logger.name", "x"), r"the class first, --trainer\.logger CLASS.*Wandb"),
@@ -81,8 +81,8 @@ def test_misspelt_option(words, said, refused):
         ("data", "MiniFashionMINST", "MiniFashionMNIST"),
         ("model.architecture", "Desne", "Dense"),
         ("model.likelihood", "Bernouli", "Bernoulli"),
-        ("trainer.callbacks", "Sampels", "Samples"),
-        ("trainer.callbacks+", "Sampels", "Samples"),
+        ("pictures", "Sampels", "Samples"),
+        ("pictures+", "Sampels", "Samples"),
         ("model.optimizer", "Adm", "Adam"),
         ("model.optimizer", "torch.optim.Adm", "Adam"),
         ("model.lr_scheduler", "StepRL", "StepLR"),
@@ -177,16 +177,16 @@ def test_missing_file(words, name, refused, tmp_path):
     [
         (b"model: [VAE\ndata: {", r"own\.yaml.*no valid YAML"),
         (b"model: \xff\xfe\n", r"own\.yaml.*UTF-8"),
-        (b"trainer: {callbacks: [{Samples: {num_images: 4}}]}",
-         r"own\.yaml: trainer\.callbacks\.0: expected class_path: NAME, .*, got Samples"),
+        (b"pictures: [{Samples: {num_images: 4}}]",
+         r"own\.yaml: pictures\.0: expected class_path: NAME, .*, got Samples"),
         (b"- model\n- data\n", r"own\.yaml holds a list, expected key: value"),
         (b"", r"own\.yaml holds nothing, expected key: value"),
         (b"sede_everything: 1", r"\bsede_everything\b.*Did you mean seed_everything\?"),
         (b"trainer: {max_epoch: 1}", r"\bmax_epoch\b.*Did you mean trainer\.max_epochs\b"),
         (b"data: {class_path: MiniFashionMNIST, init_args: {val_frac: 1}}",
          r"\bval_frac\b.*Did you mean data\.val_fraction\?"),
-        (b"trainer: {callbacks: [{class_path: Traversal, init_args: {num_imges: 1}}]}",
-         r"no option of Traversal\. Did you mean trainer\.callbacks\.num_images\?"),
+        (b"pictures: [{class_path: Traversal, init_args: {num_imges: 1}}]",
+         r"no option of Traversal\. Did you mean pictures\.num_images\?"),
         (None, r"own\.yaml.*is a folder"),
     ],
 )  # fmt: skip
@@ -210,8 +210,8 @@ def test_a_wrong_file(content, match, refused, tmp_path):
         (("--trainer.devices", "0"), r"trainer: `Trainer\(devices=.?0.?\)` value is not"),
         (("--model.architecture.widths", "null"), r"widths: expected tuple, got (null|None)"),
         (("--data.batch_size", "null"), r"data\.batch_size: expected int, got null"),
-        ((*SAMPLES, "--trainer.callbacks.num_images", "null"),
-         r"trainer\.callbacks\.num_images: expected int, got null"),
+        ((*SAMPLES, "--pictures.num_images", "null"),
+         r"pictures\.num_images: expected int, got null"),
         (("--model.likelihood", "null"), r"likelihood: expected Likelihood, got null"),
         (("--data", "ImageFolder"), r"data\.root is missing: pass --data\.root"),
         (("--trainer.callbacks", "EarlyStopping"), r"trainer\.callbacks\.monitor is missing"),
@@ -235,9 +235,9 @@ def test_a_wrong_file(content, match, refused, tmp_path):
         (("--name", "a/b"), r"name is used as a folder name.*'a/b'"),
         (("--name", ".."), r"name is used as a folder name"),
         (("--name", "a" * 300), r"200 bytes at most"),
-        ((*TSNE, "--trainer.callbacks.projection.perplexity", "0"), r"TSNE\.perplexity is above 0"),
+        ((*TSNE, "--pictures.projection.perplexity", "0"), r"TSNE\.perplexity is above 0"),
         (("--trainer.default_root_dir", "/proc/version/logs"), r"/proc/version/logs"),
-        ((*SAMPLES, "--trainer.callbacks.every_n_epochs", "0"), "at least 1"),
+        ((*SAMPLES, "--pictures.every_n_epochs", "0"), "at least 1"),
         (("--model", "AE", *SAMPLES), "Samples needs a model that samples"),
         (("--data.train_classes", "[Boots]"), "T-shirt/top, Trouser"),
         ((*EXTRACTOR, "--trainer.callbacks.extractor.checkpoint", "no.ckpt"), r"no\.ckpt"),
@@ -277,7 +277,9 @@ def test_no_gpu(refused):
     refused(*SMALL, *words, match="trainer: No supported gpu backend found")
 
 
-@pytest.mark.parametrize("part", ["model", "data", "trainer.callbacks", "trainer.logger"])
+@pytest.mark.parametrize(
+    "part", ["model", "data", "pictures", "trainer.callbacks", "trainer.logger"]
+)
 def test_unknown_module(part, refused):
     words = (f"--{part}", "nosuch.Thing", "--allow", "nosuch")
     refused(*VAE, *TWO_BATCHES, *words, match=f"{part}: .*No module named 'nosuch'")

@@ -16,7 +16,7 @@ from wandb.proto.wandb_internal_pb2 import Record
 from lightning_gen.training.loggers import open_or_go_offline
 from support.command import CONF, SMALL, column, only_run, runs
 
-WORDS = (*SMALL, "--name", "shown", "--trainer.callbacks", "Samples")
+WORDS = (*SMALL, "--name", "shown", "--pictures", "Samples")
 WANDB = ("--trainer.logger", CONF / "logger/wandb.yaml", "--trainer.logger.offline", "true")
 TENSORBOARD = ("--trainer.logger", CONF / "logger/tensorboard.yaml")
 
@@ -96,10 +96,10 @@ def last(directory, name):
 def check_config(config, directory):
     """The resolved configuration of all parts reached the logger."""
     written = yaml.safe_load((directory / "config.yaml").read_text())
-    for key in ("seed_everything", "model", "data", "trainer"):
+    for key in ("seed_everything", "model", "data", "trainer", "pictures"):
         assert config[key] == written[key], key
     assert config["model"]["init_args"]["optimizer"]["class_path"] == "torch.optim.Adam"
-    assert config["trainer"]["callbacks"]["class_path"] == "lightning_gen.callbacks.Samples"
+    assert config["pictures"]["class_path"] == "lightning_gen.pictures.Samples"
 
 
 def check_picture(pixels, directory):

@@ -91,9 +91,9 @@ def test_validate(finished, command, caplog):
 
 def test_a_test_draws_the_codes_by_any_projection(fit, command):
     directory = fit()
-    words = ("--trainer.callbacks", "LatentScatter", "--trainer.callbacks.projection", "TSNE")
+    words = ("--pictures", "LatentScatter", "--pictures.projection", "TSNE")
     assert command("test", directory, *words).code == 0
-    assert (directory / "images" / "latent_scatter_test_tsne" / "best.png").is_file()
+    assert (directory / "images" / "latent_scatter_test" / "best.png").is_file()
 
 
 @pytest.mark.parametrize(("every", "steps"), [(25, [24, 49]), (50, [49]), (200, [59])])
@@ -173,7 +173,11 @@ class TestCallbacks:
         [
             (("--model", "AE"), {"reconstructions", "loss_curves", *LATENT}),
             (("--trainer.callbacks", "EarlyStopping", *STOPPING), {*ALL, *LATENT}),
-            ((*NO_PICTURES, "--trainer.callbacks", "Samples"), {"samples"}),
+            ((*NO_PICTURES, "--pictures", "Samples"), {"samples"}),
+            (
+                (*("--pictures", "[{class_path: LatentScatter}]"), "--model", "CVAE"),
+                {*ALL, *LATENT, "conditional_samples"},
+            ),
         ],
     )
     def test_which_pictures_are_drawn(self, words, expected, command, tmp_path):
@@ -183,10 +187,10 @@ class TestCallbacks:
         assert_whole(directory, pictures=False)
 
     def test_a_list_replaces_and_a_plus_appends(self, command, tmp_path):
-        content = {"trainer": {"callbacks": [{"class_path": "Samples"}]}}
+        content = {"pictures": [{"class_path": "Samples"}]}
         (tmp_path / "own.yaml").write_text(yaml.safe_dump(content))
         words = ("--config", "own.yaml", *self.words, *NO_PICTURES)
-        words += ("--trainer.callbacks+", "Reconstructions")
+        words += ("--pictures+", "Reconstructions")
         assert command("fit", *words).code == 0
         assert pictures(only_run(tmp_path / "logs")) == {"samples", "reconstructions"}
 

@@ -15,6 +15,7 @@ import lightning_gen
 from lightning_gen.cli import VERBS
 from lightning_gen.cli.verbs import function_of
 from lightning_gen.data import DSprites
+from lightning_gen.pictures import LatentScatter
 from lightning_gen.runs.finished import FinishedRun
 from lightning_gen.training.checkpoint import load_checkpoint
 from support.arrays import arrays_of
@@ -155,11 +156,21 @@ def test_load_in_python(logs, in_tmp):
         (("interpolate", "VAE", "--steps", "1"), "at least 2, got 1"),
         (("interpolate", "VAE", "--path", "curved"), "path: expected 'linear', 'spherical'"),
         (("interpolate", "DCGAN", "--images", "."), "--images"),
-        (("traverse", "VAE", "--dimensions", "3"), "--dimensions are from 0 to 2"),
-        (("traverse", "VAE", "--span", "0"), "span above 0"),
-        (("arithmetic", "VAE", "Bag", "Coat"), "c missing"),
-        (("arithmetic", "VAE", "Ankle", "boot", "Bag", "Coat"), "Coat is one word too many"),
+        (("traverse", "VAE", "--dimensions", "3"), "dimensions are from 0 to 2"),
+        (("traverse", "VAE", "--span", "0"), "span is above 0"),
+        (("arithmetic", "VAE"), "terms missing"),
+        (("arithmetic", "VAE", "Bag", "Coat"), "terms are three names, got Bag, Coat."),
+        (("arithmetic", "VAE", "Ankle", "boot", "Bag", "Coat"), "Quote a name that has blanks"),
         (("arithmetic", "VAE", "Bagg", "Coat", "Bag"), "got 'Bagg'. Did you mean Bag"),
+        (("draw", "VAE"), "PICTURE missing. Choose among Arithmetic"),
+        (("draw", "VAE", "Traversals"), "there is no picture Traversals. Did you mean Traversal?"),
+        (("draw", "VAE", "my.Own"), "PICTURE: expected a part of lightning_gen"),
+        (("draw", "VAE", "lightning_gen.models.VAE"), "expected a class of Picture, got the class"),
+        (("draw", "VAE", "LatentGrid", "--step", "3"), "step is no option. Did you mean steps?"),
+        (("draw", "VAE", "LatentGrid", "--dimensions", "1", "7"), "from 0 to 2, got 1 and 7"),
+        (("draw", "VAE", "LatentScatter", "--out", "a.npz"), "--out takes .png, .pdf, .svg"),
+        (("draw", "DCGAN", "Reconstructions"), "needs a model that reconstructs"),
+        (("draw", "VAE", "Denoising"), "needs a model that denoises"),
         (("probe", "VAE", "--labels", "5"), "probe takes 10 labels or more, one a class, got 5"),
         (("probe", "VAE", "--out", "probe.txt"), "--out takes .csv, .png, .pdf, .svg, got probe"),
         (("compare", "VAE"), "compare takes at least two runs, got 1"),
@@ -178,9 +189,34 @@ def test_help_tells_every_option(verb, command):
     answer = command(verb, "--help").done()
     said = " ".join(answer.out.split())
     for name in inspect.signature(function_of(verb)).parameters:
-        if name not in ("run", "runs", "inputs"):
+        if name not in ("run", "runs", "inputs", "picture"):
             assert f"--{name}" in said or name in said
     assert VERBS[verb].example in said
+
+
+@pytest.mark.parametrize(
+    ("model", "picture", "words"),
+    [
+        ("VAE", "LatentScatter", ("--projection", "TSNE", "--num_images", "60")),
+        ("VAE", "LatentGrid", ("--dimensions", "2", "0", "--steps", "3")),
+        ("CVAE", "ConditionalSamples", ("--max_rows", "2", "--seed", "4")),
+        ("DCGAN", "Interpolation", ("--num_pairs", "2")),
+        ("CAE", "Reconstructions", ("--num_images", "3", "--split", "val")),
+    ],
+)
+def test_any_picture_is_drawn(model, picture, words, logs, command, tmp_path):
+    out = tmp_path / "drawn.png"
+    command("draw", logs / model, picture, *words, "--out", out).done()
+    assert np.asarray(Image.open(out)).std() > 1
+
+
+def test_the_picture_of_python_is_the_verb_s(logs, command, tmp_path):
+    command("draw", logs / "VAE", "LatentScatter", "--out", tmp_path / "drawn.png").done()
+    run = FinishedRun.open(logs / "VAE")
+    state = torch.get_rng_state()
+    drawn = run.draw(LatentScatter())
+    np.testing.assert_array_equal(np.asarray(drawn), np.asarray(Image.open(tmp_path / "drawn.png")))
+    assert torch.equal(torch.get_rng_state(), state)
 
 
 def test_a_place_that_cannot_be_written(logs, command, tmp_path):

@@ -4,9 +4,9 @@ import torch
 from lightning.pytorch import Trainer
 from PIL import Image
 
-from lightning_gen.callbacks import Samples
 from lightning_gen.errors import UserError
 from lightning_gen.figures.grid import image_grid, image_rows
+from lightning_gen.pictures import Samples, Seen
 from lightning_gen.runs.outputs import to_bytes
 from lightning_gen.runs.sampling import sample
 from support.arrays import arrays_of
@@ -51,7 +51,7 @@ def test_a_page_shows_what_the_callback_drew(kind, tmp_path):
     run = run_of(KINDS[kind]())
     torch.manual_seed(7)
     sample(run, tmp_path / "a.png", 16)
-    drawn = Samples(num_images=16, seed=7).draw(untrained(), run.model)
+    drawn = Samples(num_images=16, seed=7).draw(run.model, Seen()).pixels("of own")
     found = np.asarray(Image.open(tmp_path / "a.png"))
     torch.manual_seed(7)
     np.testing.assert_array_equal(found, image_grid(run.model.sample(16), "Samples of own"))

@@ -13,7 +13,7 @@ SCHEDULER = "torch.optim.lr_scheduler.LambdaLR"
 PARTS = {
     "optimizer": [
         *(IMPORTS_ANYTHING, FUNCTION, f"{EVIL}.f", "lightning_gen.models.optimizers.fuse"),
-        *("torch.nn.Linear", {"class_path": "lightning_gen.callbacks.Samples"}),
+        *("torch.nn.Linear", {"class_path": "lightning_gen.pictures.Samples"}),
         part("torch.nn.utils.clip_grad_norm_", max_norm=1),
     ],
     "lr_scheduler": [

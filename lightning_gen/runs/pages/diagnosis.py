@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from lightning_gen.callbacks.samples import LOW
+from lightning_gen.callbacks.sample_diversity import LOW
 from lightning_gen.runs.pages.html import environment
 from lightning_gen.runs.pages.record import ENDS_IN_DIMENSION, Logged
 

@@ -3,29 +3,33 @@
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
+from matplotlib.figure import Figure
 from PIL import Image
 
 from lightning_gen import contracts
-from lightning_gen.contracts import Batch, Needs, able, condition_on
+from lightning_gen.contracts import Batch, able, condition_on
 from lightning_gen.errors import UserError
-from lightning_gen.figures.grid import image_grid
-from lightning_gen.figures.style import Pixels
-from lightning_gen.latent import PCA
+from lightning_gen.figures.style import to_array
+from lightning_gen.pictures import (
+    Arithmetic,
+    LatentGrid,
+    LatentScatter,
+    Picture,
+    Samples,
+    Seen,
+    View,
+)
+from lightning_gen.pictures.arithmetic import default_terms
+from lightning_gen.pictures.codes import LabelledCodes, encode, join
 from lightning_gen.runs.inputs import SplitInputs
 from lightning_gen.runs.pages.compared_runs import ComparedRun
 from lightning_gen.runs.pages.html import Exhibit
-from lightning_gen.views.arithmetic import arithmetic, default_terms
-from lightning_gen.views.codes import LabelledCodes, encode, join, latent_scatter, without_condition
-from lightning_gen.views.dimensions import grid_axes, latent_grid
-from lightning_gen.views.view import View
 
 CODES = 2000
 """Images whose codes are looked at."""
-GRID_STEPS = 12
-"""Images along each side of a latent grid."""
 
 
 class SharedImages(NamedTuple):
@@ -48,7 +52,7 @@ class SharedImages(NamedTuple):
         """Read and encode them; a UserError where the dataset of the first run cannot be read."""
         inputs = SplitInputs(runs[0].finished, "test")
         parts = [batch for batch, _ in inputs.shown("encoding", max(CODES, num_images))]
-        whole = Batch(*(torch.cat(pieces) for pieces in zip(*parts, strict=True)))
+        whole = Batch.joined(parts)
         codes: dict[str, LabelledCodes] = {}
         for run in runs:
             with suppress(UserError):  # other classes: ``of`` says so where the codes are missed
@@ -58,10 +62,11 @@ class SharedImages(NamedTuple):
         names = inputs.class_names, inputs.factor_names
         return cls(whole.first(num_images), names, codes, len(inputs))
 
-    def of(self, run: ComparedRun) -> LabelledCodes:
-        """The codes in a run that encodes; a UserError where it was told of other classes."""
+    def of(self, run: ComparedRun) -> Seen:
+        """What pictures of a run look at; a UserError where it was told of other classes."""
         check_classes(run.model, self.names[0])
-        return self.codes[run.label]
+        codes, complete = self.codes.get(run.label), self.total <= CODES
+        return Seen("test images", self.batch, codes, *self.names, complete=complete)
 
 
 def check_classes(model: object, class_names: Sequence[str]) -> None:
@@ -77,21 +82,23 @@ def check_classes(model: object, class_names: Sequence[str]) -> None:
 def show(
     exhibit: Exhibit,
     runs: Sequence[ComparedRun],
-    needs: Needs,
+    picture: Picture,
     ability: str,
-    draw: Callable[[ComparedRun], Pixels | None],
+    seen: Callable[[ComparedRun], Seen],
+    seed: int = 0,
 ) -> Exhibit:
     """Add a picture of each run that is able to give one, and a note about each that is not.
 
-    ``draw`` gives None where the picture is shown elsewhere; ``ability`` is what models of these
-    needs do, in words.
+    ``ability`` is what models do that have what the picture requires, in words.
     """
     for run in runs:
         try:
-            if not able(run.model, needs):
+            if not able(run.model, picture.requires):
                 raise UserError(f"{type(run.model).__name__} does not {ability}.")
-            if (pixels := draw(run)) is not None:
-                exhibit.pictures[run.label] = Image.fromarray(pixels)
+            torch.manual_seed(seed)
+            drawn = picture.draw(run.model, seen(run))
+            pixels = to_array(drawn) if isinstance(drawn, Figure) else drawn.pixels()
+            exhibit.pictures[run.label] = Image.fromarray(pixels)
         except UserError as error:
             exhibit.notes.append(f"{run.label} is left out: {error}")
     return exhibit
@@ -105,13 +112,15 @@ def reconstructions(runs: Sequence[ComparedRun], images: SharedImages) -> Exhibi
     )
     exhibit = Exhibit("reconstructions", "Reconstructions", text)
     rows = {"original": images.batch.images.cpu()}
-
-    def add(run: ComparedRun) -> None:
-        check_classes(run.model, images.names[0])
-        knowing = condition_on(run.model, images.batch)
-        rows[run.label] = knowing.reconstruct(images.batch.images).cpu()
-
-    show(exhibit, runs, (contracts.Reconstructs,), "reconstruct images", add)
+    for run in runs:
+        try:
+            if not isinstance(run.model, contracts.Reconstructs):
+                raise UserError(f"{type(run.model).__name__} does not reconstruct images.")
+            check_classes(run.model, images.names[0])
+            knowing = condition_on(run.model, images.batch)
+            rows[run.label] = knowing.reconstruct(images.batch.images).cpu()
+        except UserError as error:
+            exhibit.notes.append(f"{run.label} is left out: {error}")
     if len(rows) > 1:
         view = View(rows, f"{len(images.batch.images)} test images and their reconstructions")
         exhibit.pictures["all runs"] = Image.fromarray(view.pixels())
@@ -135,43 +144,26 @@ def samples(runs: Sequence[ComparedRun], num_images: int, seed: int) -> Exhibit:
         text += "Their codes differ in kind or length, so places have nothing in common. "
     text += "Does each look real, and do they differ from each other?"
 
-    def draw(run: ComparedRun) -> Pixels:
-        torch.manual_seed(seed)
-        images = run.model.sample(num_images)
-        return image_grid(images, f"{num_images} samples, seed {seed}")
-
     exhibit = Exhibit("samples", "Samples", text)
-    return show(exhibit, runs, (contracts.Samples,), "make new images", draw)
+    picture = Samples(num_images=num_images, seed=seed)
+    return show(exhibit, runs, picture, "make new images", lambda run: Seen())
 
 
 def latent_grids(runs: Sequence[ComparedRun], images: SharedImages | None, seed: int) -> Exhibit:
     """A plane of each latent space, decoded."""
 
-    def draw(run: ComparedRun) -> Pixels:
-        model: Any = run.model
-        if images is not None and run.label in images.codes:
-            codes = images.codes[run.label].codes.to(model.device)
-        elif isinstance(model, contracts.SamplesCodes):
-            torch.manual_seed(seed)
-            codes = model.sample_codes(1)
-        else:
-            raise UserError("there are no codes of test images to lay a plane through")
-        return latent_grid(model, grid_axes(model, codes, GRID_STEPS)).pixels()
+    def seen(run: ComparedRun) -> Seen:
+        return Seen(codes=images.codes.get(run.label) if images else None)
 
     needed = "decode codes that can be chosen"
-    return show(Exhibit.of("latent_grid"), runs, contracts.WALKS, needed, draw)
+    return show(Exhibit.of("latent_grid"), runs, LatentGrid(steps=12), needed, seen, seed)
 
 
 def latent_scatters(runs: Sequence[ComparedRun], images: SharedImages) -> Exhibit:
     """The codes of test images in each run, coloured by class."""
-
-    def draw(run: ComparedRun) -> Pixels:
-        codes = without_condition(run.model, images.of(run))
-        return latent_scatter(codes, images.names[0], PCA(), "test images", total=images.total)
-
     exhibit = Exhibit.of("latent_scatter_test")
     exhibit = replace(exhibit, text=f"{exhibit.text} More than two dimensions are laid out by PCA.")
-    return show(exhibit, runs, (contracts.Encodes,), "encode images", draw)
+    return show(exhibit, runs, LatentScatter(), "encode images", images.of)
 
 
 def sums(runs: Sequence[ComparedRun], images: SharedImages) -> Exhibit:
@@ -185,10 +177,4 @@ def sums(runs: Sequence[ComparedRun], images: SharedImages) -> Exhibit:
             "some with lightning-gen arithmetic."
         )
         return exhibit
-
-    def draw(run: ComparedRun) -> Pixels:
-        model = run.model
-        return arithmetic(model, images.of(run), terms, *images.names, run.model.device).pixels()
-
-    needs = (contracts.Encodes, contracts.Decodes)
-    return show(exhibit, runs, needs, "encode and decode", draw)
+    return show(exhibit, runs, Arithmetic(terms=terms), "encode and decode", images.of)

@@ -230,7 +230,7 @@ def test_a_dataset_that_is_not_at_hand(place, elsewhere, tmp_path):
     assert metric(tree, "test/loss")[1] == NONE
     assert "The test split of other cannot be read here" in text
     assert "different datasets: other on ImageFolder, ae on MiniFashionMNIST" in text
-    assert "ae is left out: there are no codes of test images" in text
+    assert "ae is left out: there are no images to encode" in text
 
 
 def test_shapes_that_differ_and_a_run_beside_itself_are_refused(place, tmp_path, monkeypatch):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lightning_gen.callbacks.samples import LOW
+from lightning_gen.callbacks.sample_diversity import LOW
 from lightning_gen.runs.pages.diagnosis import diagnose
 from lightning_gen.runs.pages.record import Logged
 

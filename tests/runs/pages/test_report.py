@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lightning_gen import callbacks
 from lightning_gen.callbacks.evaluation import Card
-from lightning_gen.callbacks.picture import Picture, snake_case
+from lightning_gen.pictures.picture import snake_case
 from lightning_gen.runs.pages import html
 from lightning_gen.runs.pages.html import Exhibit
 from lightning_gen.runs.pages.report import report
+from lightning_gen.training.default_callbacks import CHARTS, PICTURES
 from lightning_gen.training.scores import write_scores
 from support.pages import Browser, cells, parsed, words
 from support.refusals import assert_refused
@@ -163,13 +163,11 @@ def test_the_latest_picture_and_two_earlier_ones(run):
     assert "Loss curves, step 2" in [image.get("alt") for image in page(run).iter("img")]
 
 
-def test_every_callback_has_a_caption():
-    kinds = [getattr(callbacks, name) for name in callbacks.__all__]
-    drawn = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, Picture)]
-    assert len(drawn) >= 6
-    drawn.remove(Picture)
-    for kind in drawn:
-        assert Exhibit.of(snake_case(kind.__name__)).text, kind
+def test_every_picture_has_a_caption():
+    drawn = [kind.__name__ for kind in (*PICTURES, *CHARTS)]
+    assert len(drawn) >= 12
+    for name in drawn:
+        assert Exhibit.of(snake_case(name)).text, name
 
 
 def test_large_pictures_are_made_smaller(run, monkeypatch):

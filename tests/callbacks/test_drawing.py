@@ -10,22 +10,23 @@ from lightning.pytorch.callbacks import EMAWeightAveraging
 from lightning.pytorch.loggers import CSVLogger, WandbLogger
 from torch.optim import Adam
 
-from lightning_gen.callbacks import Picture, RandomState, SampleDiversity, Samples
-from lightning_gen.callbacks.picture import evaluation_mode, run_directory
+from lightning_gen.callbacks import Draw, Drawing, RandomState, SampleDiversity
+from lightning_gen.callbacks.drawing import evaluation_mode, run_directory
 from lightning_gen.figures.grid import image_grid
 from lightning_gen.models import DCGAN
 from lightning_gen.networks import DCGANNetworks
+from lightning_gen.pictures import Samples
 from support.models import tiny
 
 
-class GreyPicture(Picture):
+class GreyPicture(Drawing):
     """Draws one colour, and notes the state it draws in."""
 
     def __init__(self, every_n_epochs=1):
         super().__init__(every_n_epochs)
         self.seen = []
 
-    def draw(self, trainer, pl_module):
+    def draw(self, trainer, pl_module, name):
         torch.rand(3)
         modes = {module.training for module in pl_module.modules()}
         state = modes, torch.is_grad_enabled(), torch.is_autocast_enabled("cpu")
@@ -47,7 +48,7 @@ class StopAfterFirstEpoch(Callback):
         (5, {"max_epochs": 2}, [4]),
         (1, {"max_epochs": 3, "max_steps": 3}, [2, 3]),
         (1, {"max_epochs": 2, "limit_val_batches": 0}, [2, 4]),
-        (None, {"max_epochs": 40, "limit_train_batches": 1}, list(range(2, 41, 2))),
+        (None, {"max_epochs": 120, "limit_train_batches": 1}, list(range(6, 121, 6))),
     ],
 )
 def test_pictures_come_every_n_epochs_and_at_the_end(
@@ -122,7 +123,7 @@ class Recorder(EMAWeightAveraging):
 @pytest.mark.parametrize("use_buffers", [True, False])
 @pytest.mark.parametrize("first", [True, False], ids=["average first", "picture first"])
 def test_pictures_show_the_averaged_weights(use_buffers, first, trainer, mini, pictures):
-    average, picture = Recorder(use_buffers=use_buffers), Samples(num_images=4)
+    average, picture = Recorder(use_buffers=use_buffers), Draw(Samples(num_images=4))
     callbacks = [average, picture] if first else [picture, average]
     trainer(*callbacks, max_epochs=2).fit(gan(), mini)
     shown = gan().eval()

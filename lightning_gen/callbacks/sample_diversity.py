@@ -1,74 +1,22 @@
-"""New images from the model: drawn, of all kinds or of each class, and how diverse they are."""
+"""How diverse the samples of a model are."""
 
-from itertools import islice
-from typing import Any, ClassVar, cast
+from typing import ClassVar, cast
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.utilities import rank_zero_warn
 
 from lightning_gen import contracts
-from lightning_gen.callbacks.picture import Picture, check_at_least, evaluation_mode, require_for
+from lightning_gen.callbacks.drawing import evaluation_mode, require_for
 from lightning_gen.contracts import Batch
-from lightning_gen.figures.grid import image_grid
-from lightning_gen.figures.style import Pixels
+from lightning_gen.errors import check_at_least
 from lightning_gen.metrics import mean_pairwise_distance
-from lightning_gen.views.view import View
 
 FIRST_STEPS = 500
 """Training steps after which a healthy model's samples differ."""
 
 LOW = 0.3
 """A diversity below it is a collapse."""
-
-
-class Samples(Picture):
-    """Draws new images from the same noise each time, so that pictures of one run are comparable.
-
-    Args:
-        num_images: how many images.
-        seed: of the noise; it does not touch the random state of training.
-    """
-
-    requires: ClassVar[contracts.Needs] = (contracts.Samples,)
-
-    def __init__(self, num_images: int = 64, seed: int = 0, **options: Any) -> None:  # noqa: ANN401
-        super().__init__(**options)
-        check_at_least(1, num_images, f"{type(self).__name__}.num_images")
-        self.num_images = num_images
-        self.seed = seed
-
-    def draw(self, trainer: Trainer, pl_module: LightningModule) -> Pixels | View:
-        """A square of samples."""
-        torch.manual_seed(self.seed)  # the base gives the random state back
-        images = cast(contracts.Samples, pl_module).sample(self.num_images)
-        return image_grid(images, f"Samples at step {trainer.global_step}")
-
-
-class ConditionalSamples(Samples):
-    """Draws one row a class, or a row for each attribute, with the same noise down each column.
-
-    Args:
-        num_images: images in a row.
-        max_rows: of many classes the first so many are drawn.
-    """
-
-    requires: ClassVar[contracts.Needs] = (contracts.Conditional,)
-
-    def __init__(self, num_images: int = 10, max_rows: int = 10, **options: Any) -> None:  # noqa: ANN401
-        super().__init__(num_images, **options)
-        check_at_least(1, max_rows, "ConditionalSamples.max_rows")
-        self.max_rows = max_rows
-
-    def draw(self, trainer: Trainer, pl_module: LightningModule) -> View:
-        """A row for each label."""
-        model = cast(contracts.Conditional, pl_module)
-        rows = {}
-        for name, label in islice(model.examples().items(), self.max_rows):
-            torch.manual_seed(self.seed)  # the base gives the random state back
-            labels = label.expand(self.num_images, *label.shape)
-            rows[name] = model.sample(self.num_images, labels)
-        return View(rows, "Samples of each condition")
 
 
 class SampleDiversity(Callback):

@@ -1,10 +1,8 @@
 """What everything that draws during training shares."""
 
-import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar
@@ -18,39 +16,46 @@ from lightning.pytorch.utilities import rank_zero_warn
 from lightning_gen._compat import holds_average, swap_average
 from lightning_gen.atomic import write_png
 from lightning_gen.contracts import Batch, Needs, require
-from lightning_gen.errors import UserError
+from lightning_gen.errors import UserError, check_at_least
 from lightning_gen.figures.style import Pixels
-from lightning_gen.views.view import View
+from lightning_gen.pictures import NothingToDrawError
+from lightning_gen.pictures.picture import snake_case
 
 
-class Picture(Callback, ABC):
+class Drawing(Callback, ABC):
     """Draws at the end of every n-th epoch, after its validation, and at the end of training.
 
-    Pixels changes nothing in training: neither the random state nor the mode of any module. Rank
+    Drawing changes nothing in training: neither the random state nor the mode of any module. Rank
     zero draws alone, and nothing is drawn in a ``fast_dev_run``.
 
     Attributes:
         requires: the capabilities that the model must have; asked for before training.
-        usual_epochs: training epochs from one picture to the next, unless they are given.
 
     Args:
-        every_n_epochs: training epochs from one picture to the next. None takes those that are
-            usual, or more in a long training, which then has about 20 pictures.
+        every_n_epochs: training epochs from one picture to the next. None takes 5, or more in a
+            long training, which then has about 20 pictures.
     """
 
     requires: ClassVar[Needs] = ()
-    usual_epochs: ClassVar[int] = 1
 
     def __init__(self, every_n_epochs: int | None = None) -> None:
         if every_n_epochs is not None:
             check_at_least(1, every_n_epochs, f"{type(self).__name__}.every_n_epochs")
         self.every_n_epochs = every_n_epochs
-        self._drawn_at: int | None = None
+        self._drawn_at: dict[str, int] = {}
         self._trained = False
 
+    def names(self) -> Sequence[str]:
+        """The pictures that are drawn."""
+        return [snake_case(type(self).__name__)]
+
+    def is_due(self, trainer: Trainer, name: str) -> bool:
+        """Whether the present epoch ends with a picture."""
+        return due(trainer, self.every_n_epochs, usual=5)
+
     @abstractmethod
-    def draw(self, trainer: Trainer, pl_module: LightningModule) -> Pixels | View | None:
-        """The picture; None while there is nothing to draw. The title of a view gets the step.
+    def draw(self, trainer: Trainer, pl_module: LightningModule, name: str) -> Pixels | None:
+        """The picture; None where there is nothing to draw.
 
         The model is in evaluation mode, under the trainer's precision, without gradients.
         """
@@ -61,7 +66,7 @@ class Picture(Callback, ABC):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Forget the pictures of an earlier fit."""
-        self._drawn_at = None
+        self._drawn_at = {}
         self._trained = False
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -69,78 +74,52 @@ class Picture(Callback, ABC):
         self._trained = True
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Draw when the epoch is due."""
-        if self.is_due(trainer):
-            self._draw_once(trainer, pl_module)
-
-    def is_due(self, trainer: Trainer) -> bool:
-        """Whether the present epoch ends with a picture."""
-        every = self.every_n_epochs or max(self.usual_epochs, (trainer.max_epochs or 0) // 20)
-        return (trainer.current_epoch + 1) % every == 0
+        """Draw what is due."""
+        names = [name for name in self.names() if self.is_due(trainer, name)]
+        self.draw_all(trainer, pl_module, names)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Draw the end of training, unless the last epoch was drawn."""
-        self._draw_once(trainer, pl_module)
+        self.draw_all(trainer, pl_module, self.names())
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Draw what a killed run has left out, where nothing was left to train."""
-        drawn = picture_path(trainer, snake_case(type(self).__name__)).exists()
-        if trainer.ckpt_path and not self._trained and not drawn:
-            self._draw_once(trainer, pl_module)
+        if trainer.ckpt_path and not self._trained:
+            missing = [n for n in self.names() if not picture_path(trainer, n).exists()]
+            self.draw_all(trainer, pl_module, missing)
 
-    def on_validation_batch_end(
-        self,
-        trainer: Trainer,
-        pl_module: LightningModule,
-        outputs: Any,  # noqa: ANN401  (Lightning's)
-        batch: Any,  # noqa: ANN401
-        batch_idx: int,
-        dataloader_idx: int = 0,
+    def draw_all(
+        self, trainer: Trainer, pl_module: LightningModule, names: Sequence[str], ending: str = ""
     ) -> None:
-        """Look at the batch, unless it is of a second set of data."""
-        if dataloader_idx == 0:
-            self.see(pl_module, batch, batch_idx)
+        """Publish these pictures, unless they are of this step; ``ending`` is of their names.
 
-    def see(self, pl_module: LightningModule, batch: Batch, batch_idx: int) -> None:
-        """Look at a validation batch: keep what the picture needs of it."""
-        self.keep(pl_module, batch, batch_idx)
-
-    def keep(self, pl_module: LightningModule, batch: Batch, batch_idx: int) -> bool:
-        """Keep what the picture needs of a validation batch; whether it needs another one."""
-        return False
-
-    def _draw_once(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        step = trainer.global_step
-        if trainer.fast_dev_run or not trainer.is_global_zero or step == self._drawn_at:  # type: ignore[attr-defined]
+        Images that do not suffice for a picture end no training.
+        """
+        if trainer.fast_dev_run or not trainer.is_global_zero:  # type: ignore[attr-defined]
             return
-        self._drawn_at = step
-        keeps = type(self).keep is not Picture.keep
-        if keeps and trainer.ckpt_path and not self._trained and trainer.enable_validation:
-            with evaluation_mode(trainer, pl_module):  # the last validation was before it went on
-                for number, batch in enumerate(validation_batches(trainer)):
-                    if not self.keep(pl_module, batch, number):
-                        break
-        name = snake_case(type(self).__name__)
-        self._show(trainer, pl_module, name, partial(self.draw, trainer, pl_module))
-
-    def _show(
-        self,
-        trainer: Trainer,
-        pl_module: LightningModule,
-        name: str,
-        draw: Callable[[], Pixels | View | None],
-    ) -> None:
-        """Publish what ``draw`` gives; images that do not suffice for it end no training."""
+        step = trainer.global_step
+        names = [name for name in names if self._drawn_at.get(name + ending) != step]
+        if not names:
+            return
+        self._drawn_at |= {name + ending: step for name in names}
         with evaluation_mode(trainer, pl_module):
-            try:
-                picture = draw()
-            except UserError as error:
-                rank_zero_warn(f"{type(self).__name__} draws nothing: {error}")
-                return
-        if isinstance(picture, View):
-            picture = picture.pixels(f"at step {trainer.global_step}")
-        if picture is not None:
-            publish(trainer, name, picture)
+            for name in names:
+                torch.manual_seed(0)
+                try:
+                    picture = self.draw(trainer, pl_module, name)
+                except NothingToDrawError:
+                    continue
+                except UserError as error:
+                    rank_zero_warn(f"{name} draws nothing: {error}")
+                    continue
+                if picture is not None:
+                    publish(trainer, name + ending, picture)
+
+
+def due(trainer: Trainer, every_n_epochs: int | None, usual: int) -> bool:
+    """Whether the present epoch is an n-th one; by default a usual one, and of 20 in a long run."""
+    every = every_n_epochs or max(usual, (trainer.max_epochs or 0) // 20)
+    return (trainer.current_epoch + 1) % every == 0
 
 
 def run_directory(trainer: Trainer) -> Path:
@@ -180,14 +159,18 @@ def publish(trainer: Trainer, name: str, picture: Pixels) -> None:
             logger.experiment.add_image(f"images/{name}", picture, step, dataformats="HWC")
 
 
-def validation_batches(trainer: Trainer) -> Iterator[Batch]:
-    """The batches of the validation split, on the device as a validation has them."""
-    loaders = trainer.val_dataloaders
-    if loaders is None and trainer.datamodule is not None:  # type: ignore[attr-defined]
-        loaders = trainer.datamodule.val_dataloader()  # type: ignore[attr-defined]
-    limit = trainer.limit_val_batches
-    count = limit if isinstance(limit, int) else int(len(loaders or ()) * limit)
-    for batch in islice(loaders or (), count):
+def batches(trainer: Trainer, split: str) -> Iterator[Batch]:
+    """The batches of the "validation" or "test" split, where the model is; of several the first."""
+    short, limit = ("val", trainer.limit_val_batches)
+    if split == "test":
+        short, limit = ("test", trainer.limit_test_batches)
+    loader = getattr(trainer, f"{short}_dataloaders")
+    if loader is None and trainer.datamodule is not None:  # type: ignore[attr-defined]
+        loader = getattr(trainer.datamodule, f"{short}_dataloader")()  # type: ignore[attr-defined]
+    if isinstance(loader, list | tuple):
+        loader = next(iter(loader), ())
+    count = limit if isinstance(limit, int) else int(len(loader or ()) * limit)
+    for batch in islice(loader or (), count):
         yield trainer.strategy.batch_to_device(batch)
 
 
@@ -237,14 +220,3 @@ def averaged(trainer: Trainer, model: LightningModule) -> Iterator[None]:
     finally:
         for callback in reversed(callbacks):
             swap_average(callback, model)
-
-
-def snake_case(name: str) -> str:
-    """``LossCurves`` as ``loss_curves``."""
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
-
-
-def check_at_least(least: int, value: int, name: str) -> None:
-    """Raise a UserError when the argument ``name`` is below ``least``."""
-    if value < least:
-        raise UserError(f"{name} is at least {least}, got {value}. Set it to {least} or more.")

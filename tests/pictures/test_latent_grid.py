@@ -1,23 +1,15 @@
-"""Planes of the latent space, and one dimension a row."""
+"""Planes of the latent space, decoded."""
 
 import pytest
 import torch
 from scipy import stats
-from torch.distributions import Normal, kl_divergence
 
 from lightning_gen.errors import UserError
 from lightning_gen.latent import Plane
-from lightning_gen.views.codes import LabelledCodes, encode
-from lightning_gen.views.dimensions import (
-    GridAxes,
-    Ranked,
-    grid_axes,
-    latent_grid,
-    rank,
-    traversal,
-    typical,
-)
-from support.linear import Linear, WithPosterior, WithPrior, batch_of
+from lightning_gen.pictures import LatentGrid, Seen
+from lightning_gen.pictures.codes import unlabelled
+from lightning_gen.pictures.latent_grid import GridAxes, grid_axes, latent_grid
+from support.linear import Linear, WithPrior
 
 
 class Painter:
@@ -120,75 +112,25 @@ def test_a_condition_is_no_dimension_to_show(dimensions):
         grid_axes(model, codes, 3, dimensions)
 
 
-def labelled(codes, kl=None):
-    nothing = torch.empty(len(codes), 0)
-    labels = torch.zeros(len(codes), dtype=torch.int64)
-    return LabelledCodes(codes, labels, nothing, nothing if kl is None else kl)
+def test_a_generator_is_seen_around_one_draw_of_its_prior():
+    model = WithPrior(4)
+    picture = LatentGrid(steps=3, dimensions=(3, 1))
+    torch.manual_seed(0)
+    view = picture.draw(model, Seen())
+    torch.manual_seed(0)
+    expected = latent_grid(model, grid_axes(model, model.sample_codes(1), 3, (3, 1)))
+    assert view.title == expected.title
+    torch.testing.assert_close(view.rows, expected.rows)
 
 
-def test_dimensions_stand_in_the_order_of_their_kl():
-    model = WithPosterior(4)
-    codes = encode(model, batch_of([0] * 5))
-    mean, log_var = torch.arange(4.0), -torch.arange(4.0)
-    prior = Normal(torch.zeros(4), torch.ones(4))
-    expected = kl_divergence(Normal(mean, (log_var / 2).exp()), prior)
-    torch.testing.assert_close(codes.kl, expected.expand(5, 4))
-    ranked = rank(model, codes, 3)
-    assert [dimension for dimension, _ in ranked] == [3, 2, 1]
-    assert [label for _, label in ranked] == [f"z{j}  {expected[j]:.2f} nats" for j in (3, 2, 1)]
+def test_codes_of_images_are_seen_along_their_axes():
+    model, codes = Linear(4), torch.randn(30, 4)
+    view = LatentGrid(steps=3).draw(model, Seen(codes=unlabelled(codes)))
+    expected = latent_grid(model, grid_axes(model, codes, 3))
+    torch.testing.assert_close(view.rows, expected.rows)
 
 
-def test_without_a_posterior_they_stand_in_the_order_of_their_spread():
-    codes = torch.randn(200, 3) * torch.tensor([0.1, 5.0, 1.0]) + 100
-    ranked = rank(Linear(3), labelled(codes), 10)
-    deviations = codes.numpy().std(axis=0)
-    assert ranked == [Ranked(j, f"z{j}  {deviations[j]:.2f} sd") for j in (1, 2, 0)]
-
-
-def test_a_condition_has_no_rank():
-    codes = torch.cat([torch.randn(50, 2), 9 * torch.randn(50, 3)], dim=1)
-    assert {j for j, _ in rank(WithPrior(5, 2), labelled(codes), 10)} == {0, 1}
-
-
-def test_one_code_is_changed_along_standard_deviations_of_the_prior():
-    model, origin = WithPrior(4), torch.randn(1, 4)
-    spread = labelled(50 * torch.randn(20, 4))
-    view = traversal(model, origin, spread, [Ranked(2, "z2"), Ranked(0, "z0")], steps=3, span=2.0)
-    assert view.columns == ("-2", "0", "2")
-    assert list(view.rows) == ["z2", "z0"]
-    for dimension, row in zip((2, 0), view.rows.values(), strict=True):
-        codes = origin.repeat(3, 1)
-        codes[:, dimension] = torch.tensor([-2.0, 0, 2])
-        torch.testing.assert_close(row, model.decode(codes))
-    assert "from -2 to 2, standard deviations of the prior" in view.title
-
-
-def test_without_a_prior_the_range_is_that_of_the_codes():
-    model, codes = Linear(3), torch.randn(40, 3) * torch.tensor([1.0, 10, 100]) + 5
-    view = traversal(model, codes[:1], labelled(codes), [Ranked(1, "z1")], steps=3, span=1.5)
-    mean, deviation = codes[:, 1].numpy().mean().item(), codes[:, 1].numpy().std().item()
-    expected = codes[:1].repeat(3, 1)
-    expected[:, 1] = torch.tensor([mean - 1.5 * deviation, mean, mean + 1.5 * deviation])
-    torch.testing.assert_close(view.rows["z1"], model.decode(expected))
-    assert "standard deviations of its codes around their mean" in view.title
-
-
-def test_a_single_code_has_no_spread():
-    model, codes = Linear(3), torch.randn(1, 3)
-    view = traversal(model, codes, labelled(codes), rank(model, labelled(codes), 3), steps=3)
-    assert all(row.isfinite().all() for row in view.rows.values())
-
-
-@pytest.mark.parametrize("span", [0.0, -1.0, 1e300, float("inf"), float("nan")])
-@pytest.mark.parametrize("steps", [1, 3])
-def test_a_range_without_extent_is_refused(steps, span):
-    with pytest.raises(UserError, match="at least 2 steps and a span above 0, at most 100"):
-        traversal(Linear(), torch.zeros(1, 2), None, [Ranked(0, "z0")], steps=steps, span=span)
-
-
-def test_the_typical_code_is_of_middle_brightness():
-    model = Linear(6)
-    images = torch.tensor([0.9, 0.0, 0.5, 0.1, 1.0])[:, None, None, None].expand(5, 1, 2, 3)
-    codes = model.encode(images)
-    assert torch.equal(typical(model, codes), codes[2:3])
-    assert torch.equal(typical(model, codes[1:2]), codes[1:2])
+@pytest.mark.parametrize("dimensions", [(0, 4), (1, 1)])
+def test_dimensions_that_the_model_lacks_are_refused(dimensions):
+    with pytest.raises(UserError, match="two different latent dimensions from 0 to 3, got"):
+        LatentGrid(dimensions=dimensions).check(WithPrior(6, latent_dim=4), (), ())

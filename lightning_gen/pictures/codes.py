@@ -1,4 +1,4 @@
-"""Codes of images, what is known of each image, and where they lie."""
+"""Codes of images, and what is known of each image."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -8,9 +8,6 @@ from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
 from lightning_gen.contracts import Batch, Codes, Infers, SamplesCodes, condition_on
-from lightning_gen.figures.scatter import scatter
-from lightning_gen.figures.style import Pixels, to_array
-from lightning_gen.latent import Projection, to_plane
 
 
 class LabelledCodes(NamedTuple):
@@ -23,6 +20,10 @@ class LabelledCodes(NamedTuple):
     labels: Int[Tensor, " n"]
     factors: Shaped[Tensor, "n f"]
     kl: Float[Tensor, "n k"]
+
+    def first(self, n: int) -> "LabelledCodes":
+        """Those of the first ``n`` images."""
+        return LabelledCodes(*(part[:n] for part in self))
 
 
 def unlabelled(codes: Codes) -> LabelledCodes:
@@ -58,22 +59,7 @@ def free_dimensions(model: object, codes: Codes) -> int:
     return model.latent_dim if isinstance(model, SamplesCodes) else codes.shape[1]
 
 
-def latent_scatter(
-    codes: LabelledCodes,
-    class_names: Sequence[str],
-    projection: Projection,
-    what: str,
-    *,
-    total: int,
-    like: Codes | None = None,
-) -> Pixels:
-    """A point an image, without conditions.
-
-    The projection lays out codes of more than two dimensions, along the principal axes of ``like``,
-    codes of another split, where they are given. The title says ``what`` is shown, and the total
-    of the images where only the first were encoded.
-    """
-    points, axes = to_plane(codes.codes, projection, like)
-    count = len(codes.codes)
-    number = f"{count:,}" if count == total else f"the first {count:,} of {total:,}"
-    return to_array(scatter(points, codes.labels, class_names, f"Codes of {number} {what}", axes))
+def device_of(model: object) -> torch.device:
+    """Where a model computes; that of models without parameters is the processor."""
+    device: torch.device = getattr(model, "device", torch.device("cpu"))
+    return device

@@ -1,0 +1,79 @@
+"""The way from one image to another through the latent space."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from lightning_gen import contracts
+from lightning_gen.contracts import Encodes, condition_on
+from lightning_gen.errors import UserError
+from lightning_gen.latent import PATHS, PathName
+from lightning_gen.pictures.picture import NothingToDrawError, Picture, Seen
+from lightning_gen.pictures.view import View, decode_all, unique
+
+
+@dataclass(frozen=True)
+class Interpolation(Picture):
+    """The way from one image to the next through their codes, a pair a row.
+
+    The first image goes to the second, the third to the fourth, and so on; they stand at both ends,
+    beside what the model makes of their codes. A model without an encoder is shown between draws of
+    its prior.
+
+    Args:
+        num_pairs: how many pairs.
+        steps: decoded codes in a row, those of both ends included.
+        path: "linear", or "spherical" along a great arc.
+    """
+
+    requires = contracts.WALKS
+    film = True
+
+    num_pairs: int = 6
+    steps: int = 10
+    path: PathName = "linear"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.check_at_least(1, "num_pairs")
+        self.check_at_least(2, "steps")
+
+    @property
+    def looks_at(self) -> int:
+        """Both ends of each pair."""
+        return 2 * self.num_pairs
+
+    @property
+    def num_drawn(self) -> int:
+        """The rows, with the images at their ends."""
+        return self.num_pairs * (self.steps + 2)
+
+    def draw(self, model: Any, seen: Seen) -> View:  # noqa: ANN401
+        """A row for each pair; a UserError where there is but one image."""
+        columns = [f"{position:.2g}" for position in torch.linspace(0, 1, self.steps).tolist()]
+        if not isinstance(model, Encodes):
+            rows = self._decoded(model, model.sample_codes(2 * self.num_pairs))
+            names = unique(["pair"] * self.num_pairs)
+            title = f"Interpolation, {self.path}, between draws of the prior"
+            return View(dict(zip(names, rows, strict=True)), title, tuple(columns))
+        if seen.batch is None:
+            raise NothingToDrawError("there are no images to look at.")
+        even = 2 * (len(seen.batch.images) // 2)
+        if even == 0:
+            raise UserError("an interpolation takes at least 2 images, got 1. Take more images.")
+        batch = seen.batch.first(even)
+        rows = self._decoded(model, condition_on(model, batch).encode(batch.images).float())
+        first, last = batch.images[::2, None], batch.images[1::2, None]
+        names = unique([f"{seen.name_of(n)} to {seen.name_of(n + 1)}" for n in range(0, even, 2)])
+        return View(
+            dict(zip(names, torch.cat([first, rows, last], dim=1), strict=True)),
+            f"Interpolation, {self.path}, between {seen.what}",
+            ("image", *columns, "image"),
+        )
+
+    def _decoded(self, model: Any, codes: contracts.Codes) -> torch.Tensor:  # noqa: ANN401
+        """Images [pairs, steps, C, H, W] at even positions between every two codes."""
+        paths = PATHS[self.path](codes[::2], codes[1::2], self.steps)
+        images = decode_all(model, paths.flatten(0, 1))
+        return images.view(*paths.shape[:2], *images.shape[1:])

@@ -1,0 +1,162 @@
+"""A picture of a model: its options, what it needs, and how it is drawn."""
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from matplotlib.figure import Figure
+
+from lightning_gen.contracts import Batch, Codes, Needs, SamplesCodes, able, require
+from lightning_gen.errors import UserError, check_at_least
+from lightning_gen.pictures.codes import LabelledCodes, unlabelled
+from lightning_gen.pictures.view import View
+
+
+class NothingToDrawError(UserError):
+    """A picture would say nothing of this model or these data."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Images of a split, or the codes of more of them, from which a picture is drawn.
+
+    Attributes:
+        what: the images in words, such as "validation images".
+        batch: the first images, where the model is; None where there are none.
+        codes: of the first images; None where the model has no encoder or there are no images.
+        class_names: a name for each label; none without classes.
+        factor_names: a name for each factor.
+        names: of the images of ``batch``, such as their files.
+        complete: whether the split has no more images than those of ``codes``.
+        when: in the training, such as "at step 100".
+        like: codes of another split, along whose axes a scatter is laid out.
+    """
+
+    what: str = "images"
+    batch: Batch | None = None
+    codes: LabelledCodes | None = None
+    class_names: Sequence[str] = ()
+    factor_names: Sequence[str] = ()
+    names: Sequence[str] = ()
+    complete: bool = True
+    when: str = ""
+    like: Codes | None = None
+
+    def name_of(self, image: int) -> str:
+        """The class of an image of ``batch``, or its own name, or that of the split."""
+        if self.batch is not None and self.class_names:
+            return self.class_names[int(self.batch.labels[image])]
+        return self.names[image] if self.names else self.what.partition(" ")[0]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Picture(ABC):
+    """What a model shows, drawn during training by ``Draw`` and afterwards by ``draw``.
+
+    A picture is a frozen dataclass, whose fields are its options.
+
+    Attributes:
+        requires: the capabilities that the model must have.
+        of_codes: it looks at the codes of images in place of the images.
+        of_test: a test is drawn, too.
+        film: its columns are steps of a way.
+        usual_epochs: training epochs from one picture to the next, unless they are given.
+
+    Args:
+        every_n_epochs: training epochs from one picture to the next. None takes those that are
+            usual, or more in a long training, which then has about 20 pictures.
+    """
+
+    requires: ClassVar[Needs] = ()
+    of_codes: ClassVar[bool] = False
+    of_test: ClassVar[bool] = False
+    film: ClassVar[bool] = False
+    usual_epochs: ClassVar[int] = 5
+
+    every_n_epochs: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.every_n_epochs is not None:
+            self.check_at_least(1, "every_n_epochs")
+
+    @property
+    def looks_at(self) -> int:
+        """How many images it looks at, the first ones of a split."""
+        return 0
+
+    @property
+    def num_drawn(self) -> int:
+        """How many images it shows, at most."""
+        return self.looks_at
+
+    @property
+    def takes_long(self) -> bool:
+        """Whether it is drawn at the end of training alone."""
+        return False
+
+    @property
+    def name(self) -> str:
+        """What its files are called."""
+        return snake_case(type(self).__name__)
+
+    @abstractmethod
+    def draw(self, model: Any, seen: Seen) -> View | Figure:  # noqa: ANN401  (what is required)
+        """The picture, of a model in evaluation mode, without gradients.
+
+        Raises:
+            NothingToDrawError: it would say nothing.
+            UserError: the images do not suffice.
+        """
+
+    def check(self, model: object, class_names: Sequence[str], factor_names: Sequence[str]) -> None:
+        """Raise a UserError where the model or the data lack what is shown."""
+        name = type(self).__name__
+        if not able(model, self.requires):
+            require(model, self.requires, name, f"Leave {name} out or choose another model.")
+
+    def check_at_least(self, least: int, *options: str) -> None:
+        """Raise a UserError where an option is below ``least``."""
+        for option in options:
+            check_at_least(least, getattr(self, option), f"{type(self).__name__}.{option}")
+
+
+@dataclass(frozen=True)
+class CodePicture(Picture, ABC):
+    """A picture of the codes of images.
+
+    Args:
+        num_images: the first so many are encoded.
+    """
+
+    of_codes = True
+
+    num_images: int = 2000
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.check_at_least(2, "num_images")
+
+    @property
+    def looks_at(self) -> int:
+        """The images that are encoded."""
+        return self.num_images
+
+    @staticmethod
+    def codes_of(seen: Seen) -> LabelledCodes:
+        """The codes; a NothingToDrawError where there are none."""
+        if seen.codes is None:
+            raise NothingToDrawError("there are no images to encode.")
+        return seen.codes
+
+    def codes_or_draw(self, model: Any, seen: Seen) -> LabelledCodes:  # noqa: ANN401
+        """The codes; without images, or an encoder, one draw of the prior where there is one."""
+        if seen.codes is None and isinstance(model, SamplesCodes):
+            return unlabelled(model.sample_codes(1))
+        return self.codes_of(seen)
+
+
+def snake_case(name: str) -> str:
+    """``LossCurves`` as ``loss_curves``."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()

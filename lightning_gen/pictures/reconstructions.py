@@ -1,0 +1,72 @@
+"""Images and what a model gives back of them."""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from lightning_gen import contracts
+from lightning_gen.contracts import Batch, Images, condition_on
+from lightning_gen.pictures.picture import NothingToDrawError, Picture, Seen
+from lightning_gen.pictures.view import View
+
+
+@dataclass(frozen=True)
+class Reconstructions(Picture):
+    """Images over their reconstructions, the same ones each time.
+
+    Args:
+        num_images: how many.
+    """
+
+    requires: ClassVar[contracts.Needs] = (contracts.Reconstructs,)
+    usual_epochs = 1
+
+    num_images: int = 16
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.check_at_least(1, "num_images")
+
+    @property
+    def looks_at(self) -> int:
+        """The images that are shown."""
+        return self.num_images
+
+    def draw(self, model: Any, seen: Seen) -> View:  # noqa: ANN401
+        """Originals and reconstructions."""
+        batch = some(seen)
+        rows = {
+            "original": batch.images,
+            "reconstruction": condition_on(model, batch).reconstruct(batch.images),
+        }
+        return View(rows, f"Reconstructions of {seen.what}")
+
+
+@dataclass(frozen=True)
+class Denoising(Reconstructions):
+    """Damaged images, what the model gives back of them, and the images themselves.
+
+    The damage is that of the model's corruption, and the same each time.
+
+    Args:
+        num_images: how many.
+    """
+
+    requires = (contracts.Denoises,)
+
+    def draw(self, model: Any, seen: Seen) -> View:  # noqa: ANN401
+        """Noisy, denoised and clean images."""
+        batch = some(seen)
+        return View({**denoised(model, batch), "clean": batch.images}, f"Denoising of {seen.what}")
+
+
+def denoised(model: Any, batch: Batch) -> dict[str, Images]:  # noqa: ANN401
+    """The images of a batch as the model's corruption leaves them, and what it makes of those."""
+    noisy = model.corrupt(batch.images)
+    return {"noisy": noisy, "denoised": condition_on(model, batch).reconstruct(noisy)}
+
+
+def some(seen: Seen) -> Batch:
+    """The images; a NothingToDrawError where there are none."""
+    if seen.batch is None:
+        raise NothingToDrawError("there are no images to look at.")
+    return seen.batch

@@ -1,0 +1,61 @@
+"""Pictures of a finished run."""
+
+from math import prod
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from lightning_gen.contracts import Encodes, Reconstructs
+from lightning_gen.pictures import Picture, Seen, View
+from lightning_gen.pictures.codes import LabelledCodes, encode, join
+from lightning_gen.runs.finished import FinishedRun
+from lightning_gen.runs.inputs import Inputs, SplitInputs
+from lightning_gen.runs.outputs import check_ending, write_picture, write_view
+
+
+def draw(run: FinishedRun, picture: Picture, inputs: Inputs, out: Path) -> Path:
+    """Write a picture of a finished run.
+
+    Args:
+        run: the finished run.
+        picture: what is drawn.
+        inputs: the images.
+        out: a page (.png, .pdf or .svg), a film of a walk (.gif), or, of images, a folder of PNGs
+            or an .npz.
+
+    Raises:
+        UserError: the model or the images lack what is shown.
+    """
+    drawn = drawn_by(run, picture, inputs, out)
+    if isinstance(drawn, View):
+        named = drawn._replace(title=f"{run.name}: {drawn.title}")
+        return write_view(named, out, film=picture.film)
+    check_ending(out, (".png", ".pdf", ".svg"))
+    write_picture(drawn, out)
+    return out
+
+
+def drawn_by(run: FinishedRun, picture: Picture, inputs: Inputs, out: Path) -> View | Figure:
+    """The picture, before it is written; one that ``out`` or memory cannot take is refused."""
+    run.require(picture.requires, type(picture).__name__)
+    if not isinstance(inputs, SplitInputs):
+        run.require((Encodes,), "--images")
+    # The images are in memory twice.
+    run.check_request(out, picture.num_drawn, held=2 * picture.num_drawn * prod(run.image_shape))
+    if picture.looks_at == 0 or not isinstance(run.model, Encodes | Reconstructs):
+        return picture.draw(run.model, Seen())
+    classes, factors = inputs.class_names, inputs.factor_names
+    picture.check(run.model, classes, factors)
+    count, names, batch, codes = picture.looks_at, list[str](), None, None
+    if picture.of_codes:
+        codes = all_codes(run, inputs, count)
+    else:
+        batch, names = inputs.first(count)
+    complete = len(inputs) <= count
+    what = f"{inputs.split} images" if isinstance(inputs, SplitInputs) else "images"
+    return picture.draw(run.model, Seen(what, batch, codes, classes, factors, names, complete))
+
+
+def all_codes(run: FinishedRun, inputs: Inputs, limit: int | None = None) -> LabelledCodes:
+    """The codes of the first images, in memory."""
+    return join([encode(run.model, batch) for batch, _ in inputs.shown("encoding", limit)])

@@ -1,0 +1,268 @@
+"""Pictures of models whose codes and images are known in closed form."""
+
+import pytest
+import torch
+
+from lightning_gen.errors import UserError
+from lightning_gen.models import CVAE
+from lightning_gen.pictures import (
+    Arithmetic,
+    ConditionalSamples,
+    Denoising,
+    Interpolation,
+    LatentScatter,
+    NothingToDrawError,
+    Reconstructions,
+    Samples,
+    Seen,
+)
+from lightning_gen.pictures.arithmetic import check_terms, default_terms
+from lightning_gen.pictures.codes import (
+    LabelledCodes,
+    encode,
+    free_dimensions,
+    join,
+    without_condition,
+)
+from support.linear import Linear, WithPrior, batch_of
+from support.models import batch_of as images_of
+from support.models import tiny
+
+CLASSES = ("boot", "shirt", "bag")
+ATTRIBUTES = ("Smiling", "Male")
+LABELS = [0, 1, 2, 0, 1, 2]
+FACTORS = [[1, 0], [0, 0], [2, 1], [0, 1], [0, 0], [1, 1]]
+
+
+@pytest.fixture
+def known():
+    model = Linear(3)
+    return model, encode(model, batch_of(LABELS, FACTORS))
+
+
+def check(known, terms, *rows):
+    """The images are decoded means of these rows, and of their sum."""
+    model, codes = known
+    view = Arithmetic(terms=terms).draw(model, Seen("images", None, codes, CLASSES, ATTRIBUTES))
+    a, b, c = (codes.codes[list(numbers)].mean(dim=0) for numbers in rows)
+    expected = model.decode(torch.stack([a, b, c, a - b + c]))
+    torch.testing.assert_close(view.rows[""], expected)
+    assert view.columns == (terms[0], f"- {terms[1]}", f"+ {terms[2]}", "= sum")
+    assert f"means of {', '.join(str(len(numbers)) for numbers in rows)} codes" in view.title
+    return view
+
+
+def test_classes(known):
+    view = check(known, ("bag", "boot", "shirt"), (2, 5), (0, 3), (1, 4))
+    assert view.title.startswith("bag - boot + shirt")
+
+
+def test_attributes_and_what_is_without_them(known):
+    check(known, ("Smiling", "!Smiling", "Male"), (0, 2, 5), (1, 3, 4), (2, 3, 5))
+    check(known, ("!Male", "Male", "boot"), (0, 1, 4), (2, 3, 5), (0, 3))
+
+
+def test_a_class_without_images_is_refused(known):
+    model, codes = known
+    codes = codes._replace(labels=codes.labels * 0)
+    with pytest.raises(UserError, match="no image of 'shirt' among 6"):
+        check((model, codes), ("boot", "shirt", "bag"))
+
+
+@pytest.mark.parametrize(
+    ("name", "near"), [("boots", "boot"), ("smiling", "Smiling"), ("!male", "!Male")]
+)
+def test_an_unknown_name_gives_near_ones(known, name, near):
+    with pytest.raises(UserError, match=rf"got '{name}'. Did you mean .*{near}\b"):
+        Arithmetic(terms=("boot", name, "bag")).check(known[0], CLASSES, ATTRIBUTES)
+
+
+def test_a_name_unlike_all_gives_the_known_ones():
+    with pytest.raises(UserError, match=r"got 'xyz'. Did you mean boot or shirt or bag"):
+        check_terms(["xyz"], CLASSES, ())
+
+
+def test_a_class_has_no_opposite():
+    with pytest.raises(UserError, match="got '!boot'"):
+        check_terms(["!boot"], CLASSES, ATTRIBUTES)
+
+
+def test_default_terms_are_those_that_say_something():
+    """A digit less another plus a third says nothing, and what is not there neither."""
+
+    def terms(labels, class_names, factors=(), factor_names=()):
+        nothing = torch.empty(len(labels), 0)
+        columns = torch.tensor(factors).float() if factors else nothing
+        codes = LabelledCodes(nothing, torch.tensor(labels), columns, nothing)
+        return default_terms(codes, class_names, factor_names)
+
+    assert terms(range(10), [str(digit) for digit in range(10)]) is None
+    assert terms([0, 0], []) is None
+    names = ["Male", "Bald", "Smiling"]
+    assert terms([0, 0], [], [[1, 0, 1], [0, 0, 0]], names) == ("Smiling", "!Smiling", "Male")
+    assert terms([0, 0], [], [[1, 0, 1], [0, 0, 1]], names) is None  # all smile
+    known = ["T-shirt/top", "Trouser", "Pullover", "Dress"]
+    assert terms([0, 2, 3], known) == ("Pullover", "T-shirt/top", "Dress")
+    assert terms([0, 1, 2], known) is None
+
+
+def test_images_alone_have_no_sum(known):
+    for codes in (None, known[1]):
+        with pytest.raises(NothingToDrawError):
+            Arithmetic().draw(known[0], Seen("images", None, codes, CLASSES, ATTRIBUTES[1:]))
+
+
+def walk(model, labels, path="linear", steps=5, **known):
+    batch = batch_of(labels)
+    picture = Interpolation(num_pairs=len(labels) // 2, steps=steps, path=path)
+    return batch.images, picture.draw(model, Seen("test images", batch, **known))
+
+
+def test_the_ends_are_the_codes_of_the_images_and_the_middle_their_mean():
+    """The images themselves stand at both sides."""
+    model = Linear()
+    images, view = walk(model, [0] * 6)
+    decoded = model.decode(model.encode(images))
+    for number, row in enumerate(view.rows.values()):
+        first, last = 2 * number, 2 * number + 1
+        torch.testing.assert_close(row[[0, -1]], images[[first, last]])
+        torch.testing.assert_close(row[[1, -2]], decoded[[first, last]])
+        torch.testing.assert_close(row[3], decoded[[first, last]].mean(dim=0))
+    assert view.columns == ("image", "0", "0.25", "0.5", "0.75", "1", "image")
+    assert view.title == "Interpolation, linear, between test images"
+
+
+def test_rows_are_called_after_what_is_known_of_the_images():
+    names = [*"abcdef"]
+    classes = dict(class_names=CLASSES, names=names)
+    for known, rows in (
+        (classes, ["boot to shirt", "bag to boot", "boot to shirt 2"]),
+        ({"names": names}, ["a to b", "c to d", "e to f"]),
+        ({}, ["test to test", "test to test 2", "test to test 3"]),
+    ):
+        assert list(walk(Linear(), [0, 1, 2, 0, 0, 1], **known)[1].rows) == rows
+
+
+def test_an_odd_image_is_left_out_and_one_alone_refused():
+    batch = batch_of([0] * 3)
+    assert len(Interpolation().draw(Linear(), Seen("images", batch)).rows) == 1
+    with pytest.raises(UserError, match="at least 2 images, got 1"):
+        Interpolation().draw(Linear(), Seen("images", batch.first(1)))
+
+
+def test_a_model_without_an_encoder_is_shown_between_draws_of_its_prior():
+    class Generator:
+        latent_dim = 2
+
+        def sample_codes(self, n):
+            return torch.randn(n, 2)
+
+        def decode(self, codes):
+            return codes.view(-1, 1, 1, 2)
+
+    torch.manual_seed(0)
+    view = Interpolation(num_pairs=2, steps=3).draw(Generator(), Seen())
+    torch.manual_seed(0)
+    start, end = torch.randn(4, 2).view(2, 2, 2).unbind(1)
+    expected = torch.stack([start, (start + end) / 2, end], dim=1)
+    assert list(view.rows) == ["pair", "pair 2"]
+    torch.testing.assert_close(torch.stack([*view.rows.values()]).flatten(2), expected)
+    assert "spherical" in Interpolation(2, path="spherical").draw(Generator(), Seen()).title
+
+
+@torch.no_grad()
+def test_samples_are_those_of_their_seed():
+    model = tiny().eval()
+    view = Samples(num_images=5, seed=7).draw(model, Seen())
+    torch.manual_seed(7)
+    assert torch.equal(view.rows[""], model.sample(5))
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("max_rows", [3, 20])
+def test_one_row_a_class_and_one_noise_a_column(max_rows):
+    model = tiny(CVAE, class_names=tuple("abcdefghij")).eval()
+    view = ConditionalSamples(num_images=4, max_rows=max_rows, seed=5).draw(model, Seen())
+    torch.manual_seed(5)
+    noise = torch.randn(4, 4)
+    assert list(view.rows) == list("abcdefghij")[:max_rows]
+    for label, row in enumerate(view.rows.values()):
+        codes = torch.cat([noise, torch.eye(10)[[label] * 4]], dim=1)
+        torch.testing.assert_close(row, model.decode(codes))
+
+
+class Half:
+    """Damages images to black, and gives half of an image back."""
+
+    def corrupt(self, images):
+        return 0 * images
+
+    def reconstruct(self, images):
+        return images / 2 + 0.25
+
+
+def test_images_stand_over_what_is_made_of_them():
+    batch = batch_of([0] * 3)
+    view = Reconstructions().draw(Half(), Seen("test images", batch))
+    torch.testing.assert_close([*view.rows.values()], [batch.images, batch.images / 2 + 0.25])
+    view = Denoising().draw(Half(), Seen("test images", batch))
+    black = 0 * batch.images
+    torch.testing.assert_close([*view.rows.values()], [black, black + 0.25, batch.images])
+    assert list(view.rows) == ["noisy", "denoised", "clean"]
+    with pytest.raises(NothingToDrawError):
+        Reconstructions().draw(Half(), Seen())
+
+
+def test_a_scatter_says_of_how_many_images_it_is():
+    model = WithPrior(5, latent_dim=2)
+    codes = encode(model, batch_of(LABELS))
+    for complete, number in ((True, "6"), (False, "the first 6")):
+        seen = Seen("test images", None, codes, CLASSES, complete=complete, when="at step 9")
+        [axes] = LatentScatter().draw(model, seen).axes
+        assert axes.get_title(loc="left") == f"Codes of {number} test images at step 9"
+        points = torch.cat([torch.tensor(p.get_offsets().data) for p in axes.collections])
+        assert {*map(tuple, points.float().tolist())} == {*map(tuple, codes.codes[:, :2].tolist())}
+
+
+def test_codes_come_with_the_labels_and_factors_of_their_images():
+    model, batch = Linear(3), batch_of([2, 0, 1], [[1, 2], [3, 4], [5, 6]])
+    codes = encode(model, batch)
+    assert torch.equal(codes.codes, model.encode(batch.images))
+    assert torch.equal(codes.labels, batch.labels)
+    assert torch.equal(codes.factors, batch.factors)
+    assert codes.kl.shape == (3, 0)
+
+
+def test_batches_are_joined_in_order():
+    model, batch = Linear(3), batch_of([2, 0, 1, 1, 0], [[n, -n] for n in range(5)])
+    parts = [type(batch)(*(t[span] for t in batch)) for span in (slice(2), slice(2, 5))]
+    joined = join([encode(model, part) for part in parts])
+    for mine, whole in zip(joined, encode(model, batch), strict=True):
+        torch.testing.assert_close(mine, whole)
+
+
+@torch.no_grad()
+def test_a_conditional_model_is_told_the_class_of_each_image():
+    model = tiny(CVAE, class_names=tuple("abcdefghij")).eval()
+    batch = images_of(torch.rand(12, 1, 28, 28))
+    codes = encode(model, batch)
+    assert torch.equal(codes.codes[:, 4:], torch.eye(10)[batch.labels])
+    vectors = torch.eye(10)[batch.labels]
+    torch.testing.assert_close(codes.codes[:, :4], model.posterior(batch.images, vectors).mean)
+    posterior = model.posterior(batch.images, vectors)
+    prior = torch.distributions.Normal(0.0, 1.0)
+    own = torch.distributions.Normal(posterior.mean, (posterior.log_var / 2).exp())
+    torch.testing.assert_close(codes.kl, torch.distributions.kl_divergence(own, prior))
+
+
+def test_a_condition_is_not_free():
+    assert free_dimensions(WithPrior(5, latent_dim=2), torch.zeros(1, 5)) == 2
+    assert free_dimensions(Linear(5), torch.zeros(1, 5)) == 5
+
+
+def test_the_condition_of_a_code_is_left_out():
+    model = WithPrior(5, latent_dim=2)
+    codes = encode(model, batch_of([0, 1] * 3))
+    free = without_condition(model, codes)
+    assert torch.equal(free.codes, codes.codes[:, :2])
+    assert free[1:] == codes[1:]
