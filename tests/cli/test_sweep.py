@@ -41,7 +41,6 @@ def fake(monkeypatch):
 
     monkeypatch.setattr(verb, "FitProcess", make)
     monkeypatch.setattr(workers, "write_results", lambda *_: None)  # which test_results.py sees
-    monkeypatch.setattr(workers, "SECONDS_BETWEEN_LOOKS", 0.05)
     return fit
 
 

@@ -14,7 +14,7 @@ from optuna.storages import RDBStorage
 from sqlalchemy import Engine, event
 
 from lightning_gen.atomic import write_text
-from lightning_gen.runs.sweep import alive, workers
+from lightning_gen.runs.sweep import workers
 from lightning_gen.runs.sweep.reading import read_sweep
 from lightning_gen.runs.sweep.study import Study
 from lightning_gen.runs.sweep.trial import CutOffError, Outcome
@@ -106,7 +106,6 @@ class FakeFit:
 def sixty_trials(folder, ready):
     """Run the sweep ``own.yaml`` of a folder; ``doubled`` is left where a trial is run twice."""
     os.chdir(folder)
-    alive.BEAT_SECONDS, alive.GRACE_SECONDS, workers.SECONDS_BETWEEN_LOOKS = 1, 2, 0.1
     workers.write_results = lambda *_: None
 
     def runner(trial, stop):

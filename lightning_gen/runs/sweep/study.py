@@ -14,7 +14,7 @@ from sqlalchemy import Engine, event, make_url
 from sqlalchemy.exc import ArgumentError, IntegrityError
 
 from lightning_gen.errors import UserError
-from lightning_gen.runs.sweep.alive import Watch
+from lightning_gen.runs.sweep.alive import Presence
 from lightning_gen.runs.sweep.reading import SweepFile
 from lightning_gen.runs.sweep.space import Plain
 
@@ -27,9 +27,8 @@ class Study:
 
     Each is run by one of Optuna's trials, an attempt, and by another one where that was cut off.
     Attempts have the attributes ``number`` (of the trial), ``attempt`` (from 0), ``process`` (which
-    runs it), ``beat`` (a number that this process counts up), ``name`` once values are drawn, and
-    ``error`` where the training failed. A UserError says that the storage cannot be used, or holds
-    a sweep of this name that differs.
+    runs it), ``name`` once values are drawn, and ``error`` where the training failed. A UserError
+    says that the storage cannot be used, or holds a sweep of this name that differs.
 
     Args:
         sweep: the sweep file.
@@ -55,7 +54,7 @@ class Study:
         self.wanted = trials or sweep.trials
         self.storage, self.optuna = self._open()
         self._check_identity()
-        self.watch = Watch(folder)
+        self.presence = Presence(folder)
 
     def trials(self) -> dict[int, FrozenTrial]:
         """The latest attempt at each trial, by the number of the trial.
@@ -96,7 +95,7 @@ class Study:
             state=TrialState.RUNNING,
             params=values,
             distributions={key: self.sweep.parameters[key] for key in values},
-            user_attrs=about | {"process": self.watch.process, "beat": 0},
+            user_attrs=about | {"process": self.presence.process},
         )
         study = self.storage.get_study_id_from_name(self.name)
         place = self.storage.create_new_trial(study, template)
@@ -110,11 +109,12 @@ class Study:
         return optuna.Trial(kept, place)
 
     def fail_abandoned(self) -> bool:
-        """Fail attempts whose process has ended; whether some are still to be watched."""
-        dead, unsure = self.watch.look(self.trials().values())
+        """Fail attempts whose process has died; whether there were any."""
+        dead = self.presence.abandoned(self.trials().values())
         for trial in dead:
             self.optuna.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
-        return unsure
+            self.presence.bury(trial.user_attrs["process"])
+        return bool(dead)
 
     def _open(self) -> tuple[BaseStorage, optuna.Study]:
         """Connect, more than once: processes that start together make the same tables."""

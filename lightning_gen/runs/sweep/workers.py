@@ -17,9 +17,6 @@ from lightning_gen.runs.sweep.space import suggest, trial_name
 from lightning_gen.runs.sweep.study import Study, key_of, reason, shown
 from lightning_gen.runs.sweep.trial import CutOffError, Outcome, Trial
 
-SECONDS_BETWEEN_LOOKS = 2.0
-"""How often a sweep with nothing left looks whether the trials of other processes go on."""
-
 Runner = Callable[[Trial, Event], Outcome]
 """Runs a trial; raises CutOffError when the event was set."""
 
@@ -54,7 +51,7 @@ class Sweep:
                 failed = [t for t in self.study.trials().values() if t.state == TrialState.FAIL]
                 self._again = {key_of(trial) for trial in failed}
             try:
-                with self.study.watch.at_work():
+                with self.study.presence.at_work():
                     self._run(jobs)
             finally:
                 found = self._write()
@@ -80,17 +77,14 @@ class Sweep:
         return found
 
     def _work(self, slot: int) -> None:
-        """Run trials until none is left, those included whose process was killed a moment ago."""
+        """Run trials until none is left, those of processes that were killed included."""
         while not self.stop.is_set():
             with self._one_at_a_time:
                 trial = self.study.claim(self._again)
-                unsure = trial is None and self.study.fail_abandoned()
+                if trial is None and not self.study.fail_abandoned():
+                    return
             if trial is not None:
                 self._run_trial(trial, slot)
-            elif unsure:
-                self.stop.wait(SECONDS_BETWEEN_LOOKS)
-            else:
-                return
 
     def _run_trial(self, trial: optuna.Trial, slot: int) -> None:
         about = trial.user_attrs
@@ -103,12 +97,12 @@ class Sweep:
         try:
             trial.set_user_attr("name", name)
             try:
-                with self.study.watch.beating(trial), suppress(CutOffError):
+                with suppress(CutOffError):
                     outcome = self.runner(asked, self.stop)
             finally:
                 trial.set_user_attr("seconds", time.monotonic() - start)
                 self._end(trial, outcome)
-        except UpdateFinishedTrialError:  # this machine slept, and others took its trial for dead
+        except UpdateFinishedTrialError:  # its lock was lost, and others took its trial for dead
             self.say(f"trial {about['number']} was taken over by another process")
             return
         if outcome is not None:

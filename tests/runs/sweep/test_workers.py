@@ -10,7 +10,7 @@ import pytest
 from optuna.trial import TrialState
 
 from lightning_gen.errors import UserError
-from lightning_gen.runs.sweep import alive, workers
+from lightning_gen.runs.sweep import workers
 from lightning_gen.runs.sweep.results import results
 from lightning_gen.runs.sweep.workers import Sweep
 from support.processes import IMPORTED
@@ -20,10 +20,7 @@ from support.sweeps import GRID, RANDOM, FakeFit, number_of, open_study, sixty_t
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch):
-    """Short waits and no files of results, which test_results.py looks at."""
-    monkeypatch.setattr(workers, "SECONDS_BETWEEN_LOOKS", 0.05)
-    monkeypatch.setattr(alive, "BEAT_SECONDS", 0.1)
-    monkeypatch.setattr(alive, "GRACE_SECONDS", 1)
+    """No files of results, which test_results.py looks at."""
     monkeypatch.setattr(workers, "write_results", lambda *_: None)
 
 
@@ -84,22 +81,22 @@ def test_an_interrupted_sweep_goes_on(content, jobs, start):
     assert third.calls == []
 
 
-@pytest.mark.parametrize("sign", ["lock", "beat"])
-def test_a_trial_of_another_process_is_left_to_it(sign, start, study, monkeypatch):
-    """Which holds its lock, however rarely it beats, or beats where its folder is not seen."""
+@pytest.mark.parametrize("seen", [True, False])
+def test_a_trial_of_another_process_is_left_to_it(seen, start, study):
+    """Which holds its lock, or whose folder is not seen."""
     other, fit = study(), FakeFit()
-    monkeypatch.setattr(alive, "BEAT_SECONDS", {"lock": 100, "beat": 0.1}[sign])
-    trial = other.claim()
-    with other.watch.beating(trial), other.watch.at_work() if sign == "lock" else nullcontext():
-        trial.set_user_attr("name", "x")
-        found = start(lambda *asked: time.sleep(0.4) or fit(*asked))
+    with other.presence.at_work() if seen else nullcontext():
+        other.claim().set_user_attr("name", "x")
+        found = start(fit)
     assert [number_of(trial) for trial in fit.calls] == [1, 2, 3, 4, 5]
     assert [result.state for result in found] == ["running"] + 5 * ["complete"]
 
 
 @pytest.mark.parametrize("begun", [True, False])
 def test_a_trial_whose_process_was_killed_is_run_again(begun, start, study):
-    trial = study().claim()
+    dead = study()
+    trial = dead.claim()
+    (dead.folder / f".{dead.presence.process}.lock").touch()  # which the system has taken back
     if begun:
         trial.set_user_attr("name", "x")
     fit = FakeFit()
@@ -145,7 +142,6 @@ def test_a_trial_is_given_to_one_of_many(study):
 
 
 def test_a_trial_that_others_took_for_dead_is_theirs(start, study):
-    """As after a machine has slept."""
     said, fit = [], FakeFit()
 
     def runner(trial, stop):
