@@ -72,6 +72,8 @@ def words_of(verb, run, checkpoint, codes):
         return [*SMALL, "--ckpt_path", *place]
     if verb == "decode":
         return [*place, str(codes)]
+    if verb == "draw":
+        return [*place, "Samples"]
     if verb == "arithmetic":
         return [*place, "Bag", "Coat", "Dress"]
     return [*place, str(run)] if verb == "compare" else place
