@@ -62,7 +62,7 @@ class ValidationCodes(Picture):
             self._parts, self._seen = [], 0
         missing = self.num_images - self._seen
         self._seen += len(batch.images)
-        if missing > 0 and isinstance(pl_module, Encodes):
+        if missing > 0 and contracts.able(pl_module, (Encodes,)):
             with pl_module.trainer.precision_plugin.forward_context():
                 self._parts.append(encode(pl_module, batch.first(missing)))
         return True
@@ -73,7 +73,7 @@ class ValidationCodes(Picture):
 
     def codes_or_draw(self, pl_module: LightningModule) -> LabelledCodes | None:
         """The codes of this epoch; of a model without an encoder one draw of its prior."""
-        if isinstance(pl_module, Encodes):
+        if contracts.able(pl_module, (Encodes,)):
             return self.kept()
         return drawn(cast(SamplesCodes, pl_module), 1)
 

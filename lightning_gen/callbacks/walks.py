@@ -53,7 +53,7 @@ class Interpolation(FirstImages):
         """A row for each pair."""
         model = cast(contracts.Decodes, pl_module)
         walk = partial(interpolation, model, steps=self.steps, path=self.path)
-        if not isinstance(pl_module, Encodes):
+        if not contracts.able(pl_module, (Encodes,)):
             noise = drawn(cast(contracts.SamplesCodes, pl_module), self.num_images).codes
             view = walk(*noise.to(pl_module.device).chunk(2))
             return view._replace(title=f"{view.title}, between draws of the prior")

@@ -19,11 +19,7 @@ class BetaTCVAE(VariationalAutoencoder):
     ``val/loss`` and ``test/loss``.
 
     Args:
-        image_shape: (channels, height, width); the command line takes it from the data.
-        latent_dim: length of a code.
         beta: weight of the total correlation, at least 1, which is the VAE.
-        objective: its warm-up and free bits.
-        parts: architecture, likelihood, corruption, optimizer and schedule.
     """
 
     def __init__(

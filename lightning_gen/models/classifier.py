@@ -8,7 +8,7 @@ from torch import Tensor
 
 from lightning_gen.contracts import Batch, Codes, Images, ImageShape
 from lightning_gen.errors import UserError
-from lightning_gen.models.base import LossModel
+from lightning_gen.models.module import Module
 from lightning_gen.models.optimizers import TrainingParts
 from lightning_gen.networks.classifier import ConvClassifier, flipped, shifted
 
@@ -20,7 +20,7 @@ class ClassifierTerms(NamedTuple):
     accuracy: Float[Tensor, ""]
 
 
-class Classifier(LossModel):
+class Classifier(Module):
     """A small convolutional classifier, trained with the cross-entropy.
 
     Its code is what the last layer sees: the features in which
@@ -32,7 +32,6 @@ class Classifier(LossModel):
         widths: channels of each stage; the last is the number of features.
         shift: training images are moved by up to so many pixels in either direction.
         flip: training images are mirrored left to right at random.
-        training: the optimizer and the schedule.
     """
 
     needs_labels = True

@@ -1,17 +1,18 @@
-"""What every encoder-decoder model shares: decoding, and the damage to its training images."""
+"""What every autoencoder is made of: networks, likelihood, the damage to its training images."""
 
 import math
-from abc import ABC
 from collections.abc import Callable
 from copy import deepcopy
 from functools import partial
 from typing import Unpack
 
+from jaxtyping import Float
+from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 
-from lightning_gen.contracts import Codes, Images, ImageShape, Terms
+from lightning_gen.contracts import Codes, Images, ImageShape
 from lightning_gen.errors import UserError
-from lightning_gen.models.base import LossModel
+from lightning_gen.hyperparameters import KeepsArguments
 from lightning_gen.models.optimizers import TrainingParts
 from lightning_gen.networks import Architecture, Corruption
 from lightning_gen.networks.mean_start import MeanStart
@@ -36,8 +37,11 @@ class Parts(AutoencoderParts, total=False):
     architecture: Architecture
 
 
-class Autoencoder(LossModel, ABC):
+class Autoencoder(KeepsArguments, LightningModule):
     """Images -> encoder -> code -> decoder -> likelihood -> images.
+
+    The part of a family that has no step: a family derives from this and from
+    :class:`~lightning_gen.models.module.Module`.
 
     Args:
         image_shape: (channels, height, width); the command line takes it from the data.
@@ -99,6 +103,10 @@ class Autoencoder(LossModel, ABC):
         """The reconstruction of each image."""
         return self.reconstruct(images)
 
+    def encode(self, images: Images) -> Codes:
+        """The code [N, D] of each image."""
+        return self.encoder(images)  # type: ignore[no-any-return]
+
     def decode(self, codes: Codes) -> Images:
         """Images [N, C, H, W] of codes [N, D]."""
         return self.likelihood.image(self.decoder(codes))
@@ -107,17 +115,20 @@ class Autoencoder(LossModel, ABC):
         """Each image decoded from its own code."""
         return self.decode(self.encode(images))
 
+    def log_likelihood(self, images: Images, codes: Float[Tensor, "m ..."]) -> Float[Tensor, " m"]:
+        """Log p(x|z) of codes [k * N, ...], k for each of N images, in nats."""
+        repeated = images.repeat(len(codes) // len(images), 1, 1, 1)
+        return self.likelihood.log_prob(self.decoder(codes), repeated)
+
+    def logged(self, terms: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The terms; and the negative ELBO in bits per dimension, where values are discrete."""
+        if not (self.likelihood.discrete and {"reconstruction", "kl"} <= terms.keys()):
+            return terms
+        nats = terms["reconstruction"] + terms["kl"]
+        return terms | {"bits_per_dimension": nats / (math.log(2) * math.prod(self.image_shape))}
+
     def _augmented(self, images: Images) -> Images:
         return self.corrupt(images) if hasattr(self, "corrupt") else images
-
-    def _log_terms(self, stage: str, terms: Terms, batch_size: int) -> None:
-        """Also the negative ELBO in bits per dimension, of a likelihood of discrete values."""
-        super()._log_terms(stage, terms, batch_size)
-        parts = terms._asdict()
-        if self.likelihood.discrete and {"reconstruction", "kl"} <= parts.keys():
-            dimensions = math.prod(self.image_shape)
-            bits = (parts["reconstruction"] + parts["kl"]) / (math.log(2) * dimensions)
-            self._log(stage, {"bits_per_dimension": bits}, batch_size)
 
 
 def _check_images(image_shape: ImageShape, encoder: nn.Module, inputs: tuple[Tensor, ...]) -> None:

@@ -19,15 +19,11 @@ class InfoVAE(VariationalAutoencoder):
     each device.
 
     Args:
-        image_shape: (channels, height, width); the command line takes it from the data.
-        latent_dim: length of a code.
         alpha: how much of the KL is taken away, at most 1.
         lambda_: nats per image for each unit of the MMD, before 1 - alpha is taken off. The
             estimate is noisy: 1000 on batches of 100 can hold the codes at the prior for good,
             where they tell nothing.
         kernel: of the MMD.
-        objective: its warm-up and free bits.
-        parts: architecture, likelihood, corruption, optimizer and schedule.
     """
 
     def __init__(

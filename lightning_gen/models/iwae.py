@@ -14,11 +14,7 @@ class IWAE(VariationalAutoencoder):
     Trains the bound L_k on log p(x), which is the tighter the more draws it takes; L_1 is the VAE.
 
     Args:
-        image_shape: (channels, height, width); the command line takes it from the data.
-        latent_dim: length of a code.
         num_samples: k, posterior draws an image; time and memory of the decoder grow with it.
-        objective: its warm-up and free bits.
-        parts: architecture, likelihood, corruption, optimizer and schedule.
     """
 
     def __init__(

@@ -1,6 +1,8 @@
 """A learning rate that rises and falls once, over the whole training."""
 
-from lightning.pytorch import LightningModule
+from collections.abc import Iterable
+
+from lightning.pytorch import Trainer
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
@@ -62,20 +64,19 @@ class OneCycle(LRScheduler):
         self._last_lr = self.get_lr()  # type: ignore[assignment]
 
 
-def span(module: LightningModule) -> None:
-    """Tell each OneCycle of a model, in its ``on_train_start``, how many steps the training has.
+def span(trainer: Trainer, schedulers: Iterable[object]) -> None:
+    """Tell each OneCycle, at the start of a training, how many steps this has.
 
     Raises:
         UserError: nobody knows.
     """
-    schedulers = module.lr_schedulers()
-    for scheduler in schedulers if isinstance(schedulers, list) else [schedulers]:
+    for scheduler in schedulers:
         if isinstance(scheduler, OneCycle):
-            steps = module.trainer.estimated_stepping_batches
+            steps = trainer.estimated_stepping_batches
             if not 0 < steps < float("inf"):
                 raise UserError(
                     "OneCycle spans the whole training, and this one has no end. Set "
                     "trainer.max_epochs or trainer.max_steps, or choose another model.lr_scheduler."
                 )
-            by_epochs = module.trainer.max_epochs if module.trainer.max_steps == -1 else None
+            by_epochs = trainer.max_epochs if trainer.max_steps == -1 else None
             scheduler.over(int(steps), steps / by_epochs if by_epochs else None)

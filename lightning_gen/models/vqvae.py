@@ -11,6 +11,7 @@ from torch import Tensor
 from lightning_gen.contracts import Batch, Codes, Images, ImageShape
 from lightning_gen.errors import UserError
 from lightning_gen.models.encoder_decoder import Autoencoder, AutoencoderParts
+from lightning_gen.models.module import Module
 from lightning_gen.networks import Codebook, SpatialArchitecture, SpatialResidual, Transformer
 from lightning_gen.objectives.elbo import ELBOTerms
 from lightning_gen.objectives.importance import LogWeights
@@ -42,7 +43,7 @@ class PriorTerms(NamedTuple):
     kl: Float[Tensor, ""]
 
 
-class VQVAE(Autoencoder):
+class VQVAE(Autoencoder, Module):
     """VQ-VAE (van den Oord, Vinyals & Kavukcuoglu 2017, arXiv:1711.00937).
 
     The encoder's feature map is replaced, position by position, by the nearest codes. A run has two
@@ -66,7 +67,6 @@ class VQVAE(Autoencoder):
             several devices, which the command line sets by itself.
 
     Args:
-        image_shape: (channels, height, width); the command line takes it from the data.
         architecture: makes the encoder to feature maps, and the decoder.
         codebook: size and number of the codebooks, how they are kept in use, the commitment.
         prior: the transformer that learns the distribution of the codes.
@@ -87,13 +87,14 @@ class VQVAE(Autoencoder):
         autoencoder_epochs: int = 10,
         **parts: Unpack[AutoencoderParts],
     ) -> None:
-        check_epochs(autoencoder_epochs)
-        super().__init__(
-            image_shape,
-            architecture.encoder(image_shape, codebook.dim),
-            partial(architecture.decoder, image_shape, codebook.dim),
-            **parts,
-        )
+        if autoencoder_epochs < 1:
+            raise UserError(
+                "autoencoder_epochs is a number of training epochs, at least 1, got "
+                f"{autoencoder_epochs}. Set it to about half of trainer.max_epochs."
+            )
+        encoder = architecture.encoder(image_shape, codebook.dim)
+        decoder = partial(architecture.decoder, image_shape, codebook.dim)
+        super().__init__(image_shape, encoder, decoder, **parts)
         height, width = architecture.map_size(image_shape)
         self.latent_shape = (codebook.dim, height, width)
         self.quantizer = codebook.quantizer()
@@ -136,7 +137,7 @@ class VQVAE(Autoencoder):
     def log_weights(self, images: Images, num_samples: int) -> LogWeights:
         """Log p(x, z) of the one code z that an image has, ``num_samples`` times, in nats."""
         codes = self.quantize(images)
-        log_likelihood = self.likelihood.log_prob(self.decoder(self._lookup(codes)), images)
+        log_likelihood = self.log_likelihood(images, self._lookup(codes))
         return (log_likelihood + self.prior.log_prob(codes)).expand(num_samples, -1)
 
     def terms(
@@ -157,7 +158,7 @@ class VQVAE(Autoencoder):
         features = self.encoder(inputs).float()
         indices = self.quantizer.nearest(features)
         quantised = straight_through(features, self.quantizer.lookup(indices))
-        reconstruction = self._reconstruction(images, quantised)
+        reconstruction = -self.log_likelihood(images, quantised).mean()
         kl = -self.prior.log_prob(indices.flatten(1, 2)).mean()
         return ELBOTerms(reconstruction + kl, reconstruction, kl)
 
@@ -166,7 +167,8 @@ class VQVAE(Autoencoder):
         indices = self.quantizer.nearest(features)
         quantised = self.quantizer.lookup(indices)
         self.quantizer.update(features, indices)
-        reconstruction = self._reconstruction(images, straight_through(features, quantised))
+        latent = straight_through(features, quantised)
+        reconstruction = -self.log_likelihood(images, latent).mean()
         kl = torch.full_like(reconstruction, indices[0].numel() * math.log(self.codebook_size))
         distance = self.commitment_weight * commitment(features, quantised).mean()
         loss = reconstruction + kl + distance
@@ -180,22 +182,10 @@ class VQVAE(Autoencoder):
         with torch.no_grad():
             codes = self.quantize(images)
         kl = -self.prior.log_prob(codes).mean()
-        return PriorTerms(kl, kl)
-
-    def _reconstruction(self, images: Images, latent: Maps) -> Float[Tensor, ""]:
-        return -self.likelihood.log_prob(self.decoder(latent), images).mean()
+        return PriorTerms(loss=kl, kl=kl)
 
     def _decode(self, latent: Maps) -> Images:
         return self.likelihood.image(self.decoder(latent))
 
     def _lookup(self, codes: Indices) -> Maps:
         return self.quantizer.lookup(codes.view(len(codes), *self.latent_shape[1:], -1))
-
-
-def check_epochs(autoencoder_epochs: int) -> None:
-    """Raise a UserError unless the autoencoder is trained for an epoch."""
-    if autoencoder_epochs < 1:
-        raise UserError(
-            "autoencoder_epochs is a number of training epochs, at least 1, got "
-            f"{autoencoder_epochs}. Set it to about half of trainer.max_epochs."
-        )

@@ -3,7 +3,6 @@
 from functools import partial
 from typing import NamedTuple, Unpack
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -15,6 +14,8 @@ from lightning_gen.models.encoder_decoder import (
     Parts,
     check_latent_dim,
 )
+from lightning_gen.models.module import Module
+from lightning_gen.models.normal_prior import NormalPrior
 from lightning_gen.networks import Architecture, Conv
 from lightning_gen.noise import normal_like
 from lightning_gen.objectives import Gaussian, InverseMultiquadratics, Kernel, Likelihood
@@ -33,16 +34,13 @@ class WAETerms(NamedTuple):
     mmd: Float[Tensor, ""]
 
 
-class WassersteinAutoencoder(Autoencoder):
+class WassersteinAutoencoder(Autoencoder, NormalPrior, Module):
     """A deterministic encoder, whose codes as a whole are to be distributed as N(0, I).
 
     Args:
-        image_shape: (channels, height, width); the command line takes it from the data.
         latent_dim: length of a code.
-        weight: of the distance to the prior, at least 0; 0 is the plain autoencoder.
+        weight: of the distance to the prior.
         architecture: makes the encoder and the decoder.
-        likelihood: of the images given a code.
-        parts: corruption, optimizer and schedule.
     """
 
     def __init__(
@@ -55,31 +53,20 @@ class WassersteinAutoencoder(Autoencoder):
         **parts: Unpack[DenoisingParts],
     ) -> None:
         check_latent_dim(latent_dim)
-        check_weight(weight)
-        super().__init__(
-            image_shape,
-            architecture.encoder(image_shape, latent_dim),
-            partial(architecture.decoder, image_shape, latent_dim),
-            likelihood,
-            **parts,
-        )
+        if not 0 <= weight < float("inf"):
+            raise UserError(
+                f"weight is a finite number of at least 0, got {weight}. "
+                "Set model.weight to 10, and higher where samples look worse than reconstructions."
+            )
+        encoder = architecture.encoder(image_shape, latent_dim)
+        decoder = partial(architecture.decoder, image_shape, latent_dim)
+        super().__init__(image_shape, encoder, decoder, likelihood, **parts)
         self.latent_dim = latent_dim
         self.weight = weight
 
     def encode(self, images: Images) -> Codes:
         """The code [N, D] of each image, in float32."""
         return self.encoder(images).float()  # type: ignore[no-any-return]
-
-    def sample_codes(self, n: int) -> Codes:
-        """``n`` draws [N, D] of the prior."""
-        return torch.randn(n, self.latent_dim, device=self.device).to(self.dtype)
-
-    def sample(self, n: int) -> Images:
-        """``n`` images decoded from draws of the prior."""
-        return self.decode(self.sample_codes(n))
-
-    def _reconstruction(self, codes: Codes, images: Images) -> Float[Tensor, ""]:
-        return -self.likelihood.log_prob(self.decoder(codes), images).mean()
 
 
 class WAE(WassersteinAutoencoder):
@@ -95,12 +82,10 @@ class WAE(WassersteinAutoencoder):
     in [0, 1] here; where others have them in [-1, 1], their squared error is four times ours.
 
     Args:
-        image_shape: (channels, height, width); the command line takes it from the data.
         latent_dim: length of a code; about the data's own number of dimensions, since the codes of
             a longer one cannot fill the prior, and its draws fall where no image was.
         kernel: of the MMD.
         weight: nats per image for each unit of the MMD, at least 0; 0 is the plain autoencoder.
-        parts: architecture, likelihood, corruption, optimizer and schedule.
     """
 
     def __init__(
@@ -118,14 +103,5 @@ class WAE(WassersteinAutoencoder):
         """The loss and its parts, against as many draws of the prior as there are images."""
         codes = self.encode(inputs)
         mmd = maximum_mean_discrepancy(codes, normal_like(codes), self.kernel)
-        reconstruction = self._reconstruction(codes, batch.images)
+        reconstruction = -self.log_likelihood(batch.images, codes).mean()
         return WAETerms(reconstruction + self.weight * mmd, reconstruction, mmd)
-
-
-def check_weight(weight: float) -> None:
-    """Raise a UserError unless ``weight`` is a finite number of at least 0."""
-    if not 0 <= weight < float("inf"):
-        raise UserError(
-            f"weight is a finite number of at least 0, got {weight}. "
-            "Set model.weight to 10, and higher where samples look worse than reconstructions."
-        )

@@ -135,7 +135,7 @@ def encodes(run: FinishedRun, inputs: Inputs) -> bool:
     """Whether the images are to be encoded; images of the user's own that cannot be are refused."""
     if not isinstance(inputs, SplitInputs):
         run.require((Encodes,), "--images")
-    return isinstance(run.model, Encodes)
+    return contracts.able(run.model, (Encodes,))
 
 
 def all_codes(run: FinishedRun, inputs: Inputs, limit: int | None = None) -> LabelledCodes:

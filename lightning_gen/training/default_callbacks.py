@@ -80,7 +80,7 @@ def pictures(model: LightningModule) -> list[Callback]:
     """What is drawn and watched by default."""
     found: list[Callback] = [kind() for kind in PICTURES if able(model, kind.requires)]
     diversity = callbacks.SampleDiversity
-    if able(model, diversity.requires) and not isinstance(model, Infers):
+    if able(model, diversity.requires) and not able(model, (Infers,)):
         found.append(diversity())
     return found
 

@@ -15,7 +15,7 @@ from lightning_gen.callbacks import FiniteLoss, RandomState
 from lightning_gen.data import MiniFashionMNIST
 from lightning_gen.errors import UserError
 from lightning_gen.metrics import mean_pairwise_distance
-from lightning_gen.models import DCGAN, dcgan
+from lightning_gen.models import DCGAN
 from lightning_gen.networks import DCGANNetworks
 from lightning_gen.objectives import R1, GradientPenalty, Hinge, NonSaturating, Wasserstein
 from support.models import loader_of, trainer_of
@@ -43,7 +43,7 @@ class Updates(list):
 
     def __init__(self, monkeypatch):
         super().__init__()
-        real = dcgan.update
+        real = DCGAN._update
 
         def update(module, optimizer, terms, *, counted):
             networks = {"generator": module.generator, "discriminator": module.discriminator}
@@ -57,7 +57,7 @@ class Updates(list):
             self.append((module.trainer.current_epoch, *changed))
             return result
 
-        monkeypatch.setattr(dcgan, "update", update)
+        monkeypatch.setattr(DCGAN, "_update", update)
 
 
 @pytest.mark.parametrize(("steps", "penalty"), [(1, None), (3, R1()), (4, None)])

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from lightning_gen.contracts import EstimatesLikelihood, condition_on
+from lightning_gen.contracts import EstimatesLikelihood, able, condition_on
 from lightning_gen.errors import UserError
 from lightning_gen.models import AE, CVAE, IWAE, VAE, VQVAE, InfoVAE
 from lightning_gen.networks import Dense
@@ -44,7 +44,7 @@ def test_no_draw_is_refused():
 def test_the_mean_log_weight_is_the_elbo(kind):
     model = build(kind)
     batch = batch_of(IMAGES)
-    assert isinstance(model, EstimatesLikelihood)
+    assert able(model, (EstimatesLikelihood,))
     with torch.no_grad():
         elbo = condition_on(model, batch).log_weights(IMAGES, 200).mean().item()
     terms = model.terms(batch, IMAGES)

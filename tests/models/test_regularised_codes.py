@@ -12,6 +12,7 @@ from torch.optim.lr_scheduler import ExponentialLR, ReduceLROnPlateau
 from lightning_gen.data import MiniFashionMNIST
 from lightning_gen.errors import UserError
 from lightning_gen.models import AE, WAE, WAEGAN, BetaTCVAE, FactorVAE, InfoVAE
+from lightning_gen.models.factor_vae import Seen
 from lightning_gen.networks import Dense, LatentDiscriminator
 from lightning_gen.objectives import RBF, Bernoulli, Gaussian, InverseMultiquadratics
 from lightning_gen.objectives.mmd import maximum_mean_discrepancy
@@ -229,11 +230,11 @@ def test_the_loss_is_the_negative_elbo_and_the_weighted_total_correlation(kind, 
 
 def test_each_player_moves_its_own_parameters():
     model = tiny(FactorVAE)
-    moves = model.moves(batch_of(MANY), MANY, 0)
-    moves.discriminator().loss.backward()
+    seen = model.shared(batch_of(MANY), MANY)
+    model.discriminator_terms(seen, 0).loss.backward()
     assert all(p.grad is None for p in model.encoder.parameters())
     assert all(p.grad is not None for p in model.discriminator.parameters())
-    moves.autoencoder().loss.backward()
+    model.generator_terms(seen, 0).loss.backward()
     assert all(p.grad is not None for p in model.encoder.parameters())
 
 
@@ -249,7 +250,7 @@ def test_the_discriminator_learns_the_total_correlation_of_a_gaussian():
     for _ in range(400):
         codes = torch.randn(512, 2) @ lower.T
         optimizer.zero_grad()
-        model._discriminator_terms(codes).loss.backward()
+        model.discriminator_terms(Seen(None, None, codes), 0).loss.backward()
         optimizer.step()
     codes = torch.randn(20_000, 2) @ lower.T
     estimate = model.discriminator(codes).mean().item()

@@ -53,7 +53,7 @@ class SharedImages(NamedTuple):
         for run in runs:
             with suppress(UserError):  # other classes: ``of`` says so where the codes are missed
                 check_classes(run.model, inputs.class_names)
-                if isinstance(run.model, contracts.Encodes):
+                if able(run.model, (contracts.Encodes,)):
                     codes[run.label] = join([encode(run.model, part) for part in parts])
         names = inputs.class_names, inputs.factor_names
         return cls(whole.first(num_images), names, codes, len(inputs))

@@ -1,0 +1,209 @@
+"""What every model of two players is: the step that updates one after the other."""
+
+import math
+from abc import ABC, abstractmethod
+from collections import namedtuple
+from collections.abc import Callable
+from contextlib import nullcontext
+from functools import partial
+from typing import Any, ClassVar, TypedDict, cast
+from warnings import catch_warnings, filterwarnings
+
+from lightning.pytorch import Callback
+from lightning.pytorch.core.optimizer import LightningOptimizer
+from lightning.pytorch.trainer.states import TrainerFn
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
+
+from lightning_gen._compat import uncounted
+from lightning_gen.contracts import Batch, Images, Terms
+from lightning_gen.errors import UserError
+from lightning_gen.models.encoder_decoder import Parts
+from lightning_gen.models.module import Module
+from lightning_gen.models.one_cycle import OneCycle
+from lightning_gen.models.optimizers import OptimizerFactory, SharedFactory
+
+
+class GANParts(TypedDict, total=False):
+    """What a game passes on to :class:`GAN`."""
+
+    discriminator_steps: int
+    discriminator_optimizer: OptimizerFactory | None
+    clip_norm: float | None
+
+
+class CodeGameParts(Parts, GANParts, total=False):
+    """What a game on codes passes on to :class:`GAN` and to its family of autoencoders."""
+
+
+class GAN(Module, ABC):
+    """Two players with an optimizer each (Goodfellow et al. 2014, arXiv:1406.2661, algorithm 1).
+
+    Each batch updates the discriminator, then, on every ``discriminator_steps``-th batch, the
+    generator, which is all parameters that are not the discriminator's. ``trainer.global_step``
+    counts batches. A model has a ``discriminator``, and says what each player minimises; one whose
+    generator is an autoencoder derives from this and then from its family.
+
+    Attributes:
+        discriminator: a network whose raw scores [N] are high for what it takes to be real.
+
+    Args:
+        discriminator_steps: batches, and discriminator updates, to one update of the generator.
+        discriminator_optimizer: the discriminator's; None takes the generator's.
+        clip_norm: greatest norm of the gradient of either player; None clips nothing.
+        family: ``optimizer``, the generator's, ``lr_scheduler``, which builds one for each player,
+            and what else the family takes.
+    """
+
+    discriminator: nn.Module
+    leaves_gradients_out: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        discriminator_steps: int = 1,
+        discriminator_optimizer: OptimizerFactory | None = None,
+        clip_norm: float | None = None,
+        **family: Any,  # noqa: ANN401  (the family's)
+    ) -> None:
+        if discriminator_steps < 1:
+            raise UserError(
+                "discriminator_steps is the number of batches to one update of the generator, at "
+                f"least 1, got {discriminator_steps}. Set model.discriminator_steps to 1, or 5 for "
+                "a critic."
+            )
+        if clip_norm is not None and not 0 < clip_norm < math.inf:
+            raise UserError(
+                f"clip_norm is the greatest norm of a gradient, above 0, got {clip_norm}. "
+                "Set model.clip_norm to 1.0, or to null for no clipping."
+            )
+        super().__init__(**family)
+        self.automatic_optimization = False
+        self.discriminator_steps = discriminator_steps
+        self.clip_norm = clip_norm
+        self._discriminator_optimizer = (
+            SharedFactory(discriminator_optimizer) if discriminator_optimizer else self._optimizer
+        )
+
+    @abstractmethod
+    def discriminator_terms(self, seen: Any, training_step: int | None) -> Terms:  # noqa: ANN401
+        """What the discriminator minimises, and its parts.
+
+        Args:
+            seen: what ``shared`` gives: a Batch, unless the model says otherwise.
+            training_step: number of training steps done; None in evaluation, without gradients.
+        """
+
+    @abstractmethod
+    def generator_terms(self, seen: Any, training_step: int | None) -> Terms:  # noqa: ANN401
+        """What the generator minimises, and its parts; the arguments are the discriminator's."""
+
+    def shared(self, batch: Batch, inputs: Images) -> Any:  # noqa: ANN401  (the model's to say)
+        """What both players see of a batch, computed once: the batch, of the ``inputs``."""
+        return batch._replace(images=inputs)
+
+    def terms(self, batch: Batch, inputs: Images, training_step: int | None = None) -> Any:  # noqa: ANN401  (a NamedTuple)
+        """The terms of both players; there is a ``loss`` where the generator's terms have one."""
+        seen = self.shared(batch, inputs)
+        judged = self.discriminator_terms(seen, training_step)
+        return _together(judged, self.generator_terms(seen, training_step))
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Update the discriminator and, where it is due, the generator; the sum of their losses."""
+        step = self.global_step
+        due = (step + 1) % self.discriminator_steps == 0
+        seen = self.shared(batch, self._inputs(batch, batch_idx, training=True))
+        generator, discriminator = cast(list[LightningOptimizer], self.optimizers())
+        judge = partial(self.discriminator_terms, seen, step)
+        played = [self._update(discriminator, judge, counted=not due)]
+        if due:
+            create = partial(self.generator_terms, seen, step)
+            played.append(self._update(generator, create, counted=True))
+        for scheduler in self._schedulers():
+            if isinstance(scheduler, OneCycle):
+                _step(scheduler)
+        self._log_training(step, _together(*played)._asdict(), len(batch.images))
+        return sum((terms.loss.detach() for terms in played[1:]), played[0].loss.detach())
+
+    def _update(
+        self, optimizer: LightningOptimizer, terms: Callable[[], Terms], *, counted: bool
+    ) -> Terms:
+        """One step of one optimizer, while no parameter of the other one takes a gradient.
+
+        The last update of a batch counts in ``trainer.global_step`` and no other: ``max_steps``,
+        ``every_n_train_steps`` and the loggers then count batches, as for every other model.
+        """
+        with self.toggled_optimizer(optimizer):
+            result = terms()
+            optimizer.zero_grad()
+            self.manual_backward(result.loss)
+            with nullcontext() if counted else uncounted(optimizer):
+                optimizer.step()
+        return result
+
+    def configure_optimizers(self) -> Any:  # noqa: ANN401  (Lightning's union of eight forms)
+        """The generator's optimizer, then the discriminator's; a scheduler for each."""
+        generator = [
+            p for name, p in self.named_parameters() if not name.startswith("discriminator.")
+        ]
+        optimizers = [
+            self._optimizer(generator),
+            self._discriminator_optimizer(self.discriminator.parameters()),
+        ]
+        if self._lr_scheduler is None:
+            return optimizers
+        return optimizers, [self._lr_scheduler(optimizer) for optimizer in optimizers]
+
+    def configure_callbacks(self) -> list[Callback]:
+        """None; the first hook that knows the trainer refuses what manual optimisation has not."""
+        trainer = self.trainer
+        if trainer.state.fn == TrainerFn.FITTING and trainer.accumulate_grad_batches != 1:
+            raise UserError(
+                "a model with several optimizers takes trainer.accumulate_grad_batches 1, got "
+                f"{trainer.accumulate_grad_batches}. Leave it out, and raise data.batch_size instead."
+            )
+        if trainer.state.fn == TrainerFn.FITTING and trainer.gradient_clip_val:
+            raise UserError(
+                "a model with several optimizers clips by model.clip_norm, got "
+                f"trainer.gradient_clip_val {trainer.gradient_clip_val}. Set model.clip_norm instead."
+            )
+        return []
+
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        """Clip the gradient, which is unscaled by now."""
+        if self.clip_norm is not None:
+            self.clip_gradients(optimizer, self.clip_norm, "norm")
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        """Step the schedulers for an epoch whose end a checkpoint was written before.
+
+        A run that goes on from the last batch of an epoch comes neither to that epoch's end again
+        nor to the start of the next one.
+        """
+        for scheduler in self._schedulers():
+            if not isinstance(scheduler, ReduceLROnPlateau | OneCycle):
+                while getattr(scheduler, "last_epoch", math.inf) < self.current_epoch:
+                    _step(scheduler)
+
+    def on_train_epoch_end(self) -> None:
+        """Step the schedulers; an epoch that is cut short does not count."""
+        if self.trainer.is_last_batch:
+            super().on_train_epoch_end()
+            for scheduler in self._schedulers():
+                if not isinstance(scheduler, ReduceLROnPlateau | OneCycle):
+                    _step(scheduler)
+
+
+def _step(scheduler: LRScheduler) -> None:
+    with catch_warnings():
+        # Where a run goes on, the first step of the optimizer was in an earlier process; and a
+        # critic that is updated several times comes before its generator.
+        filterwarnings("ignore", "Detected call of `lr_scheduler.step")
+        scheduler.step()
+
+
+def _together(*players: Terms) -> Any:  # noqa: ANN401
+    """The terms of all players in one NamedTuple, without those that are None."""
+    named = [item for terms in players for item in terms._asdict().items()]
+    values = {name: value for name, value in named if value is not None}
+    return namedtuple("GANTerms", values)(**values)
