@@ -136,17 +136,22 @@ def lines(options: list[tuple[str, str, str]], before: str) -> str:
 def class_options(room: str, name: str) -> list[tuple[str, str, str]]:
     """The arguments of a class of the package: name, default and the first sentence about it.
 
-    Those that its constructor passes on to the next one by ``**`` are among them.
+    Those that its constructor passes on to the next one by ``**`` are among them. What a class does
+    not say of an argument, the next one says, as for the parser.
     """
     options: dict[str, tuple[str, str, str]] = {}
     decided: set[str | None] = {*LINKED}
     given = 0
     kinds = _lineage(room, name).__mro__[:-1]
-    for found in filter(None, (vars(kind)["definition"] for kind in kinds)):
+    definitions = [found for kind in kinds if (found := vars(kind)["definition"])]
+    helps: dict[str, str] = {}
+    for found in reversed(definitions):
+        helps |= descriptions(ast.get_docstring(found))
+    for found in definitions:
         construct = next((n for n in found.body if getattr(n, "name", "") == "__init__"), None)
         if not isinstance(construct, ast.FunctionDef):
             continue
-        for option in arguments(construct, ast.get_docstring(found) or "")[given:]:
+        for option in arguments(construct, helps)[given:]:
             if option[0] not in decided:
                 options.setdefault(option[0], option)
         calls = [node for node in ast.walk(construct) if isinstance(node, ast.Call)]
@@ -168,11 +173,10 @@ def _lineage(room: str, name: str) -> type:
 
 
 def arguments(
-    function: ast.FunctionDef, docstring: str | None = None
+    function: ast.FunctionDef, helps: dict[str, str] | None = None
 ) -> list[tuple[str, str, str]]:
-    """The arguments of a function: name, default and what its docstring says of them."""
-    text = ast.get_docstring(function) or "" if docstring is None else docstring
-    helps = {p.arg_name: p.description or "" for p in parse(text).params}
+    """The arguments of a function: name, default and what a docstring, its own, says of them."""
+    helps = descriptions(ast.get_docstring(function)) if helps is None else helps
     given = function.args
     names = [a.arg for a in (*given.args, *given.kwonlyargs)]
     defaults = [None] * (len(given.args) - len(given.defaults)) + [*given.defaults]
@@ -182,6 +186,11 @@ def arguments(
         for name, default in zip(names, defaults, strict=True)
         if name != "self"
     ]
+
+
+def descriptions(docstring: str | None) -> dict[str, str]:
+    """What a docstring says of each argument that it describes."""
+    return {p.arg_name: p.description for p in parse(docstring or "").params if p.description}
 
 
 def _definition(paths: list[Path], name: str) -> ast.FunctionDef | ast.ClassDef | None:
