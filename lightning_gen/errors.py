@@ -1,5 +1,6 @@
 """The exceptions that are one line on the screen."""
 
+import math
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from difflib import SequenceMatcher, get_close_matches
@@ -13,6 +14,15 @@ class UserError(ValueError):
     Its message is one line: what was expected, what came, and what to do. The command line prints
     it without a traceback; every other exception is a fault of the program and keeps its traceback.
     """
+
+
+def check_number(
+    what: str, value: float, least: float, remedy: str, *, above: bool = False
+) -> None:
+    """Raise a UserError unless ``value`` is a finite number, ``least`` or ``above`` it."""
+    if not (least < value < math.inf or (value == least and not above)):
+        bound = f"above {least:g}" if above else f"of at least {least:g}"
+        raise UserError(f"{what} is a finite number {bound}, got {value}. {remedy}")
 
 
 class BadArgumentsError(Exception):

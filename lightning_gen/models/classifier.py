@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lightning_gen.contracts import Batch, Codes, Images, ImageShape
-from lightning_gen.errors import UserError
+from lightning_gen.errors import check_number
 from lightning_gen.models.module import Module
 from lightning_gen.models.optimizers import TrainingParts
 from lightning_gen.networks.classifier import ConvClassifier, flipped, shifted
@@ -23,8 +23,8 @@ class ClassifierTerms(NamedTuple):
 class Classifier(Module):
     """A small convolutional classifier, trained with the cross-entropy.
 
-    Its code is what the last layer sees: the features in which
-    :class:`~lightning_gen.features.TrainedClassifier` compares images.
+    Its code is what the last layer sees: the features in which images are compared by
+    :class:`~lightning_gen.features.TrainedClassifier`.
 
     Args:
         image_shape: (channels, height, width); the command line takes it from the data.
@@ -46,13 +46,9 @@ class Classifier(Module):
         **training: Unpack[TrainingParts],
     ) -> None:
         super().__init__(**training)
-        if num_classes < 2:
-            raise UserError(
-                f"Classifier tells classes apart, so it needs at least 2, got {num_classes}. "
-                "Choose data with labels, for an ImageFolder one folder a class."
-            )
-        if shift < 0:
-            raise UserError(f"Classifier.shift is a number of pixels, got {shift}. Set it to 2.")
+        remedy = "Choose data with labels, for an ImageFolder one folder a class."
+        check_number("the data's number of classes", num_classes, 2, remedy)
+        check_number("Classifier.shift, in pixels,", shift, 0, "Set it to 2.")
         self.image_shape = image_shape
         self.network = ConvClassifier(image_shape, num_classes, widths)
         self.shift = shift

@@ -23,9 +23,9 @@ class CVAE(VariationalAutoencoder):
 
     Encoder and decoder are told the class of each image, or some of its attributes: q(z|x, y) and
     p(x|z, y), with p(z) = N(0, I) whatever y is. A code is [z, y]: the latent vector, then the
-    condition as the networks see it, so that ``decode`` needs nothing else, and two codes can be
-    mixed with their conditions. What encodes images must know y: ``model.condition_on(batch)``
-    is the model with the conditions of a batch filled in, and this class itself does not encode.
+    condition as the networks see it, so that ``decode`` needs nothing else. What encodes images
+    must know y: ``model.condition_on(batch)`` does, and this class itself offers no ``encode``,
+    ``reconstruct``, ``posterior`` or ``log_weights``.
 
     Args:
         class_names: names of the classes; the command line takes them from the data.
@@ -71,13 +71,8 @@ class CVAE(VariationalAutoencoder):
     def sample_codes(self, n: int, labels: Shaped[Tensor, "n ..."] | None = None) -> Codes:
         """``n`` codes [z, y]: draws of the prior, and conditions.
 
-        Args:
-            n: number of images.
-            labels: the condition of each: class numbers [N], or attributes in [0, 1] [N, K]; None
-                draws from those of the latest training images.
-
-        Raises:
-            UserError: the labels are not ``n``, or not labels of this condition.
+        ``labels`` are the condition of each: class numbers [N], or attributes in [0, 1] [N, K];
+        None draws from those of the latest training images.
         """
         if labels is not None and len(labels) != n:
             raise UserError(f"labels has one row an image, expected {n}, got {len(labels)}.")

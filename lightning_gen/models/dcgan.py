@@ -1,18 +1,17 @@
 """The deep convolutional generative adversarial network."""
 
 from collections.abc import Iterable
-from typing import Any, ClassVar, NamedTuple, Unpack
+from typing import Any, ClassVar, Unpack
 
 import torch
-from jaxtyping import Float
-from torch import Tensor, nn
+from torch import nn
 from torch.optim import Adam
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from lightning_gen.contracts import Batch, Codes, Images, ImageShape
 from lightning_gen.errors import UserError
 from lightning_gen.models.encoder_decoder import check_latent_dim
-from lightning_gen.models.gan import GAN, GANParts
+from lightning_gen.models.gan import GAN, GANParts, PlayerTerms, judged
 from lightning_gen.models.normal_prior import NormalPrior
 from lightning_gen.models.optimizers import OptimizerFactory, SchedulerFactory
 from lightning_gen.networks import AdversarialNetworks, DCGANNetworks
@@ -29,42 +28,15 @@ class PaperAdam(Adam):
         super().__init__(params, lr, betas)
 
 
-class DiscriminatorTerms(NamedTuple):
-    """Means over a batch; the scores are the discriminator's raw output, high for real images."""
-
-    discriminator_loss: Float[Tensor, ""]
-    real_score: Float[Tensor, ""]
-    fake_score: Float[Tensor, ""]
-    penalty: Float[Tensor, ""] | None
-
-    @property
-    def loss(self) -> Tensor:
-        """What the discriminator minimises."""
-        return self.discriminator_loss + (0 if self.penalty is None else self.penalty)
-
-
-class GeneratorTerms(NamedTuple):
-    """Mean over a batch."""
-
-    generator_loss: Float[Tensor, ""]
-
-    @property
-    def loss(self) -> Tensor:
-        """What the generator minimises."""
-        return self.generator_loss
-
-
 class DCGAN(NormalPrior, GAN):
     """Deep convolutional GAN (Radford, Metz & Chintala 2016, arXiv:1511.06434).
 
-    Each batch updates the discriminator on real images and on as many new ones; the generator is
-    updated on noise of its own.
+    The discriminator is updated on real images and as many new ones, the generator on noise of its
+    own. A GAN has no loss that tells how good it is: ``best.ckpt`` is the latest. Validation and
+    test log the terms of held-out images, without the penalty, for which gradients are needed.
 
-    A GAN has no loss that tells how good it is: ``best.ckpt`` is the latest. Validation and test
-    log the terms of held-out images, without the penalty, for which gradients are needed.
-
-    ``sample`` and ``decode`` leave the mode as it is: in evaluation mode, where pictures are drawn
-    too, BatchNorm uses its running statistics, so that an image depends on its own noise alone.
+    ``sample`` and ``decode`` leave the mode as it is: in evaluation mode BatchNorm uses its running
+    statistics, so that an image depends on its own noise alone.
 
     Attributes:
         monitor: the metric that picks the best checkpoint; None keeps the latest.
@@ -111,23 +83,23 @@ class DCGAN(NormalPrior, GAN):
         """Images [N, C, H, W] of noise [N, D]."""
         return self.generator(codes)  # type: ignore[no-any-return]
 
-    def discriminator_terms(self, seen: Batch, training_step: int | None) -> DiscriminatorTerms:
+    def discriminator_terms(self, seen: Batch, training_step: int | None) -> PlayerTerms:
         """The objective's loss on real images and on as many new ones, and the penalty."""
         real = seen.images
         with torch.no_grad():
             fake = self._new_images(len(real))
         real_scores, fake_scores = self.discriminator(real), self.discriminator(fake)
-        loss = self.objective.discriminator(real_scores, fake_scores)
-        penalty = None
-        if self.penalty is not None and training_step is not None:
-            penalty = self.penalty(self.discriminator, real, fake)
-        scores = real_scores.float().mean(), fake_scores.float().mean()
-        return DiscriminatorTerms(loss, *scores, penalty)
+        terms = judged(self.objective, real=real_scores, fake=fake_scores)
+        if self.penalty is None or training_step is None:
+            return terms
+        penalty = self.penalty(self.discriminator, real, fake)
+        return PlayerTerms(terms.loss + penalty, terms.values | {"penalty": penalty})
 
-    def generator_terms(self, seen: Batch, training_step: int | None) -> GeneratorTerms:
+    def generator_terms(self, seen: Batch, training_step: int | None) -> PlayerTerms:
         """The objective's loss on new images."""
         scores = self.discriminator(self._new_images(len(seen.images)))
-        return GeneratorTerms(self.objective.generator(scores))
+        loss = self.objective.generator(scores)
+        return PlayerTerms(loss, {"generator_loss": loss})
 
     def configure_optimizers(self) -> Any:  # noqa: ANN401  (Lightning's union of eight forms)
         """The generator's optimizer and the discriminator's, and a scheduler of each."""

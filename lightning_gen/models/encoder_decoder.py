@@ -11,7 +11,7 @@ from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 
 from lightning_gen.contracts import Codes, Images, ImageShape
-from lightning_gen.errors import UserError
+from lightning_gen.errors import UserError, check_number
 from lightning_gen.hyperparameters import KeepsArguments
 from lightning_gen.models.optimizers import TrainingParts
 from lightning_gen.networks import Architecture, Corruption
@@ -46,8 +46,8 @@ class Autoencoder(KeepsArguments, LightningModule):
     Args:
         image_shape: (channels, height, width); the command line takes it from the data.
         encoder: from images [N, C, H, W] to features [N, ...].
-        decoder: makes the network from codes, [N, D] unless the family overrides ``decode``, to the
-            likelihood's raw parameters [N, P * C, H, W], given P.
+        decoder: given P, makes the network from codes to the likelihood's raw parameters
+            [N, P * C, H, W].
         likelihood: of the images given a code; its negative logarithm is the reconstruction's loss.
         corruption: damages the training input; the loss is against the clean image. See
             :mod:`lightning_gen.networks.corruption`.
@@ -81,8 +81,8 @@ class Autoencoder(KeepsArguments, LightningModule):
             UserError: the data is no ImageDataModule, which knows its mean.
         """
         super().setup(stage)
-        starting = [layer for layer in self.decoder.modules() if isinstance(layer, MeanStart)]
-        if stage != "fit" or all(layer.started for layer in starting):
+        layers = [layer for layer in self.decoder.modules() if isinstance(layer, MeanStart)]
+        if stage != "fit" or all(layer.started for layer in layers):
             return
         data = self.trainer.datamodule  # type: ignore[attr-defined]
         mean_image = getattr(data, "mean_image", None)
@@ -91,7 +91,7 @@ class Autoencoder(KeepsArguments, LightningModule):
                 "architecture.start_at_mean takes the mean of an ImageDataModule's training "
                 f"images, got {type(data).__name__}. Train on an ImageDataModule, or leave it out."
             )
-        for layer in starting:
+        for layer in layers:
             layer.start(self.likelihood.params(mean_image()[None]))
 
     @property
@@ -144,8 +144,5 @@ def _check_images(image_shape: ImageShape, encoder: nn.Module, inputs: tuple[Ten
 
 def check_latent_dim(latent_dim: int) -> None:
     """Raise a UserError unless there is at least one latent dimension."""
-    if latent_dim < 1:
-        raise UserError(
-            f"latent_dim is the length of a code, at least 1, got {latent_dim}. "
-            "Set model.latent_dim to 2 for a picture of the latent plane, 10 to 50 for quality."
-        )
+    remedy = "Set it to 2 for a picture of the latent plane, 10 to 50 for quality."
+    check_number("model.latent_dim", latent_dim, 1, remedy)

@@ -2,12 +2,11 @@
 
 from typing import ClassVar, NamedTuple, Unpack
 
-from jaxtyping import Float
-from torch import Tensor, nn
+from torch import nn
 
 from lightning_gen.contracts import Batch, Codes, Images, ImageShape
-from lightning_gen.errors import UserError
-from lightning_gen.models.gan import GAN, CodeGameParts
+from lightning_gen.errors import check_number
+from lightning_gen.models.gan import GAN, CodeGameParts, PlayerTerms, judged
 from lightning_gen.models.vae import VariationalAutoencoder
 from lightning_gen.networks import LatentDiscriminator
 from lightning_gen.objectives import ELBO, DiagonalGaussian, NonSaturating, Objective
@@ -21,19 +20,6 @@ class Seen(NamedTuple):
     images: Images
     posterior: DiagonalGaussian
     codes: Codes
-
-
-class DiscriminatorTerms(NamedTuple):
-    """Means over a batch; the scores are raw, high for codes, 0 where undecided."""
-
-    discriminator_loss: Float[Tensor, ""]
-    code_score: Float[Tensor, ""]
-    permuted_score: Float[Tensor, ""]
-
-    @property
-    def loss(self) -> Tensor:
-        """What the discriminator minimises."""
-        return self.discriminator_loss
 
 
 class FactorVAE(GAN, VariationalAutoencoder):
@@ -63,11 +49,8 @@ class FactorVAE(GAN, VariationalAutoencoder):
         objective: Objective = ELBO(),  # noqa: B008  (frozen)
         **parts: Unpack[CodeGameParts],
     ) -> None:
-        if not 0 <= gamma < float("inf"):
-            raise UserError(
-                f"FactorVAE.gamma is the weight of the total correlation, finite and at least 0, "
-                f"got {gamma}. Set it to 35."
-            )
+        what = "FactorVAE.gamma, the weight of the total correlation,"
+        check_number(what, gamma, 0, "Set it to 35.")
         bound = ELBO.like(objective)
         super().__init__(image_shape=image_shape, latent_dim=latent_dim, objective=bound, **parts)
         self.gamma = gamma
@@ -78,12 +61,11 @@ class FactorVAE(GAN, VariationalAutoencoder):
         posterior = self.posterior(inputs)
         return Seen(batch.images, posterior, posterior.sample())
 
-    def discriminator_terms(self, seen: Seen, training_step: int | None) -> DiscriminatorTerms:
+    def discriminator_terms(self, seen: Seen, training_step: int | None) -> PlayerTerms:
         """The cross-entropy of the discriminator."""
         codes = seen.codes.detach()
         on_codes, on_permuted = self.discriminator(codes), self.discriminator(permuted(codes))
-        loss = NonSaturating().discriminator(on_codes, on_permuted)
-        return DiscriminatorTerms(loss, on_codes.float().mean(), on_permuted.float().mean())
+        return judged(NonSaturating(), code=on_codes, permuted=on_permuted)
 
     def generator_terms(self, seen: Seen, training_step: int | None) -> TotalCorrelationTerms:
         """The negative ELBO with the total correlation."""

@@ -2,9 +2,9 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections import namedtuple
 from collections.abc import Callable
 from contextlib import nullcontext
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar, TypedDict, cast
 from warnings import catch_warnings, filterwarnings
@@ -18,11 +18,12 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from lightning_gen._compat import uncounted
 from lightning_gen.contracts import Batch, Images, Terms
-from lightning_gen.errors import UserError
+from lightning_gen.errors import UserError, check_number
 from lightning_gen.models.encoder_decoder import Parts
 from lightning_gen.models.module import Module
 from lightning_gen.models.one_cycle import OneCycle
 from lightning_gen.models.optimizers import OptimizerFactory, SharedFactory
+from lightning_gen.objectives import Adversarial
 
 
 class GANParts(TypedDict, total=False):
@@ -37,16 +38,24 @@ class CodeGameParts(Parts, GANParts, total=False):
     """What a game on codes passes on to :class:`GAN` and to its family of autoencoders."""
 
 
+@dataclass(frozen=True)
+class PlayerTerms:
+    """What a player minimises, and what is logged of it by name: means over a batch."""
+
+    loss: Tensor
+    values: dict[str, Tensor]
+
+    def _asdict(self) -> dict[str, Tensor]:
+        return self.values
+
+
 class GAN(Module, ABC):
     """Two players with an optimizer each (Goodfellow et al. 2014, arXiv:1406.2661, algorithm 1).
 
     Each batch updates the discriminator, then, on every ``discriminator_steps``-th batch, the
     generator, which is all parameters that are not the discriminator's. ``trainer.global_step``
-    counts batches. A model has a ``discriminator``, and says what each player minimises; one whose
+    counts batches. A model makes a ``discriminator`` and says what each player minimises; one whose
     generator is an autoencoder derives from this and then from its family.
-
-    Attributes:
-        discriminator: a network whose raw scores [N] are high for what it takes to be real.
 
     Args:
         discriminator_steps: batches, and discriminator updates, to one update of the generator.
@@ -66,17 +75,11 @@ class GAN(Module, ABC):
         clip_norm: float | None = None,
         **family: Any,  # noqa: ANN401  (the family's)
     ) -> None:
-        if discriminator_steps < 1:
-            raise UserError(
-                "discriminator_steps is the number of batches to one update of the generator, at "
-                f"least 1, got {discriminator_steps}. Set model.discriminator_steps to 1, or 5 for "
-                "a critic."
-            )
-        if clip_norm is not None and not 0 < clip_norm < math.inf:
-            raise UserError(
-                f"clip_norm is the greatest norm of a gradient, above 0, got {clip_norm}. "
-                "Set model.clip_norm to 1.0, or to null for no clipping."
-            )
+        remedy = "Set it to 1, or 5 for a critic."
+        check_number("model.discriminator_steps", discriminator_steps, 1, remedy)
+        if clip_norm is not None:
+            remedy = "Set it to 1.0, or to null for no clipping."
+            check_number("model.clip_norm", clip_norm, 0, remedy, above=True)
         super().__init__(**family)
         self.automatic_optimization = False
         self.discriminator_steps = discriminator_steps
@@ -90,7 +93,7 @@ class GAN(Module, ABC):
         """What the discriminator minimises, and its parts.
 
         Args:
-            seen: what ``shared`` gives: a Batch, unless the model says otherwise.
+            seen: what ``shared`` gives.
             training_step: number of training steps done; None in evaluation, without gradients.
         """
 
@@ -102,11 +105,12 @@ class GAN(Module, ABC):
         """What both players see of a batch, computed once: the batch, of the ``inputs``."""
         return batch._replace(images=inputs)
 
-    def terms(self, batch: Batch, inputs: Images, training_step: int | None = None) -> Any:  # noqa: ANN401  (a NamedTuple)
-        """The terms of both players; there is a ``loss`` where the generator's terms have one."""
+    def terms(self, batch: Batch, inputs: Images, training_step: int | None = None) -> PlayerTerms:
+        """The generator's loss, and the terms of both players."""
         seen = self.shared(batch, inputs)
         judged = self.discriminator_terms(seen, training_step)
-        return _together(judged, self.generator_terms(seen, training_step))
+        created = self.generator_terms(seen, training_step)
+        return PlayerTerms(created.loss, judged._asdict() | created._asdict())
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Update the discriminator and, where it is due, the generator; the sum of their losses."""
@@ -115,15 +119,17 @@ class GAN(Module, ABC):
         seen = self.shared(batch, self._inputs(batch, batch_idx, training=True))
         generator, discriminator = cast(list[LightningOptimizer], self.optimizers())
         judge = partial(self.discriminator_terms, seen, step)
-        played = [self._update(discriminator, judge, counted=not due)]
+        judged = self._update(discriminator, judge, counted=not due)
+        loss, values = judged.loss.detach(), judged._asdict()
         if due:
             create = partial(self.generator_terms, seen, step)
-            played.append(self._update(generator, create, counted=True))
+            created = self._update(generator, create, counted=True)
+            loss, values = loss + created.loss.detach(), values | created._asdict()
         for scheduler in self._schedulers():
             if isinstance(scheduler, OneCycle):
                 _step(scheduler)
-        self._log_training(step, _together(*played)._asdict(), len(batch.images))
-        return sum((terms.loss.detach() for terms in played[1:]), played[0].loss.detach())
+        self._log_training(step, values, len(batch.images))
+        return loss
 
     def _update(
         self, optimizer: LightningOptimizer, terms: Callable[[], Terms], *, counted: bool
@@ -155,18 +161,19 @@ class GAN(Module, ABC):
         return optimizers, [self._lr_scheduler(optimizer) for optimizer in optimizers]
 
     def configure_callbacks(self) -> list[Callback]:
-        """None; the first hook that knows the trainer refuses what manual optimisation has not."""
+        """None; the first hook that knows the trainer refuses what automatic optimisation has."""
         trainer = self.trainer
-        if trainer.state.fn == TrainerFn.FITTING and trainer.accumulate_grad_batches != 1:
-            raise UserError(
-                "a model with several optimizers takes trainer.accumulate_grad_batches 1, got "
-                f"{trainer.accumulate_grad_batches}. Leave it out, and raise data.batch_size instead."
-            )
-        if trainer.state.fn == TrainerFn.FITTING and trainer.gradient_clip_val:
-            raise UserError(
-                "a model with several optimizers clips by model.clip_norm, got "
-                f"trainer.gradient_clip_val {trainer.gradient_clip_val}. Set model.clip_norm instead."
-            )
+        if trainer.state.fn == TrainerFn.FITTING:
+            if trainer.accumulate_grad_batches != 1:
+                raise UserError(
+                    "a model with several optimizers takes trainer.accumulate_grad_batches 1, got "
+                    f"{trainer.accumulate_grad_batches}. Raise data.batch_size instead."
+                )
+            if trainer.gradient_clip_val:
+                raise UserError(
+                    "a model with several optimizers clips by itself, got trainer.gradient_clip_val"
+                    f" {trainer.gradient_clip_val}. Set model.clip_norm instead."
+                )
         return []
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
@@ -202,8 +209,12 @@ def _step(scheduler: LRScheduler) -> None:
         scheduler.step()
 
 
-def _together(*players: Terms) -> Any:  # noqa: ANN401
-    """The terms of all players in one NamedTuple, without those that are None."""
-    named = [item for terms in players for item in terms._asdict().items()]
-    values = {name: value for name, value in named if value is not None}
-    return namedtuple("GANTerms", values)(**values)
+def judged(objective: Adversarial, **scores: Tensor) -> PlayerTerms:
+    """A discriminator's loss and mean scores, from those of what is real and of what is not.
+
+    They are its raw output [N], named in this order; an undecided one gives 0.
+    """
+    real, fake = scores.values()
+    loss = objective.discriminator(real, fake)
+    means = {f"{name}_score": each.float().mean() for name, each in scores.items()}
+    return PlayerTerms(loss, {"discriminator_loss": loss} | means)

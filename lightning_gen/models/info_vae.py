@@ -1,5 +1,6 @@
 """The information-maximising variational autoencoder."""
 
+import math
 from typing import Unpack
 
 from lightning_gen.contracts import ImageShape
@@ -36,21 +37,12 @@ class InfoVAE(VariationalAutoencoder):
         objective: Objective = ELBO(),  # noqa: B008  (frozen)
         **parts: Unpack[Parts],
     ) -> None:
-        check_weights(alpha, lambda_)
-        weights = {"beta": 1 - alpha, "weight": alpha + lambda_ - 1}
-        bound = MMD.like(objective, kernel=kernel, **weights)
+        beta, weight = 1 - alpha, alpha + lambda_ - 1
+        if not (0 <= beta < math.inf and 0 <= weight < math.inf):
+            raise UserError(
+                "1 - alpha and alpha + lambda_ - 1, the weights of KL and MMD, are finite and at "
+                f"least 0, got alpha {alpha} and lambda_ {lambda_}. Set model.alpha between 0 (the "
+                "VAE's KL) and 1 (no KL), and model.lambda_ to 1 or more."
+            )
+        bound = MMD.like(objective, kernel=kernel, beta=beta, weight=weight)
         super().__init__(image_shape, latent_dim, objective=bound, **parts)
-
-
-def check_weights(alpha: float, lambda_: float) -> None:
-    """Raise a UserError unless the KL and the MMD have finite weights of at least 0."""
-    if not -float("inf") < alpha <= 1:
-        raise UserError(
-            f"alpha is finite and at most 1, so that the KL's weight 1 - alpha is at least 0, "
-            f"got {alpha}. Set model.alpha between 0 (the VAE's KL) and 1 (no KL)."
-        )
-    if not 0 <= alpha + lambda_ - 1 < float("inf"):
-        raise UserError(
-            "alpha + lambda_ - 1 is the MMD's weight, finite and at least 0, got "
-            f"alpha {alpha} and lambda_ {lambda_}. Set model.lambda_ to at least {1 - alpha:g}."
-        )

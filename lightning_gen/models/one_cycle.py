@@ -12,10 +12,9 @@ from lightning_gen.errors import UserError
 class OneCycle(LRScheduler):
     """Linear up to the optimizer's learning rate, then to 0 (Smith & Topin 2018, arXiv:1708.07120).
 
-    It is stepped after every training step. How many there will be is the trainer's to say, by
-    ``max_steps`` or ``max_epochs``; a run that goes on to more epochs goes on with the rate that a
-    run of that length has there. One that goes on with more or fewer steps an epoch, since the
-    batches, the processes or the accumulation are others, goes on at the same epoch.
+    It is stepped after every training step; the trainer's ``max_steps`` or ``max_epochs`` say how
+    many there will be. A run that goes on to more epochs has the rate that a run of that length has
+    there; one that goes on with more or fewer steps an epoch goes on at the same epoch.
 
     Args:
         optimizer: its learning rate is the highest.
@@ -47,11 +46,9 @@ class OneCycle(LRScheduler):
         return max(0.0, (self.total_steps - step) / (self.total_steps - rise))
 
     def over(self, total_steps: int, steps_an_epoch: int | float | None) -> None:
-        """Span so many steps, and set the rate of the next one.
+        """Span so many steps, those that were done included, and set the rate of the next one.
 
-        Args:
-            total_steps: of the whole training, those that were done included.
-            steps_an_epoch: of the training from now on; None where steps are counted, not epochs.
+        ``steps_an_epoch`` is None where the training is as long as its steps, not its epochs.
         """
         self.total_steps = total_steps
         before = self.steps_an_epoch
@@ -65,11 +62,7 @@ class OneCycle(LRScheduler):
 
 
 def span(trainer: Trainer, schedulers: Iterable[object]) -> None:
-    """Tell each OneCycle, at the start of a training, how many steps this has.
-
-    Raises:
-        UserError: nobody knows.
-    """
+    """Tell each OneCycle, at the start of a training, how many steps this has."""
     for scheduler in schedulers:
         if isinstance(scheduler, OneCycle):
             steps = trainer.estimated_stepping_batches

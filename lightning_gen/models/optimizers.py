@@ -23,27 +23,17 @@ HAVE_FUSED_STEPS = (Adam, AdamW, SGD)
 
 
 class SharedFactory:
-    """A factory that the copies of a model share.
+    """A factory that the copies of a model share; optimizers are built to be fused.
 
     What the command line hands over holds on to the parser and to the trainer, which an average of
     the weights, a deep copy of the model, must not copy, and on several devices cannot.
-
-    An optimizer that can update all parameters in one kernel does so, unless ``fused`` or
-    ``foreach`` was given.
-
-    Args:
-        build: the factory.
     """
 
     def __init__(self, build: Callable[[Any], Any]) -> None:
         self.build = build
 
     def __call__(self, argument: Any) -> Any:  # noqa: ANN401  (the factory's)
-        """What the factory builds.
-
-        Raises:
-            UserError: its arguments are out of range, or do not fit the parameters.
-        """
+        """What the factory builds; a UserError where its arguments do not fit."""
         try:
             built = self.build(argument)
             for name in ("step_size", "T_max", "T_0"):  # they divide, but not before an epoch's end

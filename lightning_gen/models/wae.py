@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lightning_gen.contracts import Batch, Codes, Images, ImageShape
-from lightning_gen.errors import UserError
+from lightning_gen.errors import check_number
 from lightning_gen.models.encoder_decoder import (
     Autoencoder,
     DenoisingParts,
@@ -23,11 +23,7 @@ from lightning_gen.objectives.mmd import maximum_mean_discrepancy
 
 
 class WAETerms(NamedTuple):
-    """Means over a batch: loss = reconstruction + weight * mmd, in nats per image.
-
-    ``mmd`` has no unit and is an unbiased estimate: below zero now and then where codes and prior
-    agree.
-    """
+    """Means over a batch, in nats per image: loss = reconstruction + weight * mmd (no unit)."""
 
     loss: Float[Tensor, ""]
     reconstruction: Float[Tensor, ""]
@@ -53,11 +49,8 @@ class WassersteinAutoencoder(Autoencoder, NormalPrior, Module):
         **parts: Unpack[DenoisingParts],
     ) -> None:
         check_latent_dim(latent_dim)
-        if not 0 <= weight < float("inf"):
-            raise UserError(
-                f"weight is a finite number of at least 0, got {weight}. "
-                "Set model.weight to 10, and higher where samples look worse than reconstructions."
-            )
+        remedy = "Set it to 10, and higher where samples look worse than reconstructions."
+        check_number("model.weight", weight, 0, remedy)
         encoder = architecture.encoder(image_shape, latent_dim)
         decoder = partial(architecture.decoder, image_shape, latent_dim)
         super().__init__(image_shape, encoder, decoder, likelihood, **parts)

@@ -2,11 +2,8 @@
 
 from typing import NamedTuple, Unpack
 
-from jaxtyping import Float
-from torch import Tensor
-
 from lightning_gen.contracts import Batch, Codes, Images, ImageShape
-from lightning_gen.models.gan import GAN, CodeGameParts
+from lightning_gen.models.gan import GAN, CodeGameParts, PlayerTerms, judged
 from lightning_gen.models.wae import WassersteinAutoencoder
 from lightning_gen.networks import LatentDiscriminator
 from lightning_gen.objectives import InverseMultiquadratics, NonSaturating
@@ -19,28 +16,6 @@ class Seen(NamedTuple):
     images: Images
     codes: Codes
     prior: Codes
-
-
-class AutoencoderTerms(NamedTuple):
-    """What encoder and decoder minimise: loss = reconstruction + weight * adversarial, in nats."""
-
-    loss: Float[Tensor, ""]
-    reconstruction: Float[Tensor, ""]
-    adversarial: Float[Tensor, ""]
-    mmd: Float[Tensor, ""] | None = None
-
-
-class DiscriminatorTerms(NamedTuple):
-    """Means over a batch; the scores are raw, high for draws of the prior, 0 where undecided."""
-
-    discriminator_loss: Float[Tensor, ""]
-    prior_score: Float[Tensor, ""]
-    code_score: Float[Tensor, ""]
-
-    @property
-    def loss(self) -> Tensor:
-        """What the discriminator minimises."""
-        return self.discriminator_loss
 
 
 class WAEGAN(GAN, WassersteinAutoencoder):
@@ -75,20 +50,19 @@ class WAEGAN(GAN, WassersteinAutoencoder):
         """The codes, and draws of the prior."""
         return Seen(batch.images, self.encode(inputs), self.sample_codes(len(inputs)))
 
-    def discriminator_terms(self, seen: Seen, training_step: int | None) -> DiscriminatorTerms:
+    def discriminator_terms(self, seen: Seen, training_step: int | None) -> PlayerTerms:
         """The cross-entropy of the discriminator."""
         on_prior, on_codes = self.discriminator(seen.prior), self.discriminator(seen.codes.detach())
-        loss = NonSaturating().discriminator(on_prior, on_codes)
-        return DiscriminatorTerms(loss, on_prior.float().mean(), on_codes.float().mean())
+        return judged(NonSaturating(), prior=on_prior, code=on_codes)
 
-    def generator_terms(self, seen: Seen, training_step: int | None) -> AutoencoderTerms:
-        """The reconstruction and the penalty; in evaluation the loss is with the MMD."""
+    def generator_terms(self, seen: Seen, training_step: int | None) -> PlayerTerms:
+        """The reconstruction with the penalty, in nats per image; in evaluation with the MMD."""
         reconstruction = -self.log_likelihood(seen.images, seen.codes).mean()
         adversarial = NonSaturating().generator(self.discriminator(seen.codes))
-        if training_step is not None:
-            loss = reconstruction + self.weight * adversarial
-            return AutoencoderTerms(loss, reconstruction, adversarial)
-        mmd = maximum_mean_discrepancy(seen.codes, seen.prior, InverseMultiquadratics())
-        return AutoencoderTerms(
-            reconstruction + self.weight * mmd, reconstruction, adversarial, mmd
-        )
+        values = {"reconstruction": reconstruction, "adversarial": adversarial}
+        penalty = adversarial
+        if training_step is None:
+            penalty = maximum_mean_discrepancy(seen.codes, seen.prior, InverseMultiquadratics())
+            values["mmd"] = penalty
+        loss = reconstruction + self.weight * penalty
+        return PlayerTerms(loss, {"loss": loss} | values)

@@ -1,4 +1,4 @@
-"""What a model with a KL minimises: the evidence lower bound, and bounds with further terms."""
+"""The evidence lower bound on log p(x), and bounds with further terms."""
 
 import math
 from abc import ABC, abstractmethod
@@ -22,7 +22,7 @@ LogLikelihood = Callable[[Float[Tensor, "m d"]], Float[Tensor, " m"]]
 
 
 class ELBOTerms(NamedTuple):
-    """Means over a batch, in nats per image: loss = reconstruction + beta * kl in evaluation."""
+    """Means over a batch, in nats per image; in evaluation loss = reconstruction + beta * kl."""
 
     loss: Float[Tensor, ""]
     reconstruction: Float[Tensor, ""]
@@ -56,10 +56,7 @@ class ImportanceWeightedTerms(NamedTuple):
 
 @dataclass(frozen=True)
 class Objective(ABC):
-    """The weight and the training aids of the KL, in any bound that has one.
-
-    Warm-up and free bits act on the training loss alone: validation and test always report
-    the terms with their full weights, so that the best checkpoint is not that of a small early one.
+    """A bound that has a KL: the weight of the KL, and aids that act on the training loss alone.
 
     Args:
         beta: weight of the KL; 1 gives the bound, other values are Higgins et al. 2017.
@@ -78,17 +75,16 @@ class Objective(ABC):
 
     def __post_init__(self) -> None:
         for name, field in type(self).__dataclass_fields__.items():
-            value = getattr(self, name)
-            if isinstance(field.default, Kernel):
+            value, default = getattr(self, name), field.default
+            if isinstance(default, Kernel):
                 fits, what = isinstance(value, Kernel), "a kernel, such as RBF()"
             else:
                 number = isinstance(value, int | float) and not isinstance(value, bool)
                 fits, what = number and 0 <= value < math.inf, "a finite number of at least 0"
-                fits = fits or (value is None and field.default is None)
-            if not fits:
+            if not fits and not (value is None is default):
                 raise UserError(
-                    f"{type(self).__name__}.{name} is {what}, got {value!r}. Set {name} to its "
-                    f"default {field.default}."
+                    f"{type(self).__name__}.{name} is {what}, got {value!r}. "
+                    f"Set {name} to its default {default}."
                 )
 
     @classmethod
@@ -108,12 +104,9 @@ class Objective(ABC):
         posterior: DiagonalGaussian,
         training_step: int | None = None,
     ) -> Terms:
-        """The loss of a batch and its parts.
+        """The loss of a batch and its parts, of codes drawn here from the posterior of each image.
 
-        Args:
-            log_likelihood: of the batch's images, given codes.
-            posterior: q(z|x) of each image; codes are drawn from it here.
-            training_step: number of training steps done; None in evaluation.
+        ``training_step`` is the number of training steps done, None in evaluation.
         """
 
     def cost(self, kl: Float[Tensor, "n d"], training_step: int | None) -> Float[Tensor, ""]:
@@ -122,14 +115,11 @@ class Objective(ABC):
         if training_step is not None and self.free_bits:
             mean = mean.clamp(min=self.free_bits)
         if self.capacity is None:
-            return self.weight_at(training_step) * mean.sum()
-        return self.beta * (mean.sum() - self._warmth(training_step) * self.capacity).abs()
+            return self.beta * self.warmth(training_step) * mean.sum()
+        return self.beta * (mean.sum() - self.warmth(training_step) * self.capacity).abs()
 
-    def weight_at(self, training_step: int | None) -> float:
-        """The weight of the KL at a step of the training; None is in evaluation."""
-        return self.beta * (self._warmth(training_step) if self.capacity is None else 1)
-
-    def _warmth(self, training_step: int | None) -> float:
+    def warmth(self, training_step: int | None) -> float:
+        """How far the warm-up is at a step of the training, from 0 to 1; 1 in evaluation."""
         if training_step is None or not self.warmup_steps:
             return 1.0
         return min(1.0, training_step / self.warmup_steps)
@@ -140,7 +130,7 @@ class Objective(ABC):
         kl: Float[Tensor, "n d"],
         training_step: int | None = None,
     ) -> ELBOTerms:
-        """-log p(x|z) and the KL of each dimension of each image, as means."""
+        """The terms of log p(x|z) and of the KL of each dimension."""
         reconstruction = -log_likelihood.mean()
         loss = reconstruction + self.cost(kl, training_step)
         return ELBOTerms(loss, reconstruction, kl.mean(dim=0).sum())
@@ -157,8 +147,7 @@ class ELBO(Objective):
         training_step: int | None = None,
     ) -> Terms:
         """The terms, from one draw of the posterior an image."""
-        codes = posterior.sample()
-        kl = posterior.kl_to_standard_normal()
+        codes, kl = posterior.sample(), posterior.kl_to_standard_normal()
         bound = self.bound(log_likelihood(codes), kl, training_step)
         return self.extended(bound, codes, posterior)
 
@@ -171,9 +160,7 @@ class ELBO(Objective):
 class TotalCorrelation(ELBO):
     """-ELBO + weight * total correlation of the codes, estimated from the batch (Chen et al. 2018).
 
-    The KL holds the mutual information I(x; z), the total correlation and the KL of each dimension;
-    a ``weight`` of beta - 1 weighs the total correlation by beta, as arXiv:1802.04942 does. See
-    :func:`~lightning_gen.objectives.total_correlation.minibatch_total_correlation`.
+    The KL has the total correlation in it once: a ``weight`` of beta - 1 weighs it by beta.
     """
 
     weight: float = 5.0
@@ -209,8 +196,8 @@ class MMD(ELBO):
 class ImportanceWeighted(Objective):
     """-L_k, the importance-weighted bound on log p(x) (Burda, Grosse & Salakhutdinov 2016).
 
-    beta weighs log p(z) - log q(z|x) in each weight. Free bits take away what the KL, in closed
-    form, costs below them, which is exact in expectation for k = 1.
+    beta weighs log p(z) - log q(z|x) in each weight. The other aids add what they add to the KL in
+    closed form, which is exact in expectation for k = 1.
 
     Args:
         num_samples: k, draws an image; time and memory of the decoder grow with it.
@@ -235,7 +222,7 @@ class ImportanceWeighted(Objective):
         """-L_k and -L_1, from the same draws."""
         fit, ratio = draw_log_weights(log_likelihood, posterior, self.num_samples)
         kl = posterior.kl_to_standard_normal()
-        weight = self.weight_at(training_step)
+        weight = self.beta * (self.warmth(training_step) if self.capacity is None else 1)
         aided = self.cost(kl, training_step) - weight * kl.mean(dim=0).sum()
         loss = aided - importance_weighted_bound(fit + weight * ratio).mean()
         return ImportanceWeightedTerms(loss, -(fit + ratio).mean())

@@ -13,7 +13,7 @@ from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
 from lightning_gen.contracts import Images
-from lightning_gen.errors import UserError
+from lightning_gen.errors import check_number
 
 Params = Float[Tensor, "n p h w"]
 PerImage = Float[Tensor, " n"]
@@ -121,11 +121,8 @@ class Gaussian(Likelihood):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not 0 < self.sigma < math.inf:
-            raise UserError(
-                f"Gaussian.sigma is a finite standard deviation above 0, got {self.sigma}. "
-                "Pass sigma 1.0 for plain squared error, or learned true."
-            )
+        remedy = "Pass sigma 1.0 for plain squared error, or learned true."
+        check_number("Gaussian.sigma", self.sigma, 0, remedy, above=True)
         start = torch.tensor(math.log(self.sigma))
         if self.learned:
             self.log_sigma = nn.Parameter(start)

@@ -38,7 +38,7 @@ class Kernel(ABC):
         """The kernel of one scale: 1 at u = 0, falling to 0."""
 
     def __call__(self, x: Samples, y: Float[Tensor, "m d"]) -> Gram:
-        """k(x_i, y_j), in float32 or finer also under autocast; from 0 to the number of scales."""
+        """k(x_i, y_j), from 0 to the number of scales; in float32 or finer also under autocast."""
         fine = torch.promote_types(x.dtype, torch.float32)
         with torch.autocast(x.device.type, enabled=False):
             u = squared_distances(x.to(fine), y.to(fine)) / (2 * x.shape[1])
@@ -62,11 +62,10 @@ class InverseMultiquadratics(Kernel):
 
 @dataclass(frozen=True)
 class RBF(Kernel):
-    """sum_s exp(-||x - y||^2 / (2 d s)): Gaussians of variance d s.
+    """sum_s exp(-||x - y||^2 / (2 d s)): Gaussians of variance d s, as for InfoVAE.
 
-    The code of Zhao, Song & Ermon 2019 has exp(-||x - y||^2 / d^2), the one scale s = d / 2. The
-    gradient vanishes where the codes are far from the prior, so that it suits codes that a KL
-    keeps near.
+    The gradient vanishes far from the prior, so that it suits codes that a KL keeps near. The code
+    of Zhao, Song & Ermon 2019 has exp(-||x - y||^2 / d^2), the one scale s = d / 2.
     """
 
     scales: tuple[float, ...] = (1.0,)
@@ -81,13 +80,10 @@ def maximum_mean_discrepancy(
 ) -> Float[Tensor, ""]:
     """E k(x, x') + E k(y, y') - 2 E k(x, y), the squared MMD of two distributions.
 
-    The unbiased estimate of Gretton et al. 2012 (equation 3), as in Tolstikhin et al. 2018,
-    algorithm 2: no sample is paired with itself. Its mean is zero where the distributions are equal
-    and positive where they differ, so that a single value may well be below zero. It has no unit;
-    it is at most twice the number of the kernel's scales.
-
-    With fewer than two samples of either there is no pair and nothing can be said: the value is 0,
-    without a gradient, so that a last batch of one image neither raises nor lowers a mean.
+    The unbiased estimate of Gretton et al. 2012 (equation 3): no sample is paired with itself, and
+    where the distributions are equal a value is below zero as often as above. It has no unit; it is
+    at most twice the number of the kernel's scales. With fewer than two samples of either there is
+    no pair: the value is 0, without a gradient.
     """
     if min(len(x), len(y)) < 2:
         return 0 * (x.float().sum() + y.float().sum())
@@ -96,7 +92,7 @@ def maximum_mean_discrepancy(
 
 
 def mean_of_pairs(gram: Float[Tensor, "n n"]) -> Float[Tensor, ""]:
-    """The mean of all entries off the diagonal."""
+    """Mean of all entries off the diagonal."""
     n = len(gram)
     return (gram.sum() - gram.diagonal().sum()) / (n * (n - 1))
 

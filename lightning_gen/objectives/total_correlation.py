@@ -17,11 +17,8 @@ def minibatch_total_correlation(codes: Codes, posterior: DiagonalGaussian) -> Fl
     weighted sampling, whose constants, which the size of the dataset enters, are left out: the
     gradient is the same. A code lies in its own posterior, so that the value is too high for a
     small batch, by up to (D - 1) log N where the posteriors do not overlap, and compares only at
-    one batch size. In float32 also under autocast; [N, N, D] in memory.
-
-    Args:
-        codes: one draw of the posterior of each image.
-        posterior: q(z|x) of the same images.
+    one batch size. ``codes`` are one draw of each posterior. In float32 also under autocast;
+    [N, N, D] in memory.
     """
     with torch.autocast(codes.device.type, enabled=False):
         log_var = posterior.log_var[None].float()
