@@ -20,9 +20,10 @@ def check_number(
     what: str, value: float, least: float, remedy: str, *, above: bool = False
 ) -> None:
     """Raise a UserError unless ``value`` is a finite number, ``least`` or ``above`` it."""
-    if not (least < value < math.inf or (value == least and not above)):
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or not (least < value < math.inf or (value == least and not above)):
         bound = f"above {least:g}" if above else f"of at least {least:g}"
-        raise UserError(f"{what} is a finite number {bound}, got {value}. {remedy}")
+        raise UserError(f"{what} is a finite number {bound}, got {value!r}. {remedy}")
 
 
 class BadArgumentsError(Exception):

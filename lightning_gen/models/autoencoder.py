@@ -6,7 +6,7 @@ from typing import NamedTuple, Unpack
 from jaxtyping import Float
 from torch import Tensor
 
-from lightning_gen.contracts import Batch, Images, ImageShape
+from lightning_gen.contracts import Batch, Images, ImageShape, Terms
 from lightning_gen.models.encoder_decoder import Autoencoder, AutoencoderParts, check_latent_dim
 from lightning_gen.models.module import Module
 from lightning_gen.networks import Architecture, Conv, Pooled
@@ -21,9 +21,7 @@ class ReconstructionTerms(NamedTuple):
 class DeterministicAutoencoder(Autoencoder, Module):
     """The code is the encoder's output; the loss is -log p(x|z)."""
 
-    def terms(
-        self, batch: Batch, inputs: Images, training_step: int | None = None
-    ) -> ReconstructionTerms:
+    def terms(self, batch: Batch, inputs: Images, training_step: int | None = None) -> Terms:
         """-log p(x|z), in nats per image."""
         return ReconstructionTerms(-self.log_likelihood(batch.images, self.encode(inputs)).mean())
 

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from lightning_gen.contracts import Batch, Codes, Images, ImageShape
+from lightning_gen.contracts import Batch, Codes, Images, ImageShape, Terms
 from lightning_gen.errors import check_number
 from lightning_gen.models.module import Module
 from lightning_gen.models.optimizers import TrainingParts
@@ -58,9 +58,7 @@ class Classifier(Module):
         """The features [N, D] of each image."""
         return self.network.features(images)  # type: ignore[no-any-return]
 
-    def terms(
-        self, batch: Batch, inputs: Images, training_step: int | None = None
-    ) -> ClassifierTerms:
+    def terms(self, batch: Batch, inputs: Images, training_step: int | None = None) -> Terms:
         """Cross-entropy and accuracy."""
         logits = self.network(inputs)
         right = logits.argmax(dim=1) == batch.labels

@@ -40,8 +40,7 @@ class Parts(AutoencoderParts, total=False):
 class Autoencoder(KeepsArguments, LightningModule):
     """Images -> encoder -> code -> decoder -> likelihood -> images.
 
-    The part of a family that has no step: a family derives from this and from
-    :class:`~lightning_gen.models.module.Module`.
+    A family derives from this and, for the step, from :class:`~lightning_gen.models.module.Module`.
 
     Args:
         image_shape: (channels, height, width); the command line takes it from the data.
@@ -49,8 +48,7 @@ class Autoencoder(KeepsArguments, LightningModule):
         decoder: given P, makes the network from codes to the likelihood's raw parameters
             [N, P * C, H, W].
         likelihood: of the images given a code; its negative logarithm is the reconstruction's loss.
-        corruption: damages the training input; the loss is against the clean image. See
-            :mod:`lightning_gen.networks.corruption`.
+        corruption: damages the training input; the loss is against the clean image.
         training: the optimizer and the schedule.
     """
 
@@ -75,11 +73,7 @@ class Autoencoder(KeepsArguments, LightningModule):
             self.corrupt = corruption
 
     def setup(self, stage: str) -> None:
-        """Set the bias of a decoder that starts at the mean image.
-
-        Raises:
-            UserError: the data is no ImageDataModule, which knows its mean.
-        """
+        """Set the bias of a decoder that starts at the mean image."""
         super().setup(stage)
         layers = [layer for layer in self.decoder.modules() if isinstance(layer, MeanStart)]
         if stage != "fit" or all(layer.started for layer in layers):

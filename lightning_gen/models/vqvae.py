@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from lightning_gen.contracts import Batch, Codes, Images, ImageShape
+from lightning_gen.contracts import Batch, Codes, Images, ImageShape, Terms
 from lightning_gen.errors import check_number
 from lightning_gen.models.encoder_decoder import Autoencoder, AutoencoderParts
 from lightning_gen.models.module import Module
@@ -112,17 +112,17 @@ class VQVAE(Autoencoder, Module):
         seen no other: what ``encode`` gave stays as it is, a mixture of two codes does not.
         """
         latent = codes.view(len(codes), *self.latent_shape)
-        return super().decode(self.quantizer.lookup(self.quantizer.nearest(latent)))
+        return self._decode(self.quantizer.lookup(self.quantizer.nearest(latent)))
 
     def sample(self, n: int) -> Images:
         """``n`` images decoded from draws of the prior: uniform ones before its training."""
-        return super().decode(self._lookup(self.prior.sample(n)))
+        return self._decode(self._lookup(self.prior.sample(n)))
 
     def sample_uniformly(self, n: int) -> Images:
         """``n`` images decoded from codes that are all equally probable, for comparison."""
         shape = n, *self.prior.shape
         codes = torch.randint(self.codebook_size, shape, device=self.device)
-        return super().decode(self._lookup(codes))
+        return self._decode(self._lookup(codes))
 
     def log_weights(self, images: Images, num_samples: int) -> LogWeights:
         """Log p(x, z) of the one code z that an image has, ``num_samples`` times, in nats."""
@@ -130,9 +130,7 @@ class VQVAE(Autoencoder, Module):
         log_likelihood = self.log_likelihood(images, self._lookup(codes))
         return (log_likelihood + self.prior.log_prob(codes)).expand(num_samples, -1)
 
-    def terms(
-        self, batch: Batch, inputs: Images, training_step: int | None = None
-    ) -> AutoencoderTerms | PriorTerms | ELBOTerms:
+    def terms(self, batch: Batch, inputs: Images, training_step: int | None = None) -> Terms:
         """The negative ELBO in evaluation; in training the loss of the present phase."""
         training = training_step is not None
         if training and self.current_epoch >= self.autoencoder_epochs:
@@ -161,6 +159,9 @@ class VQVAE(Autoencoder, Module):
             codes = self.quantize(images)
         kl = -self.prior.log_prob(codes).mean()
         return PriorTerms(loss=kl, kl=kl)
+
+    def _decode(self, latent: Maps) -> Images:
+        return self.likelihood.image(self.decoder(latent))
 
     def _lookup(self, codes: Indices) -> Maps:
         return self.quantizer.lookup(codes.view(len(codes), *self.latent_shape[1:], -1))

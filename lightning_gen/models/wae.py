@@ -69,10 +69,10 @@ class WAE(WassersteinAutoencoder):
     prior, it is the codes of all images together that are drawn to it. The MMD is estimated within
     a batch, on each device, against as many draws of the prior: a batch wants 100 images or more.
 
-    With ``Gaussian(sigma)`` -log p(x|z) is ||x - x'||^2 / (2 sigma^2) and a constant. The paper's
-    cost is ||x - x'||^2, its weight 10 on MNIST and 100 on CelebA; it is the same objective where
-    ``weight`` is the paper's divided by 2 sigma^2: 5 and 50 for the default sigma of 1. Images are
-    in [0, 1] here; where others have them in [-1, 1], their squared error is four times ours.
+    With ``Gaussian(sigma)`` -log p(x|z) is ||x - x'||^2 / (2 sigma^2) and a constant; the paper's
+    cost is ||x - x'||^2. The objective is the same where ``weight`` is the paper's (10 on MNIST,
+    100 on CelebA) divided by 2 sigma^2: 5 and 50 for the default sigma of 1. Images are in [0, 1]
+    here; in [-1, 1] their squared error is four times ours.
 
     Args:
         latent_dim: length of a code; about the data's own number of dimensions, since the codes of

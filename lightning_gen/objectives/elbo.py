@@ -2,7 +2,6 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -12,13 +11,15 @@ from torch import Tensor
 from lightning_gen.contracts import Codes, Terms
 from lightning_gen.errors import UserError
 from lightning_gen.noise import normal_like
-from lightning_gen.objectives.importance import draw_log_weights, importance_weighted_bound
+from lightning_gen.objectives.importance import (
+    LogLikelihood,
+    draw_log_weights,
+    importance_weighted_bound,
+)
+from lightning_gen.objectives.likelihoods import PerImage
 from lightning_gen.objectives.mmd import RBF, Kernel, maximum_mean_discrepancy
 from lightning_gen.objectives.posterior import DiagonalGaussian
 from lightning_gen.objectives.total_correlation import minibatch_total_correlation
-
-LogLikelihood = Callable[[Float[Tensor, "m d"]], Float[Tensor, " m"]]
-"""Log p(x|z) of codes [k * N, D], k for each of the N images of a batch, in nats."""
 
 
 class ELBOTerms(NamedTuple):
@@ -125,10 +126,7 @@ class Objective(ABC):
         return min(1.0, training_step / self.warmup_steps)
 
     def bound(
-        self,
-        log_likelihood: Float[Tensor, " n"],
-        kl: Float[Tensor, "n d"],
-        training_step: int | None = None,
+        self, log_likelihood: PerImage, kl: Float[Tensor, "n d"], training_step: int | None = None
     ) -> ELBOTerms:
         """The terms of log p(x|z) and of the KL of each dimension."""
         reconstruction = -log_likelihood.mean()
@@ -165,9 +163,7 @@ class TotalCorrelation(ELBO):
 
     weight: float = 5.0
 
-    def extended(
-        self, bound: ELBOTerms, codes: Codes, posterior: DiagonalGaussian
-    ) -> TotalCorrelationTerms:
+    def extended(self, bound: ELBOTerms, codes: Codes, posterior: DiagonalGaussian) -> Terms:
         """The terms with the total correlation."""
         excess = minibatch_total_correlation(codes, posterior)
         loss = bound.loss + self.weight * excess
@@ -186,7 +182,7 @@ class MMD(ELBO):
     weight: float = 100.0
     kernel: Kernel = RBF()  # noqa: RUF009  (frozen)
 
-    def extended(self, bound: ELBOTerms, codes: Codes, posterior: DiagonalGaussian) -> MMDTerms:
+    def extended(self, bound: ELBOTerms, codes: Codes, posterior: DiagonalGaussian) -> Terms:
         """The terms with the MMD, against as many draws of the prior."""
         mmd = maximum_mean_discrepancy(codes, normal_like(codes), self.kernel)
         return MMDTerms(bound.loss + self.weight * mmd, bound.reconstruction, bound.kl, mmd)

@@ -10,12 +10,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from lightning_gen.contracts import Images
 from lightning_gen.errors import check_number
 from lightning_gen.noise import uniform_like
+from lightning_gen.objectives.adversarial import Loss
 
 Discriminator = Callable[[Tensor], Tensor]
 """From images [N, C, H, W] to raw scores [N]."""
@@ -23,11 +23,7 @@ Discriminator = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Penalty(ABC):
-    """A term that is added to the discriminator's loss.
-
-    Args:
-        weight: factor of the term.
-    """
+    """A term that is added to the discriminator's loss, times ``weight``."""
 
     weight: float = 10.0
 
@@ -36,9 +32,7 @@ class Penalty(ABC):
         check_number(f"{type(self).__name__}.weight", self.weight, 0, remedy, above=True)
 
     @abstractmethod
-    def __call__(
-        self, discriminator: Discriminator, real: Images, fake: Images
-    ) -> Float[Tensor, ""]:
+    def __call__(self, discriminator: Discriminator, real: Images, fake: Images) -> Loss:
         """The weighted term, a mean over a batch of real images and as many generated ones."""
 
 
@@ -46,9 +40,7 @@ class Penalty(ABC):
 class R1(Penalty):
     """weight / 2 * E |grad D(x)|^2 over real images (Mescheder et al. 2018, arXiv:1801.04406)."""
 
-    def __call__(
-        self, discriminator: Discriminator, real: Images, fake: Images
-    ) -> Float[Tensor, ""]:
+    def __call__(self, discriminator: Discriminator, real: Images, fake: Images) -> Loss:
         """The penalty on real images; the generated ones do not enter."""
         squared = image_gradients(discriminator, real).square().flatten(1).sum(dim=1)
         return 0.5 * self.weight * squared.mean()
@@ -61,9 +53,7 @@ class GradientPenalty(Penalty):
     Each x lies on the line between a real and a generated image, at a uniform place of its own.
     """
 
-    def __call__(
-        self, discriminator: Discriminator, real: Images, fake: Images
-    ) -> Float[Tensor, ""]:
+    def __call__(self, discriminator: Discriminator, real: Images, fake: Images) -> Loss:
         """The penalty between the images."""
         place = uniform_like(real[:, :1, :1, :1])
         between = torch.lerp(fake.detach().to(real.dtype), real.detach(), place)

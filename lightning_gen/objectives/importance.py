@@ -11,11 +11,12 @@ from lightning_gen.objectives.posterior import DiagonalGaussian, standard_normal
 
 LogWeights = Float[Tensor, "k n"]
 
+LogLikelihood = Callable[[Float[Tensor, "m d"]], Float[Tensor, " m"]]
+"""Log p(x|z) of codes [k * N, D], k for each of the N images of a batch, in nats."""
+
 
 def draw_log_weights(
-    log_likelihood: Callable[[Float[Tensor, "m d"]], Float[Tensor, " m"]],
-    posterior: DiagonalGaussian,
-    num_samples: int,
+    log_likelihood: LogLikelihood, posterior: DiagonalGaussian, num_samples: int
 ) -> tuple[LogWeights, LogWeights]:
     """Log p(x|z) and log p(z) / q(z|x) of k draws of the posterior of each of N images, in nats."""
     repeated = posterior.repeated(num_samples)

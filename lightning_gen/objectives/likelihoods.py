@@ -1,4 +1,4 @@
-"""Likelihoods p(x|z): they own the decoder's output, so activation and loss cannot disagree."""
+"""Likelihoods p(x|z), which own the decoder's output: activation and loss cannot disagree."""
 
 import math
 from abc import ABC, abstractmethod
@@ -25,9 +25,9 @@ class Likelihood(nn.Module, ABC):
 
     Attributes:
         params_per_channel: how many output channels of the decoder each image channel takes.
-        discrete: whether ``log_prob`` is the logarithm of a probability of 8-bit pixels, so that
-            bits per dimension mean something.
-        binary: whether ``log_prob`` is the logarithm of a probability of pixels 0 and 1 only.
+        discrete: whether it is a probability of 8-bit pixels, so that bits per dimension mean
+            something.
+        binary: whether it is a probability of pixels 0 and 1 only.
     """
 
     params_per_channel: ClassVar[int] = 1
@@ -53,9 +53,8 @@ class Likelihood(nn.Module, ABC):
 class BernoulliLogProb(Function):
     """The log-probability of images under logits l, and its gradients, in half of torch's time.
 
-    torch's cross-entropy takes log(1 + exp(-|l|)), whose logarithm is slow on a CPU; that is
-    -log(max(p, 1 - p)) with p = sigmoid(l), and x - p is the gradient. A pixel is off by less than
-    a millionth of a nat, as it is in torch's float32.
+    log(1 + exp(-|l|)), slow on a CPU, is -log(max(p, 1 - p)) with p = sigmoid(l). A pixel is off by
+    less than a millionth of a nat, as in torch's float32.
     """
 
     @staticmethod
@@ -105,8 +104,8 @@ class Bernoulli(Likelihood):
 class Gaussian(Likelihood):
     """Independent Gaussian pixels of one standard deviation sigma.
 
-    A fixed sigma weighs the squared error by 1 / (2 sigma^2) against the KL term; a learned one is
-    the optimal sigma-VAE of Rybkin, Daniilidis & Levine 2021 (arXiv:2006.13202).
+    A fixed one weighs the squared error by 1 / (2 sigma^2) against the KL; a learned one is that of
+    the sigma-VAE (Rybkin, Daniilidis & Levine 2021, arXiv:2006.13202).
 
     Args:
         sigma: standard deviation in units of the image range [0, 1]; the start where it is learned.

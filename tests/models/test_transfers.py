@@ -75,7 +75,7 @@ def on_gpu(model):
 def losses(model, batch):
     """Whatever a training step computes before its backward passes."""
     if isinstance(model, GAN):
-        return model.terms(batch, batch.images)
+        return model.terms(batch, batch.images)._asdict()
     return model.terms(batch, model._inputs(batch, 1, training=True), 5)
 
 

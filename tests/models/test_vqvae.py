@@ -13,7 +13,6 @@ from lightning_gen.callbacks import CodebookUse
 from lightning_gen.data import MiniFashionMNIST
 from lightning_gen.errors import UserError
 from lightning_gen.models import VQVAE
-from lightning_gen.models.encoder_decoder import Autoencoder
 from lightning_gen.networks import Codebook, SpatialResidual, Transformer
 from lightning_gen.objectives import DiscretizedLogistic, Gaussian
 from support.models import batch_of, constant_image_floor, loader_of, trainer_of
@@ -199,7 +198,7 @@ def test_a_code_decodes_to_the_reconstruction_and_so_does_its_neighbourhood(used
 def test_samples_come_from_the_prior_and_uniform_ones_do_not(used):
     used.prior.bias[:, 3] = 50.0
     index = torch.full((1, POSITIONS, 2), 3)
-    [expected] = Autoencoder.decode(used, used._lookup(index))
+    [expected] = used._decode(used._lookup(index))
     torch.testing.assert_close(used.sample(5), expected.expand(5, *SHAPE))
     drawn = used.sample_uniformly(40)
     assert drawn.shape == (40, *SHAPE)
