@@ -4,9 +4,8 @@ from typing import Unpack
 
 from lightning_gen.contracts import ImageShape
 from lightning_gen.errors import check_number
-from lightning_gen.models.encoder_decoder import Parts
-from lightning_gen.models.vae import VariationalAutoencoder
-from lightning_gen.objectives import ELBO, Objective, TotalCorrelation
+from lightning_gen.models.vae import VAEParts, VariationalAutoencoder
+from lightning_gen.objectives import TotalCorrelation
 
 
 class BetaTCVAE(VariationalAutoencoder):
@@ -25,10 +24,9 @@ class BetaTCVAE(VariationalAutoencoder):
         image_shape: ImageShape,
         latent_dim: int = 10,
         beta: float = 6.0,
-        objective: Objective = ELBO(),  # noqa: B008  (frozen)
-        **parts: Unpack[Parts],
+        **parts: Unpack[VAEParts],
     ) -> None:
         remedy = "Set it to 6, or use BetaVAE for a smaller weight of the whole KL."
         check_number("BetaTCVAE.beta, the weight of the total correlation,", beta, 1, remedy)
-        bound = TotalCorrelation.like(objective, weight=beta - 1)
-        super().__init__(image_shape, latent_dim, objective=bound, **parts)
+        super().__init__(image_shape, latent_dim, **parts)
+        self.objective = TotalCorrelation.like(self.objective, weight=beta - 1)

@@ -76,12 +76,9 @@ class CVAE(VariationalAutoencoder):
         """
         if labels is not None and len(labels) != n:
             raise UserError(f"labels has one row an image, expected {n}, got {len(labels)}.")
-        codes = torch.randn(n, self.latent_dim, device=self.device).to(self.dtype)
-        if labels is None:
-            vectors = self.conditions.draw(n, codes.device).to(codes)
-        else:
-            vectors = self.condition.vectors(labels).to(codes)
-        return torch.cat([codes, vectors], dim=1)
+        latents, known = super().sample_codes(n), labels is not None
+        vectors = self.condition.vectors(labels) if known else self.conditions.draw(n, self.device)
+        return torch.cat([latents, vectors.to(latents)], dim=1)
 
     def sample(self, n: int, labels: Shaped[Tensor, "n ..."] | None = None) -> Images:
         """``n`` images decoded from :meth:`sample_codes`."""

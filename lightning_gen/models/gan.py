@@ -92,9 +92,7 @@ class GAN(Module, ABC):
     def discriminator_terms(self, seen: Any, training_step: int | None) -> Terms:  # noqa: ANN401
         """What the discriminator minimises, and its parts.
 
-        Args:
-            seen: what ``shared`` gives.
-            training_step: number of training steps done; None in evaluation, without gradients.
+        ``seen`` is what ``shared`` gives, and ``training_step`` None in evaluation.
         """
 
     @abstractmethod
@@ -136,8 +134,8 @@ class GAN(Module, ABC):
     ) -> Terms:
         """One step of one optimizer, while no parameter of the other one takes a gradient.
 
-        The last update of a batch counts in ``trainer.global_step`` and no other: ``max_steps``,
-        ``every_n_train_steps`` and the loggers then count batches, as for every other model.
+        The last one of a batch alone counts in ``trainer.global_step``, so that ``max_steps``,
+        ``every_n_train_steps`` and the loggers count batches.
         """
         with self.toggled_optimizer(optimizer):
             result = terms()
@@ -149,13 +147,9 @@ class GAN(Module, ABC):
 
     def configure_optimizers(self) -> Any:  # noqa: ANN401  (Lightning's union of eight forms)
         """The generator's optimizer, then the discriminator's; a scheduler for each."""
-        generator = [
-            p for name, p in self.named_parameters() if not name.startswith("discriminator.")
-        ]
-        optimizers = [
-            self._optimizer(generator),
-            self._discriminator_optimizer(self.discriminator.parameters()),
-        ]
+        others = [p for name, p in self.named_parameters() if name.split(".")[0] != "discriminator"]
+        judge = self._discriminator_optimizer(self.discriminator.parameters())
+        optimizers = [self._optimizer(others), judge]
         if self._lr_scheduler is None:
             return optimizers
         return optimizers, [self._lr_scheduler(optimizer) for optimizer in optimizers]
@@ -184,8 +178,7 @@ class GAN(Module, ABC):
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Step the schedulers for an epoch whose end a checkpoint was written before.
 
-        A run that goes on from the last batch of an epoch comes neither to that epoch's end again
-        nor to the start of the next one.
+        A run that goes on from there comes neither to that end nor to the start of the next epoch.
         """
         for scheduler in self._schedulers():
             if not isinstance(scheduler, ReduceLROnPlateau | OneCycle):

@@ -5,9 +5,8 @@ from typing import Unpack
 
 from lightning_gen.contracts import ImageShape
 from lightning_gen.errors import UserError
-from lightning_gen.models.encoder_decoder import Parts
-from lightning_gen.models.vae import VariationalAutoencoder
-from lightning_gen.objectives import ELBO, MMD, RBF, Kernel, Objective
+from lightning_gen.models.vae import VAEParts, VariationalAutoencoder
+from lightning_gen.objectives import MMD, RBF, Kernel
 
 
 class InfoVAE(VariationalAutoencoder):
@@ -34,8 +33,7 @@ class InfoVAE(VariationalAutoencoder):
         alpha: float = 0.5,
         lambda_: float = 100.0,
         kernel: Kernel = RBF(),  # noqa: B008  (frozen)
-        objective: Objective = ELBO(),  # noqa: B008  (frozen)
-        **parts: Unpack[Parts],
+        **parts: Unpack[VAEParts],
     ) -> None:
         beta, weight = 1 - alpha, alpha + lambda_ - 1
         if not (0 <= beta < math.inf and 0 <= weight < math.inf):
@@ -44,5 +42,5 @@ class InfoVAE(VariationalAutoencoder):
                 f"least 0, got alpha {alpha} and lambda_ {lambda_}. Set model.alpha between 0 (the "
                 "VAE's KL) and 1 (no KL), and model.lambda_ to 1 or more."
             )
-        bound = MMD.like(objective, kernel=kernel, beta=beta, weight=weight)
-        super().__init__(image_shape, latent_dim, objective=bound, **parts)
+        super().__init__(image_shape, latent_dim, **parts)
+        self.objective = MMD.like(self.objective, kernel=kernel, beta=beta, weight=weight)

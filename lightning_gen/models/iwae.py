@@ -3,9 +3,8 @@
 from typing import Unpack
 
 from lightning_gen.contracts import ImageShape
-from lightning_gen.models.encoder_decoder import Parts
-from lightning_gen.models.vae import VariationalAutoencoder
-from lightning_gen.objectives import ELBO, ImportanceWeighted, Objective
+from lightning_gen.models.vae import VAEParts, VariationalAutoencoder
+from lightning_gen.objectives import ImportanceWeighted
 
 
 class IWAE(VariationalAutoencoder):
@@ -22,8 +21,7 @@ class IWAE(VariationalAutoencoder):
         image_shape: ImageShape,
         latent_dim: int = 20,
         num_samples: int = 5,
-        objective: Objective = ELBO(),  # noqa: B008  (frozen)
-        **parts: Unpack[Parts],
+        **parts: Unpack[VAEParts],
     ) -> None:
-        bound = ImportanceWeighted.like(objective, num_samples=num_samples)
-        super().__init__(image_shape, latent_dim, objective=bound, **parts)
+        super().__init__(image_shape, latent_dim, **parts)
+        self.objective = ImportanceWeighted.like(self.objective, num_samples=num_samples)

@@ -10,7 +10,6 @@ from lightning_gen.models.encoder_decoder import (
     Autoencoder,
     AutoencoderParts,
     DenoisingParts,
-    Parts,
     check_latent_dim,
 )
 from lightning_gen.models.module import Module
@@ -24,6 +23,12 @@ class BoundParts(AutoencoderParts, total=False):
     """What a variational autoencoder with networks of its own passes on to its family."""
 
     objective: Objective
+
+
+class VAEParts(BoundParts, total=False):
+    """What a variational autoencoder passes on to its family."""
+
+    architecture: Architecture
 
 
 class VariationalAutoencoder(Autoencoder, NormalPrior, Module):
@@ -90,10 +95,10 @@ class BetaVAE(VariationalAutoencoder):
         image_shape: ImageShape,
         latent_dim: int = 10,
         beta: float = 4.0,
-        objective: Objective = ELBO(),  # noqa: B008  (frozen)
-        **parts: Unpack[Parts],
+        **parts: Unpack[VAEParts],
     ) -> None:
-        super().__init__(image_shape, latent_dim, objective=replace(objective, beta=beta), **parts)
+        super().__init__(image_shape, latent_dim, **parts)
+        self.objective = replace(self.objective, beta=beta)
 
 
 class ResVAE(VariationalAutoencoder):
