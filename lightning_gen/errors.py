@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from difflib import SequenceMatcher, get_close_matches
+from numbers import Real
 from pathlib import Path
 from signal import Signals
 
@@ -20,7 +21,7 @@ def check_number(
     what: str, value: float, least: float, remedy: str, *, above: bool = False
 ) -> None:
     """Raise a UserError unless ``value`` is a finite number, ``least`` or ``above`` it."""
-    number = isinstance(value, int | float) and not isinstance(value, bool)
+    number = isinstance(value, Real) and not isinstance(value, bool)
     if not number or not (least < value < math.inf or (value == least and not above)):
         bound = f"above {least:g}" if above else f"of at least {least:g}"
         raise UserError(f"{what} is a finite number {bound}, got {value!r}. {remedy}")

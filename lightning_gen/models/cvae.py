@@ -15,7 +15,6 @@ from lightning_gen.networks import Architecture, Conv
 from lightning_gen.networks.condition import TrainingConditions, Vectors, make_condition
 from lightning_gen.networks.conditional import Conditional
 from lightning_gen.objectives import DiagonalGaussian, Likelihood
-from lightning_gen.objectives.importance import LogWeights, draw_log_weights
 
 
 class CVAE(VariationalAutoencoder):
@@ -76,8 +75,9 @@ class CVAE(VariationalAutoencoder):
         """
         if labels is not None and len(labels) != n:
             raise UserError(f"labels has one row an image, expected {n}, got {len(labels)}.")
-        latents, known = super().sample_codes(n), labels is not None
-        vectors = self.condition.vectors(labels) if known else self.conditions.draw(n, self.device)
+        latents = super().sample_codes(n)
+        asked = None if labels is None else self.condition.vectors(labels)
+        vectors = self.conditions.draw(n, self.device) if asked is None else asked
         return torch.cat([latents, vectors.to(latents)], dim=1)
 
     def sample(self, n: int, labels: Shaped[Tensor, "n ..."] | None = None) -> Images:
@@ -102,10 +102,16 @@ class CVAE(VariationalAutoencoder):
 
 @dataclass(frozen=True)
 class ConditionedVAE:
-    """A :class:`CVAE` and the conditions of the images that it will be asked about."""
+    """A :class:`CVAE` and the conditions of the images that it will be asked about.
+
+    What follows from ``posterior``, ``decode`` and ``log_likelihood`` is as in every VAE.
+    """
 
     model: CVAE
     vectors: Vectors
+
+    reconstruct = VariationalAutoencoder.reconstruct
+    log_weights = VariationalAutoencoder.log_weights
 
     def posterior(self, images: Images) -> DiagonalGaussian:
         """q(z|x, y) of each image."""
@@ -119,20 +125,10 @@ class ConditionedVAE:
         """Images of codes [z, y]."""
         return self.model.decode(codes)
 
-    def reconstruct(self, images: Images) -> Images:
-        """Each image decoded from its own code."""
-        return self.decode(self.encode(images))
-
     def log_likelihood(self, images: Images, latents: Float[Tensor, "m d"]) -> Float[Tensor, " m"]:
         """Log p(x|z, y) of latents [k * N, D], k for each of N images, in nats."""
         repeated = self.vectors.repeat(len(latents) // len(images), 1)
         return self.model.log_likelihood(images, torch.cat([latents, repeated], dim=1))
-
-    def log_weights(self, images: Images, num_samples: int) -> LogWeights:
-        """Log p(x, z|y) / q(z|x, y) of posterior draws for each image, in nats."""
-        log_likelihood = partial(self.log_likelihood, images)
-        fit, ratio = draw_log_weights(log_likelihood, self.posterior(images), num_samples)
-        return fit + ratio
 
     @property
     def observation_model(self) -> Likelihood:

@@ -1,7 +1,7 @@
 """The deep convolutional generative adversarial network."""
 
 from collections.abc import Iterable
-from typing import Any, ClassVar, Unpack
+from typing import Any, Unpack
 
 import torch
 from torch import nn
@@ -11,7 +11,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from lightning_gen.contracts import Batch, Codes, Images, ImageShape
 from lightning_gen.errors import UserError
 from lightning_gen.models.encoder_decoder import check_latent_dim
-from lightning_gen.models.gan import GAN, GANParts, PlayerTerms, judged
+from lightning_gen.models.gan import GAN, GANParts, PlayerTerms, judge
 from lightning_gen.models.normal_prior import NormalPrior
 from lightning_gen.models.optimizers import OptimizerFactory, SchedulerFactory
 from lightning_gen.networks import AdversarialNetworks, DCGANNetworks
@@ -38,9 +38,6 @@ class DCGAN(NormalPrior, GAN):
     ``sample`` and ``decode`` leave the mode as it is: in evaluation mode BatchNorm uses its running
     statistics, so that an image depends on its own noise alone.
 
-    Attributes:
-        monitor: the metric that picks the best checkpoint; None keeps the latest.
-
     Args:
         image_shape: (channels, height, width); the command line takes it from the data.
         latent_dim: length of the noise.
@@ -51,7 +48,7 @@ class DCGAN(NormalPrior, GAN):
         lr_scheduler: builds a scheduler for each of the two, stepped once an epoch.
     """
 
-    monitor: ClassVar[str | None] = None
+    monitor = None
 
     def __init__(
         self,
@@ -72,8 +69,13 @@ class DCGAN(NormalPrior, GAN):
         self.discriminator = architecture.discriminator(image_shape)
         self.objective = objective
         self.penalty = penalty
-        if penalty is not None:
-            _check_no_batch_norm(self.discriminator)
+        kinds = nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d | nn.SyncBatchNorm
+        if penalty and any(isinstance(part, kinds) for part in self.discriminator.modules()):
+            raise UserError(
+                "a penalty needs the gradient of each image's own score, and BatchNorm in the "
+                "discriminator mixes the images of a batch. Set "
+                "model.architecture.norm_discriminator to false, or leave model.penalty out."
+            )
 
     def forward(self, codes: Codes) -> Images:
         """The image of each code."""
@@ -89,7 +91,7 @@ class DCGAN(NormalPrior, GAN):
         with torch.no_grad():
             fake = self._new_images(len(real))
         real_scores, fake_scores = self.discriminator(real), self.discriminator(fake)
-        terms = judged(self.objective, real=real_scores, fake=fake_scores)
+        terms = judge(self.objective, real=real_scores, fake=fake_scores)
         if self.penalty is None or training_step is None:
             return terms
         penalty = self.penalty(self.discriminator, real, fake)
@@ -114,13 +116,3 @@ class DCGAN(NormalPrior, GAN):
     def _new_images(self, count: int) -> Images:
         noise = torch.empty(count, self.latent_dim, device=self.device)
         return self.decode(normal_like(noise))
-
-
-def _check_no_batch_norm(discriminator: nn.Module) -> None:
-    kinds = nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d | nn.SyncBatchNorm
-    if any(isinstance(module, kinds) for module in discriminator.modules()):
-        raise UserError(
-            "a penalty needs the gradient of each image's own score, and BatchNorm in the "
-            "discriminator mixes the images of a batch. Set model.architecture.norm_discriminator "
-            "to false, or leave model.penalty out."
-        )

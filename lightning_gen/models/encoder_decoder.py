@@ -15,7 +15,7 @@ from lightning_gen.errors import UserError, check_number
 from lightning_gen.hyperparameters import KeepsArguments
 from lightning_gen.models.optimizers import TrainingParts
 from lightning_gen.networks import Architecture, Corruption
-from lightning_gen.networks.mean_start import MeanStart
+from lightning_gen.networks.mean_start import start_at_mean
 from lightning_gen.objectives import Bernoulli, Likelihood
 
 
@@ -75,18 +75,9 @@ class Autoencoder(KeepsArguments, LightningModule):
     def setup(self, stage: str) -> None:
         """Set the bias of a decoder that starts at the mean image."""
         super().setup(stage)
-        layers = [layer for layer in self.decoder.modules() if isinstance(layer, MeanStart)]
-        if stage != "fit" or all(layer.started for layer in layers):
-            return
-        data = self.trainer.datamodule  # type: ignore[attr-defined]
-        mean_image = getattr(data, "mean_image", None)
-        if mean_image is None:
-            raise UserError(
-                "architecture.start_at_mean takes the mean of an ImageDataModule's training "
-                f"images, got {type(data).__name__}. Train on an ImageDataModule, or leave it out."
-            )
-        for layer in layers:
-            layer.start(self.likelihood.params(mean_image()[None]))
+        if stage == "fit":
+            data = self.trainer.datamodule  # type: ignore[attr-defined]
+            start_at_mean(self.decoder, data, self.likelihood.params)
 
     @property
     def observation_model(self) -> Likelihood:

@@ -1,15 +1,15 @@
 """The FactorVAE, whose discriminator estimates the total correlation of the codes."""
 
-from typing import ClassVar, NamedTuple, Unpack
+from typing import NamedTuple, Unpack
 
 from torch import nn
 
 from lightning_gen.contracts import Batch, Codes, Images, ImageShape
 from lightning_gen.errors import check_number
-from lightning_gen.models.gan import GAN, CodeGameParts, PlayerTerms, judged
+from lightning_gen.models.gan import GAN, CodeGameParts, PlayerTerms, judge
 from lightning_gen.models.vae import VariationalAutoencoder
 from lightning_gen.networks import LatentDiscriminator
-from lightning_gen.objectives import ELBO, DiagonalGaussian, NonSaturating, Objective
+from lightning_gen.objectives import ELBO, DiagonalGaussian, NonSaturating
 from lightning_gen.objectives.elbo import TotalCorrelationTerms
 from lightning_gen.objectives.total_correlation import permuted
 
@@ -38,7 +38,7 @@ class FactorVAE(GAN, VariationalAutoencoder):
         discriminator: makes the discriminator of codes.
     """
 
-    monitor: ClassVar[None] = None
+    monitor = None
 
     def __init__(
         self,
@@ -46,11 +46,10 @@ class FactorVAE(GAN, VariationalAutoencoder):
         latent_dim: int = 10,
         gamma: float = 35.0,
         discriminator: LatentDiscriminator = LatentDiscriminator((1000,) * 6, nn.LeakyReLU),  # noqa: B008
-        objective: Objective = ELBO(),  # noqa: B008  (frozen)
+        objective: ELBO = ELBO(),  # noqa: B008  (frozen)
         **parts: Unpack[CodeGameParts],
     ) -> None:
-        what = "FactorVAE.gamma, the weight of the total correlation,"
-        check_number(what, gamma, 0, "Set it to 35.")
+        check_number("FactorVAE.gamma, of the total correlation,", gamma, 0, "Set it to 35.")
         bound = ELBO.like(objective)
         super().__init__(image_shape=image_shape, latent_dim=latent_dim, objective=bound, **parts)
         self.gamma = gamma
@@ -65,7 +64,7 @@ class FactorVAE(GAN, VariationalAutoencoder):
         """The cross-entropy of the discriminator."""
         codes = seen.codes.detach()
         on_codes, on_permuted = self.discriminator(codes), self.discriminator(permuted(codes))
-        return judged(NonSaturating(), code=on_codes, permuted=on_permuted)
+        return judge(NonSaturating(), code=on_codes, permuted=on_permuted)
 
     def generator_terms(self, seen: Seen, training_step: int | None) -> TotalCorrelationTerms:
         """The negative ELBO with the total correlation."""

@@ -5,7 +5,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, ClassVar, TypedDict, cast
 from warnings import catch_warnings, filterwarnings
 
@@ -75,11 +74,9 @@ class GAN(Module, ABC):
         clip_norm: float | None = None,
         **family: Any,  # noqa: ANN401  (the family's)
     ) -> None:
-        remedy = "Set it to 1, or 5 for a critic."
-        check_number("model.discriminator_steps", discriminator_steps, 1, remedy)
+        check_number("model.discriminator_steps", discriminator_steps, 1, "Set it to 1, or 5.")
         if clip_norm is not None:
-            remedy = "Set it to 1.0, or to null for no clipping."
-            check_number("model.clip_norm", clip_norm, 0, remedy, above=True)
+            check_number("model.clip_norm", clip_norm, 0, "Set it to 1, or to null.", above=True)
         super().__init__(**family)
         self.automatic_optimization = False
         self.discriminator_steps = discriminator_steps
@@ -106,9 +103,9 @@ class GAN(Module, ABC):
     def terms(self, batch: Batch, inputs: Images, training_step: int | None = None) -> PlayerTerms:
         """The generator's loss, and the terms of both players."""
         seen = self.shared(batch, inputs)
-        judged = self.discriminator_terms(seen, training_step)
-        created = self.generator_terms(seen, training_step)
-        return PlayerTerms(created.loss, judged._asdict() | created._asdict())
+        first = self.discriminator_terms(seen, training_step)
+        second = self.generator_terms(seen, training_step)
+        return PlayerTerms(second.loss, first._asdict() | second._asdict())
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Update the discriminator and, where it is due, the generator; the sum of their losses."""
@@ -116,13 +113,11 @@ class GAN(Module, ABC):
         due = (step + 1) % self.discriminator_steps == 0
         seen = self.shared(batch, self._inputs(batch, batch_idx, training=True))
         generator, discriminator = cast(list[LightningOptimizer], self.optimizers())
-        judge = partial(self.discriminator_terms, seen, step)
-        judged = self._update(discriminator, judge, counted=not due)
-        loss, values = judged.loss.detach(), judged._asdict()
+        terms = self._update(discriminator, self.discriminator_terms, seen, step, counted=not due)
+        loss, values = terms.loss.detach(), terms._asdict()
         if due:
-            create = partial(self.generator_terms, seen, step)
-            created = self._update(generator, create, counted=True)
-            loss, values = loss + created.loss.detach(), values | created._asdict()
+            terms = self._update(generator, self.generator_terms, seen, step, counted=True)
+            loss, values = loss + terms.loss.detach(), values | terms._asdict()
         for scheduler in self._schedulers():
             if isinstance(scheduler, OneCycle):
                 _step(scheduler)
@@ -130,26 +125,30 @@ class GAN(Module, ABC):
         return loss
 
     def _update(
-        self, optimizer: LightningOptimizer, terms: Callable[[], Terms], *, counted: bool
+        self,
+        optimizer: LightningOptimizer,
+        terms: Callable[..., Terms],
+        *seen: object,
+        counted: bool,
     ) -> Terms:
         """One step of one optimizer, while no parameter of the other one takes a gradient.
 
         The last one of a batch alone counts in ``trainer.global_step``, so that ``max_steps``,
         ``every_n_train_steps`` and the loggers count batches.
         """
-        with self.toggled_optimizer(optimizer):
-            result = terms()
-            optimizer.zero_grad()
+        with self.toggled_optimizer(player):
+            result = terms(*seen)
+            player.zero_grad()
             self.manual_backward(result.loss)
-            with nullcontext() if counted else uncounted(optimizer):
-                optimizer.step()
+            with nullcontext() if counted else uncounted(player):
+                player.step()
         return result
 
     def configure_optimizers(self) -> Any:  # noqa: ANN401  (Lightning's union of eight forms)
         """The generator's optimizer, then the discriminator's; a scheduler for each."""
         others = [p for name, p in self.named_parameters() if name.split(".")[0] != "discriminator"]
-        judge = self._discriminator_optimizer(self.discriminator.parameters())
-        optimizers = [self._optimizer(others), judge]
+        own = self.discriminator.parameters()
+        optimizers = [self._optimizer(others), self._discriminator_optimizer(own)]
         if self._lr_scheduler is None:
             return optimizers
         return optimizers, [self._lr_scheduler(optimizer) for optimizer in optimizers]
@@ -202,10 +201,10 @@ def _step(scheduler: LRScheduler) -> None:
         scheduler.step()
 
 
-def judged(objective: Adversarial, **scores: Tensor) -> PlayerTerms:
+def judge(objective: Adversarial, **scores: Tensor) -> PlayerTerms:
     """A discriminator's loss and mean scores, from those of what is real and of what is not.
 
-    They are its raw output [N], named in this order; an undecided one gives 0.
+    They are raw outputs [N], named in this order, and 0 where it is undecided.
     """
     real, fake = scores.values()
     loss = objective.discriminator(real, fake)

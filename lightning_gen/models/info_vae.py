@@ -13,10 +13,9 @@ class InfoVAE(VariationalAutoencoder):
     """InfoVAE (Zhao, Song & Ermon 2019, arXiv:1706.02262) with the MMD as its divergence.
 
     The loss is -log p(x|z) + (1 - alpha) KL(q(z|x) || p(z)) + (alpha + lambda - 1) MMD(q(z), p(z))
-    in nats per image. alpha = 0, lambda = 1 is the VAE, alpha = 1 drops the KL; between them a
-    larger alpha lets a code tell more of its image, and a larger lambda holds the codes of all
-    images together to the prior. The MMD is of one posterior sample an image, within a batch, on
-    each device.
+    in nats per image. alpha = 0, lambda = 1 is the VAE, alpha = 1 drops the KL; a larger alpha lets
+    a code tell more of its image, and a larger lambda holds the codes of all images together to the
+    prior. The MMD is of one posterior sample an image, within a batch, on each device.
 
     Args:
         alpha: how much of the KL is taken away, at most 1.

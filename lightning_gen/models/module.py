@@ -25,6 +25,7 @@ class Module(KeepsArguments, LightningModule, ABC):
     Attributes:
         leaves_gradients_out: a backward pass gives no gradient to some parameters, for which DDP
             must not wait.
+        monitor: the metric that picks the best checkpoint; None keeps the latest.
 
     Args:
         optimizer: builds the optimizer from the parameters.
@@ -33,6 +34,7 @@ class Module(KeepsArguments, LightningModule, ABC):
     """
 
     leaves_gradients_out: ClassVar[bool] = False
+    monitor: ClassVar[str | None] = "val/loss"
 
     def __init__(
         self, optimizer: OptimizerFactory = Adam, lr_scheduler: SchedulerFactory | None = None
@@ -98,11 +100,7 @@ class Module(KeepsArguments, LightningModule, ABC):
         """Tell a schedule that spans the training how long that is."""
         span(self.trainer, self._schedulers())
 
-    def lr_scheduler_step(
-        self,
-        scheduler: LRScheduler | ReduceLROnPlateau,
-        metric: Any | None,  # noqa: ANN401  (Lightning's)
-    ) -> None:
+    def lr_scheduler_step(self, scheduler: Any, metric: Any) -> None:  # noqa: ANN401  (Lightning's)
         """Step a scheduler; ReduceLROnPlateau is stepped by ``on_train_epoch_end``."""
         if not isinstance(scheduler, ReduceLROnPlateau):
             super().lr_scheduler_step(scheduler, metric)

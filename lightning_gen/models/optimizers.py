@@ -13,7 +13,7 @@ SchedulerFactory = Callable[[Optimizer], LRScheduler | ReduceLROnPlateau]
 
 
 class TrainingParts(TypedDict, total=False):
-    """What every model of one loss passes on to :class:`~lightning_gen.models.base.LossModel`."""
+    """What every model passes on to :class:`~lightning_gen.models.module.Module`."""
 
     optimizer: OptimizerFactory
     lr_scheduler: SchedulerFactory | None

@@ -15,14 +15,14 @@ from lightning_gen.models.encoder_decoder import (
 from lightning_gen.models.module import Module
 from lightning_gen.models.normal_prior import NormalPrior
 from lightning_gen.networks import Architecture, Conv, Residual
-from lightning_gen.objectives import ELBO, DiagonalGaussian, Gaussian, Likelihood, Objective
+from lightning_gen.objectives import ELBO, DiagonalGaussian, Gaussian, Likelihood
 from lightning_gen.objectives.importance import LogWeights, draw_log_weights
 
 
 class BoundParts(AutoencoderParts, total=False):
     """What a variational autoencoder with networks of its own passes on to its family."""
 
-    objective: Objective
+    objective: ELBO
 
 
 class VAEParts(BoundParts, total=False):
@@ -45,11 +45,11 @@ class VariationalAutoencoder(Autoencoder, NormalPrior, Module):
         image_shape: ImageShape,
         latent_dim: int = 20,
         architecture: Architecture = Conv(),  # noqa: B008  (frozen)
-        objective: Objective = ELBO(),  # noqa: B008  (frozen)
+        objective: ELBO = ELBO(),  # noqa: B008  (frozen)
         **parts: Unpack[AutoencoderParts],
     ) -> None:
         check_latent_dim(latent_dim)
-        if not isinstance(objective, Objective):
+        if not isinstance(objective, ELBO):
             raise UserError(
                 f"objective is one of lightning_gen.objectives, such as ELBO(), got {objective!r}."
             )
@@ -113,7 +113,7 @@ class ResVAE(VariationalAutoencoder):
         image_shape: ImageShape,
         latent_dim: int = 128,
         likelihood: Likelihood = Gaussian(),  # noqa: B008  (copied)
-        objective: Objective = ELBO(),  # noqa: B008  (frozen)
+        objective: ELBO = ELBO(),  # noqa: B008  (frozen)
         **parts: Unpack[DenoisingParts],
     ) -> None:
         stages = max(1, (min(image_shape[1:]) // 4).bit_length() - 1)

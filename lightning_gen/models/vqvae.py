@@ -55,10 +55,9 @@ class VQVAE(Autoencoder, Module):
     2. All other epochs train the prior, a causal transformer, on -log p(codes) of the undamaged
        images; encoder, codebooks and decoder are frozen, and the decoder is not run.
 
-    The posterior is one point, so KL(q(z|x) || p(z)) = -log p(codes). ``val/loss`` and
-    ``test/loss`` are the negative ELBO in both phases: the first ends with the uniform prior's
-    positions * codebooks * log(size) nats in it, the second brings them down, so the best
-    checkpoint has a trained prior where ``trainer.max_epochs`` leaves time for one.
+    The posterior is one point, so KL(q(z|x) || p(z)) = -log p(codes). ``val/loss`` is the negative
+    ELBO in both phases: the first ends with the uniform prior's positions * codebooks * log(size)
+    nats in it, the second brings them down, so that the best checkpoint has a trained prior.
 
     Args:
         architecture: makes the encoder to feature maps, and the decoder.

@@ -3,7 +3,7 @@
 from typing import NamedTuple, Unpack
 
 from lightning_gen.contracts import Batch, Codes, Images, ImageShape
-from lightning_gen.models.gan import GAN, CodeGameParts, PlayerTerms, judged
+from lightning_gen.models.gan import GAN, CodeGameParts, PlayerTerms, judge
 from lightning_gen.models.wae import WassersteinAutoencoder
 from lightning_gen.networks import LatentDiscriminator
 from lightning_gen.objectives import InverseMultiquadratics, NonSaturating
@@ -24,11 +24,10 @@ class WAEGAN(GAN, WassersteinAutoencoder):
     A discriminator D learns to tell draws of the prior from codes; encoder and decoder minimise
     -log p(x|z) - weight * log D(z), from the same codes.
 
-    -log D(z) says how good the discriminator is as much as how far the codes are from the prior, so
-    that it does not compare epochs. ``val/loss`` and ``test/loss``, by which the best checkpoint is
-    chosen, have in its place a yardstick that does not move: the MMD with the paper's kernel, as in
-    :class:`~lightning_gen.models.WAE`, and so compare with a ``WAE`` of the same weight. Where the
-    game is even, ``discriminator_loss`` is 2 log 2 = 1.386 and both scores are 0.
+    -log D(z) says how good D is as much as how far the codes are from the prior, so that it does
+    not compare epochs. ``val/loss`` and ``test/loss`` have the MMD in its place, as the loss of a
+    :class:`~lightning_gen.models.WAE` of the same weight. Where the game is even,
+    ``discriminator_loss`` is 2 log 2 = 1.386 and both scores are 0.
 
     Args:
         discriminator: makes the discriminator of codes.
@@ -53,7 +52,7 @@ class WAEGAN(GAN, WassersteinAutoencoder):
     def discriminator_terms(self, seen: Seen, training_step: int | None) -> PlayerTerms:
         """The cross-entropy of the discriminator."""
         on_prior, on_codes = self.discriminator(seen.prior), self.discriminator(seen.codes.detach())
-        return judged(NonSaturating(), prior=on_prior, code=on_codes)
+        return judge(NonSaturating(), prior=on_prior, code=on_codes)
 
     def generator_terms(self, seen: Seen, training_step: int | None) -> PlayerTerms:
         """The reconstruction with the penalty, in nats per image; in evaluation with the MMD."""

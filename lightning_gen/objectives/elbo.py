@@ -1,7 +1,5 @@
 """The evidence lower bound on log p(x), and bounds with further terms."""
 
-import math
-from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -9,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lightning_gen.contracts import Codes, Terms
-from lightning_gen.errors import UserError
+from lightning_gen.errors import UserError, check_number
 from lightning_gen.noise import normal_like
 from lightning_gen.objectives.importance import (
     LogLikelihood,
@@ -56,8 +54,11 @@ class ImportanceWeightedTerms(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Objective(ABC):
-    """A bound that has a KL: the weight of the KL, and aids that act on the training loss alone.
+class ELBO:
+    """-ELBO = -log p(x|z) + beta KL(q(z|x) || p(z)), in nats per image (Kingma & Welling 2014).
+
+    Warm-up and free bits act on the training loss alone. A bound with further terms derives from
+    this and overrides ``extended``, or the call.
 
     Args:
         beta: weight of the KL; 1 gives the bound, other values are Higgins et al. 2017.
@@ -76,20 +77,12 @@ class Objective(ABC):
 
     def __post_init__(self) -> None:
         for name, field in type(self).__dataclass_fields__.items():
-            value, default = getattr(self, name), field.default
-            if isinstance(default, Kernel):
-                fits, what = isinstance(value, Kernel), "a kernel, such as RBF()"
-            else:
-                number = isinstance(value, int | float) and not isinstance(value, bool)
-                fits, what = number and 0 <= value < math.inf, "a finite number of at least 0"
-            if not fits and not (value is None is default):
-                raise UserError(
-                    f"{type(self).__name__}.{name} is {what}, got {value!r}. "
-                    f"Set {name} to its default {default}."
-                )
+            value, remedy = getattr(self, name), f"Set it to its default {field.default}."
+            if not (isinstance(field.default, Kernel) or value is field.default is None):
+                check_number(f"{type(self).__name__}.{name}", value, 0, remedy)
 
     @classmethod
-    def like(cls, other: "Objective", **changed: Any) -> "Objective":  # noqa: ANN401
+    def like(cls, other: "ELBO", **changed: Any) -> "ELBO":  # noqa: ANN401
         """An objective of this class with the weight and the aids of an ELBO; else a UserError."""
         if type(other) is not ELBO:
             raise UserError(
@@ -98,17 +91,31 @@ class Objective(ABC):
             )
         return cls(**vars(other) | changed)
 
-    @abstractmethod
     def __call__(
         self,
         log_likelihood: LogLikelihood,
         posterior: DiagonalGaussian,
         training_step: int | None = None,
     ) -> Terms:
-        """The loss of a batch and its parts, of codes drawn here from the posterior of each image.
+        """The loss of a batch and its parts, from one draw of the posterior of each image.
 
         ``training_step`` is the number of training steps done, None in evaluation.
         """
+        codes, kl = posterior.sample(), posterior.kl_to_standard_normal()
+        bound = self.bound(log_likelihood(codes), kl, training_step)
+        return self.extended(bound, codes, posterior)
+
+    def extended(self, bound: ELBOTerms, codes: Codes, posterior: DiagonalGaussian) -> Terms:
+        """The terms with those that are added to the bound."""
+        return bound
+
+    def bound(
+        self, log_likelihood: PerImage, kl: Float[Tensor, "n d"], training_step: int | None = None
+    ) -> ELBOTerms:
+        """The terms of log p(x|z) and of the KL of each dimension."""
+        reconstruction = -log_likelihood.mean()
+        loss = reconstruction + self.cost(kl, training_step)
+        return ELBOTerms(loss, reconstruction, kl.mean(dim=0).sum())
 
     def cost(self, kl: Float[Tensor, "n d"], training_step: int | None) -> Float[Tensor, ""]:
         """What the KL of each latent dimension adds to the loss, in nats per image."""
@@ -124,34 +131,6 @@ class Objective(ABC):
         if training_step is None or not self.warmup_steps:
             return 1.0
         return min(1.0, training_step / self.warmup_steps)
-
-    def bound(
-        self, log_likelihood: PerImage, kl: Float[Tensor, "n d"], training_step: int | None = None
-    ) -> ELBOTerms:
-        """The terms of log p(x|z) and of the KL of each dimension."""
-        reconstruction = -log_likelihood.mean()
-        loss = reconstruction + self.cost(kl, training_step)
-        return ELBOTerms(loss, reconstruction, kl.mean(dim=0).sum())
-
-
-@dataclass(frozen=True)
-class ELBO(Objective):
-    """-ELBO = -log p(x|z) + beta KL(q(z|x) || p(z)), in nats per image (Kingma & Welling 2014)."""
-
-    def __call__(
-        self,
-        log_likelihood: LogLikelihood,
-        posterior: DiagonalGaussian,
-        training_step: int | None = None,
-    ) -> Terms:
-        """The terms, from one draw of the posterior an image."""
-        codes, kl = posterior.sample(), posterior.kl_to_standard_normal()
-        bound = self.bound(log_likelihood(codes), kl, training_step)
-        return self.extended(bound, codes, posterior)
-
-    def extended(self, bound: ELBOTerms, codes: Codes, posterior: DiagonalGaussian) -> Terms:
-        """The terms with those that are added to the bound."""
-        return bound
 
 
 @dataclass(frozen=True)
@@ -182,6 +161,11 @@ class MMD(ELBO):
     weight: float = 100.0
     kernel: Kernel = RBF()  # noqa: RUF009  (frozen)
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not isinstance(self.kernel, Kernel):
+            raise UserError(f"MMD.kernel is a kernel, got {self.kernel!r}. Set it to RBF().")
+
     def extended(self, bound: ELBOTerms, codes: Codes, posterior: DiagonalGaussian) -> Terms:
         """The terms with the MMD, against as many draws of the prior."""
         mmd = maximum_mean_discrepancy(codes, normal_like(codes), self.kernel)
@@ -189,7 +173,7 @@ class MMD(ELBO):
 
 
 @dataclass(frozen=True)
-class ImportanceWeighted(Objective):
+class ImportanceWeighted(ELBO):
     """-L_k, the importance-weighted bound on log p(x) (Burda, Grosse & Salakhutdinov 2016).
 
     beta weighs log p(z) - log q(z|x) in each weight. The other aids add what they add to the KL in

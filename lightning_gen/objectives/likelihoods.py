@@ -88,8 +88,7 @@ class Bernoulli(Likelihood):
 
     def log_prob(self, params: Params, images: Images) -> PerImage:
         """sum_i x_i log p_i + (1 - x_i) log(1 - p_i), in nats per image."""
-        log_prob: Tensor = BernoulliLogProb.apply(params.float(), images)
-        return log_prob
+        return BernoulliLogProb.apply(params.float(), images)  # type: ignore[no-any-return]
 
     def image(self, params: Params) -> Images:
         """The probabilities sigmoid(logits)."""

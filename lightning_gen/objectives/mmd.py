@@ -41,7 +41,10 @@ class Kernel(ABC):
         """k(x_i, y_j), from 0 to the number of scales; in float32 or finer also under autocast."""
         fine = torch.promote_types(x.dtype, torch.float32)
         with torch.autocast(x.device.type, enabled=False):
-            u = squared_distances(x.to(fine), y.to(fine)) / (2 * x.shape[1])
+            x, y = x.to(fine), y.to(fine)
+            squares = x.square().sum(dim=1, keepdim=True) + y.square().sum(dim=1)
+            # ||x - y||^2 through a matrix product: [N, M] in memory, not [N, M, D]
+            u = (squares - 2 * x @ y.T).clamp(min=0) / (2 * x.shape[1])
             return torch.stack([self.profile(u / scale) for scale in self.scales]).sum(dim=0)
 
 
@@ -87,17 +90,8 @@ def maximum_mean_discrepancy(
     """
     if min(len(x), len(y)) < 2:
         return 0 * (x.float().sum() + y.float().sum())
-    within = mean_of_pairs(kernel(x, x)) + mean_of_pairs(kernel(y, y))
-    return within - 2 * kernel(x, y).mean()
-
-
-def mean_of_pairs(gram: Float[Tensor, "n n"]) -> Float[Tensor, ""]:
-    """Mean of all entries off the diagonal."""
-    n = len(gram)
-    return (gram.sum() - gram.diagonal().sum()) / (n * (n - 1))
-
-
-def squared_distances(x: Samples, y: Float[Tensor, "m d"]) -> Gram:
-    """||x_i - y_j||^2, through a matrix product: [N, M] in memory, not [N, M, D]."""
-    squares = x.square().sum(dim=1, keepdim=True) + y.square().sum(dim=1)
-    return (squares - 2 * x @ y.T).clamp(min=0)
+    within_x, within_y = (
+        (gram.sum() - gram.diagonal().sum()) / (len(gram) * (len(gram) - 1))
+        for gram in (kernel(x, x), kernel(y, y))
+    )
+    return within_x + within_y - 2 * kernel(x, y).mean()

@@ -45,11 +45,11 @@ class Updates(list):
         super().__init__()
         real = DCGAN._update
 
-        def update(module, optimizer, terms, *, counted):
+        def update(module, optimizer, terms, *seen, counted):
             networks = {"generator": module.generator, "discriminator": module.discriminator}
             before = {name: weights(network) for name, network in networks.items()}
             kept = {name: gradients(network) for name, network in networks.items()}
-            result = real(module, optimizer, terms, counted=counted)
+            result = real(module, optimizer, terms, *seen, counted=counted)
             changed = [n for n in networks if not torch.equal(before[n], weights(networks[n]))]
             for name in networks.keys() - changed:
                 torch.testing.assert_close(gradients(networks[name]), kept[name])
