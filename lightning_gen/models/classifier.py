@@ -21,10 +21,9 @@ class ClassifierTerms(NamedTuple):
 
 
 class Classifier(Module):
-    """A small convolutional classifier, trained with the cross-entropy.
+    """A small convolutional classifier; its code is what the last layer sees.
 
-    Its code is what the last layer sees: the features in which images are compared by
-    :class:`~lightning_gen.features.TrainedClassifier`.
+    These are the features of :class:`~lightning_gen.features.TrainedClassifier`.
 
     Args:
         image_shape: (channels, height, width); the command line takes it from the data.

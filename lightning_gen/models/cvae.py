@@ -102,10 +102,7 @@ class CVAE(VariationalAutoencoder):
 
 @dataclass(frozen=True)
 class ConditionedVAE:
-    """A :class:`CVAE` and the conditions of the images that it will be asked about.
-
-    What follows from ``posterior``, ``decode`` and ``log_likelihood`` is as in every VAE.
-    """
+    """A :class:`CVAE` and the conditions of the images that it will be asked about."""
 
     model: CVAE
     vectors: Vectors

@@ -33,10 +33,8 @@ class DCGAN(NormalPrior, GAN):
 
     The discriminator is updated on real images and as many new ones, the generator on noise of its
     own. A GAN has no loss that tells how good it is: ``best.ckpt`` is the latest. Validation and
-    test log the terms of held-out images, without the penalty, for which gradients are needed.
-
-    ``sample`` and ``decode`` leave the mode as it is: in evaluation mode BatchNorm uses its running
-    statistics, so that an image depends on its own noise alone.
+    test log the terms of held-out images, without the penalty, for which gradients are needed. In
+    evaluation mode BatchNorm uses running statistics: an image depends on its own noise alone.
 
     Args:
         image_shape: (channels, height, width); the command line takes it from the data.
@@ -44,8 +42,6 @@ class DCGAN(NormalPrior, GAN):
         architecture: makes the generator and the discriminator.
         objective: the two losses.
         penalty: on the discriminator's gradient; it needs a discriminator without BatchNorm.
-        optimizer: builds the generator's optimizer from its parameters.
-        lr_scheduler: builds a scheduler for each of the two, stepped once an epoch.
     """
 
     monitor = None

@@ -45,8 +45,7 @@ class Autoencoder(KeepsArguments, LightningModule):
     Args:
         image_shape: (channels, height, width); the command line takes it from the data.
         encoder: from images [N, C, H, W] to features [N, ...].
-        decoder: given P, makes the network from codes to the likelihood's raw parameters
-            [N, P * C, H, W].
+        decoder: given P, makes the network from codes to raw parameters [N, P * C, H, W].
         likelihood: of the images given a code; its negative logarithm is the reconstruction's loss.
         corruption: damages the training input; the loss is against the clean image.
         training: the optimizer and the schedule.

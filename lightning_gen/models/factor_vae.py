@@ -26,9 +26,8 @@ class FactorVAE(GAN, VariationalAutoencoder):
     """FactorVAE (Kim & Mnih 2018, arXiv:1802.05983, algorithm 2).
 
     A discriminator D learns to tell codes from codes whose dimensions are shuffled, each on its
-    own, within the batch; its raw score, log D / (1 - D), estimates the total correlation of the
-    codes, which is added to the negative ELBO with the weight gamma. Both are updated from the same
-    codes; the paper draws a second batch for D.
+    own, within the batch; its raw score, log D / (1 - D), estimates the total correlation, which is
+    added to the negative ELBO. Both are updated from the same codes; the paper draws others for D.
 
     The estimate is as good as D is, so that ``val/loss`` does not compare epochs and the best
     checkpoint is the latest. Where the game is even, ``discriminator_loss`` is 2 log 2 = 1.386.

@@ -51,10 +51,9 @@ class PlayerTerms:
 class GAN(Module, ABC):
     """Two players with an optimizer each (Goodfellow et al. 2014, arXiv:1406.2661, algorithm 1).
 
-    Each batch updates the discriminator, then, on every ``discriminator_steps``-th batch, the
-    generator, which is all parameters that are not the discriminator's. ``trainer.global_step``
-    counts batches. A model makes a ``discriminator`` and says what each player minimises; one whose
-    generator is an autoencoder derives from this and then from its family.
+    Each batch updates the ``discriminator``, then, on every ``discriminator_steps``-th batch, the
+    generator: all other parameters. ``trainer.global_step`` counts batches. A model makes the
+    networks and says what each player minimises; a game of an autoencoder has its family as well.
 
     Args:
         discriminator_steps: batches, and discriminator updates, to one update of the generator.
@@ -125,16 +124,11 @@ class GAN(Module, ABC):
         return loss
 
     def _update(
-        self,
-        optimizer: LightningOptimizer,
-        terms: Callable[..., Terms],
-        *seen: object,
-        counted: bool,
+        self, player: LightningOptimizer, terms: Callable[..., Terms], *seen: object, counted: bool
     ) -> Terms:
         """One step of one optimizer, while no parameter of the other one takes a gradient.
 
-        The last one of a batch alone counts in ``trainer.global_step``, so that ``max_steps``,
-        ``every_n_train_steps`` and the loggers count batches.
+        The last one of a batch alone counts in ``trainer.global_step``: so do the loggers' steps.
         """
         with self.toggled_optimizer(player):
             result = terms(*seen)

@@ -19,9 +19,8 @@ class InfoVAE(VariationalAutoencoder):
 
     Args:
         alpha: how much of the KL is taken away, at most 1.
-        lambda_: nats per image for each unit of the MMD, before 1 - alpha is taken off. The
-            estimate is noisy: 1000 on batches of 100 can hold the codes at the prior for good,
-            where they tell nothing.
+        lambda_: nats per image for each unit of the MMD, before 1 - alpha is taken off; 1000 on
+            batches of 100 can hold the codes at the prior for good, where they tell nothing.
         kernel: of the MMD.
     """
 

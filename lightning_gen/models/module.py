@@ -47,10 +47,8 @@ class Module(KeepsArguments, LightningModule, ABC):
     def terms(self, batch: Batch, inputs: Images, training_step: int | None = None) -> Terms:
         """The loss and its parts.
 
-        Args:
-            batch: the clean images, and what else is known of them.
-            inputs: what the model sees: ``batch.images``, changed in training by ``_augmented``.
-            training_step: number of training steps done; None in evaluation.
+        ``inputs`` are what the model sees: ``batch.images``, changed in training by ``_augmented``.
+        ``training_step`` is the number of training steps done, None in evaluation.
         """
 
     def setup(self, stage: str) -> None:
@@ -83,8 +81,7 @@ class Module(KeepsArguments, LightningModule, ABC):
 
     def predict_step(self, batch: Batch, batch_idx: int) -> Codes:
         """The codes of the batch."""
-        codes: Codes = condition_on(self, batch).encode(batch.images)
-        return codes
+        return condition_on(self, batch).encode(batch.images)  # type: ignore[no-any-return]
 
     def configure_optimizers(self) -> Any:  # noqa: ANN401  (Lightning's union of eight forms)
         """The optimizer and, where given, the scheduler."""
@@ -106,10 +103,9 @@ class Module(KeepsArguments, LightningModule, ABC):
             super().lr_scheduler_step(scheduler, metric)
 
     def on_train_epoch_end(self) -> None:
-        """Step ReduceLROnPlateau before the checkpoint of the epoch, and not after it.
+        """Step ReduceLROnPlateau, after a validation, before the checkpoint of the epoch.
 
-        It rests in an epoch without a validation: Lightning would give it the loss of an earlier
-        one, which a run that goes on does not have.
+        Without one Lightning gives the loss of an earlier epoch, which a resumed run does not have.
         """
         trainer, every = self.trainer, self.trainer.check_val_every_n_epoch
         validated = every is None or (trainer.current_epoch + 1) % every == 0

@@ -12,9 +12,9 @@ from lightning_gen.errors import UserError
 class OneCycle(LRScheduler):
     """Linear up to the optimizer's learning rate, then to 0 (Smith & Topin 2018, arXiv:1708.07120).
 
-    It is stepped after every training step; the trainer's ``max_steps`` or ``max_epochs`` say how
-    many there will be. A run that goes on to more epochs has the rate that a run of that length has
-    there; one that goes on with more or fewer steps an epoch goes on at the same epoch.
+    It is stepped after every training step, and as long as the trainer's ``max_steps`` or
+    ``max_epochs``: a run that goes on to more of them has the rate that a run of that length has
+    there, and one that goes on with more or fewer steps an epoch goes on at the same epoch.
 
     Args:
         optimizer: its learning rate is the highest.
@@ -27,8 +27,7 @@ class OneCycle(LRScheduler):
             raise ValueError(f"warmup is a share of the steps, from 0 to below 1, got {warmup}")
         if not 0 < start <= 1:
             raise ValueError(f"start is a share of the highest rate, above 0, got {start}")
-        self.warmup = warmup
-        self.start = start
+        self.warmup, self.start = warmup, start
         self.total_steps = 0
         self.steps_an_epoch: float | None = None
         self.moved = 0.0
@@ -50,8 +49,7 @@ class OneCycle(LRScheduler):
 
         ``steps_an_epoch`` is None where the training is as long as its steps, not its epochs.
         """
-        self.total_steps = total_steps
-        before = self.steps_an_epoch
+        self.total_steps, before = total_steps, self.steps_an_epoch
         if before and steps_an_epoch and before != steps_an_epoch:
             epochs = (self.last_epoch + self.moved) / before
             self.moved = epochs * steps_an_epoch - self.last_epoch

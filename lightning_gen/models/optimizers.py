@@ -19,9 +19,6 @@ class TrainingParts(TypedDict, total=False):
     lr_scheduler: SchedulerFactory | None
 
 
-HAVE_FUSED_STEPS = (Adam, AdamW, SGD)
-
-
 class SharedFactory:
     """A factory that the copies of a model share; optimizers are built to be fused.
 
@@ -44,7 +41,7 @@ class SharedFactory:
                 f"an optimizer or scheduler cannot be built: {error}. Change its arguments in "
                 "model.optimizer or model.lr_scheduler, or choose another class."
             ) from error
-        if isinstance(built, HAVE_FUSED_STEPS):
+        if isinstance(built, Adam | AdamW | SGD):
             fuse(built)
         return built
 
@@ -53,7 +50,7 @@ class SharedFactory:
 
 
 def fuse(optimizer: Optimizer) -> None:
-    """Let one of ``HAVE_FUSED_STEPS`` update all parameters in one kernel, unless told how.
+    """Let an optimizer that can update all parameters in one kernel, unless told how.
 
     Set here and not in the constructor, it leaves the scaling of float16 gradients to Lightning,
     which refuses to clip them otherwise.

@@ -24,8 +24,7 @@ Maps = Float[Tensor, "n d map_h map_w"]
 class AutoencoderTerms(NamedTuple):
     """The first phase: loss = reconstruction + kl + commitment, in nats per image.
 
-    ``kl`` is the uniform prior's, a constant; ``perplexity`` is a number of codes in use and
-    ``code_use`` a share of them, means over the codebooks.
+    ``kl`` is the uniform prior's; the use of the codes is a mean over the codebooks.
     """
 
     loss: Float[Tensor, ""]

@@ -65,14 +65,13 @@ class WassersteinAutoencoder(Autoencoder, NormalPrior, Module):
 class WAE(WassersteinAutoencoder):
     """WAE-MMD (Tolstikhin, Bousquet, Gelly & Schoelkopf 2018, arXiv:1711.01558, algorithm 2).
 
-    The loss is -log p(x|z) + weight * MMD(q(z), N(0, I)): where a VAE draws each posterior to the
-    prior, it is the codes of all images together that are drawn to it. The MMD is estimated within
-    a batch, on each device, against as many draws of the prior: a batch wants 100 images or more.
+    The loss is -log p(x|z) + weight * MMD(q(z), N(0, I)), which draws the codes of all images
+    together to the prior, and not each. The MMD is estimated within a batch, on each device,
+    against as many draws of the prior: a batch wants 100 images or more.
 
-    With ``Gaussian(sigma)`` -log p(x|z) is ||x - x'||^2 / (2 sigma^2) and a constant; the paper's
-    cost is ||x - x'||^2. The objective is the same where ``weight`` is the paper's (10 on MNIST,
-    100 on CelebA) divided by 2 sigma^2: 5 and 50 for the default sigma of 1. Images are in [0, 1]
-    here; in [-1, 1] their squared error is four times ours.
+    With ``Gaussian(sigma)`` the objective is the paper's, whose cost is ||x - x'||^2, where
+    ``weight`` is the paper's (10 on MNIST, 100 on CelebA) divided by 2 sigma^2. Images are in
+    [0, 1] here; in [-1, 1] their squared error is four times ours.
 
     Args:
         latent_dim: length of a code; about the data's own number of dimensions, since the codes of

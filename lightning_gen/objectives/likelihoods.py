@@ -25,8 +25,7 @@ class Likelihood(nn.Module, ABC):
 
     Attributes:
         params_per_channel: how many output channels of the decoder each image channel takes.
-        discrete: whether it is a probability of 8-bit pixels, so that bits per dimension mean
-            something.
+        discrete: whether it is a probability of 8-bit pixels, which has bits per dimension.
         binary: whether it is a probability of pixels 0 and 1 only.
     """
 
@@ -109,8 +108,7 @@ class Gaussian(Likelihood):
     Args:
         sigma: standard deviation in units of the image range [0, 1]; the start where it is learned.
         learned: learn sigma, one number for all pixels.
-        bounded: pass the mean through a sigmoid, so that it stays in the image range; otherwise the
-            decoder's output is the mean.
+        bounded: the mean is the sigmoid of the decoder's output, and not this itself.
     """
 
     sigma: float = 1.0

@@ -17,8 +17,7 @@ Gram = Float[Tensor, "n m"]
 class Kernel(ABC):
     """A sum of kernels, one a scale, each a function of u = ||x - y||^2 / (2 d scale).
 
-    2 d is the mean squared distance of two draws from N(0, I) in d dimensions, so that the same
-    scales suit codes of every length: u is about 1 at scale 1.
+    2 d is the mean squared distance of two draws from N(0, I) in d dimensions.
 
     Args:
         scales: of the squared distance; several of them see both coarse and fine differences.
@@ -52,8 +51,7 @@ class Kernel(ABC):
 class InverseMultiquadratics(Kernel):
     """sum_s C_s / (C_s + ||x - y||^2), C_s = 2 d s (Tolstikhin et al. 2018, section 4).
 
-    The paper's C is 2 d sigma_z^2 s with the prior's variance sigma_z^2, which is 1 here; the
-    scales are those of the authors' code. The heavy tails pull codes in from far away.
+    The scales are those of the authors' code; the heavy tails pull codes in from far away.
     """
 
     scales: tuple[float, ...] = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)

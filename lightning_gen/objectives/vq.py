@@ -27,7 +27,6 @@ def perplexity(counts: Shaped[Tensor, "codebooks size"]) -> Float[Tensor, " code
     """exp(-sum_k p_k log p_k), p_k = counts_k / sum(counts): the effective number of codes.
 
     From 1, where one code is all that is used, to ``size``, where all are used equally often.
-    ``counts`` are uses of each code, at least one a codebook.
     """
     share = counts / counts.sum(dim=1, keepdim=True)
     entropy = -share.xlogy(share).sum(dim=1)
