@@ -128,5 +128,5 @@ def _check_images(image_shape: ImageShape, encoder: nn.Module, inputs: tuple[Ten
 
 def check_latent_dim(latent_dim: int) -> None:
     """Raise a UserError unless there is at least one latent dimension."""
-    remedy = "Set it to 2 for a picture of the latent plane, 10 to 50 for quality."
-    check_number("model.latent_dim", latent_dim, 1, remedy)
+    remedy = "Set model.latent_dim to 2 for a picture of the plane, 10 to 50 for quality."
+    check_number("latent_dim", latent_dim, 1, remedy)
