@@ -187,7 +187,11 @@ class Denoises(Protocol):
 
 @runtime_checkable
 class Conditional(Protocol):
-    """A model that is told something about each image, such as its class."""
+    """A model that is told something about each image, such as its class.
+
+    What it can do without (``sample``) it offers itself; what it cannot (``encode``), what
+    ``condition_on`` gives.
+    """
 
     def examples(self) -> dict[str, Tensor]:
         """The label of one image for each name worth a row of a picture."""
@@ -197,6 +201,10 @@ class Conditional(Protocol):
 
     def condition_on(self, batch: Batch) -> Any:  # noqa: ANN401  (any of the capabilities above)
         """The model with the condition of each image of ``batch`` filled in."""
+
+    @property
+    def conditioned(self) -> Any:  # noqa: ANN401  (any of the capabilities above)
+        """What ``condition_on`` gives, of no image: it tells what the model can do with one."""
 
 
 @runtime_checkable
@@ -227,14 +235,18 @@ WALKS: Needs = (Decodes, Encodes | SamplesCodes)
 
 
 def able(model: object, needs: Needs) -> bool:
-    """Whether ``model`` has every capability of ``needs``."""
-    return all(isinstance(model, need) for need in needs)
+    """Whether ``model``, with a condition if it is a conditional one, is capable of all ``needs``.
+
+    Where this is asked for, :func:`condition_on` fills the condition in.
+    """
+    forms = (model, model.conditioned) if isinstance(model, Conditional) else (model,)
+    return all(any(isinstance(form, need) for form in forms) for need in needs)
 
 
 def require(model: object, needs: Needs, asker: str, remedy: str) -> None:
     """Raise a UserError, which ends with the ``remedy``, where ``model`` lacks what it needs."""
     for need in needs:
-        if not isinstance(model, need):
+        if not able(model, (need,)):
             kinds = get_args(need) or (need,)
             wanted = " or ".join(_in_words(kind.__name__) for kind in kinds)
             raise UserError(

@@ -1,8 +1,10 @@
 """The exceptions that are one line on the screen."""
 
+import math
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from difflib import SequenceMatcher, get_close_matches
+from numbers import Real
 from pathlib import Path
 from signal import Signals
 
@@ -15,10 +17,15 @@ class UserError(ValueError):
     """
 
 
-def check_at_least(least: int, value: int, name: str) -> None:
-    """Raise a UserError where the argument ``name`` is below ``least``."""
-    if value < least:
-        raise UserError(f"{name} is at least {least}, got {value}. Set it to {least} or more.")
+def check_number(
+    what: str, value: float, least: float, remedy: str = "", *, above: bool = False
+) -> None:
+    """Raise a UserError unless ``value`` is a finite number, at least ``least`` or ``above`` it."""
+    number = isinstance(value, Real) and not isinstance(value, bool)
+    if not number or not (least < value < math.inf or (value == least and not above)):
+        bound = f"above {least:g}" if above else f"at least {least:g}"
+        remedy = remedy or f"Set it to {least:g} or more."
+        raise UserError(f"{what} is {bound}, got {value!r}. {remedy}")
 
 
 class BadArgumentsError(Exception):

@@ -1,10 +1,13 @@
 """Imports point one way."""
 
 import ast
+import inspect
 import re
 from pathlib import Path
 
 import pytest
+
+from support.models import KINDS
 
 PACKAGE = Path(__file__).parents[1] / "lightning_gen"
 FILES = sorted(PACKAGE.rglob("*.py"))
@@ -109,3 +112,16 @@ def test_private_attributes_of_others_are_used_in_one_file_only():
     )
     found = {path for path in PACKAGE.rglob("*.py") if private.search(path.read_text())}
     assert found == {PACKAGE / "_compat.py"}
+
+
+def depth(kind):
+    """Of our own inheritance, from Module on."""
+    bases = [base for base in kind.__bases__ if base.__module__.startswith("lightning_gen.models")]
+    return 1 + max(map(depth, bases), default=0)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_model_derives_from_a_family_and_names_few_arguments(kind):
+    assert depth(kind) <= 3
+    named = [p for p in inspect.signature(kind).parameters.values() if p.kind is not p.VAR_KEYWORD]
+    assert len(named) <= 7

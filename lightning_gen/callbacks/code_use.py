@@ -11,7 +11,7 @@ from lightning_gen import contracts
 from lightning_gen.callbacks.drawing import Drawing
 from lightning_gen.callbacks.evaluation import home
 from lightning_gen.contracts import Batch, condition_on
-from lightning_gen.errors import check_at_least
+from lightning_gen.errors import check_number
 from lightning_gen.figures.code_charts import codebook_bars, kl_bars
 from lightning_gen.figures.style import Pixels, to_array
 from lightning_gen.metrics import ActiveUnits, CodeCounts, KLPerDimension, code_perplexity, code_use
@@ -73,7 +73,7 @@ class CollapseMonitor(MeasuredUse):
 
     def __init__(self, num_images: int = 2000, **options: Any) -> None:  # noqa: ANN401
         super().__init__(**options)
-        check_at_least(2, num_images, "CollapseMonitor.num_images")
+        check_number("CollapseMonitor.num_images", num_images, 2)
         self.num_images = num_images
         self._missing = 0
         self._metrics: tuple[KLPerDimension, ActiveUnits] | None = None

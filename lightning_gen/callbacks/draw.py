@@ -8,7 +8,7 @@ from lightning.pytorch.trainer.states import RunningStage
 from matplotlib.figure import Figure
 
 from lightning_gen.callbacks.drawing import Drawing, batches, due, moment
-from lightning_gen.contracts import Batch, Encodes
+from lightning_gen.contracts import Batch, Encodes, able
 from lightning_gen.errors import UserError
 from lightning_gen.figures.style import Pixels, to_array
 from lightning_gen.pictures import Picture, Seen
@@ -86,7 +86,7 @@ class Draw(Drawing):
     def _seen(self, trainer: Trainer, model: LightningModule, picture: Picture, split: str) -> Seen:
         names, when = names_of_data(trainer), f"at {moment(trainer)}"
         count, known = picture.looks_at, dict[str, Any]()
-        if picture.of_codes and isinstance(model, Encodes):
+        if picture.of_codes and able(model, (Encodes,)):
             codes, complete = self._encoded(trainer, model, split)
             if codes is not None:
                 complete = complete and len(codes.codes) <= count

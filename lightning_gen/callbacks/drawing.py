@@ -16,7 +16,7 @@ from lightning.pytorch.utilities import rank_zero_warn
 from lightning_gen._compat import holds_average, swap_average
 from lightning_gen.atomic import write_png
 from lightning_gen.contracts import Batch, Needs, require
-from lightning_gen.errors import UserError, check_at_least
+from lightning_gen.errors import UserError, check_number
 from lightning_gen.figures.style import Pixels
 from lightning_gen.pictures import NothingToDrawError
 from lightning_gen.pictures.picture import snake_case
@@ -40,7 +40,7 @@ class Drawing(Callback, ABC):
 
     def __init__(self, every_n_epochs: int | None = None) -> None:
         if every_n_epochs is not None:
-            check_at_least(1, every_n_epochs, f"{type(self).__name__}.every_n_epochs")
+            check_number(f"{type(self).__name__}.every_n_epochs", every_n_epochs, 1)
         self.every_n_epochs = every_n_epochs
         self._drawn_at: dict[str, int] = {}
         self._trained = False

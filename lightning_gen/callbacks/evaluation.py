@@ -15,7 +15,7 @@ from torch import Tensor
 
 from lightning_gen.callbacks.drawing import evaluation_mode, require_for
 from lightning_gen.contracts import Batch, Needs
-from lightning_gen.errors import check_at_least
+from lightning_gen.errors import check_number
 from lightning_gen.metrics import Estimate
 
 
@@ -77,7 +77,7 @@ class Evaluation(Callback, ABC):
     requires: ClassVar[Needs] = ()
 
     def __init__(self, num_images: int = 10_000, seed: int = 0) -> None:
-        check_at_least(2, num_images, f"{type(self).__name__}.num_images")
+        check_number(f"{type(self).__name__}.num_images", num_images, 2)
         self.num_images = num_images
         self.seed = seed
         self.cards: dict[str, Card] = {}

@@ -9,7 +9,7 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning_gen import contracts
 from lightning_gen.callbacks.evaluation import Evaluation, Score, home
 from lightning_gen.contracts import Batch, EstimatesLikelihood, condition_on
-from lightning_gen.errors import UserError, check_at_least
+from lightning_gen.errors import UserError, check_number
 from lightning_gen.metrics import BitsPerDimension, NegativeLogLikelihood
 from lightning_gen.metrics.likelihood import dequantised, log_bin_volume
 from lightning_gen.objectives.importance import bound_in_parts
@@ -36,8 +36,8 @@ class LikelihoodBound(Evaluation):
 
     def __init__(self, num_samples: int = 5000, at_once: int = 5000, **options: Any) -> None:  # noqa: ANN401
         super().__init__(**options)
-        check_at_least(1, num_samples, "LikelihoodBound.num_samples")
-        check_at_least(1, at_once, "LikelihoodBound.at_once")
+        check_number("LikelihoodBound.num_samples", num_samples, 1)
+        check_number("LikelihoodBound.at_once", at_once, 1)
         self.num_samples = num_samples
         self.at_once = at_once
 

@@ -91,7 +91,7 @@ class AnomalyDetection(Evaluation):
     def begin(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Forget the scores."""
         self._reconstruction, self._elbo = (AUROC().to(home(pl_module)) for _ in range(2))
-        self._bounds = isinstance(pl_module, contracts.EstimatesLikelihood)
+        self._bounds = contracts.able(pl_module, (contracts.EstimatesLikelihood,))
 
     def see(self, pl_module: LightningModule, batch: Batch) -> None:
         """Score the batch."""

@@ -9,7 +9,7 @@ from lightning.pytorch.utilities import rank_zero_warn
 from lightning_gen import contracts
 from lightning_gen.callbacks.drawing import evaluation_mode, require_for
 from lightning_gen.contracts import Batch
-from lightning_gen.errors import check_at_least
+from lightning_gen.errors import check_number
 from lightning_gen.metrics import mean_pairwise_distance
 
 FIRST_STEPS = 500
@@ -36,7 +36,7 @@ class SampleDiversity(Callback):
     requires: ClassVar[contracts.Needs] = (contracts.Samples,)
 
     def __init__(self, num_images: int = 100, seed: int = 0) -> None:
-        check_at_least(2, num_images, "SampleDiversity.num_images")
+        check_number("SampleDiversity.num_images", num_images, 2)
         self.num_images = num_images
         self.seed = seed
         self._real: dict[str, float] = {}

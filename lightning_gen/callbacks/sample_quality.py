@@ -74,7 +74,7 @@ class SampleQuality(Evaluation):
         features = self.extractor(batch.images)
         for metric in (*self._of_samples, self._of_reconstructions):
             metric.update(features.to(metric.device), real=True)
-        if isinstance(pl_module, contracts.Reconstructs):
+        if contracts.able(pl_module, (contracts.Reconstructs,)):
             reconstructions = self.extractor(
                 condition_on(pl_module, batch).reconstruct(batch.images)
             )
@@ -99,7 +99,7 @@ class SampleQuality(Evaluation):
         found = {**self._ranges.compute()._asdict(), **self._balls.compute()._asdict()}
         for key, estimate in found.items():
             yield name(key), self._score(estimate, "none")
-        if isinstance(pl_module, contracts.Reconstructs):
+        if contracts.able(pl_module, (contracts.Reconstructs,)):
             other = self._of_reconstructions.compute()
             gap = self._frechet.gap(self._of_reconstructions)
             yield name("reconstruction_frechet_distance"), self._score(other, squared)

@@ -159,19 +159,24 @@ def lines(options: list[tuple[str, str, str]], before: str) -> str:
 def class_options(room: str, name: str) -> list[tuple[str, str, str]]:
     """The arguments of a class of the package: name, default and the first sentence about it.
 
-    Those that its constructor passes on to the next one by ``**`` are among them.
+    Those that its constructor passes on to the next one by ``**`` are among them. What a class does
+    not say of an argument, the next one says, as for the parser.
     """
     options: dict[str, tuple[str, str, str]] = {}
     decided: set[str | None] = {*LINKED}
     given = 0
     kinds = _lineage(room, name).__mro__[:-1]
-    for found in filter(None, (vars(kind)["definition"] for kind in kinds)):
-        for option in fields(found):
+    definitions = [found for kind in kinds if (found := vars(kind)["definition"])]
+    helps: dict[str, str] = {}
+    for found in reversed(definitions):
+        helps |= descriptions(ast.get_docstring(found))
+    for found in definitions:
+        for option in fields(found, helps):
             options.setdefault(option[0], option)
         construct = next((n for n in found.body if getattr(n, "name", "") == "__init__"), None)
         if not isinstance(construct, ast.FunctionDef):
             continue
-        for option in arguments(construct, ast.get_docstring(found) or "")[given:]:
+        for option in arguments(construct, helps)[given:]:
             if option[0] not in decided:
                 options.setdefault(option[0], option)
         calls = [node for node in ast.walk(construct) if isinstance(node, ast.Call)]
@@ -183,11 +188,10 @@ def class_options(room: str, name: str) -> list[tuple[str, str, str]]:
     return [*options.values()]
 
 
-def fields(definition: ast.ClassDef) -> list[tuple[str, str, str]]:
-    """The options of a dataclass: name, default and what its docstring says of them."""
+def fields(definition: ast.ClassDef, helps: dict[str, str]) -> list[tuple[str, str, str]]:
+    """The options of a dataclass: name, default and what is said of them."""
     if not any("dataclass" in ast.unparse(each) for each in definition.decorator_list):
         return []
-    helps = _helps(ast.get_docstring(definition) or "")
     lines = [node for node in definition.body if isinstance(node, ast.AnnAssign)]
     return [
         (name, ast.unparse(line.value) if line.value else "", helps.get(name, ""))
@@ -195,12 +199,6 @@ def fields(definition: ast.ClassDef) -> list[tuple[str, str, str]]:
         if "ClassVar" not in ast.unparse(line.annotation)
         for name in [ast.unparse(line.target)]
     ]
-
-
-def _helps(docstring: str) -> dict[str, str]:
-    """What a docstring says of each argument."""
-    known = parse(docstring).params
-    return {each.arg_name: " ".join((each.description or "").split()) for each in known}
 
 
 @cache
@@ -213,11 +211,10 @@ def _lineage(room: str, name: str) -> type:
 
 
 def arguments(
-    function: ast.FunctionDef, docstring: str | None = None
+    function: ast.FunctionDef, helps: dict[str, str] | None = None
 ) -> list[tuple[str, str, str]]:
-    """The arguments of a function: name, default and what its docstring says of them."""
-    text = ast.get_docstring(function) or "" if docstring is None else docstring
-    helps = _helps(text)
+    """The arguments of a function: name, default and what a docstring, its own, says of them."""
+    helps = descriptions(ast.get_docstring(function)) if helps is None else helps
     given = function.args
     names = [a.arg for a in (*given.args, *given.kwonlyargs)]
     defaults = [None] * (len(given.args) - len(given.defaults)) + [*given.defaults]
@@ -227,6 +224,11 @@ def arguments(
         for name, default in zip(names, defaults, strict=True)
         if name != "self"
     ]
+
+
+def descriptions(docstring: str | None) -> dict[str, str]:
+    """What a docstring says of each argument that it describes."""
+    return {p.arg_name: p.description for p in parse(docstring or "").params if p.description}
 
 
 def _definition(paths: list[Path], name: str) -> ast.FunctionDef | ast.ClassDef | None:

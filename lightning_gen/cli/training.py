@@ -20,7 +20,7 @@ from lightning_gen.cli.files import check_files
 from lightning_gen.cli.messages import explain
 from lightning_gen.cli.outcome import fault_of_a_constructor, outcome
 from lightning_gen.cli.parser import Parser, classes_first, training_parser
-from lightning_gen.contracts import Encodes
+from lightning_gen.contracts import Encodes, able
 from lightning_gen.errors import BadArgumentsError, UserError, bad_arguments
 from lightning_gen.hyperparameters import KeepsArguments, keep_arguments
 from lightning_gen.parts import parameters
@@ -192,7 +192,7 @@ class Training:
 
     def _predict(self) -> None:
         """Write the codes of the test split beside the checkpoint's run."""
-        if not isinstance(self.model, Encodes):
+        if not able(self.model, (Encodes,)):
             raise UserError(
                 f"predict writes the code of each image, and {type(self.model).__name__} has none. "
                 "Choose a run of a model with an encoder."

@@ -6,8 +6,9 @@ from typing import NamedTuple, Unpack
 from jaxtyping import Float
 from torch import Tensor
 
-from lightning_gen.contracts import Batch, Codes, Images, ImageShape
+from lightning_gen.contracts import Batch, Images, ImageShape, Terms
 from lightning_gen.models.encoder_decoder import Autoencoder, AutoencoderParts, check_latent_dim
+from lightning_gen.models.module import Module
 from lightning_gen.networks import Architecture, Conv, Pooled
 
 
@@ -17,29 +18,20 @@ class ReconstructionTerms(NamedTuple):
     loss: Float[Tensor, ""]
 
 
-class DeterministicAutoencoder(Autoencoder):
+class DeterministicAutoencoder(Autoencoder, Module):
     """The code is the encoder's output; the loss is -log p(x|z)."""
 
-    def encode(self, images: Images) -> Codes:
-        """The code [N, D] of each image."""
-        return self.encoder(images)  # type: ignore[no-any-return]
-
-    def terms(
-        self, batch: Batch, inputs: Images, training_step: int | None = None
-    ) -> ReconstructionTerms:
+    def terms(self, batch: Batch, inputs: Images, training_step: int | None = None) -> Terms:
         """-log p(x|z), in nats per image."""
-        params = self.decoder(self.encode(inputs))
-        return ReconstructionTerms(-self.likelihood.log_prob(params, batch.images).mean())
+        return ReconstructionTerms(-self.log_likelihood(batch.images, self.encode(inputs)).mean())
 
 
 class AE(DeterministicAutoencoder):
     """Autoencoder (Hinton & Salakhutdinov 2006) with a vector as its code.
 
     Args:
-        image_shape: (channels, height, width); the command line takes it from the data.
         latent_dim: length of a code.
         architecture: makes the encoder and the decoder.
-        parts: likelihood, corruption, optimizer and schedule.
     """
 
     def __init__(
@@ -50,12 +42,9 @@ class AE(DeterministicAutoencoder):
         **parts: Unpack[AutoencoderParts],
     ) -> None:
         check_latent_dim(latent_dim)
-        super().__init__(
-            image_shape,
-            architecture.encoder(image_shape, latent_dim),
-            partial(architecture.decoder, image_shape, latent_dim),
-            **parts,
-        )
+        encoder = architecture.encoder(image_shape, latent_dim)
+        decoder = partial(architecture.decoder, image_shape, latent_dim)
+        super().__init__(image_shape, encoder, decoder, **parts)
 
 
 class CAE(DeterministicAutoencoder):
@@ -65,9 +54,7 @@ class CAE(DeterministicAutoencoder):
     the widths (32, 64, 128) give a code of 128 x 7 x 7 and (32, 64, 128, 2) one of 2 x 4 x 4.
 
     Args:
-        image_shape: (channels, height, width); the command line takes it from the data.
         widths: channels of each convolution of the encoder; the last is the depth of the code.
-        parts: likelihood, corruption, optimizer and schedule.
     """
 
     def __init__(

@@ -3,27 +3,20 @@
 from typing import Unpack
 
 from lightning_gen.contracts import ImageShape
-from lightning_gen.errors import UserError
-from lightning_gen.models.encoder_decoder import Parts
-from lightning_gen.models.vae import VariationalAutoencoder
-from lightning_gen.objectives import ELBO, Objective, TotalCorrelation
+from lightning_gen.errors import check_number
+from lightning_gen.models.vae import VAEParts, VariationalAutoencoder
+from lightning_gen.objectives import TotalCorrelation
 
 
 class BetaTCVAE(VariationalAutoencoder):
     """beta-TCVAE (Chen, Li, Grosse & Duvenaud 2018, arXiv:1802.04942), with alpha = gamma = 1.
 
     The KL holds the mutual information I(x; z), the total correlation of the codes and the KL of
-    each dimension; the total correlation, estimated from the batch, is weighted by beta and the
-    rest by 1. Its estimate depends on the batch size
-    (:func:`~lightning_gen.objectives.total_correlation.minibatch_total_correlation`), and so do
-    ``val/loss`` and ``test/loss``.
+    each dimension; the total correlation is weighted by beta and the rest by 1. Its estimate, and
+    with it ``val/loss`` and ``test/loss``, depends on the batch size.
 
     Args:
-        image_shape: (channels, height, width); the command line takes it from the data.
-        latent_dim: length of a code.
         beta: weight of the total correlation, at least 1, which is the VAE.
-        objective: its warm-up and free bits.
-        parts: architecture, likelihood, corruption, optimizer and schedule.
     """
 
     def __init__(
@@ -31,13 +24,9 @@ class BetaTCVAE(VariationalAutoencoder):
         image_shape: ImageShape,
         latent_dim: int = 10,
         beta: float = 6.0,
-        objective: Objective = ELBO(),  # noqa: B008  (frozen)
-        **parts: Unpack[Parts],
+        **parts: Unpack[VAEParts],
     ) -> None:
-        if not 1 <= beta < float("inf"):
-            raise UserError(
-                f"BetaTCVAE.beta is the weight of the total correlation, finite and at least 1, "
-                f"got {beta}. Set it to 6, or use BetaVAE for a smaller weight of the whole KL."
-            )
-        bound = TotalCorrelation.like(objective, weight=beta - 1)
-        super().__init__(image_shape, latent_dim, objective=bound, **parts)
+        remedy = "Set it to 6, or use BetaVAE for a smaller weight of the whole KL."
+        check_number("BetaTCVAE.beta, the weight of the total correlation,", beta, 1, remedy)
+        super().__init__(image_shape, latent_dim, **parts)
+        self.objective = TotalCorrelation.like(self.objective, weight=beta - 1)

@@ -6,9 +6,9 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from lightning_gen.contracts import Batch, Codes, Images, ImageShape
-from lightning_gen.errors import UserError
-from lightning_gen.models.base import LossModel
+from lightning_gen.contracts import Batch, Codes, Images, ImageShape, Terms
+from lightning_gen.errors import check_number
+from lightning_gen.models.module import Module
 from lightning_gen.models.optimizers import TrainingParts
 from lightning_gen.networks.classifier import ConvClassifier, flipped, shifted
 
@@ -20,11 +20,10 @@ class ClassifierTerms(NamedTuple):
     accuracy: Float[Tensor, ""]
 
 
-class Classifier(LossModel):
-    """A small convolutional classifier, trained with the cross-entropy.
+class Classifier(Module):
+    """A small convolutional classifier; its code is what the last layer sees.
 
-    Its code is what the last layer sees: the features in which
-    :class:`~lightning_gen.features.TrainedClassifier` compares images.
+    These are the features of :class:`~lightning_gen.features.TrainedClassifier`.
 
     Args:
         image_shape: (channels, height, width); the command line takes it from the data.
@@ -32,7 +31,6 @@ class Classifier(LossModel):
         widths: channels of each stage; the last is the number of features.
         shift: training images are moved by up to so many pixels in either direction.
         flip: training images are mirrored left to right at random.
-        training: the optimizer and the schedule.
     """
 
     needs_labels = True
@@ -47,13 +45,9 @@ class Classifier(LossModel):
         **training: Unpack[TrainingParts],
     ) -> None:
         super().__init__(**training)
-        if num_classes < 2:
-            raise UserError(
-                f"Classifier tells classes apart, so it needs at least 2, got {num_classes}. "
-                "Choose data with labels, for an ImageFolder one folder a class."
-            )
-        if shift < 0:
-            raise UserError(f"Classifier.shift is a number of pixels, got {shift}. Set it to 2.")
+        remedy = "Choose data with labels, for an ImageFolder one folder a class."
+        check_number("the data's number of classes", num_classes, 2, remedy)
+        check_number("Classifier.shift, in pixels,", shift, 0, "Set it to 2.")
         self.image_shape = image_shape
         self.network = ConvClassifier(image_shape, num_classes, widths)
         self.shift = shift
@@ -63,9 +57,7 @@ class Classifier(LossModel):
         """The features [N, D] of each image."""
         return self.network.features(images)  # type: ignore[no-any-return]
 
-    def terms(
-        self, batch: Batch, inputs: Images, training_step: int | None = None
-    ) -> ClassifierTerms:
+    def terms(self, batch: Batch, inputs: Images, training_step: int | None = None) -> Terms:
         """Cross-entropy and accuracy."""
         logits = self.network(inputs)
         right = logits.argmax(dim=1) == batch.labels

@@ -10,13 +10,11 @@ from torch import Tensor
 
 from lightning_gen.contracts import Batch, Codes, Images, ImageShape, Terms
 from lightning_gen.errors import UserError
-from lightning_gen.models.encoder_decoder import AutoencoderParts
-from lightning_gen.models.vae import VariationalAutoencoder
+from lightning_gen.models.vae import BoundParts, VariationalAutoencoder
 from lightning_gen.networks import Architecture, Conv
 from lightning_gen.networks.condition import TrainingConditions, Vectors, make_condition
 from lightning_gen.networks.conditional import Conditional
-from lightning_gen.objectives import ELBO, DiagonalGaussian, Likelihood, Objective
-from lightning_gen.objectives.importance import LogWeights, draw_log_weights
+from lightning_gen.objectives import DiagonalGaussian, Likelihood
 
 
 class CVAE(VariationalAutoencoder):
@@ -24,22 +22,20 @@ class CVAE(VariationalAutoencoder):
 
     Encoder and decoder are told the class of each image, or some of its attributes: q(z|x, y) and
     p(x|z, y), with p(z) = N(0, I) whatever y is. A code is [z, y]: the latent vector, then the
-    condition as the networks see it, so that ``decode`` needs nothing else, and two codes can be
-    mixed with their conditions. What encodes images must know y: ``model.condition_on(batch)``
-    is the model with the conditions of a batch filled in.
+    condition as the networks see it, so that ``decode`` needs nothing else. What encodes images
+    must know y: ``model.condition_on(batch)`` does, and this class itself offers no ``encode``,
+    ``reconstruct``, ``posterior`` or ``log_weights``.
 
     Args:
-        image_shape: (channels, height, width); the command line takes it from the data.
         class_names: names of the classes; the command line takes them from the data.
-        latent_dim: length of z.
         attributes: names of the factors to condition on; None conditions on the class.
         factors: number of values of each factor, by name; the command line takes it from the data.
         embedding_dim: length of a learned linear embedding of the condition in each network; None
             gives the networks the vector itself (one-hot for a class).
-        architecture: makes the encoder and the decoder.
-        objective: the bound, with warm-up and free bits.
-        parts: likelihood, corruption, optimizer and schedule.
     """
+
+    # Blocked, so that ``isinstance`` finds no capability here that a call would refuse.
+    posterior = encode = reconstruct = log_weights = None  # type: ignore[assignment]
 
     def __init__(
         self,
@@ -50,12 +46,11 @@ class CVAE(VariationalAutoencoder):
         factors: dict[str, int] | None = None,
         embedding_dim: int | None = None,
         architecture: Architecture = Conv(),  # noqa: B008  (frozen)
-        objective: Objective = ELBO(),  # noqa: B008  (frozen)
-        **parts: Unpack[AutoencoderParts],
+        **parts: Unpack[BoundParts],
     ) -> None:
         self.condition = make_condition(class_names, attributes, factors or {})
         conditional = Conditional(architecture, len(self.condition.names), embedding_dim)
-        super().__init__(image_shape, latent_dim, conditional, objective, **parts)
+        super().__init__(image_shape, latent_dim, conditional, **parts)
         labels = torch.stack([*self.condition.examples().values()])
         self.conditions = TrainingConditions(self.condition.vectors(labels))
 
@@ -63,47 +58,27 @@ class CVAE(VariationalAutoencoder):
         """The model with the condition of each image of ``batch`` filled in."""
         return ConditionedVAE(self, self.condition.of(batch))
 
+    @property
+    def conditioned(self) -> "ConditionedVAE":
+        """What ``condition_on`` gives, of no image."""
+        return ConditionedVAE(self, self.conditions.examples[:0])
+
     def examples(self) -> dict[str, Tensor]:
         """The label of each class; or of no attribute, then of each alone."""
         return self.condition.examples()
 
-    def posterior(self, images: Images, vectors: Vectors | None = None) -> DiagonalGaussian:
-        """q(z|x, y) of each image."""
-        if vectors is None:
-            raise UserError(
-                "CVAE must know the condition of each image, got images alone. "
-                "Ask model.condition_on(batch), which knows the labels or factors of the batch."
-            )
-        return DiagonalGaussian.from_features(self.encoder(images, vectors))
-
-    def encode(self, images: Images, vectors: Vectors | None = None) -> Codes:
-        """The code [z, y] of each image: the posterior mean and the condition."""
-        mean = self.posterior(images, vectors).mean
-        return torch.cat([mean, vectors], dim=1)  # type: ignore[list-item]
-
-    def reconstruct(self, images: Images, vectors: Vectors | None = None) -> Images:
-        """Each image decoded from its own code."""
-        return self.decode(self.encode(images, vectors))
-
     def sample_codes(self, n: int, labels: Shaped[Tensor, "n ..."] | None = None) -> Codes:
         """``n`` codes [z, y]: draws of the prior, and conditions.
 
-        Args:
-            n: number of images.
-            labels: the condition of each: class numbers [N], or attributes in [0, 1] [N, K]; None
-                draws from those of the latest training images.
-
-        Raises:
-            UserError: the labels are not ``n``, or not labels of this condition.
+        ``labels`` are the condition of each: class numbers [N], or attributes in [0, 1] [N, K];
+        None draws from those of the latest training images.
         """
         if labels is not None and len(labels) != n:
             raise UserError(f"labels has one row an image, expected {n}, got {len(labels)}.")
-        codes = torch.randn(n, self.latent_dim, device=self.device).to(self.dtype)
-        if labels is None:
-            vectors = self.conditions.draw(n, codes.device).to(codes)
-        else:
-            vectors = self.condition.vectors(labels).to(codes)
-        return torch.cat([codes, vectors], dim=1)
+        latents = super().sample_codes(n)
+        asked = None if labels is None else self.condition.vectors(labels)
+        vectors = self.conditions.draw(n, self.device) if asked is None else asked
+        return torch.cat([latents, vectors.to(latents)], dim=1)
 
     def sample(self, n: int, labels: Shaped[Tensor, "n ..."] | None = None) -> Images:
         """``n`` images decoded from :meth:`sample_codes`."""
@@ -111,18 +86,11 @@ class CVAE(VariationalAutoencoder):
 
     def terms(self, batch: Batch, inputs: Images, training_step: int | None = None) -> Terms:
         """The objective's loss, of log p(x|y), and its parts."""
-        vectors = self.condition.of(batch)
+        knowing = self.condition_on(batch)
         if training_step is not None:
-            self.conditions.add(vectors)
-        log_likelihood = partial(self.conditional_log_likelihood, batch.images, vectors)
-        return self.objective(log_likelihood, self.posterior(inputs, vectors), training_step)
-
-    def conditional_log_likelihood(
-        self, images: Images, vectors: Vectors, latents: Float[Tensor, "m d"]
-    ) -> Float[Tensor, " m"]:
-        """Log p(x|z, y) of latents [k * N, D], k for each of N images, in nats."""
-        repeated = vectors.repeat(len(latents) // len(vectors), 1)
-        return self.log_likelihood(images, torch.cat([latents, repeated], dim=1))
+            self.conditions.add(knowing.vectors)
+        log_likelihood = partial(knowing.log_likelihood, batch.images)
+        return self.objective(log_likelihood, knowing.posterior(inputs), training_step)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take a checkpoint of 0.1.0, which has frequencies of conditions and no rows of them."""
@@ -139,27 +107,25 @@ class ConditionedVAE:
     model: CVAE
     vectors: Vectors
 
+    reconstruct = VariationalAutoencoder.reconstruct
+    log_weights = VariationalAutoencoder.log_weights
+
     def posterior(self, images: Images) -> DiagonalGaussian:
         """q(z|x, y) of each image."""
-        return self.model.posterior(images, self.vectors)
+        return DiagonalGaussian.from_features(self.model.encoder(images, self.vectors))
 
     def encode(self, images: Images) -> Codes:
-        """The code [z, y] of each image."""
-        return self.model.encode(images, self.vectors)
+        """The code [z, y] of each image: the posterior mean and the condition."""
+        return torch.cat([self.posterior(images).mean, self.vectors], dim=1)
 
     def decode(self, codes: Codes) -> Images:
         """Images of codes [z, y]."""
         return self.model.decode(codes)
 
-    def reconstruct(self, images: Images) -> Images:
-        """Each image decoded from its own code."""
-        return self.model.reconstruct(images, self.vectors)
-
-    def log_weights(self, images: Images, num_samples: int) -> LogWeights:
-        """Log p(x, z|y) / q(z|x, y) of posterior draws for each image, in nats."""
-        log_likelihood = partial(self.model.conditional_log_likelihood, images, self.vectors)
-        fit, ratio = draw_log_weights(log_likelihood, self.posterior(images), num_samples)
-        return fit + ratio
+    def log_likelihood(self, images: Images, latents: Float[Tensor, "m d"]) -> Float[Tensor, " m"]:
+        """Log p(x|z, y) of latents [k * N, D], k for each of N images, in nats."""
+        repeated = self.vectors.repeat(len(latents) // len(images), 1)
+        return self.model.log_likelihood(images, torch.cat([latents, repeated], dim=1))
 
     @property
     def observation_model(self) -> Likelihood:

@@ -1,20 +1,21 @@
-"""What every encoder-decoder model shares: decoding, and the damage to its training images."""
+"""What every autoencoder is made of: networks, likelihood, the damage to its training images."""
 
 import math
-from abc import ABC
 from collections.abc import Callable
 from copy import deepcopy
 from functools import partial
 from typing import Unpack
 
+from jaxtyping import Float
+from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 
-from lightning_gen.contracts import Codes, Images, ImageShape, Terms
-from lightning_gen.errors import UserError
-from lightning_gen.models.base import LossModel
+from lightning_gen.contracts import Codes, Images, ImageShape
+from lightning_gen.errors import UserError, check_number
+from lightning_gen.hyperparameters import KeepsArguments
 from lightning_gen.models.optimizers import TrainingParts
 from lightning_gen.networks import Architecture, Corruption
-from lightning_gen.networks.mean_start import MeanStart
+from lightning_gen.networks.mean_start import start_at_mean
 from lightning_gen.objectives import Bernoulli, Likelihood
 
 
@@ -36,17 +37,17 @@ class Parts(AutoencoderParts, total=False):
     architecture: Architecture
 
 
-class Autoencoder(LossModel, ABC):
+class Autoencoder(KeepsArguments, LightningModule):
     """Images -> encoder -> code -> decoder -> likelihood -> images.
+
+    A family derives from this and, for the step, from :class:`~lightning_gen.models.module.Module`.
 
     Args:
         image_shape: (channels, height, width); the command line takes it from the data.
         encoder: from images [N, C, H, W] to features [N, ...].
-        decoder: makes the network from codes, [N, D] unless the family overrides ``decode``, to the
-            likelihood's raw parameters [N, P * C, H, W], given P.
+        decoder: given P, makes the network from codes to raw parameters [N, P * C, H, W].
         likelihood: of the images given a code; its negative logarithm is the reconstruction's loss.
-        corruption: damages the training input; the loss is against the clean image. See
-            :mod:`lightning_gen.networks.corruption`.
+        corruption: damages the training input; the loss is against the clean image.
         training: the optimizer and the schedule.
     """
 
@@ -71,24 +72,11 @@ class Autoencoder(LossModel, ABC):
             self.corrupt = corruption
 
     def setup(self, stage: str) -> None:
-        """Set the bias of a decoder that starts at the mean image.
-
-        Raises:
-            UserError: the data is no ImageDataModule, which knows its mean.
-        """
+        """Set the bias of a decoder that starts at the mean image."""
         super().setup(stage)
-        starting = [layer for layer in self.decoder.modules() if isinstance(layer, MeanStart)]
-        if stage != "fit" or all(layer.started for layer in starting):
-            return
-        data = self.trainer.datamodule  # type: ignore[attr-defined]
-        mean_image = getattr(data, "mean_image", None)
-        if mean_image is None:
-            raise UserError(
-                "architecture.start_at_mean takes the mean of an ImageDataModule's training "
-                f"images, got {type(data).__name__}. Train on an ImageDataModule, or leave it out."
-            )
-        for layer in starting:
-            layer.start(self.likelihood.params(mean_image()[None]))
+        if stage == "fit":
+            data = self.trainer.datamodule  # type: ignore[attr-defined]
+            start_at_mean(self.decoder, data, self.likelihood.params)
 
     @property
     def observation_model(self) -> Likelihood:
@@ -99,6 +87,10 @@ class Autoencoder(LossModel, ABC):
         """The reconstruction of each image."""
         return self.reconstruct(images)
 
+    def encode(self, images: Images) -> Codes:
+        """The code [N, D] of each image."""
+        return self.encoder(images)  # type: ignore[no-any-return]
+
     def decode(self, codes: Codes) -> Images:
         """Images [N, C, H, W] of codes [N, D]."""
         return self.likelihood.image(self.decoder(codes))
@@ -107,17 +99,20 @@ class Autoencoder(LossModel, ABC):
         """Each image decoded from its own code."""
         return self.decode(self.encode(images))
 
+    def log_likelihood(self, images: Images, codes: Float[Tensor, "m ..."]) -> Float[Tensor, " m"]:
+        """Log p(x|z) of codes [k * N, ...], k for each of N images, in nats."""
+        repeated = images.repeat(len(codes) // len(images), 1, 1, 1)
+        return self.likelihood.log_prob(self.decoder(codes), repeated)
+
+    def logged(self, terms: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The terms; and the negative ELBO in bits per dimension, where values are discrete."""
+        if not (self.likelihood.discrete and {"reconstruction", "kl"} <= terms.keys()):
+            return terms
+        nats = terms["reconstruction"] + terms["kl"]
+        return terms | {"bits_per_dimension": nats / (math.log(2) * math.prod(self.image_shape))}
+
     def _augmented(self, images: Images) -> Images:
         return self.corrupt(images) if hasattr(self, "corrupt") else images
-
-    def _log_terms(self, stage: str, terms: Terms, batch_size: int) -> None:
-        """Also the negative ELBO in bits per dimension, of a likelihood of discrete values."""
-        super()._log_terms(stage, terms, batch_size)
-        parts = terms._asdict()
-        if self.likelihood.discrete and {"reconstruction", "kl"} <= parts.keys():
-            dimensions = math.prod(self.image_shape)
-            bits = (parts["reconstruction"] + parts["kl"]) / (math.log(2) * dimensions)
-            self._log(stage, {"bits_per_dimension": bits}, batch_size)
 
 
 def _check_images(image_shape: ImageShape, encoder: nn.Module, inputs: tuple[Tensor, ...]) -> None:
@@ -133,8 +128,5 @@ def _check_images(image_shape: ImageShape, encoder: nn.Module, inputs: tuple[Ten
 
 def check_latent_dim(latent_dim: int) -> None:
     """Raise a UserError unless there is at least one latent dimension."""
-    if latent_dim < 1:
-        raise UserError(
-            f"latent_dim is the length of a code, at least 1, got {latent_dim}. "
-            "Set model.latent_dim to 2 for a picture of the latent plane, 10 to 50 for quality."
-        )
+    remedy = "Set model.latent_dim to 2 for a picture of the plane, 10 to 50 for quality."
+    check_number("latent_dim", latent_dim, 1, remedy)

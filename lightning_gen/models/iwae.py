@@ -3,9 +3,8 @@
 from typing import Unpack
 
 from lightning_gen.contracts import ImageShape
-from lightning_gen.models.encoder_decoder import Parts
-from lightning_gen.models.vae import VariationalAutoencoder
-from lightning_gen.objectives import ELBO, ImportanceWeighted, Objective
+from lightning_gen.models.vae import VAEParts, VariationalAutoencoder
+from lightning_gen.objectives import ImportanceWeighted
 
 
 class IWAE(VariationalAutoencoder):
@@ -14,11 +13,7 @@ class IWAE(VariationalAutoencoder):
     Trains the bound L_k on log p(x), which is the tighter the more draws it takes; L_1 is the VAE.
 
     Args:
-        image_shape: (channels, height, width); the command line takes it from the data.
-        latent_dim: length of a code.
         num_samples: k, posterior draws an image; time and memory of the decoder grow with it.
-        objective: its warm-up and free bits.
-        parts: architecture, likelihood, corruption, optimizer and schedule.
     """
 
     def __init__(
@@ -26,8 +21,7 @@ class IWAE(VariationalAutoencoder):
         image_shape: ImageShape,
         latent_dim: int = 20,
         num_samples: int = 5,
-        objective: Objective = ELBO(),  # noqa: B008  (frozen)
-        **parts: Unpack[Parts],
+        **parts: Unpack[VAEParts],
     ) -> None:
-        bound = ImportanceWeighted.like(objective, num_samples=num_samples)
-        super().__init__(image_shape, latent_dim, objective=bound, **parts)
+        super().__init__(image_shape, latent_dim, **parts)
+        self.objective = ImportanceWeighted.like(self.objective, num_samples=num_samples)

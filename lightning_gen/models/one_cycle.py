@@ -1,6 +1,8 @@
 """A learning rate that rises and falls once, over the whole training."""
 
-from lightning.pytorch import LightningModule
+from collections.abc import Iterable
+
+from lightning.pytorch import Trainer
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
@@ -10,10 +12,9 @@ from lightning_gen.errors import UserError
 class OneCycle(LRScheduler):
     """Linear up to the optimizer's learning rate, then to 0 (Smith & Topin 2018, arXiv:1708.07120).
 
-    It is stepped after every training step. How many there will be is the trainer's to say, by
-    ``max_steps`` or ``max_epochs``; a run that goes on to more epochs goes on with the rate that a
-    run of that length has there. One that goes on with more or fewer steps an epoch, since the
-    batches, the processes or the accumulation are others, goes on at the same epoch.
+    It is stepped after every training step, and as long as the trainer's ``max_steps`` or
+    ``max_epochs``: a run that goes on to more of them has the rate that a run of that length has
+    there, and one that goes on with more or fewer steps an epoch goes on at the same epoch.
 
     Args:
         optimizer: its learning rate is the highest.
@@ -26,8 +27,7 @@ class OneCycle(LRScheduler):
             raise ValueError(f"warmup is a share of the steps, from 0 to below 1, got {warmup}")
         if not 0 < start <= 1:
             raise ValueError(f"start is a share of the highest rate, above 0, got {start}")
-        self.warmup = warmup
-        self.start = start
+        self.warmup, self.start = warmup, start
         self.total_steps = 0
         self.steps_an_epoch: float | None = None
         self.moved = 0.0
@@ -45,14 +45,11 @@ class OneCycle(LRScheduler):
         return max(0.0, (self.total_steps - step) / (self.total_steps - rise))
 
     def over(self, total_steps: int, steps_an_epoch: int | float | None) -> None:
-        """Span so many steps, and set the rate of the next one.
+        """Span so many steps, those that were done included, and set the rate of the next one.
 
-        Args:
-            total_steps: of the whole training, those that were done included.
-            steps_an_epoch: of the training from now on; None where steps are counted, not epochs.
+        ``steps_an_epoch`` is None where the training is as long as its steps, not its epochs.
         """
-        self.total_steps = total_steps
-        before = self.steps_an_epoch
+        self.total_steps, before = total_steps, self.steps_an_epoch
         if before and steps_an_epoch and before != steps_an_epoch:
             epochs = (self.last_epoch + self.moved) / before
             self.moved = epochs * steps_an_epoch - self.last_epoch
@@ -62,20 +59,15 @@ class OneCycle(LRScheduler):
         self._last_lr = self.get_lr()  # type: ignore[assignment]
 
 
-def span(module: LightningModule) -> None:
-    """Tell each OneCycle of a model, in its ``on_train_start``, how many steps the training has.
-
-    Raises:
-        UserError: nobody knows.
-    """
-    schedulers = module.lr_schedulers()
-    for scheduler in schedulers if isinstance(schedulers, list) else [schedulers]:
+def span(trainer: Trainer, schedulers: Iterable[object]) -> None:
+    """Tell each OneCycle, at the start of a training, how many steps this has."""
+    for scheduler in schedulers:
         if isinstance(scheduler, OneCycle):
-            steps = module.trainer.estimated_stepping_batches
+            steps = trainer.estimated_stepping_batches
             if not 0 < steps < float("inf"):
                 raise UserError(
                     "OneCycle spans the whole training, and this one has no end. Set "
                     "trainer.max_epochs or trainer.max_steps, or choose another model.lr_scheduler."
                 )
-            by_epochs = module.trainer.max_epochs if module.trainer.max_steps == -1 else None
+            by_epochs = trainer.max_epochs if trainer.max_steps == -1 else None
             scheduler.over(int(steps), steps / by_epochs if by_epochs else None)

@@ -13,37 +13,24 @@ SchedulerFactory = Callable[[Optimizer], LRScheduler | ReduceLROnPlateau]
 
 
 class TrainingParts(TypedDict, total=False):
-    """What every model of one loss passes on to :class:`~lightning_gen.models.base.LossModel`."""
+    """What every model passes on to :class:`~lightning_gen.models.module.Module`."""
 
     optimizer: OptimizerFactory
     lr_scheduler: SchedulerFactory | None
 
 
-HAVE_FUSED_STEPS = (Adam, AdamW, SGD)
-
-
 class SharedFactory:
-    """A factory that the copies of a model share.
+    """A factory that the copies of a model share; optimizers are built to be fused.
 
     What the command line hands over holds on to the parser and to the trainer, which an average of
     the weights, a deep copy of the model, must not copy, and on several devices cannot.
-
-    An optimizer that can update all parameters in one kernel does so, unless ``fused`` or
-    ``foreach`` was given.
-
-    Args:
-        build: the factory.
     """
 
     def __init__(self, build: Callable[[Any], Any]) -> None:
         self.build = build
 
     def __call__(self, argument: Any) -> Any:  # noqa: ANN401  (the factory's)
-        """What the factory builds.
-
-        Raises:
-            UserError: its arguments are out of range, or do not fit the parameters.
-        """
+        """What the factory builds; a UserError where its arguments do not fit."""
         try:
             built = self.build(argument)
             for name in ("step_size", "T_max", "T_0"):  # they divide, but not before an epoch's end
@@ -54,7 +41,7 @@ class SharedFactory:
                 f"an optimizer or scheduler cannot be built: {error}. Change its arguments in "
                 "model.optimizer or model.lr_scheduler, or choose another class."
             ) from error
-        if isinstance(built, HAVE_FUSED_STEPS):
+        if isinstance(built, Adam | AdamW | SGD):
             fuse(built)
         return built
 
@@ -63,7 +50,7 @@ class SharedFactory:
 
 
 def fuse(optimizer: Optimizer) -> None:
-    """Let one of ``HAVE_FUSED_STEPS`` update all parameters in one kernel, unless told how.
+    """Let an optimizer that can update all parameters in one kernel, unless told how.
 
     Set here and not in the constructor, it leaves the scaling of float16 gradients to Lightning,
     which refuses to clip them otherwise.

@@ -21,12 +21,8 @@ class StackedDAE(DeterministicAutoencoder):
     on 28x28 images the widths (100, 30) are 784-100-30-100-784.
 
     Args:
-        image_shape: (channels, height, width); the command line takes it from the data.
         widths: units of each layer of the encoder; the last is the length of the code.
         activation: class of the activation after each layer but the decoder's last.
-        likelihood: of the clean images given a code; its negative logarithm is the loss.
-        corruption: damages the training input; see :mod:`lightning_gen.networks.corruption`.
-        training: the optimizer and the schedule.
     """
 
     def __init__(
@@ -34,18 +30,13 @@ class StackedDAE(DeterministicAutoencoder):
         image_shape: ImageShape,
         widths: tuple[int, ...] = (100, 30),
         activation: type[nn.Module] = nn.SELU,
-        likelihood: Likelihood = Bernoulli(),  # noqa: B008  (copied by the base)
+        likelihood: Likelihood = Bernoulli(),  # noqa: B008  (copied)
         corruption: Corruption | None = GaussianNoise(),  # noqa: B008  (frozen)
         **training: Unpack[TrainingParts],
     ) -> None:
         check_widths(self, widths)
         *hidden, latent_dim = widths
         dense = Dense(tuple(hidden), activation)
-        super().__init__(
-            image_shape,
-            nn.Sequential(dense.encoder(image_shape, latent_dim), layer(activation)),
-            partial(dense.decoder, image_shape, latent_dim),
-            likelihood,
-            corruption,
-            **training,
-        )
+        encoder = nn.Sequential(dense.encoder(image_shape, latent_dim), layer(activation))
+        decoder = partial(dense.decoder, image_shape, latent_dim)
+        super().__init__(image_shape, encoder, decoder, likelihood, corruption, **training)

@@ -4,33 +4,40 @@ from dataclasses import replace
 from functools import partial
 from typing import Unpack
 
-import torch
-from jaxtyping import Float
-from torch import Tensor
-
 from lightning_gen.contracts import Batch, Codes, Images, ImageShape, Terms
 from lightning_gen.errors import UserError
 from lightning_gen.models.encoder_decoder import (
     Autoencoder,
     AutoencoderParts,
     DenoisingParts,
-    Parts,
     check_latent_dim,
 )
+from lightning_gen.models.module import Module
+from lightning_gen.models.normal_prior import NormalPrior
 from lightning_gen.networks import Architecture, Conv, Residual
-from lightning_gen.objectives import ELBO, DiagonalGaussian, Gaussian, Likelihood, Objective
+from lightning_gen.objectives import ELBO, DiagonalGaussian, Gaussian, Likelihood
 from lightning_gen.objectives.importance import LogWeights, draw_log_weights
 
 
-class VariationalAutoencoder(Autoencoder):
+class BoundParts(AutoencoderParts, total=False):
+    """What a variational autoencoder with networks of its own passes on to its family."""
+
+    objective: ELBO
+
+
+class VAEParts(BoundParts, total=False):
+    """What a variational autoencoder passes on to its family."""
+
+    architecture: Architecture
+
+
+class VariationalAutoencoder(Autoencoder, NormalPrior, Module):
     """q(z|x) from the encoder, p(x|z) from the decoder, p(z) = N(0, I).
 
     Args:
-        image_shape: (channels, height, width); the command line takes it from the data.
         latent_dim: length of a code.
         architecture: makes the encoder and the decoder.
-        objective: the bound that is minimised, with warm-up and free bits.
-        parts: likelihood, corruption, optimizer and schedule.
+        objective: the bound that is minimised, with warm-up, free bits or capacity of the KL.
     """
 
     def __init__(
@@ -38,20 +45,17 @@ class VariationalAutoencoder(Autoencoder):
         image_shape: ImageShape,
         latent_dim: int = 20,
         architecture: Architecture = Conv(),  # noqa: B008  (frozen)
-        objective: Objective = ELBO(),  # noqa: B008  (frozen)
+        objective: ELBO = ELBO(),  # noqa: B008  (frozen)
         **parts: Unpack[AutoencoderParts],
     ) -> None:
         check_latent_dim(latent_dim)
-        if not isinstance(objective, Objective):
+        if not isinstance(objective, ELBO):
             raise UserError(
                 f"objective is one of lightning_gen.objectives, such as ELBO(), got {objective!r}."
             )
-        super().__init__(
-            image_shape,
-            architecture.encoder(image_shape, 2 * latent_dim),
-            partial(architecture.decoder, image_shape, latent_dim),
-            **parts,
-        )
+        encoder = architecture.encoder(image_shape, 2 * latent_dim)
+        decoder = partial(architecture.decoder, image_shape, latent_dim)
+        super().__init__(image_shape, encoder, decoder, **parts)
         self.latent_dim = latent_dim
         self.objective = objective
 
@@ -63,24 +67,11 @@ class VariationalAutoencoder(Autoencoder):
         """The posterior mean [N, D] of each image."""
         return self.posterior(images).mean
 
-    def sample_codes(self, n: int) -> Codes:
-        """``n`` draws [N, D] of the prior."""
-        return torch.randn(n, self.latent_dim, device=self.device).to(self.dtype)
-
-    def sample(self, n: int) -> Images:
-        """``n`` images decoded from draws of the prior."""
-        return self.decode(self.sample_codes(n))
-
     def log_weights(self, images: Images, num_samples: int) -> LogWeights:
         """Log p(x, z) / q(z|x) of ``num_samples`` posterior draws for each image, in nats."""
         log_likelihood = partial(self.log_likelihood, images)
         fit, ratio = draw_log_weights(log_likelihood, self.posterior(images), num_samples)
         return fit + ratio
-
-    def log_likelihood(self, images: Images, codes: Float[Tensor, "m d"]) -> Float[Tensor, " m"]:
-        """Log p(x|z) of codes [k * N, D], k for each of N images, in nats."""
-        repeated = images.repeat(len(codes) // len(images), 1, 1, 1)
-        return self.likelihood.log_prob(self.decoder(codes), repeated)
 
     def terms(self, batch: Batch, inputs: Images, training_step: int | None = None) -> Terms:
         """The objective's loss and its parts."""
@@ -93,14 +84,10 @@ class VAE(VariationalAutoencoder):
 
 
 class BetaVAE(VariationalAutoencoder):
-    """beta-VAE (Higgins et al. 2017): the KL is weighted by beta.
+    """beta-VAE (Higgins et al. 2017).
 
     Args:
-        image_shape: (channels, height, width); the command line takes it from the data.
-        latent_dim: length of a code.
         beta: weight of the KL, both in nats per image; 1 is the VAE.
-        objective: its warm-up, free bits or capacity.
-        parts: architecture, likelihood, corruption, optimizer and schedule.
     """
 
     def __init__(
@@ -108,32 +95,25 @@ class BetaVAE(VariationalAutoencoder):
         image_shape: ImageShape,
         latent_dim: int = 10,
         beta: float = 4.0,
-        objective: Objective = ELBO(),  # noqa: B008  (frozen)
-        **parts: Unpack[Parts],
+        **parts: Unpack[VAEParts],
     ) -> None:
-        super().__init__(image_shape, latent_dim, objective=replace(objective, beta=beta), **parts)
+        super().__init__(image_shape, latent_dim, **parts)
+        self.objective = replace(self.objective, beta=beta)
 
 
 class ResVAE(VariationalAutoencoder):
     """VAE with residual networks that halve the image down to about 4x4.
 
     The widths start at 32, double at each halving and stop at 512: five stages for 128x128, four
-    for 64x64, two for 28x28.
-
-    Args:
-        image_shape: (channels, height, width); the command line takes it from the data.
-        latent_dim: length of a code.
-        likelihood: of the images given a code; the default is squared error, sigma = 1.
-        objective: the bound that is minimised, with warm-up and free bits.
-        parts: corruption, optimizer and schedule.
+    for 64x64, two for 28x28. The default likelihood is squared error, sigma = 1.
     """
 
     def __init__(
         self,
         image_shape: ImageShape,
         latent_dim: int = 128,
-        likelihood: Likelihood = Gaussian(),  # noqa: B008  (copied by the base)
-        objective: Objective = ELBO(),  # noqa: B008  (frozen)
+        likelihood: Likelihood = Gaussian(),  # noqa: B008  (copied)
+        objective: ELBO = ELBO(),  # noqa: B008  (frozen)
         **parts: Unpack[DenoisingParts],
     ) -> None:
         stages = max(1, (min(image_shape[1:]) // 4).bit_length() - 1)

@@ -8,9 +8,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from lightning_gen.contracts import Batch, Codes, Images, ImageShape
-from lightning_gen.errors import UserError
+from lightning_gen.contracts import Batch, Codes, Images, ImageShape, Terms
+from lightning_gen.errors import check_number
 from lightning_gen.models.encoder_decoder import Autoencoder, AutoencoderParts
+from lightning_gen.models.module import Module
 from lightning_gen.networks import Codebook, SpatialArchitecture, SpatialResidual, Transformer
 from lightning_gen.objectives.elbo import ELBOTerms
 from lightning_gen.objectives.importance import LogWeights
@@ -23,8 +24,7 @@ Maps = Float[Tensor, "n d map_h map_w"]
 class AutoencoderTerms(NamedTuple):
     """The first phase: loss = reconstruction + kl + commitment, in nats per image.
 
-    ``kl`` is the uniform prior's, a constant. ``perplexity`` (a number of codes) and ``code_use``
-    (a share of them) are the batch's, means over the codebooks.
+    ``kl`` is the uniform prior's; the use of the codes is a mean over the codebooks.
     """
 
     loss: Float[Tensor, ""]
@@ -42,7 +42,7 @@ class PriorTerms(NamedTuple):
     kl: Float[Tensor, ""]
 
 
-class VQVAE(Autoencoder):
+class VQVAE(Autoencoder, Module):
     """VQ-VAE (van den Oord, Vinyals & Kavukcuoglu 2017, arXiv:1711.00937).
 
     The encoder's feature map is replaced, position by position, by the nearest codes. A run has two
@@ -54,26 +54,17 @@ class VQVAE(Autoencoder):
     2. All other epochs train the prior, a causal transformer, on -log p(codes) of the undamaged
        images; encoder, codebooks and decoder are frozen, and the decoder is not run.
 
-    The posterior is one point, so KL(q(z|x) || p(z)) = -log p(codes). ``val/loss`` and
-    ``test/loss`` are -log p(x|z) - log p(codes), the negative ELBO, in both phases: the first ends
-    with the uniform prior's positions * codebooks * log(size) nats in it, the second brings them
-    down, so the best checkpoint has a trained prior where ``trainer.max_epochs`` leaves time for
-    one. With a discrete likelihood the bound is also given in bits per dimension.
-
-    Attributes:
-        leaves_gradients_out: in each phase some parameters take no part, so DDP must not wait for a
-            gradient of every one: ``trainer.strategy`` is ``ddp_find_unused_parameters_true`` on
-            several devices, which the command line sets by itself.
+    The posterior is one point, so KL(q(z|x) || p(z)) = -log p(codes). ``val/loss`` is the negative
+    ELBO in both phases: the first ends with the uniform prior's positions * codebooks * log(size)
+    nats in it, the second brings them down, so that the best checkpoint has a trained prior.
 
     Args:
-        image_shape: (channels, height, width); the command line takes it from the data.
         architecture: makes the encoder to feature maps, and the decoder.
         codebook: size and number of the codebooks, how they are kept in use, the commitment.
         prior: the transformer that learns the distribution of the codes.
         autoencoder_epochs: epochs of the first phase, at least 1.
-        parts: likelihood, corruption, the one optimizer and the schedule of both phases.
-            CosineAnnealingWarmRestarts with ``T_0`` = ``autoencoder_epochs`` starts each phase at
-            the full learning rate.
+        parts: of both phases; CosineAnnealingWarmRestarts with ``T_0`` = ``autoencoder_epochs``
+            starts each at the full learning rate.
     """
 
     leaves_gradients_out: ClassVar[bool] = True
@@ -87,13 +78,11 @@ class VQVAE(Autoencoder):
         autoencoder_epochs: int = 10,
         **parts: Unpack[AutoencoderParts],
     ) -> None:
-        check_epochs(autoencoder_epochs)
-        super().__init__(
-            image_shape,
-            architecture.encoder(image_shape, codebook.dim),
-            partial(architecture.decoder, image_shape, codebook.dim),
-            **parts,
-        )
+        remedy = "Set it to about half of trainer.max_epochs."
+        check_number("model.autoencoder_epochs", autoencoder_epochs, 1, remedy)
+        encoder = architecture.encoder(image_shape, codebook.dim)
+        decoder = partial(architecture.decoder, image_shape, codebook.dim)
+        super().__init__(image_shape, encoder, decoder, **parts)
         height, width = architecture.map_size(image_shape)
         self.latent_shape = (codebook.dim, height, width)
         self.quantizer = codebook.quantizer()
@@ -129,73 +118,48 @@ class VQVAE(Autoencoder):
 
     def sample_uniformly(self, n: int) -> Images:
         """``n`` images decoded from codes that are all equally probable, for comparison."""
-        shape = (n, *self.prior.shape)
+        shape = n, *self.prior.shape
         codes = torch.randint(self.codebook_size, shape, device=self.device)
         return self._decode(self._lookup(codes))
 
     def log_weights(self, images: Images, num_samples: int) -> LogWeights:
         """Log p(x, z) of the one code z that an image has, ``num_samples`` times, in nats."""
         codes = self.quantize(images)
-        log_likelihood = self.likelihood.log_prob(self.decoder(self._lookup(codes)), images)
+        log_likelihood = self.log_likelihood(images, self._lookup(codes))
         return (log_likelihood + self.prior.log_prob(codes)).expand(num_samples, -1)
 
-    def terms(
-        self, batch: Batch, inputs: Images, training_step: int | None = None
-    ) -> AutoencoderTerms | PriorTerms | ELBOTerms:
+    def terms(self, batch: Batch, inputs: Images, training_step: int | None = None) -> Terms:
         """The negative ELBO in evaluation; in training the loss of the present phase."""
-        if training_step is None:
-            return self._bound(batch.images, inputs)
-        if self._trains_autoencoder:
-            return self._train_autoencoder(batch.images, inputs)
-        return self._train_prior(batch.images)
-
-    @property
-    def _trains_autoencoder(self) -> bool:
-        return self.current_epoch < self.autoencoder_epochs
-
-    def _bound(self, images: Images, inputs: Images) -> ELBOTerms:
-        features = self.encoder(inputs).float()
-        indices = self.quantizer.nearest(features)
-        quantised = straight_through(features, self.quantizer.lookup(indices))
-        reconstruction = self._reconstruction(images, quantised)
-        kl = -self.prior.log_prob(indices.flatten(1, 2)).mean()
-        return ELBOTerms(reconstruction + kl, reconstruction, kl)
-
-    def _train_autoencoder(self, images: Images, inputs: Images) -> AutoencoderTerms:
+        training = training_step is not None
+        if training and self.current_epoch >= self.autoencoder_epochs:
+            return self._prior_terms(batch.images)
         features = self.encoder(inputs).float()
         indices = self.quantizer.nearest(features)
         quantised = self.quantizer.lookup(indices)
-        self.quantizer.update(features, indices)
-        reconstruction = self._reconstruction(images, straight_through(features, quantised))
+        if training:
+            self.quantizer.update(features, indices)
+        latent = straight_through(features, quantised)
+        reconstruction = -self.log_likelihood(batch.images, latent).mean()
+        if not training:
+            kl = -self.prior.log_prob(indices.flatten(1, 2)).mean()
+            return ELBOTerms(reconstruction + kl, reconstruction, kl)
         kl = torch.full_like(reconstruction, indices[0].numel() * math.log(self.codebook_size))
         distance = self.commitment_weight * commitment(features, quantised).mean()
-        loss = reconstruction + kl + distance
         used = self.quantizer.use(indices)
         shares = perplexity(used).mean(), code_use(used).mean()
+        loss = reconstruction + kl + distance
         return AutoencoderTerms(loss, reconstruction, kl, distance, *shares)
 
-    def _train_prior(self, images: Images) -> PriorTerms:
+    def _prior_terms(self, images: Images) -> PriorTerms:
         for part in (self.encoder, self.decoder):
             part.eval()  # a normalisation's running averages are frozen too
         with torch.no_grad():
             codes = self.quantize(images)
         kl = -self.prior.log_prob(codes).mean()
-        return PriorTerms(kl, kl)
-
-    def _reconstruction(self, images: Images, latent: Maps) -> Float[Tensor, ""]:
-        return -self.likelihood.log_prob(self.decoder(latent), images).mean()
+        return PriorTerms(loss=kl, kl=kl)
 
     def _decode(self, latent: Maps) -> Images:
         return self.likelihood.image(self.decoder(latent))
 
     def _lookup(self, codes: Indices) -> Maps:
         return self.quantizer.lookup(codes.view(len(codes), *self.latent_shape[1:], -1))
-
-
-def check_epochs(autoencoder_epochs: int) -> None:
-    """Raise a UserError unless the autoencoder is trained for an epoch."""
-    if autoencoder_epochs < 1:
-        raise UserError(
-            "autoencoder_epochs is a number of training epochs, at least 1, got "
-            f"{autoencoder_epochs}. Set it to about half of trainer.max_epochs."
-        )

@@ -3,18 +3,19 @@
 from functools import partial
 from typing import NamedTuple, Unpack
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from lightning_gen.contracts import Batch, Codes, Images, ImageShape
-from lightning_gen.errors import UserError
+from lightning_gen.errors import check_number
 from lightning_gen.models.encoder_decoder import (
     Autoencoder,
     DenoisingParts,
     Parts,
     check_latent_dim,
 )
+from lightning_gen.models.module import Module
+from lightning_gen.models.normal_prior import NormalPrior
 from lightning_gen.networks import Architecture, Conv
 from lightning_gen.noise import normal_like
 from lightning_gen.objectives import Gaussian, InverseMultiquadratics, Kernel, Likelihood
@@ -22,27 +23,20 @@ from lightning_gen.objectives.mmd import maximum_mean_discrepancy
 
 
 class WAETerms(NamedTuple):
-    """Means over a batch: loss = reconstruction + weight * mmd, in nats per image.
-
-    ``mmd`` has no unit and is an unbiased estimate: below zero now and then where codes and prior
-    agree.
-    """
+    """Means over a batch, in nats per image: loss = reconstruction + weight * mmd (no unit)."""
 
     loss: Float[Tensor, ""]
     reconstruction: Float[Tensor, ""]
     mmd: Float[Tensor, ""]
 
 
-class WassersteinAutoencoder(Autoencoder):
+class WassersteinAutoencoder(Autoencoder, NormalPrior, Module):
     """A deterministic encoder, whose codes as a whole are to be distributed as N(0, I).
 
     Args:
-        image_shape: (channels, height, width); the command line takes it from the data.
         latent_dim: length of a code.
-        weight: of the distance to the prior, at least 0; 0 is the plain autoencoder.
+        weight: of the distance to the prior.
         architecture: makes the encoder and the decoder.
-        likelihood: of the images given a code.
-        parts: corruption, optimizer and schedule.
     """
 
     def __init__(
@@ -55,14 +49,11 @@ class WassersteinAutoencoder(Autoencoder):
         **parts: Unpack[DenoisingParts],
     ) -> None:
         check_latent_dim(latent_dim)
-        check_weight(weight)
-        super().__init__(
-            image_shape,
-            architecture.encoder(image_shape, latent_dim),
-            partial(architecture.decoder, image_shape, latent_dim),
-            likelihood,
-            **parts,
-        )
+        remedy = "Set it to 10, and higher where samples look worse than reconstructions."
+        check_number("model.weight", weight, 0, remedy)
+        encoder = architecture.encoder(image_shape, latent_dim)
+        decoder = partial(architecture.decoder, image_shape, latent_dim)
+        super().__init__(image_shape, encoder, decoder, likelihood, **parts)
         self.latent_dim = latent_dim
         self.weight = weight
 
@@ -70,37 +61,23 @@ class WassersteinAutoencoder(Autoencoder):
         """The code [N, D] of each image, in float32."""
         return self.encoder(images).float()  # type: ignore[no-any-return]
 
-    def sample_codes(self, n: int) -> Codes:
-        """``n`` draws [N, D] of the prior."""
-        return torch.randn(n, self.latent_dim, device=self.device).to(self.dtype)
-
-    def sample(self, n: int) -> Images:
-        """``n`` images decoded from draws of the prior."""
-        return self.decode(self.sample_codes(n))
-
-    def _reconstruction(self, codes: Codes, images: Images) -> Float[Tensor, ""]:
-        return -self.likelihood.log_prob(self.decoder(codes), images).mean()
-
 
 class WAE(WassersteinAutoencoder):
     """WAE-MMD (Tolstikhin, Bousquet, Gelly & Schoelkopf 2018, arXiv:1711.01558, algorithm 2).
 
-    The loss is -log p(x|z) + weight * MMD(q(z), N(0, I)): where a VAE draws each posterior to the
-    prior, it is the codes of all images together that are drawn to it. The MMD is estimated within
-    a batch, on each device, against as many draws of the prior: a batch wants 100 images or more.
+    The loss is -log p(x|z) + weight * MMD(q(z), N(0, I)), which draws the codes of all images
+    together to the prior, and not each. The MMD is estimated within a batch, on each device,
+    against as many draws of the prior: a batch wants 100 images or more.
 
-    With ``Gaussian(sigma)`` -log p(x|z) is ||x - x'||^2 / (2 sigma^2) and a constant. The paper's
-    cost is ||x - x'||^2, its weight 10 on MNIST and 100 on CelebA; it is the same objective where
-    ``weight`` is the paper's divided by 2 sigma^2: 5 and 50 for the default sigma of 1. Images are
-    in [0, 1] here; where others have them in [-1, 1], their squared error is four times ours.
+    With ``Gaussian(sigma)`` the objective is the paper's, whose cost is ||x - x'||^2, where
+    ``weight`` is the paper's (10 on MNIST, 100 on CelebA) divided by 2 sigma^2. Images are in
+    [0, 1] here; in [-1, 1] their squared error is four times ours.
 
     Args:
-        image_shape: (channels, height, width); the command line takes it from the data.
         latent_dim: length of a code; about the data's own number of dimensions, since the codes of
             a longer one cannot fill the prior, and its draws fall where no image was.
         kernel: of the MMD.
         weight: nats per image for each unit of the MMD, at least 0; 0 is the plain autoencoder.
-        parts: architecture, likelihood, corruption, optimizer and schedule.
     """
 
     def __init__(
@@ -118,14 +95,5 @@ class WAE(WassersteinAutoencoder):
         """The loss and its parts, against as many draws of the prior as there are images."""
         codes = self.encode(inputs)
         mmd = maximum_mean_discrepancy(codes, normal_like(codes), self.kernel)
-        reconstruction = self._reconstruction(codes, batch.images)
+        reconstruction = -self.log_likelihood(batch.images, codes).mean()
         return WAETerms(reconstruction + self.weight * mmd, reconstruction, mmd)
-
-
-def check_weight(weight: float) -> None:
-    """Raise a UserError unless ``weight`` is a finite number of at least 0."""
-    if not 0 <= weight < float("inf"):
-        raise UserError(
-            f"weight is a finite number of at least 0, got {weight}. "
-            "Set model.weight to 10, and higher where samples look worse than reconstructions."
-        )

@@ -1,7 +1,11 @@
 """A decoder that starts at the mean image."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
+
+from lightning_gen.errors import UserError
 
 
 class MeanStart(nn.Linear):
@@ -24,6 +28,27 @@ class MeanStart(nn.Linear):
         """Make these the likelihood's parameters where all features are 0."""
         self.bias.copy_(params.flatten())
         self.started = True
+
+
+def start_at_mean(decoder: nn.Module, data: object, params: Callable[[Tensor], Tensor]) -> None:
+    """Start every MeanStart of a decoder that has no weights yet at the mean of the ``data``.
+
+    Args:
+        decoder: gives a likelihood's parameters.
+        data: has a ``mean_image()`` [C, H, W] of its training images.
+        params: the likelihood's parameters of images.
+    """
+    layers = [layer for layer in decoder.modules() if isinstance(layer, MeanStart)]
+    if all(layer.started for layer in layers):
+        return
+    mean_image = getattr(data, "mean_image", None)
+    if mean_image is None:
+        raise UserError(
+            "architecture.start_at_mean takes the mean of an ImageDataModule's training images, "
+            f"got {type(data).__name__}. Train on an ImageDataModule, or leave it out."
+        )
+    for layer in layers:
+        layer.start(params(mean_image()[None]))
 
 
 def _started(module: MeanStart, incompatible_keys: object) -> None:

@@ -6,7 +6,6 @@ from lightning_gen.objectives.elbo import (
     MMD,
     ELBOTerms,
     ImportanceWeighted,
-    Objective,
     TotalCorrelation,
 )
 from lightning_gen.objectives.gradient_penalty import R1, GradientPenalty, Penalty
@@ -37,7 +36,6 @@ __all__ = [
     "Kernel",
     "Likelihood",
     "NonSaturating",
-    "Objective",
     "Penalty",
     "TotalCorrelation",
     "Wasserstein",

@@ -62,8 +62,7 @@ class Hinge(Adversarial):
 class Wasserstein(Adversarial):
     """Wasserstein distance (Arjovsky, Chintala & Bottou 2017, arXiv:1701.07875).
 
-    It is one only where the discriminator is 1-Lipschitz, so it wants a
-    :class:`~lightning_gen.objectives.GradientPenalty`.
+    It is one where the discriminator is 1-Lipschitz: use it with a ``GradientPenalty``.
     """
 
     def discriminator(self, real_scores: Scores, fake_scores: Scores) -> Loss:

@@ -1,8 +1,5 @@
-"""What a model with a KL minimises: the evidence lower bound, and bounds with further terms."""
+"""The evidence lower bound on log p(x), and bounds with further terms."""
 
-import math
-from abc import ABC, abstractmethod
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -10,19 +7,21 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lightning_gen.contracts import Codes, Terms
-from lightning_gen.errors import UserError
+from lightning_gen.errors import UserError, check_number
 from lightning_gen.noise import normal_like
-from lightning_gen.objectives.importance import draw_log_weights, importance_weighted_bound
+from lightning_gen.objectives.importance import (
+    LogLikelihood,
+    draw_log_weights,
+    importance_weighted_bound,
+)
+from lightning_gen.objectives.likelihoods import PerImage
 from lightning_gen.objectives.mmd import RBF, Kernel, maximum_mean_discrepancy
 from lightning_gen.objectives.posterior import DiagonalGaussian
 from lightning_gen.objectives.total_correlation import minibatch_total_correlation
 
-LogLikelihood = Callable[[Float[Tensor, "m d"]], Float[Tensor, " m"]]
-"""Log p(x|z) of codes [k * N, D], k for each of the N images of a batch, in nats."""
-
 
 class ELBOTerms(NamedTuple):
-    """Means over a batch, in nats per image: loss = reconstruction + beta * kl in evaluation."""
+    """Means over a batch, in nats per image; in evaluation loss = reconstruction + beta * kl."""
 
     loss: Float[Tensor, ""]
     reconstruction: Float[Tensor, ""]
@@ -55,11 +54,11 @@ class ImportanceWeightedTerms(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Objective(ABC):
-    """The weight and the training aids of the KL, in any bound that has one.
+class ELBO:
+    """-ELBO = -log p(x|z) + beta KL(q(z|x) || p(z)), in nats per image (Kingma & Welling 2014).
 
-    Warm-up and free bits act on the training loss alone: validation and test always report
-    the terms with their full weights, so that the best checkpoint is not that of a small early one.
+    Warm-up and free bits act on the training loss alone. A bound with further terms derives from
+    this and overrides ``extended``, or the call.
 
     Args:
         beta: weight of the KL; 1 gives the bound, other values are Higgins et al. 2017.
@@ -78,21 +77,12 @@ class Objective(ABC):
 
     def __post_init__(self) -> None:
         for name, field in type(self).__dataclass_fields__.items():
-            value = getattr(self, name)
-            if isinstance(field.default, Kernel):
-                fits, what = isinstance(value, Kernel), "a kernel, such as RBF()"
-            else:
-                number = isinstance(value, int | float) and not isinstance(value, bool)
-                fits, what = number and 0 <= value < math.inf, "a finite number of at least 0"
-                fits = fits or (value is None and field.default is None)
-            if not fits:
-                raise UserError(
-                    f"{type(self).__name__}.{name} is {what}, got {value!r}. Set {name} to its "
-                    f"default {field.default}."
-                )
+            value, remedy = getattr(self, name), f"Set it to its default {field.default}."
+            if not (isinstance(field.default, Kernel) or value is field.default is None):
+                check_number(f"{type(self).__name__}.{name}", value, 0, remedy)
 
     @classmethod
-    def like(cls, other: "Objective", **changed: Any) -> "Objective":  # noqa: ANN401
+    def like(cls, other: "ELBO", **changed: Any) -> "ELBO":  # noqa: ANN401
         """An objective of this class with the weight and the aids of an ELBO; else a UserError."""
         if type(other) is not ELBO:
             raise UserError(
@@ -101,64 +91,17 @@ class Objective(ABC):
             )
         return cls(**vars(other) | changed)
 
-    @abstractmethod
     def __call__(
         self,
         log_likelihood: LogLikelihood,
         posterior: DiagonalGaussian,
         training_step: int | None = None,
     ) -> Terms:
-        """The loss of a batch and its parts.
+        """The loss of a batch and its parts, from one draw of the posterior of each image.
 
-        Args:
-            log_likelihood: of the batch's images, given codes.
-            posterior: q(z|x) of each image; codes are drawn from it here.
-            training_step: number of training steps done; None in evaluation.
+        ``training_step`` is the number of training steps done, None in evaluation.
         """
-
-    def cost(self, kl: Float[Tensor, "n d"], training_step: int | None) -> Float[Tensor, ""]:
-        """What the KL of each latent dimension adds to the loss, in nats per image."""
-        mean = kl.mean(dim=0)
-        if training_step is not None and self.free_bits:
-            mean = mean.clamp(min=self.free_bits)
-        if self.capacity is None:
-            return self.weight_at(training_step) * mean.sum()
-        return self.beta * (mean.sum() - self._warmth(training_step) * self.capacity).abs()
-
-    def weight_at(self, training_step: int | None) -> float:
-        """The weight of the KL at a step of the training; None is in evaluation."""
-        return self.beta * (self._warmth(training_step) if self.capacity is None else 1)
-
-    def _warmth(self, training_step: int | None) -> float:
-        if training_step is None or not self.warmup_steps:
-            return 1.0
-        return min(1.0, training_step / self.warmup_steps)
-
-    def bound(
-        self,
-        log_likelihood: Float[Tensor, " n"],
-        kl: Float[Tensor, "n d"],
-        training_step: int | None = None,
-    ) -> ELBOTerms:
-        """-log p(x|z) and the KL of each dimension of each image, as means."""
-        reconstruction = -log_likelihood.mean()
-        loss = reconstruction + self.cost(kl, training_step)
-        return ELBOTerms(loss, reconstruction, kl.mean(dim=0).sum())
-
-
-@dataclass(frozen=True)
-class ELBO(Objective):
-    """-ELBO = -log p(x|z) + beta KL(q(z|x) || p(z)), in nats per image (Kingma & Welling 2014)."""
-
-    def __call__(
-        self,
-        log_likelihood: LogLikelihood,
-        posterior: DiagonalGaussian,
-        training_step: int | None = None,
-    ) -> Terms:
-        """The terms, from one draw of the posterior an image."""
-        codes = posterior.sample()
-        kl = posterior.kl_to_standard_normal()
+        codes, kl = posterior.sample(), posterior.kl_to_standard_normal()
         bound = self.bound(log_likelihood(codes), kl, training_step)
         return self.extended(bound, codes, posterior)
 
@@ -166,21 +109,40 @@ class ELBO(Objective):
         """The terms with those that are added to the bound."""
         return bound
 
+    def bound(
+        self, log_likelihood: PerImage, kl: Float[Tensor, "n d"], training_step: int | None = None
+    ) -> ELBOTerms:
+        """The terms of log p(x|z) and of the KL of each dimension."""
+        reconstruction = -log_likelihood.mean()
+        loss = reconstruction + self.cost(kl, training_step)
+        return ELBOTerms(loss, reconstruction, kl.mean(dim=0).sum())
+
+    def cost(self, kl: Float[Tensor, "n d"], training_step: int | None) -> Float[Tensor, ""]:
+        """What the KL of each latent dimension adds to the loss, in nats per image."""
+        mean = kl.mean(dim=0)
+        if training_step is not None and self.free_bits:
+            mean = mean.clamp(min=self.free_bits)
+        if self.capacity is None:
+            return self.beta * self.warmth(training_step) * mean.sum()
+        return self.beta * (mean.sum() - self.warmth(training_step) * self.capacity).abs()
+
+    def warmth(self, training_step: int | None) -> float:
+        """How far the warm-up is at a step of the training, from 0 to 1; 1 in evaluation."""
+        if training_step is None or not self.warmup_steps:
+            return 1.0
+        return min(1.0, training_step / self.warmup_steps)
+
 
 @dataclass(frozen=True)
 class TotalCorrelation(ELBO):
     """-ELBO + weight * total correlation of the codes, estimated from the batch (Chen et al. 2018).
 
-    The KL holds the mutual information I(x; z), the total correlation and the KL of each dimension;
-    a ``weight`` of beta - 1 weighs the total correlation by beta, as arXiv:1802.04942 does. See
-    :func:`~lightning_gen.objectives.total_correlation.minibatch_total_correlation`.
+    The KL has the total correlation in it once: a ``weight`` of beta - 1 weighs it by beta.
     """
 
     weight: float = 5.0
 
-    def extended(
-        self, bound: ELBOTerms, codes: Codes, posterior: DiagonalGaussian
-    ) -> TotalCorrelationTerms:
+    def extended(self, bound: ELBOTerms, codes: Codes, posterior: DiagonalGaussian) -> Terms:
         """The terms with the total correlation."""
         excess = minibatch_total_correlation(codes, posterior)
         loss = bound.loss + self.weight * excess
@@ -199,18 +161,23 @@ class MMD(ELBO):
     weight: float = 100.0
     kernel: Kernel = RBF()  # noqa: RUF009  (frozen)
 
-    def extended(self, bound: ELBOTerms, codes: Codes, posterior: DiagonalGaussian) -> MMDTerms:
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not isinstance(self.kernel, Kernel):
+            raise UserError(f"MMD.kernel is a kernel, got {self.kernel!r}. Set it to RBF().")
+
+    def extended(self, bound: ELBOTerms, codes: Codes, posterior: DiagonalGaussian) -> Terms:
         """The terms with the MMD, against as many draws of the prior."""
         mmd = maximum_mean_discrepancy(codes, normal_like(codes), self.kernel)
         return MMDTerms(bound.loss + self.weight * mmd, bound.reconstruction, bound.kl, mmd)
 
 
 @dataclass(frozen=True)
-class ImportanceWeighted(Objective):
+class ImportanceWeighted(ELBO):
     """-L_k, the importance-weighted bound on log p(x) (Burda, Grosse & Salakhutdinov 2016).
 
-    beta weighs log p(z) - log q(z|x) in each weight. Free bits take away what the KL, in closed
-    form, costs below them, which is exact in expectation for k = 1.
+    beta weighs log p(z) - log q(z|x) in each weight. The other aids add what they add to the KL in
+    closed form, which is exact in expectation for k = 1.
 
     Args:
         num_samples: k, draws an image; time and memory of the decoder grow with it.
@@ -235,7 +202,7 @@ class ImportanceWeighted(Objective):
         """-L_k and -L_1, from the same draws."""
         fit, ratio = draw_log_weights(log_likelihood, posterior, self.num_samples)
         kl = posterior.kl_to_standard_normal()
-        weight = self.weight_at(training_step)
+        weight = self.beta * (self.warmth(training_step) if self.capacity is None else 1)
         aided = self.cost(kl, training_step) - weight * kl.mean(dim=0).sum()
         loss = aided - importance_weighted_bound(fit + weight * ratio).mean()
         return ImportanceWeightedTerms(loss, -(fit + ratio).mean())

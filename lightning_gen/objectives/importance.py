@@ -1,7 +1,7 @@
 """The importance-weighted bound on log p(x)."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import torch
 from jaxtyping import Float
@@ -11,19 +11,14 @@ from lightning_gen.objectives.posterior import DiagonalGaussian, standard_normal
 
 LogWeights = Float[Tensor, "k n"]
 
+LogLikelihood = Callable[[Float[Tensor, "m d"]], Float[Tensor, " m"]]
+"""Log p(x|z) of codes [k * N, D], k for each of the N images of a batch, in nats."""
+
 
 def draw_log_weights(
-    log_likelihood: Callable[[Float[Tensor, "m d"]], Float[Tensor, " m"]],
-    posterior: DiagonalGaussian,
-    num_samples: int,
+    log_likelihood: LogLikelihood, posterior: DiagonalGaussian, num_samples: int
 ) -> tuple[LogWeights, LogWeights]:
-    """Log p(x|z) and log p(z) / q(z|x) of draws of each posterior, in nats.
-
-    Args:
-        log_likelihood: of the images given codes [k * N, D].
-        posterior: q(z|x) of the N images.
-        num_samples: k, draws for each of them.
-    """
+    """Log p(x|z) and log p(z) / q(z|x) of k draws of the posterior of each of N images, in nats."""
     repeated = posterior.repeated(num_samples)
     codes = repeated.sample()
     ratio = standard_normal_log_prob(codes) - repeated.log_prob(codes)
@@ -44,21 +39,9 @@ def bound_in_parts(
 ) -> Float[Tensor, " n"]:
     """:func:`importance_weighted_bound` of ``num_samples`` draws, ``at_once`` in memory at a time.
 
-    Args:
-        draw: gives the log-weights [k, N] of k new draws for the same N images.
-        num_samples: draws an image in all.
-        at_once: draws an image in one call of ``draw``.
-
-    Returns:
-        The bound in float64 on the CPU, since not every device has float64.
+    ``draw`` gives the log-weights [k, N] of k new draws for the same N images. The bound is in
+    float64 on the CPU, since not every device has float64.
     """
-    parts = [
-        torch.logsumexp(draw(size), dim=0).cpu().double() for size in sizes(num_samples, at_once)
-    ]
+    sizes = [min(at_once, num_samples - start) for start in range(0, num_samples, at_once)]
+    parts = [torch.logsumexp(draw(size), dim=0).cpu().double() for size in sizes]
     return torch.logsumexp(torch.stack(parts), dim=0) - math.log(num_samples)
-
-
-def sizes(total: int, at_once: int) -> Iterator[int]:
-    """``total`` in parts of ``at_once``, the last one smaller where there is a rest."""
-    for start in range(0, total, at_once):
-        yield min(at_once, total - start)

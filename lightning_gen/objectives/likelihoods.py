@@ -1,4 +1,4 @@
-"""Likelihoods p(x|z): they own the decoder's output, so activation and loss cannot disagree."""
+"""Likelihoods p(x|z), which own the decoder's output: activation and loss cannot disagree."""
 
 import math
 from abc import ABC, abstractmethod
@@ -13,7 +13,7 @@ from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
 from lightning_gen.contracts import Images
-from lightning_gen.errors import UserError
+from lightning_gen.errors import check_number
 
 Params = Float[Tensor, "n p h w"]
 PerImage = Float[Tensor, " n"]
@@ -25,9 +25,8 @@ class Likelihood(nn.Module, ABC):
 
     Attributes:
         params_per_channel: how many output channels of the decoder each image channel takes.
-        discrete: whether ``log_prob`` is the logarithm of a probability of 8-bit pixels, so that
-            bits per dimension mean something.
-        binary: whether ``log_prob`` is the logarithm of a probability of pixels 0 and 1 only.
+        discrete: whether it is a probability of 8-bit pixels, which has bits per dimension.
+        binary: whether it is a probability of pixels 0 and 1 only.
     """
 
     params_per_channel: ClassVar[int] = 1
@@ -53,9 +52,8 @@ class Likelihood(nn.Module, ABC):
 class BernoulliLogProb(Function):
     """The log-probability of images under logits l, and its gradients, in half of torch's time.
 
-    torch's cross-entropy takes log(1 + exp(-|l|)), whose logarithm is slow on a CPU; that is
-    -log(max(p, 1 - p)) with p = sigmoid(l), and x - p is the gradient. A pixel is off by less than
-    a millionth of a nat, as it is in torch's float32.
+    log(1 + exp(-|l|)), slow on a CPU, is -log(max(p, 1 - p)) with p = sigmoid(l). A pixel is off by
+    less than a millionth of a nat, as in torch's float32.
     """
 
     @staticmethod
@@ -89,8 +87,7 @@ class Bernoulli(Likelihood):
 
     def log_prob(self, params: Params, images: Images) -> PerImage:
         """sum_i x_i log p_i + (1 - x_i) log(1 - p_i), in nats per image."""
-        log_prob: Tensor = BernoulliLogProb.apply(params.float(), images)
-        return log_prob
+        return BernoulliLogProb.apply(params.float(), images)  # type: ignore[no-any-return]
 
     def image(self, params: Params) -> Images:
         """The probabilities sigmoid(logits)."""
@@ -105,14 +102,13 @@ class Bernoulli(Likelihood):
 class Gaussian(Likelihood):
     """Independent Gaussian pixels of one standard deviation sigma.
 
-    A fixed sigma weighs the squared error by 1 / (2 sigma^2) against the KL term; a learned one is
-    the optimal sigma-VAE of Rybkin, Daniilidis & Levine 2021 (arXiv:2006.13202).
+    A fixed one weighs the squared error by 1 / (2 sigma^2) against the KL; a learned one is that of
+    the sigma-VAE (Rybkin, Daniilidis & Levine 2021, arXiv:2006.13202).
 
     Args:
         sigma: standard deviation in units of the image range [0, 1]; the start where it is learned.
         learned: learn sigma, one number for all pixels.
-        bounded: pass the mean through a sigmoid, so that it stays in the image range; otherwise the
-            decoder's output is the mean.
+        bounded: the mean is the sigmoid of the decoder's output, and not this itself.
     """
 
     sigma: float = 1.0
@@ -121,11 +117,8 @@ class Gaussian(Likelihood):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not 0 < self.sigma < math.inf:
-            raise UserError(
-                f"Gaussian.sigma is a finite standard deviation above 0, got {self.sigma}. "
-                "Pass sigma 1.0 for plain squared error, or learned true."
-            )
+        remedy = "Pass sigma 1.0 for plain squared error, or learned true."
+        check_number("Gaussian.sigma", self.sigma, 0, remedy, above=True)
         start = torch.tensor(math.log(self.sigma))
         if self.learned:
             self.log_sigma = nn.Parameter(start)

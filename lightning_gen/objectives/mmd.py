@@ -17,8 +17,7 @@ Gram = Float[Tensor, "n m"]
 class Kernel(ABC):
     """A sum of kernels, one a scale, each a function of u = ||x - y||^2 / (2 d scale).
 
-    2 d is the mean squared distance of two draws from N(0, I) in d dimensions, so that the same
-    scales suit codes of every length: u is about 1 at scale 1.
+    2 d is the mean squared distance of two draws from N(0, I) in d dimensions.
 
     Args:
         scales: of the squared distance; several of them see both coarse and fine differences.
@@ -38,10 +37,13 @@ class Kernel(ABC):
         """The kernel of one scale: 1 at u = 0, falling to 0."""
 
     def __call__(self, x: Samples, y: Float[Tensor, "m d"]) -> Gram:
-        """k(x_i, y_j), in float32 or finer also under autocast; from 0 to the number of scales."""
+        """k(x_i, y_j), from 0 to the number of scales; in float32 or finer also under autocast."""
         fine = torch.promote_types(x.dtype, torch.float32)
         with torch.autocast(x.device.type, enabled=False):
-            u = squared_distances(x.to(fine), y.to(fine)) / (2 * x.shape[1])
+            x, y = x.to(fine), y.to(fine)
+            squares = x.square().sum(dim=1, keepdim=True) + y.square().sum(dim=1)
+            # ||x - y||^2 through a matrix product: [N, M] in memory, not [N, M, D]
+            u = (squares - 2 * x @ y.T).clamp(min=0) / (2 * x.shape[1])
             return torch.stack([self.profile(u / scale) for scale in self.scales]).sum(dim=0)
 
 
@@ -49,8 +51,7 @@ class Kernel(ABC):
 class InverseMultiquadratics(Kernel):
     """sum_s C_s / (C_s + ||x - y||^2), C_s = 2 d s (Tolstikhin et al. 2018, section 4).
 
-    The paper's C is 2 d sigma_z^2 s with the prior's variance sigma_z^2, which is 1 here; the
-    scales are those of the authors' code. The heavy tails pull codes in from far away.
+    The scales are those of the authors' code; the heavy tails pull codes in from far away.
     """
 
     scales: tuple[float, ...] = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
@@ -62,11 +63,10 @@ class InverseMultiquadratics(Kernel):
 
 @dataclass(frozen=True)
 class RBF(Kernel):
-    """sum_s exp(-||x - y||^2 / (2 d s)): Gaussians of variance d s.
+    """sum_s exp(-||x - y||^2 / (2 d s)): Gaussians of variance d s, as for InfoVAE.
 
-    The code of Zhao, Song & Ermon 2019 has exp(-||x - y||^2 / d^2), the one scale s = d / 2. The
-    gradient vanishes where the codes are far from the prior, so that it suits codes that a KL
-    keeps near.
+    The gradient vanishes far from the prior, so that it suits codes that a KL keeps near. The code
+    of Zhao, Song & Ermon 2019 has exp(-||x - y||^2 / d^2), the one scale s = d / 2.
     """
 
     scales: tuple[float, ...] = (1.0,)
@@ -81,27 +81,15 @@ def maximum_mean_discrepancy(
 ) -> Float[Tensor, ""]:
     """E k(x, x') + E k(y, y') - 2 E k(x, y), the squared MMD of two distributions.
 
-    The unbiased estimate of Gretton et al. 2012 (equation 3), as in Tolstikhin et al. 2018,
-    algorithm 2: no sample is paired with itself. Its mean is zero where the distributions are equal
-    and positive where they differ, so that a single value may well be below zero. It has no unit;
-    it is at most twice the number of the kernel's scales.
-
-    With fewer than two samples of either there is no pair and nothing can be said: the value is 0,
-    without a gradient, so that a last batch of one image neither raises nor lowers a mean.
+    The unbiased estimate of Gretton et al. 2012 (equation 3): no sample is paired with itself, and
+    where the distributions are equal a value is below zero as often as above. It has no unit; it is
+    at most twice the number of the kernel's scales. With fewer than two samples of either there is
+    no pair: the value is 0, without a gradient.
     """
     if min(len(x), len(y)) < 2:
         return 0 * (x.float().sum() + y.float().sum())
-    within = mean_of_pairs(kernel(x, x)) + mean_of_pairs(kernel(y, y))
-    return within - 2 * kernel(x, y).mean()
-
-
-def mean_of_pairs(gram: Float[Tensor, "n n"]) -> Float[Tensor, ""]:
-    """The mean of all entries off the diagonal."""
-    n = len(gram)
-    return (gram.sum() - gram.diagonal().sum()) / (n * (n - 1))
-
-
-def squared_distances(x: Samples, y: Float[Tensor, "m d"]) -> Gram:
-    """||x_i - y_j||^2, through a matrix product: [N, M] in memory, not [N, M, D]."""
-    squares = x.square().sum(dim=1, keepdim=True) + y.square().sum(dim=1)
-    return (squares - 2 * x @ y.T).clamp(min=0)
+    within_x, within_y = (
+        (gram.sum() - gram.diagonal().sum()) / (len(gram) * (len(gram) - 1))
+        for gram in (kernel(x, x), kernel(y, y))
+    )
+    return within_x + within_y - 2 * kernel(x, y).mean()

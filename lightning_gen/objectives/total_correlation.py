@@ -13,15 +13,11 @@ from lightning_gen.objectives.posterior import DiagonalGaussian
 def minibatch_total_correlation(codes: Codes, posterior: DiagonalGaussian) -> Float[Tensor, ""]:
     """E log q(z) - sum_j log q(z_j), in nats, with q(z) the mixture of the batch's posteriors.
 
-    The estimate of Chen et al. 2018 (arXiv:1802.04942, section 4.1 and appendix C.1): minibatch
-    weighted sampling, whose constants, which the size of the dataset enters, are left out: the
-    gradient is the same. A code lies in its own posterior, so that the value is too high for a
-    small batch, by up to (D - 1) log N where the posteriors do not overlap, and compares only at
-    one batch size. In float32 also under autocast; [N, N, D] in memory.
-
-    Args:
-        codes: one draw of the posterior of each image.
-        posterior: q(z|x) of the same images.
+    Minibatch weighted sampling of Chen et al. 2018 (arXiv:1802.04942, section 4.1 and appendix C.1)
+    without its constants, which the size of the dataset enters. A code lies in its own posterior,
+    so that the value is too high for a small batch, by up to (D - 1) log N where the posteriors do
+    not overlap, and compares only at one batch size. ``codes`` are one draw of each posterior. In
+    float32 also under autocast; [N, N, D] in memory.
     """
     with torch.autocast(codes.device.type, enabled=False):
         log_var = posterior.log_var[None].float()

@@ -37,7 +37,7 @@ def encode(model: object, batch: Batch) -> LabelledCodes:
     knowing: Any = condition_on(model, batch)
     codes = knowing.encode(batch.images)
     kl = torch.empty(len(codes), 0)
-    if isinstance(model, Infers):
+    if isinstance(knowing, Infers):
         posterior = knowing.posterior(batch.images)
         mean, log_var = posterior.mean.float(), posterior.log_var.float()
         kl = 0.5 * (mean.square() + log_var.exp() - 1 - log_var)

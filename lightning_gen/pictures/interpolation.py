@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from lightning_gen import contracts
-from lightning_gen.contracts import Encodes, condition_on
+from lightning_gen.contracts import Encodes, able, condition_on
 from lightning_gen.errors import UserError
 from lightning_gen.latent import PATHS, PathName
 from lightning_gen.pictures.picture import NothingToDrawError, Picture, Seen
@@ -52,7 +52,7 @@ class Interpolation(Picture):
     def draw(self, model: Any, seen: Seen) -> View:  # noqa: ANN401
         """A row for each pair; a UserError where there is but one image."""
         columns = [f"{position:.2g}" for position in torch.linspace(0, 1, self.steps).tolist()]
-        if not isinstance(model, Encodes):
+        if not able(model, (Encodes,)):
             rows = self._decoded(model, model.sample_codes(2 * self.num_pairs))
             names = unique(["pair"] * self.num_pairs)
             title = f"Interpolation, {self.path}, between draws of the prior"

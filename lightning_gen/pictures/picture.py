@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from matplotlib.figure import Figure
 
 from lightning_gen.contracts import Batch, Codes, Needs, SamplesCodes, able, require
-from lightning_gen.errors import UserError, check_at_least
+from lightning_gen.errors import UserError, check_number
 from lightning_gen.pictures.codes import LabelledCodes, unlabelled
 from lightning_gen.pictures.view import View
 
@@ -119,7 +119,7 @@ class Picture(ABC):
     def check_at_least(self, least: int, *options: str) -> None:
         """Raise a UserError where an option is below ``least``."""
         for option in options:
-            check_at_least(least, getattr(self, option), f"{type(self).__name__}.{option}")
+            check_number(f"{type(self).__name__}.{option}", getattr(self, option), least)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from lightning_gen.contracts import Encodes, Reconstructs
+from lightning_gen.contracts import Encodes, Reconstructs, able
 from lightning_gen.pictures import Picture, Seen, View
 from lightning_gen.pictures.codes import LabelledCodes, encode, join
 from lightning_gen.runs.finished import FinishedRun
@@ -42,7 +42,7 @@ def drawn_by(run: FinishedRun, picture: Picture, inputs: Inputs, out: Path) -> V
         run.require((Encodes,), "--images")
     # The images are in memory twice.
     run.check_request(out, picture.num_drawn, held=2 * picture.num_drawn * prod(run.image_shape))
-    if picture.looks_at == 0 or not isinstance(run.model, Encodes | Reconstructs):
+    if picture.looks_at == 0 or not able(run.model, (Encodes | Reconstructs,)):
         return picture.draw(run.model, Seen())
     classes, factors = inputs.class_names, inputs.factor_names
     picture.check(run.model, classes, factors)

@@ -100,7 +100,7 @@ def default_charts(model: LightningModule) -> list[Callback]:
     """What is measured and drawn by default, and a watch over samples."""
     found: list[Callback] = [kind() for kind in CHARTS if able(model, kind.requires)]
     diversity, denoising = callbacks.SampleDiversity, callbacks.DenoisingQuality
-    if able(model, diversity.requires) and not isinstance(model, Infers):
+    if able(model, diversity.requires) and not able(model, (Infers,)):
         found.append(diversity())
     if able(model, denoising.requires):
         found.append(denoising())

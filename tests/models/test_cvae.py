@@ -5,10 +5,10 @@ import torch
 from torch import nn
 
 from lightning_gen import contracts
-from lightning_gen.contracts import Batch
+from lightning_gen.contracts import Batch, able
 from lightning_gen.data import MiniFashionMNIST
 from lightning_gen.errors import UserError
-from lightning_gen.models import CVAE
+from lightning_gen.models import CVAE, DCGAN
 from lightning_gen.networks import Dense
 from lightning_gen.networks.condition import AttributeCondition, ClassCondition, TrainingConditions
 from lightning_gen.networks.conditional import ConditionalDecoder, ConditionalEncoder
@@ -33,7 +33,7 @@ def test_a_code_is_the_latent_and_the_condition(model, batch):
     vectors = model.condition.of(batch)
     assert codes.shape == (6, 4 + vectors.shape[1])
     assert torch.equal(codes[:, 4:], vectors)
-    assert torch.equal(codes[:, :4], model.posterior(batch.images, vectors).mean)
+    assert torch.equal(codes[:, :4], model.condition_on(batch).posterior(batch.images).mean)
 
 
 def test_encoder_and_decoder_hear_the_condition(model, batch):
@@ -80,9 +80,21 @@ def test_gradients_reach_the_embeddings(batch):
         build(CVAE, embedding_dim=0)
 
 
-def test_images_alone_are_not_enough(model, batch):
-    with pytest.raises(UserError, match=r"must know the condition .*condition_on\(batch\)"):
-        model.encode(batch.images)
+def test_what_needs_a_condition_is_offered_once_it_is_known(model, batch):
+    itself = contracts.Decodes, contracts.Samples, contracts.SamplesCodes
+    told = (
+        contracts.Encodes,
+        contracts.Reconstructs,
+        contracts.Infers,
+        contracts.EstimatesLikelihood,
+    )
+    told += (contracts.EstimatesLikelihood,)
+    for capability in (*itself, *told):
+        assert isinstance(model, capability) == (capability in itself)
+        assert able(model, (capability,))
+    assert all(isinstance(model.condition_on(batch), capability) for capability in told)
+    assert not able(model, (contracts.Quantizes,))
+    assert not able(build(DCGAN), (contracts.Encodes,))
 
 
 def test_a_label_an_image(model):

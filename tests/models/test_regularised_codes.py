@@ -2,16 +2,19 @@
 
 import math
 from functools import partial
+from itertools import pairwise
 
 import pytest
 import torch
 import torch.nn.functional as F
+from lightning.pytorch.callbacks import LambdaCallback
 from torch.optim import SGD, Adam
-from torch.optim.lr_scheduler import ExponentialLR, ReduceLROnPlateau
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from lightning_gen.data import MiniFashionMNIST
 from lightning_gen.errors import UserError
 from lightning_gen.models import AE, WAE, WAEGAN, BetaTCVAE, FactorVAE, InfoVAE
+from lightning_gen.models.factor_vae import Seen
 from lightning_gen.networks import Dense, LatentDiscriminator
 from lightning_gen.objectives import RBF, Bernoulli, Gaussian, InverseMultiquadratics
 from lightning_gen.objectives.mmd import maximum_mean_discrepancy
@@ -53,7 +56,7 @@ class TestTerms:
     def test_adversarial_terms_by_hand(self):
         model = small_gan()
         torch.manual_seed(4)
-        terms = terms_of(model, FEW)
+        terms = terms_of(model, FEW)._asdict()
         torch.manual_seed(4)
         prior = torch.randn(10, 3)
         codes = model.encode(FEW)
@@ -67,9 +70,9 @@ class TestTerms:
             "prior_score": torch.logit(on_prior).mean(),
             "code_score": torch.logit(on_codes).mean(),
             "mmd": mmd,
-            "loss": terms.reconstruction + 2 * mmd,
+            "loss": terms["reconstruction"] + 2 * mmd,
         }
-        found = {name: getattr(terms, name).item() for name in by_hand}
+        found = {name: terms[name].item() for name in by_hand}
         assert found == pytest.approx({k: v.item() for k, v in by_hand.items()}, abs=1e-5)
 
 
@@ -122,35 +125,12 @@ class TestUpdates:
         rates = [optimizer.param_groups[0]["lr"] for optimizer in trainer.optimizers]
         assert max(rates) < 1e-3
 
-    def test_the_gradients_of_both_players_are_clipped(self):
-        model = small_gan(optimizer=partial(SGD, lr=1.0), clip_norm=1e-3)
-        before = torch.cat([p.detach().flatten() for p in model.parameters()])
-        trainer_of().fit(model, loader_of(IMAGES[:8]))
-        moved = torch.cat([p.detach().flatten() for p in model.parameters()]) - before
-        assert moved.norm() == pytest.approx(2**0.5 * 1e-3, rel=1e-3)  # two, at right angles
-
-    def test_a_checkpoint_goes_on_where_the_run_stopped(self, tmp_path):
-        """Both optimizers are in it: three epochs at once are two and then one."""
-
-        def fit(epochs, path=None):
-            torch.manual_seed(0)
-            model = small_gan(lr_scheduler=partial(ExponentialLR, gamma=0.5))
-            loader = loader_of(IMAGES)
-            model.sample_codes = known_prior
-            trainer = trainer_of(max_epochs=epochs)
-            trainer.fit(model, loader, ckpt_path=path)
-            path = tmp_path / f"{trainer.global_step}.ckpt"
-            trainer.save_checkpoint(path)
-            return model, trainer, path
-
-        whole, trainer, path = fit(3)
-        _, _, halfway = fit(2)
-        resumed, resumed_trainer, _ = fit(3, halfway)
-        assert resumed_trainer.global_step == trainer.global_step == 12
-        torch.testing.assert_close(dict(resumed.state_dict()), dict(whole.state_dict()))
-        loaded = WAEGAN.load_from_checkpoint(path)
-        images = torch.rand(3, *SHAPE)
-        assert torch.equal(loaded.encode(images), whole.encode(images))
+    def test_the_autoencoder_waits_for_its_turn(self):
+        model, seen = small_gan(discriminator_steps=3), []
+        bias = model.encoder[-1].bias
+        note = LambdaCallback(on_train_batch_start=lambda *_: seen.append(bias.sum()))
+        trainer_of(note).fit(model, loader_of(IMAGES[:28], 4))
+        assert [now != before for before, now in pairwise(seen)] == [False, False, True] * 2
 
 
 @pytest.mark.parametrize("kernel", [RBF((0.5, 2.0)), InverseMultiquadratics()])
@@ -175,9 +155,9 @@ def test_terms_of_an_info_vae_by_hand(alpha, lambda_, kernel):
 
 @pytest.mark.parametrize("build", [small_wae, small_gan, partial(small_info_vae, alpha=0.5)])
 def test_one_image_is_enough_to_evaluate(build):
-    terms = terms_of(build(), FEW[:1])
-    assert terms.mmd == 0
-    assert torch.isfinite(terms.loss)
+    terms = terms_of(build(), FEW[:1])._asdict()
+    assert terms["mmd"] == 0
+    assert torch.isfinite(terms["loss"])
 
 
 def after_training(kind, **arguments):
@@ -221,19 +201,19 @@ def test_lambda_holds_the_codes_to_the_prior_without_a_kl():
 
 @pytest.mark.parametrize(("kind", "weight"), [(BetaTCVAE, "beta"), (FactorVAE, "gamma")])
 def test_the_loss_is_the_negative_elbo_and_the_weighted_total_correlation(kind, weight):
-    terms = terms_of(tiny(kind, **{weight: 8.0}), MANY)
+    terms = terms_of(tiny(kind, **{weight: 8.0}), MANY)._asdict()
     factor = 7.0 if kind is BetaTCVAE else 8.0
-    expected = terms.reconstruction + terms.kl + factor * terms.total_correlation
-    assert terms.loss.item() == pytest.approx(expected.item(), rel=1e-5)
+    expected = terms["reconstruction"] + terms["kl"] + factor * terms["total_correlation"]
+    assert terms["loss"].item() == pytest.approx(expected.item(), rel=1e-5)
 
 
 def test_each_player_moves_its_own_parameters():
     model = tiny(FactorVAE)
-    moves = model.moves(batch_of(MANY), MANY, 0)
-    moves.discriminator().loss.backward()
+    seen = model.shared(batch_of(MANY), MANY)
+    model.discriminator_terms(seen, 0).loss.backward()
     assert all(p.grad is None for p in model.encoder.parameters())
     assert all(p.grad is not None for p in model.discriminator.parameters())
-    moves.autoencoder().loss.backward()
+    model.generator_terms(seen, 0).loss.backward()
     assert all(p.grad is not None for p in model.encoder.parameters())
 
 
@@ -249,7 +229,7 @@ def test_the_discriminator_learns_the_total_correlation_of_a_gaussian():
     for _ in range(400):
         codes = torch.randn(512, 2) @ lower.T
         optimizer.zero_grad()
-        model._discriminator_terms(codes).loss.backward()
+        model.discriminator_terms(Seen(None, None, codes), 0).loss.backward()
         optimizer.step()
     codes = torch.randn(20_000, 2) @ lower.T
     estimate = model.discriminator(codes).mean().item()
@@ -260,17 +240,17 @@ def test_the_discriminator_learns_the_total_correlation_of_a_gaussian():
     ("build", "message"),
     [
         *(
-            (partial(kind, SHAPE, weight=weight), f"weight is a finite number .* got {weight}")
+            (partial(kind, SHAPE, weight=weight), f"weight is .* got {weight}")
             for kind in (WAE, WAEGAN)
             for weight in (-1.0, float("nan"), float("inf"))
         ),
-        (partial(small_gan, clip_norm=0.0), "clip_norm is .* above 0, got 0.0"),
+        (partial(small_gan, clip_norm=0.0), "clip_norm is above 0, got 0.0"),
         (partial(tiny, BetaTCVAE, beta=0.5), "BetaTCVAE.*total correlation"),
         (partial(tiny, FactorVAE, gamma=-1.0), "FactorVAE.*total correlation"),
         (partial(tiny, FactorVAE, gamma=math.nan), "FactorVAE.*total correlation"),
         (partial(LatentDiscriminator, ()), r"LatentDiscriminator\.widths"),
         *(
-            (partial(small_info_vae, alpha=alpha), f"alpha is finite and at most 1, .* got {alpha}")
+            (partial(small_info_vae, alpha=alpha), f"finite and at least 0, got alpha {alpha}")
             for alpha in (1.5, float("nan"), -float("inf"))
         ),
         *(

@@ -23,7 +23,7 @@ from lightning_gen.contracts import (
     condition_on,
 )
 from lightning_gen.models import AE, CVAE, DCGAN, VAE, VQVAE, WAE, Classifier
-from lightning_gen.models.latent_game import LatentGame
+from lightning_gen.models.gan import GAN
 from lightning_gen.networks import Conv, Dense, GaussianNoise, Masking, SaltAndPepper
 from lightning_gen.networks.condition import TrainingConditions
 from lightning_gen.objectives import RBF, DiscretizedLogistic, Gaussian, Hinge, Wasserstein
@@ -74,12 +74,9 @@ def on_gpu(model):
 
 def losses(model, batch):
     """Whatever a training step computes before its backward passes."""
-    if isinstance(model, LatentGame):
-        moves = model.moves(batch, batch.images, 0)
-        return moves.discriminator().loss, moves.autoencoder().loss
-    if isinstance(model, DCGAN):
-        return model._discriminator_terms(batch.images, None), model._generator_terms(8)
-    return model._step(batch, 1, 5)
+    if isinstance(model, GAN):
+        return model.terms(batch, batch.images)._asdict()
+    return model.terms(batch, model._inputs(batch, 1, training=True), 5)
 
 
 def used(model, batch):
@@ -150,8 +147,8 @@ def test_what_a_model_gives_is_where_the_model_is(kind):
 
 def test_a_transfer_is_seen():
     class Sends(VAE):
-        def terms(self, batch, inputs, training_step=None):
-            return super().terms(batch, inputs + inputs.new_tensor([0.5]), training_step)
+        def posterior(self, images):
+            return super().posterior(images + images.new_tensor([0.5]))
 
     with pytest.raises(AssertionError, match="_to_copy"):
         check(partial(Sends, SHAPE))

@@ -167,5 +167,5 @@ def test_autocast_changes_nothing(kind, dtype, real, fake):
 @pytest.mark.parametrize("kind", PENALTIES)
 @pytest.mark.parametrize("weight", [0.0, -1.0, float("nan"), float("inf")])
 def test_bad_weight(kind, weight):
-    with pytest.raises(UserError, match=rf"{kind.__name__}.weight is a finite number above 0"):
+    with pytest.raises(UserError, match=rf"{kind.__name__}.weight is above 0"):
         kind(weight)

@@ -19,7 +19,7 @@ OF_ITS_OWN_JUDGE = (
 """Measured by a discriminator that was trained in the same run."""
 
 NO_PART_OF_THE_LOSS = (
-    r"model\.((latent_dim|image_shape|class_names|architecture|widths|discriminator|prior"
+    r"model\.((latent_dim|image_shape|class_names|architecture|widths|discriminator(_steps)?|prior"
     r"|optimizer|discriminator_optimizer|lr_scheduler|clip_norm|corruption|autoencoder_epochs)"
     r"(\.|$)|objective\.(warmup_steps|free_bits)$)"
 )

@@ -57,7 +57,7 @@ class SharedImages(NamedTuple):
         for run in runs:
             with suppress(UserError):  # other classes: ``of`` says so where the codes are missed
                 check_classes(run.model, inputs.class_names)
-                if isinstance(run.model, contracts.Encodes):
+                if able(run.model, (contracts.Encodes,)):
                     codes[run.label] = join([encode(run.model, part) for part in parts])
         names = inputs.class_names, inputs.factor_names
         return cls(whole.first(num_images), names, codes, len(inputs))
@@ -114,7 +114,7 @@ def reconstructions(runs: Sequence[ComparedRun], images: SharedImages) -> Exhibi
     rows = {"original": images.batch.images.cpu()}
     for run in runs:
         try:
-            if not isinstance(run.model, contracts.Reconstructs):
+            if not able(run.model, (contracts.Reconstructs,)):
                 raise UserError(f"{type(run.model).__name__} does not reconstruct images.")
             check_classes(run.model, images.names[0])
             knowing = condition_on(run.model, images.batch)
