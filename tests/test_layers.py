@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parents[1] / "lightning_gen"
 FILES = sorted(PACKAGE.rglob("*.py"))
 LIGHTNING = {"lightning", "lightning_fabric", "lightning_utilities", "pytorch_lightning"}
 
-FREE = {"atomic", "contracts", "errors", "noise"}
+FREE = {"atomic", "contracts", "errors", "noise", "quantities"}
 LEAVES = {"networks", "objectives", "metrics", "figures", "latent"}
 PICTURES = FREE | {"latent", "figures"}
 MODELS = FREE | {"_compat", "hyperparameters", "networks", "objectives"}
@@ -40,6 +40,7 @@ ALLOWED = {
     "atomic": {"errors"},
     "progress": set(),
     "noise": set(),
+    "quantities": set(),
     "contracts": {"errors"},
     "hyperparameters": {"errors"},
     **dict.fromkeys(LEAVES, FREE),

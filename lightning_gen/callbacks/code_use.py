@@ -15,6 +15,7 @@ from lightning_gen.errors import check_number
 from lightning_gen.figures.code_charts import codebook_bars, kl_bars
 from lightning_gen.figures.style import Pixels, to_array
 from lightning_gen.metrics import ActiveUnits, CodeCounts, KLPerDimension, code_perplexity, code_use
+from lightning_gen.quantities import NATS, Quantity
 
 FIRST_STEPS = 100
 """Training steps after which a healthy model has begun to use its code."""
@@ -70,6 +71,10 @@ class CollapseMonitor(MeasuredUse):
     """
 
     requires: ClassVar[contracts.Needs] = (contracts.Infers,)
+    quantities: ClassVar[dict[str, Quantity]] = {
+        "active_units": Quantity("dimensions"),
+        "kl_per_dimension": Quantity(NATS),
+    }
 
     def __init__(self, num_images: int = 2000, **options: Any) -> None:  # noqa: ANN401
         super().__init__(**options)
@@ -144,6 +149,10 @@ class CodebookUse(MeasuredUse):
     """
 
     requires: ClassVar[contracts.Needs] = (contracts.Quantizes,)
+    quantities: ClassVar[dict[str, Quantity]] = {
+        "perplexity": Quantity("codes"),
+        "code_use": Quantity(),
+    }
 
     def __init__(self, **options: Any) -> None:  # noqa: ANN401
         super().__init__(**options)

@@ -10,6 +10,7 @@ from lightning_gen import contracts
 from lightning_gen.callbacks.drawing import evaluation_mode, require_for
 from lightning_gen.contracts import Batch
 from lightning_gen.pictures.reconstructions import denoised
+from lightning_gen.quantities import Quantity
 
 
 class DenoisingQuality(Callback):
@@ -22,6 +23,12 @@ class DenoisingQuality(Callback):
     """
 
     requires: ClassVar[contracts.Needs] = (contracts.Denoises,)
+    quantities: ClassVar[dict[str, Quantity]] = {
+        "noisy_mse": Quantity(),
+        "denoised_mse": Quantity(better="lower"),
+        "noisy_psnr": Quantity("dB"),
+        "denoised_psnr": Quantity("dB", better="higher"),
+    }
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Raise a UserError when the model damages nothing."""

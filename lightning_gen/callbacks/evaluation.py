@@ -17,6 +17,7 @@ from lightning_gen.callbacks.drawing import evaluation_mode, require_for
 from lightning_gen.contracts import Batch, Needs
 from lightning_gen.errors import check_number
 from lightning_gen.metrics import Estimate
+from lightning_gen.quantities import Quantity
 
 
 @dataclass(frozen=True)
@@ -157,6 +158,12 @@ class Evaluation(Callback, ABC):
     on_test_epoch_start = on_validation_epoch_start
     on_test_batch_end = on_validation_batch_end
     on_test_epoch_end = on_validation_epoch_end
+
+    @property
+    def quantities(self) -> dict[str, Quantity]:
+        """What the scores are."""
+        units = {name: card.unit for name, card in self.cards.items()}
+        return {name: Quantity("" if unit == "none" else unit) for name, unit in units.items()}
 
     def _draw_from(self, trainer: Trainer, batch_idx: int) -> None:
         """Other numbers on every rank and in every batch, the same in every evaluation."""

@@ -17,16 +17,9 @@ from lightning_gen.callbacks.drawing import Drawing
 from lightning_gen.errors import UserError
 from lightning_gen.figures.curves import loss_curves
 from lightning_gen.figures.style import Pixels, to_array
+from lightning_gen.quantities import NATS, Quantities, Quantity
 
 SECONDS_BETWEEN_LINES = 60.0
-SHOWN = {
-    "loss": ("train/loss", "{:.1f} nats"),
-    "val": ("val/loss", "{:.1f} nats"),
-    "discriminator": ("train/discriminator_loss", "{:.3f}"),
-    "generator": ("train/generator_loss", "{:.3f}"),
-    "diversity": ("samples/diversity", "{:.2f}"),
-}
-"""What is shown under which name, where the model logs it."""
 
 
 class FiniteLoss(Callback):
@@ -117,12 +110,16 @@ class Progress(TQDMProgressBar):
         self, trainer: Trainer, pl_module: LightningModule
     ) -> dict[str, int | str | float | dict[str, float]]:
         """The losses that were logged so far, in words."""
-        logged = trainer.callback_metrics
-        return {
-            shown: text.format(float(logged[name]))
-            for shown, (name, text) in SHOWN.items()
-            if name in logged
-        }
+        known = logged_quantities(trainer)
+        shown: dict[str, int | str | float | dict[str, float]] = {}
+        for column, value in trainer.callback_metrics.items():
+            stage, _, name = column.partition("/")
+            quantity = known.of(column)
+            if quantity.shown and (stage != "val" or name == "loss") and stage != "test":
+                unit = " nats" if quantity.unit == NATS else ""
+                text = f"{float(value):.1f}{unit}" if unit else f"{float(value):.3g}"
+                shown["val" if stage == "val" else name.removesuffix("_loss")] = text
+        return shown
 
     def on_train_batch_end(
         self,
@@ -152,6 +149,14 @@ class Progress(TQDMProgressBar):
             print(over + ", ".join(place + losses), end=" " if over else "\n", flush=True)
 
 
+def logged_quantities(trainer: Trainer) -> Quantities:
+    """What the model and the callbacks of a trainer log."""
+    found = Quantities(loss=Quantity(better="lower", basis="loss", shown=True))
+    for part in (trainer.lightning_module, *trainer.callbacks):  # type: ignore[attr-defined]
+        found |= getattr(part, "quantities", {})
+    return found
+
+
 class LossCurves(Drawing):
     """Draws the curves of the run's metrics.csv."""
 
@@ -173,7 +178,7 @@ class LossCurves(Drawing):
         if not path.is_file():
             return None
         with path.open(encoding="utf-8") as file:
-            return to_array(loss_curves(list(csv.DictReader(file))))
+            return to_array(loss_curves([*csv.DictReader(file)], logged_quantities(trainer)))
 
 
 def csv_loggers(trainer: Trainer) -> list[CSVLogger]:

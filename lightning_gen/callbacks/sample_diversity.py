@@ -11,6 +11,7 @@ from lightning_gen.callbacks.drawing import evaluation_mode, require_for
 from lightning_gen.contracts import Batch
 from lightning_gen.errors import check_number
 from lightning_gen.metrics import mean_pairwise_distance
+from lightning_gen.quantities import Quantity
 
 FIRST_STEPS = 500
 """Training steps after which a healthy model's samples differ."""
@@ -34,6 +35,7 @@ class SampleDiversity(Callback):
     """
 
     requires: ClassVar[contracts.Needs] = (contracts.Samples,)
+    quantities: ClassVar[dict[str, Quantity]] = {"samples/diversity": Quantity(shown=True)}
 
     def __init__(self, num_images: int = 100, seed: int = 0) -> None:
         check_number("SampleDiversity.num_images", num_images, 2)

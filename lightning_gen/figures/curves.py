@@ -18,19 +18,9 @@ from lightning_gen.figures.style import (
     label,
     panels,
 )
+from lightning_gen.quantities import Quantities
 
 STAGES = {"train": ("train", BLUE), "val": ("validation", VERMILLION), "test": ("test", GREEN)}
-UNITS = {
-    "loss": "nats per image",
-    "reconstruction": "nats per image",
-    "kl": "nats per image",
-    "bits_per_dimension": "bits per dimension",
-    "commitment": "nats per image",
-    "perplexity": "codes",
-    "noisy_psnr": "dB",
-    "denoised_psnr": "dB",
-    "active_units": "dimensions",
-}
 FIRST = 0.1
 """The share of the steps, from the first, that does not set the upper end of a y axis."""
 
@@ -55,11 +45,11 @@ class Curve(NamedTuple):
     values: list[float]
 
 
-Quantity = dict[str, Curve]
+Curves = dict[str, Curve]
 """A curve for each stage."""
 
 
-def loss_curves(rows: Sequence[Mapping[str, str]]) -> Figure:
+def loss_curves(rows: Sequence[Mapping[str, str]], quantities: Quantities) -> Figure:
     """One panel for each quantity that was logged as ``stage/quantity``, all stages in it.
 
     The y axis ends at the highest value after the first tenth of the steps, so that the high losses
@@ -69,29 +59,29 @@ def loss_curves(rows: Sequence[Mapping[str, str]]) -> Figure:
     Args:
         rows: lines of a metrics.csv: a ``step`` and columns such as ``train/loss`` or ``val/kl``,
             of which each line fills some.
+        quantities: what they are.
     """
-    quantities = _quantities(rows)
-    if not quantities:
+    curves = _curves(rows)
+    if not curves:
         figure, [panel] = panels(1)
         label(panel, "no losses logged yet", "step", "")
         return figure
-    figure, axes = panels(len(quantities))
-    for panel, name in zip(axes, sorted(quantities, key=_place), strict=True):
-        _draw(panel, name, quantities[name])
+    figure, axes = panels(len(curves))
+    for panel, name in zip(axes, sorted(curves, key=quantities.place), strict=True):
+        _draw(panel, name, curves[name], quantities.of(name).unit)
     return figure
 
 
-def separate_curves(rows: Sequence[Mapping[str, str]]) -> dict[str, Figure]:
+def separate_curves(rows: Sequence[Mapping[str, str]], quantities: Quantities) -> dict[str, Figure]:
     """The panels of :func:`loss_curves`, a figure of its own for each quantity."""
-    quantities = _quantities(rows)
-    figures = {}
-    for name in sorted(quantities, key=_place):
+    curves, figures = _curves(rows), {}
+    for name in sorted(curves, key=quantities.place):
         figures[name], [panel] = panels(1)
-        _draw(panel, name, quantities[name])
+        _draw(panel, name, curves[name], quantities.of(name).unit)
     return figures
 
 
-def compared_curves(curves: Mapping[str, Curve], quantity: str) -> Figure:
+def compared_curves(curves: Mapping[str, Curve], quantity: str, unit: str) -> Figure:
     """A line a run, by its name, told apart by colour, dashes and marks."""
     figure, [axes] = panels(1, (6.0, 3.9))
     for number, (name, curve) in enumerate(curves.items()):
@@ -104,7 +94,7 @@ def compared_curves(curves: Mapping[str, Curve], quantity: str) -> Figure:
             marker=marker if len(curve.steps) <= MARKED else None,
             markersize=4,
         )
-    label(axes, quantity, "step", UNITS.get(quantity.rpartition("/")[2], ""))
+    label(axes, quantity, "step", unit)
     for text in axes.legend(frameon=False, fontsize=9, loc="best").get_texts():
         text.set_parse_math(False)
     return figure
@@ -131,32 +121,27 @@ def smoothed(curve: Curve) -> Curve:
     return Curve(curve.steps, (np.convolve(values, window, "same") / counts).tolist())
 
 
-def _quantities(rows: Sequence[Mapping[str, str]]) -> dict[str, Quantity]:
+def _curves(rows: Sequence[Mapping[str, str]]) -> dict[str, Curves]:
     """The finite values of each quantity; one that never changes is left out beside others."""
-    quantities: dict[str, Quantity] = {}
+    found: dict[str, Curves] = {}
     for row in rows:
         for column, cell in row.items():
             stage, _, name = column.partition("/")
             if stage in STAGES and cell and math.isfinite(float(cell)):
-                curves = quantities.setdefault(name, {})
+                curves = found.setdefault(name, {})
                 curve = curves.setdefault(stage, Curve([], []))
                 curve.steps.append(float(row["step"]))
                 curve.values.append(float(cell))
-    telling = {name: curves for name, curves in quantities.items() if not _constant(curves)}
-    return telling or quantities
+    telling = {name: curves for name, curves in found.items() if not _constant(curves)}
+    return telling or found
 
 
-def _constant(curves: Quantity) -> bool:
+def _constant(curves: Curves) -> bool:
     values = [value for curve in curves.values() for value in curve.values]
     return any(len(curve.values) > 1 for curve in curves.values()) and len(set(values)) == 1
 
 
-def _place(name: str) -> tuple[int, str]:
-    known = list(UNITS)
-    return (known.index(name) if name in known else len(known), name)
-
-
-def _draw(axes: Axes, name: str, curves: Quantity) -> None:
+def _draw(axes: Axes, name: str, curves: Curves, unit: str) -> None:
     for stage, (shown, colour) in STAGES.items():
         if stage in curves:
             curve = curves[stage]
@@ -165,12 +150,12 @@ def _draw(axes: Axes, name: str, curves: Quantity) -> None:
                 curve = smoothed(curve)
             marker = "o" if len(curve.steps) <= MARKED else None
             axes.plot(*thinned(curve), color=colour, label=shown, marker=marker, markersize=3.5)
-    label(axes, name.replace("_", " "), "step", UNITS.get(name, ""))
+    label(axes, name.replace("_", " "), "step", unit)
     _limit(axes, curves)
     axes.legend(frameon=False, fontsize=9, loc="best")
 
 
-def _limit(axes: Axes, curves: Quantity) -> None:
+def _limit(axes: Axes, curves: Curves) -> None:
     points = [point for curve in curves.values() for point in zip(*curve, strict=True)]
     settled_from = FIRST * max(step for step, _ in points)
     low, high = (extreme(value for _, value in points) for extreme in (min, max))

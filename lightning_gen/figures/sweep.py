@@ -9,7 +9,6 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogFormatter, MaxNLocator
 
-from lightning_gen.figures.curves import UNITS
 from lightning_gen.figures.style import BLUE, GREY, TEXT, VERMILLION, label, panels
 
 PER_GROUP = 5
@@ -36,7 +35,12 @@ class SweptParameter(NamedTuple):
 
 
 def sweep_panels(
-    parameters: Sequence[SweptParameter], metric: Sequence[float], name: str, *, minimize: bool
+    parameters: Sequence[SweptParameter],
+    metric: Sequence[float],
+    name: str,
+    unit: str,
+    *,
+    minimize: bool,
 ) -> Figure:
     """One panel a parameter: a dot a trial, the best one marked, the median as a line.
 
@@ -48,15 +52,9 @@ def sweep_panels(
     for panel, parameter in zip(axes, parameters, strict=True):
         _draw(panel, parameter, metric, best)
         title = parameter.name.rpartition(".")[2].replace("_", " ")
-        label(panel, title, parameter.name, f"{name}\n{unit(name)}({sense})")
+        label(panel, title, parameter.name, f"{name}\n{unit} ({sense})".replace("\n ", "\n"))
     figure.legend(handles=_legend(), loc="outside upper right", ncols=3, frameon=False, fontsize=9)
     return figure
-
-
-def unit(metric: str) -> str:
-    """The unit of a metric with a space after it; nothing where it is not known."""
-    units = {UNITS.get(part.strip().rpartition("/")[2], "") for part in metric.split("+")}
-    return f"{units.pop()} " if len(units) == 1 and units != {""} else ""
 
 
 def _draw(axes: Axes, parameter: SweptParameter, metric: Sequence[float], best: int) -> None:

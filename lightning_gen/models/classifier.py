@@ -11,6 +11,7 @@ from lightning_gen.errors import check_number
 from lightning_gen.models.module import Module
 from lightning_gen.models.optimizers import TrainingParts
 from lightning_gen.networks.classifier import ConvClassifier, flipped, shifted
+from lightning_gen.quantities import Quantity
 
 
 class ClassifierTerms(NamedTuple):
@@ -52,6 +53,11 @@ class Classifier(Module):
         self.network = ConvClassifier(image_shape, num_classes, widths)
         self.shift = shift
         self.flip = flip
+
+    @property
+    def quantities(self) -> dict[str, Quantity]:
+        """The cross-entropy, and the accuracy."""
+        return super().quantities | {"accuracy": Quantity(better="higher")}
 
     def encode(self, images: Images) -> Codes:
         """The features [N, D] of each image."""

@@ -12,6 +12,7 @@ from lightning_gen.networks import LatentDiscriminator
 from lightning_gen.objectives import ELBO, DiagonalGaussian, NonSaturating
 from lightning_gen.objectives.elbo import TotalCorrelationTerms
 from lightning_gen.objectives.total_correlation import permuted
+from lightning_gen.quantities import NATS, Quantity
 
 
 class Seen(NamedTuple):
@@ -53,6 +54,11 @@ class FactorVAE(GAN, VariationalAutoencoder):
         super().__init__(image_shape=image_shape, latent_dim=latent_dim, objective=bound, **parts)
         self.gamma = gamma
         self.discriminator = discriminator.network(latent_dim)
+
+    @property
+    def quantities(self) -> dict[str, Quantity]:
+        """Also the total correlation."""
+        return super().quantities | {"total_correlation": Quantity(NATS, weight=self.gamma)}
 
     def shared(self, batch: Batch, inputs: Images) -> Seen:
         """The posteriors, and a code of each image."""

@@ -23,6 +23,10 @@ from lightning_gen.models.module import Module
 from lightning_gen.models.one_cycle import OneCycle
 from lightning_gen.models.optimizers import OptimizerFactory, SharedFactory
 from lightning_gen.objectives import Adversarial
+from lightning_gen.quantities import Quantity
+
+JUDGED = ("real", "fake", "code", "permuted", "prior")
+"""What discriminators score."""
 
 
 class GANParts(TypedDict, total=False):
@@ -83,6 +87,17 @@ class GAN(Module, ABC):
         self._discriminator_optimizer = (
             SharedFactory(discriminator_optimizer) if discriminator_optimizer else self._optimizer
         )
+
+    @property
+    def quantities(self) -> dict[str, Quantity]:
+        """Also what the discriminator measures, which was trained with the model."""
+        losses = ("discriminator_loss", "generator_loss")
+        others = ("penalty", "adversarial", *(f"{name}_score" for name in JUDGED))
+        return {
+            **super().quantities,
+            **dict.fromkeys(losses, Quantity(basis="judge", shown=True)),
+            **dict.fromkeys(others, Quantity(basis="judge")),
+        }
 
     @abstractmethod
     def discriminator_terms(self, seen: Any, training_step: int | None) -> Terms:  # noqa: ANN401

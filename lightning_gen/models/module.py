@@ -17,6 +17,7 @@ from lightning_gen.errors import UserError
 from lightning_gen.hyperparameters import KeepsArguments
 from lightning_gen.models.one_cycle import OneCycle, span
 from lightning_gen.models.optimizers import OptimizerFactory, SchedulerFactory, SharedFactory
+from lightning_gen.quantities import LOSS, Quantity
 
 
 class Module(KeepsArguments, LightningModule, ABC):
@@ -146,6 +147,11 @@ class Module(KeepsArguments, LightningModule, ABC):
         weight = batch_size * (self.trainer.world_size if evaluating else 1)
         values = {f"{stage}/{name}": value.detach() for name, value in self.logged(terms).items()}
         self.log_dict(values, batch_size=weight, sync_dist=evaluating, prog_bar=evaluating)
+
+    @property
+    def quantities(self) -> dict[str, Quantity]:
+        """What the numbers are that the model logs, and the weight of each term in the loss."""
+        return {"loss": LOSS}
 
     def logged(self, terms: dict[str, Tensor]) -> dict[str, Tensor]:
         """What is logged of the terms of a batch, by name."""

@@ -17,6 +17,7 @@ from lightning_gen.models.normal_prior import NormalPrior
 from lightning_gen.networks import Architecture, Conv, Residual
 from lightning_gen.objectives import ELBO, DiagonalGaussian, Gaussian, Likelihood
 from lightning_gen.objectives.importance import LogWeights, draw_log_weights
+from lightning_gen.quantities import Quantity
 
 
 class BoundParts(AutoencoderParts, total=False):
@@ -72,6 +73,11 @@ class VariationalAutoencoder(Autoencoder, NormalPrior, Module):
         log_likelihood = partial(self.log_likelihood, images)
         fit, ratio = draw_log_weights(log_likelihood, self.posterior(images), num_samples)
         return fit + ratio
+
+    @property
+    def quantities(self) -> dict[str, Quantity]:
+        """Those of the objective."""
+        return super().quantities | self.objective.quantities
 
     def terms(self, batch: Batch, inputs: Images, training_step: int | None = None) -> Terms:
         """The objective's loss and its parts."""

@@ -16,6 +16,7 @@ from lightning_gen.networks import Codebook, SpatialArchitecture, SpatialResidua
 from lightning_gen.objectives.elbo import ELBOTerms
 from lightning_gen.objectives.importance import LogWeights
 from lightning_gen.objectives.vq import code_use, commitment, perplexity, straight_through
+from lightning_gen.quantities import NATS, Quantity
 
 Indices = Int[Tensor, "n positions codebooks"]
 Maps = Float[Tensor, "n d map_h map_w"]
@@ -94,6 +95,12 @@ class VQVAE(Autoencoder, Module):
     def codebook_size(self) -> int:
         """How many codes each codebook has."""
         return self.quantizer.size
+
+    @property
+    def quantities(self) -> dict[str, Quantity]:
+        """Also the commitment, weighted, and the use of the codes."""
+        used = {"perplexity": Quantity("codes"), "code_use": Quantity()}
+        return super().quantities | {"commitment": Quantity(NATS, weight=1.0)} | used
 
     def quantize(self, images: Images) -> Indices:
         """The index of the code of each position of the latent map, row by row."""

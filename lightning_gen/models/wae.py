@@ -20,6 +20,7 @@ from lightning_gen.networks import Architecture, Conv
 from lightning_gen.noise import normal_like
 from lightning_gen.objectives import Gaussian, InverseMultiquadratics, Kernel, Likelihood
 from lightning_gen.objectives.mmd import maximum_mean_discrepancy
+from lightning_gen.quantities import Quantity
 
 
 class WAETerms(NamedTuple):
@@ -56,6 +57,11 @@ class WassersteinAutoencoder(Autoencoder, NormalPrior, Module):
         super().__init__(image_shape, encoder, decoder, likelihood, **parts)
         self.latent_dim = latent_dim
         self.weight = weight
+
+    @property
+    def quantities(self) -> dict[str, Quantity]:
+        """Also the distance to the prior."""
+        return super().quantities | {"mmd": Quantity(weight=self.weight)}
 
     def encode(self, images: Images) -> Codes:
         """The code [N, D] of each image, in float32."""

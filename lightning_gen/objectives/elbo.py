@@ -18,6 +18,7 @@ from lightning_gen.objectives.likelihoods import PerImage
 from lightning_gen.objectives.mmd import RBF, Kernel, maximum_mean_discrepancy
 from lightning_gen.objectives.posterior import DiagonalGaussian
 from lightning_gen.objectives.total_correlation import minibatch_total_correlation
+from lightning_gen.quantities import NATS, Quantity
 
 
 class ELBOTerms(NamedTuple):
@@ -91,6 +92,11 @@ class ELBO:
             )
         return cls(**vars(other) | changed)
 
+    @property
+    def quantities(self) -> dict[str, Quantity]:
+        """The terms that this class adds, and the KL, with their weights in evaluation."""
+        return {"kl": Quantity(NATS, weight=self.beta)}
+
     def __call__(
         self,
         log_likelihood: LogLikelihood,
@@ -142,6 +148,11 @@ class TotalCorrelation(ELBO):
 
     weight: float = 5.0
 
+    @property
+    def quantities(self) -> dict[str, Quantity]:
+        """Also the total correlation."""
+        return super().quantities | {"total_correlation": Quantity(NATS, weight=self.weight)}
+
     def extended(self, bound: ELBOTerms, codes: Codes, posterior: DiagonalGaussian) -> Terms:
         """The terms with the total correlation."""
         excess = minibatch_total_correlation(codes, posterior)
@@ -160,6 +171,11 @@ class MMD(ELBO):
 
     weight: float = 100.0
     kernel: Kernel = RBF()  # noqa: RUF009  (frozen)
+
+    @property
+    def quantities(self) -> dict[str, Quantity]:
+        """Also the MMD."""
+        return super().quantities | {"mmd": Quantity(weight=self.weight)}
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -184,6 +200,11 @@ class ImportanceWeighted(ELBO):
     """
 
     num_samples: int = 5
+
+    @property
+    def quantities(self) -> dict[str, Quantity]:
+        """The bound of one draw beside that of k."""
+        return {"negative_elbo": Quantity(NATS, "lower", "likelihood")}
 
     def __post_init__(self) -> None:
         super().__post_init__()

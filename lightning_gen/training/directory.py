@@ -11,10 +11,12 @@ from typing import Any, Self
 
 from lightning_gen.atomic import write_text
 from lightning_gen.errors import UserError
+from lightning_gen.quantities import Quantities
 from lightning_gen.yaml_file import read_yaml
 
 CONFIG = "config.yaml"
 ENVIRONMENT = "environment.json"
+QUANTITIES = "quantities.json"
 SPLITS = "splits.csv"
 LAST = "last.ckpt"
 LONGEST_NAME = 200
@@ -26,9 +28,9 @@ PREVIOUS = "previous.ckpt"
 class RunDirectory:
     """Where everything that a run leaves behind stands.
 
-    ``config.yaml`` (enough to run it again), ``metrics.csv``, ``checkpoints/``,
-    ``images/<callback>/<step>.png``, ``environment.json``, and ``splits.csv`` of a dataset of
-    files.
+    ``config.yaml`` (enough to run it again), ``metrics.csv`` and ``quantities.json`` (what its
+    columns are), ``checkpoints/``, ``images/<picture>/<step>.png``, ``environment.json``, and
+    ``splits.csv`` of a dataset of files.
     """
 
     path: Path
@@ -152,6 +154,19 @@ class RunDirectory:
             return [first, *first.get("resumed", ())]
         except (OSError, ValueError, AttributeError, TypeError):
             return []
+
+    @property
+    def quantities(self) -> Quantities:
+        """What the columns of metrics.csv are; none without a file, or from a broken one."""
+        try:
+            content = json.loads((self.path / QUANTITIES).read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError):
+            return Quantities()
+        return Quantities.read(content)
+
+    def record_quantities(self, quantities: Quantities) -> None:
+        """Write ``quantities.json``."""
+        write_text(self.path / QUANTITIES, json.dumps(quantities.plain(), indent=2) + "\n")
 
     def record(self, environment: dict[str, Any], step: int) -> None:
         """Write ``environment.json``, or add to it that the run goes on from ``step``."""

@@ -16,9 +16,10 @@ from lightning_gen import __version__
 from lightning_gen._compat import unlogged
 from lightning_gen.atomic import discard_drafts, no_formula, write_rows, write_text
 from lightning_gen.callbacks import Evaluation
+from lightning_gen.callbacks.losses import logged_quantities
 from lightning_gen.data.base import ImageDataModule
 from lightning_gen.errors import UserError
-from lightning_gen.models.module import Module
+from lightning_gen.quantities import Quantities
 from lightning_gen.training.directory import CONFIG, SPLITS, RunDirectory
 from lightning_gen.training.environment import describe_environment
 from lightning_gen.training.metrics_file import RunLogger
@@ -26,6 +27,7 @@ from lightning_gen.training.same_model import differences
 from lightning_gen.training.scores import in_words, write_scores
 
 FEW_STEPS = 500  # a training of fewer has hardly begun
+STAGES = ("train", "val", "test")
 BEGINNING = ("config", "ckpt_path", "name", "seed_everything")
 """Keys of a configuration that say how a run began, which stay when it goes on."""
 
@@ -48,6 +50,7 @@ class RecordRun(Callback):
         self.config_text = config_text
         self.seed = seed
         self.left_out = left_out
+        self._quantities = Quantities()
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Show the configuration before Lightning saves what the loggers have."""
@@ -107,6 +110,20 @@ class RecordRun(Callback):
             files = [(split, no_formula(file)) for split in splits for file in splits[split]]
             write_rows(self.directory.path / SPLITS, [("split", "file"), *files])
 
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Keep what the logged numbers are, and tell it W&B, where there are new ones."""
+        found = logged_quantities(trainer)
+        if found == self._quantities or not trainer.is_global_zero:
+            return
+        new = {name for name in found if found[name] != self._quantities.get(name)}
+        self._quantities = found
+        self.directory.record_quantities(found)
+        for logger in trainer.loggers:
+            if isinstance(logger, WandbLogger):
+                define_metrics(logger, Quantities({name: found[name] for name in new}))
+
+    on_train_epoch_end = on_test_end = on_validation_end
+
     def on_save_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
     ) -> None:
@@ -122,6 +139,15 @@ class RecordRun(Callback):
             if isinstance(logger, RunLogger):
                 logger.log_metrics({"epoch": trainer.current_epoch} | metrics, step)
                 logger.save()
+
+
+def define_metrics(logger: WandbLogger, quantities: Quantities) -> None:
+    """Let the summary of a W&B run have the best value of a metric, not the last one."""
+    for name, quantity in quantities.items():
+        columns = [name] if "/" in name else [f"{stage}/{name}" for stage in STAGES]
+        for column in columns if quantity.better else ():
+            best = "min" if quantity.better == "lower" else "max"
+            logger.experiment.define_metric(column, summary=f"{best},last")
 
 
 def with_batch_size(options: dict[str, Any], trainer: Trainer) -> None:
@@ -165,8 +191,7 @@ def device_names(trainer: Trainer) -> list[str]:
 def report(trainer: Trainer, directory: RunDirectory | None, checkpoint: str | None) -> None:
     """Say the metrics of an evaluation, and keep the cards of its scores in the run's directory.
 
-    The ``loss`` of this project's models is in nats per image; a GAN has none, and that of
-    somebody's own LightningModule may be anything. The directory is None where the checkpoint lies
+    The directory is None where the checkpoint lies
     in none, and the checkpoint where the weights at hand were evaluated.
     """
     evaluations = [each for each in trainer.callbacks if isinstance(each, Evaluation)]  # type: ignore[attr-defined]
@@ -182,8 +207,8 @@ def report(trainer: Trainer, directory: RunDirectory | None, checkpoint: str | N
         )
         if loss is not None:
             details = f" ({parts})" if parts else ""
-            ours = isinstance(trainer.lightning_module, Module)
-            said = f"{loss:.2f} nats per image" if ours else f"{loss:.6g}"
+            unit = logged_quantities(trainer).of("loss").unit
+            said = f"{loss:.2f} {unit}" if unit else f"{loss:.6g}"
             rank_zero_info(f"{title} loss {said}{details}")
         elif parts:
             rank_zero_info(f"{title} {parts}")

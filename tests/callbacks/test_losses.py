@@ -114,14 +114,17 @@ def test_a_terminal_gets_a_bar_with_the_losses(fit, capsys, monkeypatch):
 
 
 def test_the_curves_of_the_run_so_far_are_drawn(trainer, mini, pictures, tmp_path):
-    trainer(LossCurves(every_n_epochs=2), max_epochs=3).fit(tiny(), mini)
+    run = trainer(LossCurves(every_n_epochs=2), max_epochs=3)
+    run.fit(tiny(), mini)
+    known = losses.logged_quantities(run)
+    assert known.of("val/kl").unit == "nats per image"
     found = pictures("loss_curves")
     assert list(found) == [4, 6]
     logged = rows(tmp_path / "run")
     assert {"train/loss", "val/loss"} <= logged[0].keys()
-    np.testing.assert_array_equal(found[6], to_array(loss_curves(logged)))
+    np.testing.assert_array_equal(found[6], to_array(loss_curves(logged, known)))
     early = [row for row in logged if int(row["step"]) < 4]
-    np.testing.assert_array_equal(found[4], to_array(loss_curves(early)))
+    np.testing.assert_array_equal(found[4], to_array(loss_curves(early, known)))
 
 
 def test_values_that_the_logger_has_not_written_yet_are_drawn(trainer, mini, pictures, tmp_path):
@@ -129,10 +132,12 @@ def test_values_that_the_logger_has_not_written_yet_are_drawn(trainer, mini, pic
         def on_train_epoch_end(self, trainer, pl_module):
             trainer.logger.log_metrics({"train/own": 1.0}, trainer.global_step)
 
-    trainer(LogsItself(), LossCurves(), max_epochs=1).fit(tiny(), mini)
+    run = trainer(LogsItself(), LossCurves(), max_epochs=1)
+    run.fit(tiny(), mini)
+    known = losses.logged_quantities(run)
     logged = rows(tmp_path / "run")
     assert "train/own" in logged[0]
-    np.testing.assert_array_equal(pictures("loss_curves")[2], to_array(loss_curves(logged)))
+    np.testing.assert_array_equal(pictures("loss_curves")[2], to_array(loss_curves(logged, known)))
 
 
 def test_a_run_that_logged_nothing_yet_is_not_drawn(trainer, mini, tmp_path):

@@ -84,6 +84,9 @@ def test_wandb(shown, tmp_path):
         assert history["val/loss"][-1] == pytest.approx(last(directory, "val/loss"))
         assert history["test/loss"][-1] == pytest.approx(last(directory, "test/loss"))
         assert len(history["train/loss"]) == 2
+        defined = {each.metric.name: each.metric.summary for each in found if each.metric.name}
+        assert defined["val/loss"].min
+        assert not defined["val/loss"].max
         (picture,) = directory.glob("wandb/offline-run-*/files/media/images/images/samples_*.png")
         check_picture(np.asarray(Image.open(picture)), directory)
 

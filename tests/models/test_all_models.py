@@ -253,6 +253,20 @@ def test_training_terms_are_logged_every_n_steps(kind, every, monkeypatch):
     assert sorted({*batches}) == {0: [], 1: [*range(8)], 3: [2, 5]}[every]
 
 
+@pytest.mark.parametrize("kind", ALL)
+def test_what_is_logged_is_declared_and_the_loss_is_its_terms_by_their_weights(kind):
+    model, images = build(kind), torch.rand(16, 1, 28, 28).round()
+    trainer = trainer_of()
+    trainer.fit(model, loader_of(images), loader_of(images))
+    logged = {name: float(value) for name, value in trainer.callback_metrics.items()}
+    known = model.quantities
+    assert {name.partition("/")[2] for name in logged} <= known.keys()
+    if "val/reconstruction" in logged:
+        terms = {name: each.weight for name, each in known.items() if each.weight is not None}
+        total = sum(w * logged.get(f"val/{name}", 0.0) for name, w in terms.items())
+        assert logged["val/loss"] == pytest.approx(total, rel=1e-5)
+
+
 @pytest.mark.parametrize("stage", ["fit", "validate", "test"])
 @pytest.mark.parametrize("kind", [VAE, WAEGAN, DCGAN])
 def test_images_out_of_range_are_refused(kind, stage):

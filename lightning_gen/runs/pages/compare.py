@@ -12,7 +12,7 @@ from lightning_gen.figures.curves import Curve, compared_curves
 from lightning_gen.figures.style import to_svg
 from lightning_gen.runs.finished import FinishedRun, existing_device
 from lightning_gen.runs.pages import exhibits
-from lightning_gen.runs.pages.compared_metrics import compared_metrics, leader
+from lightning_gen.runs.pages.compared_metrics import compared_metrics, leader, quantities_of
 from lightning_gen.runs.pages.compared_runs import (
     ComparedRun,
     compared_settings,
@@ -97,4 +97,5 @@ def _curves(runs: Sequence[ComparedRun]) -> Markup | None:
         points = [p for p in run.record.logged.curve(COLUMN) if math.isfinite(p.value)]
         if points:
             curves[run.label] = Curve([float(p.step) for p in points], [p.value for p in points])
-    return Markup(to_svg(compared_curves(curves, COLUMN), "curves")) if curves else None
+    unit = quantities_of(runs).of(COLUMN).unit
+    return Markup(to_svg(compared_curves(curves, COLUMN, unit), "curves")) if curves else None

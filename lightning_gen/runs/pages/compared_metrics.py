@@ -6,17 +6,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from lightning_gen.contracts import Conditional
+from lightning_gen.quantities import Quantities, Quantity
 from lightning_gen.runs.pages.compared_runs import ComparedRun
 from lightning_gen.runs.pages.record import ENDS_IN_DIMENSION
-
-LESS_IS_BETTER = ("loss", "reconstruction", "bits_per_dimension", "denoised_mse")
-MORE_IS_BETTER = ("denoised_psnr",)
-OF_THE_LIKELIHOOD = ("loss", "reconstruction", "bits_per_dimension")
-OF_ITS_OWN_JUDGE = (
-    *("discriminator_loss", "generator_loss", "adversarial", "penalty"),
-    *("real_score", "fake_score", "prior_score", "code_score"),
-)
-"""Measured by a discriminator that was trained in the same run."""
 
 NO_PART_OF_THE_LOSS = (
     r"model\.((latent_dim|image_shape|class_names|architecture|widths|discriminator(_steps)?|prior"
@@ -34,12 +26,14 @@ class ComparedMetric(NamedTuple):
 
     Attributes:
         column: of metrics.csv.
+        quantity: what it is.
         values: one a run; None where it has none.
         best: the number of the run that is best by it; None where there is none.
         fault: why the values cannot be compared; empty where they can.
     """
 
     column: str
+    quantity: Quantity
     values: list[float | None]
     best: int | None
     fault: str
@@ -50,10 +44,21 @@ def compared_metrics(runs: Sequence[ComparedRun]) -> list[ComparedMetric]:
     values = [run.metrics for run in runs]
     columns = dict.fromkeys(column for metrics in values for column in metrics)
     shown = [c for c in columns if not c.startswith(("train/", ENDS_IN_DIMENSION))]
+    known = quantities_of(runs)
+    ordered = sorted(shown, key=lambda c: (_stage(c), known.place(c)))
     return [
-        _compare(column, [metrics.get(column) for metrics in values], runs)
-        for column in sorted(shown, key=_place)
+        _compare(column, known.of(column), [metrics.get(column) for metrics in values], runs)
+        for column in ordered
     ]
+
+
+def quantities_of(runs: Sequence[ComparedRun]) -> Quantities:
+    """What the columns of all runs are, those of the first run first."""
+    found = Quantities()
+    for run in runs:
+        for name, quantity in run.record.quantities.items():
+            found.setdefault(name, quantity)
+    return found
 
 
 def leader(metrics: Sequence[ComparedMetric]) -> ComparedMetric | None:
@@ -62,36 +67,29 @@ def leader(metrics: Sequence[ComparedMetric]) -> ComparedMetric | None:
     return next(told, None)
 
 
-def _place(column: str) -> tuple[int, int, str]:
-    stage, _, name = column.partition("/")
-    stages, names = ("test", "val"), ("loss", "reconstruction", "kl", "bits_per_dimension")
-    return (
-        stages.index(stage) if stage in stages else len(stages),
-        names.index(name) if name in names else len(names),
-        column,
-    )
+def _stage(column: str) -> int:
+    return {"test": 0, "val": 1}.get(column.partition("/")[0], 2)
 
 
 def _compare(
-    column: str, values: list[float | None], runs: Sequence[ComparedRun]
+    column: str, quantity: Quantity, values: list[float | None], runs: Sequence[ComparedRun]
 ) -> ComparedMetric:
     having = [run for run, value in zip(runs, values, strict=True) if value is not None]
-    fault = comparison_fault(column, having)
-    return ComparedMetric(column, values, None if fault else _best(column, values), fault)
+    fault = comparison_fault(column, quantity, having)
+    best = None if fault else _best(quantity, values)
+    return ComparedMetric(column, quantity, values, best, fault)
 
 
-def _best(column: str, values: Sequence[float | None]) -> int | None:
+def _best(quantity: Quantity, values: Sequence[float | None]) -> int | None:
     """The number of the run that alone has the best value, of two at least."""
-    name = column.partition("/")[2]
-    choose = min if name in LESS_IS_BETTER else max if name in MORE_IS_BETTER else None
     finite = [value for value in values if value is not None and math.isfinite(value)]
-    if choose is None or not finite or values.count(None) > len(values) - 2:
+    if not quantity.better or not finite or values.count(None) > len(values) - 2:
         return None
-    best = choose(finite)
+    best = min(finite) if quantity.better == "lower" else max(finite)
     return values.index(best) if values.count(best) == 1 else None
 
 
-def comparison_fault(column: str, runs: Sequence[ComparedRun]) -> str:
+def comparison_fault(column: str, quantity: Quantity, runs: Sequence[ComparedRun]) -> str:
     """Why the values of a metric mean different things in these runs; empty where they do not.
 
     Two losses are the same where the class of the model is and every setting that is not known to
@@ -99,8 +97,8 @@ def comparison_fault(column: str, runs: Sequence[ComparedRun]) -> str:
     """
     if len(runs) < 2:
         return ""
-    stage, _, name = column.partition("/")
-    if name in OF_ITS_OWN_JUDGE:
+    stage, basis = column.partition("/")[0], quantity.basis
+    if basis == "judge":
         return "each run is judged by a discriminator of its own"
     settings = [run.settings for run in runs]
     differing = {
@@ -112,13 +110,13 @@ def comparison_fault(column: str, runs: Sequence[ComparedRun]) -> str:
         return "the datasets differ"
     if split := sorted(key for key in differing if _of_the_split(key, stage, settings)):
         return f"the images differ ({', '.join(split)})"
-    if name not in OF_THE_LIKELIHOOD:
+    if basis == "data":
         return ""
     if any(key.startswith("model.likelihood") for key in differing):
         return "the likelihoods differ"
     if len({isinstance(run.model, Conditional) for run in runs}) > 1:
         return "one is told the condition of an image"
-    if name == "reconstruction":
+    if basis == "likelihood":
         return ""
     if "model" in differing:
         return "the losses are made of different terms"

@@ -17,7 +17,7 @@ from PIL import Image
 from lightning_gen import __version__
 from lightning_gen.atomic import write_text
 from lightning_gen.errors import UserError
-from lightning_gen.runs.pages.record import of_class, unit
+from lightning_gen.runs.pages.record import of_class
 from lightning_gen.training.scores import number
 
 LIMIT = 5_000_000
@@ -131,5 +131,5 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     found.filters |= {"breakable": breakable, "link_arxiv": link_arxiv, "number": number}
-    found.filters |= {"of_class": of_class, "shell": shlex.join, "unit": unit}
+    found.filters |= {"of_class": of_class, "shell": shlex.join}
     return found

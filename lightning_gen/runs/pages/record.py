@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from lightning_gen import models
 from lightning_gen.errors import UserError
-from lightning_gen.figures.curves import UNITS
+from lightning_gen.quantities import Quantities
 from lightning_gen.training.directory import CONFIG, ENVIRONMENT, RunDirectory, with_keys
 from lightning_gen.training.metrics_file import no_table, read_rows
 
@@ -71,13 +71,6 @@ class Logged:
         return max((self.curves[name][-1].epoch for name in names), default=0)
 
 
-def unit(column: str) -> str:
-    """The unit of a column; empty where it has none, or none that is known."""
-    if column.startswith(ENDS_IN_DIMENSION):
-        return UNITS["kl"]
-    return UNITS.get(column.rpartition("/")[2], "")
-
-
 SLACK = timedelta(minutes=5)
 """config.yaml is written so soon after a start, so its time tells whether files keep theirs."""
 KINDS = {
@@ -95,6 +88,7 @@ class RunRecord:
     config: dict[str, Any]
     environment: dict[str, Any]
     logged: Logged
+    quantities: Quantities
 
     @classmethod
     def read(cls, place: Path) -> "RunRecord":
@@ -112,7 +106,7 @@ class RunRecord:
             logged.curves  # noqa: B018  (read now, so that a fault is found now)
         except ValueError as error:
             raise no_table(directory.metrics, error) from error
-        return cls(directory, directory.read_config(), known, logged)
+        return cls(directory, directory.read_config(), known, logged, directory.quantities)
 
     def part(self, key: str) -> tuple[str, dict[str, Any]]:
         """The short name and the arguments of a class of the configuration, such as ``model``."""

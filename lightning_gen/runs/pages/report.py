@@ -12,13 +12,11 @@ from lightning_gen.figures.style import to_svg
 from lightning_gen.runs.outputs import open_picture
 from lightning_gen.runs.pages.diagnosis import diagnose
 from lightning_gen.runs.pages.html import Exhibit, captions, write_page
-from lightning_gen.runs.pages.record import ENDS_IN_DIMENSION, Logged, RunRecord
+from lightning_gen.runs.pages.record import ENDS_IN_DIMENSION, RunRecord
 from lightning_gen.training.directory import CONFIG
 from lightning_gen.training.scores import read_scores, with_error
 
 STAGED = ("train/", "val/", "test/", ENDS_IN_DIMENSION)
-FIRST = ("loss", "reconstruction", "kl", "bits_per_dimension")
-"""The order of the first metrics."""
 
 
 def report(run: Path, out: Path | None = None) -> Path:
@@ -33,7 +31,7 @@ def report(run: Path, out: Path | None = None) -> Path:
     """
     record = RunRecord.read(run)
     path, logged = record.directory.path, record.logged
-    charts = draw_charts(logged)
+    charts = draw_charts(record)
     scores = score_rows(path)
     return write_page(
         "report.html",
@@ -41,7 +39,7 @@ def report(run: Path, out: Path | None = None) -> Path:
         run=record,
         logged=logged,
         findings=diagnose(logged),
-        metrics=staged_metrics(logged, {score["name"] for score in scores}),
+        metrics=staged_metrics(record, {score["name"] for score in scores}),
         others=[column for column in logged.curves if not column.startswith(STAGED)],
         scores=scores,
         charts=charts,
@@ -73,11 +71,11 @@ def exhibits(images: Path, drawn: set[str]) -> Iterator[Exhibit]:
         yield exhibit
 
 
-def staged_metrics(logged: Logged, scores: set[str]) -> list[str]:
+def staged_metrics(run: RunRecord, scores: set[str]) -> list[str]:
     """The names of what was logged by stage and is no score."""
-    split = [column.partition("/") for column in logged.curves if column.startswith(STAGED[:3])]
+    split = [column.partition("/") for column in run.logged.curves if column.startswith(STAGED[:3])]
     names = {name for _, _, name in split if name and "/" not in name} - scores
-    return sorted(names, key=lambda n: (FIRST.index(n) if n in FIRST else len(FIRST), n))
+    return sorted(names, key=run.quantities.place)
 
 
 def score_rows(run: Path) -> list[dict[str, Any]]:
@@ -94,9 +92,10 @@ def score_rows(run: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def draw_charts(logged: Logged) -> dict[str, Markup]:
+def draw_charts(run: RunRecord) -> dict[str, Markup]:
     """A chart for each quantity that was logged by stage."""
-    figures = separate_curves([dict(row) | {"step": str(row["step"])} for row in logged.rows])
+    rows = [dict(row) | {"step": str(row["step"])} for row in run.logged.rows]
+    figures = separate_curves(rows, run.quantities)
     return {
         name.replace("_", " "): Markup(to_svg(figure, f"curve-{number}"))
         for number, (name, figure) in enumerate(figures.items())

@@ -12,6 +12,7 @@ from lightning_gen.figures.sweep import SweptParameter, sweep_panels
 from lightning_gen.runs.sweep.reading import SweepFile
 from lightning_gen.runs.sweep.space import Plain, brief, short_names, word
 from lightning_gen.runs.sweep.study import Study, has_begun
+from lightning_gen.training.directory import RunDirectory
 from lightning_gen.training.metrics_file import table
 
 BEST = 5
@@ -75,7 +76,10 @@ def write_results(sweep: SweepFile, found: list[Result], folder: Path) -> None:
         metric = [result.value for result in complete if result.value is not None]
         parameters = [_swept(key, space, complete) for key, space in sweep.parameters.items()]
         minimize = sweep.direction == "minimize"
-        figure = sweep_panels(parameters, metric, sweep.metric_name, minimize=minimize)
+        known = RunDirectory(Path(complete[0].directory)).quantities
+        units = {known.of(column).unit for column in sweep.metric}
+        unit = units.pop() if len(units) == 1 else ""
+        figure = sweep_panels(parameters, metric, sweep.metric_name, unit, minimize=minimize)
         with draft(folder / "results.png") as unfinished:
             figure.savefig(unfinished)
 

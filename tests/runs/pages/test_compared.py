@@ -11,6 +11,7 @@ from lightning_gen.runs.pages.record import Logged, RunRecord
 from lightning_gen.training.directory import RunDirectory
 from support.finished import run_of
 from support.kinds import KINDS
+from support.quantities import KNOWN
 
 ROWS = [{"step": 9, "epoch": "0", "test/loss": "9", "test/reconstruction": "7", "val/loss": "9"}]
 
@@ -29,7 +30,7 @@ def compared(*configs):
     model = KINDS["VAE"]()
     logged = [Logged([dict(row) for row in ROWS]) for _ in configs]
     records = [
-        RunRecord(RunDirectory(Path()), each, {}, rows)
+        RunRecord(RunDirectory(Path()), each, {}, rows, KNOWN)
         for each, rows in zip(configs, logged, strict=True)
     ]
     return [ComparedRun(str(n), run_of(model), record) for n, record in enumerate(records)]
