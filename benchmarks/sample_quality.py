@@ -24,7 +24,7 @@ from lightning.pytorch import LightningModule
 from torch import Tensor
 
 import lightning_gen
-from lightning_gen.contracts import Conditional, Decodes, Encodes, Samples
+from lightning_gen.contracts import Conditional, Decodes, Encodes, SamplesImages
 from lightning_gen.data import FashionMNIST, MiniFashionMNIST
 from lightning_gen.data.sources import TensorSource
 from lightning_gen.features import FashionMNISTClassifier
@@ -39,7 +39,7 @@ def samples(model: LightningModule, n: int, labels: Tensor | None = None) -> Ten
     torch.manual_seed(0)
     if labels is not None:
         return torch.cat([model.sample(len(part), part) for part in labels.split(BATCH)])
-    draw = model.sample if isinstance(model, Samples) else partial(decoded_noise, model)
+    draw = model.sample if isinstance(model, SamplesImages) else partial(decoded_noise, model)
     return torch.cat([draw(min(BATCH, n - start)) for start in range(0, n, BATCH)])
 
 

@@ -20,6 +20,8 @@ Images = Float[Tensor, "n c h w"]
 Codes = Float[Tensor, "n d"]
 """Latent codes; a spatial or quantised latent is flattened."""
 
+PerImage = Float[Tensor, " n"]
+"""A number for each image."""
 
 NO_CLASS = -1
 """The label of an image whose class is not known."""
@@ -125,7 +127,7 @@ class Reconstructs(Protocol):
 
 
 @runtime_checkable
-class Samples(Protocol):
+class SamplesImages(Protocol):
     """A model that makes new images."""
 
     def sample(self, n: int) -> Images:
@@ -153,7 +155,7 @@ class Infers(Protocol):
 
 
 @runtime_checkable
-class Likelihood(Protocol):
+class ObservationModel(Protocol):
     """p(x|z), and what its numbers are."""
 
     @property
@@ -170,7 +172,7 @@ class EstimatesLikelihood(Protocol):
     """A model that bounds log p(x) by importance sampling from its posterior."""
 
     @property
-    def observation_model(self) -> Likelihood:
+    def observation_model(self) -> ObservationModel:
         """p(x|z). A property, since ``isinstance`` sees no submodules from Python 3.12 on."""
 
     def log_weights(self, images: Images, num_samples: int) -> Float[Tensor, "k n"]:

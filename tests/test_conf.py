@@ -7,7 +7,7 @@ import yaml
 from lightning_gen.cli.sweep import check_values, ends
 from lightning_gen.features import inception
 from lightning_gen.runs.sweep.reading import read_sweep
-from lightning_gen.runs.sweep.trial import fit_words, options, read_outcome
+from lightning_gen.runs.sweep.trial import as_words, fit_words, read_outcome
 from lightning_gen.training.directory import RunDirectory
 from support.command import (
     CONF,
@@ -200,7 +200,7 @@ def test_sweeps(path, command, tmp_path):
     sweep = read_sweep(path)
     check_values(sweep, ())
     first = {key: ends(parameter)[0] for key, parameter in sweep.parameters.items()}
-    words = (*fit_words(sweep, ()), *options(first), "--data", MINI, *NO_PICTURES, *TWO_BATCHES)
+    words = (*fit_words(sweep, ()), *as_words(first), "--data", MINI, *NO_PICTURES, *TWO_BATCHES)
     answer = command(*words)
     assert answer.code == 0, answer.err
     outcome = read_outcome(sweep, RunDirectory(only_run(tmp_path / "logs")))

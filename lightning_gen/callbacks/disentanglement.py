@@ -15,8 +15,8 @@ from lightning_gen.metrics.disentanglement import (
     BetaVAEScore,
     CodesAndFactors,
     FactorVAEScore,
+    GaussianTotalCorrelation,
     Modularity,
-    TotalCorrelation,
 )
 from lightning_gen.progress import progress
 
@@ -26,7 +26,7 @@ METRICS: dict[str, type[CodesAndFactors]] = {
     "beta_vae_score": BetaVAEScore,
     "sap": SAP,
     "modularity": Modularity,
-    "total_correlation": TotalCorrelation,
+    "total_correlation": GaussianTotalCorrelation,
     "dci": DCI,
 }
 

@@ -12,7 +12,7 @@ from lightning_gen.contracts import Batch, Encodes, able
 from lightning_gen.errors import UserError
 from lightning_gen.figures.style import Pixels, to_array
 from lightning_gen.pictures import Picture, Seen
-from lightning_gen.pictures.codes import LabelledCodes, encode, join, without_condition
+from lightning_gen.pictures.codes import LabelledCodes, codes_of, join, without_condition
 
 
 class Draw(Drawing):
@@ -110,7 +110,7 @@ class Draw(Drawing):
         """The codes of the first images of a split, and whether there are no more images."""
         if split not in self._codes:
             parts = portions(trainer, split, self._most(of_codes=True))
-            found = [part and encode(model, part) for part in parts]
+            found = [part and codes_of(model, part) for part in parts]
             codes = [*filter(None, found)]
             self._codes[split] = join(codes) if codes else None, None not in found
         return self._codes[split]

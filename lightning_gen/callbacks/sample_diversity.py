@@ -34,7 +34,7 @@ class SampleDiversity(Callback):
         seed: of the noise.
     """
 
-    requires: ClassVar[contracts.Needs] = (contracts.Samples,)
+    requires: ClassVar[contracts.Needs] = (contracts.SamplesImages,)
     quantities: ClassVar[dict[str, Quantity]] = {"samples/diversity": Quantity(shown=True)}
 
     def __init__(self, num_images: int = 100, seed: int = 0) -> None:
@@ -68,7 +68,7 @@ class SampleDiversity(Callback):
             return
         with evaluation_mode(trainer, pl_module):
             torch.manual_seed(self.seed)
-            samples = cast(contracts.Samples, pl_module).sample(self.num_images)
+            samples = cast(contracts.SamplesImages, pl_module).sample(self.num_images)
         diversity = float(mean_pairwise_distance(samples)) / real
         pl_module.log("samples/diversity", diversity, sync_dist=True)
         if diversity < LOW and trainer.global_step >= FIRST_STEPS and not self._warned:

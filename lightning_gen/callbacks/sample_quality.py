@@ -42,7 +42,7 @@ class SampleQuality(Evaluation):
         extractor: from images to features.
     """
 
-    requires: ClassVar[contracts.Needs] = (contracts.Samples,)
+    requires: ClassVar[contracts.Needs] = (contracts.SamplesImages,)
 
     def __init__(self, extractor: Extractor, **options: Any) -> None:  # noqa: ANN401
         super().__init__(**options)
@@ -83,7 +83,7 @@ class SampleQuality(Evaluation):
 
     def finish(self, trainer: Trainer, pl_module: LightningModule) -> Scores:
         """Draw samples; the scores of their features."""
-        model = cast(contracts.Samples, pl_module)
+        model = cast(contracts.SamplesImages, pl_module)
         with progress(self._seen, "samples") as bar:
             for start in range(0, self._seen, BATCH):
                 count = min(BATCH, self._seen - start)

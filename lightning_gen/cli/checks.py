@@ -28,7 +28,7 @@ PLACES = ("dirpath", "dir", "save_dir", "root_dir", "log_dir", "sub_dir", "filen
 """The arguments of Lightning's callbacks, loggers and profilers that name a file or a folder."""
 
 
-def check_options(options: Namespace) -> None:
+def check_configuration(options: Namespace) -> None:
     """Raise a UserError for what the parser and Lightning would take, and must or can not be."""
     trainer = options.trainer
     check_part(options.model, LightningModule, "model")

@@ -67,17 +67,17 @@ def paths(name: str) -> set[str]:
     kinds = {part.__name__: part for part in buildable(*ROOMS.values())}
     if name not in kinds:
         return set()
-    found = set(options(name))
+    found = set(options_of_class(name))
     for argument, parameter in parameters(kinds[name]).items():
         part = parameter.default
         if argument == "optimizer":
-            found |= {f"optimizer.{option}" for option in options("Adam")}
+            found |= {f"optimizer.{option}" for option in options_of_class("Adam")}
         elif is_dataclass(part):
             found |= {f"{argument}.{field.name}" for field in fields(part)}
     return found
 
 
-def options(class_path: str) -> list[str]:
+def options_of_class(class_path: str) -> list[str]:
     """What can be given to a class of the project, or one that it borrows; none of another one."""
     name = class_path.rpartition(".")[2]
     for room in ROOMS.values():

@@ -146,7 +146,9 @@ def guessed(fault: Fault, words: list[str]) -> str:
     paths = {f"model.{path}" for path in known.paths(chosen_class(words, "model") or "")}
     for option, _ in options_of(words):
         place, _, word = option.rpartition(".")
-        names = {f"{place}.{name}" for name in known.options(chosen_class(words, place) or "")}
+        names = {
+            f"{place}.{name}" for name in known.options_of_class(chosen_class(words, place) or "")
+        }
         names = names or {path for path in paths if path.startswith(f"{place}.")}
         if f"{option}.".startswith(f"{key}.") and names and option not in names:
             return unknown_option(fault, word, words)
@@ -167,7 +169,7 @@ def unknown_option(fault: Fault, word: str, words: list[str]) -> str:
     owner = next((kind for _, kind in places(fault.tree, word) if kind), "")
     owner = owner or (place not in chosen and chosen_class(words, place)) or ""
     if owner:
-        names = {key.removesuffix(word) + name for name in known.options(owner)}
+        names = {key.removesuffix(word) + name for name in known.options_of_class(owner)}
     else:
         names = known.top_keys()
         for part, kind in chosen.items():
@@ -181,7 +183,7 @@ def unknown_option(fault: Fault, word: str, words: list[str]) -> str:
         close = [last[like] for like in get_close_matches(word, last, n=3, cutoff=0.7)]
     first, _, rest = key.partition(".")
     kind = owner or (chosen.get(first) if rest else None) or ""
-    direct = known.options(kind)
+    direct = known.options_of_class(kind)
     hint = "The options: lightning-gen fit --help."
     if close:
         hint = f"Did you mean {' or '.join(close[:3])}?"

@@ -5,9 +5,9 @@ import argparse
 from lightning_gen.cli.outcome import outcome
 from lightning_gen.cli.own_parsers import reproduce_parser
 from lightning_gen.errors import UserError, bad_arguments
-from lightning_gen.runs.reproduce.measured import HEADER, measure, published, row
-from lightning_gen.runs.reproduce.table import Target, find, read_table
-from lightning_gen.runs.reproduce.training import Finished, NotRunError, finished, train
+from lightning_gen.runs.reproduce.measured import HEADER, measured_score, published_range, row
+from lightning_gen.runs.reproduce.table import Target, find, read_targets
+from lightning_gen.runs.reproduce.training import Finished, NotRunError, finished, train_run
 
 
 def run(words: list[str]) -> int:
@@ -21,7 +21,7 @@ def reproduce(words: list[str]) -> None:
     with bad_arguments():
         if not given.targets and not given.list:
             raise UserError("pass a target, or --list: lightning-gen reproduce TARGET.")
-        table = read_table(given.table)
+        table = read_targets(given.table)
         targets = [find(table, name) for name in dict.fromkeys(given.targets)]
     if given.list:
         print("\n\n".join(described(each) for each in targets or table.values()))
@@ -48,7 +48,7 @@ def described(target: Target) -> str:
     ]
     for score in target.scores:
         sign = "at most" if score.better == "lower" else "at least"
-        asked = f"{published(score)} {score.unit}".rstrip()
+        asked = f"{published_range(score)} {score.unit}".rstrip()
         lines.append(f"  score    {score.name}: published {asked}, asked {sign} {score.bound:.4g}")
     return "\n".join(lines)
 
@@ -59,9 +59,11 @@ def verdict(target: Target, given: argparse.Namespace) -> str:
     try:
         for number in range(len(target.combinations)):
             run = None if given.fresh else finished(target, number, given.root)
-            runs.append(run or train(target, number, given.root, fresh=given.fresh))
+            runs.append(run or train_run(target, number, given.root, fresh=given.fresh))
         cards = [run.cards for run in runs]
-        found = [(score, measure(score, cards, target.combinations)) for score in target.scores]
+        found = [
+            (score, measured_score(score, cards, target.combinations)) for score in target.scores
+        ]
     except UserError as error:
         result = "not run" if isinstance(error, NotRunError) else "failed"
         print(f"{target.name}: {result}: {error}")
@@ -69,9 +71,7 @@ def verdict(target: Target, given: argparse.Namespace) -> str:
     for score, measured in found:
         sign = "reached" if measured.reached else "missed"
         value = f"{measured.in_words(score.bound)} {score.unit}".rstrip()
-        print(
-            f"{target.name}  {measured.metric}: published {published(score)}, measured {value}: "
-            f"{sign}"
-        )
+        known = f"{target.name}  {measured.metric}: published {published_range(score)}"
+        print(f"{known}, measured {value}: {sign}")
     print("", HEADER, *(row(target, *pair, runs) for pair in found), "", sep="\n")
     return "reached" if all(measured.reached for _, measured in found) else "missed"

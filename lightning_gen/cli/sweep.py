@@ -21,9 +21,9 @@ from lightning_gen.cli.training import parsed
 from lightning_gen.errors import BadArgumentsError, InterruptionError, UserError, bad_arguments
 from lightning_gen.runs.sweep.reading import RESERVED, SweepFile, check_free, read_sweep
 from lightning_gen.runs.sweep.results import best_table
-from lightning_gen.runs.sweep.space import Plain
+from lightning_gen.runs.sweep.space import StudyValue
 from lightning_gen.runs.sweep.study import Study
-from lightning_gen.runs.sweep.trial import FitProcess, fit_words, options
+from lightning_gen.runs.sweep.trial import FitProcess, as_words, fit_words
 from lightning_gen.runs.sweep.wandb_file import write_wandb
 from lightning_gen.runs.sweep.workers import Sweep
 
@@ -74,7 +74,7 @@ def check_values(file: SweepFile, rest: tuple[str, ...]) -> None:
     ]
     parser_of_fit = training_parser("fit")
     for values in [first, *changed]:
-        words = [*fit_words(file, rest), *options(values)][1:]
+        words = [*fit_words(file, rest), *as_words(values)][1:]
         try:
             check_files(words)
             parsed(parser_of_fit, words)
@@ -82,7 +82,7 @@ def check_values(file: SweepFile, rest: tuple[str, ...]) -> None:
             raise BadArgumentsError(f"{file.path}: {error}") from error
 
 
-def ends(parameter: BaseDistribution) -> tuple[Plain, ...]:
+def ends(parameter: BaseDistribution) -> tuple[StudyValue, ...]:
     """The values of a choice, or both ends of a range."""
     if isinstance(parameter, CategoricalDistribution):
         return tuple(parameter.choices)

@@ -15,7 +15,7 @@ from lightning_gen._compat import classes_from_their_defaults
 from lightning_gen.allowed import imported
 from lightning_gen.atomic import draft
 from lightning_gen.callbacks.drawing import run_directory
-from lightning_gen.cli.checks import check_options, keep_inside
+from lightning_gen.cli.checks import check_configuration, keep_inside
 from lightning_gen.cli.files import check_files
 from lightning_gen.cli.messages import explain
 from lightning_gen.cli.outcome import fault_of_a_constructor, outcome
@@ -30,7 +30,7 @@ from lightning_gen.training.directory import CONFIG, RunDirectory, default_name
 from lightning_gen.training.fit import make_trainer, supervised, train
 from lightning_gen.training.links import linked_arguments
 from lightning_gen.training.loggers import point_logger
-from lightning_gen.training.record import RecordRun, report
+from lightning_gen.training.record import RecordRun, report_evaluation
 from lightning_gen.training.same_model import check_same_model
 from lightning_gen.training.trainer import as_list
 
@@ -42,10 +42,10 @@ NO_RUN = (
 
 def run(words: list[str]) -> int:
     """Run ``fit``, ``validate``, ``test`` or ``predict``; the exit code."""
-    return outcome(words[0], lambda: work(words))
+    return outcome(words[0], lambda: run_training(words))
 
 
-def work(words: list[str]) -> None:
+def run_training(words: list[str]) -> None:
     """Do what the words say."""
     verb, *rest = expand_run(words)
     training = Training(verb, rest)
@@ -183,7 +183,7 @@ class Training:
         evaluate = self.trainer.validate if self.verb == "validate" else self.trainer.test
         evaluate(**self._arguments, verbose=False)
         checkpoint = Path(self.options.ckpt_path)
-        report(self.trainer, RunDirectory.around(checkpoint.resolve()), str(checkpoint))
+        report_evaluation(self.trainer, RunDirectory.around(checkpoint.resolve()), str(checkpoint))
         folder = run_directory(self.trainer) / "images"
         for picture in self.pictures:
             draws = self.verb == "test" and picture.of_test
@@ -238,5 +238,5 @@ def parsed(parser: Parser, words: list[str]) -> Namespace:
         options = parser.parse_args(classes_first(words))
     except BadArgumentsError as error:
         raise UserError(explain(str(error), error, words)) from error
-    check_options(options)
+    check_configuration(options)
     return options

@@ -35,10 +35,10 @@ LIMITS = {
 
 def run(words: list[str]) -> int:
     """Run a verb; the exit code."""
-    return outcome(words[0], lambda: work(*words))
+    return outcome(words[0], lambda: run_verb(*words))
 
 
-def work(verb: str, *given_words: str) -> None:
+def run_verb(verb: str, *given_words: str) -> None:
     """Parse the words, do what the verb does, and say where the result is."""
     function = function_of(verb)
     asked = inspect.signature(function).parameters
@@ -49,13 +49,13 @@ def work(verb: str, *given_words: str) -> None:
             options.out = own_place(options.out)
             if picture:
                 built = parser.instantiate_classes(options)
-                chosen = {name: getattr(built, name) for name in options_of(picture)}
+                chosen = {name: getattr(built, name) for name in picture_options(picture)}
                 lists = {k: tuple(v) for k, v in chosen.items() if isinstance(v, list)}
                 options.picture = picture(**chosen | lists)
             given = {name: options[name] for name in asked if name in options}
             if loads(asked):
                 default = f"{options.picture.name}.png" if verb == "draw" else VERBS[verb].out
-                given |= load(options, asked, default)
+                given |= run_and_images(options, asked, default)
             places = given.pop("runs", ())
             written = function(*places, **{k: v for k, v in given.items() if v is not None})
     except OSError as error:
@@ -105,7 +105,7 @@ def subclasses(kind: type[Any]) -> Iterator[type[Any]]:
         yield from subclasses(each)
 
 
-def options_of(picture: type[Picture]) -> list[str]:
+def picture_options(picture: type[Picture]) -> list[str]:
     """The options of a kind of picture that has been drawn once."""
     return [name for name in parameters(picture) if name != "every_n_epochs"]
 
@@ -165,7 +165,7 @@ def verb_parser(
     elsewhere = {"run", "runs", "inputs", "out", "picture", "every_n_epochs"}
     if picture:
         own = parameters(picture)
-        asked |= {name: own[name] for name in options_of(picture)}
+        asked |= {name: own[name] for name in picture_options(picture)}
         helps |= {p.arg_name: p.description for p in parse(picture.__doc__ or "").params}
     lists = {n: several for n in asked if (several := item_type(asked[n].annotation))}
     skip: set[str | int] = {*elsewhere, *lists}
@@ -221,7 +221,9 @@ def own_place(out: Path | None) -> Path | None:
     return place
 
 
-def load(options: Namespace, asked: Mapping[str, Any], default_out: str) -> dict[str, Any]:
+def run_and_images(
+    options: Namespace, asked: Mapping[str, Any], default_out: str
+) -> dict[str, Any]:
     """The run, its images, and where the result goes; a UserError where one of them is missing."""
     torch.manual_seed(options.seed)
     run = FinishedRun.open(options.run, options.device)

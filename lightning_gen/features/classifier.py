@@ -32,7 +32,7 @@ class TrainedClassifier(Extractor):
     def __init__(self, checkpoint: str, name: str | None = None) -> None:
         super().__init__()
         path = Path(checkpoint)
-        self.image_shape, self.network = load(path)
+        self.image_shape, self.network = load_classifier(path)
         self.requires_grad_(False)
         self.eval()
         self.feature_dim = self.network.head.in_features
@@ -82,7 +82,7 @@ def weights_of(name: str) -> Any:  # noqa: ANN401  (importlib's Traversable move
     return files("lightning_gen.features") / "weights" / f"{name}.ckpt"
 
 
-def load(path: Path) -> tuple[ImageShape, ConvClassifier]:
+def load_classifier(path: Path) -> tuple[ImageShape, ConvClassifier]:
     """The image shape and the network of a classifier's checkpoint.
 
     Raises:

@@ -7,7 +7,7 @@ from torch import Tensor
 from lightning_gen.errors import UserError
 from lightning_gen.metrics.estimate import Estimate, KeptNumbers
 
-Scores = Float[Tensor, " n"]
+AnomalyScores = Float[Tensor, " n"]
 
 
 class AUROC(KeptNumbers):
@@ -24,7 +24,7 @@ class AUROC(KeptNumbers):
 
     names = ("scores", "anomalous")
 
-    def update(self, scores: Scores, anomalous: Shaped[Tensor, " n"]) -> None:
+    def update(self, scores: AnomalyScores, anomalous: Shaped[Tensor, " n"]) -> None:
         """Add the scores of a batch of images, high for anomalies, which are 1 or true."""
         self.keep(scores.double(), anomalous.bool())
 
@@ -40,7 +40,7 @@ class AUROC(KeptNumbers):
         return area_under_roc(scores[anomalous], scores[~anomalous])
 
 
-def area_under_roc(anomalies: Scores, normals: Float[Tensor, " m"]) -> Estimate:
+def area_under_roc(anomalies: AnomalyScores, normals: Float[Tensor, " m"]) -> Estimate:
     """P(anomaly > normal) + P(anomaly = normal) / 2, with DeLong's standard error."""
     if min(len(anomalies), len(normals)) < 2:
         raise UserError(
@@ -53,7 +53,7 @@ def area_under_roc(anomalies: Scores, normals: Float[Tensor, " m"]) -> Estimate:
     return Estimate(of_anomalies.mean(), variance.sqrt())
 
 
-def share_below(values: Scores, others: Float[Tensor, " m"]) -> Scores:
+def share_below(values: AnomalyScores, others: Float[Tensor, " m"]) -> AnomalyScores:
     """For each value the share of ``others`` below it, equal ones counted half."""
     ordered = others.sort().values
     below = torch.searchsorted(ordered, values, right=False)

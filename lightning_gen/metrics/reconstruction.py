@@ -8,11 +8,9 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from lightning_gen.contracts import Images
+from lightning_gen.contracts import Images, PerImage
 from lightning_gen.errors import UserError
 from lightning_gen.metrics.estimate import MeanOverImages
-
-PerImage = Float[Tensor, " n"]
 
 
 class ReconstructionMetric(MeanOverImages, ABC):

@@ -13,7 +13,7 @@ from lightning_gen.errors import UserError
 from lightning_gen.models.vae import BoundParts, VariationalAutoencoder
 from lightning_gen.networks import Architecture, Conv
 from lightning_gen.networks.condition import TrainingConditions, Vectors, make_condition
-from lightning_gen.networks.conditional import Conditional
+from lightning_gen.networks.conditional import ConditionalArchitecture
 from lightning_gen.objectives import DiagonalGaussian, Likelihood
 
 
@@ -49,7 +49,9 @@ class CVAE(VariationalAutoencoder):
         **parts: Unpack[BoundParts],
     ) -> None:
         self.condition = make_condition(class_names, attributes, factors or {})
-        conditional = Conditional(architecture, len(self.condition.names), embedding_dim)
+        conditional = ConditionalArchitecture(
+            architecture, len(self.condition.names), embedding_dim
+        )
         super().__init__(image_shape, latent_dim, conditional, **parts)
         labels = torch.stack([*self.condition.examples().values()])
         self.conditions = TrainingConditions(self.condition.vectors(labels))

@@ -32,7 +32,7 @@ class AutoencoderParts(DenoisingParts, total=False):
     likelihood: Likelihood
 
 
-class Parts(AutoencoderParts, total=False):
+class VectorParts(AutoencoderParts, total=False):
     """What an autoencoder whose codes are vectors passes on to its family."""
 
     architecture: Architecture

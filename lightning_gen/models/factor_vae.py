@@ -15,7 +15,7 @@ from lightning_gen.objectives.total_correlation import permuted
 from lightning_gen.quantities import NATS, Quantity
 
 
-class Seen(NamedTuple):
+class CodesAndPermuted(NamedTuple):
     """Clean images, their posteriors, and a draw of each."""
 
     images: Images
@@ -60,18 +60,20 @@ class FactorVAE(GAN, VariationalAutoencoder):
         """Also the total correlation."""
         return super().quantities | {"total_correlation": Quantity(NATS, weight=self.gamma)}
 
-    def shared(self, batch: Batch, inputs: Images) -> Seen:
+    def shared(self, batch: Batch, inputs: Images) -> CodesAndPermuted:
         """The posteriors, and a code of each image."""
         posterior = self.posterior(inputs)
-        return Seen(batch.images, posterior, posterior.sample())
+        return CodesAndPermuted(batch.images, posterior, posterior.sample())
 
-    def discriminator_terms(self, seen: Seen, training_step: int | None) -> PlayerTerms:
+    def discriminator_terms(self, seen: CodesAndPermuted, training_step: int | None) -> PlayerTerms:
         """The cross-entropy of the discriminator."""
         codes = seen.codes.detach()
         on_codes, on_permuted = self.discriminator(codes), self.discriminator(permuted(codes))
         return judge(NonSaturating(), code=on_codes, permuted=on_permuted)
 
-    def generator_terms(self, seen: Seen, training_step: int | None) -> TotalCorrelationTerms:
+    def generator_terms(
+        self, seen: CodesAndPermuted, training_step: int | None
+    ) -> TotalCorrelationTerms:
         """The negative ELBO with the total correlation."""
         log_likelihood = self.log_likelihood(seen.images, seen.codes)
         kl = seen.posterior.kl_to_standard_normal()

@@ -18,7 +18,7 @@ from lightning_gen.objectives.importance import LogWeights
 from lightning_gen.objectives.vq import code_use, commitment, perplexity, straight_through
 from lightning_gen.quantities import NATS, Quantity
 
-Indices = Int[Tensor, "n positions codebooks"]
+CodeIndices = Int[Tensor, "n positions codebooks"]
 Maps = Float[Tensor, "n d map_h map_w"]
 
 
@@ -102,7 +102,7 @@ class VQVAE(Autoencoder, Module):
         used = {"perplexity": Quantity("codes"), "code_use": Quantity()}
         return super().quantities | {"commitment": Quantity(NATS, weight=1.0)} | used
 
-    def quantize(self, images: Images) -> Indices:
+    def quantize(self, images: Images) -> CodeIndices:
         """The index of the code of each position of the latent map, row by row."""
         return self.quantizer.nearest(self.encoder(images)).flatten(1, 2)
 
@@ -168,5 +168,5 @@ class VQVAE(Autoencoder, Module):
     def _decode(self, latent: Maps) -> Images:
         return self.likelihood.image(self.decoder(latent))
 
-    def _lookup(self, codes: Indices) -> Maps:
+    def _lookup(self, codes: CodeIndices) -> Maps:
         return self.quantizer.lookup(codes.view(len(codes), *self.latent_shape[1:], -1))

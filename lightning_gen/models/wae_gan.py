@@ -10,7 +10,7 @@ from lightning_gen.objectives import InverseMultiquadratics, NonSaturating
 from lightning_gen.objectives.mmd import maximum_mean_discrepancy
 
 
-class Seen(NamedTuple):
+class CodesAndPrior(NamedTuple):
     """Clean images, their codes, and as many draws of the prior."""
 
     images: Images
@@ -45,16 +45,16 @@ class WAEGAN(GAN, WassersteinAutoencoder):
         super().__init__(image_shape=image_shape, latent_dim=latent_dim, weight=weight, **parts)
         self.discriminator = discriminator.network(latent_dim)
 
-    def shared(self, batch: Batch, inputs: Images) -> Seen:
+    def shared(self, batch: Batch, inputs: Images) -> CodesAndPrior:
         """The codes, and draws of the prior."""
-        return Seen(batch.images, self.encode(inputs), self.sample_codes(len(inputs)))
+        return CodesAndPrior(batch.images, self.encode(inputs), self.sample_codes(len(inputs)))
 
-    def discriminator_terms(self, seen: Seen, training_step: int | None) -> PlayerTerms:
+    def discriminator_terms(self, seen: CodesAndPrior, training_step: int | None) -> PlayerTerms:
         """The cross-entropy of the discriminator."""
         on_prior, on_codes = self.discriminator(seen.prior), self.discriminator(seen.codes.detach())
         return judge(NonSaturating(), prior=on_prior, code=on_codes)
 
-    def generator_terms(self, seen: Seen, training_step: int | None) -> PlayerTerms:
+    def generator_terms(self, seen: CodesAndPrior, training_step: int | None) -> PlayerTerms:
         """The reconstruction with the penalty, in nats per image; in evaluation with the MMD."""
         reconstruction = -self.log_likelihood(seen.images, seen.codes).mean()
         adversarial = NonSaturating().generator(self.discriminator(seen.codes))

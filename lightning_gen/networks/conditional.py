@@ -13,7 +13,7 @@ from lightning_gen.networks.condition import Vectors
 
 
 @dataclass(frozen=True)
-class Conditional(Architecture):
+class ConditionalArchitecture(Architecture):
     """An architecture whose encoder and decoder are told a condition.
 
     Args:

@@ -11,10 +11,10 @@ from torch import Tensor, distributed, nn
 from lightning_gen.errors import UserError
 from lightning_gen.networks.ranges import check_ranges
 
-Map = Float[Tensor, "n d h w"]
-Indices = Int[Tensor, "n h w codebooks"]
-Counts = Int[Tensor, "codebooks size"]
-Vectors = Float[Tensor, "codebooks m g"]
+LatentMap = Float[Tensor, "n d h w"]
+IndexMap = Int[Tensor, "n h w codebooks"]
+UseCounts = Int[Tensor, "codebooks size"]
+CodeVectors = Float[Tensor, "codebooks m g"]
 
 SMOOTHING = 1e-5
 """Added to each code's moving count, so that a code without use is not divided by zero."""
@@ -108,7 +108,7 @@ class Quantizer(nn.Module):
         """Codes in each codebook."""
         return self.codes.shape[1]
 
-    def nearest(self, features: Map) -> Indices:
+    def nearest(self, features: LatentMap) -> IndexMap:
         """The index of the nearest code in each codebook at each position (squared distance)."""
         n, _, h, w = features.shape
         with torch.autocast(features.device.type, enabled=False), torch.no_grad():
@@ -117,19 +117,19 @@ class Quantizer(nn.Module):
             distances = self.codes.square().sum(dim=2)[:, None] - 2 * products
         return distances.argmin(dim=2).T.reshape(n, h, w, -1)
 
-    def lookup(self, indices: Indices) -> Map:
+    def lookup(self, indices: IndexMap) -> LatentMap:
         """The codes at their positions."""
         books = torch.arange(len(self.codes), device=indices.device)
         return self.codes[books, indices].flatten(3).movedim(3, 1)
 
-    def use(self, indices: Indices) -> Counts:
+    def use(self, indices: IndexMap) -> UseCounts:
         """How often each code of each codebook was chosen."""
         places = self._places(indices)
         counts = places.new_zeros(self.counts.numel())
         return counts.index_add_(0, places, torch.ones_like(places)).view_as(self.counts)
 
     @torch.no_grad()
-    def update(self, features: Map, indices: Indices) -> None:
+    def update(self, features: LatentMap, indices: IndexMap) -> None:
         """One step of the moving averages, towards the vectors that chose each code.
 
         On several processes all call this at once.
@@ -143,17 +143,17 @@ class Quantizer(nn.Module):
             share = (self.counts + SMOOTHING) / (total + self.size * SMOOTHING)
             self.codes.copy_(self.sums / (share * total)[..., None])
 
-    def _vectors(self, features: Map) -> Vectors:
+    def _vectors(self, features: LatentMap) -> CodeVectors:
         """The vectors of all positions, for each codebook its group of channels."""
         by_position = features.float().movedim(1, 3).flatten(0, 2)
         return by_position.view(len(by_position), len(self.codes), -1).transpose(0, 1)
 
-    def _places(self, indices: Indices) -> Int[Tensor, " m"]:
+    def _places(self, indices: IndexMap) -> Int[Tensor, " m"]:
         """The place of each chosen code in all codebooks, one after the other."""
         starts = self.size * torch.arange(len(self.codes), device=indices.device)
         return (indices + starts).flatten()
 
-    def _statistics(self, vectors: Vectors, indices: Indices) -> Statistics:
+    def _statistics(self, vectors: CodeVectors, indices: IndexMap) -> Statistics:
         by_position = vectors.transpose(0, 1).flatten(0, 1)
         sums = torch.zeros_like(self.sums).flatten(0, 1)
         sums = sums.index_add_(0, self._places(indices), by_position).view_as(self.sums)

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-Scores = Float[Tensor, " n"]
+RawScores = Float[Tensor, " n"]
 Loss = Float[Tensor, ""]
 
 
@@ -20,11 +20,11 @@ class Adversarial(ABC):
     """A loss for each player."""
 
     @abstractmethod
-    def discriminator(self, real_scores: Scores, fake_scores: Scores) -> Loss:
+    def discriminator(self, real_scores: RawScores, fake_scores: RawScores) -> Loss:
         """The discriminator's loss: mean over real images plus mean over generated ones."""
 
     @abstractmethod
-    def generator(self, fake_scores: Scores) -> Loss:
+    def generator(self, fake_scores: RawScores) -> Loss:
         """The generator's loss: mean over generated images."""
 
 
@@ -36,11 +36,11 @@ class NonSaturating(Adversarial):
     2 log 2 = 1.386 where it cannot tell them apart, and the generator -log D(fake).
     """
 
-    def discriminator(self, real_scores: Scores, fake_scores: Scores) -> Loss:
+    def discriminator(self, real_scores: RawScores, fake_scores: RawScores) -> Loss:
         """E softplus(-real) + E softplus(fake)."""
         return F.softplus(-real_scores.float()).mean() + F.softplus(fake_scores.float()).mean()
 
-    def generator(self, fake_scores: Scores) -> Loss:
+    def generator(self, fake_scores: RawScores) -> Loss:
         """E softplus(-fake)."""
         return F.softplus(-fake_scores.float()).mean()
 
@@ -49,11 +49,11 @@ class NonSaturating(Adversarial):
 class Hinge(Adversarial):
     """Hinge loss (Lim & Ye 2017, arXiv:1705.02894)."""
 
-    def discriminator(self, real_scores: Scores, fake_scores: Scores) -> Loss:
+    def discriminator(self, real_scores: RawScores, fake_scores: RawScores) -> Loss:
         """E max(0, 1 - real) + E max(0, 1 + fake)."""
         return F.relu(1 - real_scores.float()).mean() + F.relu(1 + fake_scores.float()).mean()
 
-    def generator(self, fake_scores: Scores) -> Loss:
+    def generator(self, fake_scores: RawScores) -> Loss:
         """-E fake."""
         return -fake_scores.float().mean()
 
@@ -65,10 +65,10 @@ class Wasserstein(Adversarial):
     It is one where the discriminator is 1-Lipschitz: use it with a ``GradientPenalty``.
     """
 
-    def discriminator(self, real_scores: Scores, fake_scores: Scores) -> Loss:
+    def discriminator(self, real_scores: RawScores, fake_scores: RawScores) -> Loss:
         """E fake - E real."""
         return fake_scores.float().mean() - real_scores.float().mean()
 
-    def generator(self, fake_scores: Scores) -> Loss:
+    def generator(self, fake_scores: RawScores) -> Loss:
         """-E fake."""
         return -fake_scores.float().mean()

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from jaxtyping import Float
 from torch import Tensor
 
-from lightning_gen.contracts import Codes, Terms
+from lightning_gen.contracts import Codes, PerImage, Terms
 from lightning_gen.errors import UserError, check_number
 from lightning_gen.noise import normal_like
 from lightning_gen.objectives.importance import (
@@ -14,7 +14,6 @@ from lightning_gen.objectives.importance import (
     draw_log_weights,
     importance_weighted_bound,
 )
-from lightning_gen.objectives.likelihoods import PerImage
 from lightning_gen.objectives.mmd import RBF, Kernel, maximum_mean_discrepancy
 from lightning_gen.objectives.posterior import DiagonalGaussian
 from lightning_gen.objectives.total_correlation import minibatch_total_correlation

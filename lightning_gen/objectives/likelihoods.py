@@ -12,11 +12,10 @@ from torch import Tensor, nn
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
-from lightning_gen.contracts import Images
+from lightning_gen.contracts import Images, PerImage
 from lightning_gen.errors import check_number
 
 Params = Float[Tensor, "n p h w"]
-PerImage = Float[Tensor, " n"]
 
 
 @dataclass(eq=False)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from lightning_gen.errors import UserError
 
-Samples = Float[Tensor, "n d"]
+CodeRows = Float[Tensor, "n d"]
 Gram = Float[Tensor, "n m"]
 
 
@@ -36,7 +36,7 @@ class Kernel(ABC):
     def profile(self, u: Gram) -> Gram:
         """The kernel of one scale: 1 at u = 0, falling to 0."""
 
-    def __call__(self, x: Samples, y: Float[Tensor, "m d"]) -> Gram:
+    def __call__(self, x: CodeRows, y: Float[Tensor, "m d"]) -> Gram:
         """k(x_i, y_j), from 0 to the number of scales; in float32 or finer also under autocast."""
         fine = torch.promote_types(x.dtype, torch.float32)
         with torch.autocast(x.device.type, enabled=False):
@@ -77,7 +77,7 @@ class RBF(Kernel):
 
 
 def maximum_mean_discrepancy(
-    x: Samples, y: Float[Tensor, "m d"], kernel: Kernel
+    x: CodeRows, y: Float[Tensor, "m d"], kernel: Kernel
 ) -> Float[Tensor, ""]:
     """E k(x, x') + E k(y, y') - 2 E k(x, y), the squared MMD of two distributions.
 

@@ -6,15 +6,15 @@ van den Oord, Vinyals & Kavukcuoglu 2017, arXiv:1711.00937.
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
-Map = Float[Tensor, "n d h w"]
+FeatureMap = Float[Tensor, "n d h w"]
 
 
-def straight_through(features: Map, quantised: Map) -> Map:
+def straight_through(features: FeatureMap, quantised: FeatureMap) -> FeatureMap:
     """``quantised`` in value, with the gradient of ``features`` (section 3.2 of the paper)."""
     return quantised.detach() + (features - features.detach())
 
 
-def commitment(features: Map, quantised: Map) -> Float[Tensor, " n"]:
+def commitment(features: FeatureMap, quantised: FeatureMap) -> Float[Tensor, " n"]:
     """||z_e - sg[e]||^2 of each image, the paper's equation 3: being far from one's codes costs.
 
     Summed over positions and channels, beside -log p(x|z) summed over pixels: a weight w between

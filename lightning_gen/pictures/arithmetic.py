@@ -15,9 +15,9 @@ from lightning_gen.pictures.codes import LabelledCodes, device_of
 from lightning_gen.pictures.picture import CodePicture, NothingToDrawError, Seen
 from lightning_gen.pictures.view import View
 
-Terms = tuple[str, str, str]
+ThreeNames = tuple[str, str, str]
 
-MEANINGFUL: tuple[Terms, ...] = (
+MEANINGFUL: tuple[ThreeNames, ...] = (
     ("Smiling", "!Smiling", "Male"),
     ("Pullover", "T-shirt/top", "Dress"),  # what has long sleeves, less what has not
 )
@@ -39,7 +39,7 @@ class Arithmetic(CodePicture):
 
     requires = (Encodes, Decodes)
 
-    terms: Terms | None = None
+    terms: ThreeNames | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -110,7 +110,7 @@ def check_terms(
 
 def default_terms(
     codes: LabelledCodes, class_names: Sequence[str], factor_names: Sequence[str]
-) -> Terms | None:
+) -> ThreeNames | None:
     """The first of ``MEANINGFUL`` of whose terms there are images; None where there is none."""
     known = {*class_names, *factor_names, *(f"!{name}" for name in factor_names)}
     for terms in MEANINGFUL:

@@ -32,7 +32,7 @@ def unlabelled(codes: Codes) -> LabelledCodes:
     return LabelledCodes(codes.float().cpu(), torch.zeros(len(codes)).long(), nothing, nothing)
 
 
-def encode(model: object, batch: Batch) -> LabelledCodes:
+def codes_of(model: object, batch: Batch) -> LabelledCodes:
     """The codes of a batch."""
     knowing: Any = condition_on(model, batch)
     codes = knowing.encode(batch.images)

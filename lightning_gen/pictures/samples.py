@@ -20,7 +20,7 @@ class Samples(Picture):
         seed: of the noise.
     """
 
-    requires: ClassVar[contracts.Needs] = (contracts.Samples,)
+    requires: ClassVar[contracts.Needs] = (contracts.SamplesImages,)
     usual_epochs = 1
 
     num_images: int = 64

@@ -17,7 +17,7 @@ from lightning_gen.contracts import Codes, condition_on
 from lightning_gen.errors import UserError
 from lightning_gen.runs.finished import FinishedRun
 from lightning_gen.runs.inputs import Inputs
-from lightning_gen.runs.outputs import PICTURES, Part, numbered, write
+from lightning_gen.runs.outputs import PICTURES, ResultBatch, numbered, write
 
 GRID = 64
 """Images on a page, unless the user asks for more."""
@@ -39,11 +39,11 @@ def reconstruct(run: FinishedRun, inputs: Inputs, out: Path, num_images: int | N
     wanted = num_images or (GRID if out.suffix in PICTURES else None)
     run.check_request(out, 2 * min(wanted or len(inputs), len(inputs)))
 
-    def parts() -> Iterator[Part]:
+    def parts() -> Iterator[ResultBatch]:
         for batch, names in inputs.shown("reconstructing", wanted):
             images = condition_on(run.model, batch).reconstruct(batch.images)
             known = {"labels": batch.labels, "factors": batch.factors}
-            yield Part(names, {"original": batch.images, "reconstruction": images}, known)
+            yield ResultBatch(names, {"original": batch.images, "reconstruction": images}, known)
 
     title = f"Reconstructions by {run.name}"
     return write(out, parts(), title, inputs.class_names, inputs.factor_names)
@@ -61,11 +61,11 @@ def encode(run: FinishedRun, inputs: Inputs, out: Path, num_images: int | None =
     """
     run.require((contracts.Encodes,), "encode")
 
-    def parts() -> Iterator[Part]:
+    def parts() -> Iterator[ResultBatch]:
         for batch, names in inputs.shown("encoding", num_images):
             codes = condition_on(run.model, batch).encode(batch.images).float()
             known = {"codes": codes, "labels": batch.labels, "factors": batch.factors}
-            yield Part(names, {}, known)
+            yield ResultBatch(names, {}, known)
 
     return write(out, parts(), "", inputs.class_names, inputs.factor_names, images=False)
 

@@ -25,7 +25,7 @@ LONGEST_NAME = 255
 """Bytes of a file's name, at most, on all common file systems."""
 
 
-class Part(NamedTuple):
+class ResultBatch(NamedTuple):
     """A batch of results.
 
     Attributes:
@@ -41,20 +41,20 @@ class Part(NamedTuple):
 
 def numbered(
     batches: Iterable[tuple[Images, dict[str, Tensor]]], count: int, task: str
-) -> Iterator[Part]:
+) -> Iterator[ResultBatch]:
     """Batches of images and arrays under the numbers of the images, with a progress bar."""
     start = 0
     with progress(count, task) as bar:
         for images, arrays in batches:
             names = [f"{start + number:05}" for number in range(len(images))]
-            yield Part(names, {"result": images}, arrays)
+            yield ResultBatch(names, {"result": images}, arrays)
             start += len(images)
             bar.update(len(images))
 
 
 def write(
     path: Path,
-    parts: Iterable[Part],
+    parts: Iterable[ResultBatch],
     title: str = "",
     class_names: Sequence[str] = (),
     factor_names: Sequence[str] = (),
@@ -79,7 +79,7 @@ def write(
     return path
 
 
-def _write_page(path: Path, parts: Iterable[Part], title: str) -> None:
+def _write_page(path: Path, parts: Iterable[ResultBatch], title: str) -> None:
     """One picture: a square of images, or a row under each label where there are several."""
     found: dict[str, list[Images]] = {}
     for part in parts:
@@ -91,7 +91,7 @@ def _write_page(path: Path, parts: Iterable[Part], title: str) -> None:
     write_picture(page, path)
 
 
-def _write_folder(folder: Path, parts: Iterable[Part]) -> None:
+def _write_folder(folder: Path, parts: Iterable[ResultBatch]) -> None:
     """A PNG for each image, under its own name."""
     used: set[Path] = set()
     for part in parts:
@@ -100,13 +100,15 @@ def _write_folder(folder: Path, parts: Iterable[Part]) -> None:
             inside = [word for word in PurePosixPath(name).parts if word not in ("/", "..")]
             path = folder.joinpath(*inside)
             tail, number = ".png", 2
-            while (place := path.with_name(shortened(path.stem, tail))) in used:
+            while (place := path.with_name(file_name(path.stem, tail))) in used:
                 tail, number = f"_{number}.png", number + 1  # a.jpg beside a.png
             used.add(place)
             write_png(pixels[0] if len(pixels) == 1 else pixels.transpose(1, 2, 0), place)
 
 
-def _write_arrays(path: Path, parts: Iterable[Part], words: dict[str, Sequence[str]]) -> None:
+def _write_arrays(
+    path: Path, parts: Iterable[ResultBatch], words: dict[str, Sequence[str]]
+) -> None:
     """An ``.npz`` with ``images`` [N, C, H, W] uint8, ``names`` and the other arrays."""
     found: dict[str, list[NDArray[Any]]] = {"names": []}
     for part in parts:
@@ -122,7 +124,7 @@ def _write_arrays(path: Path, parts: Iterable[Part], words: dict[str, Sequence[s
 
 
 def _table(
-    parts: Iterable[Part], class_names: Sequence[str], factor_names: Sequence[str]
+    parts: Iterable[ResultBatch], class_names: Sequence[str], factor_names: Sequence[str]
 ) -> Iterator[list[str]]:
     """A row an image: name, label (the class's name), attributes, and its code, z0, z1, ..."""
     names_of = dict(enumerate(class_names)) | {NO_CLASS: ""}
@@ -160,7 +162,7 @@ def write_view(view: View, out: Path, *, film: bool = False) -> Path:
     else:
         numbers = {label: range(len(images)) for label, images in view.rows.items()}
         names = {k: [f"{k}/{n:05}".lstrip("/") for n in each] for k, each in numbers.items()}
-        write(out, (Part(names[k], {"result": images}) for k, images in view.rows.items()))
+        write(out, (ResultBatch(names[k], {"result": images}) for k, images in view.rows.items()))
     return out
 
 
@@ -191,7 +193,7 @@ def write_picture(picture: Pixels | Figure, path: Path) -> None:
         save_vector(picture, unfinished, path.suffix[1:])
 
 
-def shortened(stem: str, tail: str) -> str:
+def file_name(stem: str, tail: str) -> str:
     """A file's name of this beginning and end, the beginning cut where it is too long for one."""
     room = LONGEST_NAME - len(tail)
     if len(os.fsencode(stem)) > room:

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from lightning_gen.contracts import Encodes, Reconstructs, able
 from lightning_gen.pictures import Picture, Seen, View
-from lightning_gen.pictures.codes import LabelledCodes, encode, join
+from lightning_gen.pictures.codes import LabelledCodes, codes_of, join
 from lightning_gen.runs.finished import FinishedRun
 from lightning_gen.runs.inputs import Inputs, SplitInputs
 from lightning_gen.runs.outputs import check_ending, write_picture, write_view
@@ -58,4 +58,4 @@ def drawn_by(run: FinishedRun, picture: Picture, inputs: Inputs, out: Path) -> V
 
 def all_codes(run: FinishedRun, inputs: Inputs, limit: int | None = None) -> LabelledCodes:
     """The codes of the first images, in memory."""
-    return join([encode(run.model, batch) for batch, _ in inputs.shown("encoding", limit)])
+    return join([codes_of(run.model, batch) for batch, _ in inputs.shown("encoding", limit)])

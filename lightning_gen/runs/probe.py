@@ -17,7 +17,7 @@ from lightning_gen import contracts
 from lightning_gen.atomic import write_text
 from lightning_gen.errors import UserError
 from lightning_gen.figures.code_charts import Accuracy, accuracy_curves, by_curve
-from lightning_gen.pictures.codes import encode, free_dimensions
+from lightning_gen.pictures.codes import codes_of, free_dimensions
 from lightning_gen.progress import progress
 from lightning_gen.runs.finished import FinishedRun
 from lightning_gen.runs.inputs import SplitInputs, SplitName
@@ -32,7 +32,7 @@ STRENGTH = 10.0
 NEIGHBOURS = 5
 
 
-class Part(NamedTuple):
+class LabelledSplit(NamedTuple):
     """Features and classes of the images of a split."""
 
     codes: Float[Array, "n d"]
@@ -40,7 +40,7 @@ class Part(NamedTuple):
     classes: Int[Array, " n"]
 
 
-class Features(NamedTuple):
+class Representation(NamedTuple):
     """A representation of the training and of the test images."""
 
     name: str
@@ -74,21 +74,21 @@ def probe(
     """
     run.require((contracts.Encodes,), "probe")
     check_ending(out, (".csv", *PICTURES))
-    check_classes(run, len(getattr(run.data, "class_names", range(2))))
-    train = load(run, "train", num_train)
+    check_number_of_classes(run, len(getattr(run.data, "class_names", range(2))))
+    train = read_split(run, "train", num_train)
     classes = len(np.unique(train.classes))
-    check_classes(run, classes)
+    check_number_of_classes(run, classes)
     if any(n < classes for n in labels):
         raise UserError(
             f"probe takes {classes} labels or more, one a class, got {', '.join(map(str, labels))}."
         )
-    test = load(run, "test", None)
+    test = read_split(run, "test", None)
     counts = sorted({*(n for n in labels if n < len(train.classes)), len(train.classes)})
     tasks = [(features, n) for features in feature_sets(train, test) for n in counts]
     results: list[Accuracy] = []
     with progress(len(tasks), "probing", unit="classifier") as bar:
         for features, n in tasks:
-            results += measure(features, train.classes, test.classes, n, repeats, seed)
+            results += accuracies(features, train.classes, test.classes, n, repeats, seed)
             bar.update()
     rows = [
         each._asdict() | {"mean": f"{each.mean:.4f}", "deviation": f"{each.deviation:.4f}"}
@@ -102,18 +102,18 @@ def probe(
     return out
 
 
-def load(run: FinishedRun, split: SplitName, limit: int | None) -> Part:
+def read_split(run: FinishedRun, split: SplitName, limit: int | None) -> LabelledSplit:
     """Codes, pixels and classes of a split; the condition at the end of a code is left out."""
     codes, pixels, classes = [], [], []
     for batch, _ in SplitInputs(run, split).shown(f"encoding {split}", limit):
-        found = encode(run.model, batch)
+        found = codes_of(run.model, batch)
         codes.append(found.codes[:, : free_dimensions(run.model, found.codes)].numpy())
         pixels.append(batch.images.flatten(1).cpu().numpy())
         classes.append(found.labels.numpy())
-    return Part(*(np.concatenate(parts) for parts in (codes, pixels, classes)))
+    return LabelledSplit(*(np.concatenate(parts) for parts in (codes, pixels, classes)))
 
 
-def check_classes(run: FinishedRun, found: int) -> None:
+def check_number_of_classes(run: FinishedRun, found: int) -> None:
     """Raise a UserError where there are fewer than two classes."""
     if found < 2:
         raise UserError(
@@ -122,7 +122,7 @@ def check_classes(run: FinishedRun, found: int) -> None:
         )
 
 
-def feature_sets(train: Part, test: Part) -> Iterator[Features]:
+def feature_sets(train: LabelledSplit, test: LabelledSplit) -> Iterator[Representation]:
     """Codes, pixels, and as many principal components as a code has numbers, if that is fewer."""
     yield scaled("codes", train.codes, test.codes)
     yield scaled("pixels", train.pixels, test.pixels)
@@ -132,15 +132,15 @@ def feature_sets(train: Part, test: Part) -> Iterator[Features]:
         yield scaled("PCA", pca.transform(train.pixels), pca.transform(test.pixels))
 
 
-def scaled(name: str, train: Float[Array, "n d"], test: Float[Array, "m d"]) -> Features:
+def scaled(name: str, train: Float[Array, "n d"], test: Float[Array, "m d"]) -> Representation:
     """Centred, with a mean squared norm of 1 over the training images."""
     mean = train.mean(axis=0)
     size = max(float(np.sqrt(train.var(axis=0).sum())), 1e-12)
-    return Features(name, (train - mean) / size, (test - mean) / size)
+    return Representation(name, (train - mean) / size, (test - mean) / size)
 
 
-def measure(
-    features: Features,
+def accuracies(
+    features: Representation,
     train_classes: Int[Array, " n"],
     test_classes: Int[Array, " m"],
     count: int,

@@ -34,7 +34,7 @@ def sample(
             "Smiling+Blond_Hair" has both attributes.
         batch_size: images made at once.
     """
-    run.require((contracts.Samples,), "sample")
+    run.require((contracts.SamplesImages,), "sample")
     title = f"Samples of {run.name}"
     if labels is not None:
         size = prod(run.image_shape)

@@ -20,7 +20,7 @@ from lightning_gen.training.faults import user_faults
 from lightning_gen.training.links import image_shape
 from lightning_gen.training.loggers import finish, open_or_go_offline
 from lightning_gen.training.metrics_file import RunLogger
-from lightning_gen.training.record import RecordRun, report
+from lightning_gen.training.record import RecordRun, report_evaluation
 from lightning_gen.training.trainer import RunTrainer, as_list
 
 
@@ -79,7 +79,7 @@ def train(
             elif isinstance(callback, BatchSizeFinder):
                 callbacks.remove(callback)  # it would look for another size of the batches
         trainer.test(model, data, ckpt_path=best, verbose=False)
-        report(trainer, directory, best)
+        report_evaluation(trainer, directory, best)
     if directory is not None:
         if directory.images.is_dir():
             rank_zero_info(f"Pictures    {directory.images}")

@@ -24,7 +24,7 @@ from lightning_gen.training.directory import CONFIG, SPLITS, RunDirectory
 from lightning_gen.training.environment import describe_environment
 from lightning_gen.training.metrics_file import RunLogger
 from lightning_gen.training.same_model import differences
-from lightning_gen.training.scores import in_words, write_scores
+from lightning_gen.training.scores import cards_in_words, write_scores
 
 FEW_STEPS = 500  # a training of fewer has hardly begun
 STAGES = ("train", "val", "test")
@@ -188,7 +188,9 @@ def device_names(trainer: Trainer) -> list[str]:
     return [name] * trainer.num_devices
 
 
-def report(trainer: Trainer, directory: RunDirectory | None, checkpoint: str | None) -> None:
+def report_evaluation(
+    trainer: Trainer, directory: RunDirectory | None, checkpoint: str | None
+) -> None:
     """Say the metrics of an evaluation, and keep the cards of its scores in the run's directory.
 
     The directory is None where the checkpoint lies
@@ -212,7 +214,7 @@ def report(trainer: Trainer, directory: RunDirectory | None, checkpoint: str | N
             rank_zero_info(f"{title} loss {said}{details}")
         elif parts:
             rank_zero_info(f"{title} {parts}")
-    for line in in_words(cards):
+    for line in cards_in_words(cards):
         rank_zero_info(line)
     if cards and directory is not None and trainer.is_global_zero:
         about = {

@@ -67,7 +67,7 @@ def as_json(card: Card) -> dict[str, Any]:
     }
 
 
-def in_words(cards: Mapping[str, Card]) -> Iterable[str]:
+def cards_in_words(cards: Mapping[str, Card]) -> Iterable[str]:
     """A line for each card: its value, standard error and unit."""
     width = max((len(name) for name in cards), default=0)
     for name, card in cards.items():

@@ -28,7 +28,7 @@ from lightning_gen.pictures import (
     Seen,
     Traversal,
 )
-from lightning_gen.pictures.codes import encode
+from lightning_gen.pictures.codes import codes_of
 from support.kinds import KINDS, fixed
 from support.models import frozen
 
@@ -38,7 +38,7 @@ def expected(model, picture, batch, what, complete=False, step=2):
     """The picture of a batch of images, drawn by hand."""
     names = MiniFashionMNIST.class_names
     model.eval()
-    codes = encode(model, batch) if picture.of_codes else None
+    codes = codes_of(model, batch) if picture.of_codes else None
     batch = None if picture.of_codes else batch
     when = f"at step {step}"
     torch.manual_seed(0)
@@ -109,9 +109,9 @@ def test_each_picture_has_epochs_of_its_own(trainer, mini, pictures, monkeypatch
     def recorded(model, batch):
         assert model.trainer.state.stage == RunningStage.VALIDATING, "no image is augmented"
         encoded.append((model.current_epoch, len(batch.images)))
-        return encode(model, batch)
+        return codes_of(model, batch)
 
-    monkeypatch.setattr(draw, "encode", recorded)
+    monkeypatch.setattr(draw, "codes_of", recorded)
     callback = Draw(
         [
             Samples(num_images=4),
@@ -139,7 +139,7 @@ def test_the_test_after_a_training_is_drawn(trainer, mini, first, pictures):
     run = trainer(Draw(picture), limit_test_batches=2)
     run.fit(model, mini)
     run.test(model, mini, verbose=False)
-    codes, like = (encode(model.eval(), first(20, split)) for split in ("test", "val"))
+    codes, like = (codes_of(model.eval(), first(20, split)) for split in ("test", "val"))
     seen = Seen("test images", None, codes, mini.class_names, complete=False, when="at step 2")
     for axes, equal in ((like.codes, True), (None, False)):
         wanted = to_array(picture.draw(model, replace(seen, like=axes)))
@@ -179,8 +179,8 @@ def test_a_validation_without_some_class_warns_and_goes_on(trainer, mini, tmp_pa
 def test_codes_that_are_no_numbers_end_no_training(picture, trainer, mini):
     """It is FiniteLoss that says what to do."""
     model = fixed("AE")
-    encode = model.encode
-    model.encode = lambda images: encode(images) * torch.nan
+    codes_of = model.encode
+    model.encode = lambda images: codes_of(images) * torch.nan
     with pytest.warns(UserWarning, match="draws nothing: .* codes are NaN or infinite"):
         trainer(Draw(picture)).fit(model, mini)
     assert model.trainer.global_step == 2

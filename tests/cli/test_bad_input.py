@@ -238,7 +238,7 @@ def test_a_wrong_file(content, match, refused, tmp_path):
         ((*TSNE, "--pictures.projection.perplexity", "0"), r"TSNE\.perplexity is above 0"),
         (("--trainer.default_root_dir", "/proc/version/logs"), r"/proc/version/logs"),
         ((*SAMPLES, "--pictures.every_n_epochs", "0"), "at least 1"),
-        (("--model", "AE", *SAMPLES), "Samples needs a model that samples"),
+        (("--model", "AE", *SAMPLES), "Samples needs a model that samples images"),
         (("--data.train_classes", "[Boots]"), "T-shirt/top, Trouser"),
         ((*EXTRACTOR, "--trainer.callbacks.extractor.checkpoint", "no.ckpt"), r"no\.ckpt"),
         (("--trainer.accelerator", "tpu"), "torch_xla"),

@@ -214,7 +214,7 @@ def test_ctrl_c_is_one_line(command, logs, tmp_path, monkeypatch):
     def interrupted(*arguments, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(verb, "train", interrupted)
+    monkeypatch.setattr(verb, "train_run", interrupted)
     answer = command("reproduce", "tiny", "--table", write_table(tmp_path), "--fresh")
     assert answer.code == 1
     assert "stopped. The same command goes on" in answer.line
@@ -228,6 +228,6 @@ def test_fresh_reaches_the_training(words, command, in_tmp, monkeypatch):
         told.append(fresh)
         raise NotRunError("no data")
 
-    monkeypatch.setattr(verb, "train", trained)
+    monkeypatch.setattr(verb, "train_run", trained)
     command("reproduce", "tiny", "--table", write_table(in_tmp), *words)
     assert told == [bool(words)]

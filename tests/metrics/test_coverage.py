@@ -14,7 +14,7 @@ from lightning_gen.metrics import (
     NegativeLogLikelihood,
     PriorMMD,
 )
-from lightning_gen.metrics.disentanglement import MIG, TotalCorrelation
+from lightning_gen.metrics.disentanglement import MIG, GaussianTotalCorrelation
 from lightning_gen.metrics.generation import (
     DensityCoverage,
     FrechetDistance,
@@ -80,7 +80,7 @@ def of_codes():
     factors = torch.stack([torch.randint(size, (1000,)) for size in (3, 4, 6)], dim=1)
     codes = factors / torch.tensor([3.0, 4.0, 6.0]) @ MIXING + 0.15 * torch.randn(1000, 5)
     found = []
-    for metric in (MIG(), TotalCorrelation()):
+    for metric in (MIG(), GaussianTotalCorrelation()):
         metric.update(codes, factors)
         found.append(metric.compute())
     return tuple(found)

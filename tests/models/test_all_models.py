@@ -10,7 +10,14 @@ import torch
 from torch.optim import Adam
 
 from lightning_gen import models
-from lightning_gen.contracts import Decodes, Encodes, Infers, Reconstructs, Samples, condition_on
+from lightning_gen.contracts import (
+    Decodes,
+    Encodes,
+    Infers,
+    Reconstructs,
+    SamplesImages,
+    condition_on,
+)
 from lightning_gen.data import MiniFashionMNIST
 from lightning_gen.errors import UserError
 from lightning_gen.models import (
@@ -44,7 +51,7 @@ IMAGE_SHAPES = [(1, 28, 28), (3, 21, 34)]
 def test_capabilities(kind, image_shape):
     model = build(kind, image_shape)
     images = torch.rand(5, *image_shape)
-    made = [model.sample(5)] if isinstance(model, Samples) else []
+    made = [model.sample(5)] if isinstance(model, SamplesImages) else []
     model = condition_on(model, batch_of(images))
     if isinstance(model, Encodes):
         codes = model.encode(images)
@@ -69,7 +76,7 @@ def test_capabilities(kind, image_shape):
 
 
 def test_only_models_with_a_prior_sample():
-    samplers = {kind.__name__ for kind in AUTOENCODERS if isinstance(build(kind), Samples)}
+    samplers = {kind.__name__ for kind in AUTOENCODERS if isinstance(build(kind), SamplesImages)}
     assert {"VAE", "CVAE", "WAE", "WAEGAN", "InfoVAE", "VQVAE"} <= samplers
     assert not {"AE", "CAE", "StackedDAE"} & samplers
 
@@ -83,7 +90,7 @@ def test_samples_are_decoded_draws_of_the_prior(kind):
     assert torch.equal(samples, model.decode(torch.randn(5, 3)))
 
 
-@pytest.mark.parametrize("kind", [kind for kind in ALL if isinstance(build(kind), Samples)])
+@pytest.mark.parametrize("kind", [kind for kind in ALL if isinstance(build(kind), SamplesImages)])
 @torch.no_grad()
 def test_a_model_of_half_precision_samples(kind):
     images = build(kind, (1, 16, 16)).half().eval().sample(2)

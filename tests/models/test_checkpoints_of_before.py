@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from lightning_gen.contracts import Batch, Reconstructs, Samples, able, condition_on
+from lightning_gen.contracts import Batch, Reconstructs, SamplesImages, able, condition_on
 from lightning_gen.hyperparameters import KeepsArguments
 from lightning_gen.training.checkpoint import load_model
 from lightning_gen.training.same_model import check_same_model
@@ -22,7 +22,7 @@ def test_it_gives_what_it_gave(name, tmp_path):
     model = load_model(tmp_path / "old.ckpt")
     if able(model, (Reconstructs,)):
         found = condition_on(model, BATCH).reconstruct(BATCH.images)
-    elif isinstance(model, Samples):
+    elif isinstance(model, SamplesImages):
         torch.manual_seed(0)
         found = model.sample(2)
     else:

@@ -81,7 +81,7 @@ def test_gradients_reach_the_embeddings(batch):
 
 
 def test_what_needs_a_condition_is_offered_once_it_is_known(model, batch):
-    itself = contracts.Decodes, contracts.Samples, contracts.SamplesCodes
+    itself = contracts.Decodes, contracts.SamplesImages, contracts.SamplesCodes
     told = (
         contracts.Encodes,
         contracts.Reconstructs,

@@ -14,7 +14,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from lightning_gen.data import MiniFashionMNIST
 from lightning_gen.errors import UserError
 from lightning_gen.models import AE, WAE, WAEGAN, BetaTCVAE, FactorVAE, InfoVAE
-from lightning_gen.models.factor_vae import Seen
+from lightning_gen.models.factor_vae import CodesAndPermuted
 from lightning_gen.networks import Dense, LatentDiscriminator
 from lightning_gen.objectives import RBF, Bernoulli, Gaussian, InverseMultiquadratics
 from lightning_gen.objectives.mmd import maximum_mean_discrepancy
@@ -229,7 +229,7 @@ def test_the_discriminator_learns_the_total_correlation_of_a_gaussian():
     for _ in range(400):
         codes = torch.randn(512, 2) @ lower.T
         optimizer.zero_grad()
-        model.discriminator_terms(Seen(None, None, codes), 0).loss.backward()
+        model.discriminator_terms(CodesAndPermuted(None, None, codes), 0).loss.backward()
         optimizer.step()
     codes = torch.randn(20_000, 2) @ lower.T
     estimate = model.discriminator(codes).mean().item()

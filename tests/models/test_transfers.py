@@ -19,7 +19,7 @@ from lightning_gen.contracts import (
     EstimatesLikelihood,
     Infers,
     Reconstructs,
-    Samples,
+    SamplesImages,
     condition_on,
 )
 from lightning_gen.models import AE, CVAE, DCGAN, VAE, VQVAE, WAE, Classifier
@@ -82,7 +82,7 @@ def losses(model, batch):
 def used(model, batch):
     """Whatever the model can do without training."""
     model.eval()
-    found = [model.sample(8)] if isinstance(model, Samples) else []
+    found = [model.sample(8)] if isinstance(model, SamplesImages) else []
     model = condition_on(model, batch)
     for kind, do in ((Reconstructs, "reconstruct"), (Encodes, "encode"), (Infers, "posterior")):
         if isinstance(model, kind):

@@ -19,7 +19,7 @@ from lightning_gen.pictures import (
 from lightning_gen.pictures.arithmetic import check_terms, default_terms
 from lightning_gen.pictures.codes import (
     LabelledCodes,
-    encode,
+    codes_of,
     free_dimensions,
     join,
     without_condition,
@@ -37,7 +37,7 @@ FACTORS = [[1, 0], [0, 0], [2, 1], [0, 1], [0, 0], [1, 1]]
 @pytest.fixture
 def known():
     model = Linear(3)
-    return model, encode(model, batch_of(LABELS, FACTORS))
+    return model, codes_of(model, batch_of(LABELS, FACTORS))
 
 
 def check(known, terms, *rows):
@@ -215,7 +215,7 @@ def test_images_stand_over_what_is_made_of_them():
 
 def test_a_scatter_says_of_how_many_images_it_is():
     model = WithPrior(5, latent_dim=2)
-    codes = encode(model, batch_of(LABELS))
+    codes = codes_of(model, batch_of(LABELS))
     for complete, number in ((True, "6"), (False, "the first 6")):
         seen = Seen("test images", None, codes, CLASSES, complete=complete, when="at step 9")
         [axes] = LatentScatter().draw(model, seen).axes
@@ -226,7 +226,7 @@ def test_a_scatter_says_of_how_many_images_it_is():
 
 def test_codes_come_with_the_labels_and_factors_of_their_images():
     model, batch = Linear(3), batch_of([2, 0, 1], [[1, 2], [3, 4], [5, 6]])
-    codes = encode(model, batch)
+    codes = codes_of(model, batch)
     assert torch.equal(codes.codes, model.encode(batch.images))
     assert torch.equal(codes.labels, batch.labels)
     assert torch.equal(codes.factors, batch.factors)
@@ -236,8 +236,8 @@ def test_codes_come_with_the_labels_and_factors_of_their_images():
 def test_batches_are_joined_in_order():
     model, batch = Linear(3), batch_of([2, 0, 1, 1, 0], [[n, -n] for n in range(5)])
     parts = [type(batch)(*(t[span] for t in batch)) for span in (slice(2), slice(2, 5))]
-    joined = join([encode(model, part) for part in parts])
-    for mine, whole in zip(joined, encode(model, batch), strict=True):
+    joined = join([codes_of(model, part) for part in parts])
+    for mine, whole in zip(joined, codes_of(model, batch), strict=True):
         torch.testing.assert_close(mine, whole)
 
 
@@ -245,7 +245,7 @@ def test_batches_are_joined_in_order():
 def test_a_conditional_model_is_told_the_class_of_each_image():
     model = tiny(CVAE, class_names=tuple("abcdefghij")).eval()
     batch = images_of(torch.rand(12, 1, 28, 28))
-    codes = encode(model, batch)
+    codes = codes_of(model, batch)
     assert torch.equal(codes.codes[:, 4:], torch.eye(10)[batch.labels])
     posterior = model.condition_on(batch).posterior(batch.images)
     torch.testing.assert_close(codes.codes[:, :4], posterior.mean)
@@ -261,7 +261,7 @@ def test_a_condition_is_not_free():
 
 def test_the_condition_of_a_code_is_left_out():
     model = WithPrior(5, latent_dim=2)
-    codes = encode(model, batch_of([0, 1] * 3))
+    codes = codes_of(model, batch_of([0, 1] * 3))
     free = without_condition(model, codes)
     assert torch.equal(free.codes, codes.codes[:, :2])
     assert free[1:] == codes[1:]

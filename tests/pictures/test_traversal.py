@@ -6,7 +6,7 @@ from torch.distributions import Normal, kl_divergence
 
 from lightning_gen.errors import UserError
 from lightning_gen.pictures import NothingToDrawError, Seen, Traversal
-from lightning_gen.pictures.codes import LabelledCodes, encode, unlabelled
+from lightning_gen.pictures.codes import LabelledCodes, codes_of, unlabelled
 from lightning_gen.pictures.traversal import Ranked, rank, traversal, typical
 from support.linear import Linear, WithPosterior, WithPrior, batch_of
 
@@ -19,7 +19,7 @@ def labelled(codes, kl=None):
 
 def test_dimensions_stand_in_the_order_of_their_kl():
     model = WithPosterior(4)
-    codes = encode(model, batch_of([0] * 5))
+    codes = codes_of(model, batch_of([0] * 5))
     mean, log_var = torch.arange(4.0), -torch.arange(4.0)
     prior = Normal(torch.zeros(4), torch.ones(4))
     expected = kl_divergence(Normal(mean, (log_var / 2).exp()), prior)

@@ -7,7 +7,7 @@ from PIL import Image
 
 from lightning_gen.contracts import NO_CLASS
 from lightning_gen.figures.grid import image_grid, image_rows
-from lightning_gen.runs.outputs import Part, to_bytes, write
+from lightning_gen.runs.outputs import ResultBatch, to_bytes, write
 from support.arrays import arrays_of
 
 NAMES = ["a/1.jpg", "a/2.png", "b.tif"]
@@ -23,18 +23,20 @@ def images():
 
 
 def test_one_row_is_a_square_and_more_are_rows(images, tmp_path):
-    parts = [Part(NAMES[part], {"sample": images[part]}) for part in (slice(2), slice(2, 3))]
+    parts = [ResultBatch(NAMES[part], {"sample": images[part]}) for part in (slice(2), slice(2, 3))]
     path = write(tmp_path / "new" / "page.png", parts, "title")
     np.testing.assert_array_equal(pixels(path), image_grid(images, "title"))
     rows = {"original": images, "reconstruction": 1 - images}
-    path = write(tmp_path / "page.png", [Part(NAMES, rows)], "title")
+    path = write(tmp_path / "page.png", [ResultBatch(NAMES, rows)], "title")
     np.testing.assert_array_equal(pixels(path), image_rows(rows, "title"))
 
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_a_folder_keeps_the_names(images, tmp_path, channels):
     images = images[:, :channels]
-    write(tmp_path / "out", [Part(NAMES, {"original": 0 * images, "reconstruction": images})])
+    write(
+        tmp_path / "out", [ResultBatch(NAMES, {"original": 0 * images, "reconstruction": images})]
+    )
     found = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.png"))
     assert found == ["out/a/1.png", "out/a/2.png", "out/b.png"]
     for name, image in zip(found, to_bytes(images), strict=True):
@@ -47,18 +49,20 @@ def test_files_of_one_name_are_all_kept(tmp_path):
     images = torch.linspace(0, 1, 4)[:, None, None, None].expand(4, 1, 8, 8)
     names = ["a.jpg", "a.png", "a_2.png", "A.png"]
     for start in (0, 2):
-        parts = [Part(names[part], {"sample": images[part]}) for part in (slice(2), slice(2, 4))]
+        parts = [
+            ResultBatch(names[part], {"sample": images[part]}) for part in (slice(2), slice(2, 4))
+        ]
         write(tmp_path / "out", parts)
         grey = sorted(pixels(path)[0, 0] for path in (tmp_path / "out").iterdir())
         assert grey == [0, 85, 170, 255], f"reading {start}"
-    write(tmp_path / "dots", [Part(["v1.2.jpg", "v1.3.jpg"], {"sample": images[:2]})])
+    write(tmp_path / "dots", [ResultBatch(["v1.2.jpg", "v1.3.jpg"], {"sample": images[:2]})])
     assert {path.name for path in (tmp_path / "dots").iterdir()} == {"v1.2.png", "v1.3.png"}
 
 
 def test_arrays_hold_the_result_and_what_else_is_known(images, tmp_path):
     labels, codes = torch.tensor([1, 0, 1]), torch.arange(6.0).view(3, 2)
     parts = [
-        Part(
+        ResultBatch(
             NAMES[part],
             {"original": 0 * images[part], "result": images[part]},
             {"labels": labels[part], "codes": codes[part]},
@@ -80,7 +84,7 @@ def test_arrays_hold_the_result_and_what_else_is_known(images, tmp_path):
 def test_a_table_has_a_line_an_image(tmp_path, classes, labels):
     codes, numbers = torch.tensor([[0.1, -2e-8], [123456.0, 1 / 3], [0, 1]]), (1, 0, NO_CLASS)
     parts = [
-        Part([NAMES[n]], {}, {"codes": codes[[n]], "labels": torch.tensor([number])})
+        ResultBatch([NAMES[n]], {}, {"codes": codes[[n]], "labels": torch.tensor([number])})
         for n, number in enumerate(numbers)
     ]
     path = write(tmp_path / "a.csv", parts, class_names=classes, images=False)
@@ -102,7 +106,7 @@ def test_a_failure_leaves_the_old_file(tmp_path, name, images):
     def parts():
         rows = {"sample": torch.rand(1, 1, 8, 8)} if images else {}
         known = {"labels": torch.zeros(1, dtype=torch.int64), "codes": torch.zeros(1, 2)}
-        yield Part(["a"], rows, known)
+        yield ResultBatch(["a"], rows, known)
         raise KeyError
 
     with pytest.raises(KeyError):
@@ -120,7 +124,7 @@ def test_bytes_are_rounded_and_cut_to_the_range():
 def test_attributes_stand_in_both_kinds_of_table(names, tmp_path):
     factors = torch.tensor([[0.0, 1.0], [2.0, 0.5], [1.0, 0.0]])
     labels = torch.zeros(3, dtype=torch.int64)
-    part = Part(NAMES, {}, {"labels": labels, "factors": factors, "codes": torch.rand(3, 1)})
+    part = ResultBatch(NAMES, {}, {"labels": labels, "factors": factors, "codes": torch.rand(3, 1)})
     for name in ("a.npz", "a.csv"):
         write(tmp_path / name, [part], factor_names=names, images=False)
     kept = arrays_of(tmp_path / "a.npz")

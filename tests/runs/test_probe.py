@@ -2,7 +2,14 @@ import numpy as np
 import pytest
 from sklearn.decomposition import PCA
 
-from lightning_gen.runs.probe import Features, Part, drawn, feature_sets, measure, scaled
+from lightning_gen.runs.probe import (
+    LabelledSplit,
+    Representation,
+    accuracies,
+    drawn,
+    feature_sets,
+    scaled,
+)
 
 
 def test_labels_are_drawn_from_all_classes_alike():
@@ -34,13 +41,13 @@ def test_scaling_keeps_inactive_dimensions_inactive():
 
 def test_pca_has_the_dimension_of_the_codes_and_is_left_out_of_wide_ones():
     pixels = np.random.default_rng(0).normal(size=(30, 8))
-    parts = [Part(pixels[:, :3], pixels, np.zeros(30, int))] * 2
+    parts = [LabelledSplit(pixels[:, :3], pixels, np.zeros(30, int))] * 2
     *_, pca = feature_sets(*parts)
     assert (pca.name, pca.train.shape) == ("PCA", (30, 3))
     expected = PCA(3).fit_transform(pixels)
     ratio = np.abs(pca.train / expected)
     np.testing.assert_allclose(ratio, ratio[0, 0])
-    wide = [Part(pixels, pixels, np.zeros(30, int))] * 2
+    wide = [LabelledSplit(pixels, pixels, np.zeros(30, int))] * 2
     assert [features.name for features in feature_sets(*wide)] == ["codes", "pixels"]
 
 
@@ -49,7 +56,7 @@ def test_separable_classes_are_found_and_noise_is_not():
     classes = np.arange(400) % 4
     codes = np.eye(4)[classes] + 0.05 * random.normal(size=(400, 4))
     for values, low, high in ((codes, 0.99, 1), (random.normal(size=(400, 4)), 0.15, 0.4)):
-        features = Features("codes", values[:200], values[200:])
-        for found in measure(features, classes[:200], classes[200:], 40, repeats=3, seed=0):
+        features = Representation("codes", values[:200], values[200:])
+        for found in accuracies(features, classes[:200], classes[200:], 40, repeats=3, seed=0):
             assert low <= found.mean <= high
             assert (found.labels, found.repeats) == (40, 3)

@@ -7,7 +7,13 @@ from datetime import datetime
 import pytest
 
 from lightning_gen.callbacks.evaluation import Card
-from lightning_gen.training.scores import FILE, in_words, read_scores, with_error, write_scores
+from lightning_gen.training.scores import (
+    FILE,
+    cards_in_words,
+    read_scores,
+    with_error,
+    write_scores,
+)
 from support.refusals import assert_refused
 
 
@@ -107,5 +113,5 @@ def test_as_many_digits_as_the_error_justifies(value, error, words):
 
 def test_lines_for_the_screen():
     cards = {"psnr": card(20.0), "auroc": card(0.95812, error=0.0036, unit="none")}
-    assert list(in_words(cards)) == ["psnr   20.00 ± 0.50 dB", "auroc  0.9581 ± 0.0036"]
-    assert list(in_words({})) == []
+    assert list(cards_in_words(cards)) == ["psnr   20.00 ± 0.50 dB", "auroc  0.9581 ± 0.0036"]
+    assert list(cards_in_words({})) == []

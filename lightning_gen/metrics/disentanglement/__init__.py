@@ -5,7 +5,7 @@ from lightning_gen.metrics.disentanglement.predictors import DCI, SAP, DCIScores
 from lightning_gen.metrics.disentanglement.sampled_scores import BetaVAEScore, FactorVAEScore
 from lightning_gen.metrics.disentanglement.table import CodesAndFactors
 from lightning_gen.metrics.disentanglement.total_correlation import (
-    TotalCorrelation,
+    GaussianTotalCorrelation,
     gaussian_total_correlation,
 )
 
@@ -17,7 +17,7 @@ __all__ = [
     "CodesAndFactors",
     "DCIScores",
     "FactorVAEScore",
+    "GaussianTotalCorrelation",
     "Modularity",
-    "TotalCorrelation",
     "gaussian_total_correlation",
 ]

@@ -18,7 +18,7 @@ def equal_width_bins(codes: Float[Tensor, "n d"], bins: int) -> Int[Tensor, "n d
     return ((codes - low) / width * bins).long().clamp(max=bins - 1)
 
 
-def mutual_information(
+def information_of_pairs(
     binned: Int[Tensor, "n d"], factors: Int[Tensor, "n f"]
 ) -> Float[Tensor, "d f"]:
     """I(z_j; v_k) = sum p(z, v) log(p(z, v) / (p(z) p(v))), in nats, from the joint histogram.
@@ -75,7 +75,7 @@ class MIG(CodesAndFactors):
         A code of one dimension has a second one that says nothing.
         """
         factors = factors[:, varying(factors)]
-        information = mutual_information(equal_width_bins(codes, self.bins), factors)
+        information = information_of_pairs(equal_width_bins(codes, self.bins), factors)
         nothing = torch.zeros(1, factors.shape[1], dtype=torch.float64)
         best, second = torch.cat([information, nothing]).topk(2, dim=0).values
         return torch.mean((best - second) / entropy(factors))
@@ -103,12 +103,12 @@ def information_beyond_chance(
     binned: Int[Tensor, "n d"], factors: Int[Tensor, "n f"], shuffles: int, seed: int
 ) -> Float[Tensor, "d f"]:
     """The mutual information, 0 where it is within what codes of shuffled images have."""
-    information = mutual_information(binned, factors)
+    information = information_of_pairs(binned, factors)
     if shuffles == 0:
         return information
     generator = torch.Generator().manual_seed(seed)
     orders = [torch.randperm(len(binned), generator=generator) for _ in range(shuffles)]
-    chance = torch.stack([mutual_information(binned[order], factors) for order in orders])
+    chance = torch.stack([information_of_pairs(binned[order], factors) for order in orders])
     limit = chance.mean(dim=0) + BEYOND_CHANCE * chance.std(dim=0)
     return torch.where(information > limit, information, 0.0)
 

@@ -30,7 +30,7 @@ def gaussian_total_correlation(codes: Float[Tensor, "n d"]) -> Float[Tensor, ""]
     return -0.5 * log_determinant
 
 
-class TotalCorrelation(CodesAndFactors):
+class GaussianTotalCorrelation(CodesAndFactors):
     """Total correlation of the codes under a Gaussian fit, in nats (Watanabe 1960).
 
     0 where the dimensions are uncorrelated, without an upper limit; lower is better, though a

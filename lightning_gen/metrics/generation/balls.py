@@ -11,16 +11,18 @@ BLOCK = 2**20
 """Distances in memory at once: 8 MiB in float64."""
 
 
-Points = Float[Tensor, "n d"]
+FeatureRows = Float[Tensor, "n d"]
 
 
-def centred(real: Points, generated: Float[Tensor, "m d"]) -> tuple[Points, Float[Tensor, "m d"]]:
+def centred(
+    real: FeatureRows, generated: Float[Tensor, "m d"]
+) -> tuple[FeatureRows, Float[Tensor, "m d"]]:
     """Both sets in float64, less the mean of the real one, which no distance depends on."""
     mean = real.double().mean(dim=0)
     return real - mean, generated - mean
 
 
-def squared_distances(x: Points, y: Float[Tensor, "m d"]) -> Float[Tensor, "n m"]:
+def squared_distances(x: FeatureRows, y: Float[Tensor, "m d"]) -> Float[Tensor, "n m"]:
     """||x_i - y_j||^2 as x^2 + y^2 - 2 x.y, for float64.
 
     The sum is off by about 1e-15 of x^2 + y^2. Points nearer than 1e-6 of their lengths, which is
@@ -54,7 +56,7 @@ class Balls:
     points: int
 
     @classmethod
-    def of(cls, centres: Points, points: Float[Tensor, "m d"], depth: int) -> "Balls":
+    def of(cls, centres: FeatureRows, points: Float[Tensor, "m d"], depth: int) -> "Balls":
         """Two passes over all distances, a few rows of them in memory at once.
 
         Args:
@@ -113,7 +115,7 @@ class Balls:
         return found.index_fill_(0, self.centre[inside], True)
 
 
-def _blocks(x: Points, y: Float[Tensor, "m d"]) -> Iterator[slice]:
+def _blocks(x: FeatureRows, y: Float[Tensor, "m d"]) -> Iterator[slice]:
     """Rows of x whose distances to all of x and all of y are in memory at once."""
     height = max(1, BLOCK // max(len(x), len(y)))
     return (slice(first, first + height) for first in range(0, len(x), height))

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from lightning_gen.metrics.estimate import Estimate, Measure
 from lightning_gen.metrics.generation.checks import check_features, check_images
-from lightning_gen.metrics.generation.gaussian import Gaussian, Moments, frechet_distance
+from lightning_gen.metrics.generation.gaussian import FittedGaussian, Moments, frechet_distance
 from lightning_gen.metrics.resampling import GROUPS, check_groups, jackknife_variance
 
 
@@ -116,7 +116,7 @@ class FrechetDistance(Measure):
         )
 
 
-def _leave_outs(moments: Moments) -> list[Gaussian]:
+def _leave_outs(moments: Moments) -> list[FittedGaussian]:
     """The Gaussians without each group in turn that has images; none where too few are left."""
     filled = moments.count.nonzero()[:, 0].tolist()
     if len(filled) < 2 or moments.count.sum() - moments.count.max() < 2:

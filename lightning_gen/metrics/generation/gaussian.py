@@ -11,7 +11,7 @@ Matrix = Float[Tensor, "d d"]
 
 
 @dataclass(frozen=True)
-class Gaussian:
+class FittedGaussian:
     """N(mean, covariance), in float64; the covariance may be singular."""
 
     mean: Float[Tensor, " d"]
@@ -24,7 +24,7 @@ class Gaussian:
         return torch.mm(vectors * values.clamp(min=0).sqrt(), vectors.T)
 
 
-def frechet_distance(first: Gaussian, second: Gaussian) -> Float[Tensor, ""]:
+def frechet_distance(first: FittedGaussian, second: FittedGaussian) -> Float[Tensor, ""]:
     """||m1 - m2||^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)), in squared units of the features.
 
     Dowson & Landau 1982; at least 0, and 0 for equal Gaussians. C1 C2 has the eigenvalues of
@@ -69,8 +69,8 @@ class Moments:
             every.outer - self.outer[group],
         )
 
-    def gaussian(self) -> Gaussian:
+    def gaussian(self) -> FittedGaussian:
         """The Gaussian of ungrouped moments, with the covariance over N - 1."""
         mean = self.total / self.count
         covariance = (self.outer - self.count * torch.outer(mean, mean)) / (self.count - 1)
-        return Gaussian(mean, covariance)
+        return FittedGaussian(mean, covariance)

@@ -13,7 +13,7 @@ from lightning_gen.metrics.estimate import Estimate
 from lightning_gen.metrics.generation.balls import Balls, centred
 from lightning_gen.metrics.generation.stored import StoredFeatures
 
-Parts = Int[Tensor, " _"]
+PartNumbers = Int[Tensor, " _"]
 """The number of the part that each image belongs to."""
 
 
@@ -73,7 +73,7 @@ class NeighbourScores(StoredFeatures):
 
     @abstractmethod
     def scores(
-        self, balls: Sequence[Balls], real: Parts, generated: Parts
+        self, balls: Sequence[Balls], real: PartNumbers, generated: PartNumbers
     ) -> Float[Tensor, "parts k"]:
         """The scores of each part of both sets."""
 
@@ -134,7 +134,7 @@ class PrecisionRecall(NeighbourScores):
         return [Balls.of(*pair, self.depth) for pair in ((real, generated), (generated, real))]
 
     def scores(
-        self, balls: Sequence[Balls], real: Parts, generated: Parts
+        self, balls: Sequence[Balls], real: PartNumbers, generated: PartNumbers
     ) -> Float[Tensor, "parts 2"]:
         """Both shares of each part."""
         of_real, of_generated = balls
@@ -170,7 +170,7 @@ class DensityCoverage(NeighbourScores):
         return (Balls.of(real, generated, self.depth),)
 
     def scores(
-        self, balls: Sequence[Balls], real: Parts, generated: Parts
+        self, balls: Sequence[Balls], real: PartNumbers, generated: PartNumbers
     ) -> Float[Tensor, "parts 2"]:
         """Both scores of each part."""
         [of_real] = balls

@@ -12,7 +12,7 @@ from lightning_gen.metrics.estimate import Measure
 from lightning_gen.metrics.generation.checks import check_features, check_images
 
 
-class Features(NamedTuple):
+class AllFeatures(NamedTuple):
     """The features of all images."""
 
     real: Float[Tensor, "n d"]
@@ -52,7 +52,7 @@ class StoredFeatures(Measure, ABC):
     def compute(self) -> Any:  # noqa: ANN401  (an Estimate, or several of them)
         """The score over all images."""
 
-    def features(self, at_least: int, remedy: str) -> Features:
+    def features(self, at_least: int, remedy: str) -> AllFeatures:
         """All features, on all ranks inside ``compute``; refuses fewer images than ``at_least``."""
         width = max(1, int(self.width))
         real, generated = (
@@ -60,4 +60,4 @@ class StoredFeatures(Measure, ABC):
             for kept in (self.real, self.generated)
         )
         check_images(type(self).__name__, len(real), len(generated), at_least, remedy)
-        return Features(real, generated)
+        return AllFeatures(real, generated)

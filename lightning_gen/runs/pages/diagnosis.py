@@ -39,7 +39,7 @@ class Finding(NamedTuple):
 def diagnose(logged: Logged) -> list[Finding]:
     """All that a run's numbers allow to say; what was not logged is not mentioned."""
     say: Any = environment().get_template("findings.html").module
-    looks = (finite, overfitting, progress, collapse, codebook, diversity)
+    looks = (finite, overfitting, still_falling, collapse, codebook, diversity)
     found = [
         Finding(topic, ok, str(text)) for look in looks for topic, ok, text in look(logged, say)
     ]
@@ -86,7 +86,7 @@ def _gap(logged: Logged, say: Any) -> Any:
     return say.gap(name, mean, len(train), held_out.value) if known else ""
 
 
-def progress(logged: Logged, say: Any) -> Found:
+def still_falling(logged: Logged, say: Any) -> Found:
     """Whether the validation loss was still falling in the last fifth of the run."""
     points = [p for p in logged.curve("val/loss") if math.isfinite(p.value)]
     before = [p.value for p in points if p.step <= 0.8 * points[-1].step]

@@ -23,7 +23,7 @@ from lightning_gen.pictures import (
     View,
 )
 from lightning_gen.pictures.arithmetic import default_terms
-from lightning_gen.pictures.codes import LabelledCodes, encode, join
+from lightning_gen.pictures.codes import LabelledCodes, codes_of, join
 from lightning_gen.runs.inputs import SplitInputs
 from lightning_gen.runs.pages.compared_runs import ComparedRun
 from lightning_gen.runs.pages.html import Exhibit
@@ -58,7 +58,7 @@ class SharedImages(NamedTuple):
             with suppress(UserError):  # other classes: ``of`` says so where the codes are missed
                 check_classes(run.model, inputs.class_names)
                 if able(run.model, (contracts.Encodes,)):
-                    codes[run.label] = join([encode(run.model, part) for part in parts])
+                    codes[run.label] = join([codes_of(run.model, part) for part in parts])
         names = inputs.class_names, inputs.factor_names
         return cls(whole.first(num_images), names, codes, len(inputs))
 
@@ -129,7 +129,7 @@ def reconstructions(runs: Sequence[ComparedRun], images: SharedImages) -> Exhibi
 
 def samples(runs: Sequence[ComparedRun], num_images: int, seed: int) -> Exhibit:
     """Samples of each run from the same seed."""
-    able_to = [run for run in runs if isinstance(run.model, contracts.Samples)]
+    able_to = [run for run in runs if isinstance(run.model, contracts.SamplesImages)]
     groups: dict[int, list[str]] = {}
     for run in able_to:
         if isinstance(run.model, contracts.SamplesCodes):

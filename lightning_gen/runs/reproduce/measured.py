@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from scipy.stats import t
 
 from lightning_gen.errors import UserError
-from lightning_gen.runs.reproduce.table import Score, Target, in_digits
+from lightning_gen.runs.reproduce.table import Target, TargetScore, in_digits
 from lightning_gen.runs.reproduce.training import Finished
 from lightning_gen.training.scores import with_error
 
@@ -41,8 +41,8 @@ class Measured(NamedTuple):
         return with_error(self.value, self.half_width, digits)
 
 
-def measure(
-    score: Score, runs: Sequence[dict[str, Any]], options: Sequence[Mapping[str, Any]]
+def measured_score(
+    score: TargetScore, runs: Sequence[dict[str, Any]], options: Sequence[Mapping[str, Any]]
 ) -> Measured:
     """The mean over runs, from the cards of each run's test split and the options that it had."""
     values = {metric: [value_of(cards, metric) for cards in runs] for metric in score.names}
@@ -78,14 +78,14 @@ def value_of(cards: dict[str, Any], metric: str) -> float:
     return float(cards[metric]["value"])
 
 
-def row(target: Target, score: Score, measured: Measured, runs: Sequence[Finished]) -> str:
+def row(target: Target, score: TargetScore, measured: Measured, runs: Sequence[Finished]) -> str:
     """A row of the table, without a line break; the time is that of all runs together."""
     environment = runs[0].environment
     unit = f" {score.unit}" if score.unit else ""
     cells = (
         target.name,
         measured.metric,
-        published(score),
+        published_range(score),
         measured.in_words(score.bound) + unit,
         f"{'reached' if measured.reached else 'missed'} ({in_digits(score.bound)} asked)",
         str(len(runs)),
@@ -106,7 +106,7 @@ def device(environment: dict[str, Any]) -> str:
     return f"{environment['processor']}, {threads} thread{'' if threads == 1 else 's'}"
 
 
-def published(score: Score) -> str:
+def published_range(score: TargetScore) -> str:
     """The published value or range."""
     low, high = (in_digits(value) for value in score.range)
     return low if low == high else f"{low} to {high}"

@@ -19,7 +19,7 @@ Tier = Literal[CPU, "minutes on a GPU", "hours on a GPU"]
 
 
 @dataclass(frozen=True)
-class Score:
+class TargetScore:
     """One number of a target.
 
     Attributes:
@@ -84,7 +84,7 @@ class Target:
     tier: Tier
     needs: str
     config: str
-    scores: list[Score]
+    scores: list[TargetScore]
     here: str = "the same"
     runs: dict[str, list[Any]] = field(default_factory=dict)
     name: str = ""
@@ -95,7 +95,7 @@ class Target:
         return [dict(zip(self.runs, each, strict=True)) for each in product(*self.runs.values())]
 
 
-def read_table(path: Path) -> dict[str, Target]:
+def read_targets(path: Path) -> dict[str, Target]:
     """All targets of the file, by name; a UserError where a row of it is not whole."""
     try:
         content = read_yaml(path)
@@ -115,7 +115,9 @@ def _target(path: Path, name: str, row: object) -> Target:
         scores = row.pop("scores", None) if isinstance(row, dict) else None
         if not isinstance(scores, list) or not scores:
             raise ValueError(f"expected keys and values, scores a list among them, got {row!r}")
-        found = Target(**_parsed(Target, row), scores=[Score(**_parsed(Score, s)) for s in scores])
+        found = Target(
+            **_parsed(Target, row), scores=[TargetScore(**_parsed(TargetScore, s)) for s in scores]
+        )
         if not all(found.runs.values()):
             raise ValueError(f"runs lists the values of each option, got {found.runs}")
         for score in found.scores:

@@ -10,7 +10,7 @@ from typing import IO, Any, NamedTuple
 
 from lightning_gen.errors import UserError
 from lightning_gen.runs.reproduce.table import Target
-from lightning_gen.runs.sweep.trial import SAFE, options
+from lightning_gen.runs.sweep.trial import SAFE, as_words
 from lightning_gen.training.directory import RunDirectory
 from lightning_gen.training.scores import read_scores
 
@@ -35,14 +35,14 @@ class Finished(NamedTuple):
         return (ended - begun).total_seconds() / 60
 
 
-def run_name(target: Target, number: int) -> str:
+def name_of_run(target: Target, number: int) -> str:
     """The name of a run in ``logs``."""
     return f"reproduce_{target.name}_{number}"
 
 
 def finished(target: Target, number: int, root: Path) -> Finished | None:
     """The latest finished run of this number; None where there is none."""
-    for run in reversed(RunDirectory.all_of(root, run_name(target, number))):
+    for run in reversed(RunDirectory.all_of(root, name_of_run(target, number))):
         cards: dict[str, Any] = read_scores(run.path).get("test", {})
         environment = run.path / "environment.json"
         if cards and environment.is_file():
@@ -50,16 +50,16 @@ def finished(target: Target, number: int, root: Path) -> Finished | None:
     return None
 
 
-def train(target: Target, number: int, root: Path, *, fresh: bool) -> Finished:
+def train_run(target: Target, number: int, root: Path, *, fresh: bool) -> Finished:
     """Run ``fit``, whose output goes to the screen; what was cut off goes on, unless ``fresh``.
 
     Raises:
         NotRunError: it could not start, as where its data cannot be had.
         UserError: it failed, or its experiment gives no scores.
     """
-    name = run_name(target, number)
+    name = name_of_run(target, number)
     command = [sys.executable, "-P", "-m", "lightning_gen", "fit", "--config", target.config]
-    command += [*options(target.combinations[number]), "--name", name]
+    command += [*as_words(target.combinations[number]), "--name", name]
     command += ["--trainer.default_root_dir", str(root)]
     runs = RunDirectory.all_of(root, name)
     if not fresh and runs and not read_scores(runs[-1].path) and runs[-1].last.is_file():

@@ -15,7 +15,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.samplers import BaseSampler
 
 from lightning_gen.errors import UserError, nearest
-from lightning_gen.runs.sweep.space import Plain, plain, read_parameter
+from lightning_gen.runs.sweep.space import StudyValue, read_parameter, study_value
 from lightning_gen.yaml_file import read_yaml
 
 T = TypeVar("T")
@@ -61,7 +61,7 @@ class SweepFile:
     direction: Literal["minimize", "maximize"]
     sampler: Callable[[int], BaseSampler] | None
     trials: int
-    overrides: dict[str, Plain]
+    overrides: dict[str, StudyValue]
     parameters: dict[str, BaseDistribution]
     identity: dict[str, Any]
 
@@ -71,7 +71,7 @@ class SweepFile:
         return " + ".join(self.metric)
 
     @property
-    def combinations(self) -> list[dict[str, Plain]]:
+    def combinations(self) -> list[dict[str, StudyValue]]:
         """Those of a grid, the last parameter varying fastest; none where values are drawn."""
         if self.sampler is not None:
             return []
@@ -123,7 +123,7 @@ def _build(path: Path, content: dict[str, Any]) -> SweepFile:
             f"{path.parent}."
         )
     parameters = _of_each(read_parameter, content["parameters"])
-    overrides = _of_each(plain, content.get("overrides") or {})
+    overrides = _of_each(study_value, content.get("overrides") or {})
     check_free([*overrides, *parameters], RESERVED, "the sweep itself gives it")
     check_free(overrides, parameters, "it stands among the parameters too")
     sampler = _read_sampler(content.get("sampler", "grid"))
@@ -133,7 +133,7 @@ def _build(path: Path, content: dict[str, Any]) -> SweepFile:
         "direction": direction,
         "grid": sampler is None,
         "overrides": overrides,
-        "parameters": _of_each(plain, content["parameters"]),
+        "parameters": _of_each(study_value, content["parameters"]),
     }
     metric = tuple(column.strip() for column in content["metric"].split("+"))
     trials = _number_of_trials(sampler is None, content.get("trials"), parameters)

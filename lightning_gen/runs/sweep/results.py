@@ -10,7 +10,7 @@ from optuna.trial import FrozenTrial, TrialState
 from lightning_gen.atomic import draft, write_text
 from lightning_gen.figures.sweep import SweptParameter, sweep_panels
 from lightning_gen.runs.sweep.reading import SweepFile
-from lightning_gen.runs.sweep.space import Plain, brief, short_names, word
+from lightning_gen.runs.sweep.space import StudyValue, brief, short_names, word
 from lightning_gen.runs.sweep.study import Study, has_begun
 from lightning_gen.training.directory import RunDirectory
 from lightning_gen.training.metrics_file import table
@@ -24,7 +24,7 @@ class Result(NamedTuple):
 
     number: int
     state: str
-    parameters: Mapping[str, Plain]
+    parameters: Mapping[str, StudyValue]
     value: float | None
     error: str
     directory: str

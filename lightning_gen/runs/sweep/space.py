@@ -17,7 +17,7 @@ from optuna.distributions import (
 
 from lightning_gen.errors import UserError
 
-Plain = None | bool | int | float | str
+StudyValue = None | bool | int | float | str
 """What a study keeps as a value; a list or a mapping is kept as its JSON text."""
 
 LONGEST_NAME = 100
@@ -32,7 +32,7 @@ def read_parameter(content: object) -> BaseDistribution:
             "expected a list of values or a range such as {low: 0.001, high: 0.1, log: true}, "
             f"got {content!r}. Write one value as [2]."
         )
-    values = [plain(value) for value in content]
+    values = [study_value(value) for value in content]
     for place, value in enumerate(values):
         if value in values[:place]:
             raise UserError(f"{word(value)} stands twice in the list. Leave one out.")
@@ -58,7 +58,7 @@ def _read_range(content: dict[Any, Any]) -> BaseDistribution:
         ) from error
 
 
-def suggest(trial: Trial, key: str, space: BaseDistribution) -> Plain:
+def suggest(trial: Trial, key: str, space: BaseDistribution) -> StudyValue:
     """The value that a trial of Optuna has or is given."""
     if isinstance(space, CategoricalDistribution):
         return trial.suggest_categorical(key, space.choices)
@@ -83,7 +83,7 @@ def wandb_parameter(key: str, space: BaseDistribution) -> dict[str, Any]:
     return {"distribution": kind, "min": space.low, "max": space.high}
 
 
-def plain(value: object) -> Plain:
+def study_value(value: object) -> StudyValue:
     """A value as a study keeps it; a UserError where it is no plain value."""
     if value is None or isinstance(value, bool | int | float | str):
         return value
@@ -95,12 +95,12 @@ def plain(value: object) -> Plain:
         ) from error
 
 
-def word(value: Plain) -> str:
+def word(value: StudyValue) -> str:
     """A value as the command line of ``fit`` writes it."""
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def brief(value: Plain) -> str:
+def brief(value: StudyValue) -> str:
     """A value as a table shows it, numbers in four digits."""
     return f"{value:.4g}" if isinstance(value, float) else word(value)
 
@@ -111,7 +111,7 @@ def short_names(keys: list[str]) -> dict[str, str]:
     return {k: name if last.count(name) == 1 else k for k, name in zip(keys, last, strict=True)}
 
 
-def trial_name(number: int, parameters: Mapping[str, Plain]) -> str:
+def trial_name(number: int, parameters: Mapping[str, StudyValue]) -> str:
     """The folder of a trial and the name of its run, such as ``trial_0003_latent_dim=10``."""
     short = short_names(list(parameters))
     parts = [f"trial_{number:04d}"]

@@ -16,7 +16,7 @@ from sqlalchemy.exc import ArgumentError, IntegrityError
 from lightning_gen.errors import UserError
 from lightning_gen.runs.sweep.alive import Presence
 from lightning_gen.runs.sweep.reading import SweepFile
-from lightning_gen.runs.sweep.space import Plain
+from lightning_gen.runs.sweep.space import StudyValue
 
 SECONDS_FOR_A_LOCK = 60
 """How long a process waits while others write into a study in SQLite."""
@@ -89,7 +89,7 @@ class Study:
                 return trial
         return None
 
-    def _begin(self, values: dict[str, Plain], about: dict[str, Any]) -> optuna.Trial | None:
+    def _begin(self, values: dict[str, StudyValue], about: dict[str, Any]) -> optuna.Trial | None:
         """Write an attempt into the database; None where another process did so before."""
         template = optuna.create_trial(
             state=TrialState.RUNNING,

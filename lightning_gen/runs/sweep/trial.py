@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from lightning_gen.errors import UserError, nearest
 from lightning_gen.runs.sweep.reading import SweepFile
-from lightning_gen.runs.sweep.space import Plain, word
+from lightning_gen.runs.sweep.space import StudyValue, word
 from lightning_gen.training.directory import RunDirectory
 from lightning_gen.training.metrics_file import read_rows
 
@@ -37,7 +37,7 @@ class Trial(NamedTuple):
         goes_on: an attempt before was cut off, and this one continues the run it left.
     """
 
-    parameters: Mapping[str, Plain]
+    parameters: Mapping[str, StudyValue]
     folder: Path
     slot: int = 0
     goes_on: bool = False
@@ -100,7 +100,7 @@ class FitProcess:
         return [
             *(sys.executable, "-P", "-m", self.module),  # no module of the working directory
             *fit_words(self.sweep, self.words),
-            *options(trial.parameters),
+            *as_words(trial.parameters),
             *("--name", name, "--trainer.default_root_dir", str(root)),
             *(("--ckpt_path", "last") if trial.goes_on and runs and runs[-1].resumable else ()),
         ]
@@ -108,10 +108,10 @@ class FitProcess:
 
 def fit_words(sweep: SweepFile, words: tuple[str, ...]) -> list[str]:
     """``fit`` with what all trials have in common."""
-    return ["fit", "--config", str(sweep.config), *options(sweep.overrides), *words]
+    return ["fit", "--config", str(sweep.config), *as_words(sweep.overrides), *words]
 
 
-def options(values: Mapping[str, Plain]) -> list[str]:
+def as_words(values: Mapping[str, StudyValue]) -> list[str]:
     """Values as options of ``fit``; in one word, since -inf alone would be an option itself."""
     return [f"--{key}={word(value)}" for key, value in values.items()]
 

@@ -5,7 +5,10 @@ import torch
 from torch.distributions import MultivariateNormal, kl_divergence
 
 from lightning_gen.errors import UserError
-from lightning_gen.metrics.disentanglement import TotalCorrelation, gaussian_total_correlation
+from lightning_gen.metrics.disentanglement import (
+    GaussianTotalCorrelation,
+    gaussian_total_correlation,
+)
 
 
 def test_it_is_the_kl_to_the_product_of_marginals():
@@ -34,7 +37,7 @@ def test_constant_dimensions_are_left_out():
 
 def test_the_metric_needs_no_factors():
     codes = torch.randn(200, 3) @ torch.randn(3, 3)
-    with_factors, without = TotalCorrelation(), TotalCorrelation()
+    with_factors, without = GaussianTotalCorrelation(), GaussianTotalCorrelation()
     with_factors.update(codes, torch.zeros(200, 2))
     without.update(codes)
     expected = gaussian_total_correlation(codes).item()

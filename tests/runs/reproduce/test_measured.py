@@ -6,15 +6,15 @@ from statistics import fmean
 import pytest
 from scipy import stats
 
-from lightning_gen.runs.reproduce.measured import HEADER, Measured, measure, row
-from lightning_gen.runs.reproduce.table import Score, Target, in_digits
+from lightning_gen.runs.reproduce.measured import HEADER, Measured, measured_score, row
+from lightning_gen.runs.reproduce.table import Target, TargetScore, in_digits
 from lightning_gen.runs.reproduce.training import Finished
 from lightning_gen.training.environment import describe_environment
 from support.refusals import assert_refused
 
 
 def score(*metrics, published=20.0, tolerance=0.0, better="higher"):
-    return Score([*metrics] or "psnr", published, better, tolerance)
+    return TargetScore([*metrics] or "psnr", published, better, tolerance)
 
 
 SEEDS = [{"seed_everything": seed} for seed in range(9)]
@@ -26,7 +26,7 @@ def card(value, error=None):
 
 @pytest.mark.parametrize("values", [(20.0, 23.0), (0.5, 0.25, 0.875, 0.5), (-1.0, -7.0, 40.0)])
 def test_the_interval_of_several_runs_is_students(values):
-    found = measure(
+    found = measured_score(
         score(), [{"psnr": card(value, 99.0)} for value in values], SEEDS[: len(values)]
     )
     low, high = stats.t.interval(0.95, len(values) - 1, fmean(values), stats.sem(values))
@@ -36,10 +36,10 @@ def test_the_interval_of_several_runs_is_students(values):
 
 
 def test_the_interval_of_one_run_is_that_of_its_images():
-    found = measure(score(), [{"psnr": card(20.0, 0.5)}], SEEDS[:1])
+    found = measured_score(score(), [{"psnr": card(20.0, 0.5)}], SEEDS[:1])
     assert found == Measured("psnr", 20.0, pytest.approx(0.98), reached=True)
     assert found.in_words(20.0) == "20.00 ± 0.98"
-    without = measure(score(), [{"psnr": card(20.0)}], SEEDS[:1])
+    without = measured_score(score(), [{"psnr": card(20.0)}], SEEDS[:1])
     assert math.isnan(without.half_width)
     assert without.in_words(20.0) == "20.00"
 
@@ -49,7 +49,7 @@ def test_different_experiments_are_no_repeats_of_each_other(seeds):
     """Ten digits of each seed; the interval is over the seeds' means."""
     options = [{"digit": d, "seed_everything": s} for d in range(10) for s in range(seeds)]
     values = [d / 10 + s / 100 + d * s / 1000 for d in range(10) for s in range(seeds)]
-    found = measure(score(), [{"psnr": card(value, 0.1)} for value in values], options)
+    found = measured_score(score(), [{"psnr": card(value, 0.1)} for value in values], options)
     assert found.value == pytest.approx(fmean(values))
     if seeds == 1:
         assert math.isnan(found.half_width)
@@ -77,7 +77,7 @@ def test_a_missed_value_does_not_look_like_the_one_that_is_asked(value, bound, w
 def test_of_several_metrics_the_better_mean_counts(better, best):
     """Each is the better one in some run."""
     runs = [{"a": card(4.0), "b": card(1.0)}, {"a": card(2.0), "b": card(3.0)}]
-    found = measure(score("a", "b", better=better), runs, SEEDS[:2])
+    found = measured_score(score("a", "b", better=better), runs, SEEDS[:2])
     values = [run[best]["value"] for run in runs]
     assert (found.metric, found.value) == (best, fmean(values))
     assert found.half_width == pytest.approx(stats.t.ppf(0.975, 1) * stats.sem(values))
@@ -97,7 +97,7 @@ def test_of_several_metrics_the_better_mean_counts(better, best):
 def test_the_worse_end_of_a_range_and_the_tolerance_decide(better, value, reached):
     asked = score(published=(20.0, 22.0), tolerance=0.5, better=better)
     assert asked.bound == {"higher": 19.5, "lower": 22.5}[better]
-    assert measure(asked, [{"psnr": card(value)}], SEEDS[:1]).reached is reached
+    assert measured_score(asked, [{"psnr": card(value)}], SEEDS[:1]).reached is reached
 
 
 @pytest.mark.parametrize("better", ["lower", "higher"])
@@ -115,7 +115,7 @@ def test_a_score_that_is_no_number_is_not_reached(better):
 )
 def test_a_run_without_the_score_is_named(cards, fault):
     runs = [{"psnr": card(20.0), "ssim": card(0.5)}, cards]
-    assert_refused(fault, measure, score(), runs, SEEDS[:2])
+    assert_refused(fault, measured_score, score(), runs, SEEDS[:2])
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ GOOD = Measured("psnr", 21.0, 0.25, reached=True)
 def cells(environment=CPU, runs=1, measured=GOOD, **changes):
     """The cells of a row; each run takes from its start to the later of its two cards."""
     fields = {"metrics": ["psnr", "ssim"], "published": 20.0, "tolerance": 0.5}
-    score = Score(**(fields | {"better": "higher", "unit": "dB"} | changes))
+    score = TargetScore(**(fields | {"better": "higher", "unit": "dB"} | changes))
     target = Target("", "", "", "", "x.yaml", [score], name="tiny")
     dates = ("2026-02-01T00:20:00+00:00", "2026-02-01T00:05:00+00:00")
     cards = {name: {"date": date} for name, date in zip(score.names, dates, strict=True)}

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from lightning_gen.errors import UserError
-from lightning_gen.runs.reproduce.table import Score, read_table
+from lightning_gen.runs.reproduce.table import TargetScore, read_targets
 
 SCORE = {"metrics": "psnr", "published": 20, "better": "higher"}
 ROW = {
@@ -30,13 +30,13 @@ def write_table(folder, **changes):
 
 
 def read(folder, **changes):
-    return read_table(write_table(folder, **changes))["tiny"]
+    return read_targets(write_table(folder, **changes))["tiny"]
 
 
 def mistake(path):
     """What is said of the table."""
     with pytest.raises(UserError) as caught:
-        read_table(path)
+        read_targets(path)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -45,7 +45,7 @@ def test_a_target(tmp_path):
     target = read(tmp_path)
     assert (target.name, target.source, target.here) == ("tiny", "A & B 2020, table 1", "the same")
     assert target.combinations == [{}]
-    assert target.scores == [Score("psnr", 20.0, "higher")]
+    assert target.scores == [TargetScore("psnr", 20.0, "higher")]
     (score,) = read(tmp_path, scores=[SCORE | {"metrics": ["psnr", "ssim"], "unit": "dB"}]).scores
     assert (score.names, score.name, score.unit) == (["psnr", "ssim"], "psnr or ssim", "dB")
 
@@ -53,10 +53,10 @@ def test_a_target(tmp_path):
 def test_the_config_stands_beside_the_table(tmp_path, monkeypatch):
     path = write_table(tmp_path)
     monkeypatch.chdir(tmp_path)
-    assert read_table(path)["tiny"].config == "tiny.yaml"
+    assert read_targets(path)["tiny"].config == "tiny.yaml"
     (tmp_path / "inner").mkdir()
     monkeypatch.chdir(tmp_path / "inner")
-    assert read_table(path)["tiny"].config == os.path.join("..", "tiny.yaml")
+    assert read_targets(path)["tiny"].config == os.path.join("..", "tiny.yaml")
 
 
 def test_runs_are_all_combinations(tmp_path):

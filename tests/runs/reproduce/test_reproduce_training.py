@@ -9,7 +9,7 @@ import pytest
 
 from lightning_gen.errors import UserError
 from lightning_gen.runs.reproduce.table import Target
-from lightning_gen.runs.reproduce.training import NotRunError, finished, train
+from lightning_gen.runs.reproduce.training import NotRunError, finished, train_run
 from lightning_gen.training.directory import RunDirectory
 
 RUNS = {"seed_everything": [3, 4], "data.train_classes": [["4"]]}
@@ -54,7 +54,7 @@ def process(monkeypatch):
 
 def test_the_words_of_a_run(process, tmp_path):
     process.work = staticmethod(lambda: leave_run(tmp_path, {"test": {"psnr": CARD}}))
-    run = train(TARGET, 0, tmp_path, fresh=False)
+    run = train_run(TARGET, 0, tmp_path, fresh=False)
     assert process.words == [
         *(sys.executable, "-P", "-m", "lightning_gen", "fit", "--config", "x.yaml"),
         *("--seed_everything=3", '--data.train_classes=["4"]'),
@@ -78,7 +78,7 @@ def test_only_a_run_that_was_cut_off_goes_on(scores, checkpoint, fresh, goes_on,
     leave_run(tmp_path, None, checkpoint=True, number=1)
     path = run.path / "metrics.json"
     process.work = staticmethod(lambda: path.write_text(json.dumps({"test": {"psnr": CARD}})))
-    train(TARGET, 0, tmp_path, fresh=fresh)
+    train_run(TARGET, 0, tmp_path, fresh=fresh)
     assert (process.words[-2:] == ["--ckpt_path", "last"]) is goes_on
 
 
@@ -95,7 +95,7 @@ def test_only_a_run_that_was_cut_off_goes_on(scores, checkpoint, fresh, goes_on,
 def test_a_run_that_fails_says_why(code, said, error, match, process, tmp_path, capsys):
     process.code, process.said = code, said
     with pytest.raises(UserError, match=match) as caught:
-        train(TARGET, 1, tmp_path, fresh=False)
+        train_run(TARGET, 1, tmp_path, fresh=False)
     assert caught.type is error
     assert capsys.readouterr().err == said
 
