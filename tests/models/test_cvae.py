@@ -8,7 +8,7 @@ from lightning_gen import contracts
 from lightning_gen.contracts import Batch, able
 from lightning_gen.data import MiniFashionMNIST
 from lightning_gen.errors import UserError
-from lightning_gen.models import CVAE, DCGAN
+from lightning_gen.models import AE, CVAE
 from lightning_gen.networks import Dense
 from lightning_gen.networks.condition import AttributeCondition, ClassCondition, TrainingConditions
 from lightning_gen.networks.conditional import ConditionalDecoder, ConditionalEncoder
@@ -94,7 +94,7 @@ def test_what_needs_a_condition_is_offered_once_it_is_known(model, batch):
         assert able(model, (capability,))
     assert all(isinstance(model.condition_on(batch), capability) for capability in told)
     assert not able(model, (contracts.Quantizes,))
-    assert not able(build(DCGAN), (contracts.Encodes,))
+    assert not able(build(AE), (contracts.EstimatesLikelihood,))
 
 
 def test_a_label_an_image(model):

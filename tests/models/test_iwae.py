@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from lightning_gen.contracts import EstimatesLikelihood, able, condition_on
-from lightning_gen.models import AE, CVAE, IWAE, VAE, VQVAE, InfoVAE
+from lightning_gen.models import CVAE, IWAE, VAE, VQVAE, InfoVAE
 from lightning_gen.networks import Dense
 from lightning_gen.objectives import Gaussian
 from lightning_gen.objectives.importance import bound_in_parts
@@ -49,10 +49,6 @@ def test_the_mean_log_weight_is_the_elbo(kind):
     else:
         expected = -terms.reconstruction - terms.kl
     assert elbo == pytest.approx(expected.item(), rel=0.01)
-
-
-def test_an_autoencoder_has_no_likelihood():
-    assert not isinstance(build(AE), EstimatesLikelihood)
 
 
 class LinearGaussian(VAE):
