@@ -181,9 +181,11 @@ def drawn(model: SamplesCodes, count: int) -> LabelledCodes:
 
 def class_names(trainer: Trainer) -> Sequence[str]:
     """A name for each class of the data; none where they are not known."""
-    return tuple(getattr(trainer.datamodule, "class_names", ()))  # type: ignore[attr-defined]
+    info = contracts.info_of(trainer.datamodule)  # type: ignore[attr-defined]
+    return info.class_names if info else ()
 
 
 def factor_names(trainer: Trainer) -> Sequence[str]:
     """A name for each factor of the data."""
-    return tuple(getattr(trainer.datamodule, "factor_names", ()))  # type: ignore[attr-defined]
+    info = contracts.info_of(trainer.datamodule)  # type: ignore[attr-defined]
+    return info.factor_names if info else ()

@@ -1,4 +1,4 @@
-"""Image files decoded once, into a file on disk that later runs read.
+"""Image files as a source of images: decoded batch by batch, or once into a file on disk.
 
 Below the folder of all caches lies a folder for each folder or archive of images, and in it one
 file for each size. All of it may be deleted at any time: a run that reads a file keeps it until it
@@ -16,9 +16,9 @@ import re
 import shutil
 import warnings
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from math import prod
 from pathlib import Path
@@ -28,15 +28,17 @@ import numpy as np
 import PIL
 import torch
 from filelock import FileLock, Timeout
-from jaxtyping import Int, Int64, UInt8, UInt32
+from jaxtyping import Int, Int64, Shaped, UInt8, UInt32
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
+from numpy.typing import NDArray
 from torch import Tensor
 
-from lightning_gen.data.decoding import Unreadable, describe
-from lightning_gen.data.files import Files, in_threads
-from lightning_gen.data.sources import EncodedImages, Read, TensorSource
+from lightning_gen.contracts import Batch, ImageShape
+from lightning_gen.data.decoding import FolderFiles, ValueRange, attempt, decode
+from lightning_gen.data.loader import CPU, TensorSource
+from lightning_gen.data.unreadable import Unreadable, describe, leave_out
 from lightning_gen.errors import UserError
-from lightning_gen.progress import progress
+from lightning_gen.progress import in_threads, progress
 
 AUTO = "auto"
 PART = 1024
@@ -46,6 +48,101 @@ SPARE_BYTES = 2**30
 DECODER = f"1-pillow{PIL.__version__}"
 """Raise the number where :func:`~lightning_gen.data.decoding.decode` gives other pixels."""
 ENDING = ".pixels"
+
+Read = tuple[UInt8[Tensor, "k c h w"], list[Unreadable | None]]
+"""Images, and why not where one is unreadable."""
+
+
+@dataclass(frozen=True)
+class EncodedImages:
+    """A source that decodes each batch when it is asked for.
+
+    A file that turns out to be unreadable (a decompression bomb counts as such) is left out of
+    its batch, with a warning that names it.
+
+    Attributes:
+        files: where the files are.
+        names: the file of each image.
+        shape: (channels, height, width) that each image is brought to, see :func:`decode`.
+        labels: the class of each image.
+        factors: ground-truth factors or attributes; F = 0 where there are none.
+        value_range: what is black and white in files of more than 8 bits.
+    """
+
+    files: FolderFiles
+    names: Sequence[str]
+    shape: ImageShape
+    labels: Int[Tensor, " n"]
+    factors: Shaped[Tensor, "n f"]
+    value_range: ValueRange | None = None
+    device = CPU
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __getitem__(self, indices: Tensor) -> Batch:
+        return self._batch(indices, *self.read(indices))
+
+    @property
+    def num_bytes(self) -> int:
+        """Memory that the decoded images take."""
+        return len(self) * prod(self.shape)
+
+    def subset(self, indices: Tensor) -> "EncodedImages":
+        """The images at these positions."""
+        names = [self.names[index] for index in indices.tolist()]
+        labels, factors = self.labels[indices], self.factors[indices]
+        return replace(self, names=names, labels=labels, factors=factors)
+
+    def whole(self, indices: Tensor) -> Tensor:
+        """Those of the positions whose images can be read."""
+        return indices[[failure is None for failure in self.read(indices)[1]]]
+
+    def decoded(self) -> TensorSource:
+        """All images in memory; unreadable ones are left out with a warning.
+
+        Raises:
+            UserError: not one is readable.
+        """
+        images, failures = self.read_all()
+        batch = self._batch(torch.arange(len(self)), images, failures)
+        pairs = zip(self.names, failures, strict=True)
+        return TensorSource(*batch, [name for name, failure in pairs if failure is None])
+
+    def decode(self, index: int) -> NDArray[np.uint8] | Unreadable:
+        """The pixels [C, H, W] of one image."""
+        return attempt(
+            self.files, self.names[index], lambda file: decode(file, self.shape, self.value_range)
+        )
+
+    def read(self, indices: Int[Tensor, " k"]) -> Read:
+        """The images at these positions."""
+        images = torch.empty(len(indices), *self.shape, dtype=torch.uint8)
+        pairs = zip(images, indices.tolist(), strict=True)
+        return images, [self.fill(image, index) for image, index in pairs]
+
+    def read_all(self) -> Read:
+        """All images, decoded in threads and with progress."""
+        images = torch.empty(len(self), *self.shape, dtype=torch.uint8)
+        return images, in_threads(
+            lambda index: self.fill(images[index], index), len(self), "decoding images"
+        )
+
+    def fill(self, image: UInt8[Tensor, "c h w"], index: int) -> Unreadable | None:
+        """Decode an image into ``image``, or say why it cannot be read."""
+        pixels = self.decode(index)
+        if isinstance(pixels, Unreadable):
+            return pixels
+        image.numpy()[:] = pixels
+        return None
+
+    def _batch(
+        self, indices: Tensor, images: Tensor, failures: Sequence[Unreadable | None]
+    ) -> Batch:
+        if any(failures):
+            readable = leave_out(failures)
+            images, indices = images[readable], indices[readable]
+        return Batch(images, self.labels[indices], self.factors[indices])
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +155,6 @@ class CacheFile:
         checksums: crc32 of the pixels of each image.
         unreadable: the files that could not be decoded, by the number of their image.
         verified: the images whose checksum this process has compared.
-        damages: the images that were found damaged, each time that they were read.
     """
 
     path: Path
@@ -66,7 +162,6 @@ class CacheFile:
     checksums: UInt32[np.ndarray, " n"]
     unreadable: Mapping[int, Unreadable]
     verified: set[int] = field(default_factory=set)
-    damages: list[int] = field(default_factory=list)
 
     @classmethod
     def open(cls, path: Path, images: EncodedImages) -> "CacheFile | None":
@@ -93,20 +188,23 @@ class CacheFile:
     def verify(self, copy: UInt8[np.ndarray, "c h w"], row: int) -> bool:
         """Whether the copy of an image is what was written, which is noted.
 
-        At the first damage the file is removed, with a warning, so that the next run decodes anew.
+        Of a damaged one the file is removed, with a warning, so that the next run decodes anew.
         """
         if zlib.crc32(copy.data) == int(self.checksums[row]):
             self.verified.add(row)
             return True
-        if not self.damages:
-            with suppress(OSError):
-                self.path.unlink()
-            warnings.warn(
-                f"decoded images in {self.path} are damaged; it is removed, and their files are "
-                "decoded again.",
-                stacklevel=3,
-            )
-        self.damages.append(row)
+        try:
+            self.path.unlink()
+        except FileNotFoundError:  # an earlier damage has been told
+            return False
+        except OSError:
+            end = "and cannot be removed"
+        else:
+            end = "and removed"
+        warnings.warn(
+            f"decoded images in {self.path} are damaged {end}; their files are decoded again.",
+            stacklevel=3,
+        )
         return False
 
     def ask_ahead(self, rows: Int64[np.ndarray, " k"]) -> None:
@@ -137,40 +235,35 @@ class CachedImages(EncodedImages):
         return super().num_bytes + self.labels.nbytes + self.factors.nbytes
 
     def to(self, device: torch.device) -> TensorSource:
-        """The same images in the memory of a device.
+        """The same images in the memory of a device, to which they are read in parts.
 
         Raises:
             UserError: one is damaged, and its file can no longer be read.
         """
-        images, failures = self.read_all(device)
-        broken = [failure for failure in failures if failure]
+        images = torch.empty(len(self), *self.shape, dtype=torch.uint8, device=device)
+        broken: list[Unreadable] = []
+        with progress(len(self), "reading decoded images") as bar:
+            for indices in torch.split(torch.arange(len(self)), PART):
+                images[indices[0] : indices[-1] + 1], failures = self.read(indices)
+                broken += filter(None, failures)
+                bar.update(len(indices))
         if broken:
             raise UserError(f"{describe(broken, len(self))}. Start again: they are left out then.")
         return TensorSource(images, self.labels.to(device), self.factors.to(device), self.names)
 
     def read(self, indices: Int[Tensor, " k"]) -> Read:
-        """The images at these positions; damaged ones are decoded again."""
-        rows = self.rows[indices.numpy()]
-        self.cache.ask_ahead(rows)
-        copies = self.cache.pixels[rows]
-        images = torch.from_numpy(copies)
-        failures: list[Unreadable | None] = [None] * len(rows)
-        for place, row in enumerate(rows.tolist()):
-            if row not in self.cache.verified and not self.cache.verify(copies[place], row):
-                failures[place] = self.fill(images[place], int(indices[place]))
-        return images, failures
+        """The images at these positions, which the disk is asked for at once."""
+        self.cache.ask_ahead(self.rows[indices.numpy()])
+        return super().read(indices)
 
-    def read_all(self, device: torch.device | None = None) -> Read:
-        """All images in the memory of a device, read in parts and with progress."""
-        images = torch.empty(len(self), *self.shape, dtype=torch.uint8, device=device)
-        failures = []
-        with progress(len(self), "reading decoded images") as bar:
-            for indices in torch.split(torch.arange(len(self)), PART):
-                part, failed = self.read(indices)
-                images[indices[0] : indices[-1] + 1] = part
-                failures += failed
-                bar.update(len(part))
-        return images, failures
+    def fill(self, image: UInt8[Tensor, "c h w"], index: int) -> Unreadable | None:
+        """Copy an image; a damaged one is decoded again."""
+        row = int(self.rows[index])
+        copy = image.numpy()
+        copy[:] = self.cache.pixels[row]
+        if row in self.cache.verified or self.cache.verify(copy, row):
+            return None
+        return super().fill(image, index)
 
 
 def cache_folder(cache: str | None) -> Path | None:
@@ -219,7 +312,7 @@ def open_or_build(images: EncodedImages, folder: Path) -> CacheFile | None:
     return found
 
 
-def folder_of(folder: Path, files: Files) -> Path:
+def folder_of(folder: Path, files: FolderFiles) -> Path:
     """Below ``folder`` that of a folder or an archive, legible and of this place alone."""
     place = os.path.realpath(files.place)
     legible = re.sub(r"[^\w.-]+", "_", Path(place).name, flags=re.ASCII)[:40].lstrip(".")

@@ -15,10 +15,11 @@ from torch import Tensor
 from torchvision import datasets
 from torchvision.datasets.utils import check_integrity, extract_archive
 
-from lightning_gen.data.arguments import CommonArguments, OfClasses
+from lightning_gen.contracts import DataInfo
 from lightning_gen.data.base import ImageDataModule
-from lightning_gen.data.files import fetch, not_whole
-from lightning_gen.data.sources import TensorSource
+from lightning_gen.data.download import fetch, not_whole
+from lightning_gen.data.interfaces import CommonArguments, OfClasses
+from lightning_gen.data.loader import TensorSource
 from lightning_gen.errors import UserError
 
 
@@ -31,7 +32,6 @@ class IDXDataModule(ImageDataModule, ABC):
         **shared: those of :class:`ImageDataModule`.
     """
 
-    image_shape = (1, 28, 28)
     published: ClassVar[type[datasets.MNIST]]
     """torchvision's class, for its addresses and checksums."""
 
@@ -92,14 +92,14 @@ class MNIST(IDXDataModule):
     """MNIST (LeCun, Cortes & Burges): 60,000 + 10,000 grey images of 28x28, ten digits."""
 
     published = datasets.MNIST
-    class_names = ("0", "1", "2", "3", "4", "5", "6", "7", "8", "9")
+    info = DataInfo((1, 28, 28), tuple("0123456789"))
 
 
 class FashionMNIST(IDXDataModule):
     """Fashion-MNIST (Xiao, Rasul & Vollgraf 2017): 60,000 + 10,000 grey images, ten classes."""
 
     published = datasets.FashionMNIST
-    class_names = tuple(datasets.FashionMNIST.classes)
+    info = DataInfo((1, 28, 28), tuple(datasets.FashionMNIST.classes))
 
 
 class MiniFashionMNIST(ImageDataModule):
@@ -109,8 +109,7 @@ class MiniFashionMNIST(ImageDataModule):
     :class:`ImageDataModule`.
     """
 
-    image_shape = (1, 28, 28)
-    class_names = FashionMNIST.class_names
+    info = FashionMNIST.info
 
     def load(self, split: str) -> TensorSource:
         """The 10,000 training images, or the 2,000 test images."""
@@ -134,10 +133,9 @@ class CIFAR10(ImageDataModule):
     published = datasets.CIFAR10
     """torchvision's class, for its address and checksums."""
 
-    image_shape = (3, 32, 32)
-    class_names = (
-        *("airplane", "automobile", "bird", "cat", "deer"),
-        *("dog", "frog", "horse", "ship", "truck"),
+    info = DataInfo(
+        (3, 32, 32),
+        ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"),
     )
 
     def __init__(

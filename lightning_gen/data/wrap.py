@@ -14,13 +14,12 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from lightning_gen.contracts import Batch, ImageShape
-from lightning_gen.data.arguments import CommonArguments, check_tested, expect, height_and_width
-from lightning_gen.data.base import ImageDataModule
+from lightning_gen.contracts import Batch, DataInfo, ImageShape
+from lightning_gen.data.base import ImageDataModule, check_tested, cut, expect
 from lightning_gen.data.decoding import GREY_MODES, fit
-from lightning_gen.data.encoded import IN_MEMORY_BYTES
-from lightning_gen.data.sources import Source, TensorSource
-from lightning_gen.data.splits import Split, cut
+from lightning_gen.data.image_folder import IN_MEMORY_BYTES, height_and_width
+from lightning_gen.data.interfaces import CommonArguments, Source
+from lightning_gen.data.loader import CPU, Split, TensorSource
 from lightning_gen.errors import UserError
 from lightning_gen.progress import progress
 
@@ -73,16 +72,12 @@ class Wrap(ImageDataModule):
         check_tested(test_fraction, num_workers)
         first = Item.of(train[0])
         channels, *sides = pixels_of(first.image).shape
-        self.image_shape = (
-            channels,
-            *height_and_width((sides[0], sides[1]) if image_size is None else image_size),
-        )
-        if first.label is not None:
-            self.class_names = tuple(class_names or names_of_classes(train))
-            named = all(isinstance(name, str) for name in self.class_names)
-            unique = named and len({*self.class_names}) == len(self.class_names)
-            expect(unique, "class_names", "a name for each class, no two the same",
-                   class_names, "Pass a tuple of texts.")  # fmt: skip
+        height, width = height_and_width(tuple(sides) if image_size is None else image_size)
+        classes = ("image",) if first.label is None else tuple(class_names or class_names_of(train))
+        unique = len({name for name in classes if isinstance(name, str)}) == len(classes)
+        expect(unique, "class_names", "a name for each class, no two the same",
+               class_names, "Pass a tuple of texts.")  # fmt: skip
+        self.info = DataInfo((channels, height, width), classes)
         super().__init__(**shared)
         self._given = {"train": train, "test": test, "val": val}
         self._test_fraction = test_fraction
@@ -110,7 +105,7 @@ class Wrap(ImageDataModule):
 
     def _read(self, split: str) -> Source:
         size = self.hparams["image_size"]
-        items = ItemSource(self._given[split], self.image_shape, self.num_classes, size)
+        items = ItemSource(self._given[split], self.image_shape, len(self.info.class_names), size)
         if items.num_bytes <= IN_MEMORY_BYTES:
             return items.decoded()
         for name in ("binarize", "train_classes"):
@@ -158,7 +153,7 @@ class ItemSource:
     shape: ImageShape
     num_classes: int
     image_size: object = None
-    device = torch.device("cpu")
+    device = CPU
 
     def __len__(self) -> int:
         return len(self.dataset)
@@ -254,7 +249,7 @@ def pixels_of(image: Any) -> NDArray[np.uint8]:  # noqa: ANN401  (whatever a dat
     return (255 * values).round().astype(np.uint8) if fraction else values
 
 
-def names_of_classes(dataset: object) -> Sequence[str]:
+def class_names_of(dataset: object) -> Sequence[str]:
     """The names of the classes that torchvision's and Hugging Face's datasets know, or numbers."""
     found = getattr(dataset, "classes", None)
     features = getattr(dataset, "features", None)

@@ -8,10 +8,11 @@ from typing import Any, Literal, NamedTuple
 import torch
 from torch.utils.data import DataLoader
 
-from lightning_gen.contracts import Batch, as_batch
+from lightning_gen.contracts import Batch, as_batch, info_of
 from lightning_gen.data import ImageDataModule
 from lightning_gen.data.base import STAGES
 from lightning_gen.data.loader import BatchLoader
+from lightning_gen.data.placement import check_labels
 from lightning_gen.errors import UserError
 from lightning_gen.progress import progress
 from lightning_gen.runs.finished import FinishedRun
@@ -91,7 +92,7 @@ class SplitInputs(Inputs):
         data.prepare_data()
         data.setup(STAGES[self._name])
         if isinstance(data, ImageDataModule):
-            data.check_labels(self._name, self._run.model)
+            check_labels(data.splits[self._name], self._name, self._run.model)
             kept = load_checkpoint(self._run.checkpoint)
             data.load_state_dict(kept.get(type(data).__qualname__, {}))  # warns of other images
             return data.in_order(self._name, self._batch_size)
@@ -111,7 +112,8 @@ class SplitInputs(Inputs):
     @property
     def factor_names(self) -> tuple[str, ...]:  # type: ignore[override]
         """Those of the dataset."""
-        return tuple(getattr(self._run.data, "factor_names", ()))
+        info = info_of(self._run.data)
+        return info.factor_names if info else ()
 
     @cached_property
     def _size(self) -> int:

@@ -74,7 +74,9 @@ def probe(
     """
     run.require((contracts.Encodes,), "probe")
     check_ending(out, (".csv", *PICTURES))
-    check_classes(run, len(getattr(run.data, "class_names", range(2))))
+    info = contracts.info_of(run.data)
+    if info is not None:
+        check_classes(run, len(info.class_names))
     train = load(run, "train", num_train)
     classes = len(np.unique(train.classes))
     check_classes(run, classes)

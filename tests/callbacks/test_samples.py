@@ -27,13 +27,13 @@ def test_each_picture_is_drawn_from_the_same_noise(seed, trainer, mini, pictures
 
 @pytest.mark.parametrize("max_rows", [3, 20])
 def test_one_row_a_class_and_one_noise_a_column(max_rows, trainer, mini, pictures):
-    model = frozen(CVAE, class_names=mini.class_names)
+    model = frozen(CVAE, class_names=mini.info.class_names)
     trainer(ConditionalSamples(num_images=4, max_rows=max_rows, seed=5)).fit(model, mini)
     torch.manual_seed(5)
     noise = torch.randn(4, 4)
     rows = {
         name: model.decode(torch.cat([noise, torch.eye(10)[[label] * 4]], dim=1))
-        for label, name in list(enumerate(mini.class_names))[:max_rows]
+        for label, name in list(enumerate(mini.info.class_names))[:max_rows]
     }
     expected = image_rows(rows, "Samples of each condition at step 2")
     np.testing.assert_array_equal(pictures("conditional_samples")[2], expected)

@@ -71,7 +71,7 @@ def test_mean_codes_of_classes_and_their_sum_are_decoded(terms, trainer, mini, f
     images, labels = first(60)
     codes = encode(model.eval(), batch_of(images))._replace(labels=labels)
     terms = terms or ("Pullover", "T-shirt/top", "Dress")
-    view = arithmetic(model, codes, terms, mini.class_names, (), torch.device("cpu"))
+    view = arithmetic(model, codes, terms, mini.info.class_names, (), torch.device("cpu"))
     check(pictures("arithmetic")[2], view)
 
 
@@ -113,7 +113,7 @@ def test_pairs_of_the_first_validation_images_are_joined(
     trainer(Interpolation(num_pairs=12, steps=3, path=path)).fit(model, mini)
     images, labels = first(24)
     start, end = model.eval().encode(images).chunk(2)
-    classes = [mini.class_names[label] for label in labels]
+    classes = [mini.info.class_names[label] for label in labels]
     names = [f"{a} to {b}" for a, b in zip(classes[:12], classes[12:], strict=True)]
     view = interpolation(
         model, start, end, steps=3, path=path, names=names, originals=images.chunk(2)

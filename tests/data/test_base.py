@@ -6,8 +6,8 @@ from lightning.pytorch import Trainer
 
 from lightning_gen.contracts import Batch
 from lightning_gen.data import CIFAR10, DSprites, FashionMNIST, MiniFashionMNIST, Shapes
-from lightning_gen.data.sources import TensorSource
-from lightning_gen.data.splits import cut
+from lightning_gen.data.base import cut
+from lightning_gen.data.loader import TensorSource
 from support.ordered import QUIET, Numbered, Seen
 from support.refusals import assert_refused
 
@@ -96,7 +96,7 @@ class TestClasses:
     @pytest.mark.parametrize("binarize", [None, "static", "dynamic"])
     def test_training_and_validation_see_the_named_classes_alone(self, binarize):
         data = MiniFashionMNIST(train_classes=("Bag", "Trouser"), binarize=binarize)
-        assert data.normal_classes == (8, 1)
+        assert data.info.normal_classes == (8, 1)
         labels = {s: torch.tensor(labels_of(data.in_order(s))) for s in ("train", "val", "test")}
         counts = [labels[split].bincount(minlength=10) for split in ("train", "val")]
         assert [n.item() for n in sum(counts)] == [0, 1000, 0, 0, 0, 0, 0, 0, 1000, 0]

@@ -15,16 +15,16 @@ import pytest
 import torch
 
 from lightning_gen.data import CelebA, cache
-from lightning_gen.data.cache import CachedImages, cache_folder
-from lightning_gen.data.files import FolderFiles
-from lightning_gen.data.sources import EncodedImages, TensorSource
+from lightning_gen.data.cache import CachedImages, EncodedImages, cache_folder
+from lightning_gen.data.decoding import FolderFiles
+from lightning_gen.data.loader import TensorSource
 from support.datasets import write_celeba_tables, write_celeba_zip
 from support.images import assert_same, batches_of, image_folder, write_noise
 from support.permissions import permissions_bind
 from support.refusals import assert_refused
 
 NAMES = [f"{kind}/{number:02}.png" for kind in ("cat", "dog") for number in range(20)]
-IN_MEMORY, SMALL = (f"lightning_gen.data.encoded.{n}_BYTES" for n in ("IN_MEMORY", "SMALL"))
+IN_MEMORY, SMALL = (f"lightning_gen.data.image_folder.{n}_BYTES" for n in ("IN_MEMORY", "SMALL"))
 
 
 @pytest.fixture(autouse=True)
@@ -182,7 +182,7 @@ def test_damage_is_told_once_and_decoded_anew(root, tmp_path, monkeypatch, decod
     for row in range(count):
         flip(path, row * 3 * 64 + 7)
     decodes.clear()
-    damage = rf"decoded images in .*{path.name} are damaged; it is removed"
+    damage = rf"decoded images in .*{path.name} are damaged and removed"
     with pytest.warns(UserWarning, match=damage) as caught:
         found = batches_of(image_folder(root), epochs=1)
     assert len(caught) == 1

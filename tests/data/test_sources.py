@@ -11,9 +11,10 @@ import torch
 from PIL import Image
 
 from lightning_gen.data import decoding
-from lightning_gen.data.files import FolderFiles, ZipFiles
-from lightning_gen.data.loader import BatchLoader
-from lightning_gen.data.sources import EncodedImages
+from lightning_gen.data.cache import EncodedImages
+from lightning_gen.data.celeba import ZipFiles
+from lightning_gen.data.decoding import FolderFiles
+from lightning_gen.data.loader import BatchLoader, Split
 from support.bombs import write_bomb
 from support.datasets import write_images
 from support.images import assert_same, image_folder
@@ -61,10 +62,7 @@ def test_batches_hold_what_the_indices_name(folder):
 @pytest.mark.parametrize("kind", [FolderFiles, lambda folder: ZipFiles(zipped(folder))])
 def test_workers_give_the_same_batches(folder, kind):
     source = source_of(kind(folder), channels=3)
-    loaders = [
-        BatchLoader(source, torch.arange(10), 4, shuffle_seed=1, num_workers=workers)
-        for workers in (0, 2)
-    ]
+    loaders = (BatchLoader(Split.of(source), 4, seed=1, num_workers=n) for n in (0, 2))
     assert_same(*map(list, loaders))
 
 
@@ -116,7 +114,7 @@ def test_a_batch_without_a_readable_image_is_an_error_of_one_line(folder, num_wo
     for file in folder.iterdir():
         file.write_bytes(b"")
     source = source_of(FolderFiles(folder))
-    loader = BatchLoader(source, torch.arange(10), 5, num_workers=num_workers)
+    loader = BatchLoader(Split.of(source), 5, num_workers=num_workers)
     assert_refused(r"^5 of 5 images cannot be read", list, loader)
     assert_refused(r"10 of 10.* and 7 more", source.decoded)
 
@@ -213,7 +211,7 @@ def test_links_that_lead_round_and_to_nowhere(tmp_path):
     (root / "two").symlink_to("one")
     with pytest.warns(UserWarning, match=r"2 of 12 images cannot be read: 'b/gone\.png'"):
         data = image_folder(root)
-    assert data.class_names == ("a", "b")
+    assert data.info.class_names == ("a", "b")
     assert len(data.load("train")) + len(data.load("test")) == 10
 
 

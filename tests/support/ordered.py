@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import torch
 from lightning.pytorch import LightningModule
 
+from lightning_gen.contracts import DataInfo
 from lightning_gen.data.base import ImageDataModule
-from lightning_gen.data.sources import TensorSource
+from lightning_gen.data.loader import TensorSource
 
 QUIET = {
     "accelerator": "cpu",
@@ -23,7 +24,7 @@ class Numbered(ImageDataModule):
     ``loaded`` are the splits that have been loaded.
     """
 
-    image_shape = (2, 8, 9)
+    info = DataInfo((2, 8, 9))
 
     def __init__(self, count=100, batch_size=8, val_fraction=0.2, binarize=None):
         super().__init__(batch_size, val_fraction, binarize)
