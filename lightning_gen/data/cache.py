@@ -18,7 +18,7 @@ import warnings
 import zlib
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from hashlib import sha256
 from math import prod
 from pathlib import Path
@@ -28,7 +28,7 @@ import numpy as np
 import PIL
 import torch
 from filelock import FileLock, Timeout
-from jaxtyping import Int, Int64, Shaped, UInt8, UInt32
+from jaxtyping import Int, Shaped, UInt8, UInt32
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 from numpy.typing import NDArray
 from torch import Tensor
@@ -81,33 +81,28 @@ class EncodedImages:
         return len(self.names)
 
     def __getitem__(self, indices: Tensor) -> Batch:
-        return self._batch(indices, *self.read(indices))
+        images, failures = self.read(indices)
+        if any(failures):
+            readable = leave_out(failures)
+            images, indices = images[readable], indices[readable]
+        return Batch(images, self.labels[indices], self.factors[indices])
 
     @property
     def num_bytes(self) -> int:
         """Memory that the decoded images take."""
         return len(self) * prod(self.shape)
 
-    def subset(self, indices: Tensor) -> "EncodedImages":
-        """The images at these positions."""
-        names = [self.names[index] for index in indices.tolist()]
-        labels, factors = self.labels[indices], self.factors[indices]
-        return replace(self, names=names, labels=labels, factors=factors)
-
     def whole(self, indices: Tensor) -> Tensor:
         """Those of the positions whose images can be read."""
         return indices[[failure is None for failure in self.read(indices)[1]]]
 
-    def decoded(self) -> TensorSource:
-        """All images in memory; unreadable ones are left out with a warning.
-
-        Raises:
-            UserError: not one is readable.
-        """
-        images, failures = self.read_all()
-        batch = self._batch(torch.arange(len(self)), images, failures)
-        pairs = zip(self.names, failures, strict=True)
-        return TensorSource(*batch, [name for name, failure in pairs if failure is None])
+    def decoded(self) -> tuple[TensorSource, list[Unreadable | None]]:
+        """All images in memory, read in threads; what cannot be read is black."""
+        images = torch.zeros(len(self), *self.shape, dtype=torch.uint8)
+        failures = in_threads(
+            lambda index: self.fill(images[index], index), len(self), "reading images"
+        )
+        return TensorSource(images, self.labels, self.factors, self.names), failures
 
     def decode(self, index: int) -> NDArray[np.uint8] | Unreadable:
         """The pixels [C, H, W] of one image."""
@@ -121,13 +116,6 @@ class EncodedImages:
         pairs = zip(images, indices.tolist(), strict=True)
         return images, [self.fill(image, index) for image, index in pairs]
 
-    def read_all(self) -> Read:
-        """All images, decoded in threads and with progress."""
-        images = torch.empty(len(self), *self.shape, dtype=torch.uint8)
-        return images, in_threads(
-            lambda index: self.fill(images[index], index), len(self), "decoding images"
-        )
-
     def fill(self, image: UInt8[Tensor, "c h w"], index: int) -> Unreadable | None:
         """Decode an image into ``image``, or say why it cannot be read."""
         pixels = self.decode(index)
@@ -135,14 +123,6 @@ class EncodedImages:
             return pixels
         image.numpy()[:] = pixels
         return None
-
-    def _batch(
-        self, indices: Tensor, images: Tensor, failures: Sequence[Unreadable | None]
-    ) -> Batch:
-        if any(failures):
-            readable = leave_out(failures)
-            images, indices = images[readable], indices[readable]
-        return Batch(images, self.labels[indices], self.factors[indices])
 
 
 @dataclass(frozen=True, eq=False)
@@ -185,13 +165,13 @@ class CacheFile:
         checksums = np.array(found["checksums"], dtype=np.uint32)
         return cls(path, np.asarray(pixels), checksums, unreadable)
 
-    def verify(self, copy: UInt8[np.ndarray, "c h w"], row: int) -> bool:
+    def verify(self, copy: UInt8[np.ndarray, "c h w"], number: int) -> bool:
         """Whether the copy of an image is what was written, which is noted.
 
         Of a damaged one the file is removed, with a warning, so that the next run decodes anew.
         """
-        if zlib.crc32(copy.data) == int(self.checksums[row]):
-            self.verified.add(row)
+        if zlib.crc32(copy.data) == int(self.checksums[number]):
+            self.verified.add(number)
             return True
         try:
             self.path.unlink()
@@ -207,32 +187,21 @@ class CacheFile:
         )
         return False
 
-    def ask_ahead(self, rows: Int64[np.ndarray, " k"]) -> None:
+    def ask_ahead(self, numbers: list[int]) -> None:
         """Let the disk read all these images at once, and not one at a time as they are copied."""
         if not hasattr(os, "posix_fadvise"):  # Linux has it
             return
         size = prod(self.pixels.shape[1:])
         with suppress(OSError), self.path.open("rb") as stream:
-            for row in rows.tolist():
-                os.posix_fadvise(stream.fileno(), row * size, size, os.POSIX_FADV_WILLNEED)
+            for number in numbers:
+                os.posix_fadvise(stream.fileno(), number * size, size, os.POSIX_FADV_WILLNEED)
 
 
 @dataclass(frozen=True, kw_only=True)
 class CachedImages(EncodedImages):
-    """Images that are read from a cache and not decoded; the same batches.
+    """Images that are read from a cache; what was unreadable when it was built is not tried."""
 
-    Attributes:
-        rows: where each image is in ``cache``.
-        cache: the pixels.
-    """
-
-    rows: Int64[np.ndarray, " n"]
     cache: CacheFile
-
-    @property
-    def num_bytes(self) -> int:
-        """Memory that all would take."""
-        return super().num_bytes + self.labels.nbytes + self.factors.nbytes
 
     def to(self, device: torch.device) -> TensorSource:
         """The same images in the memory of a device, to which they are read in parts.
@@ -242,10 +211,11 @@ class CachedImages(EncodedImages):
         """
         images = torch.empty(len(self), *self.shape, dtype=torch.uint8, device=device)
         broken: list[Unreadable] = []
+        known = {each.name for each in self.cache.unreadable.values()}
         with progress(len(self), "reading decoded images") as bar:
             for indices in torch.split(torch.arange(len(self)), PART):
                 images[indices[0] : indices[-1] + 1], failures = self.read(indices)
-                broken += filter(None, failures)
+                broken += (each for each in failures if each and each.name not in known)
                 bar.update(len(indices))
         if broken:
             raise UserError(f"{describe(broken, len(self))}. Start again: they are left out then.")
@@ -253,15 +223,16 @@ class CachedImages(EncodedImages):
 
     def read(self, indices: Int[Tensor, " k"]) -> Read:
         """The images at these positions, which the disk is asked for at once."""
-        self.cache.ask_ahead(self.rows[indices.numpy()])
+        self.cache.ask_ahead(indices.tolist())
         return super().read(indices)
 
     def fill(self, image: UInt8[Tensor, "c h w"], index: int) -> Unreadable | None:
         """Copy an image; a damaged one is decoded again."""
-        row = int(self.rows[index])
+        if index in self.cache.unreadable:
+            return self.cache.unreadable[index]
         copy = image.numpy()
-        copy[:] = self.cache.pixels[row]
-        if row in self.cache.verified or self.cache.verify(copy, row):
+        copy[:] = self.cache.pixels[index]
+        if index in self.cache.verified or self.cache.verify(copy, index):
             return None
         return super().fill(image, index)
 

@@ -16,7 +16,6 @@ from lightning_gen.data.base import ImageDataModule, check_tested, cut, expect
 from lightning_gen.data.cache import (
     AUTO,
     CachedImages,
-    CacheFile,
     EncodedImages,
     cache_folder,
     open_or_build,
@@ -25,7 +24,7 @@ from lightning_gen.data.decoding import FolderFiles, Look, attempt_all, look
 from lightning_gen.data.going_on import OTHERS
 from lightning_gen.data.interfaces import EncodedShared, OfClasses, Source
 from lightning_gen.data.loader import Split
-from lightning_gen.data.unreadable import describe, leave_out
+from lightning_gen.data.unreadable import Unreadable, describe, leave_out
 from lightning_gen.data.value_range import known_range
 from lightning_gen.errors import UserError
 from lightning_gen.hyperparameters import plain
@@ -123,26 +122,28 @@ class EncodedDataModule(ImageDataModule, ABC):
     def _tested_on(self) -> str:
         return Split(self._images, self._positions["test"]).digest
 
-    def load_val(self) -> Source | None:
+    def load_val(self) -> Split | None:
         """The given images for validation; None where there are none."""
         return self.load("val") if "val" in self._positions else None
 
-    def load(self, split: str) -> Source:
-        """The images of a split; without those that were unreadable when they were cached."""
-        rows, cache = self._positions[split], self._cache
-        if cache is None:
-            images = self._images.subset(rows)
-        else:
-            failures = [cache.unreadable.get(row) for row in rows.tolist()]
-            if any(failures):
-                rows = rows[leave_out(failures)]
-            images = CachedImages(**vars(self._images.subset(rows)), rows=rows.numpy(), cache=cache)
-        return images.decoded() if self._fit_in_memory else images
+    def load(self, split: str) -> Split:
+        """The images of a split, without those that are known to be unreadable."""
+        source, failures = self._held
+        positions = self._positions[split]
+        found = [failures.get(position) for position in positions.tolist()]
+        return Split(source, positions[leave_out(found)] if any(found) else positions)
 
     @cached_property
-    def _cache(self) -> CacheFile | None:
-        """The decoded images on disk; None where there is no cache."""
-        return open_or_build(self._images, self._cache_folder) if self._cache_folder else None
+    def _held(self) -> tuple[Source, Mapping[int, Unreadable]]:
+        """All images, and which cannot be read, as far as that is known."""
+        folder, images = self._cache_folder, self._images
+        cache = open_or_build(images, folder) if folder else None
+        if cache is not None:
+            images = CachedImages(**vars(images), cache=cache)
+        if not self._fit_in_memory:
+            return images, cache.unreadable if cache else {}
+        source, failures = images.decoded()
+        return source, {n: failure for n, failure in enumerate(failures) if failure}
 
     @property
     def _fit_in_memory(self) -> bool:

@@ -168,8 +168,8 @@ class Labels(ReconstructionQuality):
 def test_images_are_spread_over_a_split_that_is_sorted_by_class(wanted, seen, batch_size, trainer):
     data = MiniFashionMNIST(batch_size=batch_size)
     data.setup("test")
-    split = data._splits["test"]
-    data._splits["test"] = split.at(split.source.labels[split.indices].argsort(stable=True))
+    split = data.splits["test"]
+    data.splits["test"] = split.at(split.labels.argsort(stable=True))
     callback = Labels(num_images=wanted)
     trainer(callback, logger=False).test(tiny(), data, verbose=False)
     counts = torch.tensor(callback.labels).bincount(minlength=10)
@@ -203,7 +203,7 @@ def test_a_gan_has_no_reconstructions_to_score(tested):
     ],
 )
 def test_data_that_cannot_be_scored_are_refused_before_training(callback, data, match, trainer):
-    model = build(VAE, data.image_shape)
+    model = build(VAE, data.info.image_shape)
     with pytest.raises(UserError, match=match):
         trainer(callback()).fit(model, data())
     assert model.global_step == 0

@@ -103,7 +103,7 @@ def test_colours_that_would_be_black_are_refused(tmp_path):
     match = r"20 files have colours of 16 bits.* up to 15 of 255"
     assert_refused(match, image_folder, tmp_path)
     write_all(65535)
-    assert image_folder(tmp_path).load("train").images.unique().tolist() == [255]
+    assert image_folder(tmp_path).load("train").source.images.unique().tolist() == [255]
 
 
 @pytest.fixture
