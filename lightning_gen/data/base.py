@@ -10,7 +10,6 @@ from lightning.pytorch import LightningDataModule
 from torch import Tensor
 
 from lightning_gen.contracts import Batch, DataInfo, ImageShape
-from lightning_gen.data.going_on import fingerprint, go_on
 from lightning_gen.data.interfaces import Binarize, ImagesOn, Movable, Source
 from lightning_gen.data.loader import (
     CPU,
@@ -20,7 +19,7 @@ from lightning_gen.data.loader import (
     images_of_an_epoch,
     shuffled,
 )
-from lightning_gen.data.placement import check_labels, place
+from lightning_gen.data.trainer import check_labels, fingerprint, go_on, place
 from lightning_gen.errors import UserError
 from lightning_gen.hyperparameters import KeepsArguments
 from lightning_gen.noise import uniform_like

@@ -125,13 +125,13 @@ class EncodedImages:
         return None
 
 
-@dataclass(frozen=True, eq=False)
-class CacheFile:
-    """A whole file of decoded images, mapped into memory.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class CachedImages(EncodedImages):
+    """Images that are read from a cache; what was unreadable when it was built is not tried.
 
     Attributes:
         path: the file. It may be deleted while it is in use: the map stays.
-        pixels: all images; those that are unreadable are black.
+        pixels: all images, mapped into memory; those that are unreadable are black.
         checksums: crc32 of the pixels of each image.
         unreadable: the files that could not be decoded, by the number of their image.
         verified: the images whose checksum this process has compared.
@@ -144,8 +144,8 @@ class CacheFile:
     verified: set[int] = field(default_factory=set)
 
     @classmethod
-    def open(cls, path: Path, images: EncodedImages) -> "CacheFile | None":
-        """The file of these images, where it is there and whole.
+    def open(cls, path: Path, images: EncodedImages) -> "CachedImages | None":
+        """The images as they are in a file, where that is there and whole.
 
         Raises:
             OSError: it may not be read.
@@ -161,47 +161,13 @@ class CacheFile:
             return None
         found = json.loads(words)
         pixels = np.memmap(path, np.uint8, "r", shape=(len(images), *images.shape))
-        unreadable = {int(number): Unreadable(*one) for number, one in found["unreadable"].items()}
-        checksums = np.array(found["checksums"], dtype=np.uint32)
-        return cls(path, np.asarray(pixels), checksums, unreadable)
-
-    def verify(self, copy: UInt8[np.ndarray, "c h w"], number: int) -> bool:
-        """Whether the copy of an image is what was written, which is noted.
-
-        Of a damaged one the file is removed, with a warning, so that the next run decodes anew.
-        """
-        if zlib.crc32(copy.data) == int(self.checksums[number]):
-            self.verified.add(number)
-            return True
-        try:
-            self.path.unlink()
-        except FileNotFoundError:  # an earlier damage has been told
-            return False
-        except OSError:
-            end = "and cannot be removed"
-        else:
-            end = "and removed"
-        warnings.warn(
-            f"decoded images in {self.path} are damaged {end}; their files are decoded again.",
-            stacklevel=3,
+        return cls(
+            **vars(images),
+            path=path,
+            pixels=np.asarray(pixels),
+            checksums=np.array(found["checksums"], dtype=np.uint32),
+            unreadable={int(n): Unreadable(*one) for n, one in found["unreadable"].items()},
         )
-        return False
-
-    def ask_ahead(self, numbers: list[int]) -> None:
-        """Let the disk read all these images at once, and not one at a time as they are copied."""
-        if not hasattr(os, "posix_fadvise"):  # Linux has it
-            return
-        size = prod(self.pixels.shape[1:])
-        with suppress(OSError), self.path.open("rb") as stream:
-            for number in numbers:
-                os.posix_fadvise(stream.fileno(), number * size, size, os.POSIX_FADV_WILLNEED)
-
-
-@dataclass(frozen=True, kw_only=True)
-class CachedImages(EncodedImages):
-    """Images that are read from a cache; what was unreadable when it was built is not tried."""
-
-    cache: CacheFile
 
     def to(self, device: torch.device) -> TensorSource:
         """The same images in the memory of a device, to which they are read in parts.
@@ -211,7 +177,7 @@ class CachedImages(EncodedImages):
         """
         images = torch.empty(len(self), *self.shape, dtype=torch.uint8, device=device)
         broken: list[Unreadable] = []
-        known = {each.name for each in self.cache.unreadable.values()}
+        known = {each.name for each in self.unreadable.values()}
         with progress(len(self), "reading decoded images") as bar:
             for indices in torch.split(torch.arange(len(self)), PART):
                 images[indices[0] : indices[-1] + 1], failures = self.read(indices)
@@ -223,17 +189,25 @@ class CachedImages(EncodedImages):
 
     def read(self, indices: Int[Tensor, " k"]) -> Read:
         """The images at these positions, which the disk is asked for at once."""
-        self.cache.ask_ahead(indices.tolist())
+        if hasattr(os, "posix_fadvise"):  # Linux has it
+            size = prod(self.shape)
+            with suppress(OSError), self.path.open("rb") as stream:
+                for index in indices.tolist():
+                    os.posix_fadvise(stream.fileno(), index * size, size, os.POSIX_FADV_WILLNEED)
         return super().read(indices)
 
     def fill(self, image: UInt8[Tensor, "c h w"], index: int) -> Unreadable | None:
-        """Copy an image; a damaged one is decoded again."""
-        if index in self.cache.unreadable:
-            return self.cache.unreadable[index]
+        """Copy an image; of a file with a damaged one, which is decoded, the next run has none."""
+        if index in self.unreadable:
+            return self.unreadable[index]
         copy = image.numpy()
-        copy[:] = self.cache.pixels[index]
-        if index in self.cache.verified or self.cache.verify(copy, index):
+        copy[:] = self.pixels[index]
+        if index in self.verified or zlib.crc32(copy.data) == int(self.checksums[index]):
+            self.verified.add(index)
             return None
+        with suppress(OSError):  # it is gone where an earlier damage was told
+            self.path.unlink()
+            warnings.warn(f"{self.path} has damaged images: it is removed", stacklevel=2)
         return super().fill(image, index)
 
 
@@ -255,7 +229,7 @@ def cache_folder(cache: str | None) -> Path | None:
         raise UserError(f"data.cache {cache!r}: {error}. Set it to a whole path.") from error
 
 
-def open_or_build(images: EncodedImages, folder: Path) -> CacheFile | None:
+def open_or_build(images: EncodedImages, folder: Path) -> CachedImages | None:
     """The images as a file below ``folder``, decoded into it where it is not there yet.
 
     It is of these files, as large and as old as they are, of this shape, range and decoder; else
@@ -290,15 +264,11 @@ def folder_of(folder: Path, files: FolderFiles) -> Path:
     return folder / f"{legible}-{sha256(os.fsencode(place)).hexdigest()[:12]}"
 
 
-def _usable(path: Path, images: EncodedImages) -> CacheFile | None:
+def _usable(path: Path, images: EncodedImages) -> CachedImages | None:
     """The cache, unless a file that this machine could not read when it was built is readable."""
-    found = CacheFile.open(path, images)
-    tried_again = [
-        images.decode(number)
-        for number, failure in (found.unreadable.items() if found else ())
-        if failure.may_pass
-    ]
-    return found if all(isinstance(one, Unreadable) for one in tried_again) else None
+    found = CachedImages.open(path, images)
+    again = [n for n, each in (found.unreadable if found else {}).items() if each.may_pass]
+    return found if all(isinstance(images.decode(n), Unreadable) for n in again) else None
 
 
 def _alone_in(folder: Path) -> AbstractContextManager[object]:
@@ -312,14 +282,17 @@ def _alone_in(folder: Path) -> AbstractContextManager[object]:
         return lock.acquire()
 
 
-def _build(path: Path, images: EncodedImages, state: str) -> CacheFile | None:
+def _build(path: Path, images: EncodedImages, state: str) -> CachedImages | None:
     """Decode all images into ``path``, which appears when it is whole; older caches are removed.
 
     Raises:
         OSError: there is no room, or it cannot be written.
     """
     needed, one_writes = images.num_bytes, Lock()
-    _check_room(path.parent, needed)
+    free = shutil.disk_usage(path.parent).free
+    if free < needed + SPARE_BYTES:
+        sizes = f"they take {needed / 1e6:.0f} MB, and {free / 1e6:.0f} MB are free"
+        raise OSError(errno.ENOSPC, f"{sizes}, of which {SPARE_BYTES / 1e6:.0f} MB stay free")
 
     def decode(number: int) -> int | Unreadable:
         pixels = images.decode(number)
@@ -353,17 +326,7 @@ def _build(path: Path, images: EncodedImages, state: str) -> CacheFile | None:
         f"{len(images)} images were decoded into {path} ({needed / 1e6:.0f} MB)"
         f"{', since the files have changed' if outdated else ''}; later runs read them from there."
     )
-    return CacheFile.open(path, images)
-
-
-def _check_room(folder: Path, needed: int) -> None:
-    free = shutil.disk_usage(folder).free
-    if free < needed + SPARE_BYTES:
-        raise OSError(
-            errno.ENOSPC,
-            f"they take {needed / 1e6:.0f} MB, and {free / 1e6:.0f} MB are free, of which "
-            f"{SPARE_BYTES / 1e6:.0f} MB stay free",
-        )
+    return CachedImages.open(path, images)
 
 
 def _checksum(words: bytes) -> bytes:

@@ -21,9 +21,9 @@ from lightning_gen.data.cache import (
     open_or_build,
 )
 from lightning_gen.data.decoding import FolderFiles, Look, attempt_all, look
-from lightning_gen.data.going_on import OTHERS
 from lightning_gen.data.interfaces import EncodedShared, OfClasses, Source
 from lightning_gen.data.loader import Split
+from lightning_gen.data.trainer import OTHERS
 from lightning_gen.data.unreadable import Unreadable, describe, leave_out
 from lightning_gen.data.value_range import known_range
 from lightning_gen.errors import UserError
@@ -136,12 +136,11 @@ class EncodedDataModule(ImageDataModule, ABC):
     @cached_property
     def _held(self) -> tuple[Source, Mapping[int, Unreadable]]:
         """All images, and which cannot be read, as far as that is known."""
-        folder, images = self._cache_folder, self._images
-        cache = open_or_build(images, folder) if folder else None
-        if cache is not None:
-            images = CachedImages(**vars(images), cache=cache)
+        images = self._images
+        if self._cache_folder is not None:
+            images = open_or_build(images, self._cache_folder) or images
         if not self._fit_in_memory:
-            return images, cache.unreadable if cache else {}
+            return images, images.unreadable if isinstance(images, CachedImages) else {}
         source, failures = images.decoded()
         return source, {n: failure for n, failure in enumerate(failures) if failure}
 

@@ -12,7 +12,7 @@ from lightning_gen.contracts import Batch, as_batch, info_of
 from lightning_gen.data import ImageDataModule
 from lightning_gen.data.base import STAGES
 from lightning_gen.data.loader import BatchLoader
-from lightning_gen.data.placement import check_labels
+from lightning_gen.data.trainer import check_labels
 from lightning_gen.errors import UserError
 from lightning_gen.progress import progress
 from lightning_gen.runs.finished import FinishedRun

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from lightning_gen.data import DSprites, MiniFashionMNIST
-from lightning_gen.data.placement import placed
 from lightning_gen.data.shapes import DrawnShapes
+from lightning_gen.data.trainer import placed
 from support.datasets import dsprites_arrays, write_dsprites
 from support.refusals import assert_refused
 
@@ -104,7 +104,7 @@ def test_images_are_moved_once_and_all_their_splits_with_them():
 def test_images_follow_the_trainer(free, monkeypatch):
     free(10**12)
     asked = []
-    monkeypatch.setattr("lightning_gen.data.placement.placed", lambda *a: asked.append(a) or a[0])
+    monkeypatch.setattr("lightning_gen.data.trainer.placed", lambda *a: asked.append(a) or a[0])
     data = on(MiniFashionMNIST(images_on="cpu"), CUDA)
     for _ in range(3):
         data.train_dataloader()
