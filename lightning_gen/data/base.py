@@ -19,7 +19,7 @@ from lightning_gen.data.loader import (
     images_of_an_epoch,
     shuffled,
 )
-from lightning_gen.data.trainer import check_labels, fingerprint, go_on, place
+from lightning_gen.data.trainer import check_labels, fingerprint, go_on, placed
 from lightning_gen.errors import UserError
 from lightning_gen.hyperparameters import KeepsArguments
 from lightning_gen.noise import uniform_like
@@ -257,7 +257,11 @@ class ImageDataModule(KeepsArguments, LightningDataModule, ABC):
             shard = self.trainer.global_rank, self.trainer.world_size
             accelerator = self.trainer.strategy.root_device
         if self.splits[name].placed_for != accelerator:
-            place(self.splits, name, accelerator, self.images_on)
+            source = self.splits[name].source
+            moved = placed(source, accelerator, self.images_on, name)
+            for other, its in self.splits.items():
+                if its.source is source:
+                    self.splits[other] = Split(moved, its.indices.to(moved.device), accelerator)
         split = self.splits[name]
         if overfits:
             split = split.at(slice(images_of_an_epoch(len(split), batch_size, shard[1])))
@@ -267,7 +271,7 @@ class ImageDataModule(KeepsArguments, LightningDataModule, ABC):
             seed,
             shard,
             num_workers=0 if isinstance(split.source, Movable) else self.num_workers,
-            pin_memory=(split.device.type, accelerator.type) == ("cpu", "cuda"),
+            pin_memory=(split.source.device.type, accelerator.type) == ("cpu", "cuda"),
         )
 
 

@@ -189,26 +189,35 @@ class CachedImages(EncodedImages):
 
     def read(self, indices: Int[Tensor, " k"]) -> Read:
         """The images at these positions, which the disk is asked for at once."""
+        numbers = indices.tolist()
         if hasattr(os, "posix_fadvise"):  # Linux has it
             size = prod(self.shape)
             with suppress(OSError), self.path.open("rb") as stream:
-                for index in indices.tolist():
-                    os.posix_fadvise(stream.fileno(), index * size, size, os.POSIX_FADV_WILLNEED)
-        return super().read(indices)
+                for number in numbers:
+                    os.posix_fadvise(stream.fileno(), number * size, size, os.POSIX_FADV_WILLNEED)
+        images = torch.from_numpy(self.pixels[indices.numpy()])
+        failures: list[Unreadable | None] = [None] * len(numbers)
+        for place, number in enumerate(numbers):
+            if number not in self.verified:
+                failures[place] = self._verify(images[place], number)
+        return images, failures
 
     def fill(self, image: UInt8[Tensor, "c h w"], index: int) -> Unreadable | None:
-        """Copy an image; of a file with a damaged one, which is decoded, the next run has none."""
+        """Copy an image into ``image``, or say why it cannot be read."""
+        image.numpy()[:] = self.pixels[index]
+        return self._verify(image, index)
+
+    def _verify(self, copy: UInt8[Tensor, "c h w"], index: int) -> Unreadable | None:
+        """Decode an image anew whose copy is damaged; the next run decodes all of them."""
         if index in self.unreadable:
             return self.unreadable[index]
-        copy = image.numpy()
-        copy[:] = self.pixels[index]
-        if index in self.verified or zlib.crc32(copy.data) == int(self.checksums[index]):
+        if zlib.crc32(copy.numpy().data) == int(self.checksums[index]):
             self.verified.add(index)
             return None
         with suppress(OSError):  # it is gone where an earlier damage was told
             self.path.unlink()
             warnings.warn(f"{self.path} has damaged images: it is removed", stacklevel=2)
-        return super().fill(image, index)
+        return super().fill(copy, index)
 
 
 def cache_folder(cache: str | None) -> Path | None:

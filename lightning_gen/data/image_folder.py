@@ -68,18 +68,10 @@ class EncodedDataModule(ImageDataModule, ABC):
         self._cache_folder = cache_folder(cache)
 
     def hold(self, images: EncodedImages, splits: Mapping[str, Tensor]) -> str:
-        """Keep the images of each split.
+        """Keep the images, and where those of each split are; a line says how many, and how held.
 
-        Args:
-            images: all images.
-            splits: positions of the images of "train" and, where given, of "val" and "test"; else
-                those to test on are cut from the former.
-
-        Returns:
-            A line about the sizes of the splits, the size of the images and their place.
-
-        Raises:
-            UserError: there are too few images for the fractions.
+        Where no ``splits["test"]`` is given, it is cut from the training images. A UserError says
+        that these are too few.
         """
         self._images, self._positions = images, dict(splits)
         if "test" not in splits:

@@ -267,7 +267,7 @@ class BatchLoader(DataLoader[Batch]):
     ) -> None:
         if sampler is None:  # else it is that of a loader of which Lightning makes another
             kind = BatchesInOrder if seed is None else Batches
-            device = None if num_workers else dataset.device
+            device = None if num_workers else dataset.source.device
             sampler = kind(len(dataset), batch_size, seed, shard, device)
         # Of a generator of its own, torch draws no number from the global one.
         options |= {"batch_size": None, "generator": torch.Generator()}

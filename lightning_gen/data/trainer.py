@@ -21,29 +21,12 @@ OTHERS = (
 )
 
 
-def place(
-    splits: dict[str, Split], name: str, accelerator: torch.device, images_on: ImagesOn
-) -> None:
-    """Hold the images of a split where they are to be; other splits of their source follow.
-
-    Args:
-        splits: all splits, which are exchanged.
-        name: the one that is asked for.
-        accelerator: what the training runs on, which may be the processor.
-        images_on: what the user wants.
+def placed(source: Source, accelerator: torch.device, images_on: ImagesOn, split: str) -> Source:
+    """The source where it is to be held; a line says where, if there is a choice.
 
     Raises:
-        UserError: the user wants them on the accelerator, and they do not fit or are not decoded.
+        UserError: it is to be held on the accelerator, and does not fit or is not decoded.
     """
-    source = splits[name].source
-    moved = placed(source, accelerator, images_on, name)
-    for other, its in splits.items():
-        if its.source is source:
-            splits[other] = Split(moved, its.indices.to(moved.device), accelerator)
-
-
-def placed(source: Source, accelerator: torch.device, images_on: ImagesOn, split: str) -> Source:
-    """The source where it is to be held; a line says where, if there is a choice."""
     if not isinstance(source, Movable):
         if images_on == "accelerator" and accelerator != CPU:
             raise UserError(

@@ -94,17 +94,17 @@ def on(data, accelerator):
 def test_images_are_moved_once_and_all_their_splits_with_them():
     data = on(MiniFashionMNIST(images_on="accelerator"), META)
     loaders = [data.train_dataloader(), data.val_dataloader(), data.in_order("train")]
-    assert {loader.dataset.device for loader in loaders} == {META}
+    assert {loader.dataset.source.device for loader in loaders} == {META}
     assert len({id(loader.dataset.source) for loader in loaders}) == 1
     assert len(next(iter(loaders[0])).images) == 128
     data.trainer = None
-    assert on(MiniFashionMNIST(), META).train_dataloader().dataset.device == CPU
+    assert on(MiniFashionMNIST(), META).train_dataloader().dataset.source.device == CPU
 
 
 def test_images_follow_the_trainer(free, monkeypatch):
     free(10**12)
     asked = []
-    monkeypatch.setattr("lightning_gen.data.trainer.placed", lambda *a: asked.append(a) or a[0])
+    monkeypatch.setattr("lightning_gen.data.base.placed", lambda *a: asked.append(a) or a[0])
     data = on(MiniFashionMNIST(images_on="cpu"), CUDA)
     for _ in range(3):
         data.train_dataloader()
