@@ -1,5 +1,6 @@
 """Images that are fetched a batch at a time, and the DataLoader that fetches them."""
 
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -246,7 +247,9 @@ class BatchLoader(DataLoader[Batch]):
 
     Args:
         dataset: the images.
-        batch_size, seed, shard: see :class:`Batches`.
+        batch_size: images a batch on each rank; None gives all at once.
+        seed: of the order in training; None keeps the order and every image.
+        shard: this process, and the number of processes that share an epoch.
         num_workers: processes that fetch batches ahead; 0 fetches in this process.
         sampler: the batches, where they are there.
         **options: those of DataLoader.
@@ -258,7 +261,7 @@ class BatchLoader(DataLoader[Batch]):
     def __init__(
         self,
         dataset: Split,
-        batch_size: int,
+        batch_size: int | None = None,
         seed: int | None = None,
         shard: tuple[int, int] = (0, 1),
         num_workers: int = 0,
@@ -268,11 +271,13 @@ class BatchLoader(DataLoader[Batch]):
         if sampler is None:  # else it is that of a loader of which Lightning makes another
             kind = BatchesInOrder if seed is None else Batches
             device = None if num_workers else dataset.source.device
-            sampler = kind(len(dataset), batch_size, seed, shard, device)
+            sampler = kind(len(dataset), batch_size or len(dataset), seed, shard, device)
         # Of a generator of its own, torch draws no number from the global one.
         options |= {"batch_size": None, "generator": torch.Generator()}
         super().__init__(dataset, sampler=sampler, num_workers=num_workers, **options)
         self._started_with = self._sizes
+        if num_workers == 0:  # Lightning would have some for images that are in memory
+            warnings.filterwarnings("ignore", r"The '\w+_dataloader' does not have many workers")
 
     @property
     def num_images(self) -> int:

@@ -22,6 +22,15 @@ def fit(data, ckpt_path=None, **arguments):
     return seen
 
 
+class Labelling(Seen):
+    def predict_step(self, batch, batch_idx):
+        return batch.labels
+
+
+def labels_of(loader):
+    return torch.cat([batch.labels for batch in loader]).tolist()
+
+
 class OfOwnSeed(Callback):
     """Gives each process another seed, as a plain script has, and keeps what it has seen."""
 
@@ -89,6 +98,16 @@ def test_overfit_batches_takes_the_same_ones_each_epoch(overfit, batches):
     assert len(first) == batches
     assert all(epoch == first for epoch in others)
     assert all(epoch == other for epoch, other in pairwise(seen.val_labels.values()))
+
+
+def test_lightning_neither_exchanges_the_loader_nor_asks_for_workers(monkeypatch):
+    connector = "lightning.pytorch.trainer.connectors.data_connector"
+    monkeypatch.setattr(f"{connector}.suggested_max_num_workers", lambda _: 8)
+    warnings.filterwarnings("error", message=".* does not have many workers")
+    data, trainer = Numbered(), Trainer(enable_checkpointing=False, **QUIET)
+    for loader in (data, data.in_order("test")):  # of a prediction Lightning makes another
+        batches = trainer.predict(Labelling(), loader)
+        assert torch.cat(batches).tolist() == labels_of(data.in_order("test"))
 
 
 def test_limits_take_the_first_batches():
