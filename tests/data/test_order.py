@@ -12,23 +12,12 @@ from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from lightning_gen.callbacks import RandomState
 from lightning_gen.data import MiniFashionMNIST
 from lightning_gen.training.record import batch_in_words
-from support.ordered import QUIET, Numbered, Seen
-
-
-def fit(data, ckpt_path=None, **arguments):
-    seen = Seen()
-    settings = {"enable_checkpointing": False, "max_epochs": 3, **QUIET, **arguments}
-    Trainer(**settings).fit(seen, data, ckpt_path=ckpt_path)
-    return seen
+from support.ordered import QUIET, Numbered, Seen, fit, labels_of
 
 
 class Labelling(Seen):
     def predict_step(self, batch, batch_idx):
         return batch.labels
-
-
-def labels_of(loader):
-    return torch.cat([batch.labels for batch in loader]).tolist()
 
 
 class OfOwnSeed(Callback):

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import torch
-from lightning.pytorch import LightningModule
+from lightning.pytorch import LightningModule, Trainer
 
 from lightning_gen.contracts import DataInfo
 from lightning_gen.data.base import ImageDataModule
@@ -79,3 +79,16 @@ class Seen(LightningModule):
 
     def configure_optimizers(self):
         return torch.optim.SGD(self.parameters(), lr=0.0)
+
+
+def fit(data, ckpt_path=None, **arguments):
+    """What a model has seen in three epochs."""
+    seen = Seen()
+    settings = {"enable_checkpointing": False, "max_epochs": 3, **QUIET, **arguments}
+    Trainer(**settings).fit(seen, data, ckpt_path=ckpt_path)
+    return seen
+
+
+def labels_of(loader):
+    """The labels of all batches, in order."""
+    return torch.cat([batch.labels for batch in loader]).tolist()
