@@ -44,7 +44,7 @@ def first(mini):
     """The first images of a split, in [0, 1], and their labels."""
 
     def read(count, split="val"):
-        batch = mini._splits[split][torch.arange(count)]
+        batch = mini.splits[split][torch.arange(count)]
         return batch.images.float() / 255, batch.labels
 
     return read

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from lightning_gen.data import CelebA
+from lightning_gen.data import CelebA, DataInfo
 from support.datasets import (
     CELEBA_ATTRIBUTES,
     CELEBA_COUNT,
@@ -54,10 +54,7 @@ def numbers(batch):
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_every_layout_gives_the_same(tmp_path, layout):
     data = build(write(tmp_path / "root", layout))
-    assert data.image_shape == (3, 16, 16)
-    assert data.info.class_names == ("image",)
-    assert data.info.factor_names == tuple(CELEBA_ATTRIBUTES)
-    assert data.info.factor_sizes == (2,) * 40
+    assert data.info == DataInfo((3, 16, 16), ("image",), tuple(CELEBA_ATTRIBUTES), (2,) * 40)
     splits = [data.load("train"), data.load_val(), data.load("test")]
     for split, expected in zip(splits, [range(14), range(14, 18), range(18, 20)], strict=True):
         batch = everything(split)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from lightning_gen.data import DSprites, Shapes, dsprites
+from lightning_gen.data import DataInfo, DSprites, Shapes, dsprites
 from lightning_gen.data.shapes import FACTORS, REACH, SIZE, DrawnShapes, draw, index_of, look_alike
 from support.datasets import dsprites_arrays, write_dsprites
 from support.refusals import assert_refused
@@ -68,10 +68,8 @@ def data():
 
 
 def test_datamodule_describes_itself_and_keeps_splits_apart(data):
-    assert data.image_shape == (1, 64, 64)
-    assert data.info.class_names == ("square", "ellipse", "heart")
-    assert data.info.factor_names == ("shape", "scale", "orientation", "x", "y")
-    assert data.info.factor_sizes == (3, 6, 40, 32, 32)
+    classes, factors = ("square", "ellipse", "heart"), ("shape", "scale", "orientation", "x", "y")
+    assert data.info == DataInfo((1, 64, 64), classes, factors, (3, 6, 40, 32, 32))
     assert data.num_workers == 2
     indices = {split: data.splits[split].indices for split in ("train", "val", "test")}
     assert torch.cat([*indices.values()]).sort().values.equal(torch.arange(737_280))
