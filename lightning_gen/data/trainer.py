@@ -76,7 +76,7 @@ def fingerprint(data: "ImageDataModule") -> dict[str, Any]:
         "dataset": type(data).__name__,
         "image shape": [*data.image_shape],
         "data.binarize": data.binarize,
-        "data.value_range": data.hparams.get("value_range"),
+        "data.value_range": data.info.value_range and [*data.info.value_range],
         "training images": len(train),
         "validation images": len(val) if val else 0,
         "digest of the images": train.digest + (val.digest if val else ""),
