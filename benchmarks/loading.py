@@ -22,7 +22,7 @@ from PIL import Image
 from torch.utils.data import DataLoader
 from torchvision import datasets, transforms
 
-from lightning_gen.data import ImageFolder, encoded
+from lightning_gen.data import ImageFolder, image_folder
 
 SIZE, BATCH_SIZE = 128, 256
 WIDTH, HEIGHT = 178, 218
@@ -83,7 +83,7 @@ def measure(folder: Path, workers: int) -> dict[str, list[float]]:
     cache = folder.with_name("cache")
     shutil.rmtree(cache, ignore_errors=True)
     found = {"cache": ours(folder, workers, cache), "cache, next run": ours(folder, workers, cache)}
-    with patch.object(encoded, "IN_MEMORY_BYTES", 0):  # as if it were a hundred times as large
+    with patch.object(image_folder, "IN_MEMORY_BYTES", 0):  # as if it were a hundred times as large
         found["cache, too large for memory"] = ours(folder, workers, cache)
         found["no cache, workers"] = ours(folder, workers, None)
     return found | {"torchvision, DataLoader": usual(folder, workers)}

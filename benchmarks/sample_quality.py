@@ -26,7 +26,7 @@ from torch import Tensor
 import lightning_gen
 from lightning_gen.contracts import Conditional, Decodes, Encodes, SamplesImages
 from lightning_gen.data import FashionMNIST, MiniFashionMNIST
-from lightning_gen.data.sources import TensorSource
+from lightning_gen.data.loader import TensorSource
 from lightning_gen.features import FashionMNISTClassifier
 from lightning_gen.metrics.estimate import Estimate
 from lightning_gen.metrics.generation import FrechetDistance

@@ -8,9 +8,10 @@ from torch.utils.data import DataLoader, random_split
 from torchvision import datasets
 from torchvision.transforms import ToTensor
 
+from lightning_gen.contracts import DataInfo
 from lightning_gen.data import FashionMNIST, MiniFashionMNIST
 from lightning_gen.data.base import ImageDataModule
-from lightning_gen.data.sources import TensorSource
+from lightning_gen.data.loader import TensorSource
 
 
 class TiledMiniFashionMNIST(MiniFashionMNIST):
@@ -32,8 +33,8 @@ class RandomImages(ImageDataModule):
     """
 
     def __init__(self, image_size: int = 64, images: int = 1000, batch_size: int = 128) -> None:
+        self.info = DataInfo((3, image_size, image_size))
         super().__init__(batch_size, 0.1)
-        self.image_shape = (3, image_size, image_size)
         self.images = images
 
     def load(self, split: str) -> TensorSource:
@@ -60,7 +61,7 @@ class UsualFashionMNIST(LightningDataModule):
         batch_size: images a batch.
     """
 
-    image_shape = (1, 28, 28)
+    info = DataInfo((1, 28, 28))
 
     def __init__(self, root: str = "data", num_workers: int = 0, batch_size: int = 128) -> None:
         super().__init__()

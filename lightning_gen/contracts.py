@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from types import UnionType
 from typing import Any, NamedTuple, Protocol, get_args, runtime_checkable
 
@@ -47,6 +48,37 @@ class Batch(NamedTuple):
     def joined(cls, parts: Sequence["Batch"]) -> "Batch":
         """Several batches as one."""
         return cls(*(torch.cat(pieces) for pieces in zip(*parts, strict=True)))
+
+
+@dataclass(frozen=True)
+class DataInfo:
+    """What a datamodule knows of its images when it is made, before anything is downloaded.
+
+    Whatever asks for a property of a dataset reads it here, as ``data.info.class_names``.
+
+    Attributes:
+        image_shape: (channels, height, width).
+        class_names: a name for each label; one name where there are no classes.
+        factor_names: a name for each column of ``Batch.factors``.
+        factor_sizes: number of values of each factor.
+        normal_classes: the labels that alone are trained on, the normal ones of anomaly detection;
+            empty where all are.
+        value_range: the values that are black and white in files of more than 8 bits; None where
+            the images have 8.
+    """
+
+    image_shape: ImageShape
+    class_names: tuple[str, ...] = ("image",)
+    factor_names: tuple[str, ...] = ()
+    factor_sizes: tuple[int, ...] = ()
+    normal_classes: tuple[int, ...] = ()
+    value_range: tuple[float, float] | None = None
+
+
+def info_of(data: object) -> DataInfo | None:
+    """The ``info`` of a datamodule; None of one that has none, or where there is no datamodule."""
+    info = getattr(data, "info", None)
+    return info if isinstance(info, DataInfo) else None
 
 
 def as_batch(batch: object) -> Batch:

@@ -56,7 +56,8 @@ class Disentanglement(Evaluation):
         """Raise a UserError when the model has no codes or the data no factors."""
         super().setup(trainer, pl_module, stage)
         data = trainer.datamodule  # type: ignore[attr-defined]
-        if not getattr(data, "factor_names", ()):
+        info = contracts.info_of(data)
+        if info is None or not info.factor_names:
             raise UserError(
                 f"Disentanglement needs data with ground-truth factors, and {type(data).__name__} "
                 "has none. Choose Shapes or DSprites, or remove Disentanglement."

@@ -8,7 +8,7 @@ from lightning.pytorch.trainer.states import RunningStage
 from matplotlib.figure import Figure
 
 from lightning_gen.callbacks.drawing import Drawing, batches, due, moment
-from lightning_gen.contracts import Batch, Encodes, able
+from lightning_gen.contracts import Batch, Encodes, able, info_of
 from lightning_gen.errors import UserError
 from lightning_gen.figures.style import Pixels, to_array
 from lightning_gen.pictures import Picture, Seen
@@ -137,6 +137,7 @@ def portions(trainer: Trainer, split: str, count: int) -> Iterator[Batch | None]
 
 
 def names_of_data(trainer: Trainer) -> dict[str, Any]:
-    """``class_names`` and ``factor_names`` of the data; empty where they are not known."""
-    data = trainer.datamodule  # type: ignore[attr-defined]
-    return {name: tuple(getattr(data, name, ())) for name in ("class_names", "factor_names")}
+    """``class_names`` and ``factor_names`` of the data; none where they are not known."""
+    info = info_of(trainer.datamodule)  # type: ignore[attr-defined]
+    names = ("class_names", "factor_names")
+    return {name: getattr(info, name) for name in names} if info else {}

@@ -78,7 +78,8 @@ class AnomalyDetection(Evaluation):
         """Learn which classes are normal; a UserError where all are, or the model cannot."""
         super().setup(trainer, pl_module, stage)
         data = trainer.datamodule  # type: ignore[attr-defined]
-        self._normal: Sequence[int] = tuple(getattr(data, "normal_classes", ()))
+        info = contracts.info_of(data)
+        self._normal: Sequence[int] = info.normal_classes if info else ()
         if not self._normal:
             remedy = "Choose data that has train_classes, such as MNIST."
             if "train_classes" in signature(type(data)).parameters:

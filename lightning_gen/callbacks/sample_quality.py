@@ -51,9 +51,9 @@ class SampleQuality(Evaluation):
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Raise a UserError when the model draws nothing, or the extractor knows no such images."""
         super().setup(trainer, pl_module, stage)
-        image_shape = getattr(trainer.datamodule, "image_shape", None)  # type: ignore[attr-defined]
-        if image_shape is not None:
-            self.extractor.cpu()(torch.zeros(1, *image_shape))
+        info = contracts.info_of(trainer.datamodule)  # type: ignore[attr-defined]
+        if info is not None:
+            self.extractor.cpu()(torch.zeros(1, *info.image_shape))
 
     def begin(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Forget the features."""

@@ -15,13 +15,14 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 import lightning_gen
 from lightning_gen.allowed import VARIABLE, enforced, modules
 from lightning_gen.cli.messages import explain
-from lightning_gen.data.loader import lost_worker
 from lightning_gen.errors import BadArgumentsError, InterruptionError, UserError, causes, user_error
 from lightning_gen.training.claim import RUN_VARIABLE, is_first_process
 from lightning_gen.training.quiet import quiet_libraries
 
 LIBRARIES = tuple({sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")})
 LIGHTNING = str(Path(lightning.__file__).parent)
+ASKS_A_WORKER = "rebuild_storage_fd"
+"""torch's function that asks a worker for the memory of a tensor."""
 NO_MEMORY = "can't allocate memory|Storage size calculation overflowed|multiplication overflow"
 
 
@@ -73,6 +74,27 @@ def _failed(verb: str, error: Exception) -> int:
         started_by_it = RUN_VARIABLE in os.environ and not is_first_process()
         return 0 if started_by_it else 128 + error.signal
     return 2 if isinstance(error, BadArgumentsError) else 1
+
+
+def lost_worker(error: BaseException) -> UserError | None:
+    """What to tell a user where ``error`` is torch's about a worker that was killed; else None.
+
+    torch raises it wherever the main process happens to be, so that no loader can catch it. Where
+    that was asking the worker for the memory of a batch, the error is one of a lost connection.
+    """
+    text = " ".join(str(error).split())
+    if isinstance(error, ConnectionError | EOFError | FileNotFoundError):
+        if not any(ASKS_A_WORKER in line for line in traceback.format_exception(error)):
+            return None
+        text = f"{type(error).__name__} while a batch was handed over"
+    elif not isinstance(error, RuntimeError) or not text.startswith("DataLoader worker (pid"):
+        return None
+    what = "shared memory (/dev/shm)" if "Bus error" in text else "memory"
+    return UserError(
+        f"a process that loads images was ended from outside: {text.rstrip('. ')}; most likely the "
+        f"{what} ran out. Set data.num_workers to a smaller number, 0 for none, or "
+        "data.batch_size to a smaller one, and go on from the last checkpoint."
+    )
 
 
 def lack_of_memory(error: BaseException) -> UserError | None:

@@ -1,21 +1,25 @@
 """What all datasets share: splits, loaders, and the conversion of a batch on the device."""
 
-import os
 from abc import ABC, abstractmethod
+from dataclasses import replace
 from typing import Any, get_args
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from lightning.pytorch import LightningDataModule
-from lightning.pytorch.trainer.states import TrainerFn
-from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 from torch import Tensor
 
-from lightning_gen.contracts import NO_CLASS, Batch, Conditional, ImageShape
-from lightning_gen.data.arguments import Binarize, ImagesOn, expect
-from lightning_gen.data.loader import BatchLoader, images_of_an_epoch
-from lightning_gen.data.sources import Movable, Source, TensorSource
-from lightning_gen.data.splits import Split, cut, placed
+from lightning_gen.contracts import Batch, DataInfo, ImageShape
+from lightning_gen.data.interfaces import Binarize, ImagesOn, Movable, Source
+from lightning_gen.data.loader import (
+    CPU,
+    BatchLoader,
+    Split,
+    TensorSource,
+    images_of_an_epoch,
+    shuffled,
+)
+from lightning_gen.data.trainer import check_labels, fingerprint, go_on, placed
 from lightning_gen.errors import UserError
 from lightning_gen.hyperparameters import KeepsArguments
 from lightning_gen.noise import uniform_like
@@ -24,23 +28,13 @@ STAGES = {"train": "fit", "val": "fit", "test": "test"}
 """Lightning's stage that needs a split."""
 
 
-OTHERS = (
-    "the data are others than when the model was trained: images of the {} split may have been "
-    "trained on. The run's config.yaml and splits.csv name those of then."
-)
-
-
 class ImageDataModule(KeepsArguments, LightningDataModule, ABC):
     """A dataset of images with a training, a validation and a test split.
 
     Models are given float32 images in [0, 1] of shape [N, C, H, W], converted on the device.
 
     Attributes:
-        image_shape: (channels, height, width), known before any download, as all of these are.
-        class_names: a name for each label; one name where there are no classes.
-        factor_names: a name for each column of ``Batch.factors``.
-        factor_sizes: number of values of each factor.
-        normal_classes: numbers of the ``train_classes``; empty where all are trained on.
+        info: what is known before any download; set in a class, or before ``super().__init__``.
         num_workers: processes that fetch batches ahead; unused for datasets held in memory.
 
     Args:
@@ -56,10 +50,7 @@ class ImageDataModule(KeepsArguments, LightningDataModule, ABC):
             they take at most half of its free memory.
     """
 
-    image_shape: ImageShape
-    class_names: tuple[str, ...] = ("image",)
-    factor_names: tuple[str, ...] = ()
-    factor_sizes: tuple[int, ...] = ()
+    info: DataInfo
     num_workers = 0
 
     def __init__(
@@ -71,10 +62,13 @@ class ImageDataModule(KeepsArguments, LightningDataModule, ABC):
         images_on: ImagesOn = "auto",
     ) -> None:
         super().__init__()
-        names = f"a list of names among {', '.join(self.class_names)}"
+        what = "what is known of the images, a DataInfo"
+        remedy = "Set it to DataInfo(image_shape=...) in the class, or before super().__init__."
+        expect(hasattr(self, "info"), "info", what, "nothing", remedy)
+        classes = self.info.class_names
         for name in train_classes or ():
-            leave = "Leave it out to train on all classes."
-            expect(name in self.class_names, "train_classes", names, repr(name), leave)
+            expect(name in classes, "train_classes", f"a list of names among {', '.join(classes)}",
+                   repr(name), "Leave it out to train on all classes.")  # fmt: skip
         expect(binarize in (None, *get_args(Binarize)), "binarize", "static, dynamic or nothing",
                repr(binarize), "Leave it out for grey levels.")  # fmt: skip
         expect(images_on in get_args(ImagesOn), "images_on", "auto, cpu or accelerator",
@@ -82,29 +76,31 @@ class ImageDataModule(KeepsArguments, LightningDataModule, ABC):
         expect(batch_size >= 1, "batch_size", "at least 1", batch_size, "Set it to 128.")
         share = "the share of training images kept for validation, at least 0 and below 1"
         expect(0 <= val_fraction < 1, "val_fraction", share, val_fraction, "Set it to 0.1.")
+        normal = tuple(classes.index(name) for name in train_classes or ())
+        self.info = replace(self.info, normal_classes=normal)
         self.batch_size = batch_size
         self.val_fraction = val_fraction
         self.binarize = binarize
         self.images_on: ImagesOn = images_on
-        self.normal_classes = tuple(self.class_names.index(name) for name in train_classes or ())
-        self._splits: dict[str, Split] = {}
-        self._order_seed: int | None = None
-        self._trained_on: dict[str, Any] = {}
+        self.splits: dict[str, Split] = {}
+        self.order_seed: int | None = None
 
     def __repr__(self) -> str:
-        shape = "x".join(map(str, self.image_shape))
-        known = [f"{shape} pixels", f"{self.num_classes} classes" if self.num_classes > 1 else ""]
-        known += [f"factors {', '.join(self.factor_names)}" if self.factor_names else ""]
-        sizes = [f"{len(split):,} {name}" for name, split in self._splits.items()]
-        about = ", ".join(filter(None, [*known, f"batches of {self.batch_size}"]))
+        sizes = [f"{len(split):,} {name}" for name, split in self.splits.items()]
+        known = ["x".join(map(str, self.image_shape)) + " pixels"]
+        if len(self.info.class_names) > 1:
+            known.append(f"{len(self.info.class_names)} classes")
+        if self.info.factor_names:
+            known.append(f"factors {', '.join(self.info.factor_names)}")
+        about = ", ".join([*known, f"batches of {self.batch_size}"])
         return f"{type(self).__name__}({about}; {', '.join(sizes) or 'nothing loaded yet'})"
 
     __str__ = __repr__  # Lightning's loads the data
 
     @property
-    def num_classes(self) -> int:
-        """Number of classes, at least 1."""
-        return len(self.class_names)
+    def image_shape(self) -> ImageShape:
+        """(channels, height, width)."""
+        return self.info.image_shape
 
     @abstractmethod
     def load(self, split: str) -> Source:
@@ -121,12 +117,11 @@ class ImageDataModule(KeepsArguments, LightningDataModule, ABC):
     def setup(self, stage: str) -> None:
         """Load the splits that the stage needs; training never loads the test split."""
         if stage == "fit":
-            self._order_seed = None
-        if stage in ("fit", "validate") and "train" not in self._splits:
-            self._splits |= self._training_splits(self.load("train"), self.load_val())
-            self._trained_on = self._fingerprint()
-        if stage in ("test", "predict") and "test" not in self._splits:
-            self._splits["test"] = self._evaluated(self.load("test"))
+            self.order_seed = None
+        if stage in ("fit", "validate") and "train" not in self.splits:
+            self.splits |= self._training_splits(self.load("train"), self.load_val())
+        if stage in ("test", "predict") and "test" not in self.splits:
+            self.splits["test"] = self._evaluated(self.load("test"))
 
     def train_dataloader(self) -> BatchLoader:
         """Batches in an order given by (seed, epoch), which all processes share.
@@ -134,21 +129,19 @@ class ImageDataModule(KeepsArguments, LightningDataModule, ABC):
         With ``trainer.overfit_batches`` the order is the same in each epoch.
         """
         self._provide("train")
-        if self._order_seed is None:
+        if self.order_seed is None:
             # Lightning's seed_everything makes this the run's seed; without it, each process has
             # another.
             seed = torch.initial_seed()
-            self._order_seed = int(self.trainer.strategy.broadcast(seed)) if self.trainer else seed
-        if not getattr(self.trainer, "overfit_batches", 0):
-            return self._loader("train", self._order_seed)
-        _, world_size = self._shard
-        images = len(self._splits["train"])
-        return self._loader("train", count=images_of_an_epoch(images, self.batch_size, world_size))
+            self.order_seed = int(self.trainer.strategy.broadcast(seed)) if self.trainer else seed
+        if getattr(self.trainer, "overfit_batches", 0):
+            return self._loader("train", overfits=True)
+        return self._loader("train", self.order_seed)
 
     def val_dataloader(self) -> BatchLoader | list[BatchLoader]:
         """Batches in a fixed order; an empty list where there is no validation split."""
         self._provide("train")
-        return self._loader("val") if "val" in self._splits else []
+        return self._loader("val") if "val" in self.splits else []
 
     def test_dataloader(self) -> BatchLoader:
         """Batches in a fixed order."""
@@ -163,7 +156,7 @@ class ImageDataModule(KeepsArguments, LightningDataModule, ABC):
             UserError: there is no such split.
         """
         self._provide(split)
-        if split not in self._splits:
+        if split not in self.splits:
             raise UserError(
                 f"{type(self).__name__} has no {split} split: data.val_fraction is "
                 f"{self.val_fraction}. Choose --split test or train."
@@ -181,33 +174,17 @@ class ImageDataModule(KeepsArguments, LightningDataModule, ABC):
         expect(n >= 1, "batch", "at least one image", n, "Ask for 16.")
         return self.on_after_batch_transfer(next(iter(self.in_order(split, n))), 0)
 
-    def check_labels(self, split: str, model: object) -> None:
-        """Raise a UserError where ``model`` must know the class of each image of a split.
-
-        That is a conditional model, or one that has a true ``needs_labels``.
-        """
-        source, indices = self._splits[split].source, self._splits[split].indices
-        labels = getattr(source, "labels", None)
-        if labels is None or not getattr(model, "needs_labels", isinstance(model, Conditional)):
-            return
-        unknown = int((labels[indices.to(labels.device)] == NO_CLASS).sum())
-        if unknown > 0:
-            raise UserError(
-                f"{type(model).__name__} must know the class of each image, and {unknown} of the "
-                f"{len(indices)} {split} images lie in no folder of a class of train. Put them "
-                "into folders of these names, or leave the test out (--test_after_fit false)."
-            )
-
-    def split_files(self) -> dict[str, list[Any]]:
-        """The file of each image of the splits that were loaded; empty without files."""
-        named = {name: split.names for name, split in self._splits.items()}
-        return {name: files for name, files in named.items() if files and isinstance(files[0], str)}
+    def mean_image(self, num_images: int = 512) -> Float[Tensor, "c h w"]:
+        """The mean of training images, chosen at random, in [0, 1], on the CPU."""
+        self._provide("train")
+        first = self.splits["train"].at(slice(num_images))
+        batch = first[[*range(len(first))]]
+        return self.on_after_batch_transfer(batch, 0).images.mean(dim=0).cpu()
 
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint must know of the data: which images, and the seed of their order."""
-        if not self._trained_on:
-            return {}
-        return {"trained_on": self._trained_on, "order_seed": self._order_seed}
+        trained_on = fingerprint(self)
+        return trained_on and {"trained_on": trained_on, "order_seed": self.order_seed}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on in the order of a checkpoint; warn of a validation on other images.
@@ -215,34 +192,7 @@ class ImageDataModule(KeepsArguments, LightningDataModule, ABC):
         Raises:
             UserError: training is to go on, and that was on other images.
         """
-        changed = [
-            f"{name} {value!r} in the checkpoint and {self._trained_on.get(name)!r} now"
-            for name, value in state_dict.get("trained_on", {}).items()
-            if value != self._trained_on.get(name)
-        ]
-        if self.trainer is None or self.trainer.state.fn != TrainerFn.FITTING:
-            if changed and self._trained_on:
-                rank_zero_warn(OTHERS.format("validation"))
-            return
-        if changed:
-            raise UserError(
-                f"the checkpoint was trained on other data: {', '.join(changed)}. Go on with the "
-                "same files and data options, or start a new run."
-            )
-        self._order_seed = state_dict["order_seed"]
-        given = os.environ.get("PL_GLOBAL_SEED")
-        if given is not None and self._order_seed not in (None, int(given)):
-            rank_zero_info(
-                f"The run goes on with the order and the random numbers of seed {self._order_seed}"
-                f"; seed {given} is not used."
-            )
-
-    def mean_image(self, num_images: int = 512) -> Float[Tensor, "c h w"]:
-        """The mean of training images, chosen at random, in [0, 1], on the CPU."""
-        self._provide("train")
-        train = self._splits["train"]
-        batch = train.source[train.indices[:num_images].to(train.device)]
-        return self.on_after_batch_transfer(batch, 0).images.mean(dim=0).cpu()
+        go_on(self, state_dict)
 
     def transfer_batch_to_device(
         self, batch: Batch, device: torch.device, dataloader_idx: int
@@ -264,13 +214,14 @@ class ImageDataModule(KeepsArguments, LightningDataModule, ABC):
         whole = Split.of(train)
         if self.binarize == "static":
             whole = whole.binarized()
-        normal = whole.are_of(self.normal_classes)
+        normal = whole.are_of(self.info.normal_classes)
         if val is not None:
             held = self._evaluated(val)
-            held = held.at(held.are_of(self.normal_classes))
             what = "classes of which there are images to train on"
-            expect(bool(normal.any()), "train_classes", what, [*self.normal_classes], "Add some.")
-            return {"train": whole.at(normal).shuffled(), "val": held}
+            expect(bool(normal.any()), "train_classes", what, [*self.info.normal_classes],
+                   "Add some.")  # fmt: skip
+            normal_ones = held.at(held.are_of(self.info.normal_classes))
+            return {"train": whole.at(normal).shuffled(), "val": normal_ones}
         kept, held_out = cut(self.groups(train)[normal], self.val_fraction, "data.val_fraction")
         splits = {"train": whole.at(normal).at(kept), "val": whole.at(normal).at(held_out)}
         if len(held_out) == 0:
@@ -285,56 +236,82 @@ class ImageDataModule(KeepsArguments, LightningDataModule, ABC):
         split = Split.of(source).shuffled()
         return split if self.binarize is None else split.binarized()
 
-    def _fingerprint(self) -> dict[str, Any]:
-        """What is trained on, in plain values; equal where a run may go on."""
-        train, val = self._splits["train"], self._splits.get("val")
-        return {
-            "dataset": type(self).__name__,
-            "image shape": [*self.image_shape],
-            "data.binarize": self.binarize,
-            "data.value_range": self.hparams.get("value_range"),
-            "training images": len(train),
-            "validation images": len(val) if val else 0,
-            "digest of the images": train.digest + (val.digest if val else ""),
-        }
-
     def _provide(self, split: str) -> None:
         """Set up what holds a split, where nobody has."""
-        if split not in self._splits and (split != "val" or "train" not in self._splits):
+        if split not in self.splits and (split != "val" or "train" not in self.splits):
             self.prepare_data()
             self.setup(STAGES.get(split, "test"))
 
     def _loader(
         self,
         name: str,
-        shuffle_seed: int | None = None,
+        seed: int | None = None,
         batch_size: int | None = None,
-        count: int | None = None,
+        *,
+        overfits: bool = False,
     ) -> BatchLoader:
-        self.check_labels(name, getattr(self.trainer, "lightning_module", None))
-        accelerator = self.trainer.strategy.root_device if self.trainer else torch.device("cpu")
-        split = self._place(name, accelerator)
+        batch_size = batch_size or self.batch_size
+        shard, accelerator = (0, 1), CPU
+        if self.trainer is not None:
+            check_labels(self.splits[name], name, self.trainer.lightning_module)
+            shard = self.trainer.global_rank, self.trainer.world_size
+            accelerator = self.trainer.strategy.root_device
+        if self.splits[name].placed_for != accelerator:
+            source = self.splits[name].source
+            moved = placed(source, accelerator, self.images_on, name)
+            for other, its in self.splits.items():
+                if its.source is source:
+                    self.splits[other] = Split(moved, its.indices.to(moved.device), accelerator)
+        split = self.splits[name]
+        if overfits:
+            split = split.at(slice(images_of_an_epoch(len(split), batch_size, shard[1])))
         return BatchLoader(
-            split.source,
-            split.indices[:count],
-            batch_size or self.batch_size,
-            shuffle_seed,
-            self._shard,
+            split,
+            batch_size,
+            seed,
+            shard,
             num_workers=0 if isinstance(split.source, Movable) else self.num_workers,
-            pin_memory=(split.device.type, accelerator.type) == ("cpu", "cuda"),
+            pin_memory=(split.source.device.type, accelerator.type) == ("cpu", "cuda"),
         )
 
-    @property
-    def _shard(self) -> tuple[int, int]:
-        """This process, and the number of processes."""
-        return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
 
-    def _place(self, name: str, accelerator: torch.device) -> Split:
-        """The split, its source where it is to be held; other splits of that source follow."""
-        split = self._splits[name]
-        if split.placed_for != accelerator:
-            moved = placed(split.source, accelerator, self.images_on, name)
-            for other, its in self._splits.items():
-                if its.source is split.source:
-                    self._splits[other] = Split(moved, its.indices, accelerator)
-        return self._splits[name]
+def expect(holds: bool, argument: str, what: str, got: object, remedy: str) -> None:
+    """Raise a UserError that says ``what`` an argument is, unless it ``holds``."""
+    if not holds:
+        raise UserError(f"data.{argument} is {what}, got {got}. {remedy}")
+
+
+def check_tested(test_fraction: float, num_workers: int) -> None:
+    """Raise a UserError where one is no share of images to test on, or no number of processes."""
+    what = "the share of all images kept for testing, above 0 and below 1"
+    expect(0 < test_fraction < 1, "test_fraction", what, test_fraction, "Set it to 0.1.")
+    expect(num_workers >= 0, "num_workers", "at least 0", num_workers, "Set it to 4.")
+
+
+def cut(groups: Int[Tensor, " n"], fraction: float, argument: str) -> tuple[Tensor, Tensor]:
+    """Hold out ``fraction`` of groups of images, the same ones each time, each as a whole.
+
+    What comes back are the positions that are kept and those held out, both shuffled.
+
+    Args:
+        groups: the number of the group of each image, such as those that look alike.
+        fraction: share of the groups that is held out, at least 0 and below 1.
+        argument: the user's name for ``fraction``, for the message.
+
+    Raises:
+        UserError: nothing is left to keep, or to hold out although ``fraction`` is not 0.
+    """
+    numbers, members = torch.unique(groups, return_inverse=True)
+    count = len(numbers)
+    num_held_out = round(count * fraction)
+    if num_held_out == count or (num_held_out == 0 and fraction > 0):
+        raise UserError(
+            f"{argument} {fraction} holds out {num_held_out} of {count} images and leaves "
+            f"{count - num_held_out} to train on, expected at least one of each. Add images or "
+            "change the fraction."
+        )
+    held_out = torch.zeros(count, dtype=torch.bool)
+    held_out[shuffled(count)[:num_held_out]] = True
+    order = shuffled(len(groups))
+    apart = held_out[members[order]]
+    return order[~apart], order[apart]

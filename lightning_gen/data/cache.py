@@ -1,4 +1,4 @@
-"""Image files decoded once, into a file on disk that later runs read.
+"""Image files as a source of images: decoded batch by batch, or once into a file on disk.
 
 Below the folder of all caches lies a folder for each folder or archive of images, and in it one
 file for each size. All of it may be deleted at any time: a run that reads a file keeps it until it
@@ -16,7 +16,7 @@ import re
 import shutil
 import warnings
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -28,15 +28,17 @@ import numpy as np
 import PIL
 import torch
 from filelock import FileLock, Timeout
-from jaxtyping import Int, Int64, UInt8, UInt32
+from jaxtyping import Int, Shaped, UInt8, UInt32
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
+from numpy.typing import NDArray
 from torch import Tensor
 
-from lightning_gen.data.decoding import Unreadable, describe
-from lightning_gen.data.files import Files, in_threads
-from lightning_gen.data.sources import EncodedImages, Read, TensorSource
+from lightning_gen.contracts import Batch, ImageShape
+from lightning_gen.data.decoding import FolderFiles, ValueRange, attempt, decode
+from lightning_gen.data.loader import CPU, TensorSource
+from lightning_gen.data.unreadable import Unreadable, describe, leave_out
 from lightning_gen.errors import UserError
-from lightning_gen.progress import progress
+from lightning_gen.progress import in_threads, progress
 
 AUTO = "auto"
 PART = 1024
@@ -47,18 +49,92 @@ DECODER = f"1-pillow{PIL.__version__}"
 """Raise the number where :func:`~lightning_gen.data.decoding.decode` gives other pixels."""
 ENDING = ".pixels"
 
+Read = tuple[UInt8[Tensor, "k c h w"], list[Unreadable | None]]
+"""Images, and why not where one is unreadable."""
 
-@dataclass(frozen=True, eq=False)
-class CacheFile:
-    """A whole file of decoded images, mapped into memory.
+
+@dataclass(frozen=True)
+class EncodedImages:
+    """A source that decodes each batch when it is asked for.
+
+    A file that turns out to be unreadable (a decompression bomb counts as such) is left out of
+    its batch, with a warning that names it.
+
+    Attributes:
+        files: where the files are.
+        names: the file of each image.
+        shape: (channels, height, width) that each image is brought to, see :func:`decode`.
+        labels: the class of each image.
+        factors: ground-truth factors or attributes; F = 0 where there are none.
+        value_range: what is black and white in files of more than 8 bits.
+    """
+
+    files: FolderFiles
+    names: Sequence[str]
+    shape: ImageShape
+    labels: Int[Tensor, " n"]
+    factors: Shaped[Tensor, "n f"]
+    value_range: ValueRange | None = None
+    device = CPU
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __getitem__(self, indices: Tensor) -> Batch:
+        images, failures = self.read(indices)
+        if any(failures):
+            readable = leave_out(failures)
+            images, indices = images[readable], indices[readable]
+        return Batch(images, self.labels[indices], self.factors[indices])
+
+    @property
+    def num_bytes(self) -> int:
+        """Memory that the decoded images take."""
+        return len(self) * prod(self.shape)
+
+    def whole(self, indices: Tensor) -> Tensor:
+        """Those of the positions whose images can be read."""
+        return indices[[failure is None for failure in self.read(indices)[1]]]
+
+    def decoded(self) -> tuple[TensorSource, list[Unreadable | None]]:
+        """All images in memory, read in threads; what cannot be read is black."""
+        images = torch.zeros(len(self), *self.shape, dtype=torch.uint8)
+        failures = in_threads(
+            lambda index: self.fill(images[index], index), len(self), "reading images"
+        )
+        return TensorSource(images, self.labels, self.factors, self.names), failures
+
+    def decode(self, index: int) -> NDArray[np.uint8] | Unreadable:
+        """The pixels [C, H, W] of one image."""
+        return attempt(
+            self.files, self.names[index], lambda file: decode(file, self.shape, self.value_range)
+        )
+
+    def read(self, indices: Int[Tensor, " k"]) -> Read:
+        """The images at these positions."""
+        images = torch.empty(len(indices), *self.shape, dtype=torch.uint8)
+        pairs = zip(images, indices.tolist(), strict=True)
+        return images, [self.fill(image, index) for image, index in pairs]
+
+    def fill(self, image: UInt8[Tensor, "c h w"], index: int) -> Unreadable | None:
+        """Decode an image into ``image``, or say why it cannot be read."""
+        pixels = self.decode(index)
+        if isinstance(pixels, Unreadable):
+            return pixels
+        image.numpy()[:] = pixels
+        return None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class CachedImages(EncodedImages):
+    """Images that are read from a cache; what was unreadable when it was built is not tried.
 
     Attributes:
         path: the file. It may be deleted while it is in use: the map stays.
-        pixels: all images; those that are unreadable are black.
+        pixels: all images, mapped into memory; those that are unreadable are black.
         checksums: crc32 of the pixels of each image.
         unreadable: the files that could not be decoded, by the number of their image.
         verified: the images whose checksum this process has compared.
-        damages: the images that were found damaged, each time that they were read.
     """
 
     path: Path
@@ -66,11 +142,10 @@ class CacheFile:
     checksums: UInt32[np.ndarray, " n"]
     unreadable: Mapping[int, Unreadable]
     verified: set[int] = field(default_factory=set)
-    damages: list[int] = field(default_factory=list)
 
     @classmethod
-    def open(cls, path: Path, images: EncodedImages) -> "CacheFile | None":
-        """The file of these images, where it is there and whole.
+    def open(cls, path: Path, images: EncodedImages) -> "CachedImages | None":
+        """The images as they are in a file, where that is there and whole.
 
         Raises:
             OSError: it may not be read.
@@ -86,91 +161,63 @@ class CacheFile:
             return None
         found = json.loads(words)
         pixels = np.memmap(path, np.uint8, "r", shape=(len(images), *images.shape))
-        unreadable = {int(number): Unreadable(*one) for number, one in found["unreadable"].items()}
-        checksums = np.array(found["checksums"], dtype=np.uint32)
-        return cls(path, np.asarray(pixels), checksums, unreadable)
-
-    def verify(self, copy: UInt8[np.ndarray, "c h w"], row: int) -> bool:
-        """Whether the copy of an image is what was written, which is noted.
-
-        At the first damage the file is removed, with a warning, so that the next run decodes anew.
-        """
-        if zlib.crc32(copy.data) == int(self.checksums[row]):
-            self.verified.add(row)
-            return True
-        if not self.damages:
-            with suppress(OSError):
-                self.path.unlink()
-            warnings.warn(
-                f"decoded images in {self.path} are damaged; it is removed, and their files are "
-                "decoded again.",
-                stacklevel=3,
-            )
-        self.damages.append(row)
-        return False
-
-    def ask_ahead(self, rows: Int64[np.ndarray, " k"]) -> None:
-        """Let the disk read all these images at once, and not one at a time as they are copied."""
-        if not hasattr(os, "posix_fadvise"):  # Linux has it
-            return
-        size = prod(self.pixels.shape[1:])
-        with suppress(OSError), self.path.open("rb") as stream:
-            for row in rows.tolist():
-                os.posix_fadvise(stream.fileno(), row * size, size, os.POSIX_FADV_WILLNEED)
-
-
-@dataclass(frozen=True, kw_only=True)
-class CachedImages(EncodedImages):
-    """Images that are read from a cache and not decoded; the same batches.
-
-    Attributes:
-        rows: where each image is in ``cache``.
-        cache: the pixels.
-    """
-
-    rows: Int64[np.ndarray, " n"]
-    cache: CacheFile
-
-    @property
-    def num_bytes(self) -> int:
-        """Memory that all would take."""
-        return super().num_bytes + self.labels.nbytes + self.factors.nbytes
+        return cls(
+            **vars(images),
+            path=path,
+            pixels=np.asarray(pixels),
+            checksums=np.array(found["checksums"], dtype=np.uint32),
+            unreadable={int(n): Unreadable(*one) for n, one in found["unreadable"].items()},
+        )
 
     def to(self, device: torch.device) -> TensorSource:
-        """The same images in the memory of a device.
+        """The same images in the memory of a device, to which they are read in parts.
 
         Raises:
             UserError: one is damaged, and its file can no longer be read.
         """
-        images, failures = self.read_all(device)
-        broken = [failure for failure in failures if failure]
+        images = torch.empty(len(self), *self.shape, dtype=torch.uint8, device=device)
+        broken: list[Unreadable] = []
+        known = {each.name for each in self.unreadable.values()}
+        with progress(len(self), "reading decoded images") as bar:
+            for indices in torch.split(torch.arange(len(self)), PART):
+                images[indices[0] : indices[-1] + 1], failures = self.read(indices)
+                broken += (each for each in failures if each and each.name not in known)
+                bar.update(len(indices))
         if broken:
             raise UserError(f"{describe(broken, len(self))}. Start again: they are left out then.")
         return TensorSource(images, self.labels.to(device), self.factors.to(device), self.names)
 
     def read(self, indices: Int[Tensor, " k"]) -> Read:
-        """The images at these positions; damaged ones are decoded again."""
-        rows = self.rows[indices.numpy()]
-        self.cache.ask_ahead(rows)
-        copies = self.cache.pixels[rows]
-        images = torch.from_numpy(copies)
-        failures: list[Unreadable | None] = [None] * len(rows)
-        for place, row in enumerate(rows.tolist()):
-            if row not in self.cache.verified and not self.cache.verify(copies[place], row):
-                failures[place] = self.fill(images[place], int(indices[place]))
+        """The images at these positions, which the disk is asked for at once."""
+        numbers = indices.tolist()
+        if hasattr(os, "posix_fadvise"):  # Linux has it
+            size = prod(self.shape)
+            with suppress(OSError), self.path.open("rb") as stream:
+                for number in numbers:
+                    os.posix_fadvise(stream.fileno(), number * size, size, os.POSIX_FADV_WILLNEED)
+        images = torch.from_numpy(self.pixels[indices.numpy()])
+        failures: list[Unreadable | None] = [None] * len(numbers)
+        for place, number in enumerate(numbers):
+            if number not in self.verified:
+                failures[place] = self._verify(images[place], number)
         return images, failures
 
-    def read_all(self, device: torch.device | None = None) -> Read:
-        """All images in the memory of a device, read in parts and with progress."""
-        images = torch.empty(len(self), *self.shape, dtype=torch.uint8, device=device)
-        failures = []
-        with progress(len(self), "reading decoded images") as bar:
-            for indices in torch.split(torch.arange(len(self)), PART):
-                part, failed = self.read(indices)
-                images[indices[0] : indices[-1] + 1] = part
-                failures += failed
-                bar.update(len(part))
-        return images, failures
+    def fill(self, image: UInt8[Tensor, "c h w"], index: int) -> Unreadable | None:
+        """Copy an image into ``image``, or say why it cannot be read."""
+        image.numpy()[:] = self.pixels[index]
+        return self._verify(image, index)
+
+    def _verify(self, copy: UInt8[Tensor, "c h w"], index: int) -> Unreadable | None:
+        """Decode an image anew whose copy is damaged; the next run decodes all of them."""
+        if index in self.unreadable:
+            return self.unreadable[index]
+        if zlib.crc32(copy.numpy().data) == int(self.checksums[index]):
+            self.verified.add(index)
+            return None
+        with suppress(OSError):  # it is gone where an earlier damage was told
+            self.path.unlink()
+            warnings.warn(f"{self.path} has damaged images: it is removed", stacklevel=2)
+        return super().fill(copy, index)
 
 
 def cache_folder(cache: str | None) -> Path | None:
@@ -191,7 +238,7 @@ def cache_folder(cache: str | None) -> Path | None:
         raise UserError(f"data.cache {cache!r}: {error}. Set it to a whole path.") from error
 
 
-def open_or_build(images: EncodedImages, folder: Path) -> CacheFile | None:
+def open_or_build(images: EncodedImages, folder: Path) -> CachedImages | None:
     """The images as a file below ``folder``, decoded into it where it is not there yet.
 
     It is of these files, as large and as old as they are, of this shape, range and decoder; else
@@ -219,22 +266,18 @@ def open_or_build(images: EncodedImages, folder: Path) -> CacheFile | None:
     return found
 
 
-def folder_of(folder: Path, files: Files) -> Path:
+def folder_of(folder: Path, files: FolderFiles) -> Path:
     """Below ``folder`` that of a folder or an archive, legible and of this place alone."""
     place = os.path.realpath(files.place)
     legible = re.sub(r"[^\w.-]+", "_", Path(place).name, flags=re.ASCII)[:40].lstrip(".")
     return folder / f"{legible}-{sha256(os.fsencode(place)).hexdigest()[:12]}"
 
 
-def _usable(path: Path, images: EncodedImages) -> CacheFile | None:
+def _usable(path: Path, images: EncodedImages) -> CachedImages | None:
     """The cache, unless a file that this machine could not read when it was built is readable."""
-    found = CacheFile.open(path, images)
-    tried_again = [
-        images.decode(number)
-        for number, failure in (found.unreadable.items() if found else ())
-        if failure.may_pass
-    ]
-    return found if all(isinstance(one, Unreadable) for one in tried_again) else None
+    found = CachedImages.open(path, images)
+    again = [n for n, each in (found.unreadable if found else {}).items() if each.may_pass]
+    return found if all(isinstance(images.decode(n), Unreadable) for n in again) else None
 
 
 def _alone_in(folder: Path) -> AbstractContextManager[object]:
@@ -248,14 +291,17 @@ def _alone_in(folder: Path) -> AbstractContextManager[object]:
         return lock.acquire()
 
 
-def _build(path: Path, images: EncodedImages, state: str) -> CacheFile | None:
+def _build(path: Path, images: EncodedImages, state: str) -> CachedImages | None:
     """Decode all images into ``path``, which appears when it is whole; older caches are removed.
 
     Raises:
         OSError: there is no room, or it cannot be written.
     """
     needed, one_writes = images.num_bytes, Lock()
-    _check_room(path.parent, needed)
+    free = shutil.disk_usage(path.parent).free
+    if free < needed + SPARE_BYTES:
+        sizes = f"they take {needed / 1e6:.0f} MB, and {free / 1e6:.0f} MB are free"
+        raise OSError(errno.ENOSPC, f"{sizes}, of which {SPARE_BYTES / 1e6:.0f} MB stay free")
 
     def decode(number: int) -> int | Unreadable:
         pixels = images.decode(number)
@@ -289,17 +335,7 @@ def _build(path: Path, images: EncodedImages, state: str) -> CacheFile | None:
         f"{len(images)} images were decoded into {path} ({needed / 1e6:.0f} MB)"
         f"{', since the files have changed' if outdated else ''}; later runs read them from there."
     )
-    return CacheFile.open(path, images)
-
-
-def _check_room(folder: Path, needed: int) -> None:
-    free = shutil.disk_usage(folder).free
-    if free < needed + SPARE_BYTES:
-        raise OSError(
-            errno.ENOSPC,
-            f"they take {needed / 1e6:.0f} MB, and {free / 1e6:.0f} MB are free, of which "
-            f"{SPARE_BYTES / 1e6:.0f} MB stay free",
-        )
+    return CachedImages.open(path, images)
 
 
 def _checksum(words: bytes) -> bytes:

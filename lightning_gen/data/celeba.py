@@ -1,10 +1,13 @@
 """CelebA."""
 
+import os
 from collections.abc import Sequence
 from contextlib import suppress
+from io import BytesIO
 from itertools import product
 from pathlib import Path, PurePosixPath
-from typing import Unpack
+from typing import Any, Unpack
+from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 import torch
@@ -12,13 +15,23 @@ from jaxtyping import Int8
 from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor
 
-from lightning_gen.data.arguments import expect, height_and_width
-from lightning_gen.data.encoded import EncodedDataModule, EncodedShared
-from lightning_gen.data.files import Files, FolderFiles, ZipFiles, is_image_name
-from lightning_gen.data.sources import EncodedImages
+from lightning_gen.contracts import DataInfo
+from lightning_gen.data.base import expect
+from lightning_gen.data.cache import EncodedImages
+from lightning_gen.data.decoding import (
+    FolderFiles,
+    Stream,
+    digest,
+    is_image_name,
+    size_and_time,
+)
+from lightning_gen.data.image_folder import EncodedDataModule, height_and_width
+from lightning_gen.data.interfaces import EncodedShared
 from lightning_gen.errors import UserError
 
 IMAGES = "img_align_celeba"
+MOST_BYTES = 2**28
+"""A larger member of an archive is not read."""
 
 
 class CelebA(EncodedDataModule):
@@ -50,34 +63,34 @@ class CelebA(EncodedDataModule):
         class_attribute: str | None = None,
         **shared: Unpack[EncodedShared],
     ) -> None:
-        self.image_shape = (3, *height_and_width(image_size))
-        if class_attribute is not None:
-            self.class_names = (f"not {class_attribute}", class_attribute)
-        super().__init__(train_classes=None, **shared)
+        shape = (3, *height_and_width(image_size))
         files, names = find_images(Path(root).expanduser())
-        self.factor_names, signs = read_table("list_attr_celeba", files.place, names)
-        self.factor_sizes = (2,) * len(self.factor_names)
+        attributes, signs = read_table("list_attr_celeba", files.place, names)
         official = official_splits(files.place, names)
         factors = (signs > 0).long()
         labels = torch.zeros(len(names), dtype=torch.int64)
+        classes: tuple[str, ...] = ("image",)
         if class_attribute is not None:
-            known = ", ".join(self.factor_names) or "which is not there"
+            known = ", ".join(attributes) or "which is not there"
             what = f"an attribute of list_attr_celeba ({known})"
-            holds, got = class_attribute in self.factor_names, repr(class_attribute)
+            holds, got = class_attribute in attributes, repr(class_attribute)
             expect(holds, "class_attribute", what, got, "Leave it out for one class.")
-            labels = factors[:, self.factor_names.index(class_attribute)]
-        images = EncodedImages(files, names, self.image_shape, labels, factors)
+            labels = factors[:, attributes.index(class_attribute)]
+            classes = (f"not {class_attribute}", class_attribute)
+        self.info = DataInfo(shape, classes, attributes, (2,) * len(attributes))
+        super().__init__(train_classes=None, **shared)
+        images = EncodedImages(files, names, shape, labels, factors)
         held = self.hold(images, official or {"train": torch.arange(len(images))})
         drawn = [name for name in ("train", "val", "test") if name not in official]
         rank_zero_info(
             f"CelebA in {str(files.place)!r}: {len(images)} images, "
-            f"{len(self.factor_names) or 'no'} attributes, "
+            f"{len(attributes) or 'no'} attributes, "
             f"official splits: {', '.join(official) or 'none'}, "
             f"random: {', '.join(drawn) or 'none'}; {held}."
         )
 
 
-def find_images(root: Path) -> tuple[Files, list[str]]:
+def find_images(root: Path) -> tuple[FolderFiles, list[str]]:
     """The aligned images, in ``root`` or ``root`` itself: a folder or a zip archive, and names.
 
     Raises:
@@ -160,3 +173,51 @@ def official_splits(place: Path, names: Sequence[str]) -> dict[str, Tensor]:
             "the training split (0). Add images, or remove the table to split at random."
         )
     return {split: positions for split, positions in found.items() if len(positions) > 0}
+
+
+class ZipFiles(FolderFiles):
+    """The files inside a zip archive, which is read like a folder and not unpacked.
+
+    Each process opens the archive for itself, when it first reads.
+    """
+
+    def __init__(self, place: Path) -> None:
+        super().__init__(place)
+        self._opened: tuple[int, ZipFile] | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"place": self.place, "_opened": None}
+
+    def state(self, names: Sequence[str]) -> str:
+        """A digest of the names, and of the archive's size and time of change."""
+        return digest([*size_and_time(self.place), *names])
+
+    def names(self) -> list[str]:
+        """Names of the members that are images, sorted.
+
+        Raises:
+            UserError: the archive is broken.
+        """
+        try:
+            return sorted(filter(is_image_name, self._archive().namelist()))
+        except (BadZipFile, OSError, NotImplementedError) as error:
+            raise UserError(
+                f"{self.place} is no whole zip archive ({error}). Delete it and fetch it again."
+            ) from error
+
+    def open(self, name: str) -> Stream:
+        """The content of a member, its checksum verified.
+
+        Raises:
+            ValueError: it is larger than any image, as a decompression bomb is.
+        """
+        member = self._archive().getinfo(name)
+        if member.file_size > MOST_BYTES:
+            raise ValueError(f"{member.file_size:,} bytes are more than {MOST_BYTES:,}")
+        return BytesIO(self._archive().read(member))
+
+    def _archive(self) -> ZipFile:
+        process = os.getpid()
+        if self._opened is None or self._opened[0] != process:
+            self._opened = (process, ZipFile(self.place))
+        return self._opened[1]

@@ -1,24 +1,27 @@
-"""Image files as uint8 arrays of one shape.
+"""Image files in a folder, and their content as uint8 arrays of one shape.
 
 At a broken file, Pillow and so what reads here raises exceptions of nearly any type.
 """
 
-import warnings
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from hashlib import sha256
 from io import BufferedReader, BytesIO
+from pathlib import Path, PurePosixPath
 from threading import Lock
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
-import torch
-from jaxtyping import Bool
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
-from torch import Tensor
 
 from lightning_gen.contracts import ImageShape
+from lightning_gen.data.unreadable import Unreadable
 from lightning_gen.errors import UserError
+from lightning_gen.progress import in_threads
+
+T = TypeVar("T")
 
 Stream = BufferedReader | BytesIO
 """The content of a file, on disk or in memory."""
@@ -54,6 +57,7 @@ would be 51 dB in a third more.
 
 MODES = {1: "L", 3: "RGB"}
 """Pillow's mode of so many channels."""
+RUN = {"config.yaml", "environment.json"}  # files of a run's directory
 GREY_MODES = ("1", "L", "LA", "La", "F", "I", "I;16", "I;16B", "I;16L", "I;16N")
 
 
@@ -68,19 +72,7 @@ class Look(NamedTuple):
 def look(stream: Stream) -> Look:
     """Read the header of an image file."""
     with Image.open(stream, formats=FORMATS) as image:
-        return Look(image.mode in GREY_MODES, _has_own_range(image) or _loses_bits(image))
-
-
-def extremes(stream: Stream) -> tuple[float, float, bool]:
-    """The smallest and the largest value of a deep image file, and whether they are cut.
-
-    These are the upper 8 of 16 bits, all that Pillow reads of a file with colours.
-    """
-    with Image.open(stream, formats=FORMATS) as image:
-        _check_size(image)
-        cut = not _has_own_range(image)
-        values = np.asarray(image.convert("RGB") if cut else image)
-        return float(values.min()), float(values.max()), cut
+        return Look(image.mode in GREY_MODES, has_own_range(image) or _loses_bits(image))
 
 
 def decode(
@@ -103,7 +95,7 @@ def decode(
     mode = MODES[channels]
     with Image.open(stream, formats=FORMATS) as image:
         image.draft(mode, (DRAFT * max(height, width),) * 2)
-        _check_size(image)
+        check_size(image)
         with _ONE_LARGE if image.width * image.height > LARGE else nullcontext():
             ImageOps.exif_transpose(image, in_place=True)
             return fit(image, shape, value_range)
@@ -120,13 +112,14 @@ def fit(
     return np.array(eight_bit).reshape(height, width, channels).transpose(2, 0, 1)
 
 
-def _check_size(image: Image.Image) -> None:
+def check_size(image: Image.Image) -> None:
+    """Raise a ValueError where an image is so large that it may mean harm."""
     pixels = image.width * image.height
     if pixels > MOST_PIXELS:
         raise ValueError(f"{pixels:,} pixels are more than {MOST_PIXELS:,}")
 
 
-def _has_own_range(image: Image.Image) -> bool:
+def has_own_range(image: Image.Image) -> bool:
     """Whether the values are not those of 8 bits: 16 or 32 bits a pixel, or real numbers."""
     return image.mode[0] in "IF"
 
@@ -137,7 +130,7 @@ def _loses_bits(image: Image.Image) -> bool:
 
 
 def _eight_bit(image: Image.Image, mode: str, value_range: ValueRange | None) -> Image.Image:
-    if _has_own_range(image):
+    if has_own_range(image):
         if value_range is None:
             raise ValueError("values of more than 8 bits, whose range is not known")
         low, high = value_range
@@ -149,46 +142,95 @@ def _eight_bit(image: Image.Image, mode: str, value_range: ValueRange | None) ->
     return image if image.mode == mode else image.convert(mode)
 
 
-class Unreadable(NamedTuple):
-    """A file that is no readable image, and why.
+def is_image_name(name: str) -> bool:
+    """Whether a path ends like an image and neither is hidden nor lies in a hidden folder."""
+    path = PurePosixPath(name)
+    hidden = any(part.startswith(".") or part == "__MACOSX" for part in path.parts)
+    return not hidden and path.suffix.lower() in EXTENSIONS
 
-    Attributes:
-        name: of the file.
-        reason: in one line.
-        may_pass: whether the machine is to blame (no permission, no memory) and not the file.
+
+class FolderFiles:
+    """The files below a folder, nested to any depth, by names with forward slashes.
+
+    They are read in threads and in workers, too.
     """
 
-    name: str
-    reason: str
-    may_pass: bool = False
+    def __init__(self, place: Path) -> None:
+        self.place = place
 
-    @classmethod
-    def because(cls, name: str, error: Exception) -> "Unreadable":
-        """The file that raised ``error``."""
-        # Pillow raises OSErrors at broken bytes too, but without a number.
-        of_machine = isinstance(error, OSError) and error.errno is not None
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
-        return cls(name, reason, of_machine or isinstance(error, MemoryError))
+    def state(self, names: Sequence[str]) -> str:
+        """A digest of the files' names, sizes and times of change."""
+        return digest([(name, *size_and_time(self.place / name)) for name in names])
+
+    def names(self) -> list[str]:
+        """Names relative to the folder, sorted.
+
+        Links are followed, and every folder is visited once, so that a loop of links ends. What is
+        hidden (a leading dot, ``__MACOSX``) is skipped, and so are the pictures of runs.
+
+        Raises:
+            UserError: a folder cannot be listed.
+        """
+        found = []
+        visited = set()
+        for folder, subfolders, files in os.walk(self.place, onerror=_refuse, followlinks=True):
+            if (real := os.path.realpath(folder)) in visited or {*files} >= RUN:
+                subfolders.clear()
+                continue
+            visited.add(real)
+            subfolders.sort()
+            relative = Path(folder).relative_to(self.place)
+            found += [(relative / file).as_posix() for file in files]
+        return sorted(filter(is_image_name, found))
+
+    def open(self, name: str) -> Stream:
+        """The content of a file.
+
+        Raises:
+            OSError: it is gone, or no regular file (a pipe would block for ever).
+        """
+        path = self.place / name
+        if not path.is_file():
+            raise FileNotFoundError("not a file, or a link to nothing")
+        return path.open("rb")
 
 
-def describe(broken: Sequence[Unreadable], count: int) -> str:
-    """One line about the ``broken`` ones of ``count`` files; the first three by name."""
-    first = ", ".join(f"{one.name!r} ({one.reason})" for one in broken[:3])
-    more = f" and {len(broken) - 3} more" if len(broken) > 3 else ""
-    return f"{len(broken)} of {count} images cannot be read: {first}{more}"
+def _refuse(error: OSError) -> None:
+    raise UserError(
+        f"the folder {error.filename!r} cannot be listed ({error.strerror}), expected one that "
+        "this user may read. Change its permissions or move it away."
+    )
 
 
-def leave_out(failures: Sequence[Unreadable | None]) -> Bool[Tensor, " n"] | None:
-    """Which images did not fail, and a warning that names those that did; None if none did.
+def size_and_time(path: Path) -> tuple[int, int]:
+    """Of a file, and in nanoseconds; -1 where it is gone."""
+    try:
+        found = path.stat()
+    except OSError:
+        return -1, -1
+    return found.st_size, found.st_mtime_ns
 
-    Raises:
-        UserError: all failed.
-    """
-    broken = [failure for failure in failures if failure]
-    if not broken:
-        return None
-    message = describe(broken, len(failures))
-    if len(broken) == len(failures):
-        raise UserError(f"{message}; expected at least one whole. Replace or remove them.")
-    warnings.warn(f"{message}; they are left out.", stacklevel=4)
-    return torch.tensor([failure is None for failure in failures])
+
+def digest(parts: Sequence[object]) -> str:
+    """A checksum of plain values."""
+    lines = "".join(f"{part!r}\n" for part in parts)  # repr escapes what is no Unicode
+    return sha256(lines.encode()).hexdigest()
+
+
+def attempt(files: FolderFiles, name: str, read: Callable[[Stream], T]) -> T | Unreadable:
+    """What ``read`` makes of a file, or why it cannot."""
+    try:
+        with files.open(name) as stream:
+            return read(stream)
+    except Exception as error:  # Pillow raises nearly anything at broken bytes
+        return Unreadable.because(name, error)
+
+
+def attempt_all(
+    files: FolderFiles, names: Sequence[str], read: Callable[[Stream], T], description: str
+) -> tuple[dict[str, T], list[Unreadable]]:
+    """What ``read`` makes of each of these files that can be read, and the others; in threads."""
+    results = in_threads(lambda n: attempt(files, names[n], read), len(names), description)
+    found = dict(zip(names, results, strict=True))
+    broken = [one for one in results if isinstance(one, Unreadable)]
+    return {name: one for name, one in found.items() if not isinstance(one, Unreadable)}, broken

@@ -13,8 +13,8 @@ from numpy.lib import format as npy
 from torch import Tensor
 
 from lightning_gen.contracts import Batch
-from lightning_gen.data.arguments import Tested
-from lightning_gen.data.files import fetch, not_whole
+from lightning_gen.data.interfaces import Tested
+from lightning_gen.data.published import fetch, not_whole
 from lightning_gen.data.shapes import FACTORS, SIZE, Shapes, index_of
 from lightning_gen.progress import progress
 

@@ -1,29 +1,144 @@
-"""Any folder of images."""
+"""Any folder of images, and what it shares with other datasets of image files."""
 
-import json
-from collections.abc import Sequence
-from contextlib import suppress
+from abc import ABC
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple, Unpack
+from typing import Any, NamedTuple, Unpack
 
-import numpy as np
 import torch
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
+from torch import Tensor
 
-from lightning_gen.atomic import write_text
-from lightning_gen.contracts import NO_CLASS
-from lightning_gen.data.arguments import expect, height_and_width
-from lightning_gen.data.cache import folder_of
-from lightning_gen.data.decoding import Look, ValueRange, describe, extremes, look
-from lightning_gen.data.encoded import EncodedDataModule, EncodedShared
-from lightning_gen.data.files import Files, FolderFiles, attempt_all
-from lightning_gen.data.sources import EncodedImages
+from lightning_gen.contracts import NO_CLASS, DataInfo
+from lightning_gen.data.base import ImageDataModule, check_tested, cut, expect
+from lightning_gen.data.cache import (
+    AUTO,
+    CachedImages,
+    EncodedImages,
+    cache_folder,
+    open_or_build,
+)
+from lightning_gen.data.decoding import FolderFiles, Look, attempt_all, look
+from lightning_gen.data.interfaces import EncodedShared, OfClasses, Source
+from lightning_gen.data.loader import Split
+from lightning_gen.data.trainer import OTHERS
+from lightning_gen.data.unreadable import Unreadable, describe, leave_out
+from lightning_gen.data.value_range import known_range
 from lightning_gen.errors import UserError
 from lightning_gen.hyperparameters import plain
 
+IN_MEMORY_BYTES = 2**30
+"""Up to this many bytes of pixels, a dataset is decoded once and held in memory."""
+SMALL_BYTES = 2**24
+"""Fewer bytes of pixels are decoded at every start, which takes a second or two."""
 SPLIT_FOLDERS = {"train": "train", "test": "test"} | dict.fromkeys(
     ("val", "valid", "validation"), "val"
 )
+
+
+class EncodedDataModule(ImageDataModule, ABC):
+    """Image files, decoded once into a cache on disk.
+
+    Few are decoded into memory at every start. Without a cache they are too, where all their pixels
+    fit there, and else by workers, batch by batch.
+
+    Args:
+        batch_size: images a batch on each device.
+        test_fraction: share of all images kept for testing where none are given.
+        num_workers: processes that decode ahead where the images are neither cached nor in memory.
+        cache: folder that the images are decoded into, once; "auto" is that of the user's caches,
+            and None decodes at every start.
+        **shared: ``val_fraction``, ``images_on`` and ``train_classes`` of :class:`ImageDataModule`.
+    """
+
+    def __init__(
+        self,
+        batch_size: int = 64,
+        test_fraction: float = 0.1,
+        num_workers: int = 4,
+        cache: str | None = AUTO,
+        **shared: Unpack[OfClasses],
+    ) -> None:
+        super().__init__(batch_size, binarize=None, **shared)
+        check_tested(test_fraction, num_workers)
+        self.num_workers = num_workers
+        self._test_fraction = test_fraction
+        self._cache_folder = cache_folder(cache)
+
+    def hold(self, images: EncodedImages, splits: Mapping[str, Tensor]) -> str:
+        """Keep the images, and where those of each split are; a line says how many, and how held.
+
+        Where no ``splits["test"]`` is given, it is cut from the training images. A UserError says
+        that these are too few.
+        """
+        self._images, self._positions = images, dict(splits)
+        if "test" not in splits:
+            train = splits["train"]
+            parts = cut(torch.arange(len(train)), self._test_fraction, "data.test_fraction")
+            kept, held_out = (train[part.sort().values] for part in parts)
+            self._positions |= {"train": kept, "test": held_out}
+        counts = {
+            name: int(Split(images, positions).are_of(self.info.normal_classes).sum())
+            for name, positions in self._positions.items()
+        }
+        if "val" not in counts:
+            train, val = cut(torch.arange(counts["train"]), self.val_fraction, "data.val_fraction")
+            counts |= {"train": len(train), "val": len(val)}
+        _, height, width = images.shape
+        plan = "held in memory" if self._fit_in_memory else "decoded by workers"
+        if images.num_bytes < SMALL_BYTES:
+            self._cache_folder = None
+        if self._cache_folder is not None:
+            plan = f"decoded once, into {self._cache_folder}"
+        return (
+            f"{counts['train']} to train, {counts['val']} to validate, "
+            f"{len(self._positions['test'])} to test; "
+            f"{height}x{width} pixels (height x width); {plan}"
+        )
+
+    def state_dict(self) -> dict[str, Any]:
+        """Also which files are tested on."""
+        kept = super().state_dict()
+        return kept and kept | {"tested_on": self._tested_on}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on with a training, or warn of a test on other files than were kept apart from it."""
+        super().load_state_dict(state_dict)
+        tested_on = state_dict.get("tested_on", self._tested_on)
+        if "test" in self.splits and tested_on != self._tested_on:
+            rank_zero_warn(OTHERS.format("test"))
+
+    @property
+    def _tested_on(self) -> str:
+        return Split(self._images, self._positions["test"]).digest
+
+    def load_val(self) -> Split | None:
+        """The given images for validation; None where there are none."""
+        return self.load("val") if "val" in self._positions else None
+
+    def load(self, split: str) -> Split:
+        """The images of a split, without those that are known to be unreadable."""
+        source, failures = self._held
+        positions = self._positions[split]
+        found = [failures.get(position) for position in positions.tolist()]
+        return Split(source, positions[leave_out(found)] if any(found) else positions)
+
+    @cached_property
+    def _held(self) -> tuple[Source, Mapping[int, Unreadable]]:
+        """All images, and which cannot be read, as far as that is known."""
+        images = self._images
+        if self._cache_folder is not None:
+            images = open_or_build(images, self._cache_folder) or images
+        if not self._fit_in_memory:
+            return images, images.unreadable if isinstance(images, CachedImages) else {}
+        source, failures = images.decoded()
+        return source, {n: failure for n, failure in enumerate(failures) if failure}
+
+    @property
+    def _fit_in_memory(self) -> bool:
+        return self._images.num_bytes <= IN_MEMORY_BYTES
 
 
 class ImageFolder(EncodedDataModule):
@@ -80,27 +195,41 @@ class ImageFolder(EncodedDataModule):
         names = [*looks]
         layout = read_layout(names)
         grey = all(look.grey for look in looks.values())
-        self.image_shape = (channels or (1 if grey else 3), *size)
-        self.class_names = layout.class_names
+        shape = (channels or (1 if grey else 3), *size)
+        self.info = DataInfo(shape, layout.class_names)
         super().__init__(train_classes=train_classes, **shared)
         deep = [name for name, look in looks.items() if look.deep]
         if deep and value_range is None:
             value_range = known_range(files, deep, self._cache_folder)
+        self.info = replace(self.info, value_range=value_range)
         self.hparams["value_range"] = plain(value_range)
         labels, none = torch.tensor(layout.labels), torch.empty(len(names), 0)
-        images = EncodedImages(files, names, self.image_shape, labels, none, value_range)
+        images = EncodedImages(files, names, shape, labels, none, value_range)
         splits = {split: torch.tensor(positions) for split, positions in layout.splits.items()}
         held = self.hold(images, splits)
         beside = len(names) - sum(len(positions) for positions in splits.values())
         rank_zero_info(
             f"{root!r}: {len(names)} images{f' ({beside} in no split)' if beside else ''}, "
-            f"number of classes: {self.num_classes}, channels: {self.image_shape[0]}; {held}."
+            f"number of classes: {len(layout.class_names)}, channels: {shape[0]}; {held}."
         )
         if layout.unknown:
             rank_zero_warn(
                 f"in {root!r} {len(layout.unknown)} images lie in no folder of a class of train, "
                 f"the first is {layout.unknown[0]!r}: they have no class (label -1)."
             )
+
+
+def height_and_width(image_size: int | tuple[int, int]) -> tuple[int, int]:
+    """(height, width) in pixels, of one number for a square or of both.
+
+    Raises:
+        UserError: it is something else, or a side is below 8 pixels.
+    """
+    sides = (image_size,) * 2 if isinstance(image_size, int) else tuple(image_size)
+    holds = len(sides) == 2 and all(type(side) is int and side >= 8 for side in sides)
+    what = "a number of pixels or [height, width], each at least 8"
+    expect(holds, "image_size", what, repr(image_size), "Set it to 64.")
+    return sides[0], sides[1]
 
 
 def read_headers(files: FolderFiles) -> dict[str, Look]:
@@ -164,56 +293,3 @@ def read_layout(names: Sequence[str]) -> Layout:
     used = [index for part in splits.values() for index in part]
     unknown = [names[index] for index in used if labels[index] == NO_CLASS]
     return Layout(splits, labels, tuple(classes), unknown)
-
-
-def known_range(files: Files, names: Sequence[str], folder: Path | None) -> ValueRange | None:
-    """The range of the values of files of more than 8 bits, which a line says.
-
-    It is 0 and the largest number of as many bits as hold the largest value, 1 to 16: 4095 for
-    3871. The extremes are kept in ``folder``, below which caches lie: finding them reads all files.
-    None where all have colours.
-
-    Raises:
-        UserError: none can be read, the values are negative, larger than 65535, or no numbers, or
-            files with colours do not use the upper of their 16 bits.
-    """
-    kept = folder and folder_of(folder, files) / f"{files.state(names)[:16]}.range"
-    try:
-        found = json.loads(kept.read_text()) if kept else None
-    except (OSError, ValueError):
-        found = None
-    if found is None:
-        found = _find_extremes(files, names)
-        if kept:
-            with suppress(OSError, UserError):
-                write_text(kept, json.dumps(found))
-    if not found:
-        return None
-    low, high = found
-    if not (low >= 0 and high <= 2**16 - 1):
-        raise UserError(
-            f"files of more than 8 bits hold values from {low:g} to {high:g}, and which of these "
-            "are black and white is not known. Set data.value_range to [black, white]."
-        )
-    white = float(next(2**bits - 1 for bits in range(1, 17) if high <= 2**bits - 1))
-    rank_zero_info(
-        f"values {low:g} to {high:g} found in {len(names)} files of more than 8 bits: "
-        f"scaled by {white:g} (data.value_range sets another range)."
-    )
-    return 0.0, white
-
-
-def _find_extremes(files: Files, names: Sequence[str]) -> list[float]:
-    """The smallest and the largest value; none of files with colours."""
-    found, broken = attempt_all(files, names, extremes, "reading the range of values")
-    if not found:
-        raise UserError(f"{describe(broken, len(names))}. Replace or remove them.")
-    colours = [high for _, high, cut in found.values() if cut]
-    if colours and max(colours) < 128:
-        raise UserError(
-            f"{len(colours)} files have colours of 16 bits, of which only 8 are read, and these go "
-            f"up to {max(colours):g} of 255: the images would be nearly black. Convert them to 8 "
-            "bits."
-        )
-    own = np.array([(low, high) for low, high, cut in found.values() if not cut])
-    return [own[:, 0].min().item(), own[:, 1].max().item()] if len(own) else []

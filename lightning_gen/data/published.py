@@ -4,21 +4,25 @@ import gzip
 import hashlib
 import tarfile
 from abc import ABC
+from collections.abc import Callable, Sequence
 from functools import partial
+from http.client import HTTPException
 from importlib.resources import files
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import ClassVar, Unpack
 
 import numpy as np
 import torch
+from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor
 from torchvision import datasets
-from torchvision.datasets.utils import check_integrity, extract_archive
+from torchvision.datasets.utils import check_integrity, download_url, extract_archive
 
-from lightning_gen.data.arguments import CommonArguments, OfClasses
+from lightning_gen.contracts import DataInfo
 from lightning_gen.data.base import ImageDataModule
-from lightning_gen.data.files import fetch, not_whole
-from lightning_gen.data.sources import TensorSource
+from lightning_gen.data.interfaces import CommonArguments, OfClasses
+from lightning_gen.data.loader import TensorSource
 from lightning_gen.errors import UserError
 
 
@@ -31,7 +35,6 @@ class IDXDataModule(ImageDataModule, ABC):
         **shared: those of :class:`ImageDataModule`.
     """
 
-    image_shape = (1, 28, 28)
     published: ClassVar[type[datasets.MNIST]]
     """torchvision's class, for its addresses and checksums."""
 
@@ -92,14 +95,14 @@ class MNIST(IDXDataModule):
     """MNIST (LeCun, Cortes & Burges): 60,000 + 10,000 grey images of 28x28, ten digits."""
 
     published = datasets.MNIST
-    class_names = ("0", "1", "2", "3", "4", "5", "6", "7", "8", "9")
+    info = DataInfo((1, 28, 28), tuple("0123456789"))
 
 
 class FashionMNIST(IDXDataModule):
     """Fashion-MNIST (Xiao, Rasul & Vollgraf 2017): 60,000 + 10,000 grey images, ten classes."""
 
     published = datasets.FashionMNIST
-    class_names = tuple(datasets.FashionMNIST.classes)
+    info = DataInfo((1, 28, 28), tuple(datasets.FashionMNIST.classes))
 
 
 class MiniFashionMNIST(ImageDataModule):
@@ -109,8 +112,7 @@ class MiniFashionMNIST(ImageDataModule):
     :class:`ImageDataModule`.
     """
 
-    image_shape = (1, 28, 28)
-    class_names = FashionMNIST.class_names
+    info = FashionMNIST.info
 
     def load(self, split: str) -> TensorSource:
         """The 10,000 training images, or the 2,000 test images."""
@@ -134,10 +136,9 @@ class CIFAR10(ImageDataModule):
     published = datasets.CIFAR10
     """torchvision's class, for its address and checksums."""
 
-    image_shape = (3, 32, 32)
-    class_names = (
-        *("airplane", "automobile", "bird", "cat", "deer"),
-        *("dog", "frog", "horse", "ship", "truck"),
+    info = DataInfo(
+        (3, 32, 32),
+        ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"),
     )
 
     def __init__(
@@ -185,3 +186,50 @@ class CIFAR10(ImageDataModule):
         files = [*self.published.train_list, *self.published.test_list, meta]
         md5s = {folder / name: md5 for name, md5 in files}
         return next((path for path, md5 in md5s.items() if not check_integrity(path, md5)), None)
+
+
+def not_whole(path: Path, otherwise: str, reason: str = "") -> UserError:
+    """What to tell a user whose file of a published dataset is missing, or broken: ``reason``."""
+    what = f"broken{reason}. Delete it and set" if path.exists() else "missing. Set"
+    return UserError(f"{path} is {what} data.download true to fetch it, or {otherwise}.")
+
+
+def fetch(path: Path, mirrors: Sequence[str], is_whole: Callable[[Path], bool]) -> None:
+    """Download a file to ``path`` from the first mirror that gives it whole, with progress.
+
+    A whole file that is already there is kept; a broken one stays until a whole one replaces it.
+    The folders of ``path`` are made when a whole file has come.
+
+    Args:
+        path: where the file goes; its name is appended to each mirror.
+        mirrors: addresses that end in a slash.
+        is_whole: tells a whole file from a broken one.
+
+    Raises:
+        UserError: no mirror gave a whole file.
+    """
+    if path.is_file() and is_whole(path):
+        return
+    rank_zero_info(
+        f"{path.absolute()} is {'broken' if path.exists() else 'not there'}: it is fetched. If you "
+        "have it elsewhere, set data.root."
+    )
+    reasons = []
+    for mirror in mirrors:
+        try:
+            existing = next(folder for folder in path.absolute().parents if folder.is_dir())
+            with TemporaryDirectory(dir=existing, prefix=".download-") as folder:
+                part = Path(folder) / path.name
+                download_url(mirror + path.name, folder, path.name)
+                if not is_whole(part):
+                    size = part.stat().st_size
+                    raise RuntimeError(f"{size} bytes came, and they are not the file")
+                path.parent.mkdir(parents=True, exist_ok=True)
+                part.replace(path)
+            return
+        except (RuntimeError, OSError, HTTPException) as error:
+            reasons.append(" ".join(f"{mirror}: {error}".split()))
+    raise UserError(
+        f"{path.name} could not be downloaded whole ({'; '.join(reasons)}). "
+        f"Check the network, or put the file at {path}."
+    )

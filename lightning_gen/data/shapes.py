@@ -9,11 +9,10 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from lightning_gen.contracts import Batch
-from lightning_gen.data.arguments import Always, check_tested
-from lightning_gen.data.base import ImageDataModule
-from lightning_gen.data.sources import Source
-from lightning_gen.data.splits import Split, cut
+from lightning_gen.contracts import Batch, DataInfo
+from lightning_gen.data.base import ImageDataModule, check_tested, cut
+from lightning_gen.data.interfaces import Always, Source
+from lightning_gen.data.loader import CPU, Split
 
 FACTORS = {"shape": 3, "scale": 6, "orientation": 40, "x": 32, "y": 32}
 SIZE = 64
@@ -40,10 +39,9 @@ class Shapes(ImageDataModule):
         **shared: ``val_fraction`` and ``images_on`` of :class:`ImageDataModule`.
     """
 
-    image_shape = (1, SIZE, SIZE)
-    class_names = ("square", "ellipse", "heart")
-    factor_names = tuple(FACTORS)
-    factor_sizes = tuple(FACTORS.values())
+    info = DataInfo(
+        (1, SIZE, SIZE), ("square", "ellipse", "heart"), tuple(FACTORS), tuple(FACTORS.values())
+    )
 
     def __init__(
         self,
@@ -96,7 +94,7 @@ def index_of(factors: Int[Tensor, "n 5"]) -> Int[Tensor, " n"]:
 class DrawnShapes:
     """A source of all images, the last factor changing fastest."""
 
-    device = torch.device("cpu")
+    device = CPU
 
     def __len__(self) -> int:
         return math.prod(FACTORS.values())

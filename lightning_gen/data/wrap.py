@@ -3,9 +3,8 @@
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cached_property
 from math import prod
-from typing import Any, ClassVar, NamedTuple, Unpack
+from typing import Any, ClassVar, Unpack
 from zlib import crc32
 
 import numpy as np
@@ -14,13 +13,12 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from lightning_gen.contracts import Batch, ImageShape
-from lightning_gen.data.arguments import CommonArguments, check_tested, expect, height_and_width
-from lightning_gen.data.base import ImageDataModule
+from lightning_gen.contracts import Batch, DataInfo, ImageShape
+from lightning_gen.data.base import ImageDataModule, check_tested, cut, expect
 from lightning_gen.data.decoding import GREY_MODES, fit
-from lightning_gen.data.encoded import IN_MEMORY_BYTES
-from lightning_gen.data.sources import Source, TensorSource
-from lightning_gen.data.splits import Split, cut
+from lightning_gen.data.image_folder import IN_MEMORY_BYTES, height_and_width
+from lightning_gen.data.interfaces import CommonArguments, Source
+from lightning_gen.data.loader import CPU, Split, TensorSource
 from lightning_gen.errors import UserError
 from lightning_gen.progress import progress
 
@@ -71,46 +69,38 @@ class Wrap(ImageDataModule):
             expect(fits or (split != "train" and given is None), split, what,
                    type(given).__name__, remedy)  # fmt: skip
         check_tested(test_fraction, num_workers)
-        first = Item.of(train[0])
-        channels, *sides = pixels_of(first.image).shape
-        self.image_shape = (
-            channels,
-            *height_and_width((sides[0], sides[1]) if image_size is None else image_size),
-        )
-        if first.label is not None:
-            self.class_names = tuple(class_names or names_of_classes(train))
-            named = all(isinstance(name, str) for name in self.class_names)
-            unique = named and len({*self.class_names}) == len(self.class_names)
-            expect(unique, "class_names", "a name for each class, no two the same",
-                   class_names, "Pass a tuple of texts.")  # fmt: skip
+        image, label = parts_of(train[0])
+        channels, *sides = pixels_of(image).shape
+        height, width = height_and_width(tuple(sides) if image_size is None else image_size)
+        classes = ("image",) if label is None else tuple(class_names or class_names_of(train))
+        unique = len({name for name in classes if isinstance(name, str)}) == len(classes)
+        expect(unique, "class_names", "a name for each class, no two the same",
+               class_names, "Pass a tuple of texts.")  # fmt: skip
+        self.info = DataInfo((channels, height, width), classes)
         super().__init__(**shared)
-        self._given = {"train": train, "test": test, "val": val}
-        self._test_fraction = test_fraction
         self.num_workers = num_workers
+        self._given = {"train": train, "test": test, "val": val}
+        self._cut: dict[str, Tensor] = {}
+        self._read: dict[int, Source] = {}
+        if test is None:
+            kept, held_out = cut(torch.arange(len(train)), test_fraction, "data.test_fraction")
+            self._given["test"], self._cut = train, {"train": kept, "test": held_out}
 
     def load(self, split: str) -> Source:
         """The images of "train", those for validation included, or of "test"."""
-        if split == "test" and self._given["test"] is not None:
-            return self._read("test")
-        train = self._train
-        return Split(train, self._cut[split == "test"]) if self._given["test"] is None else train
+        given = self._given[split]
+        if id(given) not in self._read:
+            self._read[id(given)] = self._source(given)
+        source = self._read[id(given)]
+        return Split(source, self._cut[split]) if split in self._cut else source
 
     def load_val(self) -> Source | None:
         """The images that were given for validation."""
-        return None if self._given["val"] is None else self._read("val")
+        return None if self._given["val"] is None else self.load("val")
 
-    @cached_property
-    def _train(self) -> Source:
-        return self._read("train")
-
-    @cached_property
-    def _cut(self) -> tuple[Tensor, Tensor]:
-        """The positions of the images to train and to test on."""
-        return cut(torch.arange(len(self._train)), self._test_fraction, "data.test_fraction")
-
-    def _read(self, split: str) -> Source:
+    def _source(self, dataset: Any) -> Source:  # noqa: ANN401
         size = self.hparams["image_size"]
-        items = ItemSource(self._given[split], self.image_shape, self.num_classes, size)
+        items = ItemSource(dataset, self.image_shape, len(self.info.class_names), size)
         if items.num_bytes <= IN_MEMORY_BYTES:
             return items.decoded()
         for name in ("binarize", "train_classes"):
@@ -120,27 +110,24 @@ class Wrap(ImageDataModule):
         return items
 
 
-class Item(NamedTuple):
-    """An image as a dataset gives it, and its label; None where it gives none."""
+def parts_of(item: object) -> tuple[Any, Any]:
+    """The image that an item of a dataset holds, and its label; None where it has none.
 
-    image: Any
-    label: Any
-
-    @classmethod
-    def of(cls, found: object) -> "Item":
-        """What an item of a dataset holds; a UserError where that is no image."""
-        if isinstance(found, Mapping):
-            images = [found[key] for key in IMAGE_KEYS if key in found]
-            labels = [found[key] for key in LABEL_KEYS if key in found]
-            if not images:
-                raise UserError(
-                    f"an item of the dataset has an image as one of {', '.join(IMAGE_KEYS)}, got "
-                    f"{', '.join(map(str, found))}. Rename the column."
-                )
-            return cls(images[0], next(iter(labels), None))
-        if isinstance(found, tuple | list) and found:
-            return cls(found[0], found[1] if len(found) > 1 else None)
-        return cls(found, None)
+    Raises:
+        UserError: it has no image.
+    """
+    if isinstance(item, Mapping):
+        images = [item[key] for key in IMAGE_KEYS if key in item]
+        labels = [item[key] for key in LABEL_KEYS if key in item]
+        if not images:
+            raise UserError(
+                f"an item of the dataset has an image as one of {', '.join(IMAGE_KEYS)}, got "
+                f"{', '.join(map(str, item))}. Rename the column."
+            )
+        return images[0], next(iter(labels), None)
+    if isinstance(item, tuple | list) and item:
+        return item[0], item[1] if len(item) > 1 else None
+    return item, None
 
 
 @dataclass(frozen=True)
@@ -158,16 +145,19 @@ class ItemSource:
     shape: ImageShape
     num_classes: int
     image_size: object = None
-    device = torch.device("cpu")
+    device = CPU
 
     def __len__(self) -> int:
         return len(self.dataset)
 
     def __getitem__(self, indices: Tensor) -> Batch:
-        found = [Item.of(item) for item in self._items(indices.tolist())]
-        images = [torch.from_numpy(self._pixels(item.image)) for item in found]
-        labels = torch.tensor([self._label(item.label) for item in found])
-        return Batch(torch.stack(images), labels, torch.empty(len(found), 0))
+        positions = indices.tolist()
+        fetch = getattr(self.dataset, "__getitems__", None)  # a batch at once, of Hugging Face's
+        items = fetch(positions) if fetch else map(self.dataset.__getitem__, positions)
+        images, labels = zip(*map(parts_of, items), strict=True)
+        pixels = torch.stack([torch.from_numpy(self._pixels(image)) for image in images])
+        numbers = torch.tensor([self._label(label) for label in labels])
+        return Batch(pixels, numbers, torch.empty(len(numbers), 0))
 
     @property
     def num_bytes(self) -> int:
@@ -183,12 +173,6 @@ class ItemSource:
                 bar.update(len(positions))
         images, labels, factors = (torch.cat(pieces) for pieces in zip(*parts, strict=True))
         return TensorSource(images, labels, factors, [crc32(image) for image in images.numpy()])
-
-    def _items(self, positions: list[int]) -> Sequence[Any]:
-        fetch = getattr(self.dataset, "__getitems__", None)  # a batch at once, of Hugging Face's
-        if fetch is not None:
-            return list(fetch(positions))
-        return [self.dataset[position] for position in positions]
 
     def _pixels(self, image: Any) -> NDArray[np.uint8]:  # noqa: ANN401
         pixels = pixels_of(image)
@@ -236,12 +220,8 @@ def pixels_of(image: Any) -> NDArray[np.uint8]:  # noqa: ANN401  (whatever a dat
     elif values.ndim == 3 and not isinstance(image, Tensor) and values.shape[2] in (1, 3):
         values = values.transpose(2, 0, 1)
     fraction = values.dtype.kind == "f"
-    if (
-        values.ndim != 3
-        or values.size == 0
-        or values.shape[0] not in (1, 3)
-        or not (fraction or values.dtype == "u1")
-    ):
+    shaped = values.ndim == 3 and values.size > 0 and values.shape[0] in (1, 3)
+    if not (shaped and (fraction or values.dtype == np.uint8)):
         raise UserError(
             "an image of the dataset is Pillow's, a uint8 array or floats in [0, 1], with 1 or 3 "
             f"channels, got {type(image).__name__} {values.dtype} {list(values.shape)}."
@@ -254,7 +234,7 @@ def pixels_of(image: Any) -> NDArray[np.uint8]:  # noqa: ANN401  (whatever a dat
     return (255 * values).round().astype(np.uint8) if fraction else values
 
 
-def names_of_classes(dataset: object) -> Sequence[str]:
+def class_names_of(dataset: object) -> Sequence[str]:
     """The names of the classes that torchvision's and Hugging Face's datasets know, or numbers."""
     found = getattr(dataset, "classes", None)
     features = getattr(dataset, "features", None)

@@ -54,7 +54,9 @@ class Arithmetic(CodePicture):
         """The terms and their sum."""
         return 4
 
-    def check(self, model: object, class_names: Sequence[str], factor_names: Sequence[str]) -> None:
+    def check(
+        self, model: object, class_names: Sequence[str] = (), factor_names: Sequence[str] = ()
+    ) -> None:
         """Raise a UserError where the model or the data lack what is shown."""
         super().check(model, class_names, factor_names)
         if self.terms is not None:

@@ -47,7 +47,9 @@ class LatentGrid(CodePicture):
         """The points of the grid."""
         return self.steps**2
 
-    def check(self, model: object, class_names: Sequence[str], factor_names: Sequence[str]) -> None:
+    def check(
+        self, model: object, class_names: Sequence[str] = (), factor_names: Sequence[str] = ()
+    ) -> None:
         """Raise a UserError where the model lacks what is shown, or these dimensions."""
         super().check(model, class_names, factor_names)
         if self.dimensions is not None and isinstance(model, SamplesCodes):

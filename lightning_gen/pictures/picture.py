@@ -110,7 +110,9 @@ class Picture(ABC):
             UserError: the images do not suffice.
         """
 
-    def check(self, model: object, class_names: Sequence[str], factor_names: Sequence[str]) -> None:
+    def check(
+        self, model: object, class_names: Sequence[str] = (), factor_names: Sequence[str] = ()
+    ) -> None:
         """Raise a UserError where the model or the data lack what is shown."""
         name = type(self).__name__
         if not able(model, self.requires):

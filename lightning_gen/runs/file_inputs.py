@@ -11,9 +11,17 @@ from lightning.pytorch import LightningModule
 from numpy.typing import NDArray
 
 from lightning_gen.contracts import Batch, Conditional
-from lightning_gen.data.decoding import Unreadable, ValueRange, decode, describe, look
-from lightning_gen.data.files import FolderFiles, attempt, attempt_all
-from lightning_gen.data.image_folder import known_range, read_layout
+from lightning_gen.data.decoding import (
+    FolderFiles,
+    ValueRange,
+    attempt,
+    attempt_all,
+    decode,
+    look,
+)
+from lightning_gen.data.image_folder import read_layout
+from lightning_gen.data.unreadable import Unreadable, describe
+from lightning_gen.data.value_range import known_range
 from lightning_gen.errors import UserError
 from lightning_gen.runs.finished import FinishedRun
 from lightning_gen.runs.inputs import Inputs, NamedBatch

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from lightning_gen.allowed import enforced, granted, modules, refusal
-from lightning_gen.contracts import ImageShape, Needs, require
+from lightning_gen.contracts import ImageShape, Needs, info_of, require
 from lightning_gen.errors import UserError
 from lightning_gen.figures.grid import tile_size
 from lightning_gen.figures.style import to_array
@@ -161,7 +161,8 @@ class FinishedRun:
     @property
     def class_names(self) -> tuple[str, ...]:
         """A name for each class of the dataset; empty where the run's directory is not known."""
-        return tuple(getattr(self.data, "class_names", ())) if self._in_directory else ()
+        info = info_of(self.data) if self._in_directory else None
+        return info.class_names if info else ()
 
     @property
     def test(self) -> dict[str, float]:

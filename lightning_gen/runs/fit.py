@@ -46,7 +46,7 @@ def fit(
     Args:
         model: a model of ``lightning_gen.models``, or any LightningModule with a ``val/loss``.
         data: a dataset of ``lightning_gen.data``, or any LightningDataModule with an
-            ``image_shape``.
+            ``info``, a ``DataInfo``.
         name: the run is ``logs/<name>/version_<n>``; by default it is called after both classes.
         resume: go on with the latest run of this name; ``model`` is as it was made then.
         seed: of the order of images and of noise; by default that of Lightning's

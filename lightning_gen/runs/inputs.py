@@ -7,10 +7,11 @@ from typing import Any, Literal, NamedTuple
 
 from torch.utils.data import DataLoader
 
-from lightning_gen.contracts import Batch, as_batch
+from lightning_gen.contracts import Batch, as_batch, info_of
 from lightning_gen.data import ImageDataModule
 from lightning_gen.data.base import STAGES
 from lightning_gen.data.loader import BatchLoader
+from lightning_gen.data.trainer import check_labels
 from lightning_gen.errors import UserError
 from lightning_gen.progress import progress
 from lightning_gen.runs.finished import FinishedRun
@@ -90,7 +91,7 @@ class SplitInputs(Inputs):
         data.prepare_data()
         data.setup(STAGES[self.split])
         if isinstance(data, ImageDataModule):
-            data.check_labels(self.split, self._run.model)
+            check_labels(data.splits[self.split], self.split, self._run.model)
             kept = load_checkpoint(self._run.checkpoint)
             data.load_state_dict(kept.get(type(data).__qualname__, {}))  # warns of other images
             return data.in_order(self.split, self._batch_size)
@@ -110,7 +111,8 @@ class SplitInputs(Inputs):
     @property
     def factor_names(self) -> tuple[str, ...]:  # type: ignore[override]
         """Those of the dataset."""
-        return tuple(getattr(self._run.data, "factor_names", ()))
+        info = info_of(self._run.data)
+        return info.factor_names if info else ()
 
     @cached_property
     def _size(self) -> int:

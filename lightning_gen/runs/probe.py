@@ -74,7 +74,9 @@ def probe(
     """
     run.require((contracts.Encodes,), "probe")
     check_ending(out, (".csv", *PICTURES))
-    check_number_of_classes(run, len(getattr(run.data, "class_names", range(2))))
+    info = contracts.info_of(run.data)
+    if info is not None:
+        check_number_of_classes(run, len(info.class_names))
     train = read_split(run, "train", num_train)
     classes = len(np.unique(train.classes))
     check_number_of_classes(run, classes)

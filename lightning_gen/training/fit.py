@@ -17,7 +17,7 @@ from lightning_gen.pictures import Picture
 from lightning_gen.training.default_callbacks import BestAndLast, complete_callbacks
 from lightning_gen.training.directory import LAST, RunDirectory
 from lightning_gen.training.faults import user_faults
-from lightning_gen.training.links import image_shape
+from lightning_gen.training.links import require_info
 from lightning_gen.training.loggers import finish, open_or_go_offline
 from lightning_gen.training.metrics_file import RunLogger
 from lightning_gen.training.record import RecordRun, report_evaluation
@@ -96,7 +96,7 @@ def announce(
 ) -> None:
     """Say what is about to be trained."""
     parameters = sum(p.numel() for p in model.parameters())
-    shape = "x".join(str(n) for n in image_shape(data))
+    shape = "x".join(str(n) for n in require_info(data).image_shape)
     rank_zero_info(
         f"{type(model).__name__} of {parameters:,} parameters on {type(data).__name__} ({shape})"
         f"{f', run {directory.path}' if directory else ''}"

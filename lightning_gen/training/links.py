@@ -1,46 +1,37 @@
 """What a dataset tells the model that is trained on it."""
 
+from collections.abc import Callable
+
 from lightning.pytorch import LightningDataModule
 
-from lightning_gen.contracts import ImageShape
+from lightning_gen.contracts import DataInfo, info_of
 from lightning_gen.errors import UserError
 from lightning_gen.hyperparameters import Plain, plain
 from lightning_gen.parts import parameters
 
 
-def image_shape(data: LightningDataModule) -> ImageShape:
-    """(channels, height, width) of the dataset; a UserError where it does not say so."""
-    shape = getattr(data, "image_shape", None)
-    if not (isinstance(shape, tuple | list) and len(shape) == 3):
+def require_info(data: LightningDataModule) -> DataInfo:
+    """What a datamodule says of its images; a UserError where it does not."""
+    info = info_of(data)
+    if info is None:
         raise UserError(
-            f"a datamodule sets image_shape = (channels, height, width) in its constructor, "
-            f"and {type(data).__name__} has {shape!r}. Set it, or derive from "
-            "lightning_gen.data.ImageDataModule."
+            "a datamodule says what it holds, as info = DataInfo(image_shape=(channels, height, "
+            f"width)), and {type(data).__name__} does not. Import DataInfo from "
+            "lightning_gen.contracts, and set it in the class or in its constructor."
         )
-    channels, height, width = shape
-    return channels, height, width
-
-
-def class_count(data: LightningDataModule) -> int:
-    """The number of classes of the dataset, at least 1."""
-    return max(1, len(class_names(data)))
-
-
-def class_names(data: LightningDataModule) -> tuple[str, ...]:
-    """A name for each class; one where the dataset has none."""
-    return tuple(getattr(data, "class_names", ("image",)))
+    return info
 
 
 def factors(data: LightningDataModule) -> dict[str, int]:
     """The number of values of each factor, by its name."""
-    names = getattr(data, "factor_names", ())
-    return dict(zip(names, getattr(data, "factor_sizes", ()), strict=True))
+    info = require_info(data)
+    return dict(zip(info.factor_names, info.factor_sizes, strict=True))
 
 
-LINKS = {
-    "image_shape": image_shape,
-    "num_classes": class_count,
-    "class_names": class_names,
+LINKS: dict[str, Callable[[LightningDataModule], object]] = {
+    "image_shape": lambda data: require_info(data).image_shape,
+    "num_classes": lambda data: max(1, len(require_info(data).class_names)),
+    "class_names": lambda data: require_info(data).class_names,
     "factors": factors,
 }
 """What of the data becomes which argument of a model that has such an argument."""

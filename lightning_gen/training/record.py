@@ -105,9 +105,9 @@ class RecordRun(Callback):
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """List the files of the splits that were loaded by now."""
         data = trainer.datamodule  # type: ignore[attr-defined]
-        splits = data.split_files() if isinstance(data, ImageDataModule) else {}
-        if splits and trainer.is_global_zero:
-            files = [(split, no_formula(file)) for split in splits for file in splits[split]]
+        splits = data.splits if isinstance(data, ImageDataModule) else {}
+        files = [(s, no_formula(f)) for s in splits for f in splits[s].names if isinstance(f, str)]
+        if files and trainer.is_global_zero:
             write_rows(self.directory.path / SPLITS, [("split", "file"), *files])
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

@@ -44,7 +44,7 @@ def first(mini):
     """A batch of the first images of a split, in [0, 1]."""
 
     def read(count, split="val"):
-        batch = mini._splits[split][torch.arange(count)]
+        batch = mini.splits[split][torch.arange(count)]
         return batch._replace(images=batch.images.float() / 255)
 
     return read

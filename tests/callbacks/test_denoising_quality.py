@@ -34,8 +34,8 @@ class GreyDenoiser(LightningModule):
 
 def test_errors_are_those_of_the_whole_split(trainer, mini):
     """All 1,000 validation images in batches of 20, by hand in one sum."""
-    source = mini._splits["val"].source
-    images = source[mini._splits["val"].indices].images.double() / 255
+    source = mini.splits["val"].source
+    images = source[mini.splits["val"].indices].images.double() / 255
     black, grey = images.square().mean().item(), (images - 0.5).square().mean().item()
     fit = trainer(DenoisingQuality(), limit_val_batches=1.0)
     [logged] = fit.validate(GreyDenoiser(), mini, verbose=False)
@@ -52,7 +52,7 @@ def test_errors_are_those_of_the_whole_split(trainer, mini):
 
 def test_the_test_split_is_measured_too(trainer, mini):
     mini.setup("test")
-    images = mini._splits["test"].source.images.double() / 255
+    images = mini.splits["test"].source.images.double() / 255
     [logged] = trainer(DenoisingQuality()).test(GreyDenoiser(), mini, verbose=False)
     assert logged["test/noisy_mse"] == pytest.approx(images.square().mean().item(), rel=1e-5)
 

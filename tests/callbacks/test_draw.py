@@ -36,7 +36,7 @@ from support.models import frozen
 @torch.no_grad()
 def expected(model, picture, batch, what, complete=False, step=2):
     """The picture of a batch of images, drawn by hand."""
-    names = MiniFashionMNIST.class_names
+    names = MiniFashionMNIST.info.class_names
     model.eval()
     codes = codes_of(model, batch) if picture.of_codes else None
     batch = None if picture.of_codes else batch
@@ -140,7 +140,7 @@ def test_the_test_after_a_training_is_drawn(trainer, mini, first, pictures):
     run.fit(model, mini)
     run.test(model, mini, verbose=False)
     codes, like = (codes_of(model.eval(), first(20, split)) for split in ("test", "val"))
-    seen = Seen("test images", None, codes, mini.class_names, complete=False, when="at step 2")
+    seen = Seen("test images", None, codes, mini.info.class_names, complete=False, when="at step 2")
     for axes, equal in ((like.codes, True), (None, False)):
         wanted = to_array(picture.draw(model, replace(seen, like=axes)))
         found = pictures("latent_scatter_test")[2]

@@ -1,6 +1,7 @@
 """What all evaluations promise, and the scores of each against the model's own answers."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -167,8 +168,8 @@ class Labels(ReconstructionQuality):
 def test_images_are_spread_over_a_split_that_is_sorted_by_class(wanted, seen, batch_size, trainer):
     data = MiniFashionMNIST(batch_size=batch_size)
     data.setup("test")
-    split = data._splits["test"]
-    data._splits["test"] = split.at(split.source.labels[split.indices].argsort(stable=True))
+    split = data.splits["test"]
+    data.splits["test"] = split.at(split.labels.argsort(stable=True))
     callback = Labels(num_images=wanted)
     trainer(callback, logger=False).test(tiny(), data, verbose=False)
     counts = torch.tensor(callback.labels).bincount(minlength=10)
@@ -202,7 +203,7 @@ def test_a_gan_has_no_reconstructions_to_score(tested):
     ],
 )
 def test_data_that_cannot_be_scored_are_refused_before_training(callback, data, match, trainer):
-    model = build(VAE, data.image_shape)
+    model = build(VAE, data.info.image_shape)
     with pytest.raises(UserError, match=match):
         trainer(callback()).fit(model, data())
     assert model.global_step == 0
@@ -265,8 +266,7 @@ def test_anomalies_are_the_classes_that_were_not_trained_on(trainer):
 class Factored(MiniFashionMNIST):
     """Images whose first two pixels are their factors."""
 
-    factor_names = ("left", "right")
-    factor_sizes = (4, 3)
+    info = replace(MiniFashionMNIST.info, factor_names=("left", "right"), factor_sizes=(4, 3))
 
     def test_dataloader(self):
         numbers = torch.arange(600)

@@ -322,11 +322,11 @@ OWN = """
 import torch
 from lightning.pytorch import LightningDataModule, LightningModule
 from torch.utils.data import DataLoader
-from lightning_gen.contracts import Batch
+from lightning_gen.contracts import Batch, DataInfo
 
 class Data(LightningDataModule):
     low = 0
-    image_shape = (1, 8, 8)
+    info = DataInfo((1, 8, 8))
 
     def train_dataloader(self):
         images = torch.linspace(self.low, 1, 4 * 64).view(4, 1, 8, 8)
@@ -339,7 +339,7 @@ class Signed(Data):
     low = -1
 
 class Shapeless(Data):
-    image_shape = None
+    info = None
 
 class Model(LightningModule):
     def __init__(self, image_shape, width: int = 3, factor: float = 1.0):
@@ -382,7 +382,7 @@ class TestOwn:
     def test_data_of_another_range_or_without_a_shape(self, refused):
         match = r"images in \[0, 1\], got values from -1 to 1\. Drop the Normalize"
         refused(*DENSE, "--data", "own.Signed", match=match)
-        refused(*DENSE, "--data", "own.Shapeless", match="Shapeless has None. Set it")
+        refused(*DENSE, "--data", "own.Shapeless", match="and Shapeless does not. Import DataInfo")
 
     def test_a_model_is_loaded_with_the_arguments_of_its_configuration(self, command, tmp_path):
         words = ("--model", "own.Model", "--model.width", "5", "--data", "own.Data", *OWN_WORDS)

@@ -20,9 +20,8 @@ from torch.utils.data._utils import signal_handling
 
 from lightning_gen.callbacks import FiniteLoss
 from lightning_gen.cli import VERBS
-from lightning_gen.cli.outcome import outcome
-from lightning_gen.data import encoded
-from lightning_gen.data.loader import lost_worker
+from lightning_gen.cli.outcome import lost_worker, outcome
+from lightning_gen.data import image_folder
 from lightning_gen.training.checkpoint import load_checkpoint
 from support.bombs import Evil, write_bomb
 from support.command import NO_PICTURES, SMALL, SMALL_MODEL, runs
@@ -229,7 +228,7 @@ def test_a_worker_that_is_killed(told, command, monkeypatch):
                 raise AssertionError("torch has not noticed it")
 
     monkeypatch.setattr(FiniteLoss, "on_train_batch_start", kill)
-    monkeypatch.setattr(encoded, "IN_MEMORY_BYTES", 0)
+    monkeypatch.setattr(image_folder, "IN_MEMORY_BYTES", 0)
     write_images(Path("photos"), 40)
     photos = ("--data", "ImageFolder", "--data.root", "photos", "--data.image_size", "16")
     options = ("--data.batch_size", "4", "--data.num_workers", "2", "--trainer.accelerator", "cpu")

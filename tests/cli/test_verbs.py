@@ -3,6 +3,7 @@
 import csv
 import inspect
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -330,7 +331,7 @@ def test_data_of_another_shape_are_told(run, command):
 
 def test_too_few_classes_are_told_before_anything_is_encoded(run, command, monkeypatch):
     other_data(run, "DSprites")
-    monkeypatch.setattr(DSprites, "class_names", ())
+    monkeypatch.setattr(DSprites, "info", replace(DSprites.info, class_names=()))
     command("probe", run).refused(
         "probe needs images of at least 2 classes, and VAE/version_0 has 0"
     )

@@ -2,13 +2,12 @@
 
 import pytest
 import torch
-from lightning.pytorch import Trainer
 
 from lightning_gen.contracts import Batch
 from lightning_gen.data import CIFAR10, DSprites, FashionMNIST, MiniFashionMNIST, Shapes
-from lightning_gen.data.sources import TensorSource
-from lightning_gen.data.splits import cut
-from support.ordered import QUIET, Numbered, Seen
+from lightning_gen.data.base import ImageDataModule, cut
+from lightning_gen.data.loader import TensorSource
+from support.ordered import Numbered, fit, labels_of
 from support.refusals import assert_refused
 
 
@@ -18,23 +17,12 @@ class WithValidation(Numbered):
         return self.source(10, 500)
 
 
-def fit(data, epochs=2):
-    seen = Seen()
-    trainer = Trainer(max_epochs=epochs, enable_checkpointing=False, **QUIET)
-    trainer.fit(seen, data)
-    return seen, trainer
-
-
 def images_of(seen, stage):
     """The images of each epoch, sorted by label."""
     images, labels, _ = (torch.cat(parts) for parts in zip(*seen.batches[stage], strict=True))
     order = labels.argsort(stable=True)
     epochs = len(labels) // len(labels.unique())
     return images[order].view(-1, epochs, *images.shape[1:]).transpose(0, 1)
-
-
-def labels_of(loader):
-    return torch.cat([batch.labels for batch in loader]).tolist()
 
 
 def splits(data):
@@ -56,10 +44,10 @@ class TestSplits:
 
     def test_fit_never_loads_the_test_split(self):
         data = Numbered()
-        seen, trainer = fit(data)
+        seen = fit(data)
         assert data.loaded == ["train"]
         assert seen.batches["test"] == []
-        trainer.test(seen, data, verbose=False)
+        seen.trainer.test(seen, data, verbose=False)
         assert data.loaded == ["train", "test"]
         for tested in (seen.batches["test"], data.predict_dataloader()):
             assert sorted(labels_of(tested)) == [*range(1000, 1030)]
@@ -76,7 +64,7 @@ class TestSplits:
         data.setup("fit")
         assert sorted(labels_of(data.train_dataloader())) == [*range(100)]
         assert data.val_dataloader() == []
-        seen, _ = fit(data, epochs=1)
+        seen = fit(data, max_epochs=1)
         assert seen.batches["val"] == []
 
     @pytest.mark.parametrize("val_fraction", [0.01, 0.99])
@@ -96,7 +84,7 @@ class TestClasses:
     @pytest.mark.parametrize("binarize", [None, "static", "dynamic"])
     def test_training_and_validation_see_the_named_classes_alone(self, binarize):
         data = MiniFashionMNIST(train_classes=("Bag", "Trouser"), binarize=binarize)
-        assert data.normal_classes == (8, 1)
+        assert data.info.normal_classes == (8, 1)
         labels = {s: torch.tensor(labels_of(data.in_order(s))) for s in ("train", "val", "test")}
         counts = [labels[split].bincount(minlength=10) for split in ("train", "val")]
         assert [n.item() for n in sum(counts)] == [0, 1000, 0, 0, 0, 0, 0, 0, 1000, 0]
@@ -111,8 +99,8 @@ class TestClasses:
 class TestBinarize:
     @pytest.mark.parametrize("binarize", ["static", "dynamic"])
     def test_pixels_are_zero_or_one_with_the_grey_level_as_probability(self, binarize):
-        seen, trainer = fit(Numbered(binarize=binarize), epochs=40)
-        trainer.test(seen, Numbered(binarize=binarize), verbose=False)
+        seen = fit(Numbered(binarize=binarize), max_epochs=40)
+        seen.trainer.test(seen, Numbered(binarize=binarize), verbose=False)
         grey = Numbered().load("train").images / 255
         for stage in ("train", "val", "test"):
             images = torch.cat([batch.images for batch in seen.batches[stage]])
@@ -126,22 +114,22 @@ class TestBinarize:
             assert (frequency - grey[labels]).square().mean() < 2 * 0.25 / 40
 
     def test_static_draws_once(self):
-        seen, _ = fit(Numbered(binarize="static"))
+        seen = fit(Numbered(binarize="static"), max_epochs=2)
         torch.manual_seed(99)
-        other, _ = fit(Numbered(binarize="static"))
+        other = fit(Numbered(binarize="static"), max_epochs=2)
         for stage in ("train", "val"):
             first, second = images_of(seen, stage)
             assert torch.equal(first, second)
             assert torch.equal(images_of(seen, stage), images_of(other, stage))
 
     def test_dynamic_draws_at_every_step_of_training_only(self):
-        seen, trainer = fit(Numbered(binarize="dynamic"))
+        seen = fit(Numbered(binarize="dynamic"), max_epochs=2)
         first, second = images_of(seen, "train")
         assert not torch.equal(first, second)
         first, second = images_of(seen, "val")
         assert torch.equal(first, second)
         for _ in range(2):
-            trainer.test(seen, Numbered(binarize="dynamic"), verbose=False)
+            seen.trainer.test(seen, Numbered(binarize="dynamic"), verbose=False)
         first, second = images_of(seen, "test")
         assert torch.equal(first, second)
 
@@ -162,7 +150,7 @@ class TestConversion:
         assert torch.equal(images.flatten(), torch.arange(256, dtype=torch.uint8))
 
     def test_models_are_given_floats(self):
-        seen, _ = fit(Numbered(), epochs=1)
+        seen = fit(Numbered(), max_epochs=1)
         expected = Numbered().load("train").images / 255
         for stage in ("train", "val"):
             for images, labels, factors in seen.batches[stage]:
@@ -179,6 +167,13 @@ class TestConversion:
 )
 def test_bad_arguments(argument, value):
     assert_refused(rf"data\.{argument} .* got {value}", Numbered, **{argument: value})
+
+
+def test_a_dataset_says_what_it_holds():
+    class Silent(ImageDataModule):
+        load = Numbered.load
+
+    assert_refused(r"data\.info is what is known of the images.*Set it to DataInfo", Silent)
 
 
 @pytest.mark.parametrize(

@@ -15,16 +15,16 @@ import pytest
 import torch
 
 from lightning_gen.data import CelebA, cache
-from lightning_gen.data.cache import CachedImages, cache_folder
-from lightning_gen.data.files import FolderFiles
-from lightning_gen.data.sources import EncodedImages, TensorSource
+from lightning_gen.data.cache import CachedImages, EncodedImages, cache_folder
+from lightning_gen.data.decoding import FolderFiles
+from lightning_gen.data.loader import TensorSource
 from support.datasets import write_celeba_tables, write_celeba_zip
 from support.images import assert_same, batches_of, image_folder, write_noise
 from support.permissions import permissions_bind
 from support.refusals import assert_refused
 
 NAMES = [f"{kind}/{number:02}.png" for kind in ("cat", "dog") for number in range(20)]
-IN_MEMORY, SMALL = (f"lightning_gen.data.encoded.{n}_BYTES" for n in ("IN_MEMORY", "SMALL"))
+IN_MEMORY, SMALL = (f"lightning_gen.data.image_folder.{n}_BYTES" for n in ("IN_MEMORY", "SMALL"))
 
 
 @pytest.fixture(autouse=True)
@@ -75,7 +75,7 @@ def test_batches_are_those_of_decoding(root, monkeypatch, channels, memory):
     for _ in range(2):
         data = image_folder(root, channels=channels)
         assert_same(batches_of(data), expected)
-        assert isinstance(data.load("train"), TensorSource if memory else CachedImages)
+        assert isinstance(data.load("train").source, TensorSource if memory else CachedImages)
 
 
 def test_images_are_decoded_once(root, tmp_path, decodes, caplog):
@@ -182,7 +182,7 @@ def test_damage_is_told_once_and_decoded_anew(root, tmp_path, monkeypatch, decod
     for row in range(count):
         flip(path, row * 3 * 64 + 7)
     decodes.clear()
-    damage = rf"decoded images in .*{path.name} are damaged; it is removed"
+    damage = rf"{path.name} has damaged images: it is removed"
     with pytest.warns(UserWarning, match=damage) as caught:
         found = batches_of(image_folder(root), epochs=1)
     assert len(caught) == 1
@@ -201,7 +201,7 @@ def test_damage_to_an_image_whose_file_is_broken_since(root, tmp_path):
     (root / NAMES[5]).write_bytes(content[:60].ljust(len(content)))
     os.utime(root / NAMES[5], ns=(status.st_atime_ns, status.st_mtime_ns))
     with (
-        pytest.warns(UserWarning, match="are damaged"),
+        pytest.warns(UserWarning, match="has damaged"),
         pytest.warns(UserWarning, match=rf"1 of \d+ images cannot be read: '{NAMES[5]}'"),
     ):
         batches = batches_of(image_folder(root), epochs=1)
@@ -234,15 +234,15 @@ def test_unreadable_images_are_left_out_and_not_tried_again(broken, monkeypatch,
 @pytest.mark.usefixtures("mapped")
 def test_an_accelerator_holds_the_same_images(broken, tmp_path):
     with pytest.warns(UserWarning, match=UNREADABLE):
-        source = image_folder(broken).load("train")
+        split = image_folder(broken).load("train")
+    source = split.source
     moved = source.to(torch.device("cpu"))
-    assert_same([moved[torch.arange(len(source))]], [source[torch.arange(len(source))]])
-    assert moved.num_bytes == source.num_bytes
-    flip(only_file(tmp_path), int(source.rows[0]) * 3 * 64 + 7)
+    assert_same([moved[split.indices]], [source[split.indices]])
+    flip(only_file(tmp_path), 7)
     (broken / source.names[0]).write_bytes(b"")
-    source.cache.verified.clear()
-    refused = rf"1 of 35 images cannot be read: '{source.names[0]}'.*Start again"
-    with pytest.warns(UserWarning, match="are damaged"):
+    source.verified.clear()
+    refused = rf"1 of 40 images cannot be read: '{source.names[0]}'.*Start again"
+    with pytest.warns(UserWarning, match="has damaged"):
         assert_refused(refused, source.to, torch.device("cpu"))
 
 

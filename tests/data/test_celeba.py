@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from lightning_gen.data import CelebA
+from lightning_gen.data import CelebA, DataInfo
 from support.datasets import (
     CELEBA_ATTRIBUTES,
     CELEBA_COUNT,
@@ -54,10 +54,7 @@ def numbers(batch):
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_every_layout_gives_the_same(tmp_path, layout):
     data = build(write(tmp_path / "root", layout))
-    assert data.image_shape == (3, 16, 16)
-    assert data.class_names == ("image",)
-    assert data.factor_names == tuple(CELEBA_ATTRIBUTES)
-    assert data.factor_sizes == (2,) * 40
+    assert data.info == DataInfo((3, 16, 16), ("image",), tuple(CELEBA_ATTRIBUTES), (2,) * 40)
     splits = [data.load("train"), data.load_val(), data.load("test")]
     for split, expected in zip(splits, [range(14), range(14, 18), range(18, 20)], strict=True):
         batch = everything(split)
@@ -74,7 +71,7 @@ def test_without_attributes_there_are_no_factors(tmp_path, caplog):
     (root / "list_eval_partition.txt").write_text(rows)  # of one split alone
     data = build(root)
     assert "no attributes, official splits: train, random: val, test; 16 to train" in caplog.text
-    assert data.factor_names == ()
+    assert data.info.factor_names == ()
     assert everything(data.load("train")).factors.shape == (18, 0)
 
 
@@ -135,7 +132,7 @@ def test_broken_tables(tmp_path, name):
 
 def test_an_attribute_gives_the_classes(tmp_path):
     data = build(write(tmp_path, "torchvision"), class_attribute="Smiling")
-    assert data.class_names == ("not Smiling", "Smiling")
+    assert data.info.class_names == ("not Smiling", "Smiling")
     column = CELEBA_ATTRIBUTES.index("Smiling")
     batch = everything(data.load("train"))
     assert batch.labels.equal(batch.factors[:, column])

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from lightning_gen.data.arguments import height_and_width
 from lightning_gen.data.decoding import EXTENSIONS, decode, look
+from lightning_gen.data.image_folder import height_and_width
 from lightning_gen.errors import UserError
 
 GREY = np.arange(0, 256, 4, dtype=np.uint8).reshape(8, 8)

@@ -33,7 +33,7 @@ def numbers(source):
 def test_a_flat_folder_has_one_class(tmp_path):
     numbered(tmp_path, count=20)
     data = build(tmp_path)
-    assert data.class_names == ("image",)
+    assert data.info.class_names == ("image",)
     assert data.image_shape == (1, 8, 8)
     assert len(data.load("train")) == 18
     assert data.load_val() is None
@@ -47,7 +47,7 @@ def test_class_folders_give_labels(tmp_path):
     paint(tmp_path, *(f"red/{n}.png" for n in range(10)), colour=RED)
     paint(tmp_path, *(f"blue/deep/{n}.png" for n in range(10)), colour=BLUE)
     data = build(tmp_path, test_fraction=0.5)
-    assert data.class_names == ("blue", "red")
+    assert data.info.class_names == ("blue", "red")
     assert data.image_shape == (3, 8, 8)
     for source in (data.load("train"), data.load("test")):
         batch = everything(source)
@@ -68,7 +68,7 @@ def test_what_is_a_class(tmp_path, folders, stray, classes):
         numbered(tmp_path, folder)
     if stray:
         paint(tmp_path, stray)
-    assert build(tmp_path).class_names == classes
+    assert build(tmp_path).info.class_names == classes
 
 
 @pytest.mark.parametrize("val", ["val", "valid", "Validation"])
@@ -77,7 +77,7 @@ def test_given_splits_are_kept(tmp_path, val):
         numbered(tmp_path, f"{folder}/cat", 3, 10 * first)
         numbered(tmp_path, f"{folder}/dog", 2, 10 * first + 5)
     data = build(tmp_path)
-    assert data.class_names == ("cat", "dog")
+    assert data.info.class_names == ("cat", "dog")
     loaded = [data.load("train"), data.load_val(), data.load("test")]
     assert [numbers(source) for source in loaded] == [
         [first + n for n in (0, 1, 2, 5, 6)] for first in (0, 10, 20)
@@ -103,7 +103,7 @@ def test_says_in_one_line_what_it_inferred(tmp_path, caplog, monkeypatch):
     for name in "abc":
         numbered(tmp_path, name, 10)
     data = build(tmp_path, image_size=(8, 16))
-    monkeypatch.setattr("lightning_gen.data.encoded.IN_MEMORY_BYTES", 0)
+    monkeypatch.setattr("lightning_gen.data.image_folder.IN_MEMORY_BYTES", 0)
     build(tmp_path)
     assert data.hparams["image_size"] == [8, 16]
     first, second = (record.getMessage() for record in caplog.records)
@@ -122,7 +122,7 @@ def test_odd_names(tmp_path):
     (tmp_path / os.fsdecode(b"\xfe.jpg")).write_text("broken")
     with pytest.warns(UserWarning, match=r"1 of 19 images cannot be read: '\\udcfe\.jpg'"):
         data = build(tmp_path)
-    assert data.class_names == ("it's", "one two", "日\n本")
+    assert data.info.class_names == ("it's", "one two", "日\n本")
     assert len(data.load("train")) + len(data.load("test")) == 18
 
 
@@ -203,7 +203,7 @@ def test_test_images_in_no_folder_of_a_class_have_none(tmp_path, folder):
     match = rf"{2 if known else 6} images lie in no folder of a class of train, .* '{first}"
     with pytest.warns(UserWarning, match=match):
         data = build(tmp_path)
-    assert data.class_names == ("cat", "dog")
+    assert data.info.class_names == ("cat", "dog")
     expected = [-1, -1, 0, 0, 0, 1, 1, 1] if known else [-1] * 6
     assert data.load("test").labels.tolist() == expected
     assert sorted(data.load("train").labels.tolist()) == [0] * 10 + [1] * 10
@@ -217,7 +217,7 @@ def test_training_on_some_classes(tmp_path, caplog, val):
         numbered(tmp_path, "val/dog", 2, 70)
     data = build(tmp_path, train_classes=("dog",))
     assert f"{10 if val else 9} to train, {2 if val else 1} to validate, 6 to test" in caplog.text
-    assert data.normal_classes == (1,)
+    assert data.info.normal_classes == (1,)
     for split, labels in (("train", {1}), ("val", {1}), ("test", {0, 1})):
         found = torch.cat([batch.labels for batch in data.in_order(split)])
         assert {*found.tolist()} == labels
@@ -227,7 +227,7 @@ def test_training_on_some_classes(tmp_path, caplog, val):
 @pytest.mark.parametrize("memory", [0, 2**30])
 @pytest.mark.parametrize("num_workers", [0, 2])
 def test_rows_know_their_files(tmp_path, monkeypatch, memory, num_workers):
-    monkeypatch.setattr("lightning_gen.data.encoded.IN_MEMORY_BYTES", memory)
+    monkeypatch.setattr("lightning_gen.data.image_folder.IN_MEMORY_BYTES", memory)
     numbered(tmp_path, "a", 20)
     numbered(tmp_path, "b", 20, 20)
     Image.effect_noise((64, 64), 99).save(tmp_path / "b/025.jpg")

@@ -5,7 +5,7 @@ import torch
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from lightning_gen.data.loader import BatchLoader, images_of_an_epoch
+from lightning_gen.data.loader import BatchLoader, Split, images_of_an_epoch
 from lightning_gen.errors import UserError
 from support.ordered import Decoding, Numbered
 
@@ -13,12 +13,12 @@ from support.ordered import Decoding, Numbered
 def loader_of(count=50, batch_size=8, seed=0, source=None, indices=None, **arguments):
     source = Numbered(count).load("train") if source is None else source
     indices = torch.arange(len(source)) if indices is None else indices
-    return BatchLoader(source, indices, batch_size, seed, **arguments)
+    return BatchLoader(Split(source, indices), batch_size, seed, **arguments)
 
 
 def epoch_of(loader, epoch=0):
     """The labels of each batch of an epoch."""
-    loader.set_epoch(epoch)
+    loader.sampler.set_epoch(epoch)
     return [batch.labels.tolist() for batch in loader]
 
 
@@ -120,7 +120,7 @@ def test_state_goes_on_at_any_batch(count, batch_size, world, epoch, data):
     stop = data.draw(st.integers(0, len(whole)))
 
     stopped = loader_of(count, batch_size, **arguments)
-    stopped.set_epoch(epoch)
+    stopped.sampler.set_epoch(epoch)
     iterator = iter(stopped)
     for _ in range(stop):
         next(iterator)
@@ -148,7 +148,7 @@ def test_workers_give_the_same_batches():
     assert epoch_of(loader, 2) == expected
 
     loader = loader_of(source=Decoding(source), num_workers=2)
-    loader.set_epoch(2)
+    loader.sampler.set_epoch(2)
     iterator = iter(loader)
     for _ in range(3):
         next(iterator)
@@ -162,12 +162,12 @@ def test_workers_give_the_same_batches():
 def test_other_sizes_go_on_from_the_end_of_an_epoch_alone(sizes):
     batch_size, shard = sizes
     stopped = loader_of(64, 8)
-    stopped.set_epoch(3)
+    stopped.sampler.set_epoch(3)
     iterator = iter(stopped)
     next(iterator)
     other = loader_of(64, batch_size, shard=shard)
     other.load_state_dict(stopped.state_dict())
-    other.set_epoch(3)
+    other.sampler.set_epoch(3)
     with pytest.raises(UserError, match=r"at batch 1 of 8, of 8 images on each of 1 "):
         next(iter(other))
     for _ in iterator:

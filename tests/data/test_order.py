@@ -12,14 +12,12 @@ from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from lightning_gen.callbacks import RandomState
 from lightning_gen.data import MiniFashionMNIST
 from lightning_gen.training.record import batch_in_words
-from support.ordered import QUIET, Numbered, Seen
+from support.ordered import QUIET, Numbered, Seen, fit, labels_of
 
 
-def fit(data, ckpt_path=None, **arguments):
-    seen = Seen()
-    settings = {"enable_checkpointing": False, "max_epochs": 3, **QUIET, **arguments}
-    Trainer(**settings).fit(seen, data, ckpt_path=ckpt_path)
-    return seen
+class Labelling(Seen):
+    def predict_step(self, batch, batch_idx):
+        return batch.labels
 
 
 class OfOwnSeed(Callback):
@@ -89,6 +87,16 @@ def test_overfit_batches_takes_the_same_ones_each_epoch(overfit, batches):
     assert len(first) == batches
     assert all(epoch == first for epoch in others)
     assert all(epoch == other for epoch, other in pairwise(seen.val_labels.values()))
+
+
+def test_lightning_neither_exchanges_the_loader_nor_asks_for_workers(monkeypatch):
+    connector = "lightning.pytorch.trainer.connectors.data_connector"
+    monkeypatch.setattr(f"{connector}.suggested_max_num_workers", lambda _: 8)
+    warnings.filterwarnings("error", message=".* does not have many workers")
+    data, trainer = Numbered(), Trainer(enable_checkpointing=False, **QUIET)
+    for loader in (data, data.in_order("test")):  # of a prediction Lightning makes another
+        batches = trainer.predict(Labelling(), loader)
+        assert torch.cat(batches).tolist() == labels_of(data.in_order("test"))
 
 
 def test_limits_take_the_first_batches():

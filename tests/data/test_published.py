@@ -14,7 +14,7 @@ import torch
 from torchvision import datasets
 
 from lightning_gen.data import CIFAR10, MNIST, FashionMNIST
-from lightning_gen.data.splits import shuffled
+from lightning_gen.data.loader import shuffled
 from support.datasets import CIFAR10_FOLDER, cifar10_batches, cifar10_files, md5, unpack_cifar10
 from support.refusals import assert_refused
 
@@ -89,8 +89,8 @@ class TestReading:
         for kind in (MNIST, FashionMNIST):
             data = kind(root=str(tmp_path / "nowhere"))
             assert data.image_shape == (1, 28, 28)
-            assert data.num_classes == len(data.class_names) == 10
-        assert FashionMNIST.class_names[9] == "Ankle boot"
+            assert len(data.info.class_names) == 10
+        assert FashionMNIST.info.class_names[9] == "Ankle boot"
         assert not (tmp_path / "nowhere").exists()
 
     def test_missing_file(self, tmp_path, publish):
@@ -172,7 +172,7 @@ def test_the_real_files_as_torchvision_reads_them(kind, shared_data, tmp_path):
         expected = reference(tmp_path, train=train, download=True)
         assert torch.equal(source.images[:, 0], expected.data)
         assert torch.equal(source.labels, expected.targets)
-    assert len(data.class_names) == len(expected.classes)
+    assert len(data.info.class_names) == len(expected.classes)
 
 
 ARCHIVE = "cifar-10-python.tar.gz"
@@ -201,7 +201,7 @@ def test_cifar10_comes_back(tmp_path, cifar10):
     unpack_cifar10(tmp_path, cifar10)
     data = CIFAR10(str(tmp_path), download=False)
     assert data.image_shape == (3, 32, 32)
-    assert data.num_classes == 10
+    assert len(data.info.class_names) == 10
     for source, names in (
         (data.load("train"), list(batches)[:5]),
         (data.load("test"), ["test_batch"]),

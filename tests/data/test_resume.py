@@ -101,6 +101,7 @@ AFTER_VALIDATION = {"save_on_train_epoch_end": False}
         pytest.param(Tiny, {"binarize": "dynamic"}, MID_EPOCH, id="binarisation, mid-epoch"),
         pytest.param(Tiny, {"binarize": "dynamic"}, AFTER_VALIDATION, id="binarisation, its end"),
         pytest.param(TinyDecoding, {}, MID_EPOCH, id="workers, mid-epoch"),
+        pytest.param(TinyDecoding, {}, AFTER_VALIDATION, id="workers, the end of an epoch"),
     ],
 )
 def test_resume_is_exact(kind, arguments, saving, tmp_path, uninterrupted):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from lightning_gen.data import DSprites, Shapes, dsprites
+from lightning_gen.data import DataInfo, DSprites, Shapes, dsprites
 from lightning_gen.data.shapes import FACTORS, REACH, SIZE, DrawnShapes, draw, index_of, look_alike
 from support.datasets import dsprites_arrays, write_dsprites
 from support.refusals import assert_refused
@@ -68,12 +68,10 @@ def data():
 
 
 def test_datamodule_describes_itself_and_keeps_splits_apart(data):
-    assert data.image_shape == (1, 64, 64)
-    assert data.class_names == ("square", "ellipse", "heart")
-    assert data.factor_names == ("shape", "scale", "orientation", "x", "y")
-    assert data.factor_sizes == (3, 6, 40, 32, 32)
+    classes, factors = ("square", "ellipse", "heart"), ("shape", "scale", "orientation", "x", "y")
+    assert data.info == DataInfo((1, 64, 64), classes, factors, (3, 6, 40, 32, 32))
     assert data.num_workers == 2
-    indices = {split: data._splits[split].indices for split in ("train", "val", "test")}
+    indices = {split: data.splits[split].indices for split in ("train", "val", "test")}
     assert torch.cat([*indices.values()]).sort().values.equal(torch.arange(737_280))
     assert len(indices["test"]) / 737_280 == pytest.approx(0.2, abs=0.002)
     assert len(indices["val"]) / len(indices["train"]) == pytest.approx(1 / 3, abs=0.005)
@@ -88,7 +86,7 @@ def test_the_first_images_of_every_split_are_a_fair_sample(data, split):
     assert batch.images.dtype == torch.uint8
     assert batch.images.shape == (1000, 1, SIZE, SIZE)
     assert batch.images.unique().tolist() == [0, 255]
-    for column, size in zip(batch.factors.T, data.factor_sizes, strict=True):
+    for column, size in zip(batch.factors.T, data.info.factor_sizes, strict=True):
         counts = column.bincount(minlength=size)
         assert (counts > 0).all()
         assert counts.max() < 2.5 * 1000 / size

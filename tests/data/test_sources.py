@@ -11,9 +11,10 @@ import torch
 from PIL import Image
 
 from lightning_gen.data import decoding
-from lightning_gen.data.files import FolderFiles, ZipFiles
-from lightning_gen.data.loader import BatchLoader
-from lightning_gen.data.sources import EncodedImages
+from lightning_gen.data.cache import EncodedImages
+from lightning_gen.data.celeba import ZipFiles
+from lightning_gen.data.decoding import FolderFiles
+from lightning_gen.data.loader import BatchLoader, Split
 from support.bombs import write_bomb
 from support.datasets import write_images
 from support.images import assert_same, image_folder
@@ -55,16 +56,15 @@ def test_batches_hold_what_the_indices_name(folder):
     assert batch.images[:, 0, 0, 0].tolist() == [7, 0, 7]
     assert batch.labels.tolist() == [7, 0, 7]
     assert batch.factors.tolist() == [[14], [0], [14]]
-    assert_same([source.subset(indices)[torch.arange(3)], source.decoded()[indices]], [batch] * 2)
+    whole, failures = source.decoded()
+    assert_same([Split(source, indices)[[0, 1, 2]], whole[indices]], [batch] * 2)
+    assert not any(failures)
 
 
 @pytest.mark.parametrize("kind", [FolderFiles, lambda folder: ZipFiles(zipped(folder))])
 def test_workers_give_the_same_batches(folder, kind):
     source = source_of(kind(folder), channels=3)
-    loaders = [
-        BatchLoader(source, torch.arange(10), 4, shuffle_seed=1, num_workers=workers)
-        for workers in (0, 2)
-    ]
+    loaders = (BatchLoader(Split.of(source), 4, seed=1, num_workers=n) for n in (0, 2))
     assert_same(*map(list, loaders))
 
 
@@ -97,18 +97,20 @@ def test_a_damaged_member_is_left_out_with_a_warning(folder):
     assert batch.labels.tolist() == [0, 1, 2, 3, 5, 6, 7, 8, 9]
 
 
-@pytest.mark.parametrize("decode_all", [False, True])
-def test_unreadable_files_are_left_out_with_a_warning(folder, decode_all):
+def test_unreadable_files_are_left_out_with_a_warning(folder):
     Image.effect_noise((64, 64), 99).save(folder / "5.jpg")
     (folder / "5.jpg").write_bytes((folder / "5.jpg").read_bytes()[:1500])
     (folder / "6.jpg").write_text("not an image")
     source = source_of(FolderFiles(folder))
     with pytest.warns(UserWarning, match=r"2 of 12 .*'5\.jpg' \(OSError.*'6\.jpg'.*left out"):
-        batch = source.decoded() if decode_all else source[torch.arange(12)]
+        batch = source[torch.arange(12)]
     kept = [n for n, name in enumerate(source.names) if name.endswith("png")]
     assert batch.labels.tolist() == kept
     assert batch.images[:, 0, 0, 0].tolist() == list(range(10))
     assert batch.factors[:, 0].tolist() == [2 * n for n in kept]
+    whole, failures = source.decoded()
+    assert whole.images[kept].equal(batch.images)
+    assert [n for n, failure in enumerate(failures) if not failure] == kept
 
 
 @pytest.mark.parametrize("num_workers", [0, 2])
@@ -116,9 +118,9 @@ def test_a_batch_without_a_readable_image_is_an_error_of_one_line(folder, num_wo
     for file in folder.iterdir():
         file.write_bytes(b"")
     source = source_of(FolderFiles(folder))
-    loader = BatchLoader(source, torch.arange(10), 5, num_workers=num_workers)
+    loader = BatchLoader(Split.of(source), 5, num_workers=num_workers)
     assert_refused(r"^5 of 5 images cannot be read", list, loader)
-    assert_refused(r"10 of 10.* and 7 more", source.decoded)
+    assert_refused(r"10 of 10.* and 7 more", source.__getitem__, torch.arange(10))
 
 
 @pytest.fixture
@@ -144,7 +146,7 @@ def test_a_decompression_bomb_is_left_out(tmp_path, side, whole, reason):
     write_bomb(tmp_path / "bomb.png", side, whole=whole)
     assert (tmp_path / "bomb.png").stat().st_size < 10_000_000
     with pytest.warns(UserWarning, match=rf"1 of 11 .* read: 'bomb\.png' \({reason}"):
-        assert len(source_of(FolderFiles(tmp_path), 3).decoded()) == 10
+        assert len(source_of(FolderFiles(tmp_path), 3)[torch.arange(11)].images) == 10
 
 
 def test_large_images_are_decoded_one_at_a_time(tmp_path, monkeypatch):
@@ -159,7 +161,7 @@ def test_large_images_are_decoded_one_at_a_time(tmp_path, monkeypatch):
     monkeypatch.setattr(decoding.ImageOps, "fit", counting)
     write_images(tmp_path, 10)
     assert len(image_folder(tmp_path).load("train")) == 9
-    assert at_once == [True] * 9
+    assert at_once == [True] * 10
     assert not decoding._ONE_LARGE.locked()
 
 
@@ -213,7 +215,7 @@ def test_links_that_lead_round_and_to_nowhere(tmp_path):
     (root / "two").symlink_to("one")
     with pytest.warns(UserWarning, match=r"2 of 12 images cannot be read: 'b/gone\.png'"):
         data = image_folder(root)
-    assert data.class_names == ("a", "b")
+    assert data.info.class_names == ("a", "b")
     assert len(data.load("train")) + len(data.load("test")) == 10
 
 

@@ -103,12 +103,12 @@ def test_colours_that_would_be_black_are_refused(tmp_path):
     match = r"20 files have colours of 16 bits.* up to 15 of 255"
     assert_refused(match, image_folder, tmp_path)
     write_all(65535)
-    assert image_folder(tmp_path).load("train").images.unique().tolist() == [255]
+    assert image_folder(tmp_path).load("train").source.images.unique().tolist() == [255]
 
 
 @pytest.fixture
 def cached(tmp_path, monkeypatch):
-    monkeypatch.setattr("lightning_gen.data.encoded.SMALL_BYTES", 0)
+    monkeypatch.setattr("lightning_gen.data.image_folder.SMALL_BYTES", 0)
     write(tmp_path / "scans", ramps(4095, np.uint16))
     return {"root": tmp_path / "scans", "cache": str(tmp_path / "caches")}
 
@@ -119,7 +119,7 @@ def test_the_range_is_kept_beside_the_cache(cached, monkeypatch, caplog):
     def read_again(*_):
         raise AssertionError("the files were read again for their range")
 
-    monkeypatch.setattr("lightning_gen.data.image_folder.extremes", read_again)
+    monkeypatch.setattr("lightning_gen.data.value_range.extremes", read_again)
     caplog.clear()
     found = pixels_of(image_folder(**cached))
     assert "scaled by 4095" in caplog.text

@@ -71,7 +71,7 @@ def test_every_form_gives_the_same_batches(form, lazy, monkeypatch):
         FORMS[form](images), class_names=names, test_fraction=0.2, num_workers=0, batch_size=7
     )
     assert data.image_shape == (3, 9, 11)
-    assert data.class_names == (("image",) if form == "tensors" else ("cat", "dog"))
+    assert data.info.class_names == (("image",) if form == "tensors" else ("cat", "dog"))
     seen = [data.in_order(split) for split in ("train", "val", "test")]
     batches = [batch for loader in seen for batch in loader]
     found, labels = (torch.cat([b[k] for b in batches]) for k in (0, 1))

@@ -47,7 +47,7 @@ def output_bias(model):
     ids=["Bernoulli", "bounded Gaussian", "Gaussian", "DiscretizedLogistic"],
 )
 def test_features_of_zero_give_the_mean_image(kind, likelihood, data, mean):
-    classes = {"class_names": data.class_names} if kind is CVAE else {}
+    classes = {"class_names": data.info.class_names} if kind is CVAE else {}
     model = kind(SHAPE, latent_dim=4, architecture=STARTING, likelihood=likelihood, **classes)
     fit(model, data)
     for parameter in model.decoder.parameters():

@@ -29,7 +29,7 @@ def test_a_run_is_opened_by_its_directory_its_checkpoint_or_its_name(finished, m
         assert run.checkpoint.name == "best.ckpt"
         assert run.name == f"{finished.parent.name}/{finished.name}"
         assert run.image_shape == (1, 28, 28)
-        assert run.class_names == run.data.class_names
+        assert run.class_names == run.data.info.class_names
     assert FinishedRun.open(finished / "checkpoints" / "last.ckpt").checkpoint.name == "last.ckpt"
 
 

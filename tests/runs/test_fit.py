@@ -275,7 +275,7 @@ def test_callbacks_that_every_run_has_are_there_once(in_tmp):
 
 def test_a_conditional_model_is_trained_as_it_is_made_by_default(command, in_tmp):
     images = data()
-    run = lg.fit(lg.models.CVAE(images.image_shape, images.class_names), images, **QUICK)
+    run = lg.fit(lg.models.CVAE(images.image_shape, images.info.class_names), images, **QUICK)
     command("test", run.path, "--trainer.enable_progress_bar", "false").done()
 
 

@@ -150,7 +150,7 @@ def test_a_split_comes_in_its_own_order(finished):
     assert sizes == [9000, 1000, 2000]
     shown = SplitInputs(run, "val").shown("reading", 120)
     assert [len(names) for _, names in shown] == [50, 50, 20], "a limit ends within a batch"
-    assert inputs.class_names == run.data.class_names
+    assert inputs.class_names == run.data.info.class_names
 
 
 def test_a_datamodule_of_ones_own_gives_its_batches():

@@ -56,7 +56,7 @@ def cifar10_files(batches, monkeypatch):
         name: pickle.dumps({"data": OldArray(pixels), "labels": labels}, protocol=2)
         for name, (pixels, labels) in batches.items()
     }
-    files["batches.meta"] = pickle.dumps({"label_names": list(CIFAR10.class_names)})
+    files["batches.meta"] = pickle.dumps({"label_names": list(CIFAR10.info.class_names)})
     sums = [[name, md5(content)] for name, content in files.items()]
     monkeypatch.setattr(datasets.CIFAR10, "train_list", sums[:5])
     monkeypatch.setattr(datasets.CIFAR10, "test_list", sums[5:6])

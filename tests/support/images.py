@@ -36,7 +36,7 @@ def batches_of(data, epochs=2):
     train = data.train_dataloader()
     found = []
     for epoch in range(epochs):
-        train.set_epoch(epoch)
+        train.sampler.set_epoch(epoch)
         found += train
     return [*found, *data.val_dataloader(), *data.test_dataloader()]
 

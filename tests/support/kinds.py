@@ -24,7 +24,7 @@ def vqvae(**arguments):
 KINDS = {
     "AE": partial(tiny, AE),
     "VAE": partial(tiny, VAE),
-    "CVAE": partial(tiny, CVAE, class_names=MiniFashionMNIST.class_names),
+    "CVAE": partial(tiny, CVAE, class_names=MiniFashionMNIST.info.class_names),
     "VQVAE": vqvae,
     "DCGAN": dcgan,
 }

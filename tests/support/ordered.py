@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 
 import torch
-from lightning.pytorch import LightningModule
+from lightning.pytorch import LightningModule, Trainer
 
+from lightning_gen.contracts import DataInfo
 from lightning_gen.data.base import ImageDataModule
-from lightning_gen.data.sources import TensorSource
+from lightning_gen.data.loader import TensorSource
 
 QUIET = {
     "accelerator": "cpu",
@@ -23,7 +24,7 @@ class Numbered(ImageDataModule):
     ``loaded`` are the splits that have been loaded.
     """
 
-    image_shape = (2, 8, 9)
+    info = DataInfo((2, 8, 9))
 
     def __init__(self, count=100, batch_size=8, val_fraction=0.2, binarize=None):
         super().__init__(batch_size, val_fraction, binarize)
@@ -78,3 +79,16 @@ class Seen(LightningModule):
 
     def configure_optimizers(self):
         return torch.optim.SGD(self.parameters(), lr=0.0)
+
+
+def fit(data, ckpt_path=None, **arguments):
+    """What a model has seen in three epochs."""
+    seen = Seen()
+    settings = {"enable_checkpointing": False, "max_epochs": 3, **QUIET, **arguments}
+    Trainer(**settings).fit(seen, data, ckpt_path=ckpt_path)
+    return seen
+
+
+def labels_of(loader):
+    """The labels of all batches, in order."""
+    return torch.cat([batch.labels for batch in loader]).tolist()
