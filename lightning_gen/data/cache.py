@@ -34,7 +34,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lightning_gen.contracts import Batch, ImageShape
-from lightning_gen.data.decoding import FolderFiles, ValueRange, attempt, decode
+from lightning_gen.data.decoding import FolderFiles, ValueRange, attempt, decode_image
 from lightning_gen.data.loader import CPU, TensorSource
 from lightning_gen.data.unreadable import Unreadable, describe, leave_out
 from lightning_gen.errors import UserError
@@ -46,7 +46,7 @@ PART = 1024
 SPARE_BYTES = 2**30
 """So much room is left on the disk of a cache."""
 DECODER = f"1-pillow{PIL.__version__}"
-"""Raise the number where :func:`~lightning_gen.data.decoding.decode` gives other pixels."""
+"""Raise the number where :func:`~lightning_gen.data.decoding.decode_image` gives other pixels."""
 ENDING = ".pixels"
 
 Read = tuple[UInt8[Tensor, "k c h w"], list[Unreadable | None]]
@@ -107,7 +107,9 @@ class EncodedImages:
     def decode(self, index: int) -> NDArray[np.uint8] | Unreadable:
         """The pixels [C, H, W] of one image."""
         return attempt(
-            self.files, self.names[index], lambda file: decode(file, self.shape, self.value_range)
+            self.files,
+            self.names[index],
+            lambda file: decode_image(file, self.shape, self.value_range),
         )
 
     def read(self, indices: Int[Tensor, " k"]) -> Read:
@@ -303,7 +305,7 @@ def _build(path: Path, images: EncodedImages, state: str) -> CachedImages | None
         sizes = f"they take {needed / 1e6:.0f} MB, and {free / 1e6:.0f} MB are free"
         raise OSError(errno.ENOSPC, f"{sizes}, of which {SPARE_BYTES / 1e6:.0f} MB stay free")
 
-    def decode(number: int) -> int | Unreadable:
+    def decode_one(number: int) -> int | Unreadable:
         pixels = images.decode(number)
         if isinstance(pixels, Unreadable):
             return pixels
@@ -316,7 +318,7 @@ def _build(path: Path, images: EncodedImages, state: str) -> CachedImages | None
     draft = path.with_name(f".{path.name}")  # that of a process that died is written over
     try:
         with draft.open("wb") as stream:
-            results = in_threads(decode, len(images), "decoding images")
+            results = in_threads(decode_one, len(images), "decoding images")
             unreadable = {n: one for n, one in enumerate(results) if isinstance(one, Unreadable)}
             checksums = [0 if isinstance(one, Unreadable) else one for one in results]
             words = json.dumps({"checksums": checksums, "unreadable": unreadable}).encode()

@@ -75,7 +75,7 @@ def look(stream: Stream) -> Look:
         return Look(image.mode in GREY_MODES, has_own_range(image) or _loses_bits(image))
 
 
-def decode(
+def decode_image(
     stream: Stream, shape: ImageShape, value_range: ValueRange | None = None
 ) -> NDArray[np.uint8]:
     """The first frame of an image file as uint8 [C, H, W].
@@ -98,10 +98,10 @@ def decode(
         check_size(image)
         with _ONE_LARGE if image.width * image.height > LARGE else nullcontext():
             ImageOps.exif_transpose(image, in_place=True)
-            return fit(image, shape, value_range)
+            return resize_and_crop(image, shape, value_range)
 
 
-def fit(
+def resize_and_crop(
     image: Image.Image, shape: ImageShape, value_range: ValueRange | None = None
 ) -> NDArray[np.uint8]:
     """An image resized so that it just covers the shape, and cropped, as uint8 [C, H, W]."""

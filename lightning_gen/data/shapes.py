@@ -101,10 +101,10 @@ class DrawnShapes:
 
     def __getitem__(self, indices: Tensor) -> Batch:
         factors = torch.stack(torch.unravel_index(indices, tuple(FACTORS.values())), dim=1)
-        return Batch(draw(factors).mul(255).to(torch.uint8)[:, None], factors[:, 0], factors)
+        return Batch(draw_shapes(factors).mul(255).to(torch.uint8)[:, None], factors[:, 0], factors)
 
 
-def draw(factors: Int[Tensor, "n 5"]) -> Bool[Tensor, "n 64 64"]:
+def draw_shapes(factors: Int[Tensor, "n 5"]) -> Bool[Tensor, "n 64 64"]:
     """Which pixels' centres lie within the shape of each row of factors; rows go downwards."""
     shape, scale, orientation, x, y = factors.unbind(dim=1)
     orientation = orientation % torch.tensor(PERIODS)[shape]  # no pixel differs by rounding

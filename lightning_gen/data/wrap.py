@@ -15,7 +15,7 @@ from torch import Tensor
 
 from lightning_gen.contracts import Batch, DataInfo, ImageShape
 from lightning_gen.data.base import ImageDataModule, check_tested, cut, expect
-from lightning_gen.data.decoding import GREY_MODES, fit
+from lightning_gen.data.decoding import GREY_MODES, resize_and_crop
 from lightning_gen.data.image_folder import IN_MEMORY_BYTES, height_and_width
 from lightning_gen.data.interfaces import CommonArguments, Source
 from lightning_gen.data.loader import CPU, Split, TensorSource
@@ -185,7 +185,7 @@ class ItemSource:
             )
         whole = pixels.transpose(1, 2, 0)
         picture = Image.fromarray(whole[:, :, 0] if whole.shape[2] == 1 else whole)
-        return fit(picture, self.shape)
+        return resize_and_crop(picture, self.shape)
 
     def _label(self, label: Any) -> int:  # noqa: ANN401
         try:
@@ -206,7 +206,7 @@ def pixels_of(image: Any) -> NDArray[np.uint8]:  # noqa: ANN401  (whatever a dat
         upright = ImageOps.exif_transpose(image)
         channels = 1 if image.mode in GREY_MODES else 3
         try:
-            return fit(upright, (channels, upright.height, upright.width))
+            return resize_and_crop(upright, (channels, upright.height, upright.width))
         except ValueError as error:
             raise UserError(
                 f"an image of the dataset cannot be used: {error}. Convert it to 8 bits."

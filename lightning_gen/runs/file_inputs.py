@@ -16,7 +16,7 @@ from lightning_gen.data.decoding import (
     ValueRange,
     attempt,
     attempt_all,
-    decode,
+    decode_image,
     look,
 )
 from lightning_gen.data.image_folder import read_layout
@@ -108,5 +108,5 @@ class FileInputs(Inputs):
         return attempt(
             self._files,
             self._names[index],
-            lambda stream: decode(stream, self._shape, self._value_range),
+            lambda stream: decode_image(stream, self._shape, self._value_range),
         )

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from lightning_gen.data.decoding import EXTENSIONS, decode, look
+from lightning_gen.data.decoding import EXTENSIONS, decode_image, look
 from lightning_gen.data.image_folder import height_and_width
 from lightning_gen.errors import UserError
 
@@ -24,7 +24,7 @@ def encode(image, ending, **options):
 
 def decoded(image, ending="png", channels=3, size=None, value_range=None, **options):
     shape = (channels, *(size or image.size[::-1]))
-    return decode(encode(image, ending, **options), shape, value_range)
+    return decode_image(encode(image, ending, **options), shape, value_range)
 
 
 def rgb(pixels):
@@ -63,10 +63,10 @@ def test_sixteen_bits_are_scaled(ending):
     stream = encode(Image.fromarray(deep), ending)
     assert look(stream) == (True, True)
     whole = (0.0, 65535.0)
-    np.testing.assert_array_equal(decode(stream, (1, 8, 8), whole)[0], expected)
-    np.testing.assert_array_equal(decode(stream, (3, 8, 8), whole)[2], expected)
+    np.testing.assert_array_equal(decode_image(stream, (1, 8, 8), whole)[0], expected)
+    np.testing.assert_array_equal(decode_image(stream, (3, 8, 8), whole)[2], expected)
     with pytest.raises(ValueError, match="whose range is not known"):
-        decode(stream, (1, 8, 8))
+        decode_image(stream, (1, 8, 8))
 
 
 def test_what_is_transparent_lies_on_white():
@@ -173,7 +173,7 @@ def test_formats_that_start_other_programs_are_left_out():
     assert not {".eps", ".ps", ".pdf", ".wmf", ".mpg", ".h5"} & EXTENSIONS
     script = io.BytesIO(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EOF\n")
     with pytest.raises(OSError, match="cannot identify"):
-        decode(script, (3, 8, 8))
+        decode_image(script, (3, 8, 8))
 
 
 def test_image_size_is_a_side_or_both():

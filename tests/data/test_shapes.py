@@ -9,7 +9,15 @@ import pytest
 import torch
 
 from lightning_gen.data import DataInfo, DSprites, Shapes, dsprites
-from lightning_gen.data.shapes import FACTORS, REACH, SIZE, DrawnShapes, draw, index_of, look_alike
+from lightning_gen.data.shapes import (
+    FACTORS,
+    REACH,
+    SIZE,
+    DrawnShapes,
+    draw_shapes,
+    index_of,
+    look_alike,
+)
 from support.datasets import dsprites_arrays, write_dsprites
 from support.refusals import assert_refused
 
@@ -24,7 +32,7 @@ def random_factors(n):
 @pytest.mark.parametrize(("scale", "size"), [(3, 12), (5, 15)])
 @pytest.mark.parametrize("orientation", [0, 7, 13])
 def test_area_centroid_and_farthest_point(scale, size, orientation):
-    images = draw(torch.tensor([[shape, scale, orientation, 8, 24] for shape in range(3)]))
+    images = draw_shapes(torch.tensor([[shape, scale, orientation, 8, 24] for shape in range(3)]))
     areas = (2, math.pi / 2, (2 + math.pi / 2) / 1.31329**2)  # of a size of 1
     turn = 2 * math.pi * orientation / 40
     farthest = (turn + math.pi / 4, turn, turn + math.pi / 2)  # a corner, a vertex, the tip
@@ -43,7 +51,7 @@ def test_every_shape_lies_wholly_in_the_frame():
         torch.arange(3), torch.tensor([5]), torch.arange(40), *[torch.tensor([0, 31])] * 2
     )
     for factors in torch.cat([corners, random_factors(500)]).split(512):
-        images = draw(factors)
+        images = draw_shapes(factors)
         assert images.any(dim=(1, 2)).all()
         for border in (images[:, 0], images[:, -1], images[:, :, 0], images[:, :, -1]):
             assert not border.any()
@@ -97,7 +105,7 @@ def test_what_looks_alike_is_of_one_group_and_drawn_the_same(shape, period):
     turned = torch.tensor([[shape, 3, k, 10, 20] for k in range(40)])
     groups = look_alike(index_of(turned))
     assert len(groups.unique()) == period
-    images = draw(turned)
+    images = draw_shapes(turned)
     same = (images[:, None] == images[None]).flatten(2).all(dim=2)
     assert same.equal(groups[:, None] == groups[None])
 
