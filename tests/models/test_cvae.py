@@ -97,7 +97,7 @@ def test_training_binds_the_image_to_its_class():
     data = MiniFashionMNIST()
     source = data.load("train")
     torch.manual_seed(0)
-    names, arguments = data.class_names, {"latent_dim": 2, "architecture": Dense((64,))}
+    names, arguments = data.info.class_names, {"latent_dim": 2, "architecture": Dense((64,))}
     model = CVAE(data.image_shape, names, objective=ELBO(beta=20.0), **arguments)
     optimizer = torch.optim.Adam(model.parameters(), lr=5e-3)
     for step in range(150):
