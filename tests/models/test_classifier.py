@@ -34,7 +34,9 @@ def seen(monkeypatch):
 def test_it_learns_fashion_mnist_in_seconds():
     data = MiniFashionMNIST(batch_size=128)
     learns = partial(Adam, lr=3e-3)
-    model = Classifier(data.image_shape, data.num_classes, (16, 32, 64, 64), optimizer=learns)
+    model = Classifier(
+        data.image_shape, len(data.info.class_names), (16, 32, 64, 64), optimizer=learns
+    )
     trainer = trainer_of(limit_train_batches=60, limit_val_batches=0, limit_test_batches=4)
     trainer.fit(model, data)
     (results,) = trainer.test(model, data, verbose=False)
