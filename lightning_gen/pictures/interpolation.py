@@ -1,7 +1,7 @@
 """The way from one image to another through the latent space."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 
@@ -29,15 +29,11 @@ class Interpolation(Picture):
 
     requires = contracts.WALKS
     film = True
+    least: ClassVar[dict[str, int]] = {"num_pairs": 1, "steps": 2}
 
     num_pairs: int = 6
     steps: int = 10
     path: PathName = "linear"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.check_at_least(1, "num_pairs")
-        self.check_at_least(2, "steps")
 
     @property
     def looks_at(self) -> int:

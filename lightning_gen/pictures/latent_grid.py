@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -34,13 +34,10 @@ class LatentGrid(CodePicture):
     """
 
     requires = WALKS
+    least: ClassVar[dict[str, int]] = {"num_images": 2, "steps": 2}
 
     steps: int = 15
     dimensions: tuple[int, int] | None = None
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.check_at_least(2, "steps")
 
     @property
     def num_drawn(self) -> int:

@@ -63,6 +63,7 @@ class Picture(ABC):
         of_test: a test is drawn, too.
         film: its columns are steps of a way.
         usual_epochs: training epochs from one picture to the next, unless they are given.
+        least: the least value of each option that has one.
 
     Args:
         every_n_epochs: training epochs from one picture to the next. None takes those that are
@@ -74,12 +75,14 @@ class Picture(ABC):
     of_test: ClassVar[bool] = False
     film: ClassVar[bool] = False
     usual_epochs: ClassVar[int] = 5
+    least: ClassVar[dict[str, int]] = {}
 
     every_n_epochs: int | None = None
 
     def __post_init__(self) -> None:
-        if self.every_n_epochs is not None:
-            self.check_at_least(1, "every_n_epochs")
+        for option, least in {"every_n_epochs": 1, **self.least}.items():
+            if (value := getattr(self, option)) is not None:
+                check_number(f"{type(self).__name__}.{option}", value, least)
 
     @property
     def looks_at(self) -> int:
@@ -118,11 +121,6 @@ class Picture(ABC):
         if not able(model, self.requires):
             require(model, self.requires, name, f"Leave {name} out or choose another model.")
 
-    def check_at_least(self, least: int, *options: str) -> None:
-        """Raise a UserError where an option is below ``least``."""
-        for option in options:
-            check_number(f"{type(self).__name__}.{option}", getattr(self, option), least)
-
 
 @dataclass(frozen=True)
 class CodePicture(Picture, ABC):
@@ -133,12 +131,9 @@ class CodePicture(Picture, ABC):
     """
 
     of_codes = True
+    least: ClassVar[dict[str, int]] = {"num_images": 2}
 
     num_images: int = 2000
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.check_at_least(2, "num_images")
 
     @property
     def looks_at(self) -> int:

@@ -19,12 +19,9 @@ class Reconstructions(Picture):
 
     requires: ClassVar[contracts.Needs] = (contracts.Reconstructs,)
     usual_epochs = 1
+    least: ClassVar[dict[str, int]] = {"num_images": 1}
 
     num_images: int = 16
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.check_at_least(1, "num_images")
 
     @property
     def looks_at(self) -> int:

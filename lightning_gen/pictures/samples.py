@@ -22,13 +22,10 @@ class Samples(Picture):
 
     requires: ClassVar[contracts.Needs] = (contracts.SamplesImages,)
     usual_epochs = 1
+    least: ClassVar[dict[str, int]] = {"num_images": 1}
 
     num_images: int = 64
     seed: int = 0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.check_at_least(1, "num_images")
 
     @property
     def num_drawn(self) -> int:
@@ -52,13 +49,10 @@ class ConditionalSamples(Samples):
     """
 
     requires = (contracts.Conditional,)
+    least: ClassVar[dict[str, int]] = {"num_images": 1, "max_rows": 1}
 
     num_images: int = 10
     max_rows: int = 10
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.check_at_least(1, "max_rows")
 
     @property
     def num_drawn(self) -> int:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -41,6 +41,7 @@ class Traversal(CodePicture):
 
     requires = WALKS
     film = True
+    least: ClassVar[dict[str, int]] = {"num_images": 2, "num_dimensions": 1, "steps": 2}
 
     num_dimensions: int = 10
     dimensions: Sequence[int] | None = None
@@ -49,8 +50,6 @@ class Traversal(CodePicture):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.check_at_least(1, "num_dimensions")
-        self.check_at_least(2, "steps")
         if not 0 < self.span <= WIDEST:
             raise UserError(
                 f"Traversal.span is above 0, at most {WIDEST} standard deviations, got "
