@@ -7,12 +7,13 @@ from types import SimpleNamespace
 import pytest
 import torch
 from lightning.pytorch import Trainer, seed_everything
-from lightning.pytorch.callbacks import Callback, ModelCheckpoint
+from lightning.pytorch.callbacks import ModelCheckpoint
 
 from lightning_gen.callbacks import RandomState
 from lightning_gen.data import MiniFashionMNIST
 from lightning_gen.training.record import batch_in_words
-from support.ordered import QUIET, Numbered, Seen, fit, labels_of
+from support.ordered import QUIET, Numbered, Seen, fit, fit_on_two_processes, labels_of
+from support.processes import IMPORTED
 
 
 class Labelling(Seen):
@@ -20,26 +21,11 @@ class Labelling(Seen):
         return batch.labels
 
 
-class OfOwnSeed(Callback):
-    """Gives each process another seed, as a plain script has, and keeps what it has seen."""
-
-    def __init__(self, folder):
-        self.folder = folder
-
-    def setup(self, trainer, pl_module, stage):
-        warnings.simplefilter("default")  # this process is a fork of the tests'
-        torch.manual_seed(trainer.global_rank)
-
-    def on_train_end(self, trainer, pl_module):
-        torch.save(pl_module.train_labels, self.folder / f"{trainer.global_rank}.pt")
-
-
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # forks beside threads, from Python 3.12
-def test_processes_without_a_seed_share_out_the_images(tmp_path, monkeypatch):
-    for name in ("MASTER_ADDR", "MASTER_PORT", "PL_GLOBAL_SEED"):
-        monkeypatch.setenv(name, "0")  # Lightning sets them, and monkeypatch takes that back
-        monkeypatch.delenv(name)
-    fit(Numbered(), max_epochs=2, devices=2, strategy="ddp_fork", callbacks=[OfOwnSeed(tmp_path)])
+def test_processes_without_a_seed_share_out_the_images(tmp_path):
+    process = IMPORTED.Process(target=fit_on_two_processes, args=(tmp_path,))
+    process.start()
+    process.join()
+    assert process.exitcode == 0
     ranks = [torch.load(tmp_path / f"{rank}.pt") for rank in range(2)]
     for epoch in range(2):
         shards = [[label for batch in rank[epoch] for label in batch] for rank in ranks]

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import torch
-from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch import Callback, LightningModule, Trainer
 
 from lightning_gen.contracts import DataInfo
 from lightning_gen.data.base import ImageDataModule
@@ -87,6 +87,24 @@ def fit(data, ckpt_path=None, **arguments):
     settings = {"enable_checkpointing": False, "max_epochs": 3, **QUIET, **arguments}
     Trainer(**settings).fit(seen, data, ckpt_path=ckpt_path)
     return seen
+
+
+class OfOwnSeed(Callback):
+    """Gives each process another seed, as a plain script has, and keeps what it has seen."""
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def setup(self, trainer, pl_module, stage):
+        torch.manual_seed(trainer.global_rank)
+
+    def on_train_end(self, trainer, pl_module):
+        torch.save(pl_module.train_labels, self.folder / f"{trainer.global_rank}.pt")
+
+
+def fit_on_two_processes(folder):
+    """Keep the training labels of each of two processes: forks of this one, to be begun anew."""
+    fit(Numbered(), max_epochs=2, devices=2, strategy="ddp_fork", callbacks=[OfOwnSeed(folder)])
 
 
 def labels_of(loader):
