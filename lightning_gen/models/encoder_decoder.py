@@ -32,7 +32,7 @@ class AutoencoderParts(DenoisingParts, total=False):
     likelihood: Likelihood
 
 
-class VectorParts(AutoencoderParts, total=False):
+class Parts(AutoencoderParts, total=False):
     """What an autoencoder whose codes are vectors passes on to its family."""
 
     architecture: Architecture

@@ -18,7 +18,7 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from lightning_gen._compat import uncounted
 from lightning_gen.contracts import Batch, Images, Terms
 from lightning_gen.errors import UserError, check_number
-from lightning_gen.models.encoder_decoder import VectorParts
+from lightning_gen.models.encoder_decoder import Parts
 from lightning_gen.models.module import Module
 from lightning_gen.models.one_cycle import OneCycle
 from lightning_gen.models.optimizers import OptimizerFactory, SharedFactory
@@ -37,7 +37,7 @@ class GANParts(TypedDict, total=False):
     clip_norm: float | None
 
 
-class CodeGameParts(VectorParts, GANParts, total=False):
+class CodeGameParts(Parts, GANParts, total=False):
     """What a game on codes passes on to :class:`GAN` and to its family of autoencoders."""
 
 

@@ -11,7 +11,7 @@ from lightning_gen.errors import check_number
 from lightning_gen.models.encoder_decoder import (
     Autoencoder,
     DenoisingParts,
-    VectorParts,
+    Parts,
     check_latent_dim,
 )
 from lightning_gen.models.module import Module
@@ -92,7 +92,7 @@ class WAE(WassersteinAutoencoder):
         latent_dim: int = 8,
         kernel: Kernel = InverseMultiquadratics(),  # noqa: B008  (frozen)
         weight: float = 100.0,
-        **parts: Unpack[VectorParts],
+        **parts: Unpack[Parts],
     ) -> None:
         super().__init__(image_shape, latent_dim, weight, **parts)
         self.kernel = kernel

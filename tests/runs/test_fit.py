@@ -291,6 +291,24 @@ def test_what_python_alone_can_make_is_named(in_tmp, caplog):
     assert yaml.safe_load(config)["model"]["init_args"]["optimizer"]["init_args"]["lr"] == 1e-3
 
 
+def test_pictures_of_ones_choice_are_drawn_and_kept_in_the_configuration(command, in_tmp):
+    grid = lg.pictures.LatentGrid(steps=3, num_images=20)
+    run = lg.fit(vae(), data(), name="chosen", pictures=grid, **QUICK)
+    assert [*run.images] == ["latent_grid"]
+    config = run.path / "config.yaml"
+    [kept] = yaml.safe_load(config.read_text())["pictures"]
+    assert kept["class_path"] == "lightning_gen.pictures.LatentGrid"
+    command("fit", "--config", config, "--name", "again").done()
+    again = in_tmp / "logs" / "again" / "version_0"
+    same = [next(each.glob("images/latent_grid/*.png")) for each in (run.path, again)]
+    assert same[0].read_bytes() == same[1].read_bytes()
+    assert run.draw(grid).size == run.images["latent_grid"].size
+    page = run.draw(lg.pictures.LatentScatter(num_images=50))
+    assert page.size[0] > 400
+    with pytest.raises(UserError, match=r"pictures are objects of Picture, got 'Samples'"):
+        lg.fit(vae(), data(), pictures=["Samples"], **QUICK)
+
+
 def test_a_model_of_ones_own(in_tmp, caplog):
     """What it keeps by Lightning's way is enough to load it; what it does not is told."""
     run = lg.fit(Own(3), data(), **QUICK)
