@@ -45,7 +45,7 @@ def logs(train, tmp_path_factory):
 
 
 LACKING = {
-    ("sample", "CAE"): "samples",
+    ("sample", "CAE"): "samples images",
     ("reconstruct", "DCGAN"): "reconstructs",
     ("encode", "DCGAN"): "encodes",
     ("arithmetic", "DCGAN"): "encodes",
