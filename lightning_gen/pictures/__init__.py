@@ -4,11 +4,10 @@ from lightning_gen.pictures.arithmetic import Arithmetic
 from lightning_gen.pictures.interpolation import Interpolation
 from lightning_gen.pictures.latent_grid import LatentGrid
 from lightning_gen.pictures.latent_scatter import LatentScatter
-from lightning_gen.pictures.picture import NothingToDrawError, Picture, Seen
+from lightning_gen.pictures.picture import NothingToDrawError, Picture, Seen, View
 from lightning_gen.pictures.reconstructions import Denoising, Reconstructions
 from lightning_gen.pictures.samples import ConditionalSamples, Samples
 from lightning_gen.pictures.traversal import Traversal
-from lightning_gen.pictures.view import View
 
 __all__ = [
     "Arithmetic",

@@ -12,8 +12,7 @@ from torch import Tensor
 from lightning_gen.contracts import Codes, Decodes, Encodes
 from lightning_gen.errors import UserError
 from lightning_gen.pictures.codes import LabelledCodes, device_of
-from lightning_gen.pictures.picture import CodePicture, NothingToDrawError, Seen
-from lightning_gen.pictures.view import View
+from lightning_gen.pictures.picture import CodePicture, NothingToDrawError, Seen, View
 
 ThreeNames = tuple[str, str, str]
 

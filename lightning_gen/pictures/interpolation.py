@@ -9,8 +9,14 @@ from lightning_gen import contracts
 from lightning_gen.contracts import Encodes, able, condition_on
 from lightning_gen.errors import UserError
 from lightning_gen.latent import PATHS, PathName
-from lightning_gen.pictures.picture import NothingToDrawError, Picture, Seen
-from lightning_gen.pictures.view import View, decode_all, unique
+from lightning_gen.pictures.picture import (
+    NothingToDrawError,
+    Picture,
+    Seen,
+    View,
+    decode_all,
+    unique,
+)
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,7 @@ from torch import Tensor
 from lightning_gen.contracts import WALKS, Codes, Decodes, SamplesCodes
 from lightning_gen.latent import Plane, coordinate_plane, normal_quantiles, principal_plane
 from lightning_gen.pictures.codes import device_of, free_dimensions
-from lightning_gen.pictures.picture import CodePicture, Seen
-from lightning_gen.pictures.view import View, decode_all, unique
+from lightning_gen.pictures.picture import CodePicture, Seen, View, decode_all, unique
 
 MASS = 0.98
 """The share of the prior, or of the codes, that a grid covers along each axis."""

@@ -5,8 +5,7 @@ from typing import Any, ClassVar
 
 from lightning_gen import contracts
 from lightning_gen.contracts import Batch, Images, condition_on
-from lightning_gen.pictures.picture import NothingToDrawError, Picture, Seen
-from lightning_gen.pictures.view import View
+from lightning_gen.pictures.picture import NothingToDrawError, Picture, Seen, View
 
 
 @dataclass(frozen=True)

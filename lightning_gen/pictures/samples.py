@@ -7,8 +7,7 @@ from typing import Any, ClassVar
 import torch
 
 from lightning_gen import contracts
-from lightning_gen.pictures.picture import Picture, Seen
-from lightning_gen.pictures.view import View
+from lightning_gen.pictures.picture import Picture, Seen, View
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,7 @@ from torch import Tensor
 from lightning_gen.contracts import WALKS, Codes, Decodes, SamplesCodes
 from lightning_gen.errors import UserError
 from lightning_gen.pictures.codes import LabelledCodes, device_of, free_dimensions
-from lightning_gen.pictures.picture import CodePicture, NothingToDrawError, Seen
-from lightning_gen.pictures.view import View, decode_all
+from lightning_gen.pictures.picture import CodePicture, NothingToDrawError, Seen, View, decode_all
 
 WIDEST = 100
 """Standard deviations to a side: beyond there are no codes, and then no numbers."""
