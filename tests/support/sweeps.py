@@ -120,4 +120,4 @@ def sixty_trials(folder, ready):
     Path("own").mkdir(exist_ok=True)
     study = Study(read_sweep(Path("own.yaml")), "own", Path("own"), trials=60)
     ready.send("ready")
-    workers.Sweep(study, Path("own"), runner).run(jobs=2)
+    workers.Sweep(study, runner).run(jobs=2)

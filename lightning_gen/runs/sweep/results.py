@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.distributions import CategoricalDistribution
 from optuna.trial import FrozenTrial, TrialState
 
 from lightning_gen.atomic import draft, write_text
 from lightning_gen.figures.sweep import SweptParameter, sweep_panels
 from lightning_gen.runs.sweep.reading import SweepFile
-from lightning_gen.runs.sweep.space import StudyValue, brief, short_names, word
+from lightning_gen.runs.sweep.space import Space, StudyValue, brief, short_names, word
 from lightning_gen.runs.sweep.study import Study, has_begun
 from lightning_gen.training.directory import RunDirectory
 from lightning_gen.training.metrics_file import table
@@ -57,8 +57,9 @@ def state(attempt: FrozenTrial) -> str:
     return "failed" if "error" in attempt.user_attrs else "interrupted"
 
 
-def write_results(sweep: SweepFile, found: list[Result], folder: Path) -> None:
+def write_results(study: Study, found: list[Result]) -> None:
     """Write ``results.csv``, a row a trial, and ``results.png``, each whole or not at all."""
+    sweep, folder = study.sweep, study.folder
     tests = sorted({name for result in found for name in result.test})
     middle = dict.fromkeys([*sweep.parameters, sweep.metric_name, *tests])
     columns = ["trial", "state", *middle, "seconds", "directory", "error"]
@@ -84,12 +85,11 @@ def write_results(sweep: SweepFile, found: list[Result], folder: Path) -> None:
             figure.savefig(unfinished)
 
 
-def _swept(key: str, space: BaseDistribution, complete: list[Result]) -> SweptParameter:
+def _swept(key: str, space: Space, complete: list[Result]) -> SweptParameter:
     values = [result.parameters[key] for result in complete]
     if isinstance(space, CategoricalDistribution):
         return SweptParameter(key, [*map(word, values)], [*map(word, space.choices)])
-    log = bool(getattr(space, "log", False))
-    return SweptParameter(key, [float(value or 0) for value in values], log=log)
+    return SweptParameter(key, [float(value or 0) for value in values], log=space.log)
 
 
 def ranked(sweep: SweepFile, found: list[Result]) -> list[Result]:

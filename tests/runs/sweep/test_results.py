@@ -25,8 +25,8 @@ def run(folder, fit, content=GRID):
     study = open_study(folder, content)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(workers, "write_results", lambda *_: None)
-        Sweep(study, folder, fit).run()
-    write_results(study.sweep, results(study), folder)
+        Sweep(study, fit).run()
+    write_results(study, results(study))
     return study
 
 
@@ -55,7 +55,7 @@ def test_a_row_a_trial(grid):
 
 
 def test_they_stand_there_when_the_sweep_is_interrupted(tmp_path):
-    Sweep(open_study(tmp_path), tmp_path, FakeFit(cut_off=[1])).run()
+    Sweep(open_study(tmp_path), FakeFit(cut_off=[1])).run()
     assert [row["state"] for row in table(tmp_path)] == ["complete", "interrupted"]
     assert (tmp_path / "results.png").is_file()
 
