@@ -119,16 +119,15 @@ def verb_help(
     found = _definition([PACKAGE / "runs" / f"{module.replace('.', '/')}.py"], function)
     if not isinstance(found, ast.FunctionDef):
         return None
-    options = {name: (name, default, about) for name, default, about in arguments(found)}
+    options = {row[0]: row for row in arguments(found, descriptions(found))}
     if picture:
-        own = {option[0]: option for option in class_options("pictures", picture)}
-        options = {name: own[name] for name in own if name != "every_n_epochs"} | options
+        own = class_options("pictures", picture)
+        options = {row[0]: row for row in own if row[0] != "every_n_epochs"} | options
     names = f"one of {', '.join(picture_names())}; draw RUN PICTURE --help lists its options"
+    options["picture"] = ("picture", "", picture or names)
     asked = ("run", "runs", "codes", first, *(["picture"] if verb == "draw" else []))
-    options |= {"picture": ("picture", "", picture or names)}
     before = [name for name in asked if name in options]
-    options = {name: options[name] for name in options if name in before or name != "picture"}
-    rows = [options[name] for name in options if name not in (*before, "inputs")]
+    rows = [options[name] for name in options if name not in (*before, "inputs", "picture")]
     if "inputs" in options:
         rows += [(name, "", about) for name, about in INPUTS.items()]
     if "FinishedRun" in ast.unparse(found.args):
@@ -169,7 +168,7 @@ def class_options(room: str, name: str) -> list[tuple[str, str, str]]:
     definitions = [found for kind in kinds if (found := vars(kind)["definition"])]
     helps: dict[str, str] = {}
     for found in reversed(definitions):
-        helps |= descriptions(ast.get_docstring(found))
+        helps |= descriptions(found)
     for found in definitions:
         for option in fields(found, helps):
             options.setdefault(option[0], option)
@@ -192,13 +191,10 @@ def fields(definition: ast.ClassDef, helps: dict[str, str]) -> list[tuple[str, s
     """The options of a dataclass: name, default and what is said of them."""
     if not any("dataclass" in ast.unparse(each) for each in definition.decorator_list):
         return []
-    lines = [node for node in definition.body if isinstance(node, ast.AnnAssign)]
-    return [
-        (name, ast.unparse(line.value) if line.value else "", helps.get(name, ""))
-        for line in lines
-        if "ClassVar" not in ast.unparse(line.annotation)
-        for name in [ast.unparse(line.target)]
-    ]
+    nodes = [node for node in definition.body if isinstance(node, ast.AnnAssign)]
+    own = [node for node in nodes if "ClassVar" not in ast.unparse(node.annotation)]
+    found = {ast.unparse(node.target): node.value for node in own}
+    return [(k, ast.unparse(v) if v else "", helps.get(k, "")) for k, v in found.items()]
 
 
 @cache
@@ -210,11 +206,8 @@ def _lineage(room: str, name: str) -> type:
     return type(name, tuple(_lineage(room, base) for base in bases), {"definition": found})
 
 
-def arguments(
-    function: ast.FunctionDef, helps: dict[str, str] | None = None
-) -> list[tuple[str, str, str]]:
-    """The arguments of a function: name, default and what a docstring, its own, says of them."""
-    helps = descriptions(ast.get_docstring(function)) if helps is None else helps
+def arguments(function: ast.FunctionDef, helps: dict[str, str]) -> list[tuple[str, str, str]]:
+    """The arguments of a function: name, default and what is said of them."""
     given = function.args
     names = [a.arg for a in (*given.args, *given.kwonlyargs)]
     defaults = [None] * (len(given.args) - len(given.defaults)) + [*given.defaults]
@@ -226,9 +219,10 @@ def arguments(
     ]
 
 
-def descriptions(docstring: str | None) -> dict[str, str]:
+def descriptions(definition: ast.FunctionDef | ast.ClassDef) -> dict[str, str]:
     """What a docstring says of each argument that it describes."""
-    return {p.arg_name: p.description for p in parse(docstring or "").params if p.description}
+    params = parse(ast.get_docstring(definition) or "").params
+    return {p.arg_name: p.description for p in params if p.description}
 
 
 def _definition(paths: list[Path], name: str) -> ast.FunctionDef | ast.ClassDef | None:

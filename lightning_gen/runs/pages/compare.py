@@ -12,12 +12,14 @@ from lightning_gen.figures.curves import Curve, compared_curves
 from lightning_gen.figures.style import to_svg
 from lightning_gen.runs.finished import FinishedRun, existing_device
 from lightning_gen.runs.pages import exhibits
-from lightning_gen.runs.pages.compared_metrics import compared_metrics, leader, quantities_of
-from lightning_gen.runs.pages.compared_runs import (
+from lightning_gen.runs.pages.compared import (
     ComparedRun,
+    compared_metrics,
     compared_settings,
     differing,
+    leader,
     open_all,
+    quantities_of,
 )
 from lightning_gen.runs.pages.exhibits import SharedImages
 from lightning_gen.runs.pages.html import Exhibit, write_page

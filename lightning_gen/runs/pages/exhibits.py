@@ -6,13 +6,10 @@ from dataclasses import replace
 from typing import NamedTuple
 
 import torch
-from matplotlib.figure import Figure
-from PIL import Image
 
 from lightning_gen import contracts
 from lightning_gen.contracts import Batch, able, condition_on
 from lightning_gen.errors import UserError
-from lightning_gen.figures.style import to_array
 from lightning_gen.pictures import (
     Arithmetic,
     LatentGrid,
@@ -25,7 +22,8 @@ from lightning_gen.pictures import (
 from lightning_gen.pictures.arithmetic import default_terms
 from lightning_gen.pictures.codes import LabelledCodes, codes_of, join
 from lightning_gen.runs.inputs import SplitInputs
-from lightning_gen.runs.pages.compared_runs import ComparedRun
+from lightning_gen.runs.outputs import as_image
+from lightning_gen.runs.pages.compared import ComparedRun
 from lightning_gen.runs.pages.html import Exhibit
 
 CODES = 2000
@@ -33,13 +31,9 @@ CODES = 2000
 
 
 class SharedImages(NamedTuple):
-    """Images of the first run's test split, and their codes in each run.
+    """Images of the first run's test split that are shown, with the names of labels and factors.
 
-    Attributes:
-        batch: the images that are shown.
-        names: of its labels, and of its factors.
-        codes: of many more of them, by the label of each run that is able to encode them.
-        total: images of the split.
+    ``codes`` are those of many more of the ``total`` images, in each run that is able to encode.
     """
 
     batch: Batch
@@ -96,9 +90,7 @@ def show(
             if not able(run.model, picture.requires):
                 raise UserError(f"{type(run.model).__name__} does not {ability}.")
             torch.manual_seed(seed)
-            drawn = picture.draw(run.model, seen(run))
-            pixels = to_array(drawn) if isinstance(drawn, Figure) else drawn.pixels()
-            exhibit.pictures[run.label] = Image.fromarray(pixels)
+            exhibit.pictures[run.label] = as_image(picture.draw(run.model, seen(run)))
         except UserError as error:
             exhibit.notes.append(f"{run.label} is left out: {error}")
     return exhibit
@@ -123,7 +115,7 @@ def reconstructions(runs: Sequence[ComparedRun], images: SharedImages) -> Exhibi
             exhibit.notes.append(f"{run.label} is left out: {error}")
     if len(rows) > 1:
         view = View(rows, f"{len(images.batch.images)} test images and their reconstructions")
-        exhibit.pictures["all runs"] = Image.fromarray(view.pixels())
+        exhibit.pictures["all runs"] = as_image(view)
     return exhibit
 
 

@@ -2,19 +2,24 @@
 
 import math
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
+from lightning_gen.errors import UserError
 from lightning_gen.figures.curves import separate_curves
 from lightning_gen.figures.style import to_svg
 from lightning_gen.runs.outputs import open_picture
 from lightning_gen.runs.pages.diagnosis import diagnose
-from lightning_gen.runs.pages.html import Exhibit, captions, write_page
+from lightning_gen.runs.pages.html import Exhibit, captions, data_uri, environment, write_page
 from lightning_gen.runs.pages.record import ENDS_IN_DIMENSION, RunRecord
 from lightning_gen.training.directory import CONFIG
 from lightning_gen.training.scores import read_scores, with_error
+
+if TYPE_CHECKING:
+    from lightning_gen.runs.finished import FinishedRun
 
 STAGED = ("train/", "val/", "test/", ENDS_IN_DIMENSION)
 
@@ -43,9 +48,7 @@ def report(run: Path, out: Path | None = None) -> Path:
         others=[column for column in logged.curves if not column.startswith(STAGED)],
         scores=scores,
         charts=charts,
-        exhibits=list(
-            exhibits(record.directory.images, drawn={"loss_curves"} if charts else set())
-        ),
+        exhibits=[*exhibits(record.directory.images, {"loss_curves"} if charts else set())],
         config=(path / CONFIG).read_text(encoding="utf-8", errors="replace"),
     )
 
@@ -80,15 +83,13 @@ def staged_metrics(run: RunRecord, scores: set[str]) -> list[str]:
 
 def score_rows(run: Path) -> list[dict[str, Any]]:
     """The cards of ``metrics.json`` but those of single dimensions, and how each is ``shown``."""
-    rows = [
-        card | {"name": name, "split": split}
-        for split, cards in read_scores(run).items()
-        for name, card in cards.items()
-        if "/" not in name and card["value"] is not None
-    ]
-    for row in rows:
-        error = row["standard_error"]
-        row["shown"] = with_error(row["value"], math.nan if error is None else error)
+    rows = []
+    for split, cards in read_scores(run).items():
+        for name, card in cards.items():
+            value, error = card["value"], card["standard_error"]
+            if "/" not in name and value is not None:
+                shown = with_error(value, math.nan if error is None else error)
+                rows.append(card | {"name": name, "split": split, "shown": shown})
     return rows
 
 
@@ -100,3 +101,15 @@ def draw_charts(run: RunRecord) -> dict[str, Markup]:
         name.replace("_", " "): Markup(to_svg(figure, f"curve-{number}"))
         for number, (name, figure) in enumerate(figures.items())
     }
+
+
+def in_a_notebook(run: "FinishedRun") -> str:
+    """What a notebook shows of a run, as HTML: the scores of its test and its latest pictures."""
+    try:
+        scores = run.test
+    except UserError:  # its files are gone
+        scores = {}
+    shown = [(Exhibit.of(kind), image) for kind, image in run.images.items()]
+    small = partial(data_uri, None, 480)
+    page = environment().get_template("notebook.html")
+    return page.render(run=run, scores=scores, shown=shown, uri=small)

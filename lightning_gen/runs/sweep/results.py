@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from optuna.distributions import CategoricalDistribution
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import TrialState
 
 from lightning_gen.atomic import draft, write_text
 from lightning_gen.figures.sweep import SweptParameter, sweep_panels
@@ -34,27 +34,18 @@ class Result(NamedTuple):
 
 def results(study: Study) -> list[Result]:
     """The trials of a study that were begun, by number."""
-    return [
-        Result(
-            number,
-            state(trial),
-            {key: trial.params[key] for key in study.sweep.parameters if key in trial.params},
-            trial.value,
-            trial.user_attrs.get("error", ""),
-            trial.user_attrs.get("directory", ""),
-            trial.user_attrs.get("test", {}),
-            round(trial.user_attrs.get("seconds", 0.0), 1),
-        )
-        for number, trial in study.trials().items()
-        if has_begun(trial)
-    ]
-
-
-def state(attempt: FrozenTrial) -> str:
-    """How far a trial has come, by its latest attempt."""
-    if attempt.state in (TrialState.COMPLETE, TrialState.RUNNING):
-        return attempt.state.name.lower()
-    return "failed" if "error" in attempt.user_attrs else "interrupted"
+    found = []
+    for number, trial in study.trials().items():
+        about = trial.user_attrs
+        state = trial.state.name.lower()
+        if trial.state == TrialState.FAIL:
+            state = "failed" if "error" in about else "interrupted"
+        values = {key: trial.params[key] for key in study.sweep.parameters if key in trial.params}
+        told: dict[str, Any] = {"error": "", "directory": "", "test": {}, "seconds": 0.0}
+        told |= {name: about[name] for name in told.keys() & about.keys()}
+        if has_begun(trial):
+            found.append(Result(number, state, values, trial.value, **told))
+    return found
 
 
 def write_results(study: Study, found: list[Result]) -> None:
@@ -68,7 +59,8 @@ def write_results(study: Study, found: list[Result]) -> None:
             **{"trial": result.number, "state": result.state, **result.test},
             **{key: word(value) for key, value in result.parameters.items()},
             **({} if result.value is None else {sweep.metric_name: result.value}),
-            **{name: getattr(result, name) for name in ("seconds", "directory", "error")},
+            **{"seconds": round(result.seconds, 1), "directory": result.directory},
+            "error": result.error,
         }
         for result in found
     ]

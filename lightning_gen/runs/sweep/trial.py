@@ -136,12 +136,11 @@ def end(process: "subprocess.Popen[bytes]") -> None:
 
 def failure(output: Path, code: int) -> str:
     """The last line of a log that tells of an error; the last line where none does."""
-    lines = output.read_text(encoding="utf-8", errors="replace").splitlines()
-    lines = [line.strip() for line in lines if line.strip()]
-    found = [match for match in map(ERROR_LINE.fullmatch, lines) if match]
     if code == -signal.SIGKILL:
         return "it was killed, as the system does when memory runs out"
-    if found:
+    lines = output.read_text(encoding="utf-8", errors="replace").splitlines()
+    lines = [line.strip() for line in lines if line.strip()]
+    if found := [match for match in map(ERROR_LINE.fullmatch, lines) if match]:
         return found[-1][1] or found[-1][2]
     return lines[-1] if lines else f"exit code {code}, and it printed nothing"
 

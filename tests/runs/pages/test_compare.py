@@ -11,7 +11,7 @@ from PIL import Image
 
 from lightning_gen.runs.finished import FinishedRun
 from lightning_gen.runs.pages.compare import compare
-from lightning_gen.runs.pages.compared_runs import compared_settings
+from lightning_gen.runs.pages.compared import compared_settings
 from support.command import MINI_DATA, NO_PICTURES, TWO_BATCHES
 from support.pages import Browser, cells, parsed, words
 from support.refusals import assert_refused

@@ -6,9 +6,8 @@ from statistics import fmean
 import pytest
 from scipy import stats
 
-from lightning_gen.runs.reproduce.measured import HEADER, Measured, measured_score, row
+from lightning_gen.runs.reproduce.measured import HEADER, Finished, Measured, measured_score, row
 from lightning_gen.runs.reproduce.table import Target, TargetScore, in_digits
-from lightning_gen.runs.reproduce.training import Finished
 from lightning_gen.training.environment import describe_environment
 from support.refusals import assert_refused
 

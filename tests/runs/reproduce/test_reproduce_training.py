@@ -8,8 +8,8 @@ import sys
 import pytest
 
 from lightning_gen.errors import UserError
+from lightning_gen.runs.reproduce.measured import NotRunError, finished, train_run
 from lightning_gen.runs.reproduce.table import Target
-from lightning_gen.runs.reproduce.training import NotRunError, finished, train_run
 from lightning_gen.training.directory import RunDirectory
 
 RUNS = {"seed_everything": [3, 4], "data.train_classes": [["4"]]}

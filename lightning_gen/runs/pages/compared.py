@@ -1,17 +1,20 @@
-"""The runs of a comparison, their names, and where their configurations differ."""
+"""The runs of a comparison: their names, where they differ, and which numbers may be compared."""
 
+import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
+from lightning_gen.contracts import Conditional
 from lightning_gen.errors import UserError
 from lightning_gen.models.autoencoder import DeterministicAutoencoder
+from lightning_gen.quantities import Quantities, Quantity
 from lightning_gen.runs.finished import FinishedRun, TrainedModel
-from lightning_gen.runs.pages.record import RunRecord
+from lightning_gen.runs.pages.record import ENDS_IN_DIMENSION, RunRecord
 
 MOST_TOLD, LONGEST = 3, 40
 """A label names at most so many settings, in so many letters."""
@@ -21,6 +24,16 @@ UNTOLD = (
 )
 """Settings that name no run."""
 MODULE = r"([a-z_]+[.])+(?=[A-Z])"
+
+NO_PART_OF_THE_LOSS = (
+    r"model\.((latent_dim|image_shape|class_names|architecture|widths|discriminator(_steps)?|prior"
+    r"|optimizer|discriminator_optimizer|lr_scheduler|clip_norm|corruption|autoencoder_epochs)"
+    r"(\.|$)|objective\.(warmup_steps|free_bits)$)"
+)
+"""Settings of a model that leave the loss in evaluation what it is; any other may change it."""
+
+NO_PART_OF_THE_DATA = r"data\.(batch_size|num_workers|images_on|cache|download)(\.|$)"
+LIMITS = {"val": "trainer.limit_val_batches", "test": "trainer.limit_test_batches"}
 
 
 Settings = dict[str, list[str | None]]
@@ -131,3 +144,99 @@ def flatten(value: object, key: str = "") -> Iterator[tuple[str, str]]:
                 yield from flatten(inner, f"{key}.{argument}")
         else:
             yield from flatten(part, f"{key}.{name}".lstrip("."))
+
+
+class ComparedMetric(NamedTuple):
+    """A column of metrics.csv: its value in each run, and the number of the best run.
+
+    ``fault`` says why the values cannot be compared; empty where they can.
+    """
+
+    column: str
+    quantity: Quantity
+    values: list[float | None]
+    best: int | None
+    fault: str
+
+
+def compared_metrics(runs: Sequence[ComparedRun]) -> list[ComparedMetric]:
+    """All metrics of validation and test, and of samples; what any of the runs has."""
+    metrics = [run.metrics for run in runs]
+    columns = {column for each in metrics for column in each}
+    shown = [c for c in columns if not c.startswith(("train/", ENDS_IN_DIMENSION))]
+    known, stages = quantities_of(runs), {"test": 0, "val": 1}
+    shown.sort(key=lambda c: (stages.get(c.partition("/")[0], 2), known.place(c)))
+    found = []
+    for column in shown:
+        quantity, values = known.of(column), [each.get(column) for each in metrics]
+        fault = comparison_fault(column, quantity, [r for r in runs if column in r.metrics])
+        best = None if fault else _best(quantity, values)
+        found.append(ComparedMetric(column, quantity, values, best, fault))
+    return found
+
+
+def quantities_of(runs: Sequence[ComparedRun]) -> Quantities:
+    """What the columns of all runs are, those of the first run first."""
+    found = Quantities()
+    for run in runs:
+        for name, quantity in run.record.quantities.items():
+            found.setdefault(name, quantity)
+    return found
+
+
+def leader(metrics: Sequence[ComparedMetric]) -> ComparedMetric | None:
+    """The first metric that tells the runs apart."""
+    told = (metric for metric in metrics if metric.best is not None and None not in metric.values)
+    return next(told, None)
+
+
+def _best(quantity: Quantity, values: Sequence[float | None]) -> int | None:
+    """The number of the run that alone has the best value, of two at least."""
+    finite = [value for value in values if value is not None and math.isfinite(value)]
+    if not quantity.better or not finite or values.count(None) > len(values) - 2:
+        return None
+    best = min(finite) if quantity.better == "lower" else max(finite)
+    return values.index(best) if values.count(best) == 1 else None
+
+
+def comparison_fault(column: str, quantity: Quantity, runs: Sequence[ComparedRun]) -> str:
+    """Why the values of a metric mean different things in these runs; empty where they do not.
+
+    Two losses are the same where the class of the model is and every setting that is not known to
+    leave the loss alone: whatever a new objective brings makes it another one.
+    """
+    if len(runs) < 2:
+        return ""
+    stage, basis = column.partition("/")[0], quantity.basis
+    if basis == "judge":
+        return "each run is judged by a discriminator of its own"
+    settings = [run.settings for run in runs]
+    differing = {key for each in settings for key, _ in each.items() ^ settings[0].items()}
+    if "data" in differing:
+        return "the datasets differ"
+    if split := sorted(key for key in differing if _of_the_split(key, stage, settings)):
+        return f"the images differ ({', '.join(split)})"
+    if basis == "data":
+        return ""
+    if any(key.startswith("model.likelihood") for key in differing):
+        return "the likelihoods differ"
+    if len({isinstance(run.model, Conditional) for run in runs}) > 1:
+        return "one is told the condition of an image"
+    if basis == "likelihood":
+        return ""
+    if "model" in differing:
+        return "the losses are made of different terms"
+    of_model = sorted(key for key in differing if key.startswith("model."))
+    terms = [key for key in of_model if not re.match(NO_PART_OF_THE_LOSS, key)]
+    return f"the losses differ ({', '.join(terms)})" if terms else ""
+
+
+def _of_the_split(key: str, stage: str, settings: Sequence[dict[str, str]]) -> bool:
+    """Whether a setting decides which images a split has, or what they look like."""
+    if key == LIMITS.get(stage):
+        return True
+    if key == "data.root" and any("data.download" in each for each in settings):
+        return False  # published files, wherever they lie
+    if key == "data.val_fraction" and stage == "test":
+        return False
+    return key.startswith("data.") and not re.match(NO_PART_OF_THE_DATA, key)
