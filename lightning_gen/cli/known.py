@@ -76,10 +76,10 @@ def options_of_class(class_path: str) -> list[str]:
     name = class_path.rpartition(".")[2]
     borrowed = (vars(room).get(name) for room in BORROWED_FROM)
     kind = KINDS.get(name) or next(filter(inspect.isclass, borrowed), None)
-    return options_of(kind) if kind else []
+    return taken_by(kind) if kind else []
 
 
-def options_of(kind: type) -> list[str]:
+def taken_by(kind: type) -> list[str]:
     """What the parser takes for a class."""
     found = ArgumentParser().add_class_arguments(kind, "part")
     return sorted({option.partition(".")[2] for option in found} - {"params", *LINKED})
@@ -91,7 +91,7 @@ def paths(name: str) -> set[str]:
     for argument, parameter in parameters(KINDS[name]).items() if name in KINDS else ():
         part = torch.optim.Adam if argument == "optimizer" else type(parameter.default)
         if argument == "optimizer" or is_dataclass(part):
-            found |= {f"{argument}.{option}" for option in options_of(part)}
+            found |= {f"{argument}.{option}" for option in taken_by(part)}
     return found
 
 

@@ -34,10 +34,7 @@ from lightning_gen.training.record import RecordRun, report_evaluation
 from lightning_gen.training.same_model import check_same_model
 from lightning_gen.training.trainer import as_list
 
-NO_RUN = (
-    "a trained model is needed: pass its run directory, logs/<name>/version_<n>, or one of its "
-    "checkpoints."
-)
+NO_RUN = "a trained model is needed: pass its run directory, logs/NAME/version_N, or a checkpoint."
 
 
 def run(words: list[str]) -> int:
@@ -66,12 +63,8 @@ def run_training(words: list[str]) -> None:
 class Training:
     """A command about one model and one dataset: fit, validate, test or predict.
 
-    A BadArgumentsError says that the words, or a file that they name, cannot be used.
-
-    Attributes:
-        options: what the words say, and the defaults.
-        config_text: the same, as YAML that can be run again.
-        directory: the run's; None where nothing is kept.
+    A BadArgumentsError says that the words, or a file that they name, cannot be used. The run's
+    ``directory`` is None where nothing is kept.
     """
 
     def __init__(self, verb: str, words: list[str]) -> None:

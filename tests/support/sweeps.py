@@ -1,5 +1,6 @@
 """Sweep files, and a training that takes no time."""
 
+import csv
 import os
 import random
 import shutil
@@ -71,6 +72,12 @@ def open_study(folder, content=GRID, logs=None, **options):
     if not (logs / "sweep.db").exists():
         shutil.copy(database(), logs / "sweep.db")
     return Study(read_sweep(write_sweep(folder, content)), "own", logs, **options)
+
+
+def results_in(folder):
+    """The rows of a sweep's results.csv."""
+    with (folder / "results.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
 
 
 def number_of(trial):

@@ -36,15 +36,23 @@ def report(run: Path, out: Path | None = None) -> Path:
     """
     record = RunRecord.read(run)
     path, logged = record.directory.path, record.logged
-    charts = draw_charts(record)
+    rows = [dict(row) | {"step": str(row["step"])} for row in logged.rows]
+    figures = separate_curves(rows, record.quantities).items()
+    charts = {
+        name.replace("_", " "): Markup(to_svg(figure, f"curve-{number}"))
+        for number, (name, figure) in enumerate(figures)
+    }
     scores = score_rows(path)
+    split = [column.partition("/") for column in logged.curves if column.startswith(STAGED[:3])]
+    names = {name for _, _, name in split if name and "/" not in name}
+    metrics = names - {score["name"] for score in scores}
     return write_page(
         "report.html",
         out or path / "report.html",
         run=record,
         logged=logged,
         findings=diagnose(logged),
-        metrics=staged_metrics(record, {score["name"] for score in scores}),
+        metrics=sorted(metrics, key=record.quantities.place),
         others=[column for column in logged.curves if not column.startswith(STAGED)],
         scores=scores,
         charts=charts,
@@ -74,13 +82,6 @@ def exhibits(images: Path, drawn: set[str]) -> Iterator[Exhibit]:
         yield exhibit
 
 
-def staged_metrics(run: RunRecord, scores: set[str]) -> list[str]:
-    """The names of what was logged by stage and is no score."""
-    split = [column.partition("/") for column in run.logged.curves if column.startswith(STAGED[:3])]
-    names = {name for _, _, name in split if name and "/" not in name} - scores
-    return sorted(names, key=run.quantities.place)
-
-
 def score_rows(run: Path) -> list[dict[str, Any]]:
     """The cards of ``metrics.json`` but those of single dimensions, and how each is ``shown``."""
     rows = []
@@ -91,16 +92,6 @@ def score_rows(run: Path) -> list[dict[str, Any]]:
                 shown = with_error(value, math.nan if error is None else error)
                 rows.append(card | {"name": name, "split": split, "shown": shown})
     return rows
-
-
-def draw_charts(run: RunRecord) -> dict[str, Markup]:
-    """A chart for each quantity that was logged by stage."""
-    rows = [dict(row) | {"step": str(row["step"])} for row in run.logged.rows]
-    figures = separate_curves(rows, run.quantities)
-    return {
-        name.replace("_", " "): Markup(to_svg(figure, f"curve-{number}"))
-        for number, (name, figure) in enumerate(figures.items())
-    }
 
 
 def in_a_notebook(run: "FinishedRun") -> str:

@@ -143,7 +143,18 @@ class Study:
         optuna.logging.set_verbosity(optuna.logging.CRITICAL)
         for tries_left in (2, 1, 0):
             try:
-                return self._connect()
+                local = self.url.startswith("sqlite")
+                arguments = {"timeout": SECONDS_FOR_A_LOCK} if local else {}
+                database = RDBStorage(self.url, engine_kwargs={"connect_args": arguments})
+                if local:
+                    lock_while_reading(database.engine)
+                storage, direction = get_storage(database), self.sweep.direction
+                return storage, optuna.create_study(
+                    storage=storage,
+                    study_name=self.name,
+                    direction=direction,
+                    load_if_exists=True,
+                )
             except Exception as error:  # of SQLAlchemy, the driver, the operating system
                 if tries_left:
                     time.sleep(0.5)
@@ -154,19 +165,6 @@ class Study:
                     f"{reason(error)}."
                 ) from error
         raise AssertionError
-
-    def _connect(self) -> tuple[BaseStorage, optuna.Study]:
-        local = self.url.startswith("sqlite")
-        arguments = {"timeout": SECONDS_FOR_A_LOCK} if local else {}
-        database = RDBStorage(self.url, engine_kwargs={"connect_args": arguments})
-        if local:
-            lock_while_reading(database.engine)
-        storage = get_storage(database)
-        direction = self.sweep.direction
-        study = optuna.create_study(
-            storage=storage, study_name=self.name, direction=direction, load_if_exists=True
-        )
-        return storage, study
 
     def _check_identity(self) -> None:
         """Raise a UserError where the study was begun with another sweep file."""
