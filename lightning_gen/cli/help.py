@@ -4,28 +4,19 @@ import ast
 import re
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
 
 from docstring_parser import parse
 
 from lightning_gen.cli.files import chosen_class
 from lightning_gen.cli.own_parsers import OWN_PARSERS
 
-
-class Common(NamedTuple):
-    """An option of every verb that loads a model."""
-
-    type: type
-    default: Any
-    help: str
-
-
 RUN_HELP = "run directory, checkpoint, or the name of a run (its latest version)"
-COMMON = {
-    "batch_size": Common(int, 256, "images at once"),
-    "seed": Common(int, 0, "of everything random"),
-    "device": Common(str, "auto", "auto, cpu, cuda, cuda:1 or mps"),
-}
+COMMON = (
+    ("batch_size", 256, "images at once"),
+    ("seed", 0, "of everything random"),
+    ("device", "auto", "auto, cpu, cuda, cuda:1 or mps"),
+)
+"""The options of every verb that loads a model: name, default and help."""
 INPUTS = {
     "images": "an image file, or a folder of them",
     "split": "of the run's dataset, where there are no --images (default: test)",
@@ -131,7 +122,7 @@ def verb_help(
     if "inputs" in options:
         rows += [(name, "", about) for name, about in INPUTS.items()]
     if "FinishedRun" in ast.unparse(found.args):
-        rows += [(n, str(c.default), c.help) for n, c in COMMON.items() if n not in options]
+        rows += [(key, str(value), about) for key, value, about in COMMON if key not in options]
     places = "".join(f"  {name.upper():<36} {options[name][2] or RUN_HELP}\n" for name in before)
     usage = f"usage: lightning-gen {verb} {' '.join(before).upper()} [--OPTION VALUE] ..."
     return f"{usage}\n\n{summary}: lightning-gen {example}\n\n{places}{lines(rows, '--')}"

@@ -4,7 +4,6 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
-from types import UnionType
 from typing import Any, get_args, get_origin
 
 import torch
@@ -18,7 +17,7 @@ from lightning_gen.cli.messages import OPTION, REQUIRED, explain
 from lightning_gen.cli.outcome import outcome
 from lightning_gen.cli.parser import Parser
 from lightning_gen.errors import BadArgumentsError, UserError, bad_arguments, nearest
-from lightning_gen.parts import class_for, parameters
+from lightning_gen.parts import class_for, members, parameters
 from lightning_gen.pictures import Picture
 from lightning_gen.runs.finished import FinishedRun
 from lightning_gen.runs.inputs import FileInputs, Inputs, SplitInputs, SplitName
@@ -182,19 +181,15 @@ def verb_parser(
         add("--images", type=Path | None, help=INPUTS["images"])
         add("--split", type=SplitName, default="test", help=INPUTS["split"])
     add("--out", type=Path | None, help=helps["out"])
-    for name, option in COMMON.items():
+    for name, usual, text in COMMON:
         if loads(asked) and name not in asked:
-            add(f"--{name}", type=option.type, default=option.default, help=option.help)
+            add(f"--{name}", type=type(usual), default=usual, help=text)
     return parser
 
 
-def item_type(annotation: Any) -> tuple[type, str | int] | None:  # noqa: ANN401  (of any form)
-    """The type of a word of an argument that takes several, and how many; None where it takes one.
-
-    Any number is "+".
-    """
-    kinds = get_args(annotation) if isinstance(annotation, UnionType) else (annotation,)
-    for kind in kinds:
+def item_type(annotation: object) -> tuple[type, str | int] | None:
+    """The type of each word of an argument of several, and how many; None of any other one."""
+    for kind in members(annotation):
         if get_origin(kind) is Sequence:
             return get_args(kind)[0], "+"
         if get_origin(kind) is tuple:

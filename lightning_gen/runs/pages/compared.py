@@ -169,7 +169,8 @@ def compared_metrics(runs: Sequence[ComparedRun]) -> list[ComparedMetric]:
     found = []
     for column in shown:
         quantity, values = known.of(column), [each.get(column) for each in metrics]
-        fault = comparison_fault(column, quantity, [r for r in runs if column in r.metrics])
+        having = [run for run, value in zip(runs, values, strict=True) if value is not None]
+        fault = comparison_fault(column, quantity, having)
         best = None if fault else _best(quantity, values)
         found.append(ComparedMetric(column, quantity, values, best, fault))
     return found

@@ -141,23 +141,6 @@ def samples(runs: Sequence[ComparedRun], num_images: int, seed: int) -> Exhibit:
     return show(exhibit, runs, picture, "make new images", lambda run: Seen())
 
 
-def latent_grids(runs: Sequence[ComparedRun], images: SharedImages | None, seed: int) -> Exhibit:
-    """A plane of each latent space, decoded."""
-
-    def seen(run: ComparedRun) -> Seen:
-        return Seen(codes=images.codes.get(run.label) if images else None)
-
-    needed = "decode codes that can be chosen"
-    return show(Exhibit.of("latent_grid"), runs, LatentGrid(steps=12), needed, seen, seed)
-
-
-def latent_scatters(runs: Sequence[ComparedRun], images: SharedImages) -> Exhibit:
-    """The codes of test images in each run, coloured by class."""
-    exhibit = Exhibit.of("latent_scatter_test")
-    exhibit = replace(exhibit, text=f"{exhibit.text} More than two dimensions are laid out by PCA.")
-    return show(exhibit, runs, LatentScatter(), "encode images", images.of)
-
-
 def sums(runs: Sequence[ComparedRun], images: SharedImages) -> Exhibit:
     """mean(A) - mean(B) + mean(C) in each run."""
     exhibit = Exhibit.of("arithmetic")
@@ -170,3 +153,22 @@ def sums(runs: Sequence[ComparedRun], images: SharedImages) -> Exhibit:
         )
         return exhibit
     return show(exhibit, runs, Arithmetic(terms=terms), "encode and decode", images.of)
+
+
+def all_exhibits(
+    runs: Sequence[ComparedRun], images: SharedImages | None, num_images: int, seed: int
+) -> list[Exhibit]:
+    """All figures of a comparison; without images those that need none."""
+
+    def codes_alone(run: ComparedRun) -> Seen:
+        return Seen(codes=images.codes.get(run.label) if images else None)
+
+    drawn = samples(runs, num_images, seed)
+    grids, decodes = Exhibit.of("latent_grid"), "decode codes that can be chosen"
+    show(grids, runs, LatentGrid(steps=12), decodes, codes_alone, seed)
+    if images is None:
+        return [drawn, grids]
+    codes = Exhibit.of("latent_scatter_test")
+    codes = replace(codes, text=f"{codes.text} More than two dimensions are laid out by PCA.")
+    show(codes, runs, LatentScatter(), "encode images", images.of)
+    return [reconstructions(runs, images), drawn, grids, codes, sums(runs, images)]
