@@ -101,13 +101,9 @@ OWN_PROGRAMS = ("lightning-gen", "__main__")
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run a verb.
+    """Run a verb: the words after ``lightning-gen``, by default those of the process.
 
-    Args:
-        arguments: the words after ``lightning-gen``; those of the process by default.
-
-    Returns:
-        The exit code: 0, 1 (failed) or 2 (bad arguments).
+    Gives back the exit code: 0, 1 (failed), 2 (bad arguments), or 128 and the number of a signal.
     """
     words = sys.argv[1:] if arguments is None else arguments
     if not words or words[0] in {"-h", "--help", "help"}:

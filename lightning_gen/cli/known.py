@@ -58,17 +58,13 @@ def classes(key: str) -> list[str]:
         own = buildable(ROOMS[key])
         own = [kind for kind in own if key != "pictures" or issubclass(kind, Picture)]
     else:
-        own = [part for part in buildable(*PARTS) if issubclass(part, part_types(key))]
+        known = [parameters(kind) for kind in KINDS.values()]
+        types = [found[key].annotation for found in known if key in found]
+        wanted = [part for each in types for part in get_args(each) or (each,)]
+        kinds = [part for part in wanted if inspect.isclass(part)]
+        ours = tuple(kind for kind in kinds if kind.__module__.startswith("lightning_gen."))
+        own = [part for part in buildable(*PARTS) if issubclass(part, ours)]
     return [*(part.__name__ for part in own), *BORROWED.get(key, ())]
-
-
-def part_types(key: str) -> tuple[type, ...]:
-    """The project's types of the arguments called ``key``, wherever a class has one."""
-    types = [
-        parameters(owner)[key].annotation for owner in KINDS.values() if key in parameters(owner)
-    ]
-    kinds = [kind for each in types for kind in get_args(each) or (each,) if inspect.isclass(kind)]
-    return tuple(kind for kind in kinds if kind.__module__.startswith("lightning_gen."))
 
 
 def options_of_class(class_path: str) -> list[str]:

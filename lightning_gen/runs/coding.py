@@ -71,7 +71,7 @@ def encode(run: FinishedRun, inputs: Inputs, out: Path, num_images: int | None =
 
 
 def decode(run: FinishedRun, codes: Path, out: Path, batch_size: int = 256) -> Path:
-    """Make images of codes.
+    """Make images of codes; a UserError where they are of another length than the model's.
 
     Args:
         run: the finished run.
@@ -79,9 +79,6 @@ def decode(run: FinishedRun, codes: Path, out: Path, batch_size: int = 256) -> P
             writes them.
         out: a page (.png, .pdf or .svg), a folder of PNGs, or an .npz with the images.
         batch_size: codes decoded at once.
-
-    Raises:
-        UserError: the file cannot be read, or holds codes of another length than the model's.
     """
     run.require((contracts.Decodes,), "decode")
     path = codes.expanduser()

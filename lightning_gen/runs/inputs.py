@@ -37,12 +37,7 @@ class NamedBatch(NamedTuple):
 
 
 class Inputs(ABC):
-    """Images in a fixed order, a batch at a time.
-
-    Attributes:
-        class_names: a name for each label; empty where there are no classes.
-        factor_names: a name for each factor; empty where there are none.
-    """
+    """Images in a fixed order, a batch at a time; a name for each label and factor, if any."""
 
     class_names: tuple[str, ...] = ()
     factor_names: tuple[str, ...] = ()

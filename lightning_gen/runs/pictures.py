@@ -14,7 +14,7 @@ from lightning_gen.runs.outputs import check_ending, write_picture, write_view
 
 
 def draw(run: FinishedRun, picture: Picture, inputs: Inputs, out: Path) -> Path:
-    """Write a picture of a finished run.
+    """Write a picture of a finished run; a UserError where model or images lack what is shown.
 
     Args:
         run: the finished run.
@@ -22,9 +22,6 @@ def draw(run: FinishedRun, picture: Picture, inputs: Inputs, out: Path) -> Path:
         inputs: the images.
         out: a page (.png, .pdf or .svg), a film of a walk (.gif), or, of images, a folder of PNGs
             or an .npz.
-
-    Raises:
-        UserError: the model or the images lack what is shown.
     """
     drawn = drawn_by(run, picture, inputs, out)
     if isinstance(drawn, View):

@@ -98,7 +98,11 @@ def _labels(runs: Sequence[FinishedRun], settings: Settings) -> list[str]:
     short = [run.name.rpartition("/")[0] for run in runs]
     long = [f"{run.name}/{run.checkpoint.stem}" for run in runs]
     told = {key: values for key, values in differing(settings).items() if not re.match(UNTOLD, key)}
-    by_settings = [_told(told, number) for number in range(len(runs))]
+    last = [(key.rpartition(".")[2], values) for key, values in told.items()]
+    by_settings = [  # such as "latent_dim 8, beta 4"
+        ", ".join(f"{key} {re.sub(MODULE, '', values[number] or 'none')}" for key, values in last)
+        for number in range(len(runs) if len(last) <= MOST_TOLD else 0)
+    ]
     numbered = any(re.fullmatch(r"trial_\d+", each) for each in short)  # of a sweep
     first = (by_settings, short) if numbered else (short, by_settings)
     for labels in (*first, name, long):
@@ -107,15 +111,6 @@ def _labels(runs: Sequence[FinishedRun], settings: Settings) -> list[str]:
             return labels
     twice = next(label for label in long if long.count(label) > 1)
     raise UserError(f"{twice} stands there twice, or another run has its name. Leave one out.")
-
-
-def _told(settings: Settings, number: int) -> str:
-    """``latent_dim 8, beta 4``; empty where more settings differ than a name can tell."""
-    parts = [
-        f"{key.rpartition('.')[2]} {re.sub(MODULE, '', values[number] or 'none')}"
-        for key, values in settings.items()
-    ]
-    return ", ".join(parts) if len(parts) <= MOST_TOLD else ""
 
 
 def compared_settings(configs: Sequence[dict[str, Any]]) -> Settings:

@@ -27,12 +27,11 @@ STAGED = ("train/", "val/", "test/", ENDS_IN_DIMENSION)
 def report(run: Path, out: Path | None = None) -> Path:
     """Write the report of a run; neither its model nor its dataset is loaded.
 
+    A UserError says that there is no such run, or that a file is broken or cannot be written.
+
     Args:
         run: a run directory, a checkpoint inside one, or the name of a run.
         out: an .html file.
-
-    Raises:
-        UserError: there is no such run, or a file is broken or cannot be written.
     """
     record = RunRecord.read(run)
     path, logged = record.directory.path, record.logged

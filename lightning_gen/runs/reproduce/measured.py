@@ -59,9 +59,7 @@ def finished(target: Target, number: int, root: Path) -> Finished | None:
 def train_run(target: Target, number: int, root: Path, *, fresh: bool) -> Finished:
     """Run ``fit``, whose output goes to the screen; what was cut off goes on, unless ``fresh``.
 
-    Raises:
-        NotRunError: it could not start, as where its data cannot be had.
-        UserError: it failed, or its experiment gives no scores.
+    A NotRunError says that it could not start, a UserError that it failed or gives no scores.
     """
     name = f"reproduce_{target.name}_{number}"
     command = [sys.executable, "-P", "-m", "lightning_gen", "fit", "--config", target.config]

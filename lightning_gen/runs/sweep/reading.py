@@ -42,16 +42,10 @@ SAMPLERS: dict[str, type[BaseSampler]] = {
 class SweepFile:
     """What is varied, on which configuration, and by which metric.
 
-    Attributes:
-        path: the file.
-        config: the configuration of ``fit``.
-        metric: columns of a run's metrics.csv whose sum is compared, the best over the epochs.
-        direction: "minimize" where the least is the best, or "maximize".
-        sampler: gives the sampler of the trial of a number; None for a grid.
-        trials: how many; for a grid the number of its combinations.
-        overrides: options of every run.
-        parameters: what is varied, by the key of the configuration.
-        identity: what the file says that all trials of one study have in common.
+    The ``metric`` are columns of a run's metrics.csv whose sum is compared, the best over the
+    epochs. ``sampler`` gives the sampler of the trial of a number, and is None for a grid, whose
+    ``trials`` are its combinations. ``overrides`` are options of every run; ``identity`` is what
+    all trials of one study have in common.
     """
 
     path: Path

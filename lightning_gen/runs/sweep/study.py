@@ -29,15 +29,10 @@ class Study:
 
     Each is run by one of Optuna's trials, an attempt, and by another one where that was cut off.
     Attempts have the attributes ``number`` (of the trial), ``attempt`` (from 0), ``process`` (which
-    runs it), ``name`` once values are drawn, and ``error`` where the training failed. A UserError
-    says that the storage cannot be used, or holds a sweep of this name that differs.
-
-    Args:
-        sweep: the sweep file.
-        name: of the sweep.
-        folder: of the sweep.
-        storage: an SQLAlchemy URL; None for a file of the sweep's folder.
-        trials: how many are wanted; None for as many as the file says.
+    runs it), ``name`` once values are drawn, and ``error`` where the training failed. ``storage``
+    is an SQLAlchemy URL, by default of a file of the folder; of ``trials`` as many are wanted as
+    the file says, by default. A UserError says that the storage cannot be used, or holds a sweep of
+    this name that differs.
     """
 
     def __init__(

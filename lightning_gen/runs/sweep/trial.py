@@ -59,10 +59,8 @@ class CutOffError(Exception):
 class FitProcess:
     """Runs a trial as ``fit`` in a process and reads its metrics.
 
-    Args:
-        sweep: the sweep file.
-        words: options of every run, from the command line.
-        environments: variables of the process, for each trial of those that run at once.
+    ``words`` are options of every run, from the command line; ``environments`` the variables of
+    each process of those that run at once.
     """
 
     sweep: SweepFile
