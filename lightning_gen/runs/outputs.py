@@ -72,8 +72,8 @@ def write(
             for label, pieces in part.rows.items():
                 found.setdefault(label, []).append(pieces.cpu())
         rows = {label: torch.cat(pieces) for label, pieces in found.items()}
-        square = image_grid(next(iter(rows.values())), title) if len(rows) == 1 else None
-        write_picture(image_rows(rows, title) if square is None else square, path)
+        first, *others = rows.values()
+        write_picture(image_rows(rows, title) if others else image_grid(first, title), path)
     elif path.suffix == ".npz":
         _write_arrays(path, parts, {"class_names": class_names, "factor_names": factor_names})
     elif path.suffix == ".csv":
@@ -153,9 +153,9 @@ def write_view(view: View, out: Path, *, film: bool = False) -> Path:
             Image.fromarray(image_rows({k: r[n : n + 1] for k, r in view.rows.items()}, view.title))
             for n in [*columns, *columns[-2:0:-1]]  # there and back
         )
-        film_of: dict[str, Any] = {"append_images": others, "duration": 120, "loop": 0}  # in ms
+        options: dict[str, Any] = {"append_images": others, "duration": 120, "loop": 0}  # in ms
         with draft(out) as unfinished:
-            first.save(unfinished, format="GIF", save_all=True, **film_of)
+            first.save(unfinished, format="GIF", save_all=True, **options)
     elif out.suffix in PICTURES:
         write_picture(view.pixels(), out)
     else:

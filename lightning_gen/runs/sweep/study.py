@@ -123,14 +123,14 @@ class Study:
     def fail_abandoned(self) -> bool:
         """Fail attempts whose process has died; whether there were any."""
         running = [t for t in self.trials().values() if t.state == TrialState.RUNNING]
-        others = [(t, t.user_attrs["process"]) for t in running]
+        others = [(t, t.user_attrs.get("process")) for t in running]
         dead = [(t, p) for t, p in others if p != self.process and is_free(self._lock(p))]
         for trial, process in dead:
             self.optuna.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
             self._lock(process).unlink(missing_ok=True)
         return bool(dead)
 
-    def _lock(self, process: str) -> Path:
+    def _lock(self, process: str | None) -> Path:
         return self.folder / f".{process}.lock"
 
     def _open(self) -> tuple[BaseStorage, optuna.Study]:
