@@ -101,8 +101,7 @@ def explain(message: str, error: BaseException | None = None, words: Sequence[st
 
     The words of the command choose the class whose option is meant.
     """
-    cause = user_error(error)
-    if cause is not None:
+    if cause := user_error(error):
         return str(cause)
     fault = Fault.of(message)
     key, text = fault.key(), "\n".join(fault.reasons)

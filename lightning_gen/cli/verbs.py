@@ -53,13 +53,13 @@ def run_verb(verb: str, *given_words: str) -> None:
             given = {name: options[name] for name in asked if name in options}
             if loads(asked):
                 torch.manual_seed(options.seed)
-                given["run"] = run = FinishedRun.open(options.run, options.device)
+                given["run"] = opened = FinishedRun.open(options.run, options.device)
                 name = f"{options.picture.name}.png" if verb == "draw" else VERBS[verb].out
-                given["out"] = options.out or run.path / name
+                given["out"] = options.out or opened.path / name
             if "inputs" in asked:
                 size, images = options.batch_size, options.images
-                split = SplitInputs(run, options.split, size)
-                given["inputs"] = split if images is None else FileInputs(run, images, size)
+                split = SplitInputs(opened, options.split, size)
+                given["inputs"] = split if images is None else FileInputs(opened, images, size)
             places = given.pop("runs", ())
             written = function(*places, **{k: v for k, v in given.items() if v is not None})
     except OSError as error:
