@@ -7,7 +7,6 @@ when a verb needs them.
 import gc
 import os
 import sys
-from difflib import get_close_matches
 from importlib import import_module
 from importlib.metadata import version
 from io import TextIOWrapper
@@ -17,20 +16,15 @@ from typing import NamedTuple
 
 from lightning_gen import allowed
 from lightning_gen.cli.help import help_of
-from lightning_gen.errors import UserError
+from lightning_gen.errors import UserError, nearest
 
 
 class Verb(NamedTuple):
     """One thing that the command does.
 
-    Attributes:
-        module: of ``lightning_gen.runs``, with the verb's function; where the verb has no ``out``,
-            of ``lightning_gen.cli``, and its ``run`` takes the words.
-        summary: what the verb does.
-        example: of its words.
-        out: the file that it writes into the run's directory.
-        picture: the class of ``lightning_gen.pictures`` that it draws.
-        words: an option that is given by its place.
+    Its function is in a module of ``lightning_gen.runs``; where the verb has no ``out``, a file of
+    the run's directory, ``run`` of a module of ``lightning_gen.cli`` takes the words. ``picture``
+    is the class of ``lightning_gen.pictures`` that it draws, ``words`` an option without a name.
     """
 
     module: str
@@ -107,13 +101,9 @@ OWN_PROGRAMS = ("lightning-gen", "__main__")
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run a verb.
+    """Run a verb: the words after ``lightning-gen``, by default those of the process.
 
-    Args:
-        arguments: the words after ``lightning-gen``; those of the process by default.
-
-    Returns:
-        The exit code: 0, 1 (failed) or 2 (bad arguments).
+    Gives back the exit code: 0, 1 (failed), 2 (bad arguments), or 128 and the number of a signal.
     """
     words = sys.argv[1:] if arguments is None else arguments
     if not words or words[0] in {"-h", "--help", "help"}:
@@ -124,9 +114,8 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     verb = VERBS.get(words[0])
     if verb is None:
-        close = get_close_matches(words[0], VERBS, n=1)
-        hint = f"Did you mean {close[0]}?" if close else f"Choose among {', '.join(VERBS)}."
-        print(f"lightning-gen: there is no verb {words[0]}. {hint}", file=sys.stderr)
+        hint = nearest(words[0], VERBS)
+        print(f"lightning-gen: there is no verb {words[0]}{hint}", file=sys.stderr)
         return 2
     if text := help_of(words, *verb):
         print(text, end="")

@@ -8,7 +8,7 @@ from jsonargparse import Namespace
 from lightning.pytorch import LightningDataModule, LightningModule
 
 from lightning_gen.allowed import imported
-from lightning_gen.errors import UserError
+from lightning_gen.errors import UserError, check_number
 from lightning_gen.parts import check_part, members, parameters
 from lightning_gen.pictures import Picture
 from lightning_gen.training.links import LINKS
@@ -34,25 +34,18 @@ def check_configuration(options: Namespace) -> None:
     check_part(options.model, LightningModule, "model")
     check_part(options.data, LightningDataModule, "data")
     check_part(options.pictures, Picture | list[Picture] | None, "pictures")
-    accepted = parameters(RunTrainer)
-    for name, value in vars(trainer).items():
-        if name in accepted:  # the parser also keeps the path of a file there
-            check_part(value, accepted[name].annotation, f"trainer.{name}")
-    for key in ("model", "data"):
-        check_nulls(options[key], key)
-    for callback in as_list(trainer.callbacks):
-        check_nulls(callback, "trainer.callbacks")
-    for picture in as_list(options.pictures):
-        check_nulls(picture, "pictures")
+    for name, argument in parameters(RunTrainer).items():
+        check_part(trainer.get(name), argument.annotation, f"trainer.{name}")
+    for key in ("model", "data", "trainer.callbacks", "pictures"):
+        for part in as_list(options[key]):
+            check_nulls(part, key)
     seed = options.seed_everything
     if not 0 <= (seed or 0) < 2**32:
         raise UserError(f"seed_everything is from 0 to {2**32 - 1}, got {seed}.")
     for name in (*ABOVE_ZERO, *NOT_NEGATIVE):
         value, endless = trainer[name], name.startswith("max_") and trainer[name] == -1
-        least = 0 if name in NOT_NEGATIVE else 1e-9
-        if isinstance(value, int | float) and value < least and not endless:
-            wanted = "above 0" if least else "at least 0"
-            raise UserError(f"trainer.{name} is {wanted}, got {value}. Leave it out.")
+        if isinstance(value, int | float) and not endless:
+            check_number(f"trainer.{name}", value, 0, "Leave it out.", above=name in ABOVE_ZERO)
     if str(trainer.precision) not in PRECISIONS:
         raise UserError(
             f"trainer.precision is 32-true, bf16-mixed or 16-mixed, got {trainer.precision}: "

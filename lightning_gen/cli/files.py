@@ -59,17 +59,14 @@ def check_tree(content: object, path: str, key: str = "") -> None:
         if name == "class_path" and not (isinstance(part, str) and part.strip()):
             fault = f": expected the name of a class, got {part!r}."
         elif name == "init_args" and not isinstance(part, dict):
-            fault = (
-                f": expected arguments: values, got {'nothing' if part is None else repr(part)}."
-            )
+            given = "nothing" if part is None else repr(part)
+            fault = f": expected arguments: values, got {given}."
         elif isinstance(content, dict) and not isinstance(name, str):
             fault = f" is a key, expected a text, got {name!r}."
         elif listed and isinstance(part, dict) and "class_path" not in part:
             fault = f": expected class_path: NAME, and init_args, got {', '.join(map(str, part))}."
         elif isinstance(content, dict) and "class_path" in content and name not in CLASS_KEYS:
-            fault = (
-                " is no option beside class_path. The arguments of a class stand below init_args."
-            )
+            fault = " is no option beside class_path. A class's arguments stand below init_args."
         if fault:
             raise UserError(f"{path}: {here}{fault}")
         check_tree(part, path, here)

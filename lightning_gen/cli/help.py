@@ -4,28 +4,19 @@ import ast
 import re
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
 
 from docstring_parser import parse
 
 from lightning_gen.cli.files import chosen_class
 from lightning_gen.cli.own_parsers import OWN_PARSERS
 
-
-class Common(NamedTuple):
-    """An option of every verb that loads a model."""
-
-    type: type
-    default: Any
-    help: str
-
-
 RUN_HELP = "run directory, checkpoint, or the name of a run (its latest version)"
-COMMON = {
-    "batch_size": Common(int, 256, "images at once"),
-    "seed": Common(int, 0, "of everything random"),
-    "device": Common(str, "auto", "auto, cpu, cuda, cuda:1 or mps"),
-}
+COMMON = (
+    ("batch_size", 256, "images at once"),
+    ("seed", 0, "of everything random"),
+    ("device", "auto", "auto, cpu, cuda, cuda:1 or mps"),
+)
+"""The options of every verb that loads a model: name, default and help."""
 INPUTS = {
     "images": "an image file, or a folder of them",
     "split": "of the run's dataset, where there are no --images (default: test)",
@@ -119,20 +110,19 @@ def verb_help(
     found = _definition([PACKAGE / "runs" / f"{module.replace('.', '/')}.py"], function)
     if not isinstance(found, ast.FunctionDef):
         return None
-    options = {name: (name, default, about) for name, default, about in arguments(found)}
+    options = {row[0]: row for row in arguments(found, descriptions(found))}
     if picture:
-        own = {option[0]: option for option in class_options("pictures", picture)}
-        options = {name: own[name] for name in own if name != "every_n_epochs"} | options
+        own = class_options("pictures", picture)
+        options = {row[0]: row for row in own if row[0] != "every_n_epochs"} | options
     names = f"one of {', '.join(picture_names())}; draw RUN PICTURE --help lists its options"
+    options["picture"] = ("picture", "", picture or names)
     asked = ("run", "runs", "codes", first, *(["picture"] if verb == "draw" else []))
-    options |= {"picture": ("picture", "", picture or names)}
     before = [name for name in asked if name in options]
-    options = {name: options[name] for name in options if name in before or name != "picture"}
-    rows = [options[name] for name in options if name not in (*before, "inputs")]
+    rows = [options[name] for name in options if name not in (*before, "inputs", "picture")]
     if "inputs" in options:
         rows += [(name, "", about) for name, about in INPUTS.items()]
     if "FinishedRun" in ast.unparse(found.args):
-        rows += [(n, str(c.default), c.help) for n, c in COMMON.items() if n not in options]
+        rows += [(key, str(value), about) for key, value, about in COMMON if key not in options]
     places = "".join(f"  {name.upper():<36} {options[name][2] or RUN_HELP}\n" for name in before)
     usage = f"usage: lightning-gen {verb} {' '.join(before).upper()} [--OPTION VALUE] ..."
     return f"{usage}\n\n{summary}: lightning-gen {example}\n\n{places}{lines(rows, '--')}"
@@ -169,7 +159,7 @@ def class_options(room: str, name: str) -> list[tuple[str, str, str]]:
     definitions = [found for kind in kinds if (found := vars(kind)["definition"])]
     helps: dict[str, str] = {}
     for found in reversed(definitions):
-        helps |= descriptions(ast.get_docstring(found))
+        helps |= descriptions(found)
     for found in definitions:
         for option in fields(found, helps):
             options.setdefault(option[0], option)
@@ -192,13 +182,10 @@ def fields(definition: ast.ClassDef, helps: dict[str, str]) -> list[tuple[str, s
     """The options of a dataclass: name, default and what is said of them."""
     if not any("dataclass" in ast.unparse(each) for each in definition.decorator_list):
         return []
-    lines = [node for node in definition.body if isinstance(node, ast.AnnAssign)]
-    return [
-        (name, ast.unparse(line.value) if line.value else "", helps.get(name, ""))
-        for line in lines
-        if "ClassVar" not in ast.unparse(line.annotation)
-        for name in [ast.unparse(line.target)]
-    ]
+    nodes = [node for node in definition.body if isinstance(node, ast.AnnAssign)]
+    own = [node for node in nodes if "ClassVar" not in ast.unparse(node.annotation)]
+    found = {ast.unparse(node.target): node.value for node in own}
+    return [(k, ast.unparse(v) if v else "", helps.get(k, "")) for k, v in found.items()]
 
 
 @cache
@@ -210,11 +197,8 @@ def _lineage(room: str, name: str) -> type:
     return type(name, tuple(_lineage(room, base) for base in bases), {"definition": found})
 
 
-def arguments(
-    function: ast.FunctionDef, helps: dict[str, str] | None = None
-) -> list[tuple[str, str, str]]:
-    """The arguments of a function: name, default and what a docstring, its own, says of them."""
-    helps = descriptions(ast.get_docstring(function)) if helps is None else helps
+def arguments(function: ast.FunctionDef, helps: dict[str, str]) -> list[tuple[str, str, str]]:
+    """The arguments of a function: name, default and what is said of them."""
     given = function.args
     names = [a.arg for a in (*given.args, *given.kwonlyargs)]
     defaults = [None] * (len(given.args) - len(given.defaults)) + [*given.defaults]
@@ -226,9 +210,10 @@ def arguments(
     ]
 
 
-def descriptions(docstring: str | None) -> dict[str, str]:
+def descriptions(definition: ast.FunctionDef | ast.ClassDef) -> dict[str, str]:
     """What a docstring says of each argument that it describes."""
-    return {p.arg_name: p.description for p in parse(docstring or "").params if p.description}
+    params = parse(ast.get_docstring(definition) or "").params
+    return {p.arg_name: p.description for p in params if p.description}
 
 
 def _definition(paths: list[Path], name: str) -> ast.FunctionDef | ast.ClassDef | None:

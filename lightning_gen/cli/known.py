@@ -1,11 +1,11 @@
 """The names that a configuration may hold, to find the nearest to a misspelt one."""
 
 import inspect
-from collections.abc import Iterator
-from dataclasses import fields, is_dataclass
+from dataclasses import is_dataclass
 from typing import get_args
 
 import torch
+from jsonargparse import ArgumentParser
 from lightning.pytorch import Trainer, callbacks, loggers
 
 import lightning_gen.callbacks
@@ -16,7 +16,7 @@ import lightning_gen.models
 import lightning_gen.networks
 import lightning_gen.objectives
 import lightning_gen.pictures
-from lightning_gen.cli.help import class_options
+from lightning_gen.cli.help import LINKED
 from lightning_gen.parts import buildable, parameters
 from lightning_gen.pictures import Picture
 
@@ -32,6 +32,7 @@ PARTS = (
     lightning_gen.networks,
     lightning_gen.objectives,
 )
+KINDS = {kind.__name__: kind for kind in buildable(*ROOMS.values(), *PARTS)}
 OPTIMIZERS = [
     kind.__name__ for kind in torch.optim.Optimizer.__subclasses__() if kind.__name__.isalnum()
 ]
@@ -57,52 +58,41 @@ def classes(key: str) -> list[str]:
         own = buildable(ROOMS[key])
         own = [kind for kind in own if key != "pictures" or issubclass(kind, Picture)]
     else:
-        kinds = tuple(part_types(key))
-        own = [part for part in buildable(*PARTS) if issubclass(part, kinds)]
+        known = [parameters(kind) for kind in KINDS.values()]
+        types = [found[key].annotation for found in known if key in found]
+        wanted = [part for each in types for part in get_args(each) or (each,)]
+        kinds = [part for part in wanted if inspect.isclass(part)]
+        ours = tuple(kind for kind in kinds if kind.__module__.startswith("lightning_gen."))
+        own = [part for part in buildable(*PARTS) if issubclass(part, ours)]
     return [*(part.__name__ for part in own), *BORROWED.get(key, ())]
-
-
-def paths(name: str) -> set[str]:
-    """The dotted options of a class of the project: its own, and those of its default parts."""
-    kinds = {part.__name__: part for part in buildable(*ROOMS.values())}
-    if name not in kinds:
-        return set()
-    found = set(options_of_class(name))
-    for argument, parameter in parameters(kinds[name]).items():
-        part = parameter.default
-        if argument == "optimizer":
-            found |= {f"optimizer.{option}" for option in options_of_class("Adam")}
-        elif is_dataclass(part):
-            found |= {f"{argument}.{field.name}" for field in fields(part)}
-    return found
 
 
 def options_of_class(class_path: str) -> list[str]:
     """What can be given to a class of the project, or one that it borrows; none of another one."""
     name = class_path.rpartition(".")[2]
-    for room in ROOMS.values():
-        if name in room.__all__:
-            return sorted(row[0] for row in class_options(room.__name__.partition(".")[2], name))
-    kinds = {part.__name__: part for part in buildable(*PARTS)}
     borrowed = (vars(room).get(name) for room in BORROWED_FROM)
-    kind = kinds.get(name) or next(filter(inspect.isclass, borrowed), None)
-    return sorted(set(parameters(kind)) - {"params"}) if kind else []
+    kind = KINDS.get(name) or next(filter(inspect.isclass, borrowed), None)
+    return taken_by(kind) if kind else []
 
 
-def part_types(key: str) -> Iterator[type]:
-    """The project's types of the arguments called ``key``, wherever a class has one."""
-    for owner in buildable(*ROOMS.values(), *PARTS):
-        argument = parameters(owner).get(key)
-        if argument is None:
-            continue
-        for kind in get_args(argument.annotation) or (argument.annotation,):
-            if inspect.isclass(kind) and kind.__module__.startswith("lightning_gen."):
-                yield kind
+def taken_by(kind: type) -> list[str]:
+    """What the parser takes for a class."""
+    found = ArgumentParser().add_class_arguments(kind, "part")
+    return sorted({option.partition(".")[2] for option in found} - {"params", *LINKED})
+
+
+def paths(name: str) -> set[str]:
+    """The dotted options of a class of the project: its own, and those of its default parts."""
+    found = set(options_of_class(name))
+    for argument, parameter in parameters(KINDS[name]).items() if name in KINDS else ():
+        part = torch.optim.Adam if argument == "optimizer" else type(parameter.default)
+        if argument == "optimizer" or is_dataclass(part):
+            found |= {f"{argument}.{option}" for option in taken_by(part)}
+    return found
 
 
 def top_keys() -> set[str]:
     """The keys at the top of a configuration, and those of ``trainer``."""
-    trainer = set(parameters(Trainer))
     own = {"config", "seed_everything", "model", "data", "name", "ckpt_path", "test_after_fit"}
     own |= {"pictures", "default_pictures"}
-    return own | {f"trainer.{name}" for name in trainer}
+    return own | {f"trainer.{name}" for name in parameters(Trainer)}

@@ -40,11 +40,8 @@ FRAME = (
 class Fault(NamedTuple):
     """What jsonargparse says of a mistake, taken apart.
 
-    Attributes:
-        keys: that it names, from the outermost on.
-        reasons: what is wrong, a line for each type that was tried.
-        value: that was refused, as a text; empty where that is not quoted.
-        tree: the part of the configuration where it was found; None where that is not quoted.
+    The keys from the outermost on, a reason for each type that was tried, the value that was
+    refused, and the part of the configuration around it; the last two where they are quoted.
     """
 
     keys: list[str]
@@ -59,8 +56,7 @@ class Fault(NamedTuple):
         quoted = rest.rpartition("Given value: ")[2]
         keys = list(dict.fromkeys(KEY.findall(message.removesuffix(quoted))))
         nested = NESTED.search(quoted)
-        if nested:
-            keys = [*keys[:1], nested[1]]
+        keys = [*keys[:1], nested[1]] if nested else keys
         lines = [KEY.sub("", line).strip(" -\t") for line in message.splitlines()]
         reasons = dict.fromkeys(line for line in lines if line and not line.startswith(FRAME))
         given = VALUE.search(body)
@@ -105,8 +101,7 @@ def explain(message: str, error: BaseException | None = None, words: Sequence[st
 
     The words of the command choose the class whose option is meant.
     """
-    cause = user_error(error)
-    if cause is not None:
+    if cause := user_error(error):
         return str(cause)
     fault = Fault.of(message)
     key, text = fault.key(), "\n".join(fault.reasons)
@@ -146,9 +141,8 @@ def guessed(fault: Fault, words: list[str]) -> str:
     paths = {f"model.{path}" for path in known.paths(chosen_class(words, "model") or "")}
     for option, _ in options_of(words):
         place, _, word = option.rpartition(".")
-        names = {
-            f"{place}.{name}" for name in known.options_of_class(chosen_class(words, place) or "")
-        }
+        own = known.options_of_class(chosen_class(words, place) or "")
+        names = {f"{place}.{name}" for name in own}
         names = names or {path for path in paths if path.startswith(f"{place}.")}
         if f"{option}.".startswith(f"{key}.") and names and option not in names:
             return unknown_option(fault, word, words)
@@ -159,10 +153,7 @@ def guessed(fault: Fault, words: list[str]) -> str:
 
 
 def unknown_option(fault: Fault, word: str, words: list[str]) -> str:
-    """An option that does not exist, those that are like it, or else where to look.
-
-    ``word`` is the option, or the last part of it; the words of the command choose model and data.
-    """
+    """An option that does not exist, or its last ``word``, and those like it or where to look."""
     key = fault.key(word)
     place, _, word = key.rpartition(".")
     chosen = {part: chosen_class(words, part) for part in ("model", "data")}

@@ -37,12 +37,10 @@ def outcome(verb: str, task: Callable[[], None]) -> int:
     except (BadArgumentsError, UserError, MisconfigurationException) as error:
         return _failed(verb, error)
     except Exception as error:
-        found: Exception | None = lost_worker(error) or lack_of_memory(error)
-        if found is None and (told := fault_of_another(error)):
-            found = UserError(told)
-        if found is None:
+        found = lost_worker(error) or lack_of_memory(error) or fault_of_another(error)
+        if not found:
             raise
-        return _failed(verb, found)
+        return _failed(verb, UserError(found) if isinstance(found, str) else found)
     return 0
 
 

@@ -5,9 +5,17 @@ import argparse
 from lightning_gen.cli.outcome import outcome
 from lightning_gen.cli.own_parsers import reproduce_parser
 from lightning_gen.errors import UserError, bad_arguments
-from lightning_gen.runs.reproduce.measured import HEADER, measured_score, published_range, row
+from lightning_gen.runs.reproduce.measured import (
+    HEADER,
+    Finished,
+    NotRunError,
+    finished,
+    measured_score,
+    published_range,
+    row,
+    train_run,
+)
 from lightning_gen.runs.reproduce.table import Target, find, read_targets
-from lightning_gen.runs.reproduce.training import Finished, NotRunError, finished, train_run
 
 
 def run(words: list[str]) -> int:
@@ -47,9 +55,10 @@ def described(target: Target) -> str:
         f"  config   {target.config}",
     ]
     for score in target.scores:
-        sign = "at most" if score.better == "lower" else "at least"
-        asked = f"{published_range(score)} {score.unit}".rstrip()
-        lines.append(f"  score    {score.name}: published {asked}, asked {sign} {score.bound:.4g}")
+        least = "at most" if score.better == "lower" else "at least"
+        known = f"published {published_range(score)} {score.unit}".rstrip()
+        asked = f"{known}, asked {least} {score.bound:.4g}"
+        lines.append(f"  score    {' or '.join(score.names)}: {asked}")
     return "\n".join(lines)
 
 

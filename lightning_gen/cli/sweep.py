@@ -10,7 +10,7 @@ from types import FrameType
 from typing import NoReturn
 
 import torch
-from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.distributions import CategoricalDistribution
 from tqdm import tqdm
 
 from lightning_gen.cli.files import check_files
@@ -21,7 +21,7 @@ from lightning_gen.cli.training import parsed
 from lightning_gen.errors import BadArgumentsError, InterruptionError, UserError, bad_arguments
 from lightning_gen.runs.sweep.reading import RESERVED, SweepFile, check_free, read_sweep
 from lightning_gen.runs.sweep.results import best_table
-from lightning_gen.runs.sweep.space import StudyValue
+from lightning_gen.runs.sweep.space import Space, StudyValue
 from lightning_gen.runs.sweep.study import Study
 from lightning_gen.runs.sweep.trial import FitProcess, as_words, fit_words
 from lightning_gen.runs.sweep.wandb_file import write_wandb
@@ -82,11 +82,11 @@ def check_values(file: SweepFile, rest: tuple[str, ...]) -> None:
             raise BadArgumentsError(f"{file.path}: {error}") from error
 
 
-def ends(parameter: BaseDistribution) -> tuple[StudyValue, ...]:
+def ends(space: Space) -> tuple[StudyValue, ...]:
     """The values of a choice, or both ends of a range."""
-    if isinstance(parameter, CategoricalDistribution):
-        return tuple(parameter.choices)
-    return parameter.low, parameter.high  # type: ignore[attr-defined]
+    if isinstance(space, CategoricalDistribution):
+        return tuple(space.choices)
+    return space.low, space.high
 
 
 def sweep(file: SweepFile, given: argparse.Namespace, rest: tuple[str, ...]) -> None:
@@ -107,7 +107,7 @@ def sweep(file: SweepFile, given: argparse.Namespace, rest: tuple[str, ...]) -> 
     hidden = True if os.environ.get("TQDM_DISABLE") else None  # None: but on a terminal
     with tqdm(total=study.wanted, initial=done, desc="sweep", unit="trial", disable=hidden) as bar:
         runner = FitProcess(file, rest, environments(given.jobs))
-        work = Sweep(study, folder, runner, bar.write, bar.update)
+        work = Sweep(study, runner, bar.write, bar.update)
         found = work.run(given.jobs, retry_failed=given.retry_failed)
     failed = sum(result.state == "failed" for result in found)
     if failed == len(found):

@@ -34,10 +34,7 @@ from lightning_gen.training.record import RecordRun, report_evaluation
 from lightning_gen.training.same_model import check_same_model
 from lightning_gen.training.trainer import as_list
 
-NO_RUN = (
-    "a trained model is needed: pass its run directory, logs/<name>/version_<n>, or one of its "
-    "checkpoints."
-)
+NO_RUN = "a trained model is needed: pass its run directory, logs/NAME/version_N, or a checkpoint."
 
 
 def run(words: list[str]) -> int:
@@ -66,12 +63,8 @@ def run_training(words: list[str]) -> None:
 class Training:
     """A command about one model and one dataset: fit, validate, test or predict.
 
-    A BadArgumentsError says that the words, or a file that they name, cannot be used.
-
-    Attributes:
-        options: what the words say, and the defaults.
-        config_text: the same, as YAML that can be run again.
-        directory: the run's; None where nothing is kept.
+    A BadArgumentsError says that the words, or a file that they name, cannot be used. The run's
+    ``directory`` is None where nothing is kept.
     """
 
     def __init__(self, verb: str, words: list[str]) -> None:
@@ -137,9 +130,8 @@ class Training:
             self._keep_arguments()
             if options.ckpt_path is not None:
                 check_same_model(self.model, Path(options.ckpt_path))
-            record = None
-            if self.directory is not None:
-                seed = options.seed_everything
+            record, seed = None, options.seed_everything
+            if self.directory:
                 seed = None if seed is False else seed
                 record = RecordRun(self.directory, self.config_text, seed)
             draw = record is not None and options.default_pictures
@@ -163,12 +155,6 @@ class Training:
                     arguments |= linked_arguments(type(part), self.data)
                 keep_arguments(part, given["class_path"], arguments)
 
-    @property
-    def _arguments(self) -> dict[str, Any]:
-        """Of the trainer's methods."""
-        kept = {"ckpt_path": self.options.ckpt_path, "weights_only": True}
-        return {"model": self.model, "datamodule": self.data, **kept}
-
     def _fit(self) -> None:
         """Say what was decided, and train."""
         for line in self.dropped.values():
@@ -181,8 +167,9 @@ class Training:
     def _evaluate(self) -> None:
         """Say the result, and keep the scores beside the checkpoint's run."""
         evaluate = self.trainer.validate if self.verb == "validate" else self.trainer.test
-        evaluate(**self._arguments, verbose=False)
-        checkpoint = Path(self.options.ckpt_path)
+        path = self.options.ckpt_path
+        evaluate(self.model, self.data, ckpt_path=path, weights_only=True, verbose=False)
+        checkpoint = Path(path)
         report_evaluation(self.trainer, RunDirectory.around(checkpoint.resolve()), str(checkpoint))
         folder = run_directory(self.trainer) / "images"
         for picture in self.pictures:
@@ -197,10 +184,13 @@ class Training:
                 f"predict writes the code of each image, and {type(self.model).__name__} has none. "
                 "Choose a run of a model with an encoder."
             )
-        path = RunDirectory.of(Path(self.options.ckpt_path)).path / "codes.npz"
-        batches: list[Any] = self.trainer.predict(**self._arguments) or []
+        checkpoint = self.options.ckpt_path
+        path = RunDirectory.of(Path(checkpoint)).path / "codes.npz"
+        batches: list[Any] | None = self.trainer.predict(
+            self.model, self.data, ckpt_path=checkpoint, weights_only=True
+        )
         with draft(path) as unfinished:
-            np.savez(unfinished, codes=torch.cat(batches).float().numpy())
+            np.savez(unfinished, codes=torch.cat(batches or []).float().numpy())
         rank_zero_info(f"Codes       {path}")
 
 

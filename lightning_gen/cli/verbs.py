@@ -1,10 +1,9 @@
 """The verbs for finished runs: each is a function, whose arguments are its options."""
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
-from types import UnionType
 from typing import Any, get_args, get_origin
 
 import torch
@@ -18,11 +17,10 @@ from lightning_gen.cli.messages import OPTION, REQUIRED, explain
 from lightning_gen.cli.outcome import outcome
 from lightning_gen.cli.parser import Parser
 from lightning_gen.errors import BadArgumentsError, UserError, bad_arguments, nearest
-from lightning_gen.parts import class_for, parameters
+from lightning_gen.parts import class_for, members, parameters
 from lightning_gen.pictures import Picture
-from lightning_gen.runs.file_inputs import FileInputs
 from lightning_gen.runs.finished import FinishedRun
-from lightning_gen.runs.inputs import Inputs, SplitInputs, SplitName
+from lightning_gen.runs.inputs import FileInputs, Inputs, SplitInputs, SplitName
 
 LIMITS = {
     "seed": (0, 2**32 - 1),
@@ -54,8 +52,14 @@ def run_verb(verb: str, *given_words: str) -> None:
                 options.picture = picture(**chosen | lists)
             given = {name: options[name] for name in asked if name in options}
             if loads(asked):
-                default = f"{options.picture.name}.png" if verb == "draw" else VERBS[verb].out
-                given |= run_and_images(options, asked, default)
+                torch.manual_seed(options.seed)
+                given["run"] = opened = FinishedRun.open(options.run, options.device)
+                name = f"{options.picture.name}.png" if verb == "draw" else VERBS[verb].out
+                given["out"] = options.out or opened.path / name
+            if "inputs" in asked:
+                size, images = options.batch_size, options.images
+                split = SplitInputs(opened, options.split, size)
+                given["inputs"] = split if images is None else FileInputs(opened, images, size)
             places = given.pop("runs", ())
             written = function(*places, **{k: v for k, v in given.items() if v is not None})
     except OSError as error:
@@ -76,9 +80,8 @@ def function_of(verb: str) -> Callable[..., Path]:
 def picture_of(verb: str, words: Sequence[str]) -> tuple[type[Picture] | None, Sequence[str]]:
     """The kind of picture that a verb draws, and the words without its name.
 
-    ``draw`` has it as its second word: the name of one of ``lightning_gen.pictures``, or of one of
-    an installed package, or the dotted name of one of a module that is allowed. A BadArgumentsError
-    says that there is none.
+    ``draw`` has it as its second word: a name of ``lightning_gen.pictures`` or of an installed
+    package, or the dotted name of a class of a module that is allowed.
     """
     name, example = VERBS[verb].picture, VERBS[verb].example
     if verb == "draw":
@@ -90,19 +93,14 @@ def picture_of(verb: str, words: Sequence[str]) -> tuple[type[Picture] | None, S
         return None, words
     for module in registered():
         import_module(module)
-    offered = {kind.__name__: kind for kind in subclasses(Picture)}
+    kinds = [*Picture.__subclasses__()]
+    for kind in kinds:
+        kinds += kind.__subclasses__()  # and theirs in turn
+    offered = {kind.__name__: kind for kind in kinds if not inspect.isabstract(kind)}
     if name not in offered and "." not in name:
         raise BadArgumentsError(f"there is no picture {name}{nearest(name, offered)}")
     with bad_arguments(), enforced():
         return offered.get(name) or class_for(name, Picture, "PICTURE"), words
-
-
-def subclasses(kind: type[Any]) -> Iterator[type[Any]]:
-    """The classes derived from one that can be built, of the modules that were imported."""
-    for each in kind.__subclasses__():
-        if not inspect.isabstract(each):
-            yield each
-        yield from subclasses(each)
 
 
 def picture_options(picture: type[Picture]) -> list[str]:
@@ -148,10 +146,9 @@ def read(
 def verb_parser(
     verb: str, function: Callable[..., Any], picture: type[Picture] | None = None
 ) -> Parser:
-    """The options of a verb, from the signature and the docstring of its function.
+    """The options of a verb: the arguments of its function, those of its picture, and COMMON ones.
 
-    ``run`` and ``runs`` are what comes first; ``inputs`` is asked for by ``--images`` or
-    ``--split``. A picture's options are those of its class.
+    ``inputs`` is asked for by ``--images`` or ``--split``.
     """
     asked = dict(inspect.signature(function).parameters)
     helps = {p.arg_name: p.description for p in parse(function.__doc__ or "").params}
@@ -184,19 +181,15 @@ def verb_parser(
         add("--images", type=Path | None, help=INPUTS["images"])
         add("--split", type=SplitName, default="test", help=INPUTS["split"])
     add("--out", type=Path | None, help=helps["out"])
-    for name, option in COMMON.items():
+    for name, usual, text in COMMON:
         if loads(asked) and name not in asked:
-            add(f"--{name}", type=option.type, default=option.default, help=option.help)
+            add(f"--{name}", type=type(usual), default=usual, help=text)
     return parser
 
 
-def item_type(annotation: Any) -> tuple[type, str | int] | None:  # noqa: ANN401  (of any form)
-    """The type of a word of an argument that takes several, and how many; None where it takes one.
-
-    Any number is "+".
-    """
-    kinds = get_args(annotation) if isinstance(annotation, UnionType) else (annotation,)
-    for kind in kinds:
+def item_type(annotation: object) -> tuple[type, str | int] | None:
+    """The type of each word of an argument of several, and how many; None of any other one."""
+    for kind in members(annotation):
         if get_origin(kind) is Sequence:
             return get_args(kind)[0], "+"
         if get_origin(kind) is tuple:
@@ -219,17 +212,3 @@ def own_place(out: Path | None) -> Path | None:
             f"{str(out)!r}. Pass for instance --out results."
         )
     return place
-
-
-def run_and_images(
-    options: Namespace, asked: Mapping[str, Any], default_out: str
-) -> dict[str, Any]:
-    """The run, its images, and where the result goes; a UserError where one of them is missing."""
-    torch.manual_seed(options.seed)
-    run = FinishedRun.open(options.run, options.device)
-    found: dict[str, Any] = {"run": run, "out": options.out or run.path / default_out}
-    if "inputs" not in asked:
-        return found
-    if options.images is None:
-        return found | {"inputs": SplitInputs(run, options.split, options.batch_size)}
-    return found | {"inputs": FileInputs(run, options.images, options.batch_size)}

@@ -71,7 +71,7 @@ def encode(run: FinishedRun, inputs: Inputs, out: Path, num_images: int | None =
 
 
 def decode(run: FinishedRun, codes: Path, out: Path, batch_size: int = 256) -> Path:
-    """Make images of codes.
+    """Make images of codes; a UserError where they are of another length than the model's.
 
     Args:
         run: the finished run.
@@ -79,18 +79,27 @@ def decode(run: FinishedRun, codes: Path, out: Path, batch_size: int = 256) -> P
             writes them.
         out: a page (.png, .pdf or .svg), a folder of PNGs, or an .npz with the images.
         batch_size: codes decoded at once.
-
-    Raises:
-        UserError: the file cannot be read, or holds codes of another length than the model's.
     """
     run.require((contracts.Decodes,), "decode")
     path = codes.expanduser()
     rows = read_codes(path)[: GRID if out.suffix in PICTURES else None]
     run.check_request(out, len(rows))
-    parts = torch.split(rows, batch_size)
-    batches = ((_decoded(run, part, path), dict[str, Tensor]()) for part in parts)
+
+    def batches() -> Iterator[tuple[contracts.Images, dict[str, Tensor]]]:
+        try:
+            for part in torch.split(rows, batch_size):
+                yield run.model.decode(part.to(run.model.device)), {}
+        except torch.OutOfMemoryError:
+            raise
+        except RuntimeError as error:
+            shape = "x".join(map(str, rows.shape[1:]))
+            raise UserError(
+                f"{path} holds codes of {shape} numbers, and {run.name} takes another length. "
+                "Encode with the same run."
+            ) from error
+
     title = f"{path.name} decoded by {run.name}"
-    return write(out, numbered(batches, len(rows), "decoding"), title)
+    return write(out, numbered(batches(), len(rows), "decoding"), title)
 
 
 def read_codes(path: Path) -> Codes:
@@ -147,16 +156,3 @@ def _table(path: Path) -> list[list[float]]:
         except (TypeError, ValueError, csv.Error) as error:  # bytes that are no text among them
             where = reader.line_num
             raise UserError(f"{path}, up to line {where}: expected numbers, {error}.") from error
-
-
-def _decoded(run: FinishedRun, codes: Tensor, path: Path) -> contracts.Images:
-    try:
-        return run.model.decode(codes.to(run.model.device))
-    except torch.OutOfMemoryError:
-        raise
-    except RuntimeError as error:
-        shape = "x".join(map(str, codes.shape[1:]))
-        raise UserError(
-            f"{path} holds codes of {shape} numbers, and {run.name} takes another length. "
-            "Encode with the same run."
-        ) from error

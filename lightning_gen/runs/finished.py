@@ -11,16 +11,14 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 import torch
 from lightning.pytorch import LightningDataModule, LightningModule
-from matplotlib.figure import Figure
 from PIL import Image
 
 from lightning_gen.allowed import enforced, granted, modules, refusal
 from lightning_gen.contracts import ImageShape, Needs, info_of, require
 from lightning_gen.errors import UserError
 from lightning_gen.figures.grid import tile_size
-from lightning_gen.figures.style import to_array
 from lightning_gen.pictures import Picture
-from lightning_gen.runs.outputs import open_picture
+from lightning_gen.runs.outputs import as_image, open_picture
 from lightning_gen.training.checkpoint import build, load_checkpoint, load_model, restore
 from lightning_gen.training.directory import CONFIG, RunDirectory
 
@@ -50,12 +48,10 @@ else:
 
 @dataclass(frozen=True)
 class FinishedRun:
-    """A trained model and what is known of its training.
+    """A trained model, frozen and in evaluation mode, and what is known of its training.
 
-    Attributes:
-        model: the model with its weights, in evaluation mode and frozen.
-        checkpoint: the file of the weights.
-        path: the run directory, or the folder of a checkpoint that lies in none; new files go here.
+    ``checkpoint`` is the file of the weights; ``path`` the run directory, or the folder of a
+    checkpoint that lies in none; new files go there.
     """
 
     model: TrainedModel
@@ -75,14 +71,20 @@ class FinishedRun:
         place = Path(place).expanduser()
         found = [path for path in (place, Path("logs") / place) if path.is_file()]
         if place.suffix == ".ckpt" and found:
-            checkpoint, *_ = found
+            checkpoint = found[0]
             around = RunDirectory.around(checkpoint)
             path = around.path if around else checkpoint.parent
         else:
             directory = RunDirectory.of(place)
             checkpoint, path = directory.best, directory.path
         model = load_model(checkpoint)
-        check_weights(model, checkpoint)
+        weights = [(k, v) for k, v in model.state_dict().items() if v.is_floating_point()]
+        if broken := [name for name, value in weights if not value.isfinite().all()]:
+            raise UserError(
+                f"{checkpoint} holds NaN or infinite weights, {broken[0]} and {len(broken) - 1} "
+                "more: its training has diverged. Pass an earlier checkpoint, or train with a "
+                "lower learning rate."
+            )
         return cls(cast(TrainedModel, model.to(existing_device(device))), checkpoint, path)
 
     @classmethod
@@ -107,7 +109,7 @@ class FinishedRun:
 
     def _repr_html_(self) -> str:
         """What a notebook shows of it."""
-        from lightning_gen.runs.pages.notebook import in_a_notebook
+        from lightning_gen.runs.pages.report import in_a_notebook
 
         return in_a_notebook(self)
 
@@ -123,15 +125,14 @@ class FinishedRun:
     @property
     def image_shape(self) -> ImageShape:
         """(channels, height, width) of images; a UserError where the model does not keep it."""
-        shape = self.model.hparams.get("image_shape")
-        if shape is None:
-            name = type(self.model).__name__
-            raise UserError(
-                f"the checkpoint of {name} holds no image_shape. Let {name} take image_shape and "
-                "keep its arguments with lightning_gen.hyperparameters.KeepsArguments."
-            )
-        channels, height, width = shape
-        return channels, height, width
+        if shape := self.model.hparams.get("image_shape"):
+            channels, height, width = shape
+            return channels, height, width
+        name = type(self.model).__name__
+        raise UserError(
+            f"the checkpoint of {name} holds no image_shape. Let {name} take image_shape and "
+            "keep its arguments with lightning_gen.hyperparameters.KeepsArguments."
+        )
 
     @cached_property
     def config(self) -> dict[str, Any]:
@@ -185,23 +186,17 @@ class FinishedRun:
     def draw(
         self, picture: Picture, split: Literal["train", "val", "test"] = "test"
     ) -> Image.Image:
-        """A picture of the model, such as ``lightning_gen.pictures.Traversal()``.
+        """A picture of the model, such as ``lightning_gen.pictures.Traversal()``, of a split.
 
-        Args:
-            picture: what is drawn.
-            split: the images that it looks at.
-
-        Raises:
-            UserError: the model or the data lack what is shown.
+        A UserError says that the model or the data lack what is shown.
         """
         from lightning_gen.runs.inputs import SplitInputs
         from lightning_gen.runs.pictures import drawn_by
 
         with torch.random.fork_rng(), torch.no_grad():
             torch.manual_seed(0)
-            drawn = drawn_by(self, picture, SplitInputs(self, split), Path("picture.png"))
-        pixels = to_array(drawn) if isinstance(drawn, Figure) else drawn.pixels()
-        return Image.fromarray(pixels)
+            inputs = SplitInputs(self, split)
+            return as_image(drawn_by(self, picture, inputs, Path("picture.png")))
 
     def report(self, out: Path | None = None) -> Path:
         """Write everything about the run in one HTML file, ``report.html`` by default."""
@@ -217,25 +212,23 @@ class FinishedRun:
         shape = self.model.hparams.get("image_shape")
         if shape is None:  # of a model of the user's own
             return
-        _, height, width = shape
-        tall, wide = tile_size(height, width)
-        pixels, packed = images * tall * wide, out.suffix in ("", ".npz")
-        size = images * max(prod(shape), BLOCK if out.suffix == "" else 0)
-        there = next((place for place in out.absolute().parents if place.exists()), Path("/"))
-        free = shutil.disk_usage(there).free
-        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
-        needed = max(4 * held, 2 * size if out.suffix == ".npz" else 0)
-        if not packed and pixels > MOST_PIXELS:
+        pixels = images * prod(tile_size(*shape[1:]))
+        if out.suffix not in ("", ".npz") and pixels > MOST_PIXELS:
             raise UserError(
                 f"a picture of {images:,} images would have {pixels / 1e6:,.0f} million pixels, "
                 f"at most {MOST_PIXELS / 1e6:.0f} million can be opened. Ask for fewer, or "
                 "pass --out a folder or an .npz."
             )
-        if packed and size > free:
+        size = images * max(prod(shape), BLOCK if out.suffix == "" else 0)
+        there = next((place for place in out.absolute().parents if place.exists()), Path("/"))
+        free = shutil.disk_usage(there).free
+        if out.suffix in ("", ".npz") and size > free:
             raise UserError(
                 f"{images:,} images take {size / 1e9:,.1f} GB, and the disk of {there} has "
                 f"{free / 1e9:,.1f} GB left. Ask for fewer."
             )
+        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+        needed = max(4 * held, 2 * size if out.suffix == ".npz" else 0)
         if needed > memory:
             raise UserError(
                 f"{images:,} images at once take {needed / 1e9:,.1f} GB, more than half of this "
@@ -260,17 +253,6 @@ def load(place: str | Path, device: str = "cpu", allow: str = "") -> TrainedMode
     """
     with granted(modules(allow)):
         return FinishedRun.open(place, device).model
-
-
-def check_weights(model: LightningModule, checkpoint: Path) -> None:
-    """Raise a UserError where a weight is NaN or infinite: whatever is computed with it is too."""
-    weights = [(k, v) for k, v in model.state_dict().items() if v.is_floating_point()]
-    if broken := [name for name, value in weights if not value.isfinite().all()]:
-        raise UserError(
-            f"{checkpoint} holds NaN or infinite weights, {broken[0]} and {len(broken) - 1} more: "
-            "its training has diverged. Pass an earlier checkpoint, or train with a lower learning "
-            "rate."
-        )
 
 
 def existing_device(name: str) -> torch.device:

@@ -73,12 +73,11 @@ def fit(
     options = DEFAULTS | trainer | {"default_root_dir": str(root)}
     called = name or default_name(type(model).__name__, type(data).__name__, data.hparams)
     seed = checked_seed(os.environ.get("PL_GLOBAL_SEED", 0) if seed is None else seed)
-    more: dict[str, Any] = {"name": called, "seed_everything": seed}
-    more |= {"ckpt_path": None, "weights_only": None}
     drawn = as_list(pictures)
-    switches = {"default_pictures": default_pictures, "test_after_fit": test_after_fit}
-    more |= {"pictures": drawn or None}
-    config, left_out = describe_run(model, data, options, **more, **switches)
+    more: dict[str, Any] = {"name": called, "seed_everything": seed, "pictures": drawn or None}
+    more |= {"ckpt_path": None, "weights_only": None}
+    more |= {"default_pictures": default_pictures, "test_after_fit": test_after_fit}
+    config, left_out = describe_run(model, data, options, **more)
     try:
         with (
             quiet_libraries(),
@@ -112,8 +111,7 @@ def check_options(trainer: Mapping[str, Any]) -> None:
     for name in ("max_epochs", "max_steps", "limit_train_batches"):
         if trainer.get(name) == 0:
             raise UserError(f"{name} 0 trains nothing, expected more. Leave it out.")
-    listed = (("callbacks", Callback), ("logger", Logger), ("pictures", Picture))
-    for name, kind in listed:
+    for name, kind in (("callbacks", Callback), ("logger", Logger), ("pictures", Picture)):
         for each in as_list(trainer.get(name)):
             if not isinstance(each, kind):
                 raise UserError(f"{name} are objects of {kind.__name__}, got {each!r}.")

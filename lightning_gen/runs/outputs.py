@@ -28,10 +28,8 @@ LONGEST_NAME = 255
 class ResultBatch(NamedTuple):
     """A batch of results.
 
-    Attributes:
-        names: of the images.
-        rows: images under a label each; the last row is the result, and codes alone have none.
-        arrays: what else is known of each image, such as codes and labels.
+    ``rows`` are images under a label each; the last row is the result, and codes alone have none.
+    ``arrays`` hold what else is known of each image, such as codes and labels.
     """
 
     names: Sequence[str]
@@ -69,7 +67,13 @@ def write(
     """
     check_ending(path, (*PICTURES, "", ".npz") if images else (".npz", ".csv"))
     if path.suffix in PICTURES:
-        _write_page(path, parts, title)
+        found: dict[str, list[Images]] = {}
+        for part in parts:
+            for label, pieces in part.rows.items():
+                found.setdefault(label, []).append(pieces.cpu())
+        rows = {label: torch.cat(pieces) for label, pieces in found.items()}
+        first, *others = rows.values()
+        write_picture(image_rows(rows, title) if others else image_grid(first, title), path)
     elif path.suffix == ".npz":
         _write_arrays(path, parts, {"class_names": class_names, "factor_names": factor_names})
     elif path.suffix == ".csv":
@@ -77,18 +81,6 @@ def write(
     else:
         _write_folder(path, parts)
     return path
-
-
-def _write_page(path: Path, parts: Iterable[ResultBatch], title: str) -> None:
-    """One picture: a square of images, or a row under each label where there are several."""
-    found: dict[str, list[Images]] = {}
-    for part in parts:
-        for label, images in part.rows.items():
-            found.setdefault(label, []).append(images.cpu())
-    rows = {label: torch.cat(pieces) for label, pieces in found.items()}
-    single = next(iter(rows.values())) if len(rows) == 1 else None
-    page = image_rows(rows, title) if single is None else image_grid(single, title)
-    write_picture(page, path)
 
 
 def _write_folder(folder: Path, parts: Iterable[ResultBatch]) -> None:
@@ -156,7 +148,14 @@ def write_view(view: View, out: Path, *, film: bool = False) -> Path:
     """
     check_ending(out, (*PICTURES, "", ".npz", *([".gif"] if film else [])))
     if out.suffix == ".gif":
-        write_film(view, out)
+        columns = [number for number, name in enumerate(view.columns) if name != "image"]
+        first, *others = (
+            Image.fromarray(image_rows({k: r[n : n + 1] for k, r in view.rows.items()}, view.title))
+            for n in [*columns, *columns[-2:0:-1]]  # there and back
+        )
+        options: dict[str, Any] = {"append_images": others, "duration": 120, "loop": 0}  # in ms
+        with draft(out) as unfinished:
+            first.save(unfinished, format="GIF", save_all=True, **options)
     elif out.suffix in PICTURES:
         write_picture(view.pixels(), out)
     else:
@@ -164,20 +163,6 @@ def write_view(view: View, out: Path, *, film: bool = False) -> Path:
         names = {k: [f"{k}/{n:05}".lstrip("/") for n in each] for k, each in numbers.items()}
         write(out, (ResultBatch(names[k], {"result": images}) for k, images in view.rows.items()))
     return out
-
-
-def write_film(view: View, path: Path, seconds: float = 0.12) -> None:
-    """Write a GIF that goes through the columns of a view and back again, without end."""
-    columns = [number for number, name in enumerate(view.columns) if name != "image"]
-    there_and_back = [*columns, *columns[-2:0:-1]]
-    frames = [
-        Image.fromarray(image_rows({k: row[n : n + 1] for k, row in view.rows.items()}, view.title))
-        for n in there_and_back
-    ]
-    first, *others = frames
-    options = {"append_images": others, "duration": round(1000 * seconds), "loop": 0}
-    with draft(path) as unfinished:
-        first.save(unfinished, format="GIF", save_all=True, **options)
 
 
 def write_picture(picture: Pixels | Figure, path: Path) -> None:
@@ -205,6 +190,11 @@ def to_bytes(images: Images) -> NDArray[np.uint8]:
     """Images in [0, 1] as uint8 [N, C, H, W]."""
     bytes_: NDArray[np.uint8] = images.float().clamp(0, 1).mul(255).round().byte().cpu().numpy()
     return bytes_
+
+
+def as_image(drawn: View | Figure) -> Image.Image:
+    """What a picture has drawn, as pixels."""
+    return Image.fromarray(to_array(drawn) if isinstance(drawn, Figure) else drawn.pixels())
 
 
 def open_picture(path: Path) -> Image.Image:

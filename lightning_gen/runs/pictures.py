@@ -7,14 +7,14 @@ from matplotlib.figure import Figure
 
 from lightning_gen.contracts import Encodes, Reconstructs, able
 from lightning_gen.pictures import Picture, Seen, View
-from lightning_gen.pictures.codes import LabelledCodes, codes_of, join
+from lightning_gen.pictures.codes import codes_of, join
 from lightning_gen.runs.finished import FinishedRun
 from lightning_gen.runs.inputs import Inputs, SplitInputs
 from lightning_gen.runs.outputs import check_ending, write_picture, write_view
 
 
 def draw(run: FinishedRun, picture: Picture, inputs: Inputs, out: Path) -> Path:
-    """Write a picture of a finished run.
+    """Write a picture of a finished run; a UserError where model or images lack what is shown.
 
     Args:
         run: the finished run.
@@ -22,9 +22,6 @@ def draw(run: FinishedRun, picture: Picture, inputs: Inputs, out: Path) -> Path:
         inputs: the images.
         out: a page (.png, .pdf or .svg), a film of a walk (.gif), or, of images, a folder of PNGs
             or an .npz.
-
-    Raises:
-        UserError: the model or the images lack what is shown.
     """
     drawn = drawn_by(run, picture, inputs, out)
     if isinstance(drawn, View):
@@ -48,14 +45,9 @@ def drawn_by(run: FinishedRun, picture: Picture, inputs: Inputs, out: Path) -> V
     picture.check(run.model, classes, factors)
     count, names, batch, codes = picture.looks_at, list[str](), None, None
     if picture.of_codes:
-        codes = all_codes(run, inputs, count)
+        codes = join([codes_of(run.model, part) for part, _ in inputs.shown("encoding", count)])
     else:
         batch, names = inputs.first(count)
     complete = len(inputs) <= count
     what = f"{inputs.split} images" if isinstance(inputs, SplitInputs) else "images"
     return picture.draw(run.model, Seen(what, batch, codes, classes, factors, names, complete))
-
-
-def all_codes(run: FinishedRun, inputs: Inputs, limit: int | None = None) -> LabelledCodes:
-    """The codes of the first images, in memory."""
-    return join([codes_of(run.model, batch) for batch, _ in inputs.shown("encoding", limit)])

@@ -26,11 +26,6 @@ from lightning_gen.training.metrics_file import table
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-STRENGTH = 10.0
-"""C of the logistic regression, on features whose mean squared norm is 1."""
-
-NEIGHBOURS = 5
-
 
 class LabelledSplit(NamedTuple):
     """Features and classes of the images of a split."""
@@ -58,10 +53,11 @@ def probe(
 ) -> Path:
     """Classify the test images by their frozen codes, with few labels and with all.
 
-    Logistic regression, and k nearest neighbours (k = 5, or the labels of a class where they are
-    fewer), on the codes, and for comparison on the pixels and on as many principal components of
-    the pixels as a code has numbers. Features are centred and divided by one number, so that
-    inactive dimensions stay inactive; labels are drawn from all classes alike, anew in each repeat.
+    Logistic regression (C = 10), and k nearest neighbours (k = 5, or the labels of a class where
+    they are fewer), on the codes, and for comparison on the pixels and on as many principal
+    components of the pixels as a code has numbers. Features are centred and divided by one number,
+    to a mean squared norm of 1, so that inactive dimensions stay inactive; labels are drawn from
+    all classes alike, anew in each repeat.
 
     Args:
         run: the finished run.
@@ -75,11 +71,15 @@ def probe(
     run.require((contracts.Encodes,), "probe")
     check_ending(out, (".csv", *PICTURES))
     info = contracts.info_of(run.data)
-    if info is not None:
-        check_number_of_classes(run, len(info.class_names))
-    train = read_split(run, "train", num_train)
-    classes = len(np.unique(train.classes))
-    check_number_of_classes(run, classes)
+    classes = len(info.class_names) if info else 2
+    if classes > 1:
+        train = read_split(run, "train", num_train)
+        classes = len(np.unique(train.classes))
+    if classes < 2:
+        raise UserError(
+            f"probe needs images of at least 2 classes, and {run.name} has {classes}. Choose a run "
+            "on a dataset with classes."
+        )
     if any(n < classes for n in labels):
         raise UserError(
             f"probe takes {classes} labels or more, one a class, got {', '.join(map(str, labels))}."
@@ -115,15 +115,6 @@ def read_split(run: FinishedRun, split: SplitName, limit: int | None) -> Labelle
     return LabelledSplit(*(np.concatenate(parts) for parts in (codes, pixels, classes)))
 
 
-def check_number_of_classes(run: FinishedRun, found: int) -> None:
-    """Raise a UserError where there are fewer than two classes."""
-    if found < 2:
-        raise UserError(
-            f"probe needs images of at least 2 classes, and {run.name} has {found}. Choose a run "
-            "on a dataset with classes."
-        )
-
-
 def feature_sets(train: LabelledSplit, test: LabelledSplit) -> Iterator[Representation]:
     """Codes, pixels, and as many principal components as a code has numbers, if that is fewer."""
     yield scaled("codes", train.codes, test.codes)
@@ -153,8 +144,8 @@ def accuracies(
     draws = list(drawn(train_classes, count, repeats, seed))
     each = count // len(np.unique(train_classes))
     kinds: dict[str, Callable[[], ClassifierMixin]] = {
-        "logistic regression": lambda: LogisticRegression(C=STRENGTH, max_iter=1000),
-        "nearest neighbours": lambda: KNeighborsClassifier(max(1, min(NEIGHBOURS, each))),
+        "logistic regression": lambda: LogisticRegression(C=10.0, max_iter=1000),
+        "nearest neighbours": lambda: KNeighborsClassifier(max(1, min(5, each))),
     }
     found = []
     for classifier, build in kinds.items():

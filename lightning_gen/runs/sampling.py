@@ -42,22 +42,17 @@ def sample(
         return write_view(View(_of_each(run, labels, num_images, batch_size), title), out)
     size = run.model.latent_dim if isinstance(run.model, SamplesCodes) else 0
     run.check_request(out, num_images, held=num_images * size)
-    batches = _batches(run, num_images, batch_size)
-    return write(out, numbered(batches, num_images, "sampling"), title)
 
+    def batches() -> Iterator[tuple[Images, dict[str, Tensor]]]:
+        if able(run.model, (SamplesCodes, Decodes)):
+            # All noise at once: the images do not depend on the size of a batch.
+            for part in torch.split(run.model.sample_codes(num_images), batch_size):
+                yield run.model.decode(part), {"codes": part}
+            return
+        for start in range(0, num_images, batch_size):
+            yield run.model.sample(min(batch_size, num_images - start)), {}
 
-def _batches(
-    run: FinishedRun, count: int, batch_size: int
-) -> Iterator[tuple[Images, dict[str, Tensor]]]:
-    if not able(run.model, (SamplesCodes, Decodes)):
-        model = run.model
-        for start in range(0, count, batch_size):
-            yield model.sample(min(batch_size, count - start)), {}
-        return
-    # All noise at once: the images do not depend on the size of a batch.
-    codes = run.model.sample_codes(count)
-    for part in torch.split(codes, batch_size):
-        yield run.model.decode(part), {"codes": part}
+    return write(out, numbered(batches(), num_images, "sampling"), title)
 
 
 def _of_each(

@@ -12,9 +12,8 @@ import pytest
 import yaml
 
 from lightning_gen.cli import reproduce as verb
-from lightning_gen.runs.reproduce.measured import HEADER
+from lightning_gen.runs.reproduce.measured import HEADER, NotRunError
 from lightning_gen.runs.reproduce.table import in_digits
-from lightning_gen.runs.reproduce.training import NotRunError
 
 pytestmark = pytest.mark.xdist_group("reproduce")  # one set-up for all
 

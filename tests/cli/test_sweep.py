@@ -1,6 +1,5 @@
 """The verb sweep, from its words to its exit code."""
 
-import csv
 import os
 import signal
 import subprocess
@@ -18,16 +17,11 @@ from lightning_gen.training.directory import RunDirectory
 from lightning_gen.training.metrics_file import read_rows
 from support.command import TWO_BATCHES
 from support.processes import start
-from support.sweeps import GRID, RANDOM, FakeFit, write_sweep
+from support.sweeps import GRID, RANDOM, FakeFit, results_in, write_sweep
 
 RUN = [sys.executable, "-m", "lightning_gen", "sweep", "own.yaml"]
 TWO = {"model.latent_dim": [2, 4]}
 TINY = GRID | {"parameters": {"model.architecture.widths": [[8], [16, 8]]}}
-
-
-def results(folder):
-    with (folder / "results.csv").open(newline="") as file:
-        return list(csv.DictReader(file))
 
 
 @pytest.fixture
@@ -53,7 +47,7 @@ def test_a_sweep_of_two_trainings(tmp_path):
     assert (done.returncode, done.stderr) == (0, "")
     assert "trial 1: widths [16, 8]: val/loss " in done.stdout
     folder = tmp_path / "logs" / "own"
-    for row in results(folder):
+    for row in results_in(folder):
         assert row["state"] == "complete"
         assert float(row["val/loss"]) > 0 < float(row["test/loss"])
         run = RunDirectory(tmp_path / row["directory"])
@@ -101,7 +95,7 @@ def test_a_sweep_that_is_stopped_goes_on(tmp_path):
     last = start([*words, int(read_rows(begun.metrics)[-1]["epoch"]) + 3], tmp_path)
     last.join(240)
     assert last.exitcode == 0
-    assert [row["state"] for row in results(tmp_path / "logs/own")] == ["complete"]
+    assert [row["state"] for row in results_in(tmp_path / "logs/own")] == ["complete"]
     assert RunDirectory.all_of(folder.parent, folder.name) == [begun]
     assert len(begun.starts) == 4, "the run that was cut off went on each time"
 
@@ -177,7 +171,6 @@ def test_a_signal_that_is_ignored_stays_so(command, fake, tmp_path, monkeypatch)
         ({"parameters": {"model.latnt_dim": [2]}}, (), "own.yaml: model.latnt_dim is no option"),
         ({"parameters": {"model.latent_dim": [2, "x"]}}, (), "latent_dim: expected int, got x"),
         ({"overrides": {"trainer.max_epoch": 2}}, (), "Did you mean trainer.max_epochs"),
-        ({"metric": ""}, (), "metric is missing"),
         ({}, ("--trainer.max_epoch", 2), "Did you mean trainer.max_epochs"),
         ({}, ("--job", 2), "job is no option"),
         ({}, ("--jobs", 0), "--jobs: expected a whole number of at least 1, got 0"),

@@ -12,7 +12,6 @@ import torch
 import yaml
 from PIL import Image
 
-import lightning_gen
 from lightning_gen.cli import VERBS
 from lightning_gen.cli.verbs import function_of
 from lightning_gen.data import DSprites
@@ -113,15 +112,6 @@ def test_the_latest_run_of_a_name_and_the_default_place(logs, command, tmp_path)
     assert command("report", checkpoint).out == "logs/VAE/version_0/report.html\n"
     assert command("validate", "VAE/version_0").code == 0
     assert sorted(path.name for path in tmp_path.iterdir()) == ["logs"]
-
-
-def test_load_in_python(logs, in_tmp):
-    model = lightning_gen.load(str(logs / "VAE"))
-    assert not model.training
-    codes = model.encode(model.sample(2))
-    assert codes.shape == (2, 3)
-    assert not codes.requires_grad
-    assert isinstance(model.decode(codes), torch.Tensor)
 
 
 @pytest.mark.parametrize(

@@ -118,7 +118,8 @@ def test_what_it_gives_back(in_tmp):
     batch = data().batch("val", 4)
     assert batch.images.dtype == torch.float32
     assert torch.equal(run.model.encode(batch.images), lg.load("my_run").encode(batch.images))
-    assert not any(p.requires_grad for p in run.model.parameters())
+    assert not any(p.requires_grad for p in lg.load("my_run").parameters())
+    assert not run.model.training
     assert all(p.requires_grad for p in model.parameters())
     assert model.trainer is not None
 

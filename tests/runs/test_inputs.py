@@ -8,10 +8,9 @@ from PIL import Image
 from torch.utils.data import DataLoader
 
 from lightning_gen.contracts import Batch
-from lightning_gen.runs import file_inputs
-from lightning_gen.runs.file_inputs import FileInputs
+from lightning_gen.runs import inputs as run_inputs
 from lightning_gen.runs.finished import FinishedRun
-from lightning_gen.runs.inputs import SplitInputs
+from lightning_gen.runs.inputs import FileInputs, SplitInputs
 from support.finished import run_of
 from support.kinds import KINDS
 from support.models import build, tiny
@@ -180,7 +179,7 @@ def test_the_range_of_deep_files_is_that_of_the_training(run, tmp_path, monkeypa
     Image.fromarray(np.full((28, 28), 1000, np.uint16)).save(tmp_path / "a.png")
     trained = {"datamodule_hyper_parameters": {"value_range": [0.0, 4095.0]}}
     for known, scale in (({}, 1023), (trained, 4095)):
-        monkeypatch.setattr(file_inputs, "load_checkpoint", lambda _, known=known: known)
+        monkeypatch.setattr(run_inputs, "load_checkpoint", lambda _, known=known: known)
         image = read(FileInputs(run, tmp_path))["a.png"]
         assert image.mean().item() == pytest.approx(1000 / scale, abs=0.002)
     assert caplog.text.count("found in 1 files of more than 8 bits: scaled by 1023") == 1

@@ -13,6 +13,13 @@ from support.arrays import arrays_of
 NAMES = ["a/1.jpg", "a/2.png", "b.tif"]
 
 
+def in_two(rows, arrays=None, names=NAMES):
+    """Results in two batches."""
+    for part in (slice(2), slice(2, None)):
+        cut = [{key: each[part] for key, each in found.items()} for found in (rows, arrays or {})]
+        yield ResultBatch(names[part], *cut)
+
+
 def pixels(path):
     return np.asarray(Image.open(path))
 
@@ -23,8 +30,7 @@ def images():
 
 
 def test_one_row_is_a_square_and_more_are_rows(images, tmp_path):
-    parts = [ResultBatch(NAMES[part], {"sample": images[part]}) for part in (slice(2), slice(2, 3))]
-    path = write(tmp_path / "new" / "page.png", parts, "title")
+    path = write(tmp_path / "new" / "page.png", in_two({"sample": images}), "title")
     np.testing.assert_array_equal(pixels(path), image_grid(images, "title"))
     rows = {"original": images, "reconstruction": 1 - images}
     path = write(tmp_path / "page.png", [ResultBatch(NAMES, rows)], "title")
@@ -49,10 +55,7 @@ def test_files_of_one_name_are_all_kept(tmp_path):
     images = torch.linspace(0, 1, 4)[:, None, None, None].expand(4, 1, 8, 8)
     names = ["a.jpg", "a.png", "a_2.png", "A.png"]
     for start in (0, 2):
-        parts = [
-            ResultBatch(names[part], {"sample": images[part]}) for part in (slice(2), slice(2, 4))
-        ]
-        write(tmp_path / "out", parts)
+        write(tmp_path / "out", in_two({"sample": images}, names=names))
         grey = sorted(pixels(path)[0, 0] for path in (tmp_path / "out").iterdir())
         assert grey == [0, 85, 170, 255], f"reading {start}"
     write(tmp_path / "dots", [ResultBatch(["v1.2.jpg", "v1.3.jpg"], {"sample": images[:2]})])
@@ -61,14 +64,8 @@ def test_files_of_one_name_are_all_kept(tmp_path):
 
 def test_arrays_hold_the_result_and_what_else_is_known(images, tmp_path):
     labels, codes = torch.tensor([1, 0, 1]), torch.arange(6.0).view(3, 2)
-    parts = [
-        ResultBatch(
-            NAMES[part],
-            {"original": 0 * images[part], "result": images[part]},
-            {"labels": labels[part], "codes": codes[part]},
-        )
-        for part in (slice(2), slice(2, 3))
-    ]
+    rows = {"original": 0 * images, "result": images}
+    parts = in_two(rows, {"labels": labels, "codes": codes})
     found = arrays_of(write(tmp_path / "a.npz", parts, class_names=("x", "y")))
     assert set(found) == {"images", "labels", "codes", "names", "class_names"}
     np.testing.assert_allclose(found["images"] / 255, images, atol=0.5 / 255 + 1e-6)

@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
 import torch
-from lightning.pytorch import Trainer
 from PIL import Image
 
 from lightning_gen.errors import UserError
@@ -14,11 +13,6 @@ from support.finished import run_of
 from support.kinds import KINDS
 
 WITH_PRIOR = ("VAE", "CVAE", "DCGAN")
-
-
-def untrained():
-    switches = ("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary")
-    return Trainer(accelerator="cpu", **dict.fromkeys(switches, False))
 
 
 @pytest.mark.parametrize("kind", WITH_PRIOR)

@@ -1,5 +1,6 @@
 """Sweep files, and a training that takes no time."""
 
+import csv
 import os
 import random
 import shutil
@@ -73,6 +74,12 @@ def open_study(folder, content=GRID, logs=None, **options):
     return Study(read_sweep(write_sweep(folder, content)), "own", logs, **options)
 
 
+def results_in(folder):
+    """The rows of a sweep's results.csv."""
+    with (folder / "results.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
 def number_of(trial):
     """The number in the name of a trial's folder."""
     return int(trial.folder.name.split("_")[1])
@@ -120,4 +127,4 @@ def sixty_trials(folder, ready):
     Path("own").mkdir(exist_ok=True)
     study = Study(read_sweep(Path("own.yaml")), "own", Path("own"), trials=60)
     ready.send("ready")
-    workers.Sweep(study, Path("own"), runner).run(jobs=2)
+    workers.Sweep(study, runner).run(jobs=2)

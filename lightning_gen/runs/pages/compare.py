@@ -11,16 +11,17 @@ from lightning_gen.errors import UserError
 from lightning_gen.figures.curves import Curve, compared_curves
 from lightning_gen.figures.style import to_svg
 from lightning_gen.runs.finished import FinishedRun, existing_device
-from lightning_gen.runs.pages import exhibits
-from lightning_gen.runs.pages.compared_metrics import compared_metrics, leader, quantities_of
-from lightning_gen.runs.pages.compared_runs import (
+from lightning_gen.runs.pages.compared import (
     ComparedRun,
+    compared_metrics,
     compared_settings,
     differing,
+    leader,
     open_all,
+    quantities_of,
 )
-from lightning_gen.runs.pages.exhibits import SharedImages
-from lightning_gen.runs.pages.html import Exhibit, write_page
+from lightning_gen.runs.pages.exhibits import SharedImages, all_exhibits
+from lightning_gen.runs.pages.html import write_page
 
 COLUMN = "val/loss"
 
@@ -50,7 +51,15 @@ def compare(
         opened = open_all(runs, device)
         first = opened[0].finished
         first.check_request(Path("page.png"), num_images * (1 + len(opened)))
-        shown, notes = draw_all(opened, num_images, seed)
+        notes, images = [], None
+        try:
+            images = SharedImages.read(opened, num_images)
+        except UserError:
+            notes.append(
+                f"The test split of {opened[0].label} cannot be read here, so nothing is shown "
+                "that needs images. Run compare where the data.root of its config.yaml is found."
+            )
+        shown = all_exhibits(opened, images, num_images, seed)
     metrics = compared_metrics(opened)
     settings = compared_settings([run.record.config for run in opened])
     told = differing(settings)
@@ -66,28 +75,6 @@ def compare(
         differing=told,
         common={key: values for key, values in settings.items() if key not in told},
     )
-
-
-def draw_all(
-    runs: Sequence[ComparedRun], num_images: int, seed: int
-) -> tuple[list[Exhibit], list[str]]:
-    """All figures, and notes about what could not be drawn."""
-    samples = exhibits.samples(runs, num_images, seed)
-    try:
-        images = SharedImages.read(runs, num_images)
-    except UserError:
-        note = (
-            f"The test split of {runs[0].label} cannot be read here, so nothing is shown that "
-            "needs images. Run compare where the data.root of its config.yaml is found."
-        )
-        return [samples, exhibits.latent_grids(runs, None, seed)], [note]
-    return [
-        exhibits.reconstructions(runs, images),
-        samples,
-        exhibits.latent_grids(runs, images, seed),
-        exhibits.latent_scatters(runs, images),
-        exhibits.sums(runs, images),
-    ], []
 
 
 def _curves(runs: Sequence[ComparedRun]) -> Markup | None:

@@ -23,13 +23,7 @@ WELL_USED = 0.5
 
 
 class Finding(NamedTuple):
-    """One thing that was looked at.
-
-    Attributes:
-        topic: what.
-        fine: nothing is wrong with it.
-        text: what was seen, with its numbers, and where something is wrong what to try; as HTML.
-    """
+    """One thing that was looked at, what was seen and, unless it is fine, what to try; as HTML."""
 
     topic: str
     fine: bool

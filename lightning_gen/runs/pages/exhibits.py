@@ -6,13 +6,10 @@ from dataclasses import replace
 from typing import NamedTuple
 
 import torch
-from matplotlib.figure import Figure
-from PIL import Image
 
 from lightning_gen import contracts
 from lightning_gen.contracts import Batch, able, condition_on
 from lightning_gen.errors import UserError
-from lightning_gen.figures.style import to_array
 from lightning_gen.pictures import (
     Arithmetic,
     LatentGrid,
@@ -25,7 +22,8 @@ from lightning_gen.pictures import (
 from lightning_gen.pictures.arithmetic import default_terms
 from lightning_gen.pictures.codes import LabelledCodes, codes_of, join
 from lightning_gen.runs.inputs import SplitInputs
-from lightning_gen.runs.pages.compared_runs import ComparedRun
+from lightning_gen.runs.outputs import as_image
+from lightning_gen.runs.pages.compared import ComparedRun
 from lightning_gen.runs.pages.html import Exhibit
 
 CODES = 2000
@@ -33,13 +31,9 @@ CODES = 2000
 
 
 class SharedImages(NamedTuple):
-    """Images of the first run's test split, and their codes in each run.
+    """Images of the first run's test split that are shown, with the names of labels and factors.
 
-    Attributes:
-        batch: the images that are shown.
-        names: of its labels, and of its factors.
-        codes: of many more of them, by the label of each run that is able to encode them.
-        total: images of the split.
+    ``codes`` are those of many more of the ``total`` images, in each run that is able to encode.
     """
 
     batch: Batch
@@ -96,9 +90,7 @@ def show(
             if not able(run.model, picture.requires):
                 raise UserError(f"{type(run.model).__name__} does not {ability}.")
             torch.manual_seed(seed)
-            drawn = picture.draw(run.model, seen(run))
-            pixels = to_array(drawn) if isinstance(drawn, Figure) else drawn.pixels()
-            exhibit.pictures[run.label] = Image.fromarray(pixels)
+            exhibit.pictures[run.label] = as_image(picture.draw(run.model, seen(run)))
         except UserError as error:
             exhibit.notes.append(f"{run.label} is left out: {error}")
     return exhibit
@@ -123,7 +115,7 @@ def reconstructions(runs: Sequence[ComparedRun], images: SharedImages) -> Exhibi
             exhibit.notes.append(f"{run.label} is left out: {error}")
     if len(rows) > 1:
         view = View(rows, f"{len(images.batch.images)} test images and their reconstructions")
-        exhibit.pictures["all runs"] = Image.fromarray(view.pixels())
+        exhibit.pictures["all runs"] = as_image(view)
     return exhibit
 
 
@@ -149,23 +141,6 @@ def samples(runs: Sequence[ComparedRun], num_images: int, seed: int) -> Exhibit:
     return show(exhibit, runs, picture, "make new images", lambda run: Seen())
 
 
-def latent_grids(runs: Sequence[ComparedRun], images: SharedImages | None, seed: int) -> Exhibit:
-    """A plane of each latent space, decoded."""
-
-    def seen(run: ComparedRun) -> Seen:
-        return Seen(codes=images.codes.get(run.label) if images else None)
-
-    needed = "decode codes that can be chosen"
-    return show(Exhibit.of("latent_grid"), runs, LatentGrid(steps=12), needed, seen, seed)
-
-
-def latent_scatters(runs: Sequence[ComparedRun], images: SharedImages) -> Exhibit:
-    """The codes of test images in each run, coloured by class."""
-    exhibit = Exhibit.of("latent_scatter_test")
-    exhibit = replace(exhibit, text=f"{exhibit.text} More than two dimensions are laid out by PCA.")
-    return show(exhibit, runs, LatentScatter(), "encode images", images.of)
-
-
 def sums(runs: Sequence[ComparedRun], images: SharedImages) -> Exhibit:
     """mean(A) - mean(B) + mean(C) in each run."""
     exhibit = Exhibit.of("arithmetic")
@@ -178,3 +153,22 @@ def sums(runs: Sequence[ComparedRun], images: SharedImages) -> Exhibit:
         )
         return exhibit
     return show(exhibit, runs, Arithmetic(terms=terms), "encode and decode", images.of)
+
+
+def all_exhibits(
+    runs: Sequence[ComparedRun], images: SharedImages | None, num_images: int, seed: int
+) -> list[Exhibit]:
+    """All figures of a comparison; without images those that need none."""
+
+    def codes_alone(run: ComparedRun) -> Seen:
+        return Seen(codes=images.codes.get(run.label) if images else None)
+
+    drawn = samples(runs, num_images, seed)
+    grids, decodes = Exhibit.of("latent_grid"), "decode codes that can be chosen"
+    show(grids, runs, LatentGrid(steps=12), decodes, codes_alone, seed)
+    if images is None:
+        return [drawn, grids]
+    codes = Exhibit.of("latent_scatter_test")
+    codes = replace(codes, text=f"{codes.text} More than two dimensions are laid out by PCA.")
+    show(codes, runs, LatentScatter(), "encode images", images.of)
+    return [reconstructions(runs, images), drawn, grids, codes, sums(runs, images)]

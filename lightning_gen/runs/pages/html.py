@@ -82,14 +82,10 @@ def captions() -> dict[str, tuple[str, str]]:
 
 @dataclass(frozen=True)
 class Exhibit:
-    """Pictures of one kind.
+    """Pictures of one kind, by the run or the training step that each is of.
 
-    Attributes:
-        kind: what links in the page call it.
-        title: what it is.
-        text: how to read it.
-        pictures: by what each is of, a run or a training step.
-        notes: what else has to be said, such as which run is left out.
+    ``kind`` is what links in the page call it, ``text`` says how to read it, ``notes`` what else
+    has to be said, such as which run is left out.
     """
 
     kind: str
@@ -106,12 +102,8 @@ class Exhibit:
 
 def link_arxiv(text: str) -> Markup:
     """The text, with a link at each ``arXiv:`` number."""
-    linked = re.sub(
-        r"arXiv:(\d{4}\.\d{4,5})",
-        r'<a href="https://arxiv.org/abs/\1">arXiv:\1</a>',
-        str(escape(text)),
-    )
-    return Markup(linked)
+    link = r'<a href="https://arxiv.org/abs/\1">arXiv:\1</a>'
+    return Markup(re.sub(r"arXiv:(\d{4}\.\d{4,5})", link, str(escape(text))))
 
 
 def breakable(name: str) -> Markup:

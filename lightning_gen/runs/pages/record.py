@@ -29,10 +29,7 @@ class Point(NamedTuple):
 
 @dataclass(frozen=True)
 class Logged:
-    """The rows of a ``metrics.csv``.
-
-    Each has a ``step``, an ``epoch``, and some of the columns, such as ``val/loss``.
-    """
+    """The rows of a ``metrics.csv``: ``step``, ``epoch``, and columns such as ``val/loss``."""
 
     rows: Sequence[Mapping[str, Any]]
 

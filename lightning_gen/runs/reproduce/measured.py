@@ -1,7 +1,13 @@
-"""What the runs of a target have measured, and its row of a Markdown table."""
+"""Trains the runs of a target, each in a process of its own, and says what they have measured."""
 
+import json
 import math
+import os
+import subprocess
+import sys
 from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any, NamedTuple
 
@@ -9,9 +15,11 @@ from scipy.stats import t
 
 from lightning_gen.errors import UserError
 from lightning_gen.runs.reproduce.table import Target, TargetScore, in_digits
-from lightning_gen.runs.reproduce.training import Finished
-from lightning_gen.training.scores import with_error
+from lightning_gen.runs.sweep.trial import SAFE, as_words
+from lightning_gen.training.directory import RunDirectory
+from lightning_gen.training.scores import read_scores, with_error
 
+ERROR = "lightning-gen fit: "
 CONFIDENCE = 0.95
 NORMAL = 1.96
 """Standard errors of a 95 % interval over many images."""
@@ -20,12 +28,74 @@ HEADER = """\
 |---|---|---|---|---|---|---|---|---|---|"""
 
 
+class NotRunError(UserError):
+    """Data or weights of the target cannot be had here."""
+
+
+class Finished(NamedTuple):
+    """What a finished run left: the cards of its test split, and its ``environment.json``."""
+
+    cards: dict[str, Any]
+    environment: dict[str, Any]
+
+    @property
+    def minutes(self) -> float:
+        """From the start of the training to the last score, pauses included."""
+        begun = datetime.fromisoformat(self.environment["started"])
+        ended = max(datetime.fromisoformat(card["date"]) for card in self.cards.values())
+        return (ended - begun).total_seconds() / 60
+
+
+def finished(target: Target, number: int, root: Path) -> Finished | None:
+    """The latest finished run of this number; None where there is none."""
+    for run in reversed(RunDirectory.all_of(root, f"reproduce_{target.name}_{number}")):
+        cards: dict[str, Any] = read_scores(run.path).get("test", {})
+        environment = run.path / "environment.json"
+        if cards and environment.is_file():
+            return Finished(cards, json.loads(environment.read_text(encoding="utf-8")))
+    return None
+
+
+def train_run(target: Target, number: int, root: Path, *, fresh: bool) -> Finished:
+    """Run ``fit``, whose output goes to the screen; what was cut off goes on, unless ``fresh``.
+
+    A NotRunError says that it could not start, a UserError that it failed or gives no scores.
+    """
+    name = f"reproduce_{target.name}_{number}"
+    command = [sys.executable, "-P", "-m", "lightning_gen", "fit", "--config", target.config]
+    command += [*as_words(target.combinations[number]), "--name", name]
+    command += ["--trainer.default_root_dir", str(root)]
+    runs = RunDirectory.all_of(root, name)
+    if not fresh and runs and not read_scores(runs[-1].path) and runs[-1].last.is_file():
+        command += ["--ckpt_path", "last"]
+    last = ""
+    with subprocess.Popen(
+        command, stderr=subprocess.PIPE, text=True, bufsize=1, env=os.environ | SAFE
+    ) as process:
+        assert process.stderr is not None
+        try:
+            for line in process.stderr:
+                sys.stderr.write(line)
+                sys.stderr.flush()
+                last = line.strip() or last
+        except KeyboardInterrupt:  # the fit has had it too, and may be writing a checkpoint
+            process.wait()
+            raise
+    if process.returncode == 2:
+        raise NotRunError(last.removeprefix(ERROR) or "its arguments were refused")
+    if process.returncode != 0:
+        raise UserError(f"{name} failed: {last.removeprefix(ERROR)}")
+    run = finished(target, number, root)
+    if run is None:
+        raise UserError(f"{name} has no scores. Let {target.config} have callbacks that evaluate.")
+    return run
+
+
 class Measured(NamedTuple):
     """A score over all runs, with its 95 % interval.
 
     Of several seeds the interval is Student's, over the seeds' means; of a single run it is that of
-    the images. Runs that differ in more than the seed are no repeats of each other: of one seed of
-    each there is no interval (nan).
+    the images. Of one seed of several experiments there is none (nan).
     """
 
     metric: str
@@ -51,19 +121,14 @@ def measured_score(
     by_seed: dict[Any, list[float]] = {}
     for found, given in zip(values[metric], options, strict=True):
         by_seed.setdefault(given.get("seed_everything"), []).append(found)
-    width = half_width([fmean(found) for found in by_seed.values()])
-    error = runs[0][metric]["standard_error"]
-    if len(runs) == 1 and error is not None:
+    means = [fmean(found) for found in by_seed.values()]
+    width, error = math.nan, runs[0][metric]["standard_error"]
+    if len(means) > 1:
+        quantile = float(t.ppf((1 + CONFIDENCE) / 2, len(means) - 1))
+        width = quantile * stdev(means) / math.sqrt(len(means))
+    elif len(runs) == 1 and error is not None:
         width = NORMAL * float(error)
     return Measured(metric, value, width, score.reached(value))
-
-
-def half_width(values: Sequence[float]) -> float:
-    """Half of Student's 95 % interval of the mean; nan for a single value."""
-    if len(values) < 2:
-        return math.nan
-    quantile = float(t.ppf((1 + CONFIDENCE) / 2, len(values) - 1))
-    return quantile * stdev(values) / math.sqrt(len(values))
 
 
 def value_of(cards: dict[str, Any], metric: str) -> float:

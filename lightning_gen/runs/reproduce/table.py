@@ -22,12 +22,9 @@ Tier = Literal[CPU, "minutes on a GPU", "hours on a GPU"]
 class TargetScore:
     """One number of a target.
 
-    Attributes:
-        metrics: names of cards in ``metrics.json``; of several the better one counts.
-        published: the value of the source, or its least and its greatest one.
-        better: "lower" or "higher".
-        tolerance: by which the worse end of ``published`` may be missed, in the metric's unit.
-        unit: of the metric.
+    Of several ``metrics``, names of cards in ``metrics.json``, the better one counts. ``published``
+    is the value of the source, or its least and its greatest one; its worse end may be missed by
+    the ``tolerance``, which is in the metric's unit.
     """
 
     metrics: str | list[str]
@@ -40,11 +37,6 @@ class TargetScore:
     def names(self) -> list[str]:
         """The metrics."""
         return [self.metrics] if isinstance(self.metrics, str) else self.metrics
-
-    @property
-    def name(self) -> str:
-        """What is measured, in words."""
-        return " or ".join(self.names)
 
     @property
     def range(self) -> tuple[float, float]:
@@ -69,7 +61,7 @@ class Target:
 
     Attributes:
         source: the paper, and the table in it.
-        setting: the source's setting.
+        setting: that of the source.
         tier: what it costs.
         needs: data and weights that must be had.
         config: the experiment; the file writes it as seen from its own folder.

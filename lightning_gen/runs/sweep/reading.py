@@ -1,9 +1,8 @@
 """A sweep file, read and checked."""
 
-import math
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -11,11 +10,11 @@ from typing import Any, Literal, TypeVar
 from warnings import catch_warnings
 
 import optuna
-from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.distributions import CategoricalDistribution
 from optuna.samplers import BaseSampler
 
 from lightning_gen.errors import UserError, nearest
-from lightning_gen.runs.sweep.space import StudyValue, read_parameter, study_value
+from lightning_gen.runs.sweep.space import Space, StudyValue, read_parameter, study_value
 from lightning_gen.yaml_file import read_yaml
 
 T = TypeVar("T")
@@ -43,16 +42,10 @@ SAMPLERS: dict[str, type[BaseSampler]] = {
 class SweepFile:
     """What is varied, on which configuration, and by which metric.
 
-    Attributes:
-        path: the file.
-        config: the configuration of ``fit``.
-        metric: columns of a run's metrics.csv whose sum is compared, the best over the epochs.
-        direction: "minimize" where the least is the best, or "maximize".
-        sampler: gives the sampler of the trial of a number; None for a grid.
-        trials: how many; for a grid the number of its combinations.
-        overrides: options of every run.
-        parameters: what is varied, by the key of the configuration.
-        identity: what the file says that all trials of one study have in common.
+    The ``metric`` are columns of a run's metrics.csv whose sum is compared, the best over the
+    epochs. ``sampler`` gives the sampler of the trial of a number, and is None for a grid, whose
+    ``trials`` are its combinations. ``overrides`` are options of every run; ``identity`` is what
+    all trials of one study have in common.
     """
 
     path: Path
@@ -62,7 +55,7 @@ class SweepFile:
     sampler: Callable[[int], BaseSampler] | None
     trials: int
     overrides: dict[str, StudyValue]
-    parameters: dict[str, BaseDistribution]
+    parameters: dict[str, Space]
     identity: dict[str, Any]
 
     @property
@@ -75,7 +68,7 @@ class SweepFile:
         """Those of a grid, the last parameter varying fastest; none where values are drawn."""
         if self.sampler is not None:
             return []
-        choices = [getattr(parameter, "choices", ()) for parameter in self.parameters.values()]
+        choices = [getattr(space, "choices", ()) for space in self.parameters.values()]
         return [dict(zip(self.parameters, each, strict=True)) for each in product(*choices)]
 
 
@@ -89,7 +82,10 @@ def read_sweep(path: Path) -> SweepFile:
         raise UserError(
             f"{path} holds no key: value, expected {', '.join(KEYS)}. Copy a file of conf/sweep."
         )
-    return _of(str(path), lambda given: _build(path, given), content)
+    try:
+        return _build(path, content)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
 
 
 def _with_numbers(content: Any) -> Any:  # noqa: ANN401  (YAML's)
@@ -143,7 +139,14 @@ def _build(path: Path, content: dict[str, Any]) -> SweepFile:
 
 
 def _of_each(read: Callable[[Any], T], content: dict[Any, Any]) -> dict[str, T]:
-    return {str(key): _of(str(key), read, value) for key, value in content.items()}
+    """What ``read`` makes of each value; its UserErrors begin with the key."""
+    found = {}
+    for key, value in content.items():
+        try:
+            found[str(key)] = read(value)
+        except UserError as error:
+            raise UserError(f"{key}: {error}") from error
+    return found
 
 
 def _read_sampler(content: str | dict[str, Any]) -> Callable[[int], BaseSampler] | None:
@@ -174,29 +177,22 @@ def _read_sampler(content: str | dict[str, Any]) -> Callable[[int], BaseSampler]
     return build
 
 
-def _number_of_trials(grid: bool, given: int | None, spaces: dict[str, BaseDistribution]) -> int:
+def _number_of_trials(grid: bool, given: int | None, spaces: Mapping[str, Space]) -> int:
     if not grid:
         if given is None or given < 1:
             raise UserError(f"trials: expected {KEYS['trials'][1]}, got {given!r}.")
         return given
+    number = 1
     for key, space in spaces.items():
         if not isinstance(space, CategoricalDistribution):
             raise UserError(
                 f"{key}: a grid takes lists of values, got a range. List its values, or set "
                 "sampler: optuna.samplers.TPESampler and trials."
             )
-    number = math.prod([len(getattr(space, "choices", ())) for space in spaces.values()])
+        number *= len(space.choices)
     if given is not None:
         raise UserError(f"trials: a grid runs each of its {number} combinations. Leave trials out.")
     return number
-
-
-def _of(name: str, read: Callable[[Any], T], value: object) -> T:
-    """What ``read`` makes of a value; its UserErrors begin with the name."""
-    try:
-        return read(value)
-    except UserError as error:
-        raise UserError(f"{name}: {error}") from error
 
 
 def check_free(keys: Iterable[str], taken: Iterable[str], reason: str) -> None:

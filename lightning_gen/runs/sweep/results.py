@@ -2,15 +2,15 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from optuna.distributions import BaseDistribution, CategoricalDistribution
-from optuna.trial import FrozenTrial, TrialState
+from optuna.distributions import CategoricalDistribution
+from optuna.trial import TrialState
 
 from lightning_gen.atomic import draft, write_text
 from lightning_gen.figures.sweep import SweptParameter, sweep_panels
 from lightning_gen.runs.sweep.reading import SweepFile
-from lightning_gen.runs.sweep.space import StudyValue, brief, short_names, word
+from lightning_gen.runs.sweep.space import Space, StudyValue, brief, short_names, word
 from lightning_gen.runs.sweep.study import Study, has_begun
 from lightning_gen.training.directory import RunDirectory
 from lightning_gen.training.metrics_file import table
@@ -34,31 +34,23 @@ class Result(NamedTuple):
 
 def results(study: Study) -> list[Result]:
     """The trials of a study that were begun, by number."""
-    return [
-        Result(
-            number,
-            state(trial),
-            {key: trial.params[key] for key in study.sweep.parameters if key in trial.params},
-            trial.value,
-            trial.user_attrs.get("error", ""),
-            trial.user_attrs.get("directory", ""),
-            trial.user_attrs.get("test", {}),
-            round(trial.user_attrs.get("seconds", 0.0), 1),
-        )
-        for number, trial in study.trials().items()
-        if has_begun(trial)
-    ]
+    found = []
+    for number, trial in study.trials().items():
+        about = trial.user_attrs
+        state = trial.state.name.lower()
+        if trial.state == TrialState.FAIL:
+            state = "failed" if "error" in about else "interrupted"
+        values = {key: trial.params[key] for key in study.sweep.parameters if key in trial.params}
+        told: dict[str, Any] = {"error": "", "directory": "", "test": {}, "seconds": 0.0}
+        told |= {name: about[name] for name in told.keys() & about.keys()}
+        if has_begun(trial):
+            found.append(Result(number, state, values, trial.value, **told))
+    return found
 
 
-def state(attempt: FrozenTrial) -> str:
-    """How far a trial has come, by its latest attempt."""
-    if attempt.state in (TrialState.COMPLETE, TrialState.RUNNING):
-        return attempt.state.name.lower()
-    return "failed" if "error" in attempt.user_attrs else "interrupted"
-
-
-def write_results(sweep: SweepFile, found: list[Result], folder: Path) -> None:
+def write_results(study: Study, found: list[Result]) -> None:
     """Write ``results.csv``, a row a trial, and ``results.png``, each whole or not at all."""
+    sweep, folder = study.sweep, study.folder
     tests = sorted({name for result in found for name in result.test})
     middle = dict.fromkeys([*sweep.parameters, sweep.metric_name, *tests])
     columns = ["trial", "state", *middle, "seconds", "directory", "error"]
@@ -67,7 +59,8 @@ def write_results(sweep: SweepFile, found: list[Result], folder: Path) -> None:
             **{"trial": result.number, "state": result.state, **result.test},
             **{key: word(value) for key, value in result.parameters.items()},
             **({} if result.value is None else {sweep.metric_name: result.value}),
-            **{name: getattr(result, name) for name in ("seconds", "directory", "error")},
+            **{"seconds": round(result.seconds, 1), "directory": result.directory},
+            "error": result.error,
         }
         for result in found
     ]
@@ -84,12 +77,11 @@ def write_results(sweep: SweepFile, found: list[Result], folder: Path) -> None:
             figure.savefig(unfinished)
 
 
-def _swept(key: str, space: BaseDistribution, complete: list[Result]) -> SweptParameter:
+def _swept(key: str, space: Space, complete: list[Result]) -> SweptParameter:
     values = [result.parameters[key] for result in complete]
     if isinstance(space, CategoricalDistribution):
         return SweptParameter(key, [*map(word, values)], [*map(word, space.choices)])
-    log = bool(getattr(space, "log", False))
-    return SweptParameter(key, [float(value or 0) for value in values], log=log)
+    return SweptParameter(key, [float(value or 0) for value in values], log=space.log)
 
 
 def ranked(sweep: SweepFile, found: list[Result]) -> list[Result]:

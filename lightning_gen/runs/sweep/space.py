@@ -8,22 +8,19 @@ from typing import Any
 from warnings import catch_warnings
 
 from optuna import Trial
-from optuna.distributions import (
-    BaseDistribution,
-    CategoricalDistribution,
-    FloatDistribution,
-    IntDistribution,
-)
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 from lightning_gen.errors import UserError
 
 StudyValue = None | bool | int | float | str
 """What a study keeps as a value; a list or a mapping is kept as its JSON text."""
+Space = CategoricalDistribution | FloatDistribution | IntDistribution
+"""The values that a parameter may have."""
 
 LONGEST_NAME = 100
 
 
-def read_parameter(content: object) -> BaseDistribution:
+def read_parameter(content: object) -> Space:
     """A list of values, or a range as ``{low: 1, high: 9}``; a UserError where it is neither."""
     if isinstance(content, Mapping):
         return _read_range(dict(content))
@@ -39,7 +36,7 @@ def read_parameter(content: object) -> BaseDistribution:
     return CategoricalDistribution(values)
 
 
-def _read_range(content: dict[Any, Any]) -> BaseDistribution:
+def _read_range(content: dict[Any, Any]) -> FloatDistribution | IntDistribution:
     """Whole numbers where all that is given is whole."""
     numbers = [value for key, value in content.items() if key != "log"]
     whole = all(type(value) is int for value in numbers)
@@ -58,29 +55,13 @@ def _read_range(content: dict[Any, Any]) -> BaseDistribution:
         ) from error
 
 
-def suggest(trial: Trial, key: str, space: BaseDistribution) -> StudyValue:
+def suggest(trial: Trial, key: str, space: Space) -> StudyValue:
     """The value that a trial of Optuna has or is given."""
     if isinstance(space, CategoricalDistribution):
         return trial.suggest_categorical(key, space.choices)
     if isinstance(space, IntDistribution):
         return trial.suggest_int(key, space.low, space.high, step=space.step, log=space.log)
-    assert isinstance(space, FloatDistribution)
     return trial.suggest_float(key, space.low, space.high, step=space.step, log=space.log)
-
-
-def wandb_parameter(key: str, space: BaseDistribution) -> dict[str, Any]:
-    """A parameter in W&B's form; its agents write a value into the command as Python prints it."""
-    if isinstance(space, CategoricalDistribution):
-        return {"values": ["null" if value is None else value for value in space.choices]}
-    assert isinstance(space, IntDistribution | FloatDistribution)
-    whole = isinstance(space, IntDistribution)
-    if whole and space.log:
-        raise UserError(f"{key}: W&B has no logarithmic range of whole numbers. List its values.")
-    if space.step is not None and not (whole and space.step == 1):
-        number = int((space.high - space.low) / space.step + 1e-9) + 1
-        return {"values": [space.low + place * space.step for place in range(number)]}
-    kind = "int_uniform" if whole else "log_uniform_values" if space.log else "uniform"
-    return {"distribution": kind, "min": space.low, "max": space.high}
 
 
 def study_value(value: object) -> StudyValue:

@@ -2,19 +2,21 @@
 
 import json
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import optuna
+from filelock import FileLock, Timeout
 from optuna.samplers import RandomSampler
 from optuna.storages import BaseStorage, RDBStorage, get_storage
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import Engine, event, make_url
-from sqlalchemy.exc import ArgumentError, IntegrityError
+from sqlalchemy.exc import ArgumentError
 
 from lightning_gen.errors import UserError
-from lightning_gen.runs.sweep.alive import Presence
 from lightning_gen.runs.sweep.reading import SweepFile
 from lightning_gen.runs.sweep.space import StudyValue
 
@@ -27,15 +29,10 @@ class Study:
 
     Each is run by one of Optuna's trials, an attempt, and by another one where that was cut off.
     Attempts have the attributes ``number`` (of the trial), ``attempt`` (from 0), ``process`` (which
-    runs it), ``name`` once values are drawn, and ``error`` where the training failed. A UserError
-    says that the storage cannot be used, or holds a sweep of this name that differs.
-
-    Args:
-        sweep: the sweep file.
-        name: of the sweep.
-        folder: of the sweep.
-        storage: an SQLAlchemy URL; None for a file of the sweep's folder.
-        trials: how many are wanted; None for as many as the file says.
+    runs it), ``name`` once values are drawn, and ``error`` where the training failed. ``storage``
+    is an SQLAlchemy URL, by default of a file of the folder; of ``trials`` as many are wanted as
+    the file says, by default. A UserError says that the storage cannot be used, or holds a sweep of
+    this name that differs.
     """
 
     def __init__(
@@ -52,9 +49,9 @@ class Study:
         self.folder = folder
         self.url = storage or f"sqlite:///{folder / 'sweep.db'}"
         self.wanted = trials or sweep.trials
+        self.process = uuid4().hex
         self.storage, self.optuna = self._open()
         self._check_identity()
-        self.presence = Presence(folder)
 
     def trials(self) -> dict[int, FrozenTrial]:
         """The latest attempt at each trial, by the number of the trial.
@@ -95,7 +92,7 @@ class Study:
             state=TrialState.RUNNING,
             params=values,
             distributions={key: self.sweep.parameters[key] for key in values},
-            user_attrs=about | {"process": self.presence.process},
+            user_attrs=about | {"process": self.process},
         )
         study = self.storage.get_study_id_from_name(self.name)
         place = self.storage.create_new_trial(study, template)
@@ -108,23 +105,53 @@ class Study:
         kept = optuna.load_study(study_name=self.name, storage=self.storage, sampler=sampler)
         return optuna.Trial(kept, place)
 
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        """Hold the lock of this process in the sweep's folder.
+
+        The system takes the lock back when the process dies, however it ends, and leaves its file:
+        that is proof for all that see this folder. Of a process whose file is not there, as on a
+        machine that has a folder of its own, nothing is known, and its trials are left to it.
+        """
+        path = self._lock(self.process)
+        try:
+            with FileLock(path):
+                yield
+        finally:
+            path.unlink(missing_ok=True)
+
     def fail_abandoned(self) -> bool:
         """Fail attempts whose process has died; whether there were any."""
-        dead = self.presence.abandoned(self.trials().values())
-        for trial in dead:
+        running = [t for t in self.trials().values() if t.state == TrialState.RUNNING]
+        others = [(t, t.user_attrs.get("process")) for t in running]
+        dead = [(t, p) for t, p in others if p != self.process and is_free(self._lock(p))]
+        for trial, process in dead:
             self.optuna.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
-            self.presence.bury(trial.user_attrs["process"])
+            self._lock(process).unlink(missing_ok=True)
         return bool(dead)
+
+    def _lock(self, process: str | None) -> Path:
+        return self.folder / f".{process}.lock"
 
     def _open(self) -> tuple[BaseStorage, optuna.Study]:
         """Connect, more than once: processes that start together make the same tables."""
         optuna.logging.set_verbosity(optuna.logging.CRITICAL)
-        local = self.url.startswith("sqlite")
         for tries_left in (2, 1, 0):
             try:
-                return self._connect({"timeout": SECONDS_FOR_A_LOCK} if local else {})
+                local = self.url.startswith("sqlite")
+                arguments = {"timeout": SECONDS_FOR_A_LOCK} if local else {}
+                database = RDBStorage(self.url, engine_kwargs={"connect_args": arguments})
+                if local:
+                    lock_while_reading(database.engine)
+                storage, direction = get_storage(database), self.sweep.direction
+                return storage, optuna.create_study(
+                    storage=storage,
+                    study_name=self.name,
+                    direction=direction,
+                    load_if_exists=True,
+                )
             except Exception as error:  # of SQLAlchemy, the driver, the operating system
-                if tries_left and (local or isinstance(error, IntegrityError)):
+                if tries_left:
                     time.sleep(0.5)
                     continue
                 raise UserError(
@@ -133,17 +160,6 @@ class Study:
                     f"{reason(error)}."
                 ) from error
         raise AssertionError
-
-    def _connect(self, arguments: dict[str, Any]) -> tuple[BaseStorage, optuna.Study]:
-        database = RDBStorage(self.url, engine_kwargs={"connect_args": arguments})
-        if database.engine.dialect.name == "sqlite":
-            lock_while_reading(database.engine)
-        storage = get_storage(database)
-        direction = self.sweep.direction
-        study = optuna.create_study(
-            storage=storage, study_name=self.name, direction=direction, load_if_exists=True
-        )
-        return storage, study
 
     def _check_identity(self) -> None:
         """Raise a UserError where the study was begun with another sweep file."""
@@ -166,14 +182,24 @@ def key_of(attempt: FrozenTrial) -> tuple[int, int]:
 
 
 def is_cut_off(attempt: FrozenTrial) -> bool:
-    """Whether an attempt ended before its training did, or still waits for a process."""
-    over = attempt.state in (TrialState.FAIL, TrialState.WAITING)
-    return over and "error" not in attempt.user_attrs
+    """Whether an attempt ended before its training did."""
+    return attempt.state == TrialState.FAIL and "error" not in attempt.user_attrs
 
 
 def has_begun(attempt: FrozenTrial) -> bool:
     """Whether a training was started for an attempt, or for one before that it continues."""
     return "name" in attempt.user_attrs or bool(attempt.user_attrs.get("goes_on"))
+
+
+def is_free(lock: Path) -> bool:
+    """Whether there is a lock that no process holds."""
+    if not lock.is_file():
+        return False
+    try:
+        with FileLock(lock, blocking=False):
+            return True
+    except Timeout:
+        return False
 
 
 def reason(error: BaseException) -> str:

@@ -24,17 +24,16 @@ GRACE_SECONDS = 10.0
 """How long a training that is told to end may take before it is killed."""
 SAFE = {"PYTHONSAFEPATH": "1"}
 """As ``python -P``, and for the processes that it starts: no import from the working directory."""
+MODULE = "lightning_gen.cli.sweep_trial"
+"""Takes the words of ``fit``, and ends when its stdin does: no training outlives its sweep."""
 ERROR_LINE = re.compile(r"lightning-gen \w+: (.+)|((?:\w+\.)*\w*(?:Error|Exception|Interrupt)\b.*)")
 
 
 class Trial(NamedTuple):
-    """What is to be trained.
+    """What is to be trained, into the runs of ``folder``.
 
-    Attributes:
-        parameters: what is varied.
-        folder: ``<root>/<name>`` of its runs.
-        slot: its place among the trials that run at once.
-        goes_on: an attempt before was cut off, and this one continues the run it left.
+    ``slot`` is its place among the trials that run at once; one that ``goes_on`` continues the run
+    of an attempt that was cut off.
     """
 
     parameters: Mapping[str, StudyValue]
@@ -60,18 +59,13 @@ class CutOffError(Exception):
 class FitProcess:
     """Runs a trial as ``fit`` in a process and reads its metrics.
 
-    Args:
-        sweep: the sweep file.
-        words: options of every run, from the command line.
-        environments: variables of the process, for each trial of those that run at once.
-        module: whose ``python -m`` takes the words of ``fit`` and ends when its stdin does, so that
-            no training goes on without its sweep.
+    ``words`` are options of every run, from the command line; ``environments`` the variables of
+    each process of those that run at once.
     """
 
     sweep: SweepFile
     words: tuple[str, ...] = ()
     environments: tuple[Mapping[str, str], ...] = ({},)
-    module: str = "lightning_gen.cli.sweep_trial"
 
     def __call__(self, trial: Trial, stop: Event) -> Outcome:
         """Train, or go on with the last checkpoint; a CutOffError where it ended before its end."""
@@ -98,7 +92,7 @@ class FitProcess:
         root, name = trial.folder.parent, trial.folder.name
         runs = RunDirectory.all_of(root, name)
         return [
-            *(sys.executable, "-P", "-m", self.module),  # no module of the working directory
+            *(sys.executable, "-P", "-m", MODULE),  # no module of the working directory
             *fit_words(self.sweep, self.words),
             *as_words(trial.parameters),
             *("--name", name, "--trainer.default_root_dir", str(root)),
@@ -140,12 +134,11 @@ def end(process: "subprocess.Popen[bytes]") -> None:
 
 def failure(output: Path, code: int) -> str:
     """The last line of a log that tells of an error; the last line where none does."""
-    lines = output.read_text(encoding="utf-8", errors="replace").splitlines()
-    lines = [line.strip() for line in lines if line.strip()]
-    found = [match for match in map(ERROR_LINE.fullmatch, lines) if match]
     if code == -signal.SIGKILL:
         return "it was killed, as the system does when memory runs out"
-    if found:
+    lines = output.read_text(encoding="utf-8", errors="replace").splitlines()
+    lines = [line.strip() for line in lines if line.strip()]
+    if found := [match for match in map(ERROR_LINE.fullmatch, lines) if match]:
         return found[-1][1] or found[-1][2]
     return lines[-1] if lines else f"exit code {code}, and it printed nothing"
 

@@ -5,13 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from optuna.distributions import CategoricalDistribution, IntDistribution
 from optuna.samplers import RandomSampler
 
 from lightning_gen.allowed import OPTION, VARIABLE, modules
 from lightning_gen.atomic import write_text
 from lightning_gen.errors import UserError
 from lightning_gen.runs.sweep.reading import SweepFile
-from lightning_gen.runs.sweep.space import wandb_parameter
+from lightning_gen.runs.sweep.space import Space
 from lightning_gen.runs.sweep.trial import fit_words
 
 LOGGER = "trainer.logger"
@@ -50,3 +51,17 @@ def wandb_sweep(sweep: SweepFile, words: tuple[str, ...], trials: int | None) ->
     words = (*words, *(part for module in own for part in (OPTION, module)))
     command = ["${env}", "${program}", *fit_words(sweep, words), *logger, "${args}"]
     return {**content, "command": command}
+
+
+def wandb_parameter(key: str, space: Space) -> dict[str, Any]:
+    """A parameter in W&B's form; its agents write a value into the command as Python prints it."""
+    if isinstance(space, CategoricalDistribution):
+        return {"values": ["null" if value is None else value for value in space.choices]}
+    whole = isinstance(space, IntDistribution)
+    if whole and space.log:
+        raise UserError(f"{key}: W&B has no logarithmic range of whole numbers. List its values.")
+    if space.step is not None and not (whole and space.step == 1):
+        number = int((space.high - space.low) / space.step + 1e-9) + 1
+        return {"values": [space.low + place * space.step for place in range(number)]}
+    kind = "int_uniform" if whole else "log_uniform_values" if space.log else "uniform"
+    return {"distribution": kind, "min": space.low, "max": space.high}

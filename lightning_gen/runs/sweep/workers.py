@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import suppress
-from pathlib import Path
 from threading import Event, Lock
 
 import optuna
@@ -30,13 +29,11 @@ class Sweep:
     def __init__(
         self,
         study: Study,
-        folder: Path,
         runner: Runner,
         say: Callable[[str], object] = print,
         advance: Callable[[], object] = lambda: None,
     ) -> None:
         self.study = study
-        self.folder = folder
         self.runner = runner
         self.say = say
         self.advance = advance
@@ -51,8 +48,13 @@ class Sweep:
                 failed = [t for t in self.study.trials().values() if t.state == TrialState.FAIL]
                 self._again = {key_of(trial) for trial in failed}
             try:
-                with self.study.presence.at_work():
-                    self._run(jobs)
+                with self.study.at_work(), ThreadPoolExecutor(jobs) as pool:
+                    workers = [pool.submit(self._work, slot) for slot in range(jobs)]
+                    try:
+                        for worker in as_completed(workers):
+                            worker.result()
+                    finally:  # Ctrl-C, or a fault that every other trial would meet too
+                        self.stop.set()
             finally:
                 found = self._write()
         except StorageInternalError as error:
@@ -62,18 +64,9 @@ class Sweep:
             ) from error
         return found
 
-    def _run(self, jobs: int) -> None:
-        with ThreadPoolExecutor(jobs) as pool:
-            workers = [pool.submit(self._work, slot) for slot in range(jobs)]
-            try:
-                for worker in as_completed(workers):
-                    worker.result()
-            finally:  # Ctrl-C, or a fault that every other trial would meet too
-                self.stop.set()
-
     def _write(self) -> list[Result]:
         found = results(self.study)
-        write_results(self.study.sweep, found, self.folder)
+        write_results(self.study, found)
         return found
 
     def _work(self, slot: int) -> None:
@@ -91,7 +84,7 @@ class Sweep:
         spaces = self.study.sweep.parameters.items()
         parameters = {key: suggest(trial, key, space) for key, space in spaces}
         name = trial_name(about["number"], parameters)
-        asked = Trial(parameters, self.folder / name, slot, about.get("goes_on", False))
+        asked = Trial(parameters, self.study.folder / name, slot, about.get("goes_on", False))
         start = time.monotonic() - about.get("seconds", 0)
         outcome = None
         try:
@@ -106,7 +99,10 @@ class Sweep:
             self.say(f"trial {about['number']} was taken over by another process")
             return
         if outcome is not None:
-            self._tell(about["number"])
+            with self._one_at_a_time:
+                [done] = [result for result in self._write() if result.number == about["number"]]
+                self.say(line(self.study.sweep, done))
+                self.advance()
 
     def _end(self, trial: optuna.Trial, outcome: Outcome | None) -> None:
         """Write into the database what came of a trial; without an outcome it was cut off."""
@@ -117,10 +113,3 @@ class Sweep:
         for name in ("directory", "test", *(["error"] if failed else [])):
             trial.set_user_attr(name, getattr(outcome, name))
         trial.study.tell(trial, outcome.value, TrialState.FAIL if failed else TrialState.COMPLETE)
-
-    def _tell(self, number: int) -> None:
-        """Write the results after a trial that ended, and say it."""
-        with self._one_at_a_time:
-            [done] = [result for result in self._write() if result.number == number]
-            self.say(line(self.study.sweep, done))
-            self.advance()

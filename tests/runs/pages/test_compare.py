@@ -11,7 +11,7 @@ from PIL import Image
 
 from lightning_gen.runs.finished import FinishedRun
 from lightning_gen.runs.pages.compare import compare
-from lightning_gen.runs.pages.compared_runs import compared_settings
+from lightning_gen.runs.pages.compared import compared_settings
 from support.command import MINI_DATA, NO_PICTURES, TWO_BATCHES
 from support.pages import Browser, cells, parsed, words
 from support.refusals import assert_refused
@@ -52,13 +52,17 @@ def page(place, tmp_path_factory):
     @cache
     def build(*names):
         out = tmp_path_factory.mktemp("page") / "compare.html"
-        build.files.append(
-            compare(*(place(name) for name in names), out=out, num_images=4, seed=0, device="cpu")
-        )
-        return parsed(build.files[-1])
+        build.files.append(out)
+        return written(*map(place, names), out=out, num_images=4)
 
     build.files = []
     return build
+
+
+def written(*places, out, num_images=2, seed=0):
+    """The page of a comparison, as a tree."""
+    page = compare(*places, out=out, num_images=num_images, seed=seed, device="cpu")
+    return parsed(page)
 
 
 def alts(tree):
@@ -122,26 +126,30 @@ def test_a_conditional_model_is_told_the_classes(page):
     assert "the levels are not comparable, since one is told the condition" in words(tree)
 
 
-def test_a_conditional_model_of_other_classes_is_left_out(page, place, elsewhere, tmp_path):
-    def rename(config):
-        folder = {"root": str(tmp_path / "photos"), "image_size": 28}
-        config["data"] = {"class_path": "lightning_gen.data.ImageFolder", "init_args": folder}
+@pytest.fixture
+def elsewhere(place, tmp_path):
+    """Copies a run, and says that it was trained on a folder of images."""
 
+    def copy(folder):
+        run = shutil.copytree(place("vae"), tmp_path / "other" / "version_0")
+        config = yaml.safe_load((run / "config.yaml").read_text())
+        arguments = {"root": str(folder), "image_size": 28}
+        config["data"] = {"class_path": "lightning_gen.data.ImageFolder", "init_args": arguments}
+        (run / "config.yaml").write_text(yaml.safe_dump(config))
+        return str(run)
+
+    return copy
+
+
+def test_a_conditional_model_of_other_classes_is_left_out(page, place, elsewhere, tmp_path):
     for split in ("train", "test"):
         for name in ("cats", "dogs"):
             for number in range(4):
                 path = tmp_path / "photos" / split / name / f"{number}.png"
                 path.parent.mkdir(parents=True, exist_ok=True)
                 Image.new("L", (28, 28), 20 * number).save(path)
-    path = compare(
-        elsewhere(rename),
-        place("cvae"),
-        out=tmp_path / "c.html",
-        num_images=4,
-        seed=0,
-        device="cpu",
-    )
-    tree = parsed(path)
+    other = elsewhere(tmp_path / "photos")
+    tree = written(other, place("cvae"), out=tmp_path / "c.html", num_images=4)
     message = "its 10 classes are not the 2 of these images"
     left_out = f"cvae is left out: it is told the class of each image, and {message}"
     assert words(tree).count(left_out) == 2, "reconstructions and codes"
@@ -182,10 +190,8 @@ def test_the_seed_decides_the_samples_and_torchs_own_state_stays(page, place, tm
 
     before = page("vae", "ae"), torch.get_rng_state()
     places = place("vae"), place("ae")
-    other, again = (
-        parsed(compare(*places, out=tmp_path / "c.html", num_images=4, seed=n, device="cpu"))
-        for n in (1, 0)
-    )
+    out = tmp_path / "c.html"
+    other, again = (written(*places, out=out, num_images=4, seed=n) for n in (1, 0))
     assert samples(before[0]) == samples(again) != samples(other)
     assert torch.equal(torch.get_rng_state(), before[1])
 
@@ -194,7 +200,7 @@ def test_checkpoints_of_one_run_are_told_apart_and_hostile_names_stay_text(place
     hostile = "_<script>alert(1)<b>$a{$"
     run = shutil.copytree(place("vae"), tmp_path / hostile / "version_0")
     places = [str(run / "checkpoints" / name) for name in ("best.ckpt", "last.ckpt")]
-    tree = parsed(compare(*places, out=tmp_path / "c.html", num_images=2, seed=0, device="cpu"))
+    tree = written(*places, out=tmp_path / "c.html")
     assert f"Samples of {hostile}/version_0/last" in alts(tree)
     assert "The configurations do not differ." in words(tree)
     assert hostile in words(next(tree.iter("h1"))).replace(" ", "")
@@ -202,30 +208,10 @@ def test_checkpoints_of_one_run_are_told_apart_and_hostile_names_stay_text(place
     assert hostile in words(svg)
 
 
-@pytest.fixture
-def elsewhere(place, tmp_path):
-    """A copy of a run whose configuration may be changed."""
-
-    def copy(change):
-        run = shutil.copytree(place("vae"), tmp_path / "other" / "version_0")
-        config = yaml.safe_load((run / "config.yaml").read_text())
-        change(config)
-        (run / "config.yaml").write_text(yaml.safe_dump(config))
-        return str(run)
-
-    return copy
-
-
 def test_a_dataset_that_is_not_at_hand(place, elsewhere, tmp_path):
-    def lose(config):
-        folder = {"root": str(tmp_path / "gone"), "image_size": 28}
-        config["data"] = {"class_path": "lightning_gen.data.ImageFolder", "init_args": folder}
-
-    run = elsewhere(lose)
+    run = elsewhere(tmp_path / "gone")
     Path(run, "metrics.csv").unlink()
-    tree = parsed(
-        compare(run, place("ae"), out=tmp_path / "c.html", num_images=2, seed=0, device="cpu")
-    )
+    tree = written(run, place("ae"), out=tmp_path / "c.html")
     text = words(tree)
     assert metric(tree, "test/loss")[1] == NONE
     assert "The test split of other cannot be read here" in text

@@ -5,8 +5,13 @@ from types import SimpleNamespace
 
 import pytest
 
-from lightning_gen.runs.pages.compared_metrics import compared_metrics, leader
-from lightning_gen.runs.pages.compared_runs import ComparedRun, _labels, compared_settings
+from lightning_gen.runs.pages.compared import (
+    ComparedRun,
+    _labels,
+    compared_metrics,
+    compared_settings,
+    leader,
+)
 from lightning_gen.runs.pages.record import Logged, RunRecord
 from lightning_gen.training.directory import RunDirectory
 from support.finished import run_of

@@ -47,7 +47,7 @@ def test_a_target(tmp_path):
     assert target.combinations == [{}]
     assert target.scores == [TargetScore("psnr", 20.0, "higher")]
     (score,) = read(tmp_path, scores=[SCORE | {"metrics": ["psnr", "ssim"], "unit": "dB"}]).scores
-    assert (score.names, score.name, score.unit) == (["psnr", "ssim"], "psnr or ssim", "dB")
+    assert (score.names, score.unit) == (["psnr", "ssim"], "dB")
 
 
 def test_the_config_stands_beside_the_table(tmp_path, monkeypatch):

@@ -1,6 +1,5 @@
 """What a sweep leaves behind."""
 
-import csv
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +9,7 @@ from PIL import Image
 from lightning_gen.runs.sweep import workers
 from lightning_gen.runs.sweep.results import best_table, results, write_results
 from lightning_gen.runs.sweep.workers import Sweep
-from support.sweeps import GRID, RANDOM, FakeFit, open_study
+from support.sweeps import GRID, RANDOM, FakeFit, open_study, results_in
 
 
 @pytest.fixture(scope="module")
@@ -25,19 +24,14 @@ def run(folder, fit, content=GRID):
     study = open_study(folder, content)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(workers, "write_results", lambda *_: None)
-        Sweep(study, folder, fit).run()
-    write_results(study.sweep, results(study), folder)
+        Sweep(study, fit).run()
+    write_results(study, results(study))
     return study
-
-
-def table(folder):
-    with (folder / "results.csv").open(newline="") as file:
-        return list(csv.DictReader(file))
 
 
 def test_a_row_a_trial(grid):
     folder, _ = grid
-    rows = table(folder)
+    rows = results_in(folder)
     assert list(rows[0]) == [
         *("trial", "state", "model.latent_dim", "model.optimizer.lr", "val/loss", "test/loss"),
         *("seconds", "directory", "error"),
@@ -55,17 +49,17 @@ def test_a_row_a_trial(grid):
 
 
 def test_they_stand_there_when_the_sweep_is_interrupted(tmp_path):
-    Sweep(open_study(tmp_path), tmp_path, FakeFit(cut_off=[1])).run()
-    assert [row["state"] for row in table(tmp_path)] == ["complete", "interrupted"]
+    Sweep(open_study(tmp_path), FakeFit(cut_off=[1])).run()
+    assert [row["state"] for row in results_in(tmp_path)] == ["complete", "interrupted"]
     assert (tmp_path / "results.png").is_file()
 
 
 def test_ranges_and_lists_and_no_plot_without_a_finished_trial(tmp_path):
     run(tmp_path / "none", FakeFit(failing=range(6)))
-    assert len(table(tmp_path / "none")) == 6
+    assert len(results_in(tmp_path / "none")) == 6
     assert not (tmp_path / "none" / "results.png").exists()
     run(tmp_path, FakeFit(), RANDOM)
-    rows = table(tmp_path)
+    rows = results_in(tmp_path)
     assert {row["model.architecture.widths"] for row in rows} <= {"[8]", "[16, 8]"}
     assert all(0.001 <= float(row["model.optimizer.lr"]) <= 0.1 for row in rows)
     assert (tmp_path / "results.png").is_file()

@@ -33,11 +33,11 @@ def study(tmp_path):
 
 
 @pytest.fixture
-def start(tmp_path, study):
+def start(study):
     """Runs the sweep; what it found."""
 
     def run(runner, content=GRID, jobs=1, say=print, *, retry_failed=False, **options):
-        sweep = Sweep(study(content, **options), tmp_path / "logs" / "own", runner, say)
+        sweep = Sweep(study(content, **options), runner, say)
         return sweep.run(jobs, retry_failed=retry_failed)
 
     return run
@@ -85,7 +85,7 @@ def test_an_interrupted_sweep_goes_on(content, jobs, start):
 def test_a_trial_of_another_process_is_left_to_it(seen, start, study):
     """Which holds its lock, or whose folder is not seen."""
     other, fit = study(), FakeFit()
-    with other.presence.at_work() if seen else nullcontext():
+    with other.at_work() if seen else nullcontext():
         other.claim().set_user_attr("name", "x")
         found = start(fit)
     assert [number_of(trial) for trial in fit.calls] == [1, 2, 3, 4, 5]
@@ -96,7 +96,7 @@ def test_a_trial_of_another_process_is_left_to_it(seen, start, study):
 def test_a_trial_whose_process_was_killed_is_run_again(begun, start, study):
     dead = study()
     trial = dead.claim()
-    (dead.folder / f".{dead.presence.process}.lock").touch()  # which the system has taken back
+    (dead.folder / f".{dead.process}.lock").touch()  # which the system has taken back
     if begun:
         trial.set_user_attr("name", "x")
     fit = FakeFit()
