@@ -10,6 +10,7 @@ import torch
 from matplotlib.figure import Figure
 
 from lightning_gen.contracts import (
+    NO_CLASS,
     Batch,
     Codes,
     Decodes,
@@ -101,8 +102,9 @@ class Seen:
 
     def name_of(self, image: int) -> str:
         """The class of an image of ``batch``, or its own name, or that of the split."""
-        if self.batch is not None and self.class_names:
-            return self.class_names[int(self.batch.labels[image])]
+        label = int(self.batch.labels[image]) if self.batch is not None else NO_CLASS
+        if len(self.class_names) > 1 and 0 <= label < len(self.class_names):
+            return self.class_names[label]
         return self.names[image] if self.names else self.what.partition(" ")[0]
 
 

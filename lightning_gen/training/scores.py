@@ -34,6 +34,8 @@ def _is_card(card: object) -> bool:
     """Whether this is what :func:`as_json` writes, as far as a reader relies on it."""
     if not isinstance(card, dict):
         return False
+    if not {"value", "standard_error", "num_images", "unit"} <= card.keys():
+        return False
     extractor = card.get("extractor") or {"name": "", "sha256": ""}
     return (
         all(isinstance(card.get(name), int | float | None) for name in ("value", "standard_error"))

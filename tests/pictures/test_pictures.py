@@ -138,9 +138,15 @@ def test_rows_are_called_after_what_is_known_of_the_images():
     for known, rows in (
         (classes, ["boot to shirt", "bag to boot", "boot to shirt 2"]),
         ({"names": names}, ["a to b", "c to d", "e to f"]),
+        ({"names": names, "class_names": ("image",)}, ["a to b", "c to d", "e to f"]),
         ({}, ["test to test", "test to test 2", "test to test 3"]),
     ):
         assert list(walk(Linear(), [0, 1, 2, 0, 0, 1], **known)[1].rows) == rows
+
+
+def test_an_image_of_no_known_class_has_its_own_name():
+    seen = Seen(batch=batch_of([1, -1, 7]), class_names=("boot", "shirt"), names=["a", "b", "c"])
+    assert [seen.name_of(image) for image in range(3)] == ["shirt", "b", "c"]
 
 
 def test_an_odd_image_is_left_out_and_one_alone_refused():
