@@ -9,14 +9,13 @@ from lightning_gen import contracts
 from lightning_gen.callbacks.evaluation import Evaluation, Score, Scores, home
 from lightning_gen.contracts import Batch, condition_on
 from lightning_gen.features import Extractor
-from lightning_gen.metrics import Estimate
+from lightning_gen.metrics.estimate import GROUPS, Estimate
 from lightning_gen.metrics.generation import (
     DensityCoverage,
     FrechetDistance,
     KernelDistance,
     PrecisionRecall,
 )
-from lightning_gen.metrics.resampling import GROUPS
 from lightning_gen.progress import progress
 
 BATCH = 500

@@ -1,7 +1,7 @@
 """The aggregate posterior q(z), the mean of q(z|x) over the data, and how far it is from p(z)."""
 
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -26,13 +26,12 @@ class Posteriors(KeptNumbers):
 
     Args:
         seed: of the noise of the posterior draws.
-        kwargs: passed to torchmetrics.Metric.
     """
 
     names = ("means", "log_vars")
 
-    def __init__(self, seed: int = 0, **kwargs: Any) -> None:  # noqa: ANN401  (torchmetrics')
-        super().__init__(**kwargs)
+    def __init__(self, seed: int = 0) -> None:
+        super().__init__()
         self.seed = seed
 
     def update(self, mean: Codes, log_var: Codes) -> None:
@@ -147,7 +146,6 @@ class PriorMMD(Posteriors):
     Args:
         kernel: by default the inverse multiquadratics of Tolstikhin et al. 2018.
         seed: of the posterior's and the prior's draws.
-        kwargs: passed to torchmetrics.Metric.
     """
 
     higher_is_better: bool | None = False
@@ -156,9 +154,8 @@ class PriorMMD(Posteriors):
         self,
         kernel: Kernel = InverseMultiquadratics(),  # noqa: B008  (frozen)
         seed: int = 0,
-        **kwargs: Any,  # noqa: ANN401  (torchmetrics')
     ) -> None:
-        super().__init__(seed, **kwargs)
+        super().__init__(seed)
         self.kernel = kernel
 
     def compute(self) -> Estimate:

@@ -15,9 +15,6 @@ class AUROC(KeptNumbers):
 
     From 0 to 1, higher is better, 0.5 is chance; ties count one half. The standard error is that
     of DeLong, DeLong & Clarke-Pearson 1988. Scores may be of any scale: they are only ranked.
-
-    Args:
-        kwargs: passed to torchmetrics.Metric.
     """
 
     higher_is_better: bool | None = True

@@ -1,6 +1,6 @@
 """How much of a code is used: a Gaussian posterior's dimensions, and codebooks."""
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -22,7 +22,6 @@ class KLPerDimension(SumsOverImages):
 
     Args:
         shape: the number of dimensions D.
-        kwargs: passed to torchmetrics.Metric.
     """
 
     def update(self, mean: Codes, log_var: Codes) -> None:  # type: ignore[override]
@@ -44,7 +43,6 @@ class ActiveUnits(SumsOverImages):
 
     Args:
         shape: the number of dimensions D.
-        kwargs: passed to torchmetrics.Metric.
     """
 
     higher_is_better: bool | None = True
@@ -71,18 +69,12 @@ class CodeCounts(Measure):
     Args:
         codebooks: number of codebooks.
         size: codes in each codebook.
-        kwargs: passed to torchmetrics.Metric.
     """
 
     total: Counts
 
-    def __init__(
-        self,
-        codebooks: int,
-        size: int,
-        **kwargs: Any,  # noqa: ANN401  (torchmetrics')
-    ) -> None:
-        super().__init__(**kwargs)
+    def __init__(self, codebooks: int, size: int) -> None:
+        super().__init__()
         zeros = torch.zeros(codebooks, size, dtype=torch.int64)
         self.add_state("total", zeros, dist_reduce_fx="sum")
 

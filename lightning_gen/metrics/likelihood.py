@@ -1,7 +1,6 @@
 """How probable a model finds images it has not seen."""
 
 import math
-from typing import Any
 
 from jaxtyping import Float
 from torch import Tensor
@@ -34,13 +33,12 @@ class BitsPerDimension(MeanOverImages):
 
     Args:
         dimensions: D.
-        kwargs: passed to torchmetrics.Metric.
     """
 
     higher_is_better: bool | None = False
 
-    def __init__(self, dimensions: int, **kwargs: Any) -> None:  # noqa: ANN401  (torchmetrics')
-        super().__init__(**kwargs)
+    def __init__(self, dimensions: int) -> None:
+        super().__init__()
         self.dimensions = dimensions
 
     def update(self, log_likelihood: Float[Tensor, " n"]) -> None:

@@ -6,8 +6,8 @@ from lightning_gen.metrics.disentanglement import (
     SAP,
     BetaVAEScore,
     FactorVAEScore,
+    GaussianTotalCorrelation,
     Modularity,
-    TotalCorrelation,
 )
 
 
@@ -19,5 +19,5 @@ def metrics():
         "beta_vae": BetaVAEScore(num_train=300, num_test=200),
         "sap": SAP(),
         "modularity": Modularity(shuffles=5),
-        "total_correlation": TotalCorrelation(),
+        "total_correlation": GaussianTotalCorrelation(),
     }

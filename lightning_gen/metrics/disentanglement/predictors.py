@@ -1,6 +1,6 @@
 """Scores by trained predictors of the factors: DCI and SAP."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float, Int
@@ -68,17 +68,10 @@ class DCI(CodesAndFactors):
         num_train: how many images train the predictors, two thirds at most; the others test.
         trees: boosting rounds.
         seed: see CodesAndFactors.
-        kwargs: passed to torchmetrics.Metric.
     """
 
-    def __init__(
-        self,
-        num_train: int = 5_000,
-        trees: int = 100,
-        seed: int = 0,
-        **kwargs: Any,  # noqa: ANN401  (torchmetrics')
-    ) -> None:
-        super().__init__(seed, **kwargs)
+    def __init__(self, num_train: int = 5_000, trees: int = 100, seed: int = 0) -> None:
+        super().__init__(seed)
         self.num_train = num_train
         self.trees = trees
 
@@ -128,16 +121,10 @@ class SAP(CodesAndFactors):
     Args:
         num_train: how many images train the classifiers, two thirds at most; the others test.
         seed: see CodesAndFactors.
-        kwargs: passed to torchmetrics.Metric.
     """
 
-    def __init__(
-        self,
-        num_train: int = 10_000,
-        seed: int = 0,
-        **kwargs: Any,  # noqa: ANN401  (torchmetrics')
-    ) -> None:
-        super().__init__(seed, **kwargs)
+    def __init__(self, num_train: int = 10_000, seed: int = 0) -> None:
+        super().__init__(seed)
         self.num_train = num_train
 
     def score(self, codes: Float[Tensor, "n d"], factors: Int[Tensor, "n f"]) -> Float[Tensor, ""]:

@@ -1,15 +1,12 @@
 """The kernel distance between real and generated features."""
 
-from typing import Any
-
 import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from lightning_gen.metrics.estimate import Estimate
+from lightning_gen.metrics.estimate import GROUPS, Estimate, check_groups, jackknife_variance
 from lightning_gen.metrics.generation.stored import StoredFeatures
-from lightning_gen.metrics.resampling import GROUPS, check_groups, jackknife_variance
 
 BLOCK = 1024
 """Images on each side of a block of the kernel matrix: 8 MiB in float64."""
@@ -37,13 +34,12 @@ class KernelDistance(StoredFeatures):
     Args:
         groups: of the jackknife, 2 or more, fewer where there are fewer images; 0 for no standard
             error (nan).
-        kwargs: passed to torchmetrics.Metric.
     """
 
     higher_is_better: bool | None = False
 
-    def __init__(self, groups: int = GROUPS, **kwargs: Any) -> None:  # noqa: ANN401  (torchmetrics')
-        super().__init__(**kwargs)
+    def __init__(self, groups: int = GROUPS) -> None:
+        super().__init__()
         check_groups("KernelDistance", groups)
         self.groups = groups
 

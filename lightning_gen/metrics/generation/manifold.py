@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -45,13 +45,12 @@ class NeighbourScores(StoredFeatures):
 
     Args:
         neighbours: k.
-        kwargs: passed to torchmetrics.Metric.
     """
 
     higher_is_better: bool | None = True
 
-    def __init__(self, neighbours: int, **kwargs: Any) -> None:  # noqa: ANN401  (torchmetrics')
-        super().__init__(**kwargs)
+    def __init__(self, neighbours: int) -> None:
+        super().__init__()
         if not 1 <= neighbours <= 10:
             raise UserError(
                 f"{type(self).__name__}.neighbours is 1 to 10, got {neighbours}. Pass 3 or 5."
@@ -123,11 +122,10 @@ class PrecisionRecall(NeighbourScores):
 
     Args:
         neighbours: k, the paper's 3.
-        kwargs: passed to torchmetrics.Metric.
     """
 
-    def __init__(self, neighbours: int = 3, **kwargs: Any) -> None:  # noqa: ANN401  (torchmetrics')
-        super().__init__(neighbours, **kwargs)
+    def __init__(self, neighbours: int = 3) -> None:
+        super().__init__(neighbours)
 
     def balls(self, real: Tensor, generated: Tensor) -> Sequence[Balls]:
         """Around the images of both sets."""
@@ -159,11 +157,10 @@ class DensityCoverage(NeighbourScores):
 
     Args:
         neighbours: k, the paper's 5.
-        kwargs: passed to torchmetrics.Metric.
     """
 
-    def __init__(self, neighbours: int = 5, **kwargs: Any) -> None:  # noqa: ANN401  (torchmetrics')
-        super().__init__(neighbours, **kwargs)
+    def __init__(self, neighbours: int = 5) -> None:
+        super().__init__(neighbours)
 
     def balls(self, real: Tensor, generated: Tensor) -> Sequence[Balls]:
         """Around the real images."""
