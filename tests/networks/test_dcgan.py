@@ -72,7 +72,7 @@ def test_initial_weights():
     [
         ({"widths": ()}, r"DCGANNetworks.widths .* got \[\]"),
         ({"kernel_size": 2}, "kernel_size is at least 3, got 2"),
-        ({"dropout": 1.0}, r"dropout is a share .* got 1.0"),
+        ({"dropout": 1.0}, "dropout is at least 0 and below 1, got 1.0"),
     ],
 )
 def test_bad_arguments(arguments, message):

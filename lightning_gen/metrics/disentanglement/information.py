@@ -58,7 +58,7 @@ class MIG(CodesAndFactors):
 
     Args:
         bins: number of bins of each dimension.
-        seed: see CodesAndFactors.
+        seed: of the order of the images.
     """
 
     groups = GROUPS
@@ -128,7 +128,7 @@ class Modularity(CodesAndFactors):
     Args:
         bins: number of bins of each dimension.
         shuffles: how often the images are shuffled to see what chance gives; 0, or at least 2.
-        seed: see CodesAndFactors.
+        seed: of the shuffles.
     """
 
     def __init__(self, bins: int = 20, shuffles: int = 20, seed: int = 0) -> None:
@@ -137,7 +137,7 @@ class Modularity(CodesAndFactors):
         self.shuffles = shuffles
 
     def score(self, codes: Float[Tensor, "n d"], factors: Int[Tensor, "n f"]) -> Float[Tensor, ""]:
-        """``modularity_of`` the mutual information beyond chance of binned codes and factors."""
+        """Modularity from the mutual information beyond chance of binned codes and factors."""
         factors = factors[:, varying(factors)]
         binned = equal_width_bins(codes, self.bins)
         return modularity_of(information_beyond_chance(binned, factors, self.shuffles, self.seed))
@@ -171,9 +171,6 @@ class GaussianTotalCorrelation(CodesAndFactors):
     collapsed code has 0 too. Locatello et al. 2019 (arXiv:1811.12359, section 5.3) take it from the
     mean codes. A fit to n images of d independent dimensions has about d (d - 1) / 4n. Cost:
     nothing. Factors are not looked at.
-
-    Args:
-        seed: see CodesAndFactors.
     """
 
     higher_is_better: bool | None = False

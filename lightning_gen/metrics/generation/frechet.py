@@ -81,7 +81,7 @@ class Moments(NamedTuple):
 
 
 class FrechetDistance(Measure):
-    """||m1 - m2||^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)) of real and generated features.
+    """:func:`frechet_distance` between Gaussians fitted to real and to generated features.
 
     Heusel et al. 2017 (arXiv:1706.08500); "FID" where the features are those of Inception v3. In
     [0, inf), lower is better, in squared units of the features. Only values of the same extractor,

@@ -23,10 +23,8 @@ class KernelDistance(StoredFeatures):
     0. Lower is better; the unit is the features' to the sixth power. Only values of the same
     extractor and the same resizing compare.
 
-    The standard error is that of a delete-a-group jackknife over both sets, from the kernel's sums
-    over pairs of groups: image i falls into group i mod ``groups``. The value does not depend on
-    how images are shared among processes; the standard error does, within its own uncertainty.
-    Near equality of the distributions it is too large, by up to the root of 2.
+    The standard error is that of a delete-a-group jackknife, as for
+    :class:`~lightning_gen.metrics.generation.FrechetDistance`, from sums over pairs of groups.
 
     The kernel is computed in float64, since a mean far from 0 enters it in the third power; in
     blocks of 8 MiB. To these come the features.
