@@ -22,6 +22,37 @@ from lightning_gen.pictures import NothingToDrawError
 from lightning_gen.pictures.picture import snake_case
 
 
+class Watching(Callback, ABC):
+    """Looks at the batches of an evaluation; of several sets of data at those of the first.
+
+    Attributes:
+        requires: the capabilities that the model must have; asked for before training.
+    """
+
+    requires: ClassVar[Needs] = ()
+
+    @abstractmethod
+    def look(self, trainer: Trainer, pl_module: LightningModule, batch: Batch, index: int) -> None:
+        """Look at a batch, the ``index``-th."""
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Raise a UserError when the model lacks what is looked for."""
+        require_for(self, pl_module)
+
+    def on_validation_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: object,
+        batch: Batch,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Look at the batch, unless it is of a second set of data."""
+        if dataloader_idx == 0:
+            self.look(trainer, pl_module, batch, batch_idx)
+
+
 class Drawing(Callback, ABC):
     """Draws at the end of every n-th epoch, after its validation, and at the end of training.
 

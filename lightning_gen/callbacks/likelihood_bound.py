@@ -1,13 +1,12 @@
 """The likelihood of held-out images, by importance sampling."""
 
-from collections.abc import Mapping
 from typing import Any, ClassVar, cast
 
 import torch
 from lightning.pytorch import LightningModule, Trainer
 
 from lightning_gen import contracts
-from lightning_gen.callbacks.evaluation import Evaluation, Score, home
+from lightning_gen.callbacks.evaluation import Evaluation, Score, Scores, home
 from lightning_gen.contracts import Batch, EstimatesLikelihood, condition_on
 from lightning_gen.errors import UserError, check_number
 from lightning_gen.metrics import BitsPerDimension, NegativeLogLikelihood
@@ -78,17 +77,16 @@ class LikelihoodBound(Evaluation):
         if not likelihood.binary:
             self._bits.update(bound)
 
-    def finish(self, trainer: Trainer, pl_module: LightningModule) -> Mapping[str, Score]:
+    def finish(self, trainer: Trainer, pl_module: LightningModule) -> Scores:
         """The means."""
         likelihood = cast(EstimatesLikelihood, pl_module).observation_model
         details: dict[str, Any] = {"importance_samples": self.num_samples}
         if not (likelihood.discrete or likelihood.binary):
             details["dequantisation"] = "uniform, one draw an image"
-        scores = {"negative_log_likelihood": Score(self._nats.compute(), "nats per image", details)}
+        yield "negative_log_likelihood", Score(self._nats.compute(), "nats per image", details)
         if not likelihood.binary:
-            bits = Score(self._bits.compute(), "bits per dimension", details)
-            scores["negative_log_likelihood_bits"] = bits
-        return scores
+            bits = self._bits.compute()
+            yield "negative_log_likelihood_bits", Score(bits, "bits per dimension", details)
 
 
 def check_likelihood(model: EstimatesLikelihood, images: contracts.Images) -> None:

@@ -3,7 +3,7 @@
 Both take seconds on a CPU.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from inspect import signature
 from typing import Any, ClassVar
 
@@ -11,7 +11,7 @@ import torch
 from lightning.pytorch import LightningModule, Trainer
 
 from lightning_gen import contracts
-from lightning_gen.callbacks.evaluation import Evaluation, Score, home
+from lightning_gen.callbacks.evaluation import Evaluation, Score, Scores, home
 from lightning_gen.contracts import Batch, condition_on
 from lightning_gen.errors import UserError
 from lightning_gen.metrics import AUROC, BCE, MSE, PSNR, SSIM
@@ -34,13 +34,8 @@ class ReconstructionQuality(Evaluation):
 
     def begin(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start new means."""
-        kinds: dict[str, type[ReconstructionMetric]] = {
-            "mse": MSE,
-            "psnr": PSNR,
-            "ssim": SSIM,
-            "bce": BCE,
-        }
-        self._metrics = {name: kind().to(home(pl_module)) for name, kind in kinds.items()}
+        metrics: tuple[ReconstructionMetric, ...] = (MSE(), PSNR(), SSIM(), BCE())
+        self._metrics = {type(each).__name__.lower(): each.to(home(pl_module)) for each in metrics}
 
     def see(self, pl_module: LightningModule, batch: Batch) -> None:
         """Reconstruct the batch."""
@@ -50,11 +45,10 @@ class ReconstructionQuality(Evaluation):
         for metric in self._metrics.values():
             metric.update(reconstructions.to(metric.device), batch.images.to(metric.device))
 
-    def finish(self, trainer: Trainer, pl_module: LightningModule) -> Mapping[str, Score]:
+    def finish(self, trainer: Trainer, pl_module: LightningModule) -> Scores:
         """The means."""
-        return {
-            name: Score(metric.compute(), metric.unit) for name, metric in self._metrics.items()
-        }
+        for name, metric in self._metrics.items():
+            yield name, Score(metric.compute(), metric.unit)
 
 
 class AnomalyDetection(Evaluation):
@@ -106,11 +100,10 @@ class AnomalyDetection(Evaluation):
             elbo = torch.stack([model.log_weights(images, 1)[0] for _ in range(self.num_samples)])
             self._elbo.update(-elbo.mean(dim=0).to(device), anomalous)
 
-    def finish(self, trainer: Trainer, pl_module: LightningModule) -> Mapping[str, Score]:
+    def finish(self, trainer: Trainer, pl_module: LightningModule) -> Scores:
         """The areas."""
         normal = {"normal_classes": list(self._normal)}
-        scores = {"auroc_reconstruction": Score(self._reconstruction.compute(), "none", normal)}
+        yield "auroc_reconstruction", Score(self._reconstruction.compute(), "none", normal)
         if self._bounds:
             details = {**normal, "posterior_draws": self.num_samples}
-            scores["auroc_elbo"] = Score(self._elbo.compute(), "none", details)
-        return scores
+            yield "auroc_elbo", Score(self._elbo.compute(), "none", details)

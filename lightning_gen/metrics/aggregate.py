@@ -83,11 +83,7 @@ class MutualInformation(Posteriors):
     """
 
     def compute(self) -> Information:
-        """The means over images and their standard errors.
-
-        Raises:
-            UserError: fewer than two images were seen.
-        """
+        """The means over images, two or more, and their standard errors."""
         return mutual_information(*self._posteriors())
 
 

@@ -26,11 +26,7 @@ class AUROC(KeptNumbers):
         self.keep(scores.double(), anomalous.bool())
 
     def compute(self) -> Estimate:
-        """The area and its standard error.
-
-        Raises:
-            UserError: fewer than two normal or two anomalous images were seen, or a score is nan.
-        """
+        """The area and its standard error, of two or more normal and anomalous images each."""
         scores, anomalous = self.kept()
         if scores.isnan().any():
             raise UserError("AUROC ranks scores, got nan. Take weights that have not diverged.")

@@ -57,11 +57,7 @@ def check_ranges(recipe: Any, ranges: Mapping[str, tuple[Number, Number]]) -> No
 
 
 def layer(kind: type[nn.Module], *arguments: int) -> nn.Module:
-    """An activation, or with a number of channels a normalization.
-
-    Raises:
-        UserError: the class cannot be built so.
-    """
+    """An activation, or with a number of channels a normalization; a UserError if it is neither."""
     try:
         if kind.forward is nn.Module.forward:
             raise TypeError("it computes nothing of a tensor")

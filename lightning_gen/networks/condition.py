@@ -134,11 +134,7 @@ class TrainingConditions(nn.Module):
 def make_condition(
     class_names: Sequence[str], attributes: Sequence[str] | None, factors: Mapping[str, int]
 ) -> Condition:
-    """The class, or the factors of the names in ``attributes``; ``factors`` has the sizes of all.
-
-    Raises:
-        UserError: the data has no factor of a name.
-    """
+    """The class, or the factors named in ``attributes``; ``factors`` has the sizes of all."""
     if attributes is None:
         return ClassCondition(tuple(class_names))
     for name in attributes:

@@ -70,11 +70,7 @@ def doublings(widths: Sequence[int], finish: Finish, out_shape: ImageShape) -> l
 
 
 def halved_sizes(image_shape: ImageShape, times: int, *, up: bool = False) -> list[Size]:
-    """(height, width) before and after each of ``times`` halvings that round down, or ``up``.
-
-    Raises:
-        UserError: the image is too small to be halved so often.
-    """
+    """(height, width) before and after each of ``times`` halvings that round down, or ``up``."""
     _, height, width = image_shape
     if min(height, width) < 2**times:
         raise UserError(

@@ -193,8 +193,7 @@ def report_evaluation(
 ) -> None:
     """Say the metrics of an evaluation, and keep the cards of its scores in the run's directory.
 
-    The directory is None where the checkpoint lies
-    in none, and the checkpoint where the weights at hand were evaluated.
+    There may be no directory, and no checkpoint where the weights at hand were evaluated.
     """
     evaluations = [each for each in trainer.callbacks if isinstance(each, Evaluation)]  # type: ignore[attr-defined]
     cards = {name: card for each in evaluations for name, card in each.cards.items()}
