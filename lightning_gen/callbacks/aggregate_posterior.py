@@ -7,7 +7,7 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.utilities import rank_zero_warn
 
 from lightning_gen import contracts
-from lightning_gen.callbacks.code_use import numbered
+from lightning_gen.callbacks.code_use import per_dimension
 from lightning_gen.callbacks.evaluation import Evaluation, Score, Scores, home
 from lightning_gen.contracts import Batch, condition_on
 from lightning_gen.metrics import ActiveUnits, Estimate, KLPerDimension, MutualInformation, PriorMMD
@@ -69,5 +69,5 @@ class AggregatePosterior(Evaluation):
         unknown = torch.tensor(float("nan"))
         units = Estimate(self._units.compute().double(), unknown)
         yield "active_units", Score(units, "dimensions")
-        for name, nats in numbered("kl_dimension", self._dimensions.compute()).items():
+        for name, nats in per_dimension("kl_dimension", self._dimensions.compute()).items():
             yield name, Score(Estimate(nats, unknown), NATS)

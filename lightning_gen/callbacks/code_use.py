@@ -20,7 +20,7 @@ FIRST_STEPS = 100
 """Training steps after which a healthy model has begun to use its code."""
 
 
-def numbered(name: str, values: Tensor) -> dict[str, Tensor]:
+def per_dimension(name: str, values: Tensor) -> dict[str, Tensor]:
     """``NAME/00``, ``NAME/01``, ...: a name for each of the values of dimensions."""
     width = max(2, len(str(len(values) - 1)))
     return {f"{name}/{j:0{width}d}": value for j, value in enumerate(values)}
@@ -100,7 +100,10 @@ class CollapseMonitor(MeasuredUse):
         kl, units = self._metrics
         nats, active = kl.compute(), units.dimensions()
         self._measured = {"kl": nats, "active": active}
-        values = {**numbered("kl_per_dimension", nats), "val/active_units": active.sum().to(nats)}
+        values = {
+            **per_dimension("kl_per_dimension", nats),
+            "val/active_units": active.sum().to(nats),
+        }
         pl_module.log_dict({name: value.float() for name, value in values.items()}, sync_dist=True)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
