@@ -1,15 +1,12 @@
 """What the posterior says over all images, and how far it is from the prior."""
 
-from typing import ClassVar
-
 import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.utilities import rank_zero_warn
 
-from lightning_gen import contracts
 from lightning_gen.callbacks.code_use import per_dimension
 from lightning_gen.callbacks.evaluation import Evaluation, Score, Scores, home
-from lightning_gen.contracts import Batch, condition_on
+from lightning_gen.contracts import Batch, Infers, condition_on
 from lightning_gen.metrics import ActiveUnits, Estimate, KLPerDimension, MutualInformation, PriorMMD
 from lightning_gen.quantities import NATS
 
@@ -27,7 +24,7 @@ class AggregatePosterior(Evaluation):
     the KL of each in nats. 10,000 images of 20 dimensions take half a minute of one CPU core.
     """
 
-    requires: ClassVar[contracts.Needs] = (contracts.Infers,)
+    requires = (Infers,)
 
     def begin(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Forget the posteriors."""

@@ -6,10 +6,9 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 
-from lightning_gen import contracts
 from lightning_gen.callbacks.drawing import Drawing, Watching
 from lightning_gen.callbacks.evaluation import home
-from lightning_gen.contracts import Batch, condition_on
+from lightning_gen.contracts import Batch, Infers, Quantizes, condition_on
 from lightning_gen.errors import check_number
 from lightning_gen.figures.code_charts import codebook_bars, kl_bars
 from lightning_gen.figures.style import Pixels, to_array
@@ -58,7 +57,7 @@ class CollapseMonitor(MeasuredUse):
         num_images: the first so many validation images are measured.
     """
 
-    requires: ClassVar[contracts.Needs] = (contracts.Infers,)
+    requires = (Infers,)
     quantities: ClassVar[dict[str, Quantity]] = {
         "active_units": Quantity("dimensions"),
         "kl_per_dimension": Quantity(NATS),
@@ -135,7 +134,7 @@ class CodebookUse(MeasuredUse):
     codebooks, and ``test/`` has them too. It costs one more pass of the split through the encoder.
     """
 
-    requires: ClassVar[contracts.Needs] = (contracts.Quantizes,)
+    requires = (Quantizes,)
     quantities: ClassVar[dict[str, Quantity]] = {
         "perplexity": Quantity("codes"),
         "code_use": Quantity(),
@@ -147,7 +146,7 @@ class CodebookUse(MeasuredUse):
 
     def look(self, trainer: Trainer, pl_module: LightningModule, batch: Batch, index: int) -> None:
         """Count the codes of the batch."""
-        model = cast(contracts.Quantizes, condition_on(pl_module, batch))
+        model = cast(Quantizes, condition_on(pl_module, batch))
         with trainer.precision_plugin.forward_context():
             indices = model.quantize(batch.images)
         if self._metric is None:

@@ -6,9 +6,8 @@ from typing import ClassVar
 import torch
 from lightning.pytorch import LightningModule, Trainer
 
-from lightning_gen import contracts
 from lightning_gen.callbacks.drawing import Watching, evaluation_mode
-from lightning_gen.contracts import Batch
+from lightning_gen.contracts import Batch, Denoises
 from lightning_gen.pictures.reconstructions import denoised
 from lightning_gen.quantities import Quantity
 
@@ -22,7 +21,7 @@ class DenoisingQuality(Watching):
     the same in each evaluation; it costs one more pass through the model.
     """
 
-    requires: ClassVar[contracts.Needs] = (contracts.Denoises,)
+    requires = (Denoises,)
     quantities: ClassVar[dict[str, Quantity]] = {
         "noisy_mse": Quantity(),
         "denoised_mse": Quantity(better="lower"),

@@ -5,14 +5,20 @@ Both take seconds on a CPU.
 
 from collections.abc import Sequence
 from inspect import signature
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from lightning.pytorch import LightningModule, Trainer
 
-from lightning_gen import contracts
 from lightning_gen.callbacks.evaluation import Evaluation, Score, Scores, home
-from lightning_gen.contracts import Batch, condition_on
+from lightning_gen.contracts import (
+    Batch,
+    EstimatesLikelihood,
+    Reconstructs,
+    able,
+    condition_on,
+    info_of,
+)
 from lightning_gen.errors import UserError
 from lightning_gen.metrics import AUROC, BCE, MSE, PSNR, SSIM
 from lightning_gen.metrics.reconstruction import ReconstructionMetric
@@ -27,7 +33,7 @@ class ReconstructionQuality(Evaluation):
         num_images: how many images of the split are used, spread evenly over it.
     """
 
-    requires: ClassVar[contracts.Needs] = (contracts.Reconstructs,)
+    requires = (Reconstructs,)
 
     def __init__(self, num_images: int = 10_000) -> None:
         super().__init__(num_images)
@@ -62,7 +68,7 @@ class AnomalyDetection(Evaluation):
         num_samples: posterior draws an image, for the ELBO.
     """
 
-    requires: ClassVar[contracts.Needs] = (contracts.Reconstructs,)
+    requires = (Reconstructs,)
 
     def __init__(self, num_samples: int = 10, **options: Any) -> None:  # noqa: ANN401
         super().__init__(**options)
@@ -72,7 +78,7 @@ class AnomalyDetection(Evaluation):
         """Learn which classes are normal; a UserError where all are, or the model cannot."""
         super().setup(trainer, pl_module, stage)
         data = trainer.datamodule  # type: ignore[attr-defined]
-        info = contracts.info_of(data)
+        info = info_of(data)
         self._normal: Sequence[int] = info.normal_classes if info else ()
         if not self._normal:
             remedy = "Choose data that has train_classes, such as MNIST."
@@ -86,7 +92,7 @@ class AnomalyDetection(Evaluation):
     def begin(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Forget the scores."""
         self._reconstruction, self._elbo = (AUROC().to(home(pl_module)) for _ in range(2))
-        self._bounds = contracts.able(pl_module, (contracts.EstimatesLikelihood,))
+        self._bounds = able(pl_module, (EstimatesLikelihood,))
 
     def see(self, pl_module: LightningModule, batch: Batch) -> None:
         """Score the batch."""
