@@ -73,11 +73,8 @@ class SampleQuality(Evaluation):
         for metric in (*self._of_samples, self._of_reconstructions):
             metric.update(features.to(metric.device), real=True)
         if able(pl_module, (Reconstructs,)):
-            reconstructions = self.extractor(
-                condition_on(pl_module, batch).reconstruct(batch.images)
-            )
-            metric = self._of_reconstructions
-            metric.update(reconstructions.to(metric.device), real=False)
+            again = self.extractor(condition_on(pl_module, batch).reconstruct(batch.images))
+            self._of_reconstructions.update(again.to(self._of_reconstructions.device), real=False)
 
     def finish(self, trainer: Trainer, pl_module: LightningModule) -> Scores:
         """Draw samples; the scores of their features."""
@@ -104,11 +101,6 @@ class SampleQuality(Evaluation):
             yield name("frechet_distance_gap"), self._score(gap, squared)
 
     def _score(self, estimate: Estimate, unit: str) -> Score:
-        extractor = self.extractor
-        card: dict[str, Any] = {
-            "name": extractor.name,
-            "sha256": extractor.sha256,
-            "resize": extractor.resize,
-            "features": extractor.feature_dim,
-        }
+        card = {name: getattr(self.extractor, name) for name in ("name", "sha256", "resize")}
+        card["features"] = self.extractor.feature_dim
         return Score(estimate, unit, {"extractor": card})

@@ -22,11 +22,7 @@ MMD_BLOCKS = 20
 
 
 class Posteriors(KeptNumbers):
-    """Keeps the posteriors of all images, 8 N D bytes; the caller bounds N.
-
-    Args:
-        seed: of the noise of the posterior draws.
-    """
+    """Keeps the posteriors of all images, 8 N D bytes; ``seed`` is of the posterior draws."""
 
     names = ("means", "log_vars")
 
@@ -138,10 +134,7 @@ class PriorMMD(Posteriors):
     The unbiased estimate on 20 blocks of draws of each, averaged (Zaremba et al. 2013); the
     standard error is that of the blocks' mean. About 0 where the aggregate posterior is the prior
     (a value below zero is no fault), lower is better; no unit, and comparable for one kernel only.
-
-    Args:
-        kernel: by default the inverse multiquadratics of Tolstikhin et al. 2018.
-        seed: of the posterior's and the prior's draws.
+    By default it is the inverse multiquadratics of Tolstikhin et al. 2018.
     """
 
     higher_is_better: bool | None = False

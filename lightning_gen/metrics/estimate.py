@@ -33,8 +33,7 @@ class Measure(Metric):
 class SumsOverImages(Measure):
     """Sums over images, and those of the squares, over batches and processes, in float64.
 
-    Args:
-        shape: of what is summed of an image; one number by default.
+    What is summed of an image has a ``shape``; by default it is one number.
     """
 
     total: Float[Tensor, "*shape"]
@@ -60,13 +59,10 @@ class SumsOverImages(Measure):
 
 
 class KeptNumbers(Measure):
-    """Keeps numbers of every image, as they are when it is given them; the caller bounds how many.
-
-    Attributes:
-        names: of the states, each with a row an image.
-    """
+    """Keeps numbers of every image, as they are when it is given them; the caller bounds them."""
 
     names: ClassVar[tuple[str, ...]]
+    """Of the states, each with a row an image."""
 
     def __init__(self) -> None:
         super().__init__()

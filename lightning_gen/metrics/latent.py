@@ -18,10 +18,7 @@ class KLPerDimension(SumsOverImages):
 
     0.5 (mean^2 + var - 1 - log var), Kingma & Welling 2014, appendix B. At least 0; 0 where the
     posterior is the prior, so that the dimension carries nothing. Its sum over dimensions is
-    ``val/kl``; neither more nor less is better in itself.
-
-    Args:
-        shape: the number of dimensions D.
+    ``val/kl``; neither more nor less is better in itself. Made with the number of dimensions D.
     """
 
     def update(self, mean: Codes, log_var: Codes) -> None:  # type: ignore[override]
@@ -38,11 +35,8 @@ class ActiveUnits(SumsOverImages):
     """Number of latent dimensions whose posterior mean varies over the data (Burda et al. 2016).
 
     A dimension j is active where Var_x(E[z_j|x]) > 0.01 (arXiv:1509.00519, section 5.2). From 0, a
-    collapsed posterior, to D; more means that more of the code is used. ``update`` takes the
-    posterior means [N, D] of a batch of images.
-
-    Args:
-        shape: the number of dimensions D.
+    collapsed posterior, to D; more means that more of the code is used. Made with the number of
+    dimensions D; ``update`` takes the posterior means [N, D] of a batch of images.
     """
 
     higher_is_better: bool | None = True
@@ -64,12 +58,7 @@ class ActiveUnits(SumsOverImages):
 
 
 class CodeCounts(Measure):
-    """How often each code of each codebook is chosen, over batches and processes.
-
-    Args:
-        codebooks: number of codebooks.
-        size: codes in each codebook.
-    """
+    """How often each code of each codebook, of ``size`` codes, is chosen, over all processes."""
 
     total: Counts
 

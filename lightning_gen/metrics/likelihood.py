@@ -29,10 +29,7 @@ class BitsPerDimension(MeanOverImages):
 
     p must be a probability of 8-bit images: that of a discrete likelihood, or the bound of uniform
     dequantisation on it (Theis et al. 2016, arXiv:1511.01844, section 3.1). 8 is what uniform noise
-    costs.
-
-    Args:
-        dimensions: D.
+    costs. ``dimensions`` is D.
     """
 
     higher_is_better: bool | None = False

@@ -14,11 +14,7 @@ from lightning_gen.metrics.estimate import MeanOverImages
 
 
 class ReconstructionMetric(MeanOverImages, ABC):
-    """A number for each pair of image and reconstruction, both in [0, 1].
-
-    Attributes:
-        unit: of the number.
-    """
+    """A number for each pair of image and reconstruction, both in [0, 1]."""
 
     unit: ClassVar[str]
 

@@ -10,7 +10,7 @@ from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
 from lightning_gen.contracts import Batch, ImageShape
-from lightning_gen.errors import UserError
+from lightning_gen.errors import UserError, check_number
 from lightning_gen.networks.architecture import Architecture
 
 Vectors = Float[Tensor, "n k"]
@@ -170,11 +170,9 @@ class ConditionalArchitecture(Architecture):
     embedding_dim: int | None
 
     def __post_init__(self) -> None:
-        if self.embedding_dim is not None and self.embedding_dim < 1:
-            raise UserError(
-                f"model.embedding_dim is at least 1, got {self.embedding_dim}. "
-                "Set it to 8, or to null for the vector itself."
-            )
+        if self.embedding_dim is not None:
+            remedy = "Set it to 8, or to null for the vector itself."
+            check_number("model.embedding_dim", self.embedding_dim, 1, remedy)
 
     def encoder(self, image_shape: ImageShape, out_features: int) -> nn.Module:
         """From images and vectors to features."""

@@ -1,13 +1,13 @@
 """Encoders that end in a feature map, for codes with a place in the image."""
 
-import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 from torch import nn
 
 from lightning_gen.contracts import ImageShape
-from lightning_gen.networks.architecture import check_ranges, check_widths, layer, layer_end
+from lightning_gen.errors import check_number
+from lightning_gen.networks.architecture import check_widths, layer, layer_end
 from lightning_gen.networks.conv import Size, doublings, halved_sizes, halvings
 from lightning_gen.networks.residual import ResidualBlock
 
@@ -53,7 +53,7 @@ class SpatialResidual(SpatialArchitecture):
 
     def __post_init__(self) -> None:
         check_widths(self, self.widths)
-        check_ranges(self, {"blocks": (0, math.inf)})
+        check_number("SpatialResidual.blocks", self.blocks, 0)
 
     def map_size(self, image_shape: ImageShape) -> Size:
         """Each side halved once a width, rounded down."""

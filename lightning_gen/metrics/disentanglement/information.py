@@ -97,20 +97,6 @@ def modularity_of(information: Float[Tensor, "d f"]) -> Float[Tensor, ""]:
     return 1 - (others / best)[informed].mean() / max(1, information.shape[1] - 1)
 
 
-def information_beyond_chance(
-    binned: Int[Tensor, "n d"], factors: Int[Tensor, "n f"], shuffles: int, seed: int
-) -> Float[Tensor, "d f"]:
-    """The mutual information, 0 where it is within what codes of shuffled images have."""
-    information = information_of_pairs(binned, factors)
-    if shuffles == 0:
-        return information
-    generator = torch.Generator().manual_seed(seed)
-    orders = [torch.randperm(len(binned), generator=generator) for _ in range(shuffles)]
-    chance = torch.stack([information_of_pairs(binned[order], factors) for order in orders])
-    limit = chance.mean(dim=0) + BEYOND_CHANCE * chance.std(dim=0)
-    return torch.where(information > limit, information, 0.0)
-
-
 class Modularity(CodesAndFactors):
     """Modularity (Ridgeway & Mozer 2018, arXiv:1802.05312, section 3).
 
@@ -137,10 +123,17 @@ class Modularity(CodesAndFactors):
         self.shuffles = shuffles
 
     def score(self, codes: Float[Tensor, "n d"], factors: Int[Tensor, "n f"]) -> Float[Tensor, ""]:
-        """Modularity from the mutual information beyond chance of binned codes and factors."""
+        """Modularity from the information that is beyond what codes of shuffled images have."""
         factors = factors[:, varying(factors)]
         binned = equal_width_bins(codes, self.bins)
-        return modularity_of(information_beyond_chance(binned, factors, self.shuffles, self.seed))
+        information = information_of_pairs(binned, factors)
+        if self.shuffles == 0:
+            return modularity_of(information)
+        generator = torch.Generator().manual_seed(self.seed)
+        orders = [torch.randperm(len(binned), generator=generator) for _ in range(self.shuffles)]
+        chance = torch.stack([information_of_pairs(binned[order], factors) for order in orders])
+        limit = chance.mean(dim=0) + BEYOND_CHANCE * chance.std(dim=0)
+        return modularity_of(torch.where(information > limit, information, 0.0))
 
 
 def gaussian_total_correlation(codes: Float[Tensor, "n d"]) -> Float[Tensor, ""]:

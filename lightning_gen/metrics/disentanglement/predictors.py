@@ -23,18 +23,14 @@ def disentanglement(importance: Float[Tensor, "d f"]) -> Float[Tensor, ""]:
     """sum_j w_j (1 - H_f(p_j)): p_j is how dimension j's importance is shared among factors.
 
     w_j is the dimension's share of all importance, H_f an entropy with base f, the number of
-    factors. A single factor gives 1, no importance at all 0.
+    factors. A single factor gives 1, no importance at all 0. Of the transposed matrix it is the
+    completeness, which asks for one dimension for each factor.
     """
     importance = importance.clamp(min=0)  # rounding leaves some at -1e-17
     shares = importance / importance.sum(dim=1, keepdim=True).clamp(min=1e-12)
     base = torch.tensor(max(importance.shape[1], 2)).log()
     concentration = 1 + torch.xlogy(shares, shares).sum(dim=1) / base
     return (importance.sum(dim=1) * concentration).sum() / importance.sum().clamp(min=1e-12)
-
-
-def completeness(importance: Float[Tensor, "d f"]) -> Float[Tensor, ""]:
-    """``disentanglement`` with dimensions and factors exchanged: one dimension for each factor."""
-    return disentanglement(importance.T)
 
 
 def importance_and_accuracy(
@@ -85,7 +81,7 @@ class DCI(CodesAndFactors):
         ]
         importance = torch.stack([importance for importance, _ in found], dim=1)
         informativeness = sum(accuracy for _, accuracy in found) / len(found)
-        scores = [disentanglement(importance), completeness(importance), informativeness]
+        scores = [disentanglement(importance), disentanglement(importance.T), informativeness]
         return torch.tensor(scores, dtype=torch.float64)
 
     def compute(self) -> DCIScores:  # type: ignore[override]

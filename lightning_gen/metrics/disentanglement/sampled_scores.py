@@ -8,6 +8,9 @@ from torch import Tensor
 
 from lightning_gen.metrics.disentanglement.table import CodesAndFactors, varying
 
+CHUNK = 1000
+"""How many batches are read at once."""
+
 
 class Sharing(NamedTuple):
     """For each factor, the images in the order of their values, in runs of one value.
@@ -61,14 +64,6 @@ def draw_subsets(
     return torch.where(scarce[:, None], drawn, subsets)
 
 
-def mean_over_chunks(
-    values: Float[Tensor, "n d"], first: Int[Tensor, "m b"], second: Int[Tensor, "m b"]
-) -> Float[Tensor, "m d"]:
-    """Mean over b of |values[first] - values[second]|, without holding all of them at once."""
-    chunks = zip(torch.split(first, 1000), torch.split(second, 1000), strict=True)
-    return torch.cat([(values[a] - values[b]).abs().mean(dim=1) for a, b in chunks])
-
-
 def draw_differences(
     codes: Float[Tensor, "n d"], factors: Int[Tensor, "n f"], num: int, pairs: int, seed: int
 ) -> tuple[Int[Tensor, " m"], Float[Tensor, "m d"]]:
@@ -85,7 +80,9 @@ def draw_differences(
     partner = runs.order[
         factor[:, None], runs.start[at] + (runs.place[at] + further) % runs.size[at]
     ]
-    return factor, mean_over_chunks(codes.double(), image, partner)
+    codes = codes.double()
+    chunks = zip(torch.split(image, CHUNK), torch.split(partner, CHUNK), strict=True)
+    return factor, torch.cat([(codes[a] - codes[b]).abs().mean(dim=1) for a, b in chunks])
 
 
 class BetaVAEScore(CodesAndFactors):
@@ -136,9 +133,6 @@ class BetaVAEScore(CodesAndFactors):
 
 INACTIVE = 0.05
 """Standard deviation below which a dimension is left out, that of Locatello et al. 2019."""
-
-CHUNK = 1000
-"""How many batches are read at once."""
 
 
 def draw_votes(
