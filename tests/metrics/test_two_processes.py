@@ -79,7 +79,8 @@ def generation(real, generated):
     frechet, kernel = FrechetDistance(real.shape[1], groups=5), KernelDistance(groups=5)
     precision_recall, density_coverage = PrecisionRecall(), DensityCoverage()
     for metric in (frechet, kernel, precision_recall, density_coverage):
-        shown(metric, real, generated, batch_size=16)
+        if len(real):
+            shown(metric, real, generated, batch_size=16)
     estimates = frechet.compute(), kernel.compute()
     estimates += (*precision_recall.compute(), *density_coverage.compute())
     values, errors = zip(*estimates, strict=True)

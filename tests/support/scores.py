@@ -20,9 +20,9 @@ def updated(metric, *tensors, batch_size=64):
 
 def shown(metric, real, generated, batch_size=64):
     """The metric after these features, in batches."""
-    for part in real.split(batch_size) if len(real) else ():
+    for part in real.split(batch_size):
         metric.update(part, real=True)
-    for part in generated.split(batch_size) if len(generated) else ():
+    for part in generated.split(batch_size):
         metric.update(part, real=False)
     return metric
 
