@@ -30,20 +30,15 @@ class AUROC(KeptNumbers):
         scores, anomalous = self.kept()
         if scores.isnan().any():
             raise UserError("AUROC ranks scores, got nan. Take weights that have not diverged.")
-        return area_under_roc(scores[anomalous], scores[~anomalous])
-
-
-def area_under_roc(anomalies: AnomalyScores, normals: Float[Tensor, " m"]) -> Estimate:
-    """P(anomaly > normal) + P(anomaly = normal) / 2, with DeLong's standard error."""
-    if min(len(anomalies), len(normals)) < 2:
-        raise UserError(
-            f"an AUROC needs two or more normal and anomalous images each, got {len(normals)} and "
-            f"{len(anomalies)}. Evaluate on a split that holds both."
-        )
-    of_anomalies = share_below(anomalies, normals)
-    of_normals = share_below(normals, anomalies)
-    variance = of_anomalies.var() / len(anomalies) + of_normals.var() / len(normals)
-    return Estimate(of_anomalies.mean(), variance.sqrt())
+        anomalies, normals = scores[anomalous], scores[~anomalous]
+        if min(len(anomalies), len(normals)) < 2:
+            raise UserError(
+                f"an AUROC needs two or more normal and anomalous images each, got {len(normals)} "
+                f"and {len(anomalies)}. Evaluate on a split that holds both."
+            )
+        of_anomalies, of_normals = share_below(anomalies, normals), share_below(normals, anomalies)
+        variance = of_anomalies.var() / len(anomalies) + of_normals.var() / len(normals)
+        return Estimate(of_anomalies.mean(), variance.sqrt())
 
 
 def share_below(values: AnomalyScores, others: Float[Tensor, " m"]) -> AnomalyScores:

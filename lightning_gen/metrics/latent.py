@@ -9,7 +9,6 @@ from torch import Tensor
 from lightning_gen.contracts import Codes
 from lightning_gen.metrics.estimate import Measure, SumsOverImages
 
-PerDimension = Float[Tensor, " d"]
 Counts = Int[Tensor, "codebooks size"]
 
 
@@ -26,7 +25,7 @@ class KLPerDimension(SumsOverImages):
         mean, log_var = mean.double(), log_var.double()
         super().update(0.5 * (mean.square() + log_var.exp() - 1 - log_var))
 
-    def compute(self) -> PerDimension:
+    def compute(self) -> Float[Tensor, " d"]:
         """The mean KL of each dimension over all images, in nats, in float64."""
         return self.total / self.count
 

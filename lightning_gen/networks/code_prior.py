@@ -14,7 +14,6 @@ from lightning_gen.networks.architecture import check_ranges
 
 Sequences = Int[Tensor, "n positions codebooks"]
 Hidden = Float[Tensor, "n t width"]
-Logits = Float[Tensor, "n t size"]
 KeysAndValues = tuple[Float[Tensor, "n heads _ d"], Float[Tensor, "n heads _ d"]]
 
 MANY = 2**21
@@ -93,7 +92,7 @@ class CodePrior(nn.Module):
         nats = F.cross_entropy(logits, codes.flatten(), reduction="none")
         return -nats.view(len(codes), -1).sum(dim=1)
 
-    def logits(self, codes: Sequences) -> Logits:
+    def logits(self, codes: Sequences) -> Float[Tensor, "n t size"]:
         """Unnormalised log p(code_t | earlier codes) for each place t of the sequence."""
         books = torch.arange(codes.shape[2], device=codes.device)
         embedded = self.embedding[books, codes].flatten(1, 2)

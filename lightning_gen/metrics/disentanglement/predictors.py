@@ -33,18 +33,6 @@ def disentanglement(importance: Float[Tensor, "d f"]) -> Float[Tensor, ""]:
     return (importance.sum(dim=1) * concentration).sum() / importance.sum().clamp(min=1e-12)
 
 
-def importance_and_accuracy(
-    codes: Float[Tensor, "n d"], factor: Int[Tensor, " n"], num_train: int, trees: int, seed: int
-) -> tuple[Float[Tensor, " d"], float]:
-    """How much each dimension helps to tell a factor's values apart, and how well they are told."""
-    from sklearn.ensemble import GradientBoostingClassifier  # here: it takes half a second
-
-    model = GradientBoostingClassifier(n_estimators=trees, random_state=seed)
-    model.fit(codes[:num_train].numpy(), factor[:num_train].numpy())
-    accuracy = model.score(codes[num_train:].numpy(), factor[num_train:].numpy())
-    return torch.from_numpy(model.feature_importances_), float(accuracy)
-
-
 class DCI(CodesAndFactors):
     """Disentanglement, completeness, informativeness (Eastwood & Williams 2018, ICLR).
 
@@ -73,14 +61,18 @@ class DCI(CodesAndFactors):
 
     def score(self, codes: Float[Tensor, "n d"], factors: Int[Tensor, "n f"]) -> Float[Tensor, "3"]:
         """Disentanglement, completeness and informativeness; the first images train."""
+        from sklearn.ensemble import GradientBoostingClassifier  # here: it takes half a second
+
         count = min(self.num_train, len(codes) * 2 // 3)
-        columns = tqdm(varying(factors[:count]), desc="DCI", unit="factor", disable=None)
-        found = [
-            importance_and_accuracy(codes, factors[:, column], count, self.trees, self.seed)
-            for column in columns
-        ]
-        importance = torch.stack([importance for importance, _ in found], dim=1)
-        informativeness = sum(accuracy for _, accuracy in found) / len(found)
+        x, y = codes.numpy(), factors.numpy()
+        importances, accuracies = [], []
+        for k in tqdm(varying(factors[:count]), desc="DCI", unit="factor", disable=None):
+            model = GradientBoostingClassifier(n_estimators=self.trees, random_state=self.seed)
+            model.fit(x[:count], y[:count, k])
+            importances.append(torch.from_numpy(model.feature_importances_))
+            accuracies.append(float(model.score(x[count:], y[count:, k])))
+        importance = torch.stack(importances, dim=1)
+        informativeness = sum(accuracies) / len(accuracies)
         scores = [disentanglement(importance), disentanglement(importance.T), informativeness]
         return torch.tensor(scores, dtype=torch.float64)
 

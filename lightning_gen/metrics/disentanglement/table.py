@@ -71,7 +71,7 @@ class CodesAndFactors(KeptNumbers):
                 f"{type(self).__name__} needs finite codes, got nan or infinity: "
                 "take a checkpoint from before the training diverged."
             )
-        order = _canonical_order(codes, factors)
+        order = torch.from_numpy(np.lexsort([*codes.T.numpy(), *factors.T.numpy()]))
         shuffle = torch.Generator().manual_seed(self.seed)
         order = order[torch.randperm(count, generator=shuffle)]
         codes, factors = codes[order], factors[order]
@@ -84,11 +84,6 @@ class CodesAndFactors(KeptNumbers):
             without = []
         error = jackknife_variance(torch.stack(without)).sqrt() if without else value * torch.nan
         return Estimate(value, error)
-
-
-def _canonical_order(codes: Float[Tensor, "n d"], factors: Int[Tensor, "n f"]) -> Int[Tensor, " n"]:
-    columns = [*codes.T.numpy(), *factors.T.numpy()]
-    return torch.from_numpy(np.lexsort(columns))
 
 
 def varying(factors: Int[Tensor, "n f"]) -> list[int]:

@@ -48,7 +48,8 @@ class KernelDistance(StoredFeatures):
         within_x, within_y = kernel_sums(x, x, groups), kernel_sums(y, y, groups)
         between = kernel_sums(x, y, groups)
         for sums, images in ((within_x, x), (within_y, y)):
-            sums.diagonal().sub_(_sums_with_themselves(images, groups))
+            with_itself = (images.double().square().sum(dim=1) / images.shape[1] + 1).pow(3)
+            sums.diagonal().sub_(with_itself @ _members(images, groups))
         part_x, part_y = _mean_of_pairs(within_x, len(x)), _mean_of_pairs(within_y, len(y))
         value = part_x + part_y - 2 * between.sum() / (len(x) * len(y))
         without_x = _without_each_group(within_x, between, len(x), len(y)) + part_y
@@ -78,11 +79,6 @@ def _members(x: Float[Tensor, "n d"], groups: int) -> Float[Tensor, "n g"]:
     """1 where image i is of group j, else 0; one group of all images where ``groups`` is 0."""
     groups = max(groups, 1)
     return one_hot(torch.arange(len(x), device=x.device) % groups, groups).double()
-
-
-def _sums_with_themselves(x: Float[Tensor, "n d"], groups: int) -> Float[Tensor, " g"]:
-    lengths = x.double().square().sum(dim=1) / x.shape[1]
-    return (lengths + 1).pow(3) @ _members(x, groups)
 
 
 def _mean_of_pairs(within: Sums, images: int) -> Float[Tensor, ""]:
