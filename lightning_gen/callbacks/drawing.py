@@ -23,13 +23,10 @@ from lightning_gen.pictures.picture import snake_case
 
 
 class Watching(Callback, ABC):
-    """Looks at the batches of an evaluation; of several sets of data at those of the first.
-
-    Attributes:
-        requires: the capabilities that the model must have; asked for before training.
-    """
+    """Looks at the batches of an evaluation; of several sets of data at those of the first."""
 
     requires: ClassVar[Needs] = ()
+    """The capabilities that the model must have; asked for before training."""
 
     @abstractmethod
     def look(self, trainer: Trainer, pl_module: LightningModule, batch: Batch, index: int) -> None:
@@ -57,10 +54,8 @@ class Drawing(Callback, ABC):
     """Draws at the end of every n-th epoch, after its validation, and at the end of training.
 
     Drawing changes nothing in training: neither the random state nor the mode of any module. Rank
-    zero draws alone, and nothing is drawn in a ``fast_dev_run``.
-
-    Attributes:
-        requires: the capabilities that the model must have; asked for before training.
+    zero draws alone, and nothing is drawn in a ``fast_dev_run``. The capabilities in ``requires``
+    are asked for before training.
 
     Args:
         every_n_epochs: training epochs from one picture to the next. None takes 5, or more in a

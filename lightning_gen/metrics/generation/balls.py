@@ -96,13 +96,11 @@ class Balls:
 
     def held(self, inside: Bool[Tensor, " pairs"]) -> Bool[Tensor, " m"]:
         """Which points lie in a ball."""
-        found = inside.new_zeros(self.points)
-        return found.index_fill_(0, self.point[inside], True)
+        return inside.new_zeros(self.points).index_fill_(0, self.point[inside], True)
 
     def holding(self, inside: Bool[Tensor, " pairs"]) -> Bool[Tensor, " n"]:
         """Which balls hold a point."""
-        found = inside.new_zeros(len(self.neighbours))
-        return found.index_fill_(0, self.centre[inside], True)
+        return inside.new_zeros(len(self.neighbours)).index_fill_(0, self.centre[inside], True)
 
 
 def _blocks(x: FeatureRows, y: Float[Tensor, "m d"]) -> Iterator[slice]:

@@ -1,8 +1,5 @@
 """Features of images: what the scores ask of them, and all of them kept."""
 
-from abc import ABC, abstractmethod
-from typing import Any, NamedTuple
-
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -12,14 +9,7 @@ from lightning_gen.errors import UserError
 from lightning_gen.metrics.estimate import Measure
 
 
-class AllFeatures(NamedTuple):
-    """The features of all images."""
-
-    real: Float[Tensor, "n d"]
-    generated: Float[Tensor, "m d"]
-
-
-class StoredFeatures(Measure, ABC):
+class StoredFeatures(Measure):
     """Keeps the features of all images, in float32.
 
     The memory is 4 D bytes an image on its own process, and 4 D bytes for each image of all
@@ -45,19 +35,18 @@ class StoredFeatures(Measure, ABC):
         self.width.fill_(width)
         (self.real if real else self.generated).append(features.detach().float().flatten().clone())
 
-    @abstractmethod
-    def compute(self) -> Any:  # noqa: ANN401  (an Estimate, or several of them)
-        """The score over all images."""
+    def features(self, at_least: int, remedy: str) -> tuple[Tensor, Tensor]:
+        """All real and all generated features [N, D]; refuses fewer images than ``at_least``.
 
-    def features(self, at_least: int, remedy: str) -> AllFeatures:
-        """All features, on all ranks inside ``compute``; refuses fewer images than ``at_least``."""
+        On all ranks, inside ``compute``.
+        """
         width = max(1, int(self.width))
         real, generated = (
             dim_zero_cat(kept).reshape(-1, width) if len(kept) else torch.empty(0, width)
             for kept in (self.real, self.generated)
         )
         check_images(type(self).__name__, len(real), len(generated), at_least, remedy)
-        return AllFeatures(real, generated)
+        return real, generated
 
 
 def check_features(metric: str, features: Float[Tensor, "n d"], width: int) -> None:
