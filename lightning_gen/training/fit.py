@@ -65,11 +65,16 @@ def train(
     *,
     test: bool,
 ) -> str | None:
-    """Train, and evaluate the best checkpoint on the test split; say where everything is.
+    """Say what is trained, train, test the best checkpoint, and say where everything is.
 
     Returns the path of the best checkpoint, None where none was saved.
     """
-    announce(trainer, model, data, directory)
+    parameters = sum(p.numel() for p in model.parameters())
+    shape = "x".join(str(n) for n in require_info(data).image_shape)
+    rank_zero_info(
+        f"{type(model).__name__} of {parameters:,} parameters on {type(data).__name__} ({shape})"
+        f"{f', run {directory.path}' if directory else ''}"
+    )
     trainer.fit(model, datamodule=data, ckpt_path=ckpt_path, weights_only=True)
     best = best_checkpoint(trainer)
     if test and type(model).test_step is LightningModule.test_step:
@@ -89,21 +94,6 @@ def train(
         rank_zero_info(f"Metrics     {directory.metrics}")
         rank_zero_info(f"Checkpoint  {best or 'none was saved'}")
     return best
-
-
-def announce(
-    trainer: Trainer,
-    model: LightningModule,
-    data: LightningDataModule,
-    directory: RunDirectory | None,
-) -> None:
-    """Say what is about to be trained."""
-    parameters = sum(p.numel() for p in model.parameters())
-    shape = "x".join(str(n) for n in require_info(data).image_shape)
-    rank_zero_info(
-        f"{type(model).__name__} of {parameters:,} parameters on {type(data).__name__} ({shape})"
-        f"{f', run {directory.path}' if directory else ''}"
-    )
 
 
 @contextmanager
