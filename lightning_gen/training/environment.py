@@ -57,10 +57,10 @@ def git_commit(folder: Path) -> str | None:
 
     git itself is not run: the configuration of a repository can name programs that it starts.
     """
-    git = next((p / ".git" for p in (folder, *folder.parents) if (p / ".git").exists()), None)
-    if git is None:
-        return None
     try:
+        git = next((p / ".git" for p in (folder, *folder.parents) if (p / ".git").exists()), None)
+        if git is None:
+            return None
         if git.is_file():  # of a worktree or a submodule
             git = git.parent / git.read_text(encoding="utf-8").removeprefix("gitdir:").strip()
         head = (git / "HEAD").read_text(encoding="utf-8").strip()
