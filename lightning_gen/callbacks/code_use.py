@@ -1,16 +1,14 @@
 """How much of its code a model uses: of latent dimensions, and of codebooks."""
 
-from abc import abstractmethod
 from typing import Any, ClassVar, cast
 
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 
-from lightning_gen import contracts
-from lightning_gen.callbacks.drawing import Drawing
+from lightning_gen.callbacks.drawing import Drawing, Watching
 from lightning_gen.callbacks.evaluation import home
-from lightning_gen.contracts import Batch, condition_on
+from lightning_gen.contracts import Batch, Infers, Quantizes, condition_on
 from lightning_gen.errors import check_number
 from lightning_gen.figures.code_charts import codebook_bars, kl_bars
 from lightning_gen.figures.style import Pixels, to_array
@@ -21,7 +19,13 @@ FIRST_STEPS = 100
 """Training steps after which a healthy model has begun to use its code."""
 
 
-class MeasuredUse(Drawing):
+def per_dimension(name: str, values: Tensor) -> dict[str, Tensor]:
+    """``NAME/00``, ``NAME/01``, ...: a name for each of the values of dimensions."""
+    width = max(2, len(str(len(values) - 1)))
+    return {f"{name}/{j:0{width}d}": value for j, value in enumerate(values)}
+
+
+class MeasuredUse(Drawing, Watching):
     """Draws what the last validation measured; a checkpoint keeps it, for a run that only ends."""
 
     def __init__(self, **options: Any) -> None:  # noqa: ANN401
@@ -41,23 +45,6 @@ class MeasuredUse(Drawing):
         super().on_train_epoch_start(trainer, pl_module)
         self._measured = {}
 
-    def on_validation_batch_end(
-        self,
-        trainer: Trainer,
-        pl_module: LightningModule,
-        outputs: Any,  # noqa: ANN401  (Lightning's)
-        batch: Batch,
-        batch_idx: int,
-        dataloader_idx: int = 0,
-    ) -> None:
-        """Measure the batch, unless it is of a second set of data."""
-        if dataloader_idx == 0:
-            self.measure(pl_module, batch)
-
-    @abstractmethod
-    def measure(self, pl_module: LightningModule, batch: Batch) -> None:
-        """Measure a batch."""
-
 
 class CollapseMonitor(MeasuredUse):
     """Measures the posterior in each validation, draws it, and warns once when it has collapsed.
@@ -70,7 +57,7 @@ class CollapseMonitor(MeasuredUse):
         num_images: the first so many validation images are measured.
     """
 
-    requires: ClassVar[contracts.Needs] = (contracts.Infers,)
+    requires = (Infers,)
     quantities: ClassVar[dict[str, Quantity]] = {
         "active_units": Quantity("dimensions"),
         "kl_per_dimension": Quantity(NATS),
@@ -80,23 +67,21 @@ class CollapseMonitor(MeasuredUse):
         super().__init__(**options)
         check_number("CollapseMonitor.num_images", num_images, 2)
         self.num_images = num_images
-        self._missing = 0
-        self._metrics: tuple[KLPerDimension, ActiveUnits] | None = None
         self._warned = False
 
     def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Share the images out among the ranks."""
         rehearsal = trainer.sanity_checking or trainer.fast_dev_run  # type: ignore[attr-defined]
         self._missing = 0 if rehearsal else -(-self.num_images // trainer.world_size)
-        self._metrics = None
+        self._metrics: tuple[KLPerDimension, ActiveUnits] | None = None
 
-    def measure(self, pl_module: LightningModule, batch: Batch) -> None:
+    def look(self, trainer: Trainer, pl_module: LightningModule, batch: Batch, index: int) -> None:
         """Measure the batch while images are missing."""
         if self._missing == 0:
             return
         batch = batch.first(self._missing)
         self._missing -= len(batch.images)
-        with pl_module.trainer.precision_plugin.forward_context():
+        with trainer.precision_plugin.forward_context():
             posterior = condition_on(pl_module, batch).posterior(batch.images)
         device = home(pl_module)
         mean, log_var = posterior.mean.to(device), posterior.log_var.to(device)
@@ -114,9 +99,10 @@ class CollapseMonitor(MeasuredUse):
         kl, units = self._metrics
         nats, active = kl.compute(), units.dimensions()
         self._measured = {"kl": nats, "active": active}
-        width = max(2, len(str(len(nats) - 1)))
-        values = {f"kl_per_dimension/{j:0{width}d}": value for j, value in enumerate(nats)}
-        values["val/active_units"] = active.sum().to(nats)
+        values = {
+            **per_dimension("kl_per_dimension", nats),
+            "val/active_units": active.sum().to(nats),
+        }
         pl_module.log_dict({name: value.float() for name, value in values.items()}, sync_dist=True)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -148,24 +134,20 @@ class CodebookUse(MeasuredUse):
     codebooks, and ``test/`` has them too. It costs one more pass of the split through the encoder.
     """
 
-    requires: ClassVar[contracts.Needs] = (contracts.Quantizes,)
+    requires = (Quantizes,)
     quantities: ClassVar[dict[str, Quantity]] = {
         "perplexity": Quantity("codes"),
         "code_use": Quantity(),
     }
 
-    def __init__(self, **options: Any) -> None:  # noqa: ANN401
-        super().__init__(**options)
-        self._metric: CodeCounts | None = None
-
     def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start counting."""
-        self._metric = None
+        self._metric: CodeCounts | None = None
 
-    def measure(self, pl_module: LightningModule, batch: Batch) -> None:
+    def look(self, trainer: Trainer, pl_module: LightningModule, batch: Batch, index: int) -> None:
         """Count the codes of the batch."""
-        model = cast(contracts.Quantizes, condition_on(pl_module, batch))
-        with pl_module.trainer.precision_plugin.forward_context():
+        model = cast(Quantizes, condition_on(pl_module, batch))
+        with trainer.precision_plugin.forward_context():
             indices = model.quantize(batch.images)
         if self._metric is None:
             self._metric = CodeCounts(indices.shape[2], model.codebook_size).to(indices.device)
@@ -173,15 +155,18 @@ class CodebookUse(MeasuredUse):
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Log the measures, the same on all ranks."""
-        counts = self._log(pl_module, "val")
-        self._measured = {} if counts is None else {"counts": counts}
+        if self._metric is None:
+            return
+        counts: Tensor = self._metric.compute()
+        self._measured = {"counts": counts}
+        stage = "test" if trainer.testing else "val"
+        measures = {"perplexity": code_perplexity(counts), "code_use": code_use(counts)}
+        values = {f"{stage}/{name}": books.mean() for name, books in measures.items()}
+        pl_module.log_dict(values, sync_dist=True)
 
     on_test_epoch_start = on_validation_epoch_start
-    on_test_batch_end = MeasuredUse.on_validation_batch_end
-
-    def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Log the measures, the same on all ranks."""
-        self._log(pl_module, "test")
+    on_test_batch_end = Watching.on_validation_batch_end
+    on_test_epoch_end = on_validation_epoch_end
 
     def draw(self, trainer: Trainer, pl_module: LightningModule, name: str) -> Pixels | None:
         """The use of each code as bars; None where the epoch had no validation."""
@@ -189,12 +174,3 @@ class CodebookUse(MeasuredUse):
             return None
         counts = self._measured["counts"]
         return to_array(codebook_bars(counts, code_perplexity(counts)))
-
-    def _log(self, pl_module: LightningModule, stage: str) -> Tensor | None:
-        if self._metric is None:
-            return None
-        counts: Tensor = self._metric.compute()
-        measures = {"perplexity": code_perplexity(counts), "code_use": code_use(counts)}
-        values = {f"{stage}/{name}": books.mean() for name, books in measures.items()}
-        pl_module.log_dict(values, sync_dist=True)
-        return counts

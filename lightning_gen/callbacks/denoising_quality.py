@@ -1,19 +1,18 @@
 """How well a model removes the damage that it was trained to remove."""
 
 import math
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import LightningModule, Trainer
 
-from lightning_gen import contracts
-from lightning_gen.callbacks.drawing import evaluation_mode, require_for
-from lightning_gen.contracts import Batch
+from lightning_gen.callbacks.drawing import Watching, evaluation_mode
+from lightning_gen.contracts import Batch, Denoises
 from lightning_gen.pictures.reconstructions import denoised
 from lightning_gen.quantities import Quantity
 
 
-class DenoisingQuality(Callback):
+class DenoisingQuality(Watching):
     """Damages the images of each evaluation, and measures what the model gives back.
 
     Logs ``val/noisy_mse``, ``val/denoised_mse`` (mean squared error per pixel against the clean
@@ -22,17 +21,13 @@ class DenoisingQuality(Callback):
     the same in each evaluation; it costs one more pass through the model.
     """
 
-    requires: ClassVar[contracts.Needs] = (contracts.Denoises,)
+    requires = (Denoises,)
     quantities: ClassVar[dict[str, Quantity]] = {
         "noisy_mse": Quantity(),
         "denoised_mse": Quantity(better="lower"),
         "noisy_psnr": Quantity("dB"),
         "denoised_psnr": Quantity("dB", better="higher"),
     }
-
-    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Raise a UserError when the model damages nothing."""
-        require_for(self, pl_module)
 
     def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Begin to measure."""
@@ -42,20 +37,10 @@ class DenoisingQuality(Callback):
             name: MeanSquaredError().to(pl_module.device) for name in ("noisy", "denoised")
         }
 
-    def on_validation_batch_end(
-        self,
-        trainer: Trainer,
-        pl_module: LightningModule,
-        outputs: Any,  # noqa: ANN401  (Lightning's)
-        batch: Batch,
-        batch_idx: int,
-        dataloader_idx: int = 0,
-    ) -> None:
-        """Measure the batch, unless it is of a second set of data."""
-        if dataloader_idx > 0:
-            return
+    def look(self, trainer: Trainer, pl_module: LightningModule, batch: Batch, index: int) -> None:
+        """Measure the batch."""
         with evaluation_mode(trainer, pl_module):
-            torch.manual_seed(batch_idx)
+            torch.manual_seed(index)
             for name, images in denoised(pl_module, batch).items():
                 self._errors[name].update(images, batch.images)
 
@@ -68,7 +53,7 @@ class DenoisingQuality(Callback):
             pl_module.log_dict(values, sync_dist=True)
 
     on_test_epoch_start = on_validation_epoch_start
-    on_test_batch_end = on_validation_batch_end
+    on_test_batch_end = Watching.on_validation_batch_end
     on_test_epoch_end = on_validation_epoch_end
 
 

@@ -1,12 +1,11 @@
 """How the dimensions of a code relate to the factors that made the images."""
 
-from typing import Any, ClassVar
+from typing import Any
 
 from lightning.pytorch import LightningModule, Trainer
 
-from lightning_gen import contracts
 from lightning_gen.callbacks.evaluation import Evaluation, Score, Scores
-from lightning_gen.contracts import Batch, condition_on
+from lightning_gen.contracts import Batch, Encodes, condition_on, info_of
 from lightning_gen.errors import UserError
 from lightning_gen.metrics.disentanglement import (
     DCI,
@@ -46,7 +45,7 @@ class Disentanglement(Evaluation):
         dci: measure DCI, too, which takes the longest.
     """
 
-    requires: ClassVar[contracts.Needs] = (contracts.Encodes,)
+    requires = (Encodes,)
 
     def __init__(self, dci: bool = True, **options: Any) -> None:  # noqa: ANN401
         super().__init__(**options)
@@ -56,7 +55,7 @@ class Disentanglement(Evaluation):
         """Raise a UserError when the model has no codes or the data no factors."""
         super().setup(trainer, pl_module, stage)
         data = trainer.datamodule  # type: ignore[attr-defined]
-        info = contracts.info_of(data)
+        info = info_of(data)
         if info is None or not info.factor_names:
             raise UserError(
                 f"Disentanglement needs data with ground-truth factors, and {type(data).__name__} "

@@ -22,14 +22,40 @@ from lightning_gen.pictures import NothingToDrawError
 from lightning_gen.pictures.picture import snake_case
 
 
+class Watching(Callback, ABC):
+    """Looks at the batches of an evaluation; of several sets of data at those of the first."""
+
+    requires: ClassVar[Needs] = ()
+    """The capabilities that the model must have; asked for before training."""
+
+    @abstractmethod
+    def look(self, trainer: Trainer, pl_module: LightningModule, batch: Batch, index: int) -> None:
+        """Look at a batch, the ``index``-th."""
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Raise a UserError when the model lacks what is looked for."""
+        require_for(self, pl_module)
+
+    def on_validation_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: object,
+        batch: Batch,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Look at the batch, unless it is of a second set of data."""
+        if dataloader_idx == 0:
+            self.look(trainer, pl_module, batch, batch_idx)
+
+
 class Drawing(Callback, ABC):
     """Draws at the end of every n-th epoch, after its validation, and at the end of training.
 
     Drawing changes nothing in training: neither the random state nor the mode of any module. Rank
-    zero draws alone, and nothing is drawn in a ``fast_dev_run``.
-
-    Attributes:
-        requires: the capabilities that the model must have; asked for before training.
+    zero draws alone, and nothing is drawn in a ``fast_dev_run``. The capabilities in ``requires``
+    are asked for before training.
 
     Args:
         every_n_epochs: training epochs from one picture to the next. None takes 5, or more in a

@@ -1,20 +1,20 @@
 """What every callback that scores a model shares."""
 
 import math
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sized
 from dataclasses import dataclass, field
 from time import perf_counter
 from types import MappingProxyType
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor
 
-from lightning_gen.callbacks.drawing import evaluation_mode, require_for
-from lightning_gen.contracts import Batch, Needs
+from lightning_gen.callbacks.drawing import Watching, evaluation_mode
+from lightning_gen.contracts import Batch
 from lightning_gen.errors import check_number
 from lightning_gen.metrics import Estimate
 from lightning_gen.quantities import Quantity
@@ -58,7 +58,7 @@ Scores = Iterator[tuple[str, Score]]
 """Scores under their names."""
 
 
-class Evaluation(Callback, ABC):
+class Evaluation(Watching):
     """Scores the model in ``validate`` and ``test``, and in the test that ends a ``fit``.
 
     The validations during training are left alone. Each score is logged as ``test/<name>`` or
@@ -66,7 +66,6 @@ class Evaluation(Callback, ABC):
     ``metrics.json``. The same seed gives the same scores; scoring changes no random state.
 
     Attributes:
-        requires: the capabilities that the model must have; asked for before training.
         cards: the cards of the latest evaluation, by the names of the scores.
 
     Args:
@@ -74,8 +73,6 @@ class Evaluation(Callback, ABC):
             it, since a split may be sorted by class.
         seed: of everything random.
     """
-
-    requires: ClassVar[Needs] = ()
 
     def __init__(self, num_images: int = 10_000, seed: int = 0) -> None:
         check_number(f"{type(self).__name__}.num_images", num_images, 2)
@@ -95,10 +92,6 @@ class Evaluation(Callback, ABC):
     def finish(self, trainer: Trainer, pl_module: LightningModule) -> Mapping[str, Score] | Scores:
         """The scores by name, the same on all ranks, which call this at once."""
 
-    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Raise a UserError when the model lacks what is scored."""
-        require_for(self, pl_module)
-
     def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Share the images out among the ranks."""
         rehearsal = trainer.state.fn == TrainerFn.FITTING or trainer.fast_dev_run  # type: ignore[attr-defined]
@@ -107,31 +100,22 @@ class Evaluation(Callback, ABC):
         if self._wanted:
             self.begin(trainer, pl_module)
 
-    def on_validation_batch_end(
-        self,
-        trainer: Trainer,
-        pl_module: LightningModule,
-        outputs: Any,  # noqa: ANN401  (Lightning's)
-        batch: Batch,
-        batch_idx: int,
-        dataloader_idx: int = 0,
-    ) -> None:
+    def look(self, trainer: Trainer, pl_module: LightningModule, batch: Batch, index: int) -> None:
         """Take in the images of the batch whose turn it is."""
-        if not self._wanted or dataloader_idx > 0:
+        if not self._wanted:
             return
         start = perf_counter()
         size = len(batch.images)
-        if batch_idx == 0:
+        if index == 0:
             self._there = images_there(trainer, size)
         chosen = spread(self._passed, size, self._wanted, self._there)
         self._passed += size
         if len(chosen) == 0:
             return
-        if len(chosen) < size:
-            batch = Batch(*(part[chosen.to(part.device)] for part in batch))
+        batch = Batch(*(part[chosen.to(part.device)] for part in batch))
         self._seen += len(chosen)
         with evaluation_mode(trainer, pl_module):
-            self._draw_from(trainer, batch_idx)
+            self._draw_from(trainer, index)
             self.see(pl_module, batch)
         self._seconds += perf_counter() - start
 
@@ -147,16 +131,15 @@ class Evaluation(Callback, ABC):
             seen = int(trainer.strategy.reduce(count, reduce_op="sum"))
         seconds = round(self._seconds + perf_counter() - start, 3)
         split = "test" if trainer.testing else "val"
-        self.cards = {}
-        for name, (estimate, unit, details) in scores.items():
-            value, error = (float(number) for number in estimate)
-            about = (unit, seen, split, self.seed, seconds, dict(details))
-            self.cards[name] = Card(value, error, *about)
+        self.cards = {
+            name: Card(float(value), float(error), unit, seen, split, self.seed, seconds, {**more})
+            for name, ((value, error), unit, more) in scores.items()
+        }
         values = {f"{split}/{name}": card.value for name, card in self.cards.items()}
         pl_module.log_dict(values, sync_dist=True)  # equal on all ranks; else Lightning warns
 
     on_test_epoch_start = on_validation_epoch_start
-    on_test_batch_end = on_validation_batch_end
+    on_test_batch_end = Watching.on_validation_batch_end
     on_test_epoch_end = on_validation_epoch_end
 
     @property

@@ -34,10 +34,10 @@ class RandomState(Callback):
 
     def state_dict(self) -> State:
         """The states of all ranks, which call this at once, as Lightning does on saving."""
-        if not (distributed.is_available() and distributed.is_initialized()):
-            return {"ranks": [self._training or random_state()]}
-        ranks: list[Any] = [None] * distributed.get_world_size()
-        distributed.all_gather_object(ranks, self._training or random_state())
+        ranks: list[Any] = [self._training or random_state()]
+        if distributed.is_available() and distributed.is_initialized():
+            [own], ranks = ranks, [None] * distributed.get_world_size()
+            distributed.all_gather_object(ranks, own)
         return {"ranks": ranks}
 
     def load_state_dict(self, state_dict: State) -> None:

@@ -1,14 +1,12 @@
 """The likelihood of held-out images, by importance sampling."""
 
-from collections.abc import Mapping
-from typing import Any, ClassVar, cast
+from typing import Any, cast
 
 import torch
 from lightning.pytorch import LightningModule, Trainer
 
-from lightning_gen import contracts
-from lightning_gen.callbacks.evaluation import Evaluation, Score, home
-from lightning_gen.contracts import Batch, EstimatesLikelihood, condition_on
+from lightning_gen.callbacks.evaluation import Evaluation, Score, Scores, home
+from lightning_gen.contracts import Batch, EstimatesLikelihood, Images, condition_on
 from lightning_gen.errors import UserError, check_number
 from lightning_gen.metrics import BitsPerDimension, NegativeLogLikelihood
 from lightning_gen.metrics.likelihood import dequantised, log_bin_volume
@@ -32,7 +30,7 @@ class LikelihoodBound(Evaluation):
         at_once: draws, over all images of a batch, that are in memory at a time.
     """
 
-    requires: ClassVar[contracts.Needs] = (EstimatesLikelihood,)
+    requires = (EstimatesLikelihood,)
 
     def __init__(self, num_samples: int = 5000, at_once: int = 5000, **options: Any) -> None:  # noqa: ANN401
         super().__init__(**options)
@@ -78,20 +76,19 @@ class LikelihoodBound(Evaluation):
         if not likelihood.binary:
             self._bits.update(bound)
 
-    def finish(self, trainer: Trainer, pl_module: LightningModule) -> Mapping[str, Score]:
+    def finish(self, trainer: Trainer, pl_module: LightningModule) -> Scores:
         """The means."""
         likelihood = cast(EstimatesLikelihood, pl_module).observation_model
         details: dict[str, Any] = {"importance_samples": self.num_samples}
         if not (likelihood.discrete or likelihood.binary):
             details["dequantisation"] = "uniform, one draw an image"
-        scores = {"negative_log_likelihood": Score(self._nats.compute(), "nats per image", details)}
+        yield "negative_log_likelihood", Score(self._nats.compute(), "nats per image", details)
         if not likelihood.binary:
-            bits = Score(self._bits.compute(), "bits per dimension", details)
-            scores["negative_log_likelihood_bits"] = bits
-        return scores
+            bits = self._bits.compute()
+            yield "negative_log_likelihood_bits", Score(bits, "bits per dimension", details)
 
 
-def check_likelihood(model: EstimatesLikelihood, images: contracts.Images) -> None:
+def check_likelihood(model: EstimatesLikelihood, images: Images) -> None:
     """Raise a UserError where the model's numbers for such images are no likelihood."""
     name = type(model.observation_model).__name__
     if model.observation_model.binary and not ((images == 0) | (images == 1)).all():

@@ -68,11 +68,8 @@ class FiniteLoss(Callback):
         values = torch.stack([loss for _, loss in self._losses]).tolist()
         for (step, _), value in zip(self._losses, values, strict=True):
             if not math.isfinite(value):
-                clipping = (
-                    "trainer.gradient_clip_val"
-                    if trainer.lightning_module.automatic_optimization
-                    else "model.clip_norm"
-                )
+                automatic = trainer.lightning_module.automatic_optimization
+                clipping = "trainer.gradient_clip_val" if automatic else "model.clip_norm"
                 raise UserError(
                     f"the loss became {value} at step {step} (counted from 0, as in metrics.csv). "
                     f"The last good checkpoint: {last_checkpoint(trainer)}. Lower the learning "
@@ -141,9 +138,8 @@ class Progress(TQDMProgressBar):
     def _print_line(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._last_line = time.monotonic()
         if trainer.is_global_zero:
-            losses = [
-                f"{name} {value}" for name, value in self.get_metrics(trainer, pl_module).items()
-            ]
+            shown = self.get_metrics(trainer, pl_module)
+            losses = [f"{name} {value}" for name, value in shown.items()]
             place = [f"epoch {trainer.current_epoch}", f"step {trainer.global_step}"]
             over = "\r" if "ipykernel" in sys.modules else ""
             print(over + ", ".join(place + losses), end=" " if over else "\n", flush=True)

@@ -3,16 +3,22 @@
 Both take seconds on a CPU.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from inspect import signature
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from lightning.pytorch import LightningModule, Trainer
 
-from lightning_gen import contracts
-from lightning_gen.callbacks.evaluation import Evaluation, Score, home
-from lightning_gen.contracts import Batch, condition_on
+from lightning_gen.callbacks.evaluation import Evaluation, Score, Scores, home
+from lightning_gen.contracts import (
+    Batch,
+    EstimatesLikelihood,
+    Reconstructs,
+    able,
+    condition_on,
+    info_of,
+)
 from lightning_gen.errors import UserError
 from lightning_gen.metrics import AUROC, BCE, MSE, PSNR, SSIM
 from lightning_gen.metrics.reconstruction import ReconstructionMetric
@@ -27,20 +33,15 @@ class ReconstructionQuality(Evaluation):
         num_images: how many images of the split are used, spread evenly over it.
     """
 
-    requires: ClassVar[contracts.Needs] = (contracts.Reconstructs,)
+    requires = (Reconstructs,)
 
     def __init__(self, num_images: int = 10_000) -> None:
         super().__init__(num_images)
 
     def begin(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start new means."""
-        kinds: dict[str, type[ReconstructionMetric]] = {
-            "mse": MSE,
-            "psnr": PSNR,
-            "ssim": SSIM,
-            "bce": BCE,
-        }
-        self._metrics = {name: kind().to(home(pl_module)) for name, kind in kinds.items()}
+        metrics: tuple[ReconstructionMetric, ...] = (MSE(), PSNR(), SSIM(), BCE())
+        self._metrics = {type(each).__name__.lower(): each.to(home(pl_module)) for each in metrics}
 
     def see(self, pl_module: LightningModule, batch: Batch) -> None:
         """Reconstruct the batch."""
@@ -50,11 +51,10 @@ class ReconstructionQuality(Evaluation):
         for metric in self._metrics.values():
             metric.update(reconstructions.to(metric.device), batch.images.to(metric.device))
 
-    def finish(self, trainer: Trainer, pl_module: LightningModule) -> Mapping[str, Score]:
+    def finish(self, trainer: Trainer, pl_module: LightningModule) -> Scores:
         """The means."""
-        return {
-            name: Score(metric.compute(), metric.unit) for name, metric in self._metrics.items()
-        }
+        for name, metric in self._metrics.items():
+            yield name, Score(metric.compute(), metric.unit)
 
 
 class AnomalyDetection(Evaluation):
@@ -68,7 +68,7 @@ class AnomalyDetection(Evaluation):
         num_samples: posterior draws an image, for the ELBO.
     """
 
-    requires: ClassVar[contracts.Needs] = (contracts.Reconstructs,)
+    requires = (Reconstructs,)
 
     def __init__(self, num_samples: int = 10, **options: Any) -> None:  # noqa: ANN401
         super().__init__(**options)
@@ -78,7 +78,7 @@ class AnomalyDetection(Evaluation):
         """Learn which classes are normal; a UserError where all are, or the model cannot."""
         super().setup(trainer, pl_module, stage)
         data = trainer.datamodule  # type: ignore[attr-defined]
-        info = contracts.info_of(data)
+        info = info_of(data)
         self._normal: Sequence[int] = info.normal_classes if info else ()
         if not self._normal:
             remedy = "Choose data that has train_classes, such as MNIST."
@@ -92,7 +92,7 @@ class AnomalyDetection(Evaluation):
     def begin(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Forget the scores."""
         self._reconstruction, self._elbo = (AUROC().to(home(pl_module)) for _ in range(2))
-        self._bounds = contracts.able(pl_module, (contracts.EstimatesLikelihood,))
+        self._bounds = able(pl_module, (EstimatesLikelihood,))
 
     def see(self, pl_module: LightningModule, batch: Batch) -> None:
         """Score the batch."""
@@ -106,11 +106,10 @@ class AnomalyDetection(Evaluation):
             elbo = torch.stack([model.log_weights(images, 1)[0] for _ in range(self.num_samples)])
             self._elbo.update(-elbo.mean(dim=0).to(device), anomalous)
 
-    def finish(self, trainer: Trainer, pl_module: LightningModule) -> Mapping[str, Score]:
+    def finish(self, trainer: Trainer, pl_module: LightningModule) -> Scores:
         """The areas."""
         normal = {"normal_classes": list(self._normal)}
-        scores = {"auroc_reconstruction": Score(self._reconstruction.compute(), "none", normal)}
+        yield "auroc_reconstruction", Score(self._reconstruction.compute(), "none", normal)
         if self._bounds:
             details = {**normal, "posterior_draws": self.num_samples}
-            scores["auroc_elbo"] = Score(self._elbo.compute(), "none", details)
-        return scores
+            yield "auroc_elbo", Score(self._elbo.compute(), "none", details)

@@ -6,9 +6,8 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.utilities import rank_zero_warn
 
-from lightning_gen import contracts
 from lightning_gen.callbacks.drawing import evaluation_mode, require_for
-from lightning_gen.contracts import Batch
+from lightning_gen.contracts import Batch, SamplesImages
 from lightning_gen.errors import check_number
 from lightning_gen.metrics import mean_pairwise_distance
 from lightning_gen.quantities import Quantity
@@ -34,7 +33,7 @@ class SampleDiversity(Callback):
         seed: of the noise.
     """
 
-    requires: ClassVar[contracts.Needs] = (contracts.SamplesImages,)
+    requires = (SamplesImages,)
     quantities: ClassVar[dict[str, Quantity]] = {"samples/diversity": Quantity(shown=True)}
 
     def __init__(self, num_images: int = 100, seed: int = 0) -> None:
@@ -68,7 +67,7 @@ class SampleDiversity(Callback):
             return
         with evaluation_mode(trainer, pl_module):
             torch.manual_seed(self.seed)
-            samples = cast(contracts.SamplesImages, pl_module).sample(self.num_images)
+            samples = cast(SamplesImages, pl_module).sample(self.num_images)
         diversity = float(mean_pairwise_distance(samples)) / real
         pl_module.log("samples/diversity", diversity, sync_dist=True)
         if diversity < LOW and trainer.global_step >= FIRST_STEPS and not self._warned:

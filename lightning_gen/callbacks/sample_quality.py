@@ -1,22 +1,20 @@
 """How near a model's samples are to real images, in the features of a network."""
 
-from typing import Any, ClassVar, cast
+from typing import Any, cast
 
 import torch
 from lightning.pytorch import LightningModule, Trainer
 
-from lightning_gen import contracts
 from lightning_gen.callbacks.evaluation import Evaluation, Score, Scores, home
-from lightning_gen.contracts import Batch, condition_on
+from lightning_gen.contracts import Batch, Reconstructs, SamplesImages, able, condition_on, info_of
 from lightning_gen.features import Extractor
-from lightning_gen.metrics import Estimate
+from lightning_gen.metrics.estimate import GROUPS, Estimate
 from lightning_gen.metrics.generation import (
     DensityCoverage,
     FrechetDistance,
     KernelDistance,
     PrecisionRecall,
 )
-from lightning_gen.metrics.resampling import GROUPS
 from lightning_gen.progress import progress
 
 BATCH = 500
@@ -42,7 +40,7 @@ class SampleQuality(Evaluation):
         extractor: from images to features.
     """
 
-    requires: ClassVar[contracts.Needs] = (contracts.SamplesImages,)
+    requires = (SamplesImages,)
 
     def __init__(self, extractor: Extractor, **options: Any) -> None:  # noqa: ANN401
         super().__init__(**options)
@@ -51,7 +49,7 @@ class SampleQuality(Evaluation):
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Raise a UserError when the model draws nothing, or the extractor knows no such images."""
         super().setup(trainer, pl_module, stage)
-        info = contracts.info_of(trainer.datamodule)  # type: ignore[attr-defined]
+        info = info_of(trainer.datamodule)  # type: ignore[attr-defined]
         if info is not None:
             self.extractor.cpu()(torch.zeros(1, *info.image_shape))
 
@@ -74,16 +72,13 @@ class SampleQuality(Evaluation):
         features = self.extractor(batch.images)
         for metric in (*self._of_samples, self._of_reconstructions):
             metric.update(features.to(metric.device), real=True)
-        if contracts.able(pl_module, (contracts.Reconstructs,)):
-            reconstructions = self.extractor(
-                condition_on(pl_module, batch).reconstruct(batch.images)
-            )
-            metric = self._of_reconstructions
-            metric.update(reconstructions.to(metric.device), real=False)
+        if able(pl_module, (Reconstructs,)):
+            again = self.extractor(condition_on(pl_module, batch).reconstruct(batch.images))
+            self._of_reconstructions.update(again.to(self._of_reconstructions.device), real=False)
 
     def finish(self, trainer: Trainer, pl_module: LightningModule) -> Scores:
         """Draw samples; the scores of their features."""
-        model = cast(contracts.SamplesImages, pl_module)
+        model = cast(SamplesImages, pl_module)
         with progress(self._seen, "samples") as bar:
             for start in range(0, self._seen, BATCH):
                 count = min(BATCH, self._seen - start)
@@ -99,18 +94,13 @@ class SampleQuality(Evaluation):
         found = {**self._ranges.compute()._asdict(), **self._balls.compute()._asdict()}
         for key, estimate in found.items():
             yield name(key), self._score(estimate, "none")
-        if contracts.able(pl_module, (contracts.Reconstructs,)):
+        if able(pl_module, (Reconstructs,)):
             other = self._of_reconstructions.compute()
             gap = self._frechet.gap(self._of_reconstructions)
             yield name("reconstruction_frechet_distance"), self._score(other, squared)
             yield name("frechet_distance_gap"), self._score(gap, squared)
 
     def _score(self, estimate: Estimate, unit: str) -> Score:
-        extractor = self.extractor
-        card: dict[str, Any] = {
-            "name": extractor.name,
-            "sha256": extractor.sha256,
-            "resize": extractor.resize,
-            "features": extractor.feature_dim,
-        }
+        card = {name: getattr(self.extractor, name) for name in ("name", "sha256", "resize")}
+        card["features"] = self.extractor.feature_dim
         return Score(estimate, unit, {"extractor": card})

@@ -1,10 +1,9 @@
 """The features of a classifier that was trained on real images."""
 
 import hashlib
-from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
-from warnings import catch_warnings, simplefilter
+from warnings import catch_warnings
 
 import torch
 
@@ -14,6 +13,7 @@ from lightning_gen.features.extractor import Extractor, Features
 from lightning_gen.networks.classifier import ConvClassifier
 
 PREFIX = "network."
+WEIGHTS = Path(__file__).parent / "weights"
 
 
 class TrainedClassifier(Extractor):
@@ -62,8 +62,7 @@ class FashionMNISTClassifier(TrainedClassifier):
     """
 
     def __init__(self) -> None:
-        with as_file(weights_of("fashion_mnist_classifier")) as path:
-            super().__init__(str(path), "fashion_mnist_classifier")
+        super().__init__(str(WEIGHTS / "fashion_mnist_classifier.ckpt"))
 
 
 class MNISTClassifier(TrainedClassifier):
@@ -73,25 +72,14 @@ class MNISTClassifier(TrainedClassifier):
     """
 
     def __init__(self) -> None:
-        with as_file(weights_of("mnist_classifier")) as path:
-            super().__init__(str(path), "mnist_classifier")
-
-
-def weights_of(name: str) -> Any:  # noqa: ANN401  (importlib's Traversable moves between versions)
-    """A shipped file of weights."""
-    return files("lightning_gen.features") / "weights" / f"{name}.ckpt"
+        super().__init__(str(WEIGHTS / "mnist_classifier.ckpt"))
 
 
 def load_classifier(path: Path) -> tuple[ImageShape, ConvClassifier]:
-    """The image shape and the network of a classifier's checkpoint.
-
-    Raises:
-        UserError: the file is not one.
-    """
+    """The image shape and the network of a classifier's checkpoint, or a UserError."""
     expected = "TrainedClassifier.checkpoint is the checkpoint of a trained Classifier"
     try:
-        with catch_warnings():
-            simplefilter("ignore")  # torch warns of pickles that it refuses in the next line
+        with catch_warnings(action="ignore"):  # of pickles that torch refuses in the next line
             content: Any = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch.load raises what pickle, zip and the file make of it
         raise UserError(

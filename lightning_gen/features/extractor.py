@@ -28,11 +28,7 @@ class Extractor(nn.Module, ABC):
 
     @abstractmethod
     def features(self, images: Images) -> Features:
-        """Features of a batch.
-
-        Raises:
-            UserError: the images have a size or channels that the extractor does not know.
-        """
+        """Features of a batch; a UserError for a size or channels that it does not know."""
 
     def score_name(self, score: str) -> str:
         """The name of a score in these features."""

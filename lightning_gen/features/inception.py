@@ -80,11 +80,7 @@ class Inception(Extractor):
 
 
 def fetched() -> Path:
-    """The file of weights in torch's hub folder, fetched if it is not there.
-
-    Raises:
-        UserError: there is no network.
-    """
+    """The file of weights in torch's hub folder, fetched if it is not there; or a UserError."""
     path = Path(torch.hub.get_dir()) / "checkpoints" / FILE
     if not path.is_file():
         try:
@@ -99,11 +95,7 @@ def fetched() -> Path:
 
 
 def published(path: Path) -> bytes:
-    """The content of the published file of weights.
-
-    Raises:
-        UserError: the file is missing or another one.
-    """
+    """The content of the published file of weights; a UserError if it is missing or another."""
     if not path.is_file():
         raise UserError(f"Inception.weights is the file {FILE}, got {path}, which is not there.")
     content = path.read_bytes()

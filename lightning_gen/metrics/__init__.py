@@ -6,11 +6,10 @@ a module of one's own that is ``self.log("val/mse", self.mse.compute().value)`` 
 
 from lightning_gen.metrics.aggregate import MutualInformation, PriorMMD
 from lightning_gen.metrics.anomaly import AUROC
-from lightning_gen.metrics.diversity import mean_pairwise_distance
 from lightning_gen.metrics.estimate import Estimate, MeanOverImages
 from lightning_gen.metrics.latent import ActiveUnits, CodeCounts, KLPerDimension
 from lightning_gen.metrics.likelihood import BitsPerDimension, NegativeLogLikelihood
-from lightning_gen.metrics.reconstruction import BCE, MSE, PSNR, SSIM
+from lightning_gen.metrics.reconstruction import BCE, MSE, PSNR, SSIM, mean_pairwise_distance
 from lightning_gen.objectives.vq import code_use
 from lightning_gen.objectives.vq import perplexity as code_perplexity
 

@@ -1,7 +1,7 @@
 """The aggregate posterior q(z), the mean of q(z|x) over the data, and how far it is from p(z)."""
 
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -22,17 +22,12 @@ MMD_BLOCKS = 20
 
 
 class Posteriors(KeptNumbers):
-    """Keeps the posteriors of all images, 8 N D bytes; the caller bounds N.
-
-    Args:
-        seed: of the noise of the posterior draws.
-        kwargs: passed to torchmetrics.Metric.
-    """
+    """Keeps the posteriors of all images, 8 N D bytes; ``seed`` is of the posterior draws."""
 
     names = ("means", "log_vars")
 
-    def __init__(self, seed: int = 0, **kwargs: Any) -> None:  # noqa: ANN401  (torchmetrics')
-        super().__init__(**kwargs)
+    def __init__(self, seed: int = 0) -> None:
+        super().__init__()
         self.seed = seed
 
     def update(self, mean: Codes, log_var: Codes) -> None:
@@ -84,11 +79,7 @@ class MutualInformation(Posteriors):
     """
 
     def compute(self) -> Information:
-        """The means over images and their standard errors.
-
-        Raises:
-            UserError: fewer than two images were seen.
-        """
+        """The means over images, two or more, and their standard errors."""
         return mutual_information(*self._posteriors())
 
 
@@ -143,11 +134,7 @@ class PriorMMD(Posteriors):
     The unbiased estimate on 20 blocks of draws of each, averaged (Zaremba et al. 2013); the
     standard error is that of the blocks' mean. About 0 where the aggregate posterior is the prior
     (a value below zero is no fault), lower is better; no unit, and comparable for one kernel only.
-
-    Args:
-        kernel: by default the inverse multiquadratics of Tolstikhin et al. 2018.
-        seed: of the posterior's and the prior's draws.
-        kwargs: passed to torchmetrics.Metric.
+    By default it is the inverse multiquadratics of Tolstikhin et al. 2018.
     """
 
     higher_is_better: bool | None = False
@@ -156,9 +143,8 @@ class PriorMMD(Posteriors):
         self,
         kernel: Kernel = InverseMultiquadratics(),  # noqa: B008  (frozen)
         seed: int = 0,
-        **kwargs: Any,  # noqa: ANN401  (torchmetrics')
     ) -> None:
-        super().__init__(seed, **kwargs)
+        super().__init__(seed)
         self.kernel = kernel
 
     def compute(self) -> Estimate:

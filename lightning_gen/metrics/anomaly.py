@@ -15,9 +15,6 @@ class AUROC(KeptNumbers):
 
     From 0 to 1, higher is better, 0.5 is chance; ties count one half. The standard error is that
     of DeLong, DeLong & Clarke-Pearson 1988. Scores may be of any scale: they are only ranked.
-
-    Args:
-        kwargs: passed to torchmetrics.Metric.
     """
 
     higher_is_better: bool | None = True
@@ -29,28 +26,19 @@ class AUROC(KeptNumbers):
         self.keep(scores.double(), anomalous.bool())
 
     def compute(self) -> Estimate:
-        """The area and its standard error.
-
-        Raises:
-            UserError: fewer than two normal or two anomalous images were seen, or a score is nan.
-        """
+        """The area and its standard error, of two or more normal and anomalous images each."""
         scores, anomalous = self.kept()
         if scores.isnan().any():
             raise UserError("AUROC ranks scores, got nan. Take weights that have not diverged.")
-        return area_under_roc(scores[anomalous], scores[~anomalous])
-
-
-def area_under_roc(anomalies: AnomalyScores, normals: Float[Tensor, " m"]) -> Estimate:
-    """P(anomaly > normal) + P(anomaly = normal) / 2, with DeLong's standard error."""
-    if min(len(anomalies), len(normals)) < 2:
-        raise UserError(
-            f"an AUROC needs two or more normal and anomalous images each, got {len(normals)} and "
-            f"{len(anomalies)}. Evaluate on a split that holds both."
-        )
-    of_anomalies = share_below(anomalies, normals)
-    of_normals = share_below(normals, anomalies)
-    variance = of_anomalies.var() / len(anomalies) + of_normals.var() / len(normals)
-    return Estimate(of_anomalies.mean(), variance.sqrt())
+        anomalies, normals = scores[anomalous], scores[~anomalous]
+        if min(len(anomalies), len(normals)) < 2:
+            raise UserError(
+                f"an AUROC needs two or more normal and anomalous images each, got {len(normals)} "
+                f"and {len(anomalies)}. Evaluate on a split that holds both."
+            )
+        of_anomalies, of_normals = share_below(anomalies, normals), share_below(normals, anomalies)
+        variance = of_anomalies.var() / len(anomalies) + of_normals.var() / len(normals)
+        return Estimate(of_anomalies.mean(), variance.sqrt())
 
 
 def share_below(values: AnomalyScores, others: Float[Tensor, " m"]) -> AnomalyScores:

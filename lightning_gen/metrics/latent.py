@@ -1,6 +1,6 @@
 """How much of a code is used: a Gaussian posterior's dimensions, and codebooks."""
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -9,7 +9,6 @@ from torch import Tensor
 from lightning_gen.contracts import Codes
 from lightning_gen.metrics.estimate import Measure, SumsOverImages
 
-PerDimension = Float[Tensor, " d"]
 Counts = Int[Tensor, "codebooks size"]
 
 
@@ -18,11 +17,7 @@ class KLPerDimension(SumsOverImages):
 
     0.5 (mean^2 + var - 1 - log var), Kingma & Welling 2014, appendix B. At least 0; 0 where the
     posterior is the prior, so that the dimension carries nothing. Its sum over dimensions is
-    ``val/kl``; neither more nor less is better in itself.
-
-    Args:
-        shape: the number of dimensions D.
-        kwargs: passed to torchmetrics.Metric.
+    ``val/kl``; neither more nor less is better in itself. Made with the number of dimensions D.
     """
 
     def update(self, mean: Codes, log_var: Codes) -> None:  # type: ignore[override]
@@ -30,7 +25,7 @@ class KLPerDimension(SumsOverImages):
         mean, log_var = mean.double(), log_var.double()
         super().update(0.5 * (mean.square() + log_var.exp() - 1 - log_var))
 
-    def compute(self) -> PerDimension:
+    def compute(self) -> Float[Tensor, " d"]:
         """The mean KL of each dimension over all images, in nats, in float64."""
         return self.total / self.count
 
@@ -39,12 +34,8 @@ class ActiveUnits(SumsOverImages):
     """Number of latent dimensions whose posterior mean varies over the data (Burda et al. 2016).
 
     A dimension j is active where Var_x(E[z_j|x]) > 0.01 (arXiv:1509.00519, section 5.2). From 0, a
-    collapsed posterior, to D; more means that more of the code is used. ``update`` takes the
-    posterior means [N, D] of a batch of images.
-
-    Args:
-        shape: the number of dimensions D.
-        kwargs: passed to torchmetrics.Metric.
+    collapsed posterior, to D; more means that more of the code is used. Made with the number of
+    dimensions D; ``update`` takes the posterior means [N, D] of a batch of images.
     """
 
     higher_is_better: bool | None = True
@@ -66,23 +57,12 @@ class ActiveUnits(SumsOverImages):
 
 
 class CodeCounts(Measure):
-    """How often each code of each codebook is chosen, over batches and processes.
-
-    Args:
-        codebooks: number of codebooks.
-        size: codes in each codebook.
-        kwargs: passed to torchmetrics.Metric.
-    """
+    """How often each code of each codebook, of ``size`` codes, is chosen, over all processes."""
 
     total: Counts
 
-    def __init__(
-        self,
-        codebooks: int,
-        size: int,
-        **kwargs: Any,  # noqa: ANN401  (torchmetrics')
-    ) -> None:
-        super().__init__(**kwargs)
+    def __init__(self, codebooks: int, size: int) -> None:
+        super().__init__()
         zeros = torch.zeros(codebooks, size, dtype=torch.int64)
         self.add_state("total", zeros, dist_reduce_fx="sum")
 

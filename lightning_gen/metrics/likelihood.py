@@ -1,7 +1,6 @@
 """How probable a model finds images it has not seen."""
 
 import math
-from typing import Any
 
 from jaxtyping import Float
 from torch import Tensor
@@ -30,17 +29,13 @@ class BitsPerDimension(MeanOverImages):
 
     p must be a probability of 8-bit images: that of a discrete likelihood, or the bound of uniform
     dequantisation on it (Theis et al. 2016, arXiv:1511.01844, section 3.1). 8 is what uniform noise
-    costs.
-
-    Args:
-        dimensions: D.
-        kwargs: passed to torchmetrics.Metric.
+    costs. ``dimensions`` is D.
     """
 
     higher_is_better: bool | None = False
 
-    def __init__(self, dimensions: int, **kwargs: Any) -> None:  # noqa: ANN401  (torchmetrics')
-        super().__init__(**kwargs)
+    def __init__(self, dimensions: int) -> None:
+        super().__init__()
         self.dimensions = dimensions
 
     def update(self, log_likelihood: Float[Tensor, " n"]) -> None:

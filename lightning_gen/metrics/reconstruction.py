@@ -14,11 +14,7 @@ from lightning_gen.metrics.estimate import MeanOverImages
 
 
 class ReconstructionMetric(MeanOverImages, ABC):
-    """A number for each pair of image and reconstruction, both in [0, 1].
-
-    Attributes:
-        unit: of the number.
-    """
+    """A number for each pair of image and reconstruction, both in [0, 1]."""
 
     unit: ClassVar[str]
 
@@ -119,3 +115,11 @@ class BCE(ReconstructionMetric):
         """The mean over pixels and channels."""
         nats = F.binary_cross_entropy(reconstructions.clamp(0, 1), images, reduction="none")
         return nats.flatten(1).mean(dim=1)
+
+
+def mean_pairwise_distance(images: Float[Tensor, "n c h w"]) -> Float[Tensor, ""]:
+    """Mean Euclidean distance between two of the images, in units of the image range, on the CPU.
+
+    Over all pairs of different images: nan for fewer than two.
+    """
+    return torch.pdist(images.flatten(1).float().cpu()).mean()

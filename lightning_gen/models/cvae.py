@@ -12,8 +12,12 @@ from lightning_gen.contracts import Batch, Codes, Images, ImageShape, Terms
 from lightning_gen.errors import UserError
 from lightning_gen.models.vae import BoundParts, VariationalAutoencoder
 from lightning_gen.networks import Architecture, Conv
-from lightning_gen.networks.condition import TrainingConditions, Vectors, make_condition
-from lightning_gen.networks.conditional import ConditionalArchitecture
+from lightning_gen.networks.condition import (
+    ConditionalArchitecture,
+    TrainingConditions,
+    Vectors,
+    make_condition,
+)
 from lightning_gen.objectives import DiagonalGaussian, Likelihood
 
 

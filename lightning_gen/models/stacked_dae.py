@@ -9,8 +9,7 @@ from lightning_gen.contracts import ImageShape
 from lightning_gen.models.autoencoder import DeterministicAutoencoder
 from lightning_gen.models.optimizers import TrainingParts
 from lightning_gen.networks import Corruption, Dense, GaussianNoise
-from lightning_gen.networks.architecture import check_widths
-from lightning_gen.networks.layer import layer
+from lightning_gen.networks.architecture import check_widths, layer
 from lightning_gen.objectives import Bernoulli, Likelihood
 
 

@@ -15,10 +15,7 @@ from lightning_gen.noise import uniform_like
 class ConvClassifier(nn.Module):
     """3x3 convolutions with batch normalisation, halving between widths; a mean over positions.
 
-    Args:
-        image_shape: (channels, height, width).
-        num_classes: number of classes.
-        widths: channels of each stage; the last is the number of features.
+    ``widths`` are the channels of each stage; the last is the number of features.
     """
 
     def __init__(
@@ -31,7 +28,8 @@ class ConvClassifier(nn.Module):
         for number, width in enumerate(widths):
             if number > 0:
                 layers.append(nn.MaxPool2d(2, ceil_mode=True))
-            layers += convolution(before, width)
+            convolution = nn.Conv2d(before, width, 3, padding=1, bias=False)
+            layers += [convolution, nn.BatchNorm2d(width), nn.ReLU()]
             before = width
         self.features = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten())
         self.head = nn.Linear(before, num_classes)
@@ -39,11 +37,6 @@ class ConvClassifier(nn.Module):
     def forward(self, images: Images) -> Float[Tensor, "n k"]:
         """The logits of each class."""
         return self.head(self.features(images))  # type: ignore[no-any-return]
-
-
-def convolution(before: int, width: int) -> tuple[nn.Module, ...]:
-    """3x3 convolution, batch normalisation, ReLU."""
-    return (nn.Conv2d(before, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU())
 
 
 def shifted(images: Images, reach: int) -> Images:

@@ -10,11 +10,10 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from lightning_gen.errors import UserError
-from lightning_gen.networks.ranges import check_ranges
+from lightning_gen.networks.architecture import check_ranges
 
 Sequences = Int[Tensor, "n positions codebooks"]
 Hidden = Float[Tensor, "n t width"]
-Logits = Float[Tensor, "n t size"]
 KeysAndValues = tuple[Float[Tensor, "n heads _ d"], Float[Tensor, "n heads _ d"]]
 
 MANY = 2**21
@@ -56,14 +55,9 @@ class CodePrior(nn.Module):
     """p(codes) = prod_t p(code_t | earlier codes), uniform until it is trained.
 
     The codes of a position stand in the order of their codebooks, the positions row by row; the
-    sequence begins with a start token. Each codebook has its own embedding and output layer. The
-    output layer starts at zero: an untrained prior gives each code the probability 1 / size.
-
-    Args:
-        recipe: width, depth, heads and dropout.
-        positions: of the code map, height * width.
-        codebooks: codes at each position.
-        size: codes in each codebook.
+    sequence begins with a start token. Each codebook, of ``size`` codes, has its own embedding and
+    output layer. The output layer starts at zero: an untrained prior gives each code the
+    probability 1 / size. ``positions`` is height * width of the code map.
     """
 
     def __init__(self, recipe: Transformer, positions: int, codebooks: int, size: int) -> None:
@@ -98,7 +92,7 @@ class CodePrior(nn.Module):
         nats = F.cross_entropy(logits, codes.flatten(), reduction="none")
         return -nats.view(len(codes), -1).sum(dim=1)
 
-    def logits(self, codes: Sequences) -> Logits:
+    def logits(self, codes: Sequences) -> Float[Tensor, "n t size"]:
         """Unnormalised log p(code_t | earlier codes) for each place t of the sequence."""
         books = torch.arange(codes.shape[2], device=codes.device)
         embedded = self.embedding[books, codes].flatten(1, 2)
@@ -127,13 +121,7 @@ class CodePrior(nn.Module):
 
 
 class Block(nn.Module):
-    """Causal self-attention, then a feed-forward network, each after a layer norm.
-
-    Args:
-        width: length of the hidden vectors.
-        heads: attention heads.
-        dropout: probability of each output of the two halves to be dropped in training.
-    """
+    """Causal self-attention, then a feed-forward network, each after a layer norm."""
 
     def __init__(self, width: int, heads: int, dropout: float) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""What a conditional model is told about an image."""
+"""What a conditional model is told about an image, and how its networks are told."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -9,8 +9,9 @@ import torch.nn.functional as F
 from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
-from lightning_gen.contracts import Batch
-from lightning_gen.errors import UserError
+from lightning_gen.contracts import Batch, ImageShape
+from lightning_gen.errors import UserError, check_number
+from lightning_gen.networks.architecture import Architecture
 
 Vectors = Float[Tensor, "n k"]
 """A condition as the networks are given it: one-hot, or one number in [0, 1] an attribute."""
@@ -18,11 +19,7 @@ Vectors = Float[Tensor, "n k"]
 
 @dataclass(frozen=True)
 class Condition(ABC):
-    """What is known of each image.
-
-    Attributes:
-        names: a name for each entry of the vector.
-    """
+    """What is known of each image: a vector whose entries have ``names``."""
 
     names: tuple[str, ...]
 
@@ -81,23 +78,6 @@ class AttributeCondition(Condition):
     columns: tuple[int, ...]
     sizes: tuple[int, ...]
 
-    @classmethod
-    def named(cls, names: Sequence[str], factors: Mapping[str, int]) -> "AttributeCondition":
-        """The condition on the factors of these names; ``factors`` gives the sizes of all.
-
-        Raises:
-            UserError: the data has no factor of a name.
-        """
-        for name in names:
-            if name not in factors:
-                known = ", ".join(factors) or "none"
-                raise UserError(
-                    f"model.attributes names factors of the data, got {name!r}. Known: {known}."
-                )
-        places = {name: place for place, name in enumerate(factors)}
-        columns = tuple(places[name] for name in names)
-        return cls(tuple(names), columns, tuple(factors[name] for name in names))
-
     def vectors(self, labels: Shaped[Tensor, "..."]) -> Vectors:
         """The labels themselves."""
         if labels.ndim != 2 or labels.shape[1] != len(self.names) or not _within(labels, 1):
@@ -121,11 +101,8 @@ class AttributeCondition(Condition):
 class TrainingConditions(nn.Module):
     """The conditions of the latest training images, from which new ones are drawn.
 
-    A row that an image had keeps the values of each attribute, and which go together.
-
-    Args:
-        examples: what is drawn from before any training.
-        capacity: how many rows are kept.
+    A row that an image had keeps the values of each attribute, and which go together. Before any
+    training the ``examples`` are drawn from.
     """
 
     def __init__(self, examples: Vectors, capacity: int = 4096) -> None:
@@ -157,10 +134,17 @@ class TrainingConditions(nn.Module):
 def make_condition(
     class_names: Sequence[str], attributes: Sequence[str] | None, factors: Mapping[str, int]
 ) -> Condition:
-    """The class, or the factors of the names in ``attributes``."""
+    """The class, or the factors named in ``attributes``; ``factors`` has the sizes of all."""
     if attributes is None:
         return ClassCondition(tuple(class_names))
-    return AttributeCondition.named(attributes, factors)
+    for name in attributes:
+        if name not in factors:
+            known = ", ".join(factors) or "none"
+            raise UserError(
+                f"model.attributes names factors of the data, got {name!r}. Known: {known}."
+            )
+    columns = tuple([*factors].index(name) for name in attributes)
+    return AttributeCondition(tuple(attributes), columns, tuple(factors[n] for n in attributes))
 
 
 def _within(labels: Tensor, most: int) -> bool:
@@ -172,3 +156,70 @@ def _summary(labels: Tensor) -> str:
     if labels.numel() == 0:
         return f"shape {shape}"
     return f"shape {shape} with values from {labels.min().item():g} to {labels.max().item():g}"
+
+
+@dataclass(frozen=True)
+class ConditionalArchitecture(Architecture):
+    """An architecture whose encoder and decoder are told a condition, a vector of ``size`` numbers.
+
+    Each has a linear embedding of it of length ``embedding_dim``, or none.
+    """
+
+    architecture: Architecture
+    size: int
+    embedding_dim: int | None
+
+    def __post_init__(self) -> None:
+        if self.embedding_dim is not None:
+            remedy = "Set it to 8, or to null for the vector itself."
+            check_number("model.embedding_dim", self.embedding_dim, 1, remedy)
+
+    def encoder(self, image_shape: ImageShape, out_features: int) -> nn.Module:
+        """From images and vectors to features."""
+        channels, height, width = image_shape
+        embed, length = self._embedding()
+        shape = (channels + length, height, width)
+        return ConditionalEncoder(self.architecture.encoder(shape, out_features), embed)
+
+    def decoder(
+        self, image_shape: ImageShape, in_features: int, params_per_channel: int
+    ) -> nn.Module:
+        """From codes [z, y] to raw parameters."""
+        embed, length = self._embedding()
+        inner = self.architecture.decoder(image_shape, in_features + length, params_per_channel)
+        return ConditionalDecoder(inner, embed, self.size)
+
+    def _embedding(self) -> tuple[nn.Module, int]:
+        if self.embedding_dim is None:
+            return nn.Identity(), self.size
+        return nn.Linear(self.size, self.embedding_dim, bias=False), self.embedding_dim
+
+
+class ConditionalEncoder(nn.Module):
+    """An encoder of C + E channels: images [N, C, H, W] and constant planes of the condition."""
+
+    def __init__(self, encoder: nn.Module, embed: nn.Module) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.embed = embed
+
+    def forward(self, images: Float[Tensor, "n c h w"], vectors: Vectors) -> Float[Tensor, "n d"]:
+        """The features [N, D]."""
+        planes = self.embed(vectors)[:, :, None, None].expand(-1, -1, *images.shape[2:])
+        return self.encoder(torch.cat([images, planes], dim=1))  # type: ignore[no-any-return]
+
+
+class ConditionalDecoder(nn.Module):
+    """A decoder of codes [z, y] whose last ``size`` entries are the condition's vector."""
+
+    def __init__(self, decoder: nn.Module, embed: nn.Module, size: int) -> None:
+        super().__init__()
+        self.decoder = decoder
+        self.embed = embed
+        self.size = size
+
+    def forward(self, codes: Float[Tensor, "n d"]) -> Float[Tensor, "n p h w"]:
+        """The likelihood's raw parameters."""
+        latent, vectors = codes[:, : -self.size], codes[:, -self.size :]
+        told = torch.cat([latent, self.embed(vectors)], dim=1)
+        return self.decoder(told)  # type: ignore[no-any-return]

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lightning_gen.contracts import Images
-from lightning_gen.errors import UserError
+from lightning_gen.errors import UserError, check_number
 from lightning_gen.noise import normal_like, uniform_like
 
 
@@ -32,11 +32,8 @@ class GaussianNoise(Corruption):
     sigma: float = 0.3
 
     def __post_init__(self) -> None:
-        if not 0 < self.sigma < float("inf"):
-            raise UserError(
-                f"GaussianNoise.sigma is a finite standard deviation above 0, got {self.sigma}. "
-                "Set it to 0.3, or corruption to null."
-            )
+        remedy = "Set it to 0.3, or corruption to null."
+        check_number("GaussianNoise.sigma", self.sigma, 0, remedy, above=True)
 
     def __call__(self, images: Images) -> Images:
         """Noisy images."""

@@ -1,5 +1,6 @@
 """Generators and discriminators of DCGAN (Radford, Metz & Chintala 2016, arXiv:1511.06434)."""
 
+import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from itertools import pairwise
@@ -8,9 +9,8 @@ import torch
 from torch import nn
 
 from lightning_gen.contracts import Images, ImageShape
-from lightning_gen.errors import UserError
-from lightning_gen.networks.architecture import check_widths
-from lightning_gen.networks.strided import Size, halved_sizes
+from lightning_gen.networks.architecture import check_ranges, check_widths
+from lightning_gen.networks.conv import Size, halved_sizes
 
 
 @dataclass(frozen=True)
@@ -52,16 +52,7 @@ class DCGANNetworks(AdversarialNetworks):
 
     def __post_init__(self) -> None:
         check_widths(self, self.widths)
-        if self.kernel_size < 3:
-            raise UserError(
-                f"DCGANNetworks.kernel_size is at least 3, got {self.kernel_size}. "
-                "Pass 4 (Radford et al.) or 5."
-            )
-        if not 0 <= self.dropout < 1:
-            raise UserError(
-                f"DCGANNetworks.dropout is a share of at least 0 and below 1, got {self.dropout}. "
-                "Pass 0.0 for none."
-            )
+        check_ranges(self, {"kernel_size": (3, math.inf), "dropout": (0, 1)})
 
     def generator(self, image_shape: ImageShape, latent_dim: int) -> nn.Module:
         """One linear layer, unflatten, transposed convolutions, tanh."""
@@ -95,11 +86,7 @@ class DCGANNetworks(AdversarialNetworks):
 
     def _sizes(self, image_shape: ImageShape) -> list[Size]:
         """(height, width) before and after each halving."""
-        sizes = halved_sizes(image_shape, len(self.widths))
-        if self.kernel_size % 2 == 0:
-            return sizes
-        _, height, width = image_shape
-        return [(-(-height >> stage), -(-width >> stage)) for stage in range(len(sizes))]
+        return halved_sizes(image_shape, len(self.widths), up=self.kernel_size % 2 == 1)
 
     def _doubling(self, before: int, after: int, small: Size, large: Size) -> nn.Module:
         padding = (self.kernel_size - 1) // 2
@@ -125,7 +112,7 @@ class _ToTanhRange(nn.Module):
 def _initialise(module: nn.Module) -> None:
     if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
         nn.init.normal_(module.weight, 0.0, 0.02)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
     elif isinstance(module, nn.BatchNorm2d):
         nn.init.normal_(module.weight, 1.0, 0.02)
-    if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d) and module.bias is not None:
-        nn.init.zeros_(module.bias)

@@ -8,8 +8,7 @@ from itertools import pairwise
 from torch import nn
 
 from lightning_gen.contracts import ImageShape
-from lightning_gen.networks.architecture import Architecture, check_widths
-from lightning_gen.networks.layer import layer
+from lightning_gen.networks.architecture import Architecture, check_widths, layer_end
 from lightning_gen.networks.mean_start import MeanStart
 
 
@@ -80,6 +79,4 @@ def hidden_layers(
     """Linear layer, normalization and activation from each width to the next."""
     for before, after in pairwise(widths):
         yield nn.Linear(before, after)
-        if normalization is not None:
-            yield layer(normalization, after)
-        yield layer(activation)
+        yield from layer_end(activation, normalization, after)

@@ -13,14 +13,11 @@ class MeanStart(nn.Linear):
 
     Biases move by about a learning rate a step, and those of pixels that are nearly always black
     have far to go.
-
-    Attributes:
-        started: whether the bias has been set or loaded.
     """
 
     def __init__(self, in_features: int, out_features: int) -> None:
         super().__init__(in_features, out_features)
-        self.started = False
+        self.started = False  # or loaded
         self.register_load_state_dict_post_hook(_started)  # type: ignore[no-untyped-call]
 
     @torch.no_grad()
@@ -33,10 +30,7 @@ class MeanStart(nn.Linear):
 def start_at_mean(decoder: nn.Module, data: object, params: Callable[[Tensor], Tensor]) -> None:
     """Start every MeanStart of a decoder that has no weights yet at the mean of the ``data``.
 
-    Args:
-        decoder: gives a likelihood's parameters.
-        data: has a ``mean_image()`` [C, H, W] of its training images.
-        params: the likelihood's parameters of images.
+    That is ``data.mean_image()`` [C, H, W]; ``params`` gives the likelihood's parameters of images.
     """
     layers = [layer for layer in decoder.modules() if isinstance(layer, MeanStart)]
     if all(layer.started for layer in layers):

@@ -1,14 +1,13 @@
 """The convolutional autoencoder's networks: pooling down, transposed convolutions up."""
 
-import math
 from collections.abc import Sequence
 from itertools import pairwise
 
 from torch import nn
 
 from lightning_gen.contracts import ImageShape
-from lightning_gen.errors import UserError
 from lightning_gen.networks.architecture import check_widths
+from lightning_gen.networks.conv import halved_sizes
 
 
 class Pooled:
@@ -23,20 +22,10 @@ class Pooled:
     """
 
     def __init__(self, widths: Sequence[int], image_shape: ImageShape) -> None:
-        channels, height, width = image_shape
         check_widths(self, widths)
-        halvings = len(widths) - 1
-        if min(height, width) < 2**halvings:
-            raise UserError(
-                f"{len(widths)} widths halve the image {halvings} times, so it needs at least "
-                f"{2**halvings} pixels a side, got {height}x{width}. "
-                "Pass fewer widths or set data.image_size."
-            )
         self.widths = tuple(widths)
-        self.channels = channels
-        self.sizes = [
-            (math.ceil(height / 2**i), math.ceil(width / 2**i)) for i in range(halvings + 1)
-        ]
+        self.channels, *_ = image_shape
+        self.sizes = halved_sizes(image_shape, len(widths) - 1, up=True)
 
     @property
     def code_shape(self) -> ImageShape:

@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, distributed, nn
 
 from lightning_gen.errors import UserError
-from lightning_gen.networks.ranges import check_ranges
+from lightning_gen.networks.architecture import check_ranges
 
 LatentMap = Float[Tensor, "n d h w"]
 IndexMap = Int[Tensor, "n h w codebooks"]
@@ -80,14 +80,7 @@ class Quantizer(nn.Module):
     over about 1 / (1 - decay) steps; no gradient reaches it. Codes out of use start anew from the
     batch (Dhariwal et al. 2020, arXiv:2005.00341, section 3.1). With several processes the averages
     are taken over the batches of all, so that the codebooks stay the same everywhere. Everything is
-    computed in float32, under autocast too.
-
-    Args:
-        size: codes in each codebook.
-        dim: channels of a feature map; see :class:`Codebook` for this and the rest.
-        count: codebooks.
-        decay: of the moving averages.
-        restart_below: share of the mean use under which a code starts anew.
+    computed in float32, under autocast too. The arguments are those of :class:`Codebook`.
     """
 
     codes: Float[Tensor, "codebooks size g"]
@@ -96,17 +89,13 @@ class Quantizer(nn.Module):
 
     def __init__(self, size: int, dim: int, count: int, decay: float, restart_below: float) -> None:
         super().__init__()
+        self.size = size
         self.decay = decay
         self.restart_below = restart_below
         shape = (count, size, dim // count)
         self.register_buffer("codes", torch.empty(shape).uniform_(-1 / size, 1 / size))
         self.register_buffer("counts", torch.zeros(shape[:2]))
         self.register_buffer("sums", torch.zeros(shape))
-
-    @property
-    def size(self) -> int:
-        """Codes in each codebook."""
-        return self.codes.shape[1]
 
     def nearest(self, features: LatentMap) -> IndexMap:
         """The index of the nearest code in each codebook at each position (squared distance)."""

@@ -6,18 +6,14 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from lightning_gen.contracts import ImageShape
-from lightning_gen.networks.architecture import Architecture, check_widths
-from lightning_gen.networks.layer import layer
-from lightning_gen.networks.strided import strided_decoder, strided_encoder
+from lightning_gen.networks.architecture import Architecture, check_widths, layer, layer_end
+from lightning_gen.networks.conv import strided_decoder, strided_encoder
 
 
 class ResidualBlock(nn.Module):
     """activation(x + conv(activation(conv(x)))), 3x3, channels unchanged (He et al. 2016).
 
-    Args:
-        channels: channels of input and output.
-        activation: class of both activations.
-        normalization: class of a layer after each convolution, or None.
+    A normalization follows each convolution, if there is one.
     """
 
     def __init__(
@@ -73,6 +69,5 @@ class Residual(Architecture):
         return strided_decoder(in_features, self.widths, (), self._finish, out_shape)
 
     def _finish(self, channels: int) -> list[nn.Module]:
-        norm = [] if self.normalization is None else [layer(self.normalization, channels)]
         block = ResidualBlock(channels, self.activation, self.normalization)
-        return [*norm, layer(self.activation), block]
+        return [*layer_end(self.activation, self.normalization, channels), block]

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from torch import nn
 
 from lightning_gen.contracts import ImageShape
-from lightning_gen.errors import UserError
-from lightning_gen.networks.architecture import check_widths
-from lightning_gen.networks.layer import layer
+from lightning_gen.errors import check_number
+from lightning_gen.networks.architecture import check_widths, layer, layer_end
+from lightning_gen.networks.conv import Size, doublings, halved_sizes, halvings
 from lightning_gen.networks.residual import ResidualBlock
-from lightning_gen.networks.strided import Size, doublings, halved_sizes, halvings
 
 
 @dataclass(frozen=True)
@@ -54,10 +53,7 @@ class SpatialResidual(SpatialArchitecture):
 
     def __post_init__(self) -> None:
         check_widths(self, self.widths)
-        if self.blocks < 0:
-            raise UserError(
-                f"SpatialResidual.blocks is a number of at least 0, got {self.blocks}. Set it to 2."
-            )
+        check_number("SpatialResidual.blocks", self.blocks, 0)
 
     def map_size(self, image_shape: ImageShape) -> Size:
         """Each side halved once a width, rounded down."""
@@ -83,8 +79,7 @@ class SpatialResidual(SpatialArchitecture):
         )
 
     def _finish(self, channels: int) -> list[nn.Module]:
-        norm = [] if self.normalization is None else [layer(self.normalization, channels)]
-        return [*norm, layer(self.activation)]
+        return layer_end(self.activation, self.normalization, channels)
 
     def _blocks(self) -> list[nn.Module]:
         return [

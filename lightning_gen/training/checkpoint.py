@@ -98,10 +98,11 @@ def load_model(path: Path) -> LightningModule:
             found = user_error(error)
             if reason := str(found) if found else refusal(str(error)):
                 raise UserError(f"{path} cannot be loaded: {reason}") from error
+            said = textwrap.shorten(f"{type(error).__name__}: {error}", 300, placeholder=" ...")
             raise UserError(
-                f"{path} does not fit {kind.__name__} as it is installed: {shortened(error)}. Use "
-                "the class and the version of lightning-gen that it was trained with, which "
-                "environment.json beside it names."
+                f"{path} does not fit {kind.__name__} as it is installed: {said}. Use the class "
+                "and the version of lightning-gen that it was trained with, which environment.json "
+                "beside it names."
             ) from error
     return model
 
@@ -122,11 +123,6 @@ def build(kind: type[T], key: str, content: object) -> T:
         check_part(config[key], kind, key)
         built: T = parser.instantiate(config)[key]
     return built
-
-
-def shortened(error: BaseException, most: int = 300) -> str:
-    """An exception in one line, cut between words."""
-    return textwrap.shorten(f"{type(error).__name__}: {error}", most, placeholder=" ...")
 
 
 def model_class(class_path: object, path: Path) -> type[LightningModule]:

@@ -58,7 +58,10 @@ def _held(root: Path, name: str, ckpt_path: str | None) -> Iterator[Claim]:
         directory = begun = begun_run(root, name, ckpt_path)
         if directory is not None:
             ckpt_path = str(newest_whole(directory)) if directory.resumable else None
-            if ckpt_path is None and keeps_none(directory):
+            kept: dict[str, Any] = {}
+            with suppress(UserError):
+                kept = directory.read_config().get("trainer", {})
+            if ckpt_path is None and kept.get("enable_checkpointing") is False:
                 raise UserError(
                     f"{directory.path} keeps no checkpoints (trainer.enable_checkpointing is "
                     "false), so it cannot go on. Start a run of its own."
@@ -113,13 +116,6 @@ def begun_run(root: Path, name: str, ckpt_path: str | None) -> RunDirectory | No
         if any((start.get("job"), start.get("command")) == this for start in run.starts):
             return run
     return None
-
-
-def keeps_none(run: RunDirectory) -> bool:
-    """Whether a run was told to keep no checkpoint."""
-    with suppress(UserError):
-        return run.read_config().get("trainer", {}).get("enable_checkpointing") is False
-    return False
 
 
 def is_first_process() -> bool:

@@ -98,13 +98,10 @@ def default_pictures(model: LightningModule) -> list[pictures.Picture]:
 
 def default_charts(model: LightningModule) -> list[Callback]:
     """What is measured and drawn by default, and a watch over samples."""
-    found: list[Callback] = [kind() for kind in CHARTS if able(model, kind.requires)]
-    diversity, denoising = callbacks.SampleDiversity, callbacks.DenoisingQuality
-    if able(model, diversity.requires) and not able(model, (Infers,)):
-        found.append(diversity())
-    if able(model, denoising.requires):
-        found.append(denoising())
-    return found
+    kinds: list[Any] = [*CHARTS, callbacks.SampleDiversity, callbacks.DenoisingQuality]
+    if able(model, (Infers,)):
+        kinds.remove(callbacks.SampleDiversity)
+    return [kind() for kind in kinds if able(model, kind.requires)]
 
 
 class BestAndLast(ModelCheckpoint):

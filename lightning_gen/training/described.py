@@ -67,14 +67,8 @@ def describe_run(
 ) -> tuple[dict[str, Any], list[str]]:
     """What ``config.yaml`` holds of a run, and the options that no file can hold.
 
-    Args:
-        model: what of it the data sets is left out.
-        data: the dataset.
-        trainer: the options that are not left at their defaults.
-        more: further keys.
-
-    Raises:
-        UserError: the model was made for other data, or there is no such option.
+    What of the model the data sets is left out; ``trainer`` has the options that are not at their
+    defaults. A UserError says that the model was made for other data, or an option is unknown.
     """
     kind = type(model)
     options = {name: each.default for name, each in parameters(RunTrainer).items()}
@@ -92,17 +86,15 @@ def describe_run(
     described = {"model": describe_part(model), "data": describe_part(data)}
     arguments = described["model"]["init_args"]
     described["model"]["init_args"] = {k: v for k, v in arguments.items() if k not in LINKS}
-    kept, left_out = {}, []
-    for name, value in (options | DEFAULTS | dict(trainer)).items():
+    left_out = []
+
+    def kept(name: str, value: object) -> object:
         try:
-            kept[name] = plain(value)
+            return plain(value)
         except UserError:
-            kept[name] = options[name]
             left_out.append(name)
-    for name, value in more.items():
-        try:
-            more[name] = plain(value)
-        except UserError:
-            more[name] = None
-            left_out.append(name)
-    return {"trainer": kept, **described, **more}, left_out
+            return options.get(name)
+
+    chosen = {name: kept(name, value) for name, value in (options | DEFAULTS | {**trainer}).items()}
+    more = {name: kept(name, value) for name, value in more.items()}
+    return {"trainer": chosen, **described, **more}, left_out

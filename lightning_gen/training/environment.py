@@ -57,20 +57,16 @@ def git_commit(folder: Path) -> str | None:
 
     git itself is not run: the configuration of a repository can name programs that it starts.
     """
-    for place in (folder, *folder.parents):
-        git = place / ".git"
-        try:
-            if git.is_file():  # of a worktree or a submodule
-                git = place / git.read_text(encoding="utf-8").removeprefix("gitdir:").strip()
-            head = (git / "HEAD").read_text(encoding="utf-8").strip()
-            if not head.startswith("ref: "):
-                return head
-            return commit_of(git, head.removeprefix("ref: "))
-        except (FileNotFoundError, NotADirectoryError):
-            continue
-        except (OSError, ValueError):
+    try:
+        git = next((p / ".git" for p in (folder, *folder.parents) if (p / ".git").exists()), None)
+        if git is None:
             return None
-    return None
+        if git.is_file():  # of a worktree or a submodule
+            git = git.parent / git.read_text(encoding="utf-8").removeprefix("gitdir:").strip()
+        head = (git / "HEAD").read_text(encoding="utf-8").strip()
+        return commit_of(git, head.removeprefix("ref: ")) if head.startswith("ref: ") else head
+    except (OSError, ValueError):
+        return None
 
 
 def commit_of(git: Path, branch: str) -> str | None:

@@ -1,5 +1,6 @@
 """Training in a run directory: what the command's ``fit`` and Python's have in common."""
 
+import errno
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import chain
@@ -11,17 +12,19 @@ from lightning.pytorch import Callback, LightningDataModule, LightningModule, Tr
 from lightning.pytorch.callbacks import BatchSizeFinder, WeightAveraging
 from lightning.pytorch.utilities import rank_zero_info
 
-from lightning_gen._compat import forget_average
-from lightning_gen.errors import UserError
+from lightning_gen._compat import forget_average, is_restoring
+from lightning_gen.errors import BadArgumentsError, InterruptionError, UserError
 from lightning_gen.pictures import Picture
 from lightning_gen.training.default_callbacks import BestAndLast, complete_callbacks
 from lightning_gen.training.directory import LAST, RunDirectory
-from lightning_gen.training.faults import user_faults
 from lightning_gen.training.links import require_info
 from lightning_gen.training.loggers import finish, open_or_go_offline
 from lightning_gen.training.metrics_file import RunLogger
 from lightning_gen.training.record import RecordRun, report_evaluation
 from lightning_gen.training.trainer import RunTrainer, as_list
+
+NOT_WRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT)
+"""What the system says of a folder that takes no file."""
 
 
 def make_trainer(
@@ -62,11 +65,16 @@ def train(
     *,
     test: bool,
 ) -> str | None:
-    """Train, and evaluate the best checkpoint on the test split; say where everything is.
+    """Say what is trained, train, test the best checkpoint, and say where everything is.
 
     Returns the path of the best checkpoint, None where none was saved.
     """
-    announce(trainer, model, data, directory)
+    parameters = sum(p.numel() for p in model.parameters())
+    shape = "x".join(str(n) for n in require_info(data).image_shape)
+    rank_zero_info(
+        f"{type(model).__name__} of {parameters:,} parameters on {type(data).__name__} ({shape})"
+        f"{f', run {directory.path}' if directory else ''}"
+    )
     trainer.fit(model, datamodule=data, ckpt_path=ckpt_path, weights_only=True)
     best = best_checkpoint(trainer)
     if test and type(model).test_step is LightningModule.test_step:
@@ -88,21 +96,6 @@ def train(
     return best
 
 
-def announce(
-    trainer: Trainer,
-    model: LightningModule,
-    data: LightningDataModule,
-    directory: RunDirectory | None,
-) -> None:
-    """Say what is about to be trained."""
-    parameters = sum(p.numel() for p in model.parameters())
-    shape = "x".join(str(n) for n in require_info(data).image_shape)
-    rank_zero_info(
-        f"{type(model).__name__} of {parameters:,} parameters on {type(data).__name__} ({shape})"
-        f"{f', run {directory.path}' if directory else ''}"
-    )
-
-
 @contextmanager
 def supervised(trainer: Trainer) -> Iterator[None]:
     """Within, a fault that the user can put right is a UserError; at its end W&B's run ends too."""
@@ -113,6 +106,38 @@ def supervised(trainer: Trainer) -> Iterator[None]:
         failed = False
     finally:
         finish(trainer.loggers, failed=failed)
+
+
+@contextmanager
+def user_faults(trainer: Trainer) -> Iterator[None]:
+    """Within, what the user can put right becomes a UserError or a BadArgumentsError."""
+    try:
+        yield
+    except (InterruptionError, MisconfigurationException):
+        raise
+    except UserError as error:
+        if trainer.global_step == 0:  # nothing was lost: the data or the arguments
+            raise BadArgumentsError(str(error)) from error
+        raise
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.EEXIST, errno.ENOTDIR):
+            remedy = (
+                "It was taken away or replaced while it was needed: put it right or begin anew."
+            )
+        elif error.errno in NOT_WRITABLE:
+            remedy = "Make room there, or change its permissions; a new run goes to a folder of "
+            remedy += "your own with --trainer.default_root_dir."
+        else:
+            raise
+        raise UserError(f"{error}. {remedy}") from error
+    except Exception as error:
+        if not is_restoring(trainer):
+            raise
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+        raise BadArgumentsError(
+            f"{trainer.ckpt_path} cannot be restored ({reason}). Pass another checkpoint of the "
+            "run."
+        ) from error
 
 
 def best_checkpoint(trainer: Trainer) -> str | None:

@@ -75,7 +75,9 @@ class RecordRun(Callback):
             return
         config = self.directory.path / CONFIG
         options, before = yaml.safe_load(self.config_text), self._options_before(trainer)
-        with_batch_size(options, trainer)
+        given = options["data"].get("init_args", {})
+        if "batch_size" in given:  # which Lightning's BatchSizeFinder changes
+            given["batch_size"] = getattr(trainer.datamodule, "batch_size", given["batch_size"])  # type: ignore[attr-defined]
         options |= {key: before[key] for key in BEGINNING if key in before}
         changed = list(differences(before, options)) if before else []
         if changed:
@@ -150,14 +152,6 @@ def define_metrics(logger: WandbLogger, quantities: Quantities) -> None:
             logger.experiment.define_metric(column, summary=f"{best},last")
 
 
-def with_batch_size(options: dict[str, Any], trainer: Trainer) -> None:
-    """Let options have the batch size in use, which Lightning's BatchSizeFinder changes."""
-    given = options["data"].get("init_args", {})
-    if "batch_size" in given:
-        data = trainer.datamodule  # type: ignore[attr-defined]
-        given["batch_size"] = getattr(data, "batch_size", given["batch_size"])
-
-
 def batch_in_words(trainer: Trainer) -> str:
     """How many images a step has, and at which learning rate."""
     images = getattr(trainer.datamodule, "batch_size", None)  # type: ignore[attr-defined]
@@ -193,8 +187,7 @@ def report_evaluation(
 ) -> None:
     """Say the metrics of an evaluation, and keep the cards of its scores in the run's directory.
 
-    The directory is None where the checkpoint lies
-    in none, and the checkpoint where the weights at hand were evaluated.
+    There may be no directory, and no checkpoint where the weights at hand were evaluated.
     """
     evaluations = [each for each in trainer.callbacks if isinstance(each, Evaluation)]  # type: ignore[attr-defined]
     cards = {name: card for each in evaluations for name, card in each.cards.items()}

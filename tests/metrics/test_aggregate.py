@@ -8,12 +8,7 @@ from lightning_gen.errors import UserError
 from lightning_gen.metrics import MutualInformation, PriorMMD
 from lightning_gen.metrics.aggregate import mean_of, mutual_information, noise
 from lightning_gen.objectives.mmd import InverseMultiquadratics
-
-
-def updated(metric, *tensors):
-    for part in zip(*(tensor.split(300) for tensor in tensors), strict=True):
-        metric.update(*part)
-    return metric
+from support.scores import updated
 
 
 def linear(n, slope, deviation):

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torchmetrics.image import PeakSignalNoiseRatio
 
 from lightning_gen.metrics import BCE, MSE, PSNR, SSIM
+from support.scores import updated
 
 
 @pytest.fixture
@@ -15,10 +16,8 @@ def pairs():
     return (images + 0.1 * torch.randn_like(images)).clamp(0, 1), images
 
 
-def measured(metric, reconstructions, images):
-    for pair in zip(reconstructions.split(7), images.split(7), strict=True):
-        metric.update(*pair)
-    return metric.compute()
+def measured(metric, *pair):
+    return updated(metric, *pair, batch_size=7).compute()
 
 
 def test_mse_is_that_of_all_pixels(pairs):

@@ -23,6 +23,7 @@ from lightning_gen.metrics.generation import (
 )
 from support import scores
 from support.processes import on_two_processes
+from support.scores import shown, updated
 
 SHARES = slice(None, 120), slice(120, None)
 
@@ -57,8 +58,7 @@ def numbers(found):
 def measured(share=slice(None)):
     found = {}
     for name, (metric, *tensors) in metrics().items():
-        for batch in zip(*(tensor[share].split(64) for tensor in tensors), strict=True):
-            metric.update(*batch)
+        updated(metric, *(tensor[share] for tensor in tensors))
         found[name] = numbers(metric.compute())
         metric.reset()
     return found
@@ -79,10 +79,8 @@ def generation(real, generated):
     frechet, kernel = FrechetDistance(real.shape[1], groups=5), KernelDistance(groups=5)
     precision_recall, density_coverage = PrecisionRecall(), DensityCoverage()
     for metric in (frechet, kernel, precision_recall, density_coverage):
-        for part in real.split(16) if len(real) else ():
-            metric.update(part, real=True)
-        for part in generated.split(16) if len(generated) else ():
-            metric.update(part, real=False)
+        if len(real):
+            shown(metric, real, generated, batch_size=16)
     estimates = frechet.compute(), kernel.compute()
     estimates += (*precision_recall.compute(), *density_coverage.compute())
     values, errors = zip(*estimates, strict=True)

@@ -10,8 +10,13 @@ from lightning_gen.data import MiniFashionMNIST
 from lightning_gen.errors import UserError
 from lightning_gen.models import AE, CVAE
 from lightning_gen.networks import Dense
-from lightning_gen.networks.condition import AttributeCondition, ClassCondition, TrainingConditions
-from lightning_gen.networks.conditional import ConditionalDecoder, ConditionalEncoder
+from lightning_gen.networks.condition import (
+    ClassCondition,
+    ConditionalDecoder,
+    ConditionalEncoder,
+    TrainingConditions,
+    make_condition,
+)
 from lightning_gen.objectives import ELBO
 from support.models import batch_of, build
 
@@ -132,7 +137,7 @@ LABELLED = Batch(
     torch.tensor([[0, 1, 0, 4], [1, 0, 0, 1], [2, 1, 0, 2]]),
 )
 CLASSES = ClassCondition(("boot", "coat", "bag"))
-NAMED = AttributeCondition.named(("x", "hat", "constant"), FACTORS)
+NAMED = make_condition((), ("x", "hat", "constant"), FACTORS)
 NO_CLASSES = [torch.tensor(labels) for labels in ([0, 3], [-1], [0.5], [[1]])]
 NO_ATTRIBUTES = [torch.zeros(3), torch.zeros(2, 4), torch.full((2, 3), 1.5)]
 
@@ -195,7 +200,7 @@ def test_one_class_and_an_unknown_attribute_are_no_condition():
     with pytest.raises(UserError, match=r"at least 2 classes, .* has 1.*model.attributes"):
         ClassCondition(("image",))
     with pytest.raises(UserError, match=r"'hats'. Known: shape, hat, constant, x"):
-        AttributeCondition.named(("hats",), FACTORS)
+        make_condition((), ("hats",), FACTORS)
 
 
 def test_the_encoder_sees_the_condition_as_planes():

@@ -135,9 +135,3 @@ def test_features_are_the_means_of_the_last_maps():
     maps = torch.nn.Sequential(*convolutions)(images)
     assert maps.shape == (4, 5, 6, 4)
     torch.testing.assert_close(network.features(images), maps.mean(dim=(2, 3)))
-
-
-@pytest.mark.parametrize("widths", [(), (8, 0), (-1,)])
-def test_widths_that_are_no_layers_are_refused(widths):
-    with pytest.raises(UserError, match=r"ConvClassifier\.widths lists one positive number"):
-        ConvClassifier((1, 8, 8), 2, widths)

@@ -10,7 +10,16 @@ from torch import nn
 
 from lightning_gen import networks
 from lightning_gen.errors import UserError
-from lightning_gen.networks import Architecture, Conv, Dense, Pooled, Residual, SpatialResidual
+from lightning_gen.networks import (
+    Architecture,
+    Conv,
+    DCGANNetworks,
+    Dense,
+    Pooled,
+    Residual,
+    SpatialResidual,
+)
+from lightning_gen.networks.classifier import ConvClassifier
 
 ARCHITECTURES = [
     part
@@ -142,19 +151,19 @@ def test_activation_is_used(kind):
         assert nn.ReLU not in kinds
 
 
-WIDTHS = [
-    *((kind, widths) for kind in (*ARCHITECTURES, SpatialResidual) for widths in [(0,), (32, -1)]),
-    *((kind, ()) for kind in (*ARCHITECTURES, SpatialResidual) if kind is not Dense),
-    *((Pooled, widths) for widths in [(), (32, 0)]),
-]
+OF_WIDTHS = {
+    **{kind: kind for kind in (*ARCHITECTURES, SpatialResidual, DCGANNetworks)},
+    Pooled: lambda widths: Pooled(widths, (1, 28, 28)),
+    ConvClassifier: lambda widths: ConvClassifier((1, 8, 8), 2, widths),
+}
 
 
-@pytest.mark.parametrize(("kind", "widths"), WIDTHS)
-def test_bad_widths(kind, widths):
-    name = "widths" if kind is Pooled else rf"{kind.__name__}\.widths"
-    message = rf"{name} lists one positive number .* got {re.escape(str([*widths]))}"
-    with pytest.raises(UserError, match=message):
-        kind(widths, (1, 28, 28)) if kind is Pooled else kind(widths)
+@pytest.mark.parametrize("kind", OF_WIDTHS)
+def test_bad_widths(kind):
+    for widths in [(0,), (32, -1), *([] if kind is Dense else [()])]:
+        message = f"{kind.__name__}.widths lists one positive number a layer, got {[*widths]}"
+        with pytest.raises(UserError, match=re.escape(message)):
+            OF_WIDTHS[kind](widths)
 
 
 @pytest.mark.parametrize(
@@ -163,6 +172,8 @@ def test_bad_widths(kind, widths):
         (lambda: Dense((6,), decoder_widths=(0,)), r"Dense\.decoder_widths .* got \[0\]"),
         (lambda: Conv((8,), hidden=(16, -1)), r"Conv\.hidden lists one positive number a layer"),
         (lambda: SpatialResidual(blocks=-1), r"SpatialResidual\.blocks .* at least 0, got -1"),
+        (lambda: DCGANNetworks(kernel_size=2), "kernel_size is at least 3, got 2"),
+        (lambda: DCGANNetworks(dropout=1.0), "dropout is at least 0 and below 1, got 1.0"),
     ],
 )
 def test_bad_arguments(build, message):
@@ -179,6 +190,7 @@ def test_bad_arguments(build, message):
         lambda shape: SpatialResidual((4, 4, 4)).map_size(shape),
         lambda shape: SpatialResidual((4, 4, 4)).encoder(shape, 2),
         lambda shape: Pooled((4, 4, 4, 4), shape),
+        lambda shape: DCGANNetworks((4, 4, 4)).generator(shape, 2),
     ],
 )
 def test_too_small_an_image_names_the_size(build, image_shape):
@@ -210,12 +222,7 @@ def test_the_network_of_higgins_et_al():
     architecture = Conv((32, 32, 64, 64), hidden=(256,))
     encoder = architecture.encoder((1, 64, 64), 20)
     decoder = architecture.decoder((1, 64, 64), 10, 1)
-    linear = [
-        (layer.in_features, layer.out_features)
-        for layer in (*encoder.modules(), *decoder.modules())
-        if isinstance(layer, nn.Linear)
-    ]
-    assert linear == [(1024, 256), (256, 20), (10, 256), (256, 1024)]
+    assert (sizes(encoder), sizes(decoder)) == ([1024, 256, 20], [10, 256, 1024])
     images = torch.rand(2, 1, 64, 64)
     assert encoder(images).shape == (2, 20)
     assert decoder(torch.randn(2, 10)).shape == images.shape

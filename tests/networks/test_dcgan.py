@@ -4,11 +4,9 @@ import pytest
 import torch
 from torch import nn
 
-from lightning_gen.errors import UserError
 from lightning_gen.networks import DCGANNetworks
 
 E = DCGANNetworks((64, 128), 5, dropout=0.4, norm_start=False, norm_discriminator=False)
-PAPER = DCGANNetworks((128, 256, 512, 1024))
 
 
 @pytest.mark.parametrize(
@@ -65,21 +63,3 @@ def test_initial_weights():
             elif isinstance(layer, nn.BatchNorm2d):
                 assert layer.weight.mean().item() == pytest.approx(1, abs=0.01)
                 assert layer.weight.std().item() == pytest.approx(0.02, rel=0.3)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"widths": ()}, r"DCGANNetworks.widths .* got \[\]"),
-        ({"kernel_size": 2}, "kernel_size is at least 3, got 2"),
-        ({"dropout": 1.0}, r"dropout is a share .* got 1.0"),
-    ],
-)
-def test_bad_arguments(arguments, message):
-    with pytest.raises(UserError, match=message):
-        DCGANNetworks(**arguments)
-
-
-def test_an_image_too_small():
-    with pytest.raises(UserError, match="at least 16 pixels a side, got 12x40"):
-        PAPER.generator((3, 12, 40), 10)

@@ -1,4 +1,4 @@
-"""The scores of disentanglement, with few draws."""
+"""The scores of disentanglement, with few draws, and how metrics are shown images."""
 
 from lightning_gen.metrics.disentanglement import (
     DCI,
@@ -9,6 +9,22 @@ from lightning_gen.metrics.disentanglement import (
     GaussianTotalCorrelation,
     Modularity,
 )
+
+
+def updated(metric, *tensors, batch_size=64):
+    """The metric after these rows, in batches."""
+    for batch in zip(*(tensor.split(batch_size) for tensor in tensors), strict=True):
+        metric.update(*batch)
+    return metric
+
+
+def shown(metric, real, generated, batch_size=64):
+    """The metric after these features, in batches."""
+    for part in real.split(batch_size):
+        metric.update(part, real=True)
+    for part in generated.split(batch_size):
+        metric.update(part, real=False)
+    return metric
 
 
 def metrics():

@@ -1,13 +1,14 @@
 """Scores of disentanglement: how codes relate to the known factors that made the images."""
 
-from lightning_gen.metrics.disentanglement.information import MIG, Modularity
+from lightning_gen.metrics.disentanglement.information import (
+    MIG,
+    GaussianTotalCorrelation,
+    Modularity,
+    gaussian_total_correlation,
+)
 from lightning_gen.metrics.disentanglement.predictors import DCI, SAP, DCIScores
 from lightning_gen.metrics.disentanglement.sampled_scores import BetaVAEScore, FactorVAEScore
 from lightning_gen.metrics.disentanglement.table import CodesAndFactors
-from lightning_gen.metrics.disentanglement.total_correlation import (
-    GaussianTotalCorrelation,
-    gaussian_total_correlation,
-)
 
 __all__ = [
     "DCI",

@@ -1,13 +1,12 @@
-"""Scores by the mutual information of binned codes and factors, in nats: MIG and modularity."""
-
-from typing import Any
+"""Scores by information, in nats: MIG, modularity, total correlation."""
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
+from lightning_gen.errors import UserError
 from lightning_gen.metrics.disentanglement.table import CodesAndFactors, varying
-from lightning_gen.metrics.resampling import GROUPS
+from lightning_gen.metrics.estimate import GROUPS
 
 
 def equal_width_bins(codes: Float[Tensor, "n d"], bins: int) -> Int[Tensor, "n d"]:
@@ -59,14 +58,13 @@ class MIG(CodesAndFactors):
 
     Args:
         bins: number of bins of each dimension.
-        seed: see CodesAndFactors.
-        kwargs: passed to torchmetrics.Metric.
+        seed: of the order of the images.
     """
 
     groups = GROUPS
 
-    def __init__(self, bins: int = 20, seed: int = 0, **kwargs: Any) -> None:  # noqa: ANN401
-        super().__init__(seed, **kwargs)
+    def __init__(self, bins: int = 20, seed: int = 0) -> None:
+        super().__init__(seed)
         self.bins = bins
 
     def score(self, codes: Float[Tensor, "n d"], factors: Int[Tensor, "n f"]) -> Float[Tensor, ""]:
@@ -99,20 +97,6 @@ def modularity_of(information: Float[Tensor, "d f"]) -> Float[Tensor, ""]:
     return 1 - (others / best)[informed].mean() / max(1, information.shape[1] - 1)
 
 
-def information_beyond_chance(
-    binned: Int[Tensor, "n d"], factors: Int[Tensor, "n f"], shuffles: int, seed: int
-) -> Float[Tensor, "d f"]:
-    """The mutual information, 0 where it is within what codes of shuffled images have."""
-    information = information_of_pairs(binned, factors)
-    if shuffles == 0:
-        return information
-    generator = torch.Generator().manual_seed(seed)
-    orders = [torch.randperm(len(binned), generator=generator) for _ in range(shuffles)]
-    chance = torch.stack([information_of_pairs(binned[order], factors) for order in orders])
-    limit = chance.mean(dim=0) + BEYOND_CHANCE * chance.std(dim=0)
-    return torch.where(information > limit, information, 0.0)
-
-
 class Modularity(CodesAndFactors):
     """Modularity (Ridgeway & Mozer 2018, arXiv:1802.05312, section 3).
 
@@ -130,23 +114,67 @@ class Modularity(CodesAndFactors):
     Args:
         bins: number of bins of each dimension.
         shuffles: how often the images are shuffled to see what chance gives; 0, or at least 2.
-        seed: see CodesAndFactors.
-        kwargs: passed to torchmetrics.Metric.
+        seed: of the shuffles.
     """
 
-    def __init__(
-        self,
-        bins: int = 20,
-        shuffles: int = 20,
-        seed: int = 0,
-        **kwargs: Any,  # noqa: ANN401  (torchmetrics')
-    ) -> None:
-        super().__init__(seed, **kwargs)
+    def __init__(self, bins: int = 20, shuffles: int = 20, seed: int = 0) -> None:
+        super().__init__(seed)
         self.bins = bins
         self.shuffles = shuffles
 
     def score(self, codes: Float[Tensor, "n d"], factors: Int[Tensor, "n f"]) -> Float[Tensor, ""]:
-        """``modularity_of`` the mutual information beyond chance of binned codes and factors."""
+        """Modularity from the information that is beyond what codes of shuffled images have."""
         factors = factors[:, varying(factors)]
         binned = equal_width_bins(codes, self.bins)
-        return modularity_of(information_beyond_chance(binned, factors, self.shuffles, self.seed))
+        information = information_of_pairs(binned, factors)
+        if self.shuffles == 0:
+            return modularity_of(information)
+        generator = torch.Generator().manual_seed(self.seed)
+        orders = [torch.randperm(len(binned), generator=generator) for _ in range(self.shuffles)]
+        chance = torch.stack([information_of_pairs(binned[order], factors) for order in orders])
+        limit = chance.mean(dim=0) + BEYOND_CHANCE * chance.std(dim=0)
+        return modularity_of(torch.where(information > limit, information, 0.0))
+
+
+def gaussian_total_correlation(codes: Float[Tensor, "n d"]) -> Float[Tensor, ""]:
+    """KL(N(m, C) || N(m, diag C)) = 0.5 (sum_j log C_jj - log det C), in nats.
+
+    C is the covariance of the codes; constant dimensions are left out.
+    """
+    codes = codes.double()
+    codes = codes[:, (codes != codes[:1]).any(dim=0)]
+    if len(codes) <= codes.shape[1]:
+        raise UserError(
+            f"Total correlation needs more images than dimensions, got {len(codes)} images "
+            f"of {codes.shape[1]} dimensions: give it more images."
+        )
+    if codes.shape[1] == 0:
+        return codes.new_zeros(())
+    # The correlation matrix has the covariance's determinant without its diagonal.
+    scaled = (codes - codes.mean(dim=0)) / codes.std(dim=0)
+    correlation = scaled.T @ scaled / (len(codes) - 1)
+    log_determinant: Tensor = torch.linalg.slogdet(correlation).logabsdet
+    return -0.5 * log_determinant
+
+
+class GaussianTotalCorrelation(CodesAndFactors):
+    """Total correlation of the codes under a Gaussian fit, in nats (Watanabe 1960).
+
+    0 where the dimensions are uncorrelated, without an upper limit; lower is better, though a
+    collapsed code has 0 too. Locatello et al. 2019 (arXiv:1811.12359, section 5.3) take it from the
+    mean codes. A fit to n images of d independent dimensions has about d (d - 1) / 4n. Cost:
+    nothing. Factors are not looked at.
+    """
+
+    higher_is_better: bool | None = False
+    groups = GROUPS
+
+    def update(
+        self, codes: Float[Tensor, "n d"], factors: Shaped[Tensor, "n f"] | None = None
+    ) -> None:
+        """Add a batch of codes."""
+        super().update(codes, codes.new_zeros(len(codes), 1) if factors is None else factors)
+
+    def score(self, codes: Float[Tensor, "n d"], factors: Int[Tensor, "n f"]) -> Float[Tensor, ""]:
+        """:func:`gaussian_total_correlation` of the codes."""
+        return gaussian_total_correlation(codes)

@@ -1,6 +1,6 @@
 """Scores by trained predictors of the factors: DCI and SAP."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float, Int
@@ -23,30 +23,14 @@ def disentanglement(importance: Float[Tensor, "d f"]) -> Float[Tensor, ""]:
     """sum_j w_j (1 - H_f(p_j)): p_j is how dimension j's importance is shared among factors.
 
     w_j is the dimension's share of all importance, H_f an entropy with base f, the number of
-    factors. A single factor gives 1, no importance at all 0.
+    factors. A single factor gives 1, no importance at all 0. Of the transposed matrix it is the
+    completeness, which asks for one dimension for each factor.
     """
     importance = importance.clamp(min=0)  # rounding leaves some at -1e-17
     shares = importance / importance.sum(dim=1, keepdim=True).clamp(min=1e-12)
     base = torch.tensor(max(importance.shape[1], 2)).log()
     concentration = 1 + torch.xlogy(shares, shares).sum(dim=1) / base
     return (importance.sum(dim=1) * concentration).sum() / importance.sum().clamp(min=1e-12)
-
-
-def completeness(importance: Float[Tensor, "d f"]) -> Float[Tensor, ""]:
-    """``disentanglement`` with dimensions and factors exchanged: one dimension for each factor."""
-    return disentanglement(importance.T)
-
-
-def importance_and_accuracy(
-    codes: Float[Tensor, "n d"], factor: Int[Tensor, " n"], num_train: int, trees: int, seed: int
-) -> tuple[Float[Tensor, " d"], float]:
-    """How much each dimension helps to tell a factor's values apart, and how well they are told."""
-    from sklearn.ensemble import GradientBoostingClassifier  # here: it takes half a second
-
-    model = GradientBoostingClassifier(n_estimators=trees, random_state=seed)
-    model.fit(codes[:num_train].numpy(), factor[:num_train].numpy())
-    accuracy = model.score(codes[num_train:].numpy(), factor[num_train:].numpy())
-    return torch.from_numpy(model.feature_importances_), float(accuracy)
 
 
 class DCI(CodesAndFactors):
@@ -68,31 +52,28 @@ class DCI(CodesAndFactors):
         num_train: how many images train the predictors, two thirds at most; the others test.
         trees: boosting rounds.
         seed: see CodesAndFactors.
-        kwargs: passed to torchmetrics.Metric.
     """
 
-    def __init__(
-        self,
-        num_train: int = 5_000,
-        trees: int = 100,
-        seed: int = 0,
-        **kwargs: Any,  # noqa: ANN401  (torchmetrics')
-    ) -> None:
-        super().__init__(seed, **kwargs)
+    def __init__(self, num_train: int = 5_000, trees: int = 100, seed: int = 0) -> None:
+        super().__init__(seed)
         self.num_train = num_train
         self.trees = trees
 
     def score(self, codes: Float[Tensor, "n d"], factors: Int[Tensor, "n f"]) -> Float[Tensor, "3"]:
         """Disentanglement, completeness and informativeness; the first images train."""
+        from sklearn.ensemble import GradientBoostingClassifier  # here: it takes half a second
+
         count = min(self.num_train, len(codes) * 2 // 3)
-        columns = tqdm(varying(factors[:count]), desc="DCI", unit="factor", disable=None)
-        found = [
-            importance_and_accuracy(codes, factors[:, column], count, self.trees, self.seed)
-            for column in columns
-        ]
-        importance = torch.stack([importance for importance, _ in found], dim=1)
-        informativeness = sum(accuracy for _, accuracy in found) / len(found)
-        scores = [disentanglement(importance), completeness(importance), informativeness]
+        x, y = codes.numpy(), factors.numpy()
+        importances, accuracies = [], []
+        for k in tqdm(varying(factors[:count]), desc="DCI", unit="factor", disable=None):
+            model = GradientBoostingClassifier(n_estimators=self.trees, random_state=self.seed)
+            model.fit(x[:count], y[:count, k])
+            importances.append(torch.from_numpy(model.feature_importances_))
+            accuracies.append(float(model.score(x[count:], y[count:, k])))
+        importance = torch.stack(importances, dim=1)
+        informativeness = sum(accuracies) / len(accuracies)
+        scores = [disentanglement(importance), disentanglement(importance.T), informativeness]
         return torch.tensor(scores, dtype=torch.float64)
 
     def compute(self) -> DCIScores:  # type: ignore[override]
@@ -128,16 +109,10 @@ class SAP(CodesAndFactors):
     Args:
         num_train: how many images train the classifiers, two thirds at most; the others test.
         seed: see CodesAndFactors.
-        kwargs: passed to torchmetrics.Metric.
     """
 
-    def __init__(
-        self,
-        num_train: int = 10_000,
-        seed: int = 0,
-        **kwargs: Any,  # noqa: ANN401  (torchmetrics')
-    ) -> None:
-        super().__init__(seed, **kwargs)
+    def __init__(self, num_train: int = 10_000, seed: int = 0) -> None:
+        super().__init__(seed)
         self.num_train = num_train
 
     def score(self, codes: Float[Tensor, "n d"], factors: Int[Tensor, "n f"]) -> Float[Tensor, ""]:

@@ -1,12 +1,15 @@
 """Scores by drawn images that share the value of a factor: FactorVAE's and beta-VAE's."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from lightning_gen.metrics.disentanglement.table import CodesAndFactors, varying
+
+CHUNK = 1000
+"""How many batches are read at once."""
 
 
 class Sharing(NamedTuple):
@@ -61,25 +64,10 @@ def draw_subsets(
     return torch.where(scarce[:, None], drawn, subsets)
 
 
-def mean_over_chunks(
-    values: Float[Tensor, "n d"], first: Int[Tensor, "m b"], second: Int[Tensor, "m b"]
-) -> Float[Tensor, "m d"]:
-    """Mean over b of |values[first] - values[second]|, without holding all of them at once."""
-    chunks = zip(torch.split(first, 1000), torch.split(second, 1000), strict=True)
-    return torch.cat([(values[a] - values[b]).abs().mean(dim=1) for a, b in chunks])
-
-
-class Differences(NamedTuple):
-    """Which factor pairs of images share, and their mean absolute difference."""
-
-    factor: Int[Tensor, " m"]
-    difference: Float[Tensor, "m d"]
-
-
 def draw_differences(
     codes: Float[Tensor, "n d"], factors: Int[Tensor, "n f"], num: int, pairs: int, seed: int
-) -> Differences:
-    """``num`` times a random factor, ``pairs`` images, and for each another of the same value.
+) -> tuple[Int[Tensor, " m"], Float[Tensor, "m d"]]:
+    """``num`` times a random factor, and the mean difference of ``pairs`` images that share it.
 
     An image is paired with itself only where no other has the value.
     """
@@ -92,7 +80,9 @@ def draw_differences(
     partner = runs.order[
         factor[:, None], runs.start[at] + (runs.place[at] + further) % runs.size[at]
     ]
-    return Differences(factor, mean_over_chunks(codes.double(), image, partner))
+    codes = codes.double()
+    chunks = zip(torch.split(image, CHUNK), torch.split(partner, CHUNK), strict=True)
+    return factor, torch.cat([(codes[a] - codes[b]).abs().mean(dim=1) for a, b in chunks])
 
 
 class BetaVAEScore(CodesAndFactors):
@@ -112,18 +102,12 @@ class BetaVAEScore(CodesAndFactors):
         num_test: mean differences that test it.
         pairs: pairs of images of each.
         seed: see CodesAndFactors.
-        kwargs: passed to torchmetrics.Metric.
     """
 
     def __init__(
-        self,
-        num_train: int = 10_000,
-        num_test: int = 5_000,
-        pairs: int = 64,
-        seed: int = 0,
-        **kwargs: Any,  # noqa: ANN401  (torchmetrics')
+        self, num_train: int = 10_000, num_test: int = 5_000, pairs: int = 64, seed: int = 0
     ) -> None:
-        super().__init__(seed, **kwargs)
+        super().__init__(seed)
         self.num_train = num_train
         self.num_test = num_test
         self.pairs = pairs
@@ -150,21 +134,11 @@ class BetaVAEScore(CodesAndFactors):
 INACTIVE = 0.05
 """Standard deviation below which a dimension is left out, that of Locatello et al. 2019."""
 
-CHUNK = 1000
-"""How many batches are read at once."""
-
-
-class Votes(NamedTuple):
-    """Which factor a batch of images shares, and which dimension varies least over the batch."""
-
-    factor: Int[Tensor, " m"]
-    dimension: Int[Tensor, " m"]
-
 
 def draw_votes(
     codes: Float[Tensor, "n d"], factors: Int[Tensor, "n f"], num: int, batch_size: int, seed: int
-) -> Votes:
-    """``num`` batches: a random factor, a random image, and images that share its value.
+) -> tuple[Int[Tensor, " m"], Int[Tensor, " m"]]:
+    """Of ``num`` batches the factor that the images share, and the dimension that varies least.
 
     A batch has no image twice, unless fewer than ``batch_size`` images share the value.
     """
@@ -175,7 +149,7 @@ def draw_votes(
     within = draw_subsets(runs.size[factor, image], batch_size, generator)
     batches = runs.order[factor[:, None], runs.start[factor, image][:, None] + within]
     quietest = [codes[batch].var(dim=1).argmin(dim=1) for batch in torch.split(batches, CHUNK)]
-    return Votes(factor, torch.cat(quietest))
+    return factor, torch.cat(quietest)
 
 
 class FactorVAEScore(CodesAndFactors):
@@ -195,7 +169,6 @@ class FactorVAEScore(CodesAndFactors):
         test_votes: batches that test it.
         batch_size: images of each.
         seed: see CodesAndFactors.
-        kwargs: passed to torchmetrics.Metric.
     """
 
     def __init__(
@@ -204,9 +177,8 @@ class FactorVAEScore(CodesAndFactors):
         test_votes: int = 5_000,
         batch_size: int = 64,
         seed: int = 0,
-        **kwargs: Any,  # noqa: ANN401  (torchmetrics')
     ) -> None:
-        super().__init__(seed, **kwargs)
+        super().__init__(seed)
         self.train_votes = train_votes
         self.test_votes = test_votes
         self.batch_size = batch_size

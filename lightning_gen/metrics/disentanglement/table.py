@@ -1,7 +1,7 @@
 """The table of codes and ground-truth factors that every score of disentanglement reads."""
 
 from abc import abstractmethod
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -9,8 +9,7 @@ from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
 from lightning_gen.errors import UserError
-from lightning_gen.metrics.estimate import Estimate, KeptNumbers
-from lightning_gen.metrics.resampling import jackknife_variance
+from lightning_gen.metrics.estimate import Estimate, KeptNumbers, jackknife_variance
 
 FEWEST_IMAGES = 100
 
@@ -31,7 +30,6 @@ class CodesAndFactors(KeptNumbers):
 
     Args:
         seed: of all that is random, apart from the global random state.
-        kwargs: passed to torchmetrics.Metric.
     """
 
     higher_is_better: bool | None = True
@@ -39,8 +37,8 @@ class CodesAndFactors(KeptNumbers):
     groups: ClassVar[int] = 0
     names = ("codes", "factors")
 
-    def __init__(self, seed: int = 0, **kwargs: Any) -> None:  # noqa: ANN401
-        super().__init__(**kwargs)
+    def __init__(self, seed: int = 0) -> None:
+        super().__init__()
         self.seed = seed
 
     def update(self, codes: Float[Tensor, "n d"], factors: Shaped[Tensor, "n f"]) -> None:
@@ -73,7 +71,7 @@ class CodesAndFactors(KeptNumbers):
                 f"{type(self).__name__} needs finite codes, got nan or infinity: "
                 "take a checkpoint from before the training diverged."
             )
-        order = _canonical_order(codes, factors)
+        order = torch.from_numpy(np.lexsort([*codes.T.numpy(), *factors.T.numpy()]))
         shuffle = torch.Generator().manual_seed(self.seed)
         order = order[torch.randperm(count, generator=shuffle)]
         codes, factors = codes[order], factors[order]
@@ -86,11 +84,6 @@ class CodesAndFactors(KeptNumbers):
             without = []
         error = jackknife_variance(torch.stack(without)).sqrt() if without else value * torch.nan
         return Estimate(value, error)
-
-
-def _canonical_order(codes: Float[Tensor, "n d"], factors: Int[Tensor, "n f"]) -> Int[Tensor, " n"]:
-    columns = [*codes.T.numpy(), *factors.T.numpy()]
-    return torch.from_numpy(np.lexsort(columns))
 
 
 def varying(factors: Int[Tensor, "n f"]) -> list[int]:

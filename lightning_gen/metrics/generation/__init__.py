@@ -1,7 +1,10 @@
 """Scores of generated images against real ones, on the features of an extractor."""
 
-from lightning_gen.metrics.generation.frechet import FrechetDistance
-from lightning_gen.metrics.generation.gaussian import FittedGaussian, frechet_distance
+from lightning_gen.metrics.generation.frechet import (
+    FittedGaussian,
+    FrechetDistance,
+    frechet_distance,
+)
 from lightning_gen.metrics.generation.kernel_distance import KernelDistance, polynomial_kernel
 from lightning_gen.metrics.generation.manifold import (
     DensityCoverage,

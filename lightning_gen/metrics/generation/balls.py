@@ -57,13 +57,7 @@ class Balls:
 
     @classmethod
     def of(cls, centres: FeatureRows, points: Float[Tensor, "m d"], depth: int) -> "Balls":
-        """Two passes over all distances, a few rows of them in memory at once.
-
-        Args:
-            centres: of the balls.
-            points: that may lie in them.
-            depth: how many neighbours are kept, at most 255.
-        """
+        """Two passes over all distances, a few rows in memory at once; ``depth`` is at most 255."""
         depth = min(depth, len(centres) - 1)
         neighbours, pairs = [], []
         for rows in _blocks(centres, points):
@@ -92,12 +86,8 @@ class Balls:
     ) -> Bool[Tensor, " pairs"]:
         """Whether the centre's ball holds the point, each part of the images seen alone.
 
-        A ball reaches to the k-th nearest other centre of its part, its surface included.
-
-        Args:
-            k: number of the neighbour.
-            centres: the number of each centre's part.
-            points: the number of each point's part.
+        A ball reaches to the k-th nearest other centre of its part, its surface included;
+        ``centres`` and ``points`` are the numbers of the parts that these belong to.
         """
         closer = (centres[self.neighbours] == centres[:, None]).cumsum(dim=1, dtype=torch.uint8)
         closer = torch.nn.functional.pad(closer, (1, 0)).flatten()
@@ -106,13 +96,11 @@ class Balls:
 
     def held(self, inside: Bool[Tensor, " pairs"]) -> Bool[Tensor, " m"]:
         """Which points lie in a ball."""
-        found = inside.new_zeros(self.points)
-        return found.index_fill_(0, self.point[inside], True)
+        return inside.new_zeros(self.points).index_fill_(0, self.point[inside], True)
 
     def holding(self, inside: Bool[Tensor, " pairs"]) -> Bool[Tensor, " n"]:
         """Which balls hold a point."""
-        found = inside.new_zeros(len(self.neighbours))
-        return found.index_fill_(0, self.centre[inside], True)
+        return inside.new_zeros(len(self.neighbours)).index_fill_(0, self.centre[inside], True)
 
 
 def _blocks(x: FeatureRows, y: Float[Tensor, "m d"]) -> Iterator[slice]:

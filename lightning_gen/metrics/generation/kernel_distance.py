@@ -1,15 +1,12 @@
 """The kernel distance between real and generated features."""
 
-from typing import Any
-
 import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from lightning_gen.metrics.estimate import Estimate
+from lightning_gen.metrics.estimate import GROUPS, Estimate, check_groups, jackknife_variance
 from lightning_gen.metrics.generation.stored import StoredFeatures
-from lightning_gen.metrics.resampling import GROUPS, check_groups, jackknife_variance
 
 BLOCK = 1024
 """Images on each side of a block of the kernel matrix: 8 MiB in float64."""
@@ -26,10 +23,8 @@ class KernelDistance(StoredFeatures):
     0. Lower is better; the unit is the features' to the sixth power. Only values of the same
     extractor and the same resizing compare.
 
-    The standard error is that of a delete-a-group jackknife over both sets, from the kernel's sums
-    over pairs of groups: image i falls into group i mod ``groups``. The value does not depend on
-    how images are shared among processes; the standard error does, within its own uncertainty.
-    Near equality of the distributions it is too large, by up to the root of 2.
+    The standard error is that of a delete-a-group jackknife, as for
+    :class:`~lightning_gen.metrics.generation.FrechetDistance`, from sums over pairs of groups.
 
     The kernel is computed in float64, since a mean far from 0 enters it in the third power; in
     blocks of 8 MiB. To these come the features.
@@ -37,13 +32,12 @@ class KernelDistance(StoredFeatures):
     Args:
         groups: of the jackknife, 2 or more, fewer where there are fewer images; 0 for no standard
             error (nan).
-        kwargs: passed to torchmetrics.Metric.
     """
 
     higher_is_better: bool | None = False
 
-    def __init__(self, groups: int = GROUPS, **kwargs: Any) -> None:  # noqa: ANN401  (torchmetrics')
-        super().__init__(**kwargs)
+    def __init__(self, groups: int = GROUPS) -> None:
+        super().__init__()
         check_groups("KernelDistance", groups)
         self.groups = groups
 
@@ -54,7 +48,8 @@ class KernelDistance(StoredFeatures):
         within_x, within_y = kernel_sums(x, x, groups), kernel_sums(y, y, groups)
         between = kernel_sums(x, y, groups)
         for sums, images in ((within_x, x), (within_y, y)):
-            sums.diagonal().sub_(_sums_with_themselves(images, groups))
+            with_itself = (images.double().square().sum(dim=1) / images.shape[1] + 1).pow(3)
+            sums.diagonal().sub_(with_itself @ _members(images, groups))
         part_x, part_y = _mean_of_pairs(within_x, len(x)), _mean_of_pairs(within_y, len(y))
         value = part_x + part_y - 2 * between.sum() / (len(x) * len(y))
         without_x = _without_each_group(within_x, between, len(x), len(y)) + part_y
@@ -84,11 +79,6 @@ def _members(x: Float[Tensor, "n d"], groups: int) -> Float[Tensor, "n g"]:
     """1 where image i is of group j, else 0; one group of all images where ``groups`` is 0."""
     groups = max(groups, 1)
     return one_hot(torch.arange(len(x), device=x.device) % groups, groups).double()
-
-
-def _sums_with_themselves(x: Float[Tensor, "n d"], groups: int) -> Float[Tensor, " g"]:
-    lengths = x.double().square().sum(dim=1) / x.shape[1]
-    return (lengths + 1).pow(3) @ _members(x, groups)
 
 
 def _mean_of_pairs(within: Sums, images: int) -> Float[Tensor, ""]:

@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -41,17 +41,14 @@ class NeighbourScores(StoredFeatures):
 
     Distances are taken in float64 from centred features, so that a common offset and near copies
     are told right. The memory is a few blocks of 8 MiB, the features in float64, and 1 kB and more
-    for each image, by the number of others among its 8 (k + 1) neighbours.
-
-    Args:
-        neighbours: k.
-        kwargs: passed to torchmetrics.Metric.
+    for each image, by the number of others among its 8 (k + 1) neighbours. Only values of the same
+    extractor, the same resizing and the same numbers of images compare. ``neighbours`` is k.
     """
 
     higher_is_better: bool | None = True
 
-    def __init__(self, neighbours: int, **kwargs: Any) -> None:  # noqa: ANN401  (torchmetrics')
-        super().__init__(**kwargs)
+    def __init__(self, neighbours: int) -> None:
+        super().__init__()
         if not 1 <= neighbours <= 10:
             raise UserError(
                 f"{type(self).__name__}.neighbours is 1 to 10, got {neighbours}. Pass 3 or 5."
@@ -117,17 +114,12 @@ class PrecisionRecall(NeighbourScores):
 
     Precision is the share of generated images within a ball of the real ones, recall the share of
     real images within a ball of the generated ones. Both in [0, 1], higher is better, without a
-    unit; only values of the same extractor, the same resizing and the same numbers of images
-    compare. Even two draws of one distribution do not reach 1: with 1,000 to 10,000 images from
-    N(0, I) both are 0.88 to 0.92 at D = 8 and 0.50 to 0.59 at D = 128.
-
-    Args:
-        neighbours: k, the paper's 3.
-        kwargs: passed to torchmetrics.Metric.
+    unit. Even two draws of one distribution do not reach 1: with 1,000 to 10,000 images from
+    N(0, I) both are 0.88 to 0.92 at D = 8 and 0.50 to 0.59 at D = 128. The paper's k is 3.
     """
 
-    def __init__(self, neighbours: int = 3, **kwargs: Any) -> None:  # noqa: ANN401  (torchmetrics')
-        super().__init__(neighbours, **kwargs)
+    def __init__(self, neighbours: int = 3) -> None:
+        super().__init__(neighbours)
 
     def balls(self, real: Tensor, generated: Tensor) -> Sequence[Balls]:
         """Around the images of both sets."""
@@ -154,16 +146,12 @@ class DensityCoverage(NeighbourScores):
     k: 1 in the mean where the distributions are equal, above 1 where the generated images keep to
     the crowded parts of the real ones. Coverage is the share of real balls that hold a generated
     image: 1 - (1/2)^k in the mean for two equally large draws of one distribution, 0.97 for k = 5.
-    Generated images have no balls, so that an outlier of the model covers nothing. Without a unit;
-    only values of the same extractor, the same resizing and the same numbers of images compare.
-
-    Args:
-        neighbours: k, the paper's 5.
-        kwargs: passed to torchmetrics.Metric.
+    Generated images have no balls, so that an outlier of the model covers nothing. Without a unit.
+    The paper's k is 5.
     """
 
-    def __init__(self, neighbours: int = 5, **kwargs: Any) -> None:  # noqa: ANN401  (torchmetrics')
-        super().__init__(neighbours, **kwargs)
+    def __init__(self, neighbours: int = 5) -> None:
+        super().__init__(neighbours)
 
     def balls(self, real: Tensor, generated: Tensor) -> Sequence[Balls]:
         """Around the real images."""

@@ -8,7 +8,7 @@ from sklearn.ensemble import GradientBoostingClassifier
 from sklearn.svm import LinearSVC
 
 from lightning_gen.metrics.disentanglement import DCI, SAP
-from lightning_gen.metrics.disentanglement.predictors import completeness, disentanglement
+from lightning_gen.metrics.disentanglement.predictors import disentanglement
 
 
 def concentration_by_a_loop(importance):
@@ -25,7 +25,7 @@ def concentration_by_a_loop(importance):
 def test_disentanglement_and_completeness_agree_with_scipy(unused):
     importance = torch.rand(6, 4).double() ** 3
     importance[:unused] = 0
-    found = disentanglement(importance), completeness(importance)
+    found = disentanglement(importance), disentanglement(importance.T)
     expected = concentration_by_a_loop(importance), concentration_by_a_loop(importance.T)
     assert [score.item() for score in found] == pytest.approx(expected)
     assert abs(expected[0] - expected[1]) > 0.01
@@ -34,14 +34,14 @@ def test_disentanglement_and_completeness_agree_with_scipy(unused):
 def test_a_factor_in_two_dimensions_is_disentangled_but_not_complete():
     importance = torch.tensor([[0.5, 0.0], [0.5, 0.0], [0.0, 1.0], [0.0, 0.0]]).double()
     assert disentanglement(importance) == pytest.approx(1)
-    assert completeness(importance) == pytest.approx((0.5 + 1) / 2)
+    assert disentanglement(importance.T) == pytest.approx((0.5 + 1) / 2)
 
 
 def test_rounding_below_zero_is_no_importance():
     importance = torch.eye(3).double()
     expected = disentanglement(importance)
     importance[0, 1] = -1e-17
-    assert disentanglement(importance) == completeness(importance) == expected == 1
+    assert disentanglement(importance) == disentanglement(importance.T) == expected == 1
 
 
 def test_no_importance_is_worth_nothing():

@@ -6,13 +6,12 @@ import torch
 
 from lightning_gen.errors import UserError
 from lightning_gen.metrics.disentanglement import MIG
-from support.scores import metrics
+from support.scores import metrics, updated
 
 
 def numbers(metric, codes, factors, batch_size=64):
     """All that the metric gives for these images, as plain numbers."""
-    for batch in zip(codes.split(batch_size), factors.split(batch_size), strict=True):
-        metric.update(*batch)
+    updated(metric, codes, factors, batch_size=batch_size)
     return np.array(metric.compute()).flatten().tolist()
 
 

@@ -11,15 +11,11 @@ from torch_fidelity.metric_kid import KEY_METRIC_KID_MEAN, kid_features_to_metri
 
 from lightning_gen.errors import UserError
 from lightning_gen.metrics.generation import FrechetDistance, KernelDistance, kernel_distance
+from support.scores import shown
 
 
 def updated(make, real, generated, batch_size=64, **arguments):
-    metric = make(**arguments)
-    for part in real.split(batch_size):
-        metric.update(part, real=True)
-    for part in generated.split(batch_size):
-        metric.update(part, real=False)
-    return metric
+    return shown(make(**arguments), real, generated, batch_size)
 
 
 def frechet(real, generated, **arguments):

@@ -6,6 +6,7 @@ from torch_fidelity.metric_prc import prc_features_to_metric
 
 from lightning_gen.errors import UserError
 from lightning_gen.metrics.generation import DensityCoverage, PrecisionRecall, balls, manifold
+from support.scores import shown
 
 METRICS = [PrecisionRecall, DensityCoverage]
 
@@ -15,12 +16,8 @@ def small_blocks(monkeypatch):
     monkeypatch.setattr(balls, "BLOCK", 700)  # a few rows at once
 
 
-def scored(metric, real, generated, batch_size=64):
-    for part in real.split(batch_size):
-        metric.update(part, real=True)
-    for part in generated.split(batch_size):
-        metric.update(part, real=False)
-    return metric.compute()
+def scored(metric, real, generated):
+    return shown(metric, real, generated).compute()
 
 
 def no_variance(*_, **__):
