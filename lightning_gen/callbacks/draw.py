@@ -1,6 +1,7 @@
 """Draws pictures of the model during training."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
 from lightning.pytorch import LightningModule, Trainer
@@ -8,10 +9,10 @@ from lightning.pytorch.trainer.states import RunningStage
 from matplotlib.figure import Figure
 
 from lightning_gen.callbacks.drawing import Drawing, batches, due, moment
-from lightning_gen.contracts import Batch, Encodes, able, info_of
+from lightning_gen.contracts import Batch, Encodes, able, as_batch, info_of
 from lightning_gen.errors import UserError
 from lightning_gen.figures.style import Pixels, to_array
-from lightning_gen.pictures import Picture, Seen
+from lightning_gen.pictures import Names, Picture, Seen
 from lightning_gen.pictures.codes import LabelledCodes, codes_of, join, without_condition
 
 
@@ -52,15 +53,17 @@ class Draw(Drawing):
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Raise a UserError when the model or the data lack what a picture shows."""
         for picture in self.pictures.values():
-            picture.check(pl_module, **names_of_data(trainer))
+            picture.check(pl_module, names_of_data(trainer))
         self._training = self._validation = None
 
     def on_train_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, _: object, batch: Batch, *rest: object
+        self, trainer: Trainer, pl_module: LightningModule, _: object, batch: object, *rest: object
     ) -> None:
-        """Keep images of the first training batch."""
+        """Keep images of the first training batch, where it is one of images."""
         if self._training is None:
-            self._training = Batch(*(t.clone() for t in batch.first(self._most(of_codes=False))))
+            with suppress(UserError):
+                kept = as_batch(batch).first(self._most(of_codes=False))
+                self._training = Batch(*(part.clone() for part in kept))
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Draw the test."""
@@ -84,7 +87,6 @@ class Draw(Drawing):
         )
 
     def _seen(self, trainer: Trainer, model: LightningModule, picture: Picture, split: str) -> Seen:
-        names, when = names_of_data(trainer), f"at {moment(trainer)}"
         count, known = picture.looks_at, dict[str, Any]()
         if picture.of_codes and able(model, (Encodes,)):
             codes, complete = self._encoded(trainer, model, split)
@@ -102,7 +104,8 @@ class Draw(Drawing):
             split = "validation" if self._validation else "training"
             kept = self._validation or self._training
             known = {"batch": kept and kept.first(count)}
-        return Seen(f"{split} images", **known, **names, when=when)
+        known |= {"names": names_of_data(trainer), "when": f"at {moment(trainer)}"}
+        return Seen(f"{split} images", **known)
 
     def _encoded(
         self, trainer: Trainer, model: LightningModule, split: str
@@ -125,7 +128,7 @@ def portions(trainer: Trainer, split: str, count: int) -> Iterator[Batch | None]
     """The first images of a split in batches, where the model is; None where more are left out."""
     stage, trainer.state.stage = trainer.state.stage, RunningStage.VALIDATING  # no augmentation
     try:
-        for batch in batches(trainer, split):
+        for batch in map(as_batch, batches(trainer, split)):
             if count > 0:
                 yield batch.first(count)
             count -= len(batch.images)
@@ -136,8 +139,7 @@ def portions(trainer: Trainer, split: str, count: int) -> Iterator[Batch | None]
         trainer.state.stage = stage
 
 
-def names_of_data(trainer: Trainer) -> dict[str, Any]:
-    """``class_names`` and ``factor_names`` of the data; none where they are not known."""
+def names_of_data(trainer: Trainer) -> Names:
+    """The names of labels and factors; none where they are not known."""
     info = info_of(trainer.datamodule)  # type: ignore[attr-defined]
-    names = ("class_names", "factor_names")
-    return {name: getattr(info, name) for name in names} if info else {}
+    return Names(info.class_names, info.factor_names) if info else Names()

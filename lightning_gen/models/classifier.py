@@ -1,6 +1,6 @@
 """A classifier of images, whose features judge what generative models make."""
 
-from typing import NamedTuple, Unpack
+from typing import ClassVar, NamedTuple, Unpack
 
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -35,6 +35,7 @@ class Classifier(Module):
     """
 
     needs_labels = True
+    logs: ClassVar[dict[str, Quantity]] = {"accuracy": Quantity(better="higher")}
 
     def __init__(
         self,
@@ -53,11 +54,6 @@ class Classifier(Module):
         self.network = ConvClassifier(image_shape, num_classes, widths)
         self.shift = shift
         self.flip = flip
-
-    @property
-    def quantities(self) -> dict[str, Quantity]:
-        """The cross-entropy, and the accuracy."""
-        return super().quantities | {"accuracy": Quantity(better="higher")}
 
     def encode(self, images: Images) -> Codes:
         """The features [N, D] of each image."""

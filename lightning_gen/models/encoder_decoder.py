@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 from copy import deepcopy
 from functools import partial
-from typing import Unpack
+from typing import ClassVar, Unpack
 
 from jaxtyping import Float
 from lightning.pytorch import LightningModule
@@ -17,7 +17,7 @@ from lightning_gen.models.optimizers import TrainingParts
 from lightning_gen.networks import Architecture, Corruption
 from lightning_gen.networks.mean_start import start_at_mean
 from lightning_gen.objectives import Bernoulli, Likelihood
-from lightning_gen.quantities import LOSS, NATS, Quantity
+from lightning_gen.quantities import NATS, Quantity
 
 
 class DenoisingParts(TrainingParts, total=False):
@@ -53,6 +53,11 @@ class Autoencoder(KeepsArguments, LightningModule):
     """
 
     corrupt: Corruption
+    logs: ClassVar[dict[str, Quantity]] = {
+        "reconstruction": Quantity(NATS, "lower", "likelihood", weight=1.0),
+        "kl": Quantity(NATS, weight=1.0),
+        "bits_per_dimension": Quantity("bits per dimension", "lower", "likelihood"),
+    }
 
     def __init__(
         self,
@@ -104,16 +109,6 @@ class Autoencoder(KeepsArguments, LightningModule):
         """Log p(x|z) of codes [k * N, ...], k for each of N images, in nats."""
         repeated = images.repeat(len(codes) // len(images), 1, 1, 1)
         return self.likelihood.log_prob(self.decoder(codes), repeated)
-
-    @property
-    def quantities(self) -> dict[str, Quantity]:
-        """The loss, and what a negative ELBO is made of."""
-        return {
-            "loss": LOSS,
-            "reconstruction": Quantity(NATS, "lower", "likelihood", weight=1.0),
-            "kl": Quantity(NATS, weight=1.0),
-            "bits_per_dimension": Quantity("bits per dimension", "lower", "likelihood"),
-        }
 
     def logged(self, terms: dict[str, Tensor]) -> dict[str, Tensor]:
         """The terms; and the negative ELBO in bits per dimension, where values are discrete."""

@@ -25,8 +25,11 @@ from lightning_gen.models.optimizers import OptimizerFactory, SharedFactory
 from lightning_gen.objectives import Adversarial
 from lightning_gen.quantities import Quantity
 
-JUDGED = ("real", "fake", "code", "permuted", "prior")
-"""What discriminators score."""
+JUDGED = (
+    *("penalty", "adversarial", "real_score", "fake_score"),
+    *("code_score", "permuted_score", "prior_score"),
+)
+LOSSES = ("discriminator_loss", "generator_loss")
 
 
 class GANParts(TypedDict, total=False):
@@ -69,6 +72,10 @@ class GAN(Module, ABC):
 
     discriminator: nn.Module
     leaves_gradients_out: ClassVar[bool] = True
+    logs: ClassVar[dict[str, Quantity]] = {
+        **dict.fromkeys(LOSSES, Quantity(basis="judge", shown=True)),
+        **dict.fromkeys(JUDGED, Quantity(basis="judge")),
+    }
 
     def __init__(
         self,
@@ -87,17 +94,6 @@ class GAN(Module, ABC):
         self._discriminator_optimizer = (
             SharedFactory(discriminator_optimizer) if discriminator_optimizer else self._optimizer
         )
-
-    @property
-    def quantities(self) -> dict[str, Quantity]:
-        """Also what the discriminator measures, which was trained with the model."""
-        losses = ("discriminator_loss", "generator_loss")
-        others = ("penalty", "adversarial", *(f"{name}_score" for name in JUDGED))
-        return {
-            **super().quantities,
-            **dict.fromkeys(losses, Quantity(basis="judge", shown=True)),
-            **dict.fromkeys(others, Quantity(basis="judge")),
-        }
 
     @abstractmethod
     def discriminator_terms(self, seen: Any, training_step: int | None) -> Terms:  # noqa: ANN401

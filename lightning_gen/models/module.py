@@ -26,6 +26,7 @@ class Module(KeepsArguments, LightningModule, ABC):
     Attributes:
         leaves_gradients_out: a backward pass gives no gradient to some parameters, for which DDP
             must not wait.
+        logs: what the numbers are that this class logs, beside those of its parents.
         monitor: the metric that picks the best checkpoint; None keeps the latest.
 
     Args:
@@ -35,6 +36,7 @@ class Module(KeepsArguments, LightningModule, ABC):
     """
 
     leaves_gradients_out: ClassVar[bool] = False
+    logs: ClassVar[dict[str, Quantity]] = {"loss": LOSS}
     monitor: ClassVar[str | None] = "val/loss"
 
     def __init__(
@@ -151,7 +153,8 @@ class Module(KeepsArguments, LightningModule, ABC):
     @property
     def quantities(self) -> dict[str, Quantity]:
         """What the numbers are that the model logs, and the weight of each term in the loss."""
-        return {"loss": LOSS}
+        declared = [vars(kind).get("logs", {}) for kind in reversed(type(self).__mro__)]
+        return {name: each for part in declared for name, each in part.items()}
 
     def logged(self, terms: dict[str, Tensor]) -> dict[str, Tensor]:
         """What is logged of the terms of a batch, by name."""

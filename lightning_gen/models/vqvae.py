@@ -69,6 +69,11 @@ class VQVAE(Autoencoder, Module):
     """
 
     leaves_gradients_out: ClassVar[bool] = True
+    logs: ClassVar[dict[str, Quantity]] = {
+        "commitment": Quantity(NATS, weight=1.0),
+        "perplexity": Quantity("codes"),
+        "code_use": Quantity(),
+    }
 
     def __init__(
         self,
@@ -95,12 +100,6 @@ class VQVAE(Autoencoder, Module):
     def codebook_size(self) -> int:
         """How many codes each codebook has."""
         return self.quantizer.size
-
-    @property
-    def quantities(self) -> dict[str, Quantity]:
-        """Also the commitment, weighted, and the use of the codes."""
-        used = {"perplexity": Quantity("codes"), "code_use": Quantity()}
-        return super().quantities | {"commitment": Quantity(NATS, weight=1.0)} | used
 
     def quantize(self, images: Images) -> CodeIndices:
         """The index of the code of each position of the latent map, row by row."""

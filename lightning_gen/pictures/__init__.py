@@ -4,7 +4,7 @@ from lightning_gen.pictures.arithmetic import Arithmetic
 from lightning_gen.pictures.interpolation import Interpolation
 from lightning_gen.pictures.latent_grid import LatentGrid
 from lightning_gen.pictures.latent_scatter import LatentScatter
-from lightning_gen.pictures.picture import NothingToDrawError, Picture, Seen, View
+from lightning_gen.pictures.picture import Names, NothingToDrawError, Picture, Seen, View
 from lightning_gen.pictures.reconstructions import Denoising, Reconstructions
 from lightning_gen.pictures.samples import ConditionalSamples, Samples
 from lightning_gen.pictures.traversal import Traversal
@@ -16,6 +16,7 @@ __all__ = [
     "Interpolation",
     "LatentGrid",
     "LatentScatter",
+    "Names",
     "NothingToDrawError",
     "Picture",
     "Reconstructions",

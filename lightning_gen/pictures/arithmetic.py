@@ -12,7 +12,14 @@ from torch import Tensor
 from lightning_gen.contracts import Codes, Decodes, Encodes
 from lightning_gen.errors import UserError
 from lightning_gen.pictures.codes import LabelledCodes, device_of
-from lightning_gen.pictures.picture import CodePicture, NothingToDrawError, Seen, View
+from lightning_gen.pictures.picture import (
+    NO_NAMES,
+    CodePicture,
+    Names,
+    NothingToDrawError,
+    Seen,
+    View,
+)
 
 ThreeNames = tuple[str, str, str]
 
@@ -53,22 +60,20 @@ class Arithmetic(CodePicture):
         """The terms and their sum."""
         return 4
 
-    def check(
-        self, model: object, class_names: Sequence[str] = (), factor_names: Sequence[str] = ()
-    ) -> None:
+    def check(self, model: object, names: Names = NO_NAMES) -> None:
         """Raise a UserError where the model or the data lack what is shown."""
-        super().check(model, class_names, factor_names)
+        super().check(model, names)
         if self.terms is not None:
-            check_terms(self.terms, class_names, factor_names)
+            check_terms(self.terms, names)
 
     def draw(self, model: Any, seen: Seen) -> View:  # noqa: ANN401
         """The terms and their sum; a UserError where there is no image of one of them."""
-        codes, names = self.codes_of(seen), (seen.class_names, seen.factor_names)
-        terms = self.terms or default_terms(codes, *names)
+        codes, names = self.codes_of(seen), seen.names
+        terms = self.terms or default_terms(codes, names)
         if terms is None:
             raise NothingToDrawError("no three classes of these data are known to say something.")
-        check_terms(terms, *names)
-        chosen = [select(codes, name, *names) for name in terms]
+        check_terms(terms, names)
+        chosen = [select(codes, name, names) for name in terms]
         pairs = zip(chosen, terms, strict=True)
         first, second, third = (_mean(codes.codes, mask, name) for mask, name in pairs)
         total = torch.stack([first, second, third, first - second + third])
@@ -85,21 +90,22 @@ def _mean(codes: Codes, chosen: Bool[Tensor, " n"], name: str) -> Float[Tensor, 
     return codes[chosen].mean(dim=0)
 
 
-def select(
-    codes: LabelledCodes, name: str, class_names: Sequence[str], factor_names: Sequence[str]
-) -> Bool[Tensor, " n"]:
+def select(codes: LabelledCodes, name: str, names: Names) -> Bool[Tensor, " n"]:
     """Which images are of the class, or have the attribute, or with ``!`` have it not."""
-    if name in class_names:
-        return codes.labels == list(class_names).index(name)
-    attribute = codes.factors[:, list(factor_names).index(name.removeprefix("!"))] != 0
+    if name in names.classes:
+        return codes.labels == list(names.classes).index(name)
+    attribute = codes.factors[:, list(names.factors).index(name.removeprefix("!"))] != 0
     return ~attribute if name.startswith("!") else attribute
 
 
-def check_terms(
-    terms: Sequence[str], class_names: Sequence[str], factor_names: Sequence[str]
-) -> None:
+def terms_of(names: Names) -> list[str]:
+    """What may be a term: a class, an attribute, or its absence."""
+    return [*names.classes, *names.factors, *(f"!{name}" for name in names.factors)]
+
+
+def check_terms(terms: Sequence[str], names: Names) -> None:
     """Raise a UserError where a term is no class and no attribute."""
-    known = [*class_names, *factor_names, *(f"!{name}" for name in factor_names)]
+    known = terms_of(names)
     for name in terms:
         if name not in known:
             close = get_close_matches(name, known, n=3, cutoff=0.4) or known[:20]
@@ -109,14 +115,8 @@ def check_terms(
             )
 
 
-def default_terms(
-    codes: LabelledCodes, class_names: Sequence[str], factor_names: Sequence[str]
-) -> ThreeNames | None:
+def default_terms(codes: LabelledCodes, names: Names) -> ThreeNames | None:
     """The first of ``MEANINGFUL`` of whose terms there are images; None where there is none."""
-    known = {*class_names, *factor_names, *(f"!{name}" for name in factor_names)}
-    for terms in MEANINGFUL:
-        if known.issuperset(terms) and all(
-            select(codes, name, class_names, factor_names).any() for name in terms
-        ):
-            return terms
-    return None
+    known = {*terms_of(names)}
+    there = (terms for terms in MEANINGFUL if known.issuperset(terms))
+    return next((t for t in there if all(select(codes, n, names).any() for n in t)), None)

@@ -1,6 +1,5 @@
 """A plane of the latent space, decoded."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
@@ -11,7 +10,15 @@ from torch import Tensor
 from lightning_gen.contracts import WALKS, Codes, Decodes, SamplesCodes
 from lightning_gen.latent import Plane, coordinate_plane, normal_quantiles, principal_plane
 from lightning_gen.pictures.codes import device_of, free_dimensions
-from lightning_gen.pictures.picture import CodePicture, Seen, View, decode_all, unique
+from lightning_gen.pictures.picture import (
+    NO_NAMES,
+    CodePicture,
+    Names,
+    Seen,
+    View,
+    decode_all,
+    unique,
+)
 
 MASS = 0.98
 """The share of the prior, or of the codes, that a grid covers along each axis."""
@@ -43,11 +50,9 @@ class LatentGrid(CodePicture):
         """The points of the grid."""
         return self.steps**2
 
-    def check(
-        self, model: object, class_names: Sequence[str] = (), factor_names: Sequence[str] = ()
-    ) -> None:
+    def check(self, model: object, names: Names = NO_NAMES) -> None:
         """Raise a UserError where the model lacks what is shown, or these dimensions."""
-        super().check(model, class_names, factor_names)
+        super().check(model, names)
         if self.dimensions is not None and isinstance(model, SamplesCodes):
             coordinate_plane(torch.zeros(model.latent_dim), *self.dimensions)
 

@@ -41,4 +41,4 @@ class LatentScatter(CodePicture):
         points, axes = to_plane(codes.codes, self.projection, seen.like)
         number = f"{'' if seen.complete else 'the first '}{len(points):,}"
         title = f"Codes of {number} {seen.what} {seen.when}".rstrip()
-        return scatter(points, codes.labels, seen.class_names, title, axes)
+        return scatter(points, codes.labels, seen.names.classes, title, axes)

@@ -74,6 +74,16 @@ class NothingToDrawError(UserError):
     """A picture would say nothing of this model or these data."""
 
 
+class Names(NamedTuple):
+    """What the labels of images are called, and their factors; none where there are none."""
+
+    classes: Sequence[str] = ()
+    factors: Sequence[str] = ()
+
+
+NO_NAMES = Names()
+
+
 @dataclass(frozen=True)
 class Seen:
     """Images of a split, or the codes of more of them, from which a picture is drawn.
@@ -82,9 +92,8 @@ class Seen:
         what: the images in words, such as "validation images".
         batch: the first images, where the model is; None where there are none.
         codes: of the first images; None where the model has no encoder or there are no images.
-        class_names: a name for each label; none without classes.
-        factor_names: a name for each factor.
-        names: of the images of ``batch``, such as their files.
+        names: of labels and factors.
+        files: of the images of ``batch``; none where they have none.
         complete: whether the split has no more images than those of ``codes``.
         when: in the training, such as "at step 100".
         like: codes of another split, along whose axes a scatter is laid out.
@@ -93,9 +102,8 @@ class Seen:
     what: str = "images"
     batch: Batch | None = None
     codes: LabelledCodes | None = None
-    class_names: Sequence[str] = ()
-    factor_names: Sequence[str] = ()
-    names: Sequence[str] = ()
+    names: Names = NO_NAMES
+    files: Sequence[str] = ()
     complete: bool = True
     when: str = ""
     like: Codes | None = None
@@ -103,9 +111,9 @@ class Seen:
     def name_of(self, image: int) -> str:
         """The class of an image of ``batch``, or its own name, or that of the split."""
         label = int(self.batch.labels[image]) if self.batch is not None else NO_CLASS
-        if len(self.class_names) > 1 and 0 <= label < len(self.class_names):
-            return self.class_names[label]
-        return self.names[image] if self.names else self.what.partition(" ")[0]
+        if len(self.names.classes) > 1 and 0 <= label < len(self.names.classes):
+            return self.names.classes[label]
+        return self.files[image] if self.files else self.what.partition(" ")[0]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,9 +178,7 @@ class Picture(ABC):
             UserError: the images do not suffice.
         """
 
-    def check(
-        self, model: object, class_names: Sequence[str] = (), factor_names: Sequence[str] = ()
-    ) -> None:
+    def check(self, model: object, names: Names = NO_NAMES) -> None:
         """Raise a UserError where the model or the data lack what is shown."""
         name = type(self).__name__
         if not able(model, self.requires):

@@ -6,7 +6,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from lightning_gen.contracts import Encodes, Reconstructs, able
-from lightning_gen.pictures import Picture, Seen, View
+from lightning_gen.pictures import Names, Picture, Seen, View
 from lightning_gen.pictures.codes import codes_of, join
 from lightning_gen.runs.finished import FinishedRun
 from lightning_gen.runs.inputs import Inputs, SplitInputs
@@ -41,13 +41,13 @@ def drawn_by(run: FinishedRun, picture: Picture, inputs: Inputs, out: Path) -> V
     run.check_request(out, picture.num_drawn, held=2 * picture.num_drawn * prod(run.image_shape))
     if picture.looks_at == 0 or not able(run.model, (Encodes | Reconstructs,)):
         return picture.draw(run.model, Seen())
-    classes, factors = inputs.class_names, inputs.factor_names
-    picture.check(run.model, classes, factors)
-    count, names, batch, codes = picture.looks_at, list[str](), None, None
+    names = Names(inputs.class_names, inputs.factor_names)
+    picture.check(run.model, names)
+    count, files, batch, codes = picture.looks_at, list[str](), None, None
     if picture.of_codes:
         codes = join([codes_of(run.model, part) for part, _ in inputs.shown("encoding", count)])
     else:
-        batch, names = inputs.first(count)
+        batch, files = inputs.first(count)
     complete = len(inputs) <= count
     what = f"{inputs.split} images" if isinstance(inputs, SplitInputs) else "images"
-    return picture.draw(run.model, Seen(what, batch, codes, classes, factors, names, complete))
+    return picture.draw(run.model, Seen(what, batch, codes, names, files, complete))

@@ -6,9 +6,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from lightning.pytorch import LightningModule
 from lightning.pytorch.trainer.states import RunningStage
 from matplotlib.figure import Figure
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, TensorDataset
 
 from lightning_gen.callbacks import Draw, draw
 from lightning_gen.contracts import Batch
@@ -23,6 +24,7 @@ from lightning_gen.pictures import (
     Interpolation,
     LatentGrid,
     LatentScatter,
+    Names,
     Reconstructions,
     Samples,
     Seen,
@@ -36,13 +38,13 @@ from support.models import frozen
 @torch.no_grad()
 def expected(model, picture, batch, what, complete=False, step=2):
     """The picture of a batch of images, drawn by hand."""
-    names = MiniFashionMNIST.info.class_names
+    names = Names(MiniFashionMNIST.info.class_names)
     model.eval()
     codes = codes_of(model, batch) if picture.of_codes else None
     batch = None if picture.of_codes else batch
     when = f"at step {step}"
     torch.manual_seed(0)
-    drawn = picture.draw(model, Seen(f"{what} images", batch, codes, names, (), (), complete, when))
+    drawn = picture.draw(model, Seen(f"{what} images", batch, codes, names, (), complete, when))
     return to_array(drawn) if isinstance(drawn, Figure) else drawn.pixels(when)
 
 
@@ -140,7 +142,7 @@ def test_the_test_after_a_training_is_drawn(trainer, mini, first, pictures):
     run.fit(model, mini)
     run.test(model, mini, verbose=False)
     codes, like = (codes_of(model.eval(), first(20, split)) for split in ("test", "val"))
-    seen = Seen("test images", None, codes, mini.info.class_names, complete=False, when="at step 2")
+    seen = Seen("test images", None, codes, Names(mini.info.class_names), (), False, "at step 2")
     for axes, equal in ((like.codes, True), (None, False)):
         wanted = to_array(picture.draw(model, replace(seen, like=axes)))
         found = pictures("latent_scatter_test")[2]
@@ -200,6 +202,34 @@ def test_a_single_validation_image_ends_no_training(trainer, mini):
     silent = [str(w.message).split()[0] for w in seen if "draws nothing" in str(w.message)]
     assert silent == ["interpolation"]
     assert model.trainer.global_step == 2
+
+
+class Plain(LightningModule):
+    """Another's model, fed by plain loaders of (image, label)."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = torch.nn.Linear(1, 1)
+
+    def reconstruct(self, images):
+        return 0.5 * images
+
+    def training_step(self, batch, batch_idx):
+        return self.layer.weight.sum()
+
+    def validation_step(self, batch, batch_idx):
+        pass
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), lr=0.1)
+
+
+@pytest.mark.parametrize("validated", [True, False])
+def test_another_s_model_on_plain_loaders(validated, trainer, pictures):
+    images = TensorDataset(torch.rand(8, 1, 6, 6), torch.arange(8))
+    loaders = DataLoader(images, 4), DataLoader(images, 4) if validated else None
+    trainer(Draw([Reconstructions()])).fit(Plain(), *loaders)
+    assert list(pictures("reconstructions")) == [2]
 
 
 def test_what_a_killed_run_left_out_is_drawn(trainer, mini, pictures, tmp_path):

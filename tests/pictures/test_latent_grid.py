@@ -133,4 +133,4 @@ def test_codes_of_images_are_seen_along_their_axes():
 @pytest.mark.parametrize("dimensions", [(0, 4), (1, 1)])
 def test_dimensions_that_the_model_lacks_are_refused(dimensions):
     with pytest.raises(UserError, match="two different latent dimensions from 0 to 3, got"):
-        LatentGrid(dimensions=dimensions).check(WithPrior(6, latent_dim=4), (), ())
+        LatentGrid(dimensions=dimensions).check(WithPrior(6, latent_dim=4))

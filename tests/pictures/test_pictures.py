@@ -11,6 +11,7 @@ from lightning_gen.pictures import (
     Denoising,
     Interpolation,
     LatentScatter,
+    Names,
     NothingToDrawError,
     Reconstructions,
     Samples,
@@ -30,6 +31,7 @@ from support.models import tiny
 
 CLASSES = ("boot", "shirt", "bag")
 ATTRIBUTES = ("Smiling", "Male")
+NAMES = Names(CLASSES, ATTRIBUTES)
 LABELS = [0, 1, 2, 0, 1, 2]
 FACTORS = [[1, 0], [0, 0], [2, 1], [0, 1], [0, 0], [1, 1]]
 
@@ -43,7 +45,7 @@ def known():
 def check(known, terms, *rows):
     """The images are decoded means of these rows, and of their sum."""
     model, codes = known
-    view = Arithmetic(terms=terms).draw(model, Seen("images", None, codes, CLASSES, ATTRIBUTES))
+    view = Arithmetic(terms=terms).draw(model, Seen("images", None, codes, NAMES))
     a, b, c = (codes.codes[list(numbers)].mean(dim=0) for numbers in rows)
     expected = model.decode(torch.stack([a, b, c, a - b + c]))
     torch.testing.assert_close(view.rows[""], expected)
@@ -74,17 +76,17 @@ def test_a_class_without_images_is_refused(known):
 )
 def test_an_unknown_name_gives_near_ones(known, name, near):
     with pytest.raises(UserError, match=rf"got '{name}'. Did you mean .*{near}\b"):
-        Arithmetic(terms=("boot", name, "bag")).check(known[0], CLASSES, ATTRIBUTES)
+        Arithmetic(terms=("boot", name, "bag")).check(known[0], NAMES)
 
 
 def test_a_name_unlike_all_gives_the_known_ones():
     with pytest.raises(UserError, match=r"got 'xyz'. Did you mean boot or shirt or bag"):
-        check_terms(["xyz"], CLASSES, ())
+        check_terms(["xyz"], Names(CLASSES))
 
 
 def test_a_class_has_no_opposite():
     with pytest.raises(UserError, match="got '!boot'"):
-        check_terms(["!boot"], CLASSES, ATTRIBUTES)
+        check_terms(["!boot"], NAMES)
 
 
 def test_default_terms_are_those_that_say_something():
@@ -94,7 +96,7 @@ def test_default_terms_are_those_that_say_something():
         nothing = torch.empty(len(labels), 0)
         columns = torch.tensor(factors).float() if factors else nothing
         codes = LabelledCodes(nothing, torch.tensor(labels), columns, nothing)
-        return default_terms(codes, class_names, factor_names)
+        return default_terms(codes, Names(class_names, factor_names))
 
     assert terms(range(10), [str(digit) for digit in range(10)]) is None
     assert terms([0, 0], []) is None
@@ -109,7 +111,7 @@ def test_default_terms_are_those_that_say_something():
 def test_images_alone_have_no_sum(known):
     for codes in (None, known[1]):
         with pytest.raises(NothingToDrawError):
-            Arithmetic().draw(known[0], Seen("images", None, codes, CLASSES, ATTRIBUTES[1:]))
+            Arithmetic().draw(known[0], Seen("images", None, codes, Names(CLASSES, ATTRIBUTES[1:])))
 
 
 def walk(model, labels, path="linear", steps=5, **known):
@@ -133,19 +135,18 @@ def test_the_ends_are_the_codes_of_the_images_and_the_middle_their_mean():
 
 
 def test_rows_are_called_after_what_is_known_of_the_images():
-    names = [*"abcdef"]
-    classes = dict(class_names=CLASSES, names=names)
+    files = [*"abcdef"]
     for known, rows in (
-        (classes, ["boot to shirt", "bag to boot", "boot to shirt 2"]),
-        ({"names": names}, ["a to b", "c to d", "e to f"]),
-        ({"names": names, "class_names": ("image",)}, ["a to b", "c to d", "e to f"]),
+        ({"names": NAMES, "files": files}, ["boot to shirt", "bag to boot", "boot to shirt 2"]),
+        ({"files": files}, ["a to b", "c to d", "e to f"]),
+        ({"files": files, "names": Names(("image",))}, ["a to b", "c to d", "e to f"]),
         ({}, ["test to test", "test to test 2", "test to test 3"]),
     ):
         assert list(walk(Linear(), [0, 1, 2, 0, 0, 1], **known)[1].rows) == rows
 
 
 def test_an_image_of_no_known_class_has_its_own_name():
-    seen = Seen(batch=batch_of([1, -1, 7]), class_names=("boot", "shirt"), names=["a", "b", "c"])
+    seen = Seen(batch=batch_of([1, -1, 7]), names=Names(("boot", "shirt")), files=["a", "b", "c"])
     assert [seen.name_of(image) for image in range(3)] == ["shirt", "b", "c"]
 
 
@@ -223,7 +224,7 @@ def test_a_scatter_says_of_how_many_images_it_is():
     model = WithPrior(5, latent_dim=2)
     codes = codes_of(model, batch_of(LABELS))
     for complete, number in ((True, "6"), (False, "the first 6")):
-        seen = Seen("test images", None, codes, CLASSES, complete=complete, when="at step 9")
+        seen = Seen("test images", None, codes, NAMES, complete=complete, when="at step 9")
         [axes] = LatentScatter().draw(model, seen).axes
         assert axes.get_title(loc="left") == f"Codes of {number} test images at step 9"
         points = torch.cat([torch.tensor(p.get_offsets().data) for p in axes.collections])

@@ -14,6 +14,7 @@ from lightning_gen.pictures import (
     Arithmetic,
     LatentGrid,
     LatentScatter,
+    Names,
     Picture,
     Samples,
     Seen,
@@ -37,7 +38,7 @@ class SharedImages(NamedTuple):
     """
 
     batch: Batch
-    names: tuple[Sequence[str], Sequence[str]]
+    names: Names
     codes: dict[str, LabelledCodes]
     total: int
 
@@ -53,14 +54,14 @@ class SharedImages(NamedTuple):
                 check_classes(run.model, inputs.class_names)
                 if able(run.model, (contracts.Encodes,)):
                     codes[run.label] = join([codes_of(run.model, part) for part in parts])
-        names = inputs.class_names, inputs.factor_names
+        names = Names(inputs.class_names, inputs.factor_names)
         return cls(whole.first(num_images), names, codes, len(inputs))
 
     def of(self, run: ComparedRun) -> Seen:
         """What pictures of a run look at; a UserError where it was told of other classes."""
-        check_classes(run.model, self.names[0])
+        check_classes(run.model, self.names.classes)
         codes, complete = self.codes.get(run.label), self.total <= CODES
-        return Seen("test images", self.batch, codes, *self.names, complete=complete)
+        return Seen("test images", self.batch, codes, self.names, complete=complete)
 
 
 def check_classes(model: object, class_names: Sequence[str]) -> None:
@@ -108,7 +109,7 @@ def reconstructions(runs: Sequence[ComparedRun], images: SharedImages) -> Exhibi
         try:
             if not able(run.model, (contracts.Reconstructs,)):
                 raise UserError(f"{type(run.model).__name__} does not reconstruct images.")
-            check_classes(run.model, images.names[0])
+            check_classes(run.model, images.names.classes)
             knowing = condition_on(run.model, images.batch)
             rows[run.label] = knowing.reconstruct(images.batch.images).cpu()
         except UserError as error:
@@ -145,7 +146,7 @@ def sums(runs: Sequence[ComparedRun], images: SharedImages) -> Exhibit:
     """mean(A) - mean(B) + mean(C) in each run."""
     exhibit = Exhibit.of("arithmetic")
     codes = next(iter(images.codes.values()), None)
-    terms = codes and default_terms(codes, *images.names)
+    terms = codes and default_terms(codes, images.names)
     if terms is None:
         exhibit.notes.append(
             "No three classes of these data are known to make a sum that says something; choose "
