@@ -189,8 +189,7 @@ class ImageDataModule(KeepsArguments, LightningDataModule, ABC):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on in the order of a checkpoint; warn of a validation on other images.
 
-        Raises:
-            UserError: training is to go on, and that was on other images.
+        A UserError says that training is to go on, and that was on other images.
         """
         go_on(self, state_dict)
 

@@ -149,8 +149,7 @@ class CachedImages(EncodedImages):
     def open(cls, path: Path, images: EncodedImages) -> "CachedImages | None":
         """The images as they are in a file, where that is there and whole.
 
-        Raises:
-            OSError: it may not be read.
+        An OSError says that it may not be read.
         """
         try:
             with path.open("rb") as stream:
@@ -174,8 +173,7 @@ class CachedImages(EncodedImages):
     def to(self, device: torch.device) -> TensorSource:
         """The same images in the memory of a device, to which they are read in parts.
 
-        Raises:
-            UserError: one is damaged, and its file can no longer be read.
+        A UserError says that one is damaged, and its file can no longer be read.
         """
         images = torch.empty(len(self), *self.shape, dtype=torch.uint8, device=device)
         broken: list[Unreadable] = []
@@ -296,8 +294,7 @@ def _alone_in(folder: Path) -> AbstractContextManager[object]:
 def _build(path: Path, images: EncodedImages, state: str) -> CachedImages | None:
     """Decode all images into ``path``, which appears when it is whole; older caches are removed.
 
-    Raises:
-        OSError: there is no room, or it cannot be written.
+    An OSError says that there is no room, or it cannot be written.
     """
     needed, one_writes = images.num_bytes, Lock()
     free = shutil.disk_usage(path.parent).free

@@ -93,8 +93,7 @@ class CelebA(EncodedDataModule):
 def find_images(root: Path) -> tuple[FolderFiles, list[str]]:
     """The aligned images, in ``root`` or ``root`` itself: a folder or a zip archive, and names.
 
-    Raises:
-        UserError: there are none, or the archive is broken.
+    A UserError says that there are none, or the archive is broken.
     """
     top = root.absolute()
     folders = (top, top / "celeba", top / "Img")
@@ -120,10 +119,8 @@ def read_table(
 ) -> tuple[tuple[str, ...], Int8[Tensor, "n columns"]]:
     """The columns of the table ``title`` (.txt or .csv) near ``place``, and the rows of images.
 
-    The columns have no names where the file has none. Without a table there are no columns.
-
-    Raises:
-        UserError: the table is broken, or has no row for an image.
+    The columns have no names where the file has none. Without a table there are no columns. A
+    UserError says that the table is broken, or has no row for an image.
     """
     folders = (place, place.parent, place.parent.parent)
     near = product(folders, (".", "celeba", "Anno", "Eval"), ("txt", "csv"))
@@ -193,11 +190,7 @@ class ZipFiles(FolderFiles):
         return digest([*size_and_time(self.place), *names])
 
     def names(self) -> list[str]:
-        """Names of the members that are images, sorted.
-
-        Raises:
-            UserError: the archive is broken.
-        """
+        """Names of the members that are images, sorted; a UserError where the archive is broken."""
         try:
             return sorted(filter(is_image_name, self._archive().namelist()))
         except (BadZipFile, OSError, NotImplementedError) as error:
@@ -208,8 +201,7 @@ class ZipFiles(FolderFiles):
     def open(self, name: str) -> Stream:
         """The content of a member, its checksum verified.
 
-        Raises:
-            ValueError: it is larger than any image, as a decompression bomb is.
+        A ValueError says that it is larger than any image, as a decompression bomb is.
         """
         member = self._archive().getinfo(name)
         if member.file_size > MOST_BYTES:

@@ -166,10 +166,8 @@ class FolderFiles:
         """Names relative to the folder, sorted.
 
         Links are followed, and every folder is visited once, so that a loop of links ends. What is
-        hidden (a leading dot, ``__MACOSX``) is skipped, and so are the pictures of runs.
-
-        Raises:
-            UserError: a folder cannot be listed.
+        hidden (a leading dot, ``__MACOSX``) is skipped, and so are the pictures of runs. A
+        UserError says that a folder cannot be listed.
         """
         found = []
         visited = set()
@@ -186,8 +184,7 @@ class FolderFiles:
     def open(self, name: str) -> Stream:
         """The content of a file.
 
-        Raises:
-            OSError: it is gone, or no regular file (a pipe would block for ever).
+        An OSError says that it is gone, or no regular file (a pipe would block for ever).
         """
         path = self.place / name
         if not path.is_file():

@@ -48,8 +48,7 @@ class DSprites(Shapes):
     def prepare_data(self) -> None:
         """Fetch the file, with progress, where it is missing or broken.
 
-        Raises:
-            UserError: no mirror gave a whole file.
+        A UserError says that no mirror gave a whole file.
         """
         if self._download:
             fetch(self.path, MIRRORS, is_zipfile)

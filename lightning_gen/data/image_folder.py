@@ -222,8 +222,7 @@ class ImageFolder(EncodedDataModule):
 def height_and_width(image_size: int | tuple[int, int]) -> tuple[int, int]:
     """(height, width) in pixels, of one number for a square or of both.
 
-    Raises:
-        UserError: it is something else, or a side is below 8 pixels.
+    A UserError says that it is something else, or a side is below 8 pixels.
     """
     sides = (image_size,) * 2 if isinstance(image_size, int) else tuple(image_size)
     holds = len(sides) == 2 and all(type(side) is int and side >= 8 for side in sides)
@@ -235,8 +234,7 @@ def height_and_width(image_size: int | tuple[int, int]) -> tuple[int, int]:
 def read_headers(files: FolderFiles) -> dict[str, Look]:
     """What the header of each image file says; unreadable ones are skipped with a warning.
 
-    Raises:
-        UserError: there is not one readable image.
+    A UserError says that there is not one readable image.
     """
     names = files.names()
     looks, broken = attempt_all(files, names, look, "reading headers")

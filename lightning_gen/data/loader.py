@@ -302,9 +302,8 @@ class BatchLoader(DataLoader[Batch]):
     def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
         """Batches from the place to go on at.
 
-        Raises:
-            UserError: that place is within an epoch of other batches, or not one image of a batch
-                can be read.
+        A UserError says that that place is within an epoch of other batches, or not one image of a
+        batch can be read.
         """
         sampler = self.sampler
         if sampler.start > 0 and self._started_with != self._sizes:

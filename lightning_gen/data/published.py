@@ -49,8 +49,7 @@ class IDXDataModule(ImageDataModule, ABC):
     def prepare_data(self) -> None:
         """Fetch the files that are missing or broken, with progress; unpacked ones do as well.
 
-        Raises:
-            UserError: no mirror gave a whole file.
+        A UserError says that no mirror gave a whole file.
         """
         if self._download:
             packed = {n: md5 for n, md5 in self.md5s.items() if not self._unpacked(n).is_file()}
@@ -155,8 +154,7 @@ class CIFAR10(ImageDataModule):
     def prepare_data(self) -> None:
         """Fetch and unpack the archive, with progress, where files are missing or broken.
 
-        Raises:
-            UserError: the archive did not come whole, or could not be unpacked.
+        A UserError says that the archive did not come whole, or could not be unpacked.
         """
         if not self._download or self._broken_file() is None:
             return

@@ -24,8 +24,7 @@ OTHERS = (
 def placed(source: Source, accelerator: torch.device, images_on: ImagesOn, split: str) -> Source:
     """The source where it is to be held; a line says where, if there is a choice.
 
-    Raises:
-        UserError: it is to be held on the accelerator, and does not fit or is not decoded.
+    A UserError says that it is to be held on the accelerator, and does not fit or is not decoded.
     """
     if not isinstance(source, Movable):
         if images_on == "accelerator" and accelerator != CPU:
@@ -86,8 +85,7 @@ def fingerprint(data: "ImageDataModule") -> dict[str, Any]:
 def go_on(data: "ImageDataModule", state: dict[str, Any]) -> None:
     """Take the seed of the order from a checkpoint; warn of a validation on other images.
 
-    Raises:
-        UserError: training is to go on, and that was on other images.
+    A UserError says that training is to go on, and that was on other images.
     """
     now = fingerprint(data)
     changed = [

@@ -43,8 +43,7 @@ def describe(broken: Sequence[Unreadable], count: int) -> str:
 def leave_out(failures: Sequence[Unreadable | None]) -> Bool[Tensor, " n"]:
     """Which images can be read, and a warning that names those that cannot.
 
-    Raises:
-        UserError: none can.
+    A UserError says that none can.
     """
     broken = [failure for failure in failures if failure]
     message = describe(broken, len(failures))

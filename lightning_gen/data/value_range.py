@@ -29,11 +29,8 @@ def known_range(files: FolderFiles, names: Sequence[str], folder: Path | None) -
 
     It is 0 and the largest number of as many bits as hold the largest value, 1 to 16: 4095 for
     3871. The extremes are kept in ``folder``, below which caches lie: finding them reads all files.
-    None where all have colours.
-
-    Raises:
-        UserError: none can be read, the values are negative, larger than 65535, or no numbers, or
-            files with colours do not use the upper of their 16 bits.
+    None where all have colours. A UserError says that none can be read, the values are negative,
+    larger than 65535, or no numbers, or files with colours do not use the upper of their 16 bits.
     """
     kept = folder and folder_of(folder, files) / f"{files.state(names)[:16]}.range"
     try:

@@ -113,8 +113,7 @@ class Wrap(ImageDataModule):
 def parts_of(item: object) -> tuple[Any, Any]:
     """The image that an item of a dataset holds, and its label; None where it has none.
 
-    Raises:
-        UserError: it has no image.
+    A UserError says that it has no image.
     """
     if isinstance(item, Mapping):
         images = [item[key] for key in IMAGE_KEYS if key in item]

@@ -1,15 +1,11 @@
 """Models, each a LightningModule of its own name."""
 
-from lightning_gen.models.autoencoder import AE, CAE
-from lightning_gen.models.beta_tc_vae import BetaTCVAE
+from lightning_gen.models.autoencoder import AE, CAE, StackedDAE
 from lightning_gen.models.classifier import Classifier
 from lightning_gen.models.cvae import CVAE
 from lightning_gen.models.dcgan import DCGAN
 from lightning_gen.models.factor_vae import FactorVAE
-from lightning_gen.models.info_vae import InfoVAE
-from lightning_gen.models.iwae import IWAE
-from lightning_gen.models.stacked_dae import StackedDAE
-from lightning_gen.models.vae import VAE, BetaVAE, ResVAE
+from lightning_gen.models.vae import IWAE, VAE, BetaTCVAE, BetaVAE, InfoVAE, ResVAE
 
 # The family for a model of one's own; no model by itself, so that no file names it.
 from lightning_gen.models.vae import VariationalAutoencoder as VariationalAutoencoder

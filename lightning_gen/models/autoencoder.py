@@ -4,12 +4,15 @@ from functools import partial
 from typing import NamedTuple, Unpack
 
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from lightning_gen.contracts import Batch, Images, ImageShape, Terms
 from lightning_gen.models.encoder_decoder import Autoencoder, AutoencoderParts, check_latent_dim
 from lightning_gen.models.module import Module
-from lightning_gen.networks import Architecture, Conv, Pooled
+from lightning_gen.models.optimizers import TrainingParts
+from lightning_gen.networks import Architecture, Conv, Corruption, Dense, GaussianNoise, Pooled
+from lightning_gen.networks.architecture import check_widths, layer
+from lightning_gen.objectives import Bernoulli, Likelihood
 
 
 class ReconstructionTerms(NamedTuple):
@@ -65,3 +68,31 @@ class CAE(DeterministicAutoencoder):
     ) -> None:
         networks = Pooled(widths, image_shape)
         super().__init__(image_shape, networks.encoder(), networks.decoder, **parts)
+
+
+class StackedDAE(DeterministicAutoencoder):
+    """Stacked denoising autoencoder (Vincent et al. 2010), all layers trained at once.
+
+    Fully connected; the code is a hidden layer like the others, so the activation follows it too:
+    on 28x28 images the widths (100, 30) are 784-100-30-100-784.
+
+    Args:
+        widths: units of each layer of the encoder; the last is the length of the code.
+        activation: class of the activation after each layer but the decoder's last.
+    """
+
+    def __init__(
+        self,
+        image_shape: ImageShape,
+        widths: tuple[int, ...] = (100, 30),
+        activation: type[nn.Module] = nn.SELU,
+        likelihood: Likelihood = Bernoulli(),  # noqa: B008  (copied)
+        corruption: Corruption | None = GaussianNoise(),  # noqa: B008  (frozen)
+        **training: Unpack[TrainingParts],
+    ) -> None:
+        check_widths(self, widths)
+        *hidden, latent_dim = widths
+        dense = Dense(tuple(hidden), activation)
+        encoder = nn.Sequential(dense.encoder(image_shape, latent_dim), layer(activation))
+        decoder = partial(dense.decoder, image_shape, latent_dim)
+        super().__init__(image_shape, encoder, decoder, likelihood, corruption, **training)

@@ -12,7 +12,7 @@ from lightning_gen.contracts import Batch, Codes, Images, ImageShape
 from lightning_gen.errors import UserError
 from lightning_gen.models.encoder_decoder import check_latent_dim
 from lightning_gen.models.gan import GAN, GANParts, PlayerTerms, judge
-from lightning_gen.models.normal_prior import NormalPrior
+from lightning_gen.models.module import NormalPrior
 from lightning_gen.models.optimizers import OptimizerFactory, SchedulerFactory
 from lightning_gen.networks import AdversarialNetworks, DCGANNetworks
 from lightning_gen.noise import normal_like

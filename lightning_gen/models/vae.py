@@ -1,21 +1,31 @@
 """Variational autoencoders with a Gaussian posterior and a standard normal prior."""
 
+import math
 from dataclasses import replace
 from functools import partial
 from typing import Unpack
 
 from lightning_gen.contracts import Batch, Codes, Images, ImageShape, Terms
-from lightning_gen.errors import UserError
+from lightning_gen.errors import UserError, check_number
 from lightning_gen.models.encoder_decoder import (
     Autoencoder,
     AutoencoderParts,
     DenoisingParts,
     check_latent_dim,
 )
-from lightning_gen.models.module import Module
-from lightning_gen.models.normal_prior import NormalPrior
+from lightning_gen.models.module import Module, NormalPrior
 from lightning_gen.networks import Architecture, Conv, Residual
-from lightning_gen.objectives import ELBO, DiagonalGaussian, Gaussian, Likelihood
+from lightning_gen.objectives import (
+    ELBO,
+    MMD,
+    RBF,
+    DiagonalGaussian,
+    Gaussian,
+    ImportanceWeighted,
+    Kernel,
+    Likelihood,
+    TotalCorrelation,
+)
 from lightning_gen.objectives.importance import LogWeights, draw_log_weights
 from lightning_gen.quantities import Quantity
 
@@ -127,3 +137,82 @@ class ResVAE(VariationalAutoencoder):
         super().__init__(
             image_shape, latent_dim, architecture, objective, likelihood=likelihood, **parts
         )
+
+
+class IWAE(VariationalAutoencoder):
+    """Importance-weighted autoencoder (Burda, Grosse & Salakhutdinov 2016, arXiv:1509.00519).
+
+    Trains the bound L_k on log p(x), which is the tighter the more draws it takes; L_1 is the VAE.
+
+    Args:
+        num_samples: k, posterior draws an image; time and memory of the decoder grow with it.
+    """
+
+    def __init__(
+        self,
+        image_shape: ImageShape,
+        latent_dim: int = 20,
+        num_samples: int = 5,
+        **parts: Unpack[VAEParts],
+    ) -> None:
+        super().__init__(image_shape, latent_dim, **parts)
+        self.objective = ImportanceWeighted.like(self.objective, num_samples=num_samples)
+
+
+class BetaTCVAE(VariationalAutoencoder):
+    """beta-TCVAE (Chen, Li, Grosse & Duvenaud 2018, arXiv:1802.04942), with alpha = gamma = 1.
+
+    The KL holds the mutual information I(x; z), the total correlation of the codes and the KL of
+    each dimension; the total correlation is weighted by beta and the rest by 1. Its estimate, and
+    with it ``val/loss`` and ``test/loss``, depends on the batch size.
+
+    Args:
+        beta: weight of the total correlation, at least 1, which is the VAE.
+    """
+
+    def __init__(
+        self,
+        image_shape: ImageShape,
+        latent_dim: int = 10,
+        beta: float = 6.0,
+        **parts: Unpack[VAEParts],
+    ) -> None:
+        remedy = "Set it to 6, or use BetaVAE for a smaller weight of the whole KL."
+        check_number("BetaTCVAE.beta, the weight of the total correlation,", beta, 1, remedy)
+        super().__init__(image_shape, latent_dim, **parts)
+        self.objective = TotalCorrelation.like(self.objective, weight=beta - 1)
+
+
+class InfoVAE(VariationalAutoencoder):
+    """InfoVAE (Zhao, Song & Ermon 2019, arXiv:1706.02262) with the MMD as its divergence.
+
+    The loss is -log p(x|z) + (1 - alpha) KL(q(z|x) || p(z)) + (alpha + lambda - 1) MMD(q(z), p(z))
+    in nats per image. alpha = 0, lambda = 1 is the VAE, alpha = 1 drops the KL; a larger alpha lets
+    a code tell more of its image, and a larger lambda holds the codes of all images together to the
+    prior. The MMD is of one posterior sample an image, within a batch, on each device.
+
+    Args:
+        alpha: how much of the KL is taken away, at most 1.
+        lambda_: nats per image for each unit of the MMD, before 1 - alpha is taken off; 1000 on
+            batches of 100 can hold the codes at the prior for good, where they tell nothing.
+        kernel: of the MMD.
+    """
+
+    def __init__(
+        self,
+        image_shape: ImageShape,
+        latent_dim: int = 10,
+        alpha: float = 0.5,
+        lambda_: float = 100.0,
+        kernel: Kernel = RBF(),  # noqa: B008  (frozen)
+        **parts: Unpack[VAEParts],
+    ) -> None:
+        beta, weight = 1 - alpha, alpha + lambda_ - 1
+        if not (0 <= beta < math.inf and 0 <= weight < math.inf):
+            raise UserError(
+                "1 - alpha and alpha + lambda_ - 1, the weights of KL and MMD, are finite and at "
+                f"least 0, got alpha {alpha} and lambda_ {lambda_}. Set model.alpha between 0 (the "
+                "VAE's KL) and 1 (no KL), and model.lambda_ to 1 or more."
+            )
+        super().__init__(image_shape, latent_dim, **parts)
+        self.objective = MMD.like(self.objective, kernel=kernel, beta=beta, weight=weight)

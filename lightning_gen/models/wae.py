@@ -14,8 +14,7 @@ from lightning_gen.models.encoder_decoder import (
     Parts,
     check_latent_dim,
 )
-from lightning_gen.models.module import Module
-from lightning_gen.models.normal_prior import NormalPrior
+from lightning_gen.models.module import Module, NormalPrior
 from lightning_gen.networks import Architecture, Conv
 from lightning_gen.noise import normal_like
 from lightning_gen.objectives import Gaussian, InverseMultiquadratics, Kernel, Likelihood

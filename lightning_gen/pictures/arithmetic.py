@@ -55,11 +55,6 @@ class Arithmetic(CodePicture):
                 "Quote a name that has blanks."
             )
 
-    @property
-    def num_drawn(self) -> int:
-        """The terms and their sum."""
-        return 4
-
     def check(self, model: object, names: Names = NO_NAMES) -> None:
         """Raise a UserError where the model or the data lack what is shown."""
         super().check(model, names)

@@ -10,7 +10,6 @@ from lightning_gen.contracts import Encodes, able, condition_on
 from lightning_gen.errors import UserError
 from lightning_gen.latent import PATHS, PathName
 from lightning_gen.pictures.picture import (
-    NothingToDrawError,
     Picture,
     Seen,
     View,
@@ -59,12 +58,10 @@ class Interpolation(Picture):
             names = unique(["pair"] * self.num_pairs)
             title = f"Interpolation, {self.path}, between draws of the prior"
             return View(dict(zip(names, rows, strict=True)), title, tuple(columns))
-        if seen.batch is None:
-            raise NothingToDrawError("there are no images to look at.")
-        even = 2 * (len(seen.batch.images) // 2)
+        even = 2 * (len(seen.required_batch.images) // 2)
         if even == 0:
             raise UserError("an interpolation takes at least 2 images, got 1. Take more images.")
-        batch = seen.batch.first(even)
+        batch = seen.required_batch.first(even)
         rows = self._decoded(model, condition_on(model, batch).encode(batch.images).float())
         first, last = batch.images[::2, None], batch.images[1::2, None]
         names = unique([f"{seen.name_of(n)} to {seen.name_of(n + 1)}" for n in range(0, even, 2)])

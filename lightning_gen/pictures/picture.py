@@ -108,6 +108,13 @@ class Seen:
     when: str = ""
     like: Codes | None = None
 
+    @property
+    def required_batch(self) -> Batch:
+        """The images; a NothingToDrawError where there are none."""
+        if self.batch is None:
+            raise NothingToDrawError("there are no images to look at.")
+        return self.batch
+
     def name_of(self, image: int) -> str:
         """The class of an image of ``batch``, or its own name, or that of the split."""
         label = int(self.batch.labels[image]) if self.batch is not None else NO_CLASS
@@ -156,8 +163,8 @@ class Picture(ABC):
 
     @property
     def num_drawn(self) -> int:
-        """How many images it shows, at most."""
-        return self.looks_at
+        """How many images it shows, at most; 0 of a chart, or of a few."""
+        return 0 if self.of_codes else self.looks_at
 
     @property
     def takes_long(self) -> bool:

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 from lightning_gen import contracts
 from lightning_gen.contracts import Batch, Images, condition_on
-from lightning_gen.pictures.picture import NothingToDrawError, Picture, Seen, View
+from lightning_gen.pictures.picture import Picture, Seen, View
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Reconstructions(Picture):
 
     def draw(self, model: Any, seen: Seen) -> View:  # noqa: ANN401
         """Originals and reconstructions."""
-        batch = some(seen)
+        batch = seen.required_batch
         rows = {
             "original": batch.images,
             "reconstruction": condition_on(model, batch).reconstruct(batch.images),
@@ -51,7 +51,7 @@ class Denoising(Reconstructions):
 
     def draw(self, model: Any, seen: Seen) -> View:  # noqa: ANN401
         """Noisy, denoised and clean images."""
-        batch = some(seen)
+        batch = seen.required_batch
         return View({**denoised(model, batch), "clean": batch.images}, f"Denoising of {seen.what}")
 
 
@@ -59,10 +59,3 @@ def denoised(model: Any, batch: Batch) -> dict[str, Images]:  # noqa: ANN401
     """The images of a batch as the model's corruption leaves them, and what it makes of those."""
     noisy = model.corrupt(batch.images)
     return {"noisy": noisy, "denoised": condition_on(model, batch).reconstruct(noisy)}
-
-
-def some(seen: Seen) -> Batch:
-    """The images; a NothingToDrawError where there are none."""
-    if seen.batch is None:
-        raise NothingToDrawError("there are no images to look at.")
-    return seen.batch

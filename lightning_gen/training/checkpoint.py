@@ -14,12 +14,16 @@ from lightning.pytorch import LightningModule
 from lightning.pytorch.utilities import rank_zero_info
 from packaging.version import InvalidVersion, Version
 
+from lightning_gen import models, networks, objectives
 from lightning_gen.allowed import enforced, imported, refusal, variable
 from lightning_gen.atomic import draft
 from lightning_gen.errors import UserError, user_error
 from lightning_gen.hyperparameters import import_path
 from lightning_gen.parts import check_part
 from lightning_gen.training.directory import LAST, PREVIOUS, RunDirectory
+
+ROOMS = {"models": models, "networks": networks, "objectives": objectives}
+"""What has the parts of a model."""
 
 T = TypeVar("T")
 VERSION = "pytorch-lightning_version"
@@ -46,7 +50,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
             f"{path} is no checkpoint of a run: it has {lack}. Pass one of a run's checkpoints "
             "folder."
         )
-    return found
+    return found | {"hyper_parameters": at_home(found.get("hyper_parameters", {}))}
 
 
 def lack_of(content: dict[str, Any]) -> str | None:
@@ -105,6 +109,18 @@ def load_model(path: Path) -> LightningModule:
                 "beside it names."
             ) from error
     return model
+
+
+def at_home(value: Any) -> Any:  # noqa: ANN401  (plain values)
+    """Plain values, in which each class of ours is one of its room, wherever it stood before."""
+    if isinstance(value, dict):
+        return {key: at_home(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [*map(at_home, value)]
+    package, _, path = value.partition(".") if isinstance(value, str) else ("", "", "")
+    room, name = path.partition(".")[0], path.rpartition(".")[2]
+    moved = package == "lightning_gen" and name in getattr(ROOMS.get(room), "__all__", ())
+    return f"lightning_gen.{room}.{name}" if moved else value
 
 
 def restore(model: LightningModule, checkpoint: dict[str, Any]) -> None:

@@ -190,6 +190,7 @@ def test_help_tells_every_option(verb, command):
     [
         ("VAE", "LatentScatter", ("--projection", "TSNE", "--num_images", "60")),
         ("VAE", "LatentGrid", ("--dimensions", "2", "0", "--steps", "3")),
+        ("VAE", "LatentScatter", ("--num_images", "100000")),  # more than a page of images has
         ("CVAE", "ConditionalSamples", ("--max_rows", "2", "--seed", "4")),
         ("DCGAN", "Interpolation", ("--num_pairs", "2")),
         ("CAE", "Reconstructions", ("--num_images", "3", "--split", "val")),

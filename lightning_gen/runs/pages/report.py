@@ -86,10 +86,11 @@ def score_rows(run: Path) -> list[dict[str, Any]]:
     rows = []
     for split, cards in read_scores(run).items():
         for name, card in cards.items():
-            value, error = card["value"], card["standard_error"]
+            value, error = card["value"], card.get("standard_error")
             if "/" not in name and value is not None:
                 shown = with_error(value, math.nan if error is None else error)
-                rows.append(card | {"name": name, "split": split, "shown": shown})
+                about = {"unit": "none", "num_images": 0} | card
+                rows.append(about | {"name": name, "split": split, "shown": shown})
     return rows
 
 
