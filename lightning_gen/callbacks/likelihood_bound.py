@@ -10,7 +10,7 @@ from lightning_gen.contracts import Batch, EstimatesLikelihood, Images, conditio
 from lightning_gen.errors import UserError, check_number
 from lightning_gen.metrics import BitsPerDimension, NegativeLogLikelihood
 from lightning_gen.metrics.likelihood import dequantised, log_bin_volume
-from lightning_gen.objectives.importance import bound_in_parts
+from lightning_gen.objectives.posterior import bound_in_parts
 from lightning_gen.progress import progress
 
 

@@ -11,7 +11,7 @@ from lightning_gen.allowed import imported
 from lightning_gen.errors import UserError, check_number
 from lightning_gen.parts import check_part, members, parameters
 from lightning_gen.pictures import Picture
-from lightning_gen.training.links import LINKS
+from lightning_gen.training.described import LINKS
 from lightning_gen.training.trainer import RunTrainer, as_list
 
 PRECISIONS = ("None", "32-true", "32", "bf16-mixed", "bf16", "16-mixed", "16")

@@ -13,7 +13,7 @@ from lightning_gen.allowed import registered
 from lightning_gen.cli import VERBS
 from lightning_gen.errors import BadArgumentsError
 from lightning_gen.pictures import Picture
-from lightning_gen.training.links import LINKS
+from lightning_gen.training.described import LINKS
 from lightning_gen.training.trainer import DEFAULTS, RunTrainer
 
 

@@ -26,9 +26,9 @@ from lightning_gen.hyperparameters import KeepsArguments, keep_arguments
 from lightning_gen.parts import parameters
 from lightning_gen.pictures import Picture
 from lightning_gen.training.claim import claimed
+from lightning_gen.training.described import linked_arguments
 from lightning_gen.training.directory import CONFIG, RunDirectory, default_name
 from lightning_gen.training.fit import make_trainer, supervised, train
-from lightning_gen.training.links import linked_arguments
 from lightning_gen.training.loggers import point_logger
 from lightning_gen.training.record import RecordRun, report_evaluation
 from lightning_gen.training.same_model import check_same_model

@@ -20,8 +20,7 @@ from lightning_gen.contracts import Batch, Images, Terms
 from lightning_gen.errors import UserError, check_number
 from lightning_gen.models.encoder_decoder import Parts
 from lightning_gen.models.module import Module
-from lightning_gen.models.one_cycle import OneCycle
-from lightning_gen.models.optimizers import OptimizerFactory, SharedFactory
+from lightning_gen.models.optimizers import OneCycle, OptimizerFactory, SharedFactory
 from lightning_gen.objectives import Adversarial
 from lightning_gen.quantities import Quantity
 

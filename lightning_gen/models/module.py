@@ -15,8 +15,13 @@ from lightning_gen._compat import find_unused_parameters
 from lightning_gen.contracts import Batch, Codes, Images, Terms, as_batch, condition_on
 from lightning_gen.errors import UserError
 from lightning_gen.hyperparameters import KeepsArguments
-from lightning_gen.models.one_cycle import OneCycle, span
-from lightning_gen.models.optimizers import OptimizerFactory, SchedulerFactory, SharedFactory
+from lightning_gen.models.optimizers import (
+    OneCycle,
+    OptimizerFactory,
+    SchedulerFactory,
+    SharedFactory,
+    span,
+)
 from lightning_gen.quantities import LOSS, Quantity
 
 

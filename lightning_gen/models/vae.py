@@ -26,7 +26,7 @@ from lightning_gen.objectives import (
     Likelihood,
     TotalCorrelation,
 )
-from lightning_gen.objectives.importance import LogWeights, draw_log_weights
+from lightning_gen.objectives.posterior import LogWeights, draw_log_weights
 from lightning_gen.quantities import Quantity
 
 

@@ -14,7 +14,7 @@ from lightning_gen.models.encoder_decoder import Autoencoder, AutoencoderParts
 from lightning_gen.models.module import Module
 from lightning_gen.networks import Codebook, SpatialArchitecture, SpatialResidual, Transformer
 from lightning_gen.objectives.elbo import ELBOTerms
-from lightning_gen.objectives.importance import LogWeights
+from lightning_gen.objectives.posterior import LogWeights
 from lightning_gen.objectives.vq import code_use, commitment, perplexity, straight_through
 from lightning_gen.quantities import NATS, Quantity
 

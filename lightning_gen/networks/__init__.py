@@ -2,14 +2,12 @@
 
 from lightning_gen.networks.architecture import Architecture
 from lightning_gen.networks.code_prior import Transformer
-from lightning_gen.networks.conv import Conv
+from lightning_gen.networks.conv import Conv, Residual
 from lightning_gen.networks.corruption import Corruption, GaussianNoise, Masking, SaltAndPepper
 from lightning_gen.networks.dcgan import AdversarialNetworks, DCGANNetworks
-from lightning_gen.networks.dense import Dense
-from lightning_gen.networks.latent_discriminator import LatentDiscriminator
+from lightning_gen.networks.dense import Dense, LatentDiscriminator
 from lightning_gen.networks.pooled import Pooled
 from lightning_gen.networks.quantizer import Codebook
-from lightning_gen.networks.residual import Residual
 from lightning_gen.networks.spatial import SpatialArchitecture, SpatialResidual
 
 __all__ = [

@@ -8,8 +8,7 @@ from torch import nn
 from lightning_gen.contracts import ImageShape
 from lightning_gen.errors import check_number
 from lightning_gen.networks.architecture import check_widths, layer, layer_end
-from lightning_gen.networks.conv import Size, doublings, halved_sizes, halvings
-from lightning_gen.networks.residual import ResidualBlock
+from lightning_gen.networks.conv import ResidualBlock, Size, doublings, halved_sizes, halvings
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,14 @@
 """The papers' formulas: functions and small objects on tensors."""
 
-from lightning_gen.objectives.adversarial import Adversarial, Hinge, NonSaturating, Wasserstein
+from lightning_gen.objectives.adversarial import (
+    R1,
+    Adversarial,
+    GradientPenalty,
+    Hinge,
+    NonSaturating,
+    Penalty,
+    Wasserstein,
+)
 from lightning_gen.objectives.elbo import (
     ELBO,
     MMD,
@@ -8,7 +16,6 @@ from lightning_gen.objectives.elbo import (
     ImportanceWeighted,
     TotalCorrelation,
 )
-from lightning_gen.objectives.gradient_penalty import R1, GradientPenalty, Penalty
 from lightning_gen.objectives.likelihoods import (
     Bernoulli,
     DiscretizedLogistic,

@@ -9,13 +9,13 @@ from torch import Tensor
 from lightning_gen.contracts import Codes, PerImage, Terms
 from lightning_gen.errors import UserError, check_number
 from lightning_gen.noise import normal_like
-from lightning_gen.objectives.importance import (
+from lightning_gen.objectives.mmd import RBF, Kernel, maximum_mean_discrepancy
+from lightning_gen.objectives.posterior import (
+    DiagonalGaussian,
     LogLikelihood,
     draw_log_weights,
     importance_weighted_bound,
 )
-from lightning_gen.objectives.mmd import RBF, Kernel, maximum_mean_discrepancy
-from lightning_gen.objectives.posterior import DiagonalGaussian
 from lightning_gen.objectives.total_correlation import minibatch_total_correlation
 from lightning_gen.quantities import NATS, Quantity
 

@@ -16,8 +16,8 @@ from lightning_gen._compat import forget_average, is_restoring
 from lightning_gen.errors import BadArgumentsError, InterruptionError, UserError
 from lightning_gen.pictures import Picture
 from lightning_gen.training.default_callbacks import BestAndLast, complete_callbacks
+from lightning_gen.training.described import require_info
 from lightning_gen.training.directory import LAST, RunDirectory
-from lightning_gen.training.links import require_info
 from lightning_gen.training.loggers import finish, open_or_go_offline
 from lightning_gen.training.metrics_file import RunLogger
 from lightning_gen.training.record import RecordRun, report_evaluation

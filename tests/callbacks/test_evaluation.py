@@ -23,7 +23,7 @@ from lightning_gen.features import FashionMNISTClassifier
 from lightning_gen.metrics.generation import manifold
 from lightning_gen.models import AE, CVAE, DCGAN, VAE, VQVAE
 from lightning_gen.objectives import DiscretizedLogistic, Gaussian
-from lightning_gen.objectives.importance import importance_weighted_bound
+from lightning_gen.objectives.posterior import importance_weighted_bound
 from support.models import build, tiny
 
 

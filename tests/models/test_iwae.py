@@ -7,7 +7,7 @@ from lightning_gen.contracts import EstimatesLikelihood, able, condition_on
 from lightning_gen.models import CVAE, IWAE, VAE, VQVAE, InfoVAE
 from lightning_gen.networks import Dense
 from lightning_gen.objectives import Gaussian
-from lightning_gen.objectives.importance import bound_in_parts
+from lightning_gen.objectives.posterior import bound_in_parts
 from support.models import batch_of, build, terms_of, tiny
 
 IMAGES = torch.rand(6, 1, 28, 28).round()

@@ -11,8 +11,7 @@ from torch.optim import SGD, Adam, AdamW, RMSprop
 from lightning_gen.data import MiniFashionMNIST
 from lightning_gen.errors import UserError
 from lightning_gen.models import DCGAN, VAE
-from lightning_gen.models.one_cycle import OneCycle
-from lightning_gen.models.optimizers import SharedFactory
+from lightning_gen.models.optimizers import OneCycle, SharedFactory
 from lightning_gen.networks import DCGANNetworks, Dense
 from support.models import QUIET
 

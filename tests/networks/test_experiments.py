@@ -12,7 +12,7 @@ from torch import nn
 
 from lightning_gen.models import CAE, ResVAE
 from lightning_gen.networks import Conv, DCGANNetworks, Pooled
-from lightning_gen.networks.residual import ResidualBlock
+from lightning_gen.networks.conv import ResidualBlock
 
 EXPERIMENTS = Path(__file__).parents[2] / "conf" / "experiment"
 GREY, SMALL_FACES, FACES = (1, 28, 28), (3, 64, 64), (3, 128, 128)

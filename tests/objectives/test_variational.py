@@ -18,8 +18,11 @@ from lightning_gen.objectives import (
     ImportanceWeighted,
     TotalCorrelation,
 )
-from lightning_gen.objectives.importance import bound_in_parts, importance_weighted_bound
-from lightning_gen.objectives.posterior import standard_normal_log_prob
+from lightning_gen.objectives.posterior import (
+    bound_in_parts,
+    importance_weighted_bound,
+    standard_normal_log_prob,
+)
 from lightning_gen.objectives.total_correlation import minibatch_total_correlation, permuted
 
 

@@ -21,7 +21,7 @@ from torch.utils.data import DataLoader
 import lightning_gen as lg
 from lightning_gen.errors import InterruptionError, UserError
 from lightning_gen.parts import parameters
-from lightning_gen.training.links import LINKS
+from lightning_gen.training.described import LINKS
 from support.command import (
     MINI_DATA,
     SMALL_MODEL,
