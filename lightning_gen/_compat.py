@@ -135,6 +135,31 @@ def accumulates(trainer: Trainer) -> bool:
     return ask is not MISSING and bool(ask())
 
 
+def within_epoch(trainer: Trainer) -> bool:
+    """Whether there are batches left of this epoch of training."""
+    last = private(trainer, "fit_loop.epoch_loop.batch_progress.is_last_batch", "last.ckpt is old")
+    return last is False
+
+
+def ends_within_epoch(trainer: Trainer) -> bool:
+    """Whether a training ends with this step, and leaves batches of its epoch."""
+    able = private(trainer, "fit_loop._can_stop_early", "last.ckpt is from before the last step")
+    ends = trainer.global_step == trainer.max_steps or (trainer.should_stop and able is True)
+    return ends and within_epoch(trainer)
+
+
+def begin_next_epoch(trainer: Trainer) -> None:
+    """Let a run that goes on at the end of an epoch begin another.
+
+    With ``max_steps`` Lightning counts that epoch twice and leaves out the data of the next.
+    """
+    loop = trainer.fit_loop
+    if private(loop, "restarted_on_epoch_end", "max_steps leaves out an epoch's data") is True:
+        loop.epoch_progress.increment_completed()
+        loop.epoch_loop.restarting = loop._restarting = False
+        loop.reset_restart_stage()
+
+
 def log_step(trainer: Trainer) -> None:
     """Log what was measured in this step, before Lightning's turn comes."""
     log = private(

@@ -11,6 +11,7 @@ from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_info
 from torch import distributed
 
+from lightning_gen._compat import begin_next_epoch
 from lightning_gen.errors import UserError
 
 AFTER_WEIGHTS = 982_451_653
@@ -154,6 +155,7 @@ class Resume(Callback):
                     f"raise the patience of EarlyStopping above {stopper.wait_count}, or leave it "
                     "out."
                 )
+        begin_next_epoch(trainer)
         self._trains = True
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

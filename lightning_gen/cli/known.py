@@ -67,6 +67,13 @@ def classes(key: str) -> list[str]:
     return [*(part.__name__ for part in own), *BORROWED.get(key, ())]
 
 
+def place_of(name: str, but: str) -> str | None:
+    """The key of a configuration at which a class of the project stands, if it is not ``but``."""
+    places = {room: "trainer.callbacks" if room == "callbacks" else room for room in ROOMS}
+    found = (place for room, place in places.items() if name in classes(room))
+    return next((place for place in found if place != but), None)
+
+
 def options_of_class(class_path: str) -> list[str]:
     """What can be given to a class of the project, or one that it borrows; none of another one."""
     name = class_path.rpartition(".")[2]

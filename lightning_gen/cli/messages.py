@@ -27,6 +27,7 @@ REQUIRED = re.compile(r"arguments are required: (?:.*, )?([\w.]+)")
 VALUE = re.compile(r"\.* Got value: (.*)")
 GUESSED = re.compile(
     r"Importing 'lightning\.([A-Z]|pytorch\.loggers\.Logger')|init_args, but got NestedArg"
+    r"|instantiatable class, but lightning_gen\S+ is abstract"
 )
 """Of a class that the parser takes where none is named: the abstract one."""
 CALLABLE = re.compile(r"Type .* expects a function or a callable class: ")
@@ -126,13 +127,20 @@ def explain(message: str, error: BaseException | None = None, words: Sequence[st
         return f"{key}: expected {wanted or 'null'}, got {short(fault.value)}."
     if found := CLASS.search(text):
         word = short(found[1] or found[2])
-        return f"{key}: there is no class {word}{nearest(word, classes)}"
+        return unknown_class(key, word, classes)
     said = "; ".join(reason for reason in reasons if not TYPE.match(reason))
     said = " ".join(CALLABLE.sub("", said).replace(":;", ":").split()).rstrip(".")
     if fault.value and fault.value not in said:
         said += f", got {short(fault.value)}"
     word = fault.value.rpartition(".")[2] if classes else ""
     return f"{key}: ".removeprefix(": ") + short(said, 400) + nearest(short(word), classes)
+
+
+def unknown_class(key: str, word: str, classes: list[str]) -> str:
+    """A class that does not exist, and those like it, or where it stands."""
+    if other := known.place_of(word, but=key):
+        return f"{key}: {word} does not stand here. Give it to --{other}."
+    return f"{key}: there is no class {word}{nearest(word, classes)}"
 
 
 def guessed(fault: Fault, words: list[str]) -> str:

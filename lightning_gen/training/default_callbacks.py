@@ -4,13 +4,15 @@ from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import Any
 
-from lightning.pytorch import Callback, LightningDataModule, LightningModule
+from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint, ProgressBar
+from lightning.pytorch.trainer.states import TrainerFn
 
 from lightning_gen import callbacks, pictures
+from lightning_gen._compat import ends_within_epoch, within_epoch
 from lightning_gen.contracts import Infers, able
 from lightning_gen.parts import buildable
-from lightning_gen.training.directory import RunDirectory
+from lightning_gen.training.directory import LAST, RunDirectory
 from lightning_gen.training.trainer import as_list
 
 PICTURES = [kind for kind in buildable(pictures) if issubclass(kind, pictures.Picture)]
@@ -105,10 +107,11 @@ def default_charts(model: LightningModule) -> list[Callback]:
 
 
 class BestAndLast(ModelCheckpoint):
-    """Keeps ``best.ckpt`` and ``last.ckpt``, after every epoch, beside what a user may ask for.
+    """Keeps ``best.ckpt`` and ``last.ckpt``, beside what a user may ask for.
 
     The best is that of the least ``val/loss``, or of what the model calls its ``monitor``; without
-    a validation, or where ``monitor`` is None, it is the latest.
+    a validation, or where ``monitor`` is None, it is the latest. The last is that of every epoch's
+    end, of a validation within an epoch, and of the step within an epoch that is to be the last.
     """
 
     def __init__(
@@ -118,9 +121,32 @@ class BestAndLast(ModelCheckpoint):
             directory.checkpoints if directory else None,
             filename="best",
             monitor=getattr(model, "monitor", "val/loss") if validates else None,
-            save_last=True,
             enable_version_counter=False,
         )
+
+    def on_train_batch_end(self, trainer: Trainer, *rest: Any) -> None:  # noqa: ANN401
+        """Save where the training ends here: Lightning goes on from there, and not after it."""
+        super().on_train_batch_end(trainer, *rest)
+        if ends_within_epoch(trainer):
+            self._save_last(trainer)
+
+    def on_train_epoch_end(self, trainer: Trainer, *rest: Any) -> None:  # noqa: ANN401
+        """Save the best, where it is, and the last one of a whole epoch."""
+        super().on_train_epoch_end(trainer, *rest)
+        if not within_epoch(trainer):
+            self._save_last(trainer)
+
+    def on_validation_end(self, trainer: Trainer, *rest: Any) -> None:  # noqa: ANN401
+        """Save the best, where it is, and the last one within an epoch."""
+        super().on_validation_end(trainer, *rest)
+        trains = trainer.state.fn == TrainerFn.FITTING and not trainer.sanity_checking
+        if trains and within_epoch(trainer):
+            self._save_last(trainer)
+
+    def _save_last(self, trainer: Trainer) -> None:
+        if not trainer.fast_dev_run:  # type: ignore[attr-defined]
+            self.last_model_path = f"{self.dirpath}/{LAST}"
+            trainer.save_checkpoint(self.last_model_path, weights_only=False)
 
 
 def has(found: list[Callback], kind: type[Callback]) -> bool:

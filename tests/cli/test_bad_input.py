@@ -66,6 +66,8 @@ def test_a_message_of_an_unknown_kind_passes_through_with_its_place():
         ((*SAMPLES, "--pictures.num_imges", "3"), r"of Samples.*pictures\.num_images\?"),
         ((*STOP, "--trainer.callbacks.patiense", "3"), r"of EarlyStopping.*callbacks\.patience\?"),
         (("--trainer.callbacks.patience", "3"), r"the class first, --trainer\.callbacks CLASS"),
+        (("--pictures.steps", "3"), r"the class first, --pictures CLASS.*Traversal"),
+        (("--trainer.callbacks", "Samples"), r"Samples does not stand here.*--pictures"),
         (("--trainer.logger.name", "x"), r"the class first, --trainer\.logger CLASS.*Wandb"),
         (("--model.lr_scheduler.T_max", "3"), r"first, --model\.lr_scheduler CLASS.*Cosine"),
     ],
