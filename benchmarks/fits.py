@@ -7,6 +7,7 @@ import time
 import warnings
 from collections.abc import Sequence
 from contextlib import redirect_stdout
+from typing import Any
 from unittest.mock import patch
 
 import torch
@@ -14,6 +15,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from lightning_gen import cli
 from lightning_gen.training import fit as fitting
+from lightning_gen.training.default_callbacks import complete_callbacks
 
 
 class Clock(Callback):
@@ -63,14 +65,14 @@ def now() -> float:
 def fit(words: Sequence[str], *callbacks: Callback) -> None:
     """Run ``lightning-gen fit WORDS`` as it is by default but for the test, with more callbacks."""
 
-    def extend(trainer: Trainer, *_: object) -> None:
-        trainer.callbacks.extend(callbacks)  # type: ignore[attr-defined]
+    def extended(*given: Any, **options: Any) -> list[Callback]:
+        return [*complete_callbacks(*given, **options), *callbacks]
 
     warnings.filterwarnings("ignore", message=".*does not have many workers")
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     with tempfile.TemporaryDirectory() as folder:
         options = ["--trainer.default_root_dir", folder, "--test_after_fit", "false"]
-        with patch.object(fitting, "announce", extend), redirect_stdout(Terminal()):
+        with patch.object(fitting, "complete_callbacks", extended), redirect_stdout(Terminal()):
             code = cli.main(["fit", *words, *options])
     if code:
         raise SystemExit(code)

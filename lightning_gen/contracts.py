@@ -283,11 +283,12 @@ def require(model: object, needs: Needs, asker: str, remedy: str) -> None:
         if not able(model, (need,)):
             kinds = get_args(need) or (need,)
             wanted = " or ".join(_in_words(kind.__name__) for kind in kinds)
+            lacks = "is not" if wanted.startswith("is ") else "does not"
             raise UserError(
-                f"{asker} needs a model that {wanted}, and {type(model).__name__} does not. "
-                f"{remedy}"
+                f"{asker} needs a model that {wanted}, and {type(model).__name__} {lacks}. {remedy}"
             )
 
 
 def _in_words(name: str) -> str:
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower()
+    words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower()
+    return words if name.partition(" ")[0].endswith("s") or "s " in words else f"is {words}"

@@ -17,6 +17,13 @@ class UserError(ValueError):
     """
 
 
+def check_objects(name: str, values: Iterable[object], kind: type) -> None:
+    """Raise a UserError where one of the values of the argument ``name`` is no object of a kind."""
+    for each in values:
+        if not isinstance(each, kind):
+            raise UserError(f"{name} are objects of {kind.__name__}, got {each!r}.")
+
+
 def check_number(
     what: str, value: float, least: float, remedy: str = "", *, above: bool = False
 ) -> None:

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from lightning_gen.callbacks.drawing import Drawing, batches, due, moment
 from lightning_gen.contracts import Batch, Encodes, able, as_batch, info_of
-from lightning_gen.errors import UserError
+from lightning_gen.errors import UserError, check_objects
 from lightning_gen.figures.style import Pixels, to_array
 from lightning_gen.pictures import Names, Picture, Seen
 from lightning_gen.pictures.codes import LabelledCodes, codes_of, join, without_condition
@@ -29,7 +29,8 @@ class Draw(Drawing):
 
     def __init__(self, pictures: Picture | Sequence[Picture]) -> None:
         super().__init__()
-        listed = [pictures] if isinstance(pictures, Picture) else [*pictures]
+        listed = [*pictures] if isinstance(pictures, Sequence) else [pictures]
+        check_objects("pictures", listed, Picture)
         self.pictures = {picture.name: picture for picture in listed}
         if len(self.pictures) < len(listed):
             names = sorted(picture.name for picture in listed)

@@ -15,6 +15,7 @@ from lightning.pytorch.utilities import rank_zero_warn
 
 from lightning_gen._compat import holds_average, swap_average
 from lightning_gen.atomic import write_png
+from lightning_gen.callbacks.going_on import random_state, set_random_state
 from lightning_gen.contracts import Batch, Needs, require
 from lightning_gen.errors import UserError, check_number
 from lightning_gen.figures.style import Pixels
@@ -187,16 +188,19 @@ def publish(trainer: Trainer, name: str, picture: Pixels) -> None:
 
 def batches(trainer: Trainer, split: str) -> Iterator[Batch]:
     """The batches of the "validation" or "test" split, where the model is; of several the first."""
-    short, limit = ("val", trainer.limit_val_batches)
-    if split == "test":
-        short, limit = ("test", trainer.limit_test_batches)
+    short = "test" if split == "test" else "val"
+    limit: int | float = getattr(trainer, f"limit_{short}_batches")
     loader = getattr(trainer, f"{short}_dataloaders")
     if loader is None and trainer.datamodule is not None:  # type: ignore[attr-defined]
         loader = getattr(trainer.datamodule, f"{short}_dataloader")()  # type: ignore[attr-defined]
     if isinstance(loader, list | tuple):
-        loader = next(iter(loader), ())
-    count = limit if isinstance(limit, int) else int(len(loader or ()) * limit)
-    for batch in islice(loader or (), count):
+        loader = next(iter(loader), None)
+    if loader is None:
+        return
+    count = limit if isinstance(limit, int) else None  # a loader need not have a length
+    if limit not in (count, 1):
+        count = int(len(loader) * limit)
+    for batch in islice(loader, count):
         yield trainer.strategy.batch_to_device(batch)
 
 
@@ -211,22 +215,22 @@ def require_for(callback: Any, model: LightningModule) -> None:  # noqa: ANN401
 def evaluation_mode(trainer: Trainer, model: LightningModule) -> Iterator[None]:
     """Evaluation mode, no gradients, the trainer's precision; afterwards all is as it was before.
 
-    That is the mode of each module and torch's random state, on the CPU and on a CUDA device. The
-    model has its averaged weights meanwhile, where a callback averages them: the weights that are
-    validated and kept.
+    That is the mode of each module and the random state of torch, Python and numpy. The model has
+    its averaged weights meanwhile, where a callback averages them: the weights that are validated
+    and kept.
     """
     modes = [(module, module.training) for module in model.modules()]
-    devices = [model.device] if model.device.type == "cuda" else []
+    state = random_state()
     model.eval()
     try:
         with (
             averaged(trainer, model),
-            torch.random.fork_rng(devices, device_type="cuda"),
             torch.no_grad(),
             trainer.precision_plugin.forward_context(),
         ):
             yield
     finally:
+        set_random_state(state)
         for module, mode in modes:
             module.training = mode
 

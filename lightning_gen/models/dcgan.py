@@ -44,8 +44,6 @@ class DCGAN(NormalPrior, GAN):
         penalty: on the discriminator's gradient; it needs a discriminator without BatchNorm.
     """
 
-    monitor = None
-
     def __init__(
         self,
         image_shape: ImageShape,

@@ -38,8 +38,6 @@ class FactorVAE(GAN, VariationalAutoencoder):
         discriminator: makes the discriminator of codes.
     """
 
-    monitor = None
-
     def __init__(
         self,
         image_shape: ImageShape,

@@ -69,6 +69,7 @@ class GAN(Module, ABC):
             and what else the family takes.
     """
 
+    monitor: ClassVar[str | None] = None
     discriminator: nn.Module
     leaves_gradients_out: ClassVar[bool] = True
     logs: ClassVar[dict[str, Quantity]] = {

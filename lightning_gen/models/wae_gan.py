@@ -34,6 +34,8 @@ class WAEGAN(GAN, WassersteinAutoencoder):
         weight: of -log D(z), which is in nats per image; at least 0.
     """
 
+    monitor = "val/loss"
+
     def __init__(
         self,
         image_shape: ImageShape,

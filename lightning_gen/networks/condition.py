@@ -58,7 +58,9 @@ class ClassCondition(Condition):
         return F.one_hot(labels.long(), size).float()
 
     def of(self, batch: Batch) -> Vectors:
-        """One-hot labels; ``F.one_hot`` would fetch the largest one from the device."""
+        """One-hot labels; those on a GPU are not looked at, which would wait for it."""
+        if batch.labels.device.type == "cpu":
+            return self.vectors(batch.labels)
         return torch.eye(len(self.names), device=batch.labels.device)[batch.labels]
 
     def examples(self) -> dict[str, Tensor]:

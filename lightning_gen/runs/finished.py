@@ -15,7 +15,7 @@ from PIL import Image
 
 from lightning_gen.allowed import enforced, granted, modules, refusal
 from lightning_gen.contracts import ImageShape, Needs, info_of, require
-from lightning_gen.errors import UserError
+from lightning_gen.errors import UserError, check_objects
 from lightning_gen.figures.grid import tile_size
 from lightning_gen.pictures import Picture
 from lightning_gen.runs.outputs import as_image, open_picture
@@ -193,6 +193,7 @@ class FinishedRun:
         from lightning_gen.runs.inputs import SplitInputs
         from lightning_gen.runs.pictures import drawn_by
 
+        check_objects("pictures", [picture], Picture)
         with torch.random.fork_rng(), torch.no_grad():
             torch.manual_seed(0)
             inputs = SplitInputs(self, split)

@@ -12,7 +12,7 @@ from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_info
 
 from lightning_gen.allowed import variable
-from lightning_gen.errors import BadArgumentsError, UserError
+from lightning_gen.errors import BadArgumentsError, UserError, check_objects
 from lightning_gen.pictures import Picture
 from lightning_gen.runs.finished import FinishedRun
 from lightning_gen.training.claim import claimed
@@ -112,9 +112,7 @@ def check_options(trainer: Mapping[str, Any]) -> None:
         if trainer.get(name) == 0:
             raise UserError(f"{name} 0 trains nothing, expected more. Leave it out.")
     for name, kind in (("callbacks", Callback), ("logger", Logger), ("pictures", Picture)):
-        for each in as_list(trainer.get(name)):
-            if not isinstance(each, kind):
-                raise UserError(f"{name} are objects of {kind.__name__}, got {each!r}.")
+        check_objects(name, as_list(trainer.get(name)), kind)
 
 
 def checked_seed(seed: Any) -> int:  # noqa: ANN401  (of any form)

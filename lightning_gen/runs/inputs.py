@@ -93,6 +93,8 @@ class SplitInputs(Inputs):
     """
 
     def __init__(self, run: FinishedRun, split: SplitName, batch_size: int | None = None) -> None:
+        if split not in STAGES:
+            raise UserError(f"split is one of {', '.join(STAGES)}, got {split!r}.")
         self._run = run
         self.split: SplitName = split
         self._batch_size = batch_size

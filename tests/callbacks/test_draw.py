@@ -9,7 +9,7 @@ import torch
 from lightning.pytorch import LightningModule
 from lightning.pytorch.trainer.states import RunningStage
 from matplotlib.figure import Figure
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
 from lightning_gen.callbacks import Draw, draw
 from lightning_gen.contracts import Batch
@@ -229,6 +229,21 @@ def test_another_s_model_on_plain_loaders(validated, trainer, pictures):
     images = TensorDataset(torch.rand(8, 1, 6, 6), torch.arange(8))
     loaders = DataLoader(images, 4), DataLoader(images, 4) if validated else None
     trainer(Draw([Reconstructions()])).fit(Plain(), *loaders)
+    assert list(pictures("reconstructions")) == [2]
+
+
+class Stream(IterableDataset):
+    """Images without end and without a length."""
+
+    def __iter__(self):
+        while True:
+            yield torch.rand(1, 6, 6), 0
+
+
+@pytest.mark.filterwarnings("ignore:Your `IterableDataset`")
+def test_images_that_have_no_length_are_drawn(trainer, pictures):
+    loaders = DataLoader(Stream(), 4), DataLoader(Stream(), 4)
+    trainer(Draw(Reconstructions())).fit(Plain(), *loaders)
     assert list(pictures("reconstructions")) == [2]
 
 

@@ -1,5 +1,6 @@
 """When pictures come, what drawing leaves alone, and whose weights are shown."""
 
+import random
 from functools import partial
 
 import numpy as np
@@ -85,10 +86,15 @@ def test_each_module_gets_its_own_mode_back(trainer):
     model.decoder[0].eval()
     before = [module.training for module in model.modules()]
     random_state = torch.get_rng_state()
+    others = random.getstate(), np.random.get_state()[1:3]
     with evaluation_mode(trainer(), model):
-        torch.rand(1)
+        torch.rand(1), random.random(), np.random.rand()
     assert [module.training for module in model.modules()] == before
     assert torch.equal(torch.get_rng_state(), random_state)
+    now = random.getstate(), np.random.get_state()[1:3]
+    assert now[0] == others[0]
+    assert now[1][1] == others[1][1]
+    np.testing.assert_array_equal(now[1][0], others[1][0])
     assert torch.is_grad_enabled()
 
 

@@ -148,6 +148,13 @@ def test_classes_are_one_hot():
     assert torch.equal(CLASSES.vectors(LABELLED.labels), expected)
 
 
+@pytest.mark.parametrize("label", [-1, 3])
+def test_an_image_of_no_class_is_refused(label):
+    batch = Batch(torch.rand(2, 1, 4, 4), torch.tensor([0, label]), torch.empty(2, 0))
+    with pytest.raises(UserError, match=r"labels are whole numbers from 0 to 2"):
+        ClassCondition(("a", "b", "c")).of(batch)
+
+
 def test_attributes_are_factors_scaled_to_one():
     expected = torch.tensor([[1.0, 1, 0], [0.25, 0, 0], [0.5, 1, 0]])
     assert torch.equal(NAMED.of(LABELLED), expected)

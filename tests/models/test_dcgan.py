@@ -12,6 +12,7 @@ from torch import nn
 from torch.optim import SGD, Adam
 from torch.optim.lr_scheduler import ExponentialLR, ReduceLROnPlateau
 
+from lightning_gen import fit, load
 from lightning_gen.callbacks import FiniteLoss, RandomState
 from lightning_gen.data import MiniFashionMNIST
 from lightning_gen.errors import UserError
@@ -79,10 +80,10 @@ def test_each_update_changes_its_own_network(steps, penalty, monkeypatch):
 class OwnGAN(GAN):
     """One of a user's own: images are a linear map of noise."""
 
-    def __init__(self, **game):
+    def __init__(self, latent_dim=3, size=48, **game):
         super().__init__(**game)
-        self.image_map = nn.Linear(3, 48)
-        self.discriminator = nn.Sequential(nn.Flatten(), nn.Linear(48, 1), nn.Flatten(0))
+        self.image_map = nn.Linear(latent_dim, size)
+        self.discriminator = nn.Sequential(nn.Flatten(), nn.Linear(size, 1), nn.Flatten(0))
 
     def fakes(self, seen):
         return self.image_map(torch.randn(len(seen.images), 3)).view_as(seen.images)
@@ -102,6 +103,16 @@ def test_a_gan_of_one_s_own_is_its_networks_and_its_terms():
     terms = {"discriminator_loss", "real_score", "fake_score", "generator_loss"}
     assert trainer.callback_metrics.keys() == {f"{s}/{t}" for s in ("train", "val") for t in terms}
     assert model.image_map.bias.mean() > 0.1  # that of the images is 0.5
+
+
+def test_a_gan_of_one_s_own_is_kept_by_its_latest_epoch(in_tmp):
+    """It has no ``val/loss`` to be best in."""
+    data = MiniFashionMNIST(batch_size=1000)
+    options = {"max_epochs": 2, "limit_train_batches": 2, "limit_val_batches": 1}
+    run = fit(OwnGAN(3, 784, optimizer=partial(Adam, lr=0.01)), data, seed=0, **options)
+    assert load(run.path, allow=OwnGAN.__module__).image_map.weight.shape == (784, 3)
+    assert run.checkpoint.name == "best.ckpt"
+    assert torch.load(run.checkpoint, weights_only=True)["global_step"] == 4
 
 
 @pytest.mark.parametrize("steps", [1, 3])

@@ -308,6 +308,10 @@ def test_pictures_of_ones_choice_are_drawn_and_kept_in_the_configuration(command
     assert page.size[0] > 400
     with pytest.raises(UserError, match=r"pictures are objects of Picture, got 'Samples'"):
         lg.fit(vae(), data(), pictures=["Samples"], **QUICK)
+    with pytest.raises(UserError, match=r"pictures are objects of Picture, got <class"):
+        run.draw(lg.pictures.LatentGrid)
+    with pytest.raises(UserError, match=r"split is one of train, val, test, got 'foo'"):
+        run.draw(grid, split="foo")
 
 
 def test_a_model_of_ones_own(in_tmp, caplog):
