@@ -33,7 +33,7 @@ GUESSED = re.compile(
 CALLABLE = re.compile(r"Type .* expects a function or a callable class: ")
 FRAME = (
     *("Does not validate", "Subtypes: ", "Errors:", "Given value", "Expected a path but "),
-    *("Subclass types expect", "a class path (", "a dict with"),
+    *("Subclass types expect", "a class path (", "a dict with", "element "),
 )
 """How the lines begin in which jsonargparse says what it tried."""
 
