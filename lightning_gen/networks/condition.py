@@ -58,10 +58,12 @@ class ClassCondition(Condition):
         return F.one_hot(labels.long(), size).float()
 
     def of(self, batch: Batch) -> Vectors:
-        """One-hot labels; those on a GPU are not looked at, which would wait for it."""
-        if batch.labels.device.type == "cpu":
-            return self.vectors(batch.labels)
-        return torch.eye(len(self.names), device=batch.labels.device)[batch.labels]
+        """One-hot labels; to look at their values first would wait for the device."""
+        rows = torch.eye(len(self.names), device=batch.labels.device)
+        try:
+            return rows.index_select(0, batch.labels)
+        except IndexError:
+            return self.vectors(batch.labels)  # says which values
 
     def examples(self) -> dict[str, Tensor]:
         """Each class."""
