@@ -291,4 +291,4 @@ def require(model: object, needs: Needs, asker: str, remedy: str) -> None:
 
 def _in_words(name: str) -> str:
     words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower()
-    return words if name.partition(" ")[0].endswith("s") or "s " in words else f"is {words}"
+    return words if words.split()[0].endswith("s") else f"is {words}"

@@ -83,9 +83,9 @@ class Draw(Drawing):
         split = "test" if trainer.testing else "validation"
         picture = self.pictures[name]
         drawn = picture.draw(pl_module, self._seen(trainer, pl_module, picture, split))
-        return (
-            to_array(drawn) if isinstance(drawn, Figure) else drawn.pixels(f"at {moment(trainer)}")
-        )
+        if isinstance(drawn, Figure):
+            return to_array(drawn)
+        return drawn.pixels(f"at {moment(trainer)}")
 
     def _seen(self, trainer: Trainer, model: LightningModule, picture: Picture, split: str) -> Seen:
         count, known = picture.looks_at, dict[str, Any]()
