@@ -7,7 +7,7 @@ import path first, and ``--help`` answers at once.
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from lightning_gen import callbacks, data, models, networks, objectives, pictures
+    from lightning_gen import callbacks, data, models, networks, objectives, pictures, priors
     from lightning_gen.runs.finished import FinishedRun, load
     from lightning_gen.runs.fit import fit
     from lightning_gen.runs.pages.compare import compare
@@ -27,6 +27,7 @@ __all__ = [
     "networks",
     "objectives",
     "pictures",
+    "priors",
 ]
 
 HOMES = {

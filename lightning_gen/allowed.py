@@ -27,6 +27,7 @@ TRUSTED_MODULES = (
     "lightning_gen.networks",
     "lightning_gen.objectives",
     "lightning_gen.pictures",
+    "lightning_gen.priors",
     "lightning.pytorch.accelerators",
     "lightning.pytorch.callbacks",
     # Not all loggers: some take the address of a server, and a key.

@@ -33,9 +33,9 @@ from lightning_gen.networks import (
     Residual,
     SaltAndPepper,
     SpatialResidual,
-    Transformer,
 )
 from lightning_gen.objectives import ELBO, R1, DiscretizedLogistic, Gaussian, Hinge
+from lightning_gen.priors import Autoregressive
 from support.models import KINDS, build, loader_of, terms_of, trainer_of
 
 SHAPE = (1, 12, 10)
@@ -76,7 +76,7 @@ GIVEN = {
     VQVAE: {
         "architecture": SpatialResidual((4, 8), 1, nn.SELU),
         "codebook": Codebook(16, 4),
-        "prior": Transformer(8, 1, 2),
+        "prior": Autoregressive(8, 1, 2),
         "autoencoder_epochs": 1,
     },
 }

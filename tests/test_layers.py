@@ -14,9 +14,9 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 LIGHTNING = {"lightning", "lightning_fabric", "lightning_utilities", "pytorch_lightning"}
 
 FREE = {"atomic", "contracts", "errors", "noise", "quantities"}
-LEAVES = {"networks", "objectives", "metrics", "figures", "latent"}
+LEAVES = {"networks", "objectives", "priors", "metrics", "figures", "latent"}
 PICTURES = FREE | {"latent", "figures"}
-MODELS = FREE | {"_compat", "hyperparameters", "networks", "objectives"}
+MODELS = FREE | {"_compat", "hyperparameters", "networks", "objectives", "priors"}
 DATA = FREE | {"hyperparameters", "progress"}
 CALLBACKS = PICTURES | {"_compat", "pictures", "metrics", "features", "objectives", "progress"}
 PARTS = {"allowed", "parts", "yaml_file", "models", "data", "callbacks"}
@@ -29,6 +29,7 @@ ALLOWED = {
         "networks",
         "objectives",
         "pictures",
+        "priors",
         "runs",
         "training",
     },
@@ -45,6 +46,7 @@ ALLOWED = {
     "hyperparameters": {"errors"},
     **dict.fromkeys(LEAVES, FREE),
     "metrics": FREE | {"objectives"},
+    "objectives": FREE | {"priors"},
     "features": FREE | {"networks"},
     "pictures": PICTURES,
     "models": MODELS,

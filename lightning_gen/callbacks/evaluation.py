@@ -154,6 +154,17 @@ class Evaluation(Watching):
         torch.manual_seed(number)
 
 
+def training_batches(trainer: Trainer, *, ordered: bool) -> Iterator[Batch]:
+    """The training images, where the model is; none where they are to be ordered and are not."""
+    data: Any = trainer.datamodule  # type: ignore[attr-defined]
+    if hasattr(data, "in_order"):
+        loader = data.in_order("train")
+    else:
+        loader = () if ordered else data.train_dataloader()
+    for batch in loader:
+        yield trainer.strategy.batch_to_device(batch)
+
+
 def share(count: int, trainer: Trainer) -> int:
     """This process's part of a count that the processes share out."""
     return count // trainer.world_size + (trainer.global_rank < count % trainer.world_size)

@@ -1,25 +1,57 @@
 """How near a model's samples are to real images, in the features of a network."""
 
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import torch
 from lightning.pytorch import LightningModule, Trainer
+from torch import Tensor
 
-from lightning_gen.callbacks.evaluation import Evaluation, Score, Scores, home
-from lightning_gen.contracts import Batch, Reconstructs, SamplesImages, able, condition_on, info_of
+from lightning_gen.callbacks.drawing import publish
+from lightning_gen.callbacks.evaluation import Evaluation, Score, Scores, home, training_batches
+from lightning_gen.contracts import (
+    Batch,
+    Images,
+    Reconstructs,
+    SamplesImages,
+    able,
+    condition_on,
+    info_of,
+)
 from lightning_gen.features import Extractor
 from lightning_gen.metrics.estimate import GROUPS, Estimate
 from lightning_gen.metrics.generation import (
     DensityCoverage,
     FrechetDistance,
     KernelDistance,
+    Memorisation,
     PrecisionRecall,
+    nearest_training_images,
 )
+from lightning_gen.pictures import View
 from lightning_gen.progress import progress
 
 BATCH = 500
+SHOWN = 10
+"""Samples that are shown beside the training images nearest to them."""
 WIDE = 512
 """Above so many features the Frechet distance has no standard error: it would take gigabytes."""
+
+
+class NearSamples(NamedTuple):
+    """Samples, and of each the squared distance to the nearest training image, and its number."""
+
+    images: Images
+    distance: Tensor
+    which: Tensor
+
+    def nearest(self, count: int) -> "NearSamples":
+        """The few that are nearest."""
+        order = self.distance.argsort()[:count]
+        return NearSamples(*(part[order.to(part.device)] for part in self))
+
+    def and_others(self, others: "NearSamples") -> "NearSamples":
+        """Both."""
+        return NearSamples(*(torch.cat(pair) for pair in zip(self, others, strict=True)))
 
 
 class SampleQuality(Evaluation):
@@ -29,7 +61,10 @@ class SampleQuality(Evaluation):
     ``recall[E]``, ``density[E]``, ``coverage[E]``; ``fid`` and ``kid`` are those of Inception
     alone. A model that reconstructs also has ``reconstruction_frechet_distance[E]`` and the gap
     ``frechet_distance_gap[E]``, by which samples are worse than reconstructions: what the prior
-    costs. As many samples are drawn as there are images. Scores depend on the number of images and
+    costs. ``memorisation[E]`` is how often a sample is nearer to a training image than an image of
+    the split is, 0.5 where the model copies nothing, and the picture ``nearest_training_images``
+    shows the nearest samples beside these; of a dataset without ``in_order`` there are none of
+    both. As many samples are drawn as there are images. Scores depend on the number of images and
     compare at one number only; their standard errors are over other real images as well as other
     samples.
 
@@ -64,14 +99,21 @@ class SampleQuality(Evaluation):
         self._ranges = PrecisionRecall()
         self._balls = DensityCoverage()
         self._of_samples = (self._frechet, self._kernel, self._ranges, self._balls)
-        for metric in (*self._of_samples, self._of_reconstructions):
+        self._memorisation = Memorisation()
+        for metric in (*self._of_samples, self._of_reconstructions, self._memorisation):
             metric.to(home(pl_module))
+        parts = [self.extractor(batch.images) for batch in training_batches(trainer, ordered=True)]
+        self._training = torch.cat(parts).to(home(pl_module)) if parts else None
+        self._nearest: NearSamples | None = None
 
     def see(self, pl_module: LightningModule, batch: Batch) -> None:
         """Features of real images, and of their reconstructions."""
         features = self.extractor(batch.images)
         for metric in (*self._of_samples, self._of_reconstructions):
             metric.update(features.to(metric.device), real=True)
+        if self._training is not None:
+            near = nearest_training_images(features.to(self._training.device), self._training)
+            self._memorisation.update(near.distance, real=True)
         if able(pl_module, (Reconstructs,)):
             again = self.extractor(condition_on(pl_module, batch).reconstruct(batch.images))
             self._of_reconstructions.update(again.to(self._of_reconstructions.device), real=False)
@@ -82,9 +124,11 @@ class SampleQuality(Evaluation):
         with progress(self._seen, "samples") as bar:
             for start in range(0, self._seen, BATCH):
                 count = min(BATCH, self._seen - start)
-                features = self.extractor(model.sample(count))
+                images = model.sample(count)
+                features = self.extractor(images)
                 for metric in self._of_samples:
                     metric.update(features.to(metric.device), real=False)
+                self._compare_with_training(images, features)
                 bar.update(count)
         name = self.extractor.score_name
         squared = "squared feature units"
@@ -94,11 +138,41 @@ class SampleQuality(Evaluation):
         found = {**self._ranges.compute()._asdict(), **self._balls.compute()._asdict()}
         for key, estimate in found.items():
             yield name(key), self._score(estimate, "none")
+        if self._training is not None:
+            yield name("memorisation"), self._score(self._memorisation.compute(), "none")
+            self._show_nearest(trainer)
         if able(pl_module, (Reconstructs,)):
             other = self._of_reconstructions.compute()
             gap = self._frechet.gap(self._of_reconstructions)
             yield name("reconstruction_frechet_distance"), self._score(other, squared)
             yield name("frechet_distance_gap"), self._score(gap, squared)
+
+    def _compare_with_training(self, images: Images, features: Tensor) -> None:
+        """Take in how near samples are to training images; keep the nearest ones."""
+        if self._training is None:
+            return
+        near = nearest_training_images(features.to(self._training.device), self._training)
+        self._memorisation.update(near.distance, real=False)
+        found = NearSamples(images, *near)
+        found = found.and_others(self._nearest) if self._nearest else found
+        self._nearest = found.nearest(SHOWN)
+
+    def _show_nearest(self, trainer: Trainer) -> None:
+        """Draw the nearest samples beside the training images."""
+        if self._nearest is None or not trainer.is_global_zero:
+            return
+        first, images = 0, dict[int, Tensor]()
+        wanted = self._nearest.which.tolist()
+        for batch in training_batches(trainer, ordered=True):
+            last = first + len(batch.images)
+            images |= {i: batch.images[i - first] for i in wanted if first <= i < last}
+            first = last
+        rows = {
+            "sample": self._nearest.images,
+            "training image": torch.stack([images[i] for i in wanted]),
+        }
+        title = f"Of {self._seen} samples the nearest to a training image, by {self.extractor.name}"
+        publish(trainer, "nearest_training_images", View(rows, title).pixels())
 
     def _score(self, estimate: Estimate, unit: str) -> Score:
         card = {name: getattr(self.extractor, name) for name in ("name", "sha256", "resize")}

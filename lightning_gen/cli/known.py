@@ -16,6 +16,7 @@ import lightning_gen.models
 import lightning_gen.networks
 import lightning_gen.objectives
 import lightning_gen.pictures
+import lightning_gen.priors
 from lightning_gen.cli.help import LINKED
 from lightning_gen.parts import buildable, parameters
 from lightning_gen.pictures import Picture
@@ -31,6 +32,7 @@ PARTS = (
     lightning_gen.latent,
     lightning_gen.networks,
     lightning_gen.objectives,
+    lightning_gen.priors,
 )
 KINDS = {kind.__name__: kind for kind in buildable(*ROOMS.values(), *PARTS)}
 OPTIMIZERS = [

@@ -1,11 +1,11 @@
 """Models, each a LightningModule of its own name."""
 
-from lightning_gen.models.autoencoder import AE, CAE, StackedDAE
+from lightning_gen.models.autoencoder import AE, CAE, RAE, StackedDAE
 from lightning_gen.models.classifier import Classifier
 from lightning_gen.models.cvae import CVAE
 from lightning_gen.models.dcgan import DCGAN
 from lightning_gen.models.factor_vae import FactorVAE
-from lightning_gen.models.vae import IWAE, VAE, BetaTCVAE, BetaVAE, InfoVAE, ResVAE
+from lightning_gen.models.vae import DIPVAE, IWAE, VAE, BetaTCVAE, BetaVAE, InfoVAE, ResVAE, VampVAE
 
 # The family for a model of one's own; no model by itself, so that no file names it.
 from lightning_gen.models.vae import VariationalAutoencoder as VariationalAutoencoder
@@ -18,7 +18,9 @@ __all__ = [
     "CAE",
     "CVAE",
     "DCGAN",
+    "DIPVAE",
     "IWAE",
+    "RAE",
     "VAE",
     "VQVAE",
     "WAE",
@@ -30,4 +32,5 @@ __all__ = [
     "InfoVAE",
     "ResVAE",
     "StackedDAE",
+    "VampVAE",
 ]

@@ -3,16 +3,23 @@
 from functools import partial
 from typing import NamedTuple, Unpack
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from lightning_gen.contracts import Batch, Images, ImageShape, Terms
-from lightning_gen.models.encoder_decoder import Autoencoder, AutoencoderParts, check_latent_dim
+from lightning_gen.contracts import Batch, Codes, Images, ImageShape, Terms
+from lightning_gen.errors import check_number
+from lightning_gen.models.encoder_decoder import (
+    Autoencoder,
+    AutoencoderParts,
+    check_latent_dim,
+)
 from lightning_gen.models.module import Module
 from lightning_gen.models.optimizers import TrainingParts
 from lightning_gen.networks import Architecture, Conv, Corruption, Dense, GaussianNoise, Pooled
 from lightning_gen.networks.architecture import check_widths, layer
 from lightning_gen.objectives import Bernoulli, Likelihood
+from lightning_gen.quantities import Quantity
 
 
 class ReconstructionTerms(NamedTuple):
@@ -48,6 +55,81 @@ class AE(DeterministicAutoencoder):
         encoder = architecture.encoder(image_shape, latent_dim)
         decoder = partial(architecture.decoder, image_shape, latent_dim)
         super().__init__(image_shape, encoder, decoder, **parts)
+
+
+class RAETerms(NamedTuple):
+    """Means over a batch, in nats per image but for the norms; weights are in the loss."""
+
+    loss: Float[Tensor, ""]
+    reconstruction: Float[Tensor, ""]
+    code_norm: Float[Tensor, ""]
+    weight_norm: Float[Tensor, ""]
+    gradient_norm: Float[Tensor, ""]
+
+
+class RAE(DeterministicAutoencoder):
+    """Regularised autoencoder (Ghosh et al. 2020, arXiv:1903.12436).
+
+    The loss is -log p(x|z) + code ||z||^2 / 2, and in training also a penalty on the decoder, which
+    keeps it smooth between codes: its weights' ||theta||^2 / 2 (RAE-L2), or the squared Frobenius
+    norm of its Jacobian at the code (RAE-GP), by one random projection an image. It samples from a
+    prior that is fitted to its codes.
+
+    Args:
+        code: nats per image for each unit of ||z||^2 / 2.
+        weights: of ||theta||^2 / 2 of the decoder.
+        gradient: of the Jacobian's squared norm, of images in [0, 1].
+    """
+
+    def __init__(
+        self,
+        image_shape: ImageShape,
+        latent_dim: int = 16,
+        code: float = 0.1,
+        weights: float = 0.0,
+        gradient: float = 0.1,
+        architecture: Architecture = Conv(),  # noqa: B008  (frozen)
+        **parts: Unpack[AutoencoderParts],
+    ) -> None:
+        for name, value in (("code", code), ("weights", weights), ("gradient", gradient)):
+            check_number(f"RAE.{name}", value, 0)
+        check_latent_dim(latent_dim)
+        encoder = architecture.encoder(image_shape, latent_dim)
+        decoder = partial(architecture.decoder, image_shape, latent_dim)
+        super().__init__(image_shape, encoder, decoder, **parts)
+        self.code, self.weights, self.gradient = code, weights, gradient
+
+    @property
+    def quantities(self) -> dict[str, Quantity]:
+        """Also the norms, with their weights."""
+        weights = {
+            "code_norm": self.code,
+            "weight_norm": self.weights,
+            "gradient_norm": self.gradient,
+        }
+        return super().quantities | {k: Quantity(weight=v) for k, v in weights.items()}
+
+    def terms(self, batch: Batch, inputs: Images, training_step: int | None = None) -> Terms:
+        """The loss and its parts; in evaluation without the penalty on the decoder."""
+        codes = self.encode(inputs)
+        reconstruction = -self.log_likelihood(batch.images, codes).mean()
+        code_norm = 0.5 * codes.float().square().sum(dim=1).mean()
+        weight_norm = gradient_norm = torch.zeros_like(code_norm)
+        if training_step is not None and self.weights:
+            squares = [p.square().sum() for p in self.decoder.parameters()]
+            weight_norm = 0.5 * torch.stack(squares).sum()
+        if training_step is not None and self.gradient:
+            gradient_norm = self._gradient_norm(codes)
+        loss = reconstruction + self.code * code_norm
+        loss = loss + self.weights * weight_norm + self.gradient * gradient_norm
+        return RAETerms(loss, reconstruction, code_norm, weight_norm, gradient_norm)
+
+    def _gradient_norm(self, codes: Codes) -> Float[Tensor, ""]:
+        """The mean over images of ||dx/dz||_F^2 = E ||v^T dx/dz||^2, v of N(0, I)."""
+        images = self.decode(codes)
+        projected = (images * torch.randn_like(images)).sum()
+        [gradients] = torch.autograd.grad(projected, codes, create_graph=True)
+        return gradients.float().square().sum(dim=1).mean()
 
 
 class CAE(DeterministicAutoencoder):

@@ -19,13 +19,14 @@ from lightning_gen.networks.condition import (
     make_condition,
 )
 from lightning_gen.objectives import DiagonalGaussian, Likelihood
+from lightning_gen.priors import VectorPrior
 
 
 class CVAE(VariationalAutoencoder):
     """Conditional VAE (Kingma et al. 2014, arXiv:1406.5298, model M2; Sohn, Lee & Yan 2015).
 
     Encoder and decoder are told the class of each image, or some of its attributes: q(z|x, y) and
-    p(x|z, y), with p(z) = N(0, I) whatever y is. A code is [z, y]: the latent vector, then the
+    p(x|z, y), with the same p(z) whatever y is. A code is [z, y]: the latent vector, then the
     condition as the networks see it, so that ``decode`` needs nothing else. What encodes images
     must know y: ``model.condition_on(batch)`` does, and this class itself offers no ``encode``,
     ``reconstruct``, ``posterior`` or ``log_weights``.
@@ -73,7 +74,9 @@ class CVAE(VariationalAutoencoder):
         """The label of each class; or of no attribute, then of each alone."""
         return self.condition.examples()
 
-    def sample_codes(self, n: int, labels: Shaped[Tensor, "n ..."] | None = None) -> Codes:
+    def sample_codes(
+        self, n: int, labels: Shaped[Tensor, "n ..."] | None = None, *, temperature: float = 1.0
+    ) -> Codes:
         """``n`` codes [z, y]: draws of the prior, and conditions.
 
         ``labels`` are the condition of each: class numbers [N], or attributes in [0, 1] [N, K];
@@ -81,14 +84,16 @@ class CVAE(VariationalAutoencoder):
         """
         if labels is not None and len(labels) != n:
             raise UserError(f"labels has one row an image, expected {n}, got {len(labels)}.")
-        latents = super().sample_codes(n)
+        latents = super().sample_codes(n, temperature=temperature)
         asked = None if labels is None else self.condition.vectors(labels)
         vectors = self.conditions.draw(n, self.device) if asked is None else asked
         return torch.cat([latents, vectors.to(latents)], dim=1)
 
-    def sample(self, n: int, labels: Shaped[Tensor, "n ..."] | None = None) -> Images:
+    def sample(
+        self, n: int, labels: Shaped[Tensor, "n ..."] | None = None, *, temperature: float = 1.0
+    ) -> Images:
         """``n`` images decoded from :meth:`sample_codes`."""
-        return self.decode(self.sample_codes(n, labels))
+        return self.decode(self.sample_codes(n, labels, temperature=temperature))
 
     def terms(self, batch: Batch, inputs: Images, training_step: int | None = None) -> Terms:
         """The objective's loss, of log p(x|y), and its parts."""
@@ -96,7 +101,7 @@ class CVAE(VariationalAutoencoder):
         if training_step is not None:
             self.conditions.add(knowing.vectors)
         log_likelihood = partial(knowing.log_likelihood, batch.images)
-        return self.objective(log_likelihood, knowing.posterior(inputs), training_step)
+        return self.objective(log_likelihood, knowing.posterior(inputs), self.prior, training_step)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take a checkpoint of 0.1.0, which has frequencies of conditions and no rows of them."""
@@ -127,6 +132,11 @@ class ConditionedVAE:
     def decode(self, codes: Codes) -> Images:
         """Images of codes [z, y]."""
         return self.model.decode(codes)
+
+    @property
+    def prior(self) -> VectorPrior:
+        """The model's p(z)."""
+        return self.model.prior
 
     def log_likelihood(self, images: Images, latents: Float[Tensor, "m d"]) -> Float[Tensor, " m"]:
         """Log p(x|z, y) of latents [k * N, D], k for each of N images, in nats."""

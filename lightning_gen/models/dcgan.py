@@ -12,11 +12,12 @@ from lightning_gen.contracts import Batch, Codes, Images, ImageShape
 from lightning_gen.errors import UserError
 from lightning_gen.models.encoder_decoder import check_latent_dim
 from lightning_gen.models.gan import GAN, GANParts, PlayerTerms, judge
-from lightning_gen.models.module import NormalPrior
+from lightning_gen.models.module import SamplesPrior
 from lightning_gen.models.optimizers import OptimizerFactory, SchedulerFactory
 from lightning_gen.networks import AdversarialNetworks, DCGANNetworks
 from lightning_gen.noise import normal_like
 from lightning_gen.objectives import Adversarial, NonSaturating, Penalty
+from lightning_gen.priors import StandardNormal
 
 
 class PaperAdam(Adam):
@@ -28,7 +29,7 @@ class PaperAdam(Adam):
         super().__init__(params, lr, betas)
 
 
-class DCGAN(NormalPrior, GAN):
+class DCGAN(SamplesPrior, GAN):
     """Deep convolutional GAN (Radford, Metz & Chintala 2016, arXiv:1511.06434).
 
     The discriminator is updated on real images and as many new ones, the generator on noise of its
@@ -59,6 +60,7 @@ class DCGAN(NormalPrior, GAN):
         super().__init__(optimizer=optimizer, lr_scheduler=lr_scheduler, **game)
         self.image_shape = image_shape
         self.latent_dim = latent_dim
+        self.prior = StandardNormal().of(self)
         self.generator = architecture.generator(image_shape, latent_dim)
         self.discriminator = architecture.discriminator(image_shape)
         self.objective = objective

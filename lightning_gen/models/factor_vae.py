@@ -11,6 +11,7 @@ from lightning_gen.models.vae import VariationalAutoencoder
 from lightning_gen.networks import LatentDiscriminator
 from lightning_gen.objectives import ELBO, DiagonalGaussian, NonSaturating
 from lightning_gen.objectives.elbo import TotalCorrelationTerms
+from lightning_gen.objectives.posterior import kl_divergence
 from lightning_gen.objectives.total_correlation import permuted
 from lightning_gen.quantities import NATS, Quantity
 
@@ -74,7 +75,7 @@ class FactorVAE(GAN, VariationalAutoencoder):
     ) -> TotalCorrelationTerms:
         """The negative ELBO with the total correlation."""
         log_likelihood = self.log_likelihood(seen.images, seen.codes)
-        kl = seen.posterior.kl_to_standard_normal()
+        kl = kl_divergence(seen.posterior, self.prior, seen.codes)
         bound = self.objective.bound(log_likelihood, kl, training_step)
         excess = self.discriminator(seen.codes).float().mean()
         loss = bound.loss + self.gamma * excess

@@ -22,6 +22,7 @@ from lightning_gen.models.optimizers import (
     SharedFactory,
     span,
 )
+from lightning_gen.priors import VectorPrior
 from lightning_gen.quantities import LOSS, Quantity
 
 
@@ -166,22 +167,23 @@ class Module(KeepsArguments, LightningModule, ABC):
         return terms
 
 
-class NormalPrior(LightningModule):
-    """p(z) = N(0, I), for a model that decodes codes of length ``latent_dim``."""
+class SamplesPrior(LightningModule):
+    """Draws images from a prior of vectors, for a model that decodes codes of this length."""
 
     latent_dim: int
+    prior: VectorPrior
 
     @abstractmethod
     def decode(self, codes: Codes) -> Images:
         """Images [N, C, H, W] of codes [N, D]."""
 
-    def sample_codes(self, n: int) -> Codes:
-        """``n`` draws [N, D] of the prior."""
-        return torch.randn(n, self.latent_dim, device=self.device).to(self.dtype)
+    def sample_codes(self, n: int, *, temperature: float = 1.0) -> Codes:
+        """``n`` draws [N, D] of the prior; a temperature below 1 keeps nearer to its modes."""
+        return self.prior.sample(n, temperature).to(self.dtype)
 
-    def sample(self, n: int) -> Images:
+    def sample(self, n: int, *, temperature: float = 1.0) -> Images:
         """``n`` images decoded from draws of the prior."""
-        return self.decode(self.sample_codes(n))
+        return self.decode(self.sample_codes(n, temperature=temperature))
 
 
 def _then_as_batch(hook: Callable[[object, int], object], batch: object, index: int) -> Batch:

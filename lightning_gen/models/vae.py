@@ -1,4 +1,4 @@
-"""Variational autoencoders with a Gaussian posterior and a standard normal prior."""
+"""Variational autoencoders with a Gaussian posterior."""
 
 import math
 from dataclasses import replace
@@ -13,9 +13,10 @@ from lightning_gen.models.encoder_decoder import (
     DenoisingParts,
     check_latent_dim,
 )
-from lightning_gen.models.module import Module, NormalPrior
+from lightning_gen.models.module import Module, SamplesPrior
 from lightning_gen.networks import Architecture, Conv, Residual
 from lightning_gen.objectives import (
+    DIP,
     ELBO,
     MMD,
     RBF,
@@ -27,6 +28,7 @@ from lightning_gen.objectives import (
     TotalCorrelation,
 )
 from lightning_gen.objectives.posterior import LogWeights, draw_log_weights
+from lightning_gen.priors import StandardNormal, VampPrior, VectorPrior
 from lightning_gen.quantities import Quantity
 
 
@@ -34,6 +36,7 @@ class BoundParts(AutoencoderParts, total=False):
     """What a variational autoencoder with networks of its own passes on to its family."""
 
     objective: ELBO
+    prior: VectorPrior
 
 
 class VAEParts(BoundParts, total=False):
@@ -42,13 +45,21 @@ class VAEParts(BoundParts, total=False):
     architecture: Architecture
 
 
-class VariationalAutoencoder(Autoencoder, NormalPrior, Module):
-    """q(z|x) from the encoder, p(x|z) from the decoder, p(z) = N(0, I).
+class VampParts(AutoencoderParts, total=False):
+    """What a variational autoencoder with a prior of its own passes on to its family."""
+
+    architecture: Architecture
+    objective: ELBO
+
+
+class VariationalAutoencoder(Autoencoder, SamplesPrior, Module):
+    """q(z|x) from the encoder, p(x|z) from the decoder, p(z) the prior.
 
     Args:
         latent_dim: length of a code.
         architecture: makes the encoder and the decoder.
         objective: the bound that is minimised, with warm-up, free bits or capacity of the KL.
+        prior: p(z), trained with the model.
     """
 
     def __init__(
@@ -57,6 +68,7 @@ class VariationalAutoencoder(Autoencoder, NormalPrior, Module):
         latent_dim: int = 20,
         architecture: Architecture = Conv(),  # noqa: B008  (frozen)
         objective: ELBO = ELBO(),  # noqa: B008  (frozen)
+        prior: VectorPrior = StandardNormal(),  # noqa: B008  (copied)
         **parts: Unpack[AutoencoderParts],
     ) -> None:
         check_latent_dim(latent_dim)
@@ -69,6 +81,13 @@ class VariationalAutoencoder(Autoencoder, NormalPrior, Module):
         super().__init__(image_shape, encoder, decoder, **parts)
         self.latent_dim = latent_dim
         self.objective = objective
+        self.prior = prior.of(self)
+
+    def setup(self, stage: str) -> None:
+        """Let a prior begin at the data."""
+        super().setup(stage)
+        if stage == "fit":
+            self.prior.start(self.trainer.datamodule)  # type: ignore[attr-defined]
 
     def posterior(self, images: Images) -> DiagonalGaussian:
         """q(z|x) of each image."""
@@ -81,7 +100,9 @@ class VariationalAutoencoder(Autoencoder, NormalPrior, Module):
     def log_weights(self, images: Images, num_samples: int) -> LogWeights:
         """Log p(x, z) / q(z|x) of ``num_samples`` posterior draws for each image, in nats."""
         log_likelihood = partial(self.log_likelihood, images)
-        fit, ratio = draw_log_weights(log_likelihood, self.posterior(images), num_samples)
+        fit, ratio = draw_log_weights(
+            log_likelihood, self.posterior(images), self.prior, num_samples
+        )
         return fit + ratio
 
     @property
@@ -92,7 +113,7 @@ class VariationalAutoencoder(Autoencoder, NormalPrior, Module):
     def terms(self, batch: Batch, inputs: Images, training_step: int | None = None) -> Terms:
         """The objective's loss and its parts."""
         log_likelihood = partial(self.log_likelihood, batch.images)
-        return self.objective(log_likelihood, self.posterior(inputs), training_step)
+        return self.objective(log_likelihood, self.posterior(inputs), self.prior, training_step)
 
 
 class VAE(VariationalAutoencoder):
@@ -181,6 +202,46 @@ class BetaTCVAE(VariationalAutoencoder):
         check_number("BetaTCVAE.beta, the weight of the total correlation,", beta, 1, remedy)
         super().__init__(image_shape, latent_dim, **parts)
         self.objective = TotalCorrelation.like(self.objective, weight=beta - 1)
+
+
+class DIPVAE(VariationalAutoencoder):
+    """DIP-VAE I and II (Kumar, Sattigeri & Balakrishnan 2018, arXiv:1711.00848).
+
+    The covariance of the posterior means (I), or of the codes (II), is drawn to the identity.
+
+    Args:
+        off_diagonal: weight of the squared covariances of different dimensions.
+        diagonal: weight of the squared distances of the variances from 1; the paper takes ten times
+            the other one for I, and the same for II.
+        of_codes: DIP-VAE-II.
+    """
+
+    def __init__(
+        self,
+        image_shape: ImageShape,
+        latent_dim: int = 10,
+        off_diagonal: float = 10.0,
+        diagonal: float = 100.0,
+        of_codes: bool = False,
+        **parts: Unpack[VAEParts],
+    ) -> None:
+        super().__init__(image_shape, latent_dim, **parts)
+        self.objective = DIP.like(
+            self.objective, off_diagonal=off_diagonal, diagonal=diagonal, of_codes=of_codes
+        )
+
+
+class VampVAE(VariationalAutoencoder):
+    """VAE whose prior is a mixture of posteriors (Tomczak & Welling 2018, arXiv:1705.07120)."""
+
+    def __init__(
+        self,
+        image_shape: ImageShape,
+        latent_dim: int = 40,
+        prior: VampPrior = VampPrior(),  # noqa: B008  (copied)
+        **parts: Unpack[VampParts],
+    ) -> None:
+        super().__init__(image_shape, latent_dim, prior=prior, **parts)
 
 
 class InfoVAE(VariationalAutoencoder):

@@ -12,10 +12,11 @@ from lightning_gen.contracts import Batch, Codes, Images, ImageShape, Terms
 from lightning_gen.errors import check_number
 from lightning_gen.models.encoder_decoder import Autoencoder, AutoencoderParts
 from lightning_gen.models.module import Module
-from lightning_gen.networks import Codebook, SpatialArchitecture, SpatialResidual, Transformer
+from lightning_gen.networks import Codebook, SpatialArchitecture, SpatialResidual
 from lightning_gen.objectives.elbo import ELBOTerms
 from lightning_gen.objectives.posterior import LogWeights
 from lightning_gen.objectives.vq import code_use, commitment, perplexity, straight_through
+from lightning_gen.priors import Autoregressive
 from lightning_gen.quantities import NATS, Quantity
 
 CodeIndices = Int[Tensor, "n positions codebooks"]
@@ -62,7 +63,7 @@ class VQVAE(Autoencoder, Module):
     Args:
         architecture: makes the encoder to feature maps, and the decoder.
         codebook: size and number of the codebooks, how they are kept in use, the commitment.
-        prior: the transformer that learns the distribution of the codes.
+        prior: learns the distribution of the codes.
         autoencoder_epochs: epochs of the first phase, at least 1.
         parts: of both phases; CosineAnnealingWarmRestarts with ``T_0`` = ``autoencoder_epochs``
             starts each at the full learning rate.
@@ -80,7 +81,7 @@ class VQVAE(Autoencoder, Module):
         image_shape: ImageShape,
         architecture: SpatialArchitecture = SpatialResidual(),  # noqa: B008  (frozen)
         codebook: Codebook = Codebook(),  # noqa: B008  (frozen)
-        prior: Transformer = Transformer(),  # noqa: B008  (frozen)
+        prior: Autoregressive = Autoregressive(),  # noqa: B008  (copied)
         autoencoder_epochs: int = 10,
         **parts: Unpack[AutoencoderParts],
     ) -> None:
@@ -92,7 +93,8 @@ class VQVAE(Autoencoder, Module):
         height, width = architecture.map_size(image_shape)
         self.latent_shape = (codebook.dim, height, width)
         self.quantizer = codebook.quantizer()
-        self.prior = prior.prior(height * width, codebook.count, codebook.size)
+        self.code_shape = (height * width, codebook.count)
+        self.prior = prior.of(self)
         self.autoencoder_epochs = autoencoder_epochs
         self.commitment_weight = codebook.commitment
 
@@ -118,13 +120,13 @@ class VQVAE(Autoencoder, Module):
         latent = codes.view(len(codes), *self.latent_shape)
         return self._decode(self.quantizer.lookup(self.quantizer.nearest(latent)))
 
-    def sample(self, n: int) -> Images:
+    def sample(self, n: int, *, temperature: float = 1.0) -> Images:
         """``n`` images decoded from draws of the prior: uniform ones before its training."""
-        return self._decode(self._lookup(self.prior.sample(n)))
+        return self._decode(self._lookup(self.prior.sample(n, temperature)))
 
     def sample_uniformly(self, n: int) -> Images:
         """``n`` images decoded from codes that are all equally probable, for comparison."""
-        shape = n, *self.prior.shape
+        shape = n, *self.code_shape
         codes = torch.randint(self.codebook_size, shape, device=self.device)
         return self._decode(self._lookup(codes))
 

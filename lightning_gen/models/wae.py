@@ -14,11 +14,11 @@ from lightning_gen.models.encoder_decoder import (
     Parts,
     check_latent_dim,
 )
-from lightning_gen.models.module import Module, NormalPrior
+from lightning_gen.models.module import Module, SamplesPrior
 from lightning_gen.networks import Architecture, Conv
-from lightning_gen.noise import normal_like
 from lightning_gen.objectives import Gaussian, InverseMultiquadratics, Kernel, Likelihood
 from lightning_gen.objectives.mmd import maximum_mean_discrepancy
+from lightning_gen.priors import StandardNormal
 from lightning_gen.quantities import Quantity
 
 
@@ -30,7 +30,7 @@ class WAETerms(NamedTuple):
     mmd: Float[Tensor, ""]
 
 
-class WassersteinAutoencoder(Autoencoder, NormalPrior, Module):
+class WassersteinAutoencoder(Autoencoder, SamplesPrior, Module):
     """A deterministic encoder, whose codes as a whole are to be distributed as N(0, I).
 
     Args:
@@ -55,6 +55,7 @@ class WassersteinAutoencoder(Autoencoder, NormalPrior, Module):
         decoder = partial(architecture.decoder, image_shape, latent_dim)
         super().__init__(image_shape, encoder, decoder, likelihood, **parts)
         self.latent_dim = latent_dim
+        self.prior = StandardNormal().of(self)
         self.weight = weight
 
     @property
@@ -99,6 +100,6 @@ class WAE(WassersteinAutoencoder):
     def terms(self, batch: Batch, inputs: Images, training_step: int | None = None) -> WAETerms:
         """The loss and its parts, against as many draws of the prior as there are images."""
         codes = self.encode(inputs)
-        mmd = maximum_mean_discrepancy(codes, normal_like(codes), self.kernel)
+        mmd = maximum_mean_discrepancy(codes, self.prior.like(codes), self.kernel)
         reconstruction = -self.log_likelihood(batch.images, codes).mean()
         return WAETerms(reconstruction + self.weight * mmd, reconstruction, mmd)

@@ -1,7 +1,6 @@
 """Encoders and decoders: torch modules from tensors to tensors."""
 
 from lightning_gen.networks.architecture import Architecture
-from lightning_gen.networks.code_prior import Transformer
 from lightning_gen.networks.conv import Conv, Residual
 from lightning_gen.networks.corruption import Corruption, GaussianNoise, Masking, SaltAndPepper
 from lightning_gen.networks.dcgan import AdversarialNetworks, DCGANNetworks
@@ -26,5 +25,4 @@ __all__ = [
     "SaltAndPepper",
     "SpatialArchitecture",
     "SpatialResidual",
-    "Transformer",
 ]

@@ -10,6 +10,7 @@ from lightning_gen.objectives.adversarial import (
     Wasserstein,
 )
 from lightning_gen.objectives.elbo import (
+    DIP,
     ELBO,
     MMD,
     ELBOTerms,
@@ -26,6 +27,7 @@ from lightning_gen.objectives.mmd import RBF, InverseMultiquadratics, Kernel
 from lightning_gen.objectives.posterior import DiagonalGaussian
 
 __all__ = [
+    "DIP",
     "ELBO",
     "MMD",
     "R1",

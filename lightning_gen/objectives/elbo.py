@@ -8,15 +8,16 @@ from torch import Tensor
 
 from lightning_gen.contracts import Codes, PerImage, Terms
 from lightning_gen.errors import UserError, check_number
-from lightning_gen.noise import normal_like
 from lightning_gen.objectives.mmd import RBF, Kernel, maximum_mean_discrepancy
 from lightning_gen.objectives.posterior import (
     DiagonalGaussian,
     LogLikelihood,
     draw_log_weights,
     importance_weighted_bound,
+    kl_divergence,
 )
 from lightning_gen.objectives.total_correlation import minibatch_total_correlation
+from lightning_gen.priors import VectorPrior
 from lightning_gen.quantities import NATS, Quantity
 
 
@@ -35,6 +36,16 @@ class TotalCorrelationTerms(NamedTuple):
     reconstruction: Float[Tensor, ""]
     kl: Float[Tensor, ""]
     total_correlation: Float[Tensor, ""]
+
+
+class DIPTerms(NamedTuple):
+    """The terms of an ELBO, and how far the codes' covariance is from the identity, squared."""
+
+    loss: Float[Tensor, ""]
+    reconstruction: Float[Tensor, ""]
+    kl: Float[Tensor, ""]
+    off_diagonal: Float[Tensor, ""]
+    diagonal: Float[Tensor, ""]
 
 
 class MMDTerms(NamedTuple):
@@ -78,7 +89,7 @@ class ELBO:
     def __post_init__(self) -> None:
         for name, field in type(self).__dataclass_fields__.items():
             value, remedy = getattr(self, name), f"Set it to its default {field.default}."
-            if not (isinstance(field.default, Kernel) or value is field.default is None):
+            if not (isinstance(field.default, Kernel | bool) or value is field.default is None):
                 check_number(f"{type(self).__name__}.{name}", value, 0, remedy)
 
     @classmethod
@@ -100,17 +111,21 @@ class ELBO:
         self,
         log_likelihood: LogLikelihood,
         posterior: DiagonalGaussian,
+        prior: VectorPrior,
         training_step: int | None = None,
     ) -> Terms:
         """The loss of a batch and its parts, from one draw of the posterior of each image.
 
         ``training_step`` is the number of training steps done, None in evaluation.
         """
-        codes, kl = posterior.sample(), posterior.kl_to_standard_normal()
+        codes = posterior.sample()
+        kl = kl_divergence(posterior, prior, codes)
         bound = self.bound(log_likelihood(codes), kl, training_step)
-        return self.extended(bound, codes, posterior)
+        return self.extended(bound, codes, posterior, prior)
 
-    def extended(self, bound: ELBOTerms, codes: Codes, posterior: DiagonalGaussian) -> Terms:
+    def extended(
+        self, bound: ELBOTerms, codes: Codes, posterior: DiagonalGaussian, prior: VectorPrior
+    ) -> Terms:
         """The terms with those that are added to the bound."""
         return bound
 
@@ -152,11 +167,52 @@ class TotalCorrelation(ELBO):
         """Also the total correlation."""
         return super().quantities | {"total_correlation": Quantity(NATS, weight=self.weight)}
 
-    def extended(self, bound: ELBOTerms, codes: Codes, posterior: DiagonalGaussian) -> Terms:
+    def extended(
+        self, bound: ELBOTerms, codes: Codes, posterior: DiagonalGaussian, prior: VectorPrior
+    ) -> Terms:
         """The terms with the total correlation."""
         excess = minibatch_total_correlation(codes, posterior)
         loss = bound.loss + self.weight * excess
         return TotalCorrelationTerms(loss, bound.reconstruction, bound.kl, excess)
+
+
+@dataclass(frozen=True)
+class DIP(ELBO):
+    """-ELBO + penalties on the covariance C of the codes (Kumar, Sattigeri & Balakrishnan 2018).
+
+    off_diagonal * sum_{i != j} C_ij^2 + diagonal * sum_i (C_ii - 1)^2, within a batch, of the
+    posterior means (DIP-VAE-I) or of codes, whose covariance also has the mean variance of the
+    posteriors (DIP-VAE-II).
+
+    Args:
+        off_diagonal: nats per image for each unit of the first sum.
+        diagonal: nats per image for each unit of the second.
+        of_codes: the covariance is that of codes.
+    """
+
+    off_diagonal: float = 10.0
+    diagonal: float = 100.0
+    of_codes: bool = False
+
+    @property
+    def quantities(self) -> dict[str, Quantity]:
+        """Also both penalties."""
+        weights = {"off_diagonal": self.off_diagonal, "diagonal": self.diagonal}
+        return super().quantities | {k: Quantity(weight=v) for k, v in weights.items()}
+
+    def extended(
+        self, bound: ELBOTerms, codes: Codes, posterior: DiagonalGaussian, prior: VectorPrior
+    ) -> Terms:
+        """The terms with both penalties."""
+        centred = posterior.mean - posterior.mean.mean(dim=0)
+        covariance = centred.T @ centred / len(centred)
+        if self.of_codes:
+            covariance = covariance + posterior.log_var.exp().mean(dim=0).diag()
+        variances = covariance.diagonal()
+        off_diagonal = (covariance - variances.diag()).square().sum()
+        diagonal = (variances - 1).square().sum()
+        loss = bound.loss + self.off_diagonal * off_diagonal + self.diagonal * diagonal
+        return DIPTerms(loss, bound.reconstruction, bound.kl, off_diagonal, diagonal)
 
 
 @dataclass(frozen=True)
@@ -181,9 +237,11 @@ class MMD(ELBO):
         if not isinstance(self.kernel, Kernel):
             raise UserError(f"MMD.kernel is a kernel, got {self.kernel!r}. Set it to RBF().")
 
-    def extended(self, bound: ELBOTerms, codes: Codes, posterior: DiagonalGaussian) -> Terms:
+    def extended(
+        self, bound: ELBOTerms, codes: Codes, posterior: DiagonalGaussian, prior: VectorPrior
+    ) -> Terms:
         """The terms with the MMD, against as many draws of the prior."""
-        mmd = maximum_mean_discrepancy(codes, normal_like(codes), self.kernel)
+        mmd = maximum_mean_discrepancy(codes, prior.like(codes), self.kernel)
         return MMDTerms(bound.loss + self.weight * mmd, bound.reconstruction, bound.kl, mmd)
 
 
@@ -191,8 +249,8 @@ class MMD(ELBO):
 class ImportanceWeighted(ELBO):
     """-L_k, the importance-weighted bound on log p(x) (Burda, Grosse & Salakhutdinov 2016).
 
-    beta weighs log p(z) - log q(z|x) in each weight. The other aids add what they add to the KL in
-    closed form, which is exact in expectation for k = 1.
+    beta weighs log p(z) - log q(z|x) in each weight. The other aids add what they add to the KL of
+    an ELBO, which is exact in expectation for k = 1.
 
     Args:
         num_samples: k, draws an image; time and memory of the decoder grow with it.
@@ -217,11 +275,12 @@ class ImportanceWeighted(ELBO):
         self,
         log_likelihood: LogLikelihood,
         posterior: DiagonalGaussian,
+        prior: VectorPrior,
         training_step: int | None = None,
     ) -> ImportanceWeightedTerms:
         """-L_k and -L_1, from the same draws."""
-        fit, ratio = draw_log_weights(log_likelihood, posterior, self.num_samples)
-        kl = posterior.kl_to_standard_normal()
+        fit, ratio = draw_log_weights(log_likelihood, posterior, prior, self.num_samples)
+        kl = kl_divergence(posterior, prior)
         weight = self.beta * (self.warmth(training_step) if self.capacity is None else 1)
         aided = self.cost(kl, training_step) - weight * kl.mean(dim=0).sum()
         loss = aided - importance_weighted_bound(fit + weight * ratio).mean()

@@ -8,7 +8,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from lightning_gen.contracts import Codes
 from lightning_gen.noise import normal_like
+from lightning_gen.priors import StandardNormal, VectorPrior
 
 
 class DiagonalGaussian(NamedTuple):
@@ -42,9 +44,20 @@ class DiagonalGaussian(NamedTuple):
         return -0.5 * terms.sum(dim=1)
 
 
-def standard_normal_log_prob(codes: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
-    """Log p(z) under N(0, I), a density in nats."""
-    return -0.5 * (codes.square() + math.log(2 * math.pi)).sum(dim=1)
+def kl_divergence(
+    posterior: DiagonalGaussian, prior: VectorPrior, codes: Codes | None = None
+) -> Float[Tensor, "n d"]:
+    """KL(q(z|x) || p(z)) of each image in nats, whose sum over the D dimensions is meant.
+
+    That of each dimension in closed form where p(z) = N(0, I). Of another prior the estimate
+    log q(z|x) - log p(z) from one draw of each posterior, in D equal shares; ``codes`` are these
+    draws, where they are at hand.
+    """
+    if isinstance(prior, StandardNormal):
+        return posterior.kl_to_standard_normal()
+    codes = posterior.sample() if codes is None else codes
+    total = posterior.log_prob(codes) - prior.log_prob(codes)
+    return (total / codes.shape[1])[:, None].expand(-1, codes.shape[1])
 
 
 LogWeights = Float[Tensor, "k n"]
@@ -54,12 +67,15 @@ LogLikelihood = Callable[[Float[Tensor, "m d"]], Float[Tensor, " m"]]
 
 
 def draw_log_weights(
-    log_likelihood: LogLikelihood, posterior: DiagonalGaussian, num_samples: int
+    log_likelihood: LogLikelihood,
+    posterior: DiagonalGaussian,
+    prior: VectorPrior,
+    num_samples: int,
 ) -> tuple[LogWeights, LogWeights]:
     """Log p(x|z) and log p(z) / q(z|x) of k draws of the posterior of each of N images, in nats."""
     repeated = posterior.repeated(num_samples)
     codes = repeated.sample()
-    ratio = standard_normal_log_prob(codes) - repeated.log_prob(codes)
+    ratio = prior.log_prob(codes) - repeated.log_prob(codes)
     return log_likelihood(codes).view(num_samples, -1), ratio.view(num_samples, -1)
 
 

@@ -14,7 +14,7 @@ from lightning.pytorch import LightningModule
 from lightning.pytorch.utilities import rank_zero_info
 from packaging.version import InvalidVersion, Version
 
-from lightning_gen import models, networks, objectives
+from lightning_gen import models, networks, objectives, priors
 from lightning_gen.allowed import enforced, imported, refusal, variable
 from lightning_gen.atomic import draft
 from lightning_gen.errors import UserError, user_error
@@ -22,8 +22,12 @@ from lightning_gen.hyperparameters import import_path
 from lightning_gen.parts import check_part
 from lightning_gen.training.directory import LAST, PREVIOUS, RunDirectory
 
-ROOMS = {"models": models, "networks": networks, "objectives": objectives}
-"""What has the parts of a model."""
+HOMES = {
+    name: f"{room.__name__}.{name}"
+    for room in (models, networks, objectives, priors)
+    for name in room.__all__
+} | {"Transformer": "lightning_gen.priors.Autoregressive"}
+"""Where each part of a model is, by its name, also by the one that it had."""
 
 T = TypeVar("T")
 VERSION = "pytorch-lightning_version"
@@ -112,15 +116,13 @@ def load_model(path: Path) -> LightningModule:
 
 
 def at_home(value: Any) -> Any:  # noqa: ANN401  (plain values)
-    """Plain values, in which each class of ours is one of its room, wherever it stood before."""
+    """Plain values, in which each class of ours is where it is now, wherever it stood before."""
     if isinstance(value, dict):
         return {key: at_home(part) for key, part in value.items()}
     if isinstance(value, list):
         return [*map(at_home, value)]
-    package, _, path = value.partition(".") if isinstance(value, str) else ("", "", "")
-    room, name = path.partition(".")[0], path.rpartition(".")[2]
-    moved = package == "lightning_gen" and name in getattr(ROOMS.get(room), "__all__", ())
-    return f"lightning_gen.{room}.{name}" if moved else value
+    ours = isinstance(value, str) and value.startswith("lightning_gen.")
+    return HOMES.get(value.rpartition(".")[2], value) if ours else value
 
 
 def restore(model: LightningModule, checkpoint: dict[str, Any]) -> None:

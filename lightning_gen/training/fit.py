@@ -15,9 +15,11 @@ from lightning.pytorch.utilities import rank_zero_info
 from lightning_gen._compat import forget_average, is_restoring
 from lightning_gen.errors import BadArgumentsError, InterruptionError, UserError
 from lightning_gen.pictures import Picture
+from lightning_gen.priors import Prior
 from lightning_gen.training.default_callbacks import BestAndLast, complete_callbacks
 from lightning_gen.training.described import require_info
 from lightning_gen.training.directory import LAST, RunDirectory
+from lightning_gen.training.fitted_prior import fit_after_training
 from lightning_gen.training.loggers import finish, open_or_go_offline
 from lightning_gen.training.metrics_file import RunLogger
 from lightning_gen.training.record import RecordRun, report_evaluation
@@ -64,8 +66,11 @@ def train(
     ckpt_path: str | None,
     *,
     test: bool,
+    prior: Prior | None = None,
 ) -> str | None:
     """Say what is trained, train, test the best checkpoint, and say where everything is.
+
+    Before the test a ``prior`` is fitted to the codes of the training images.
 
     Returns the path of the best checkpoint, None where none was saved.
     """
@@ -77,15 +82,17 @@ def train(
     )
     trainer.fit(model, datamodule=data, ckpt_path=ckpt_path, weights_only=True)
     best = best_checkpoint(trainer)
+    callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
+    for callback in [*callbacks]:
+        if isinstance(callback, WeightAveraging):
+            forget_average(callback)  # it would load the last step's weights beside best's
+        elif isinstance(callback, BatchSizeFinder):
+            callbacks.remove(callback)  # it would look for another size of the batches
+    if prior is not None and directory is not None and best is not None:
+        model = fit_after_training(trainer, model, prior, directory.path, Path(best))
     if test and type(model).test_step is LightningModule.test_step:
         rank_zero_info(f"{type(model).__name__} has no test_step: nothing is tested")
     elif test:
-        callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
-        for callback in [*callbacks]:
-            if isinstance(callback, WeightAveraging):
-                forget_average(callback)  # it would load the last step's weights beside best's
-            elif isinstance(callback, BatchSizeFinder):
-                callbacks.remove(callback)  # it would look for another size of the batches
         trainer.test(model, data, ckpt_path=best, verbose=False)
         report_evaluation(trainer, directory, best)
     if directory is not None:

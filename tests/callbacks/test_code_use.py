@@ -8,8 +8,9 @@ from lightning_gen.callbacks import CodebookUse, CollapseMonitor
 from lightning_gen.figures.code_charts import codebook_bars, kl_bars
 from lightning_gen.figures.style import to_array
 from lightning_gen.models import VAE, VQVAE
-from lightning_gen.networks import Codebook, SpatialResidual, Transformer
+from lightning_gen.networks import Codebook, SpatialResidual
 from lightning_gen.objectives import DiagonalGaussian
+from lightning_gen.priors import Autoregressive
 from support.models import frozen, tiny
 
 
@@ -92,7 +93,9 @@ class Bright(VQVAE):
 
 @pytest.fixture
 def model():
-    return Bright((1, 28, 28), SpatialResidual((4, 4), 0), Codebook(8, 4, 2), Transformer(8, 1, 2))
+    return Bright(
+        (1, 28, 28), SpatialResidual((4, 4), 0), Codebook(8, 4, 2), Autoregressive(8, 1, 2)
+    )
 
 
 def expected(images):

@@ -140,7 +140,7 @@ def test_a_bernoulli_of_grey_levels_is_refused_at_the_first_batch(verb, trainer,
 def test_samples_are_scored_under_the_extractors_name(tested):
     cards = tested(SampleQuality(FashionMNISTClassifier(), num_images=60), build(VAE))
     scores = {"frechet_distance", "kernel_distance", "precision", "recall", "density", "coverage"}
-    scores |= {"reconstruction_frechet_distance", "frechet_distance_gap"}
+    scores |= {"reconstruction_frechet_distance", "frechet_distance_gap", "memorisation"}
     assert set(cards) == {f"{score}[fashion_mnist_classifier]" for score in scores}
     gap, samples, reconstructions = (
         cards[f"{score}[fashion_mnist_classifier]"].value
@@ -190,7 +190,7 @@ def test_positions_are_exactly_as_many_as_wanted_at_even_distances(there, wanted
 
 def test_a_gan_has_no_reconstructions_to_score(tested):
     cards = tested(SampleQuality(FashionMNISTClassifier(), num_images=60), build(DCGAN))
-    assert len(cards) == 6
+    assert len(cards) == 7
 
 
 @pytest.mark.parametrize(

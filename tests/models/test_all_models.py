@@ -126,7 +126,9 @@ def test_the_corruption_is_for_the_encoder_alone(kind):
         seen["target"] = images
         return log_prob(params, images)
 
-    model.encoder.register_forward_pre_hook(lambda _, inputs: seen.update(encoded=inputs[0]))
+    model.encoder.register_forward_pre_hook(
+        lambda _, inputs: None if "encoded" in seen else seen.update(encoded=inputs[0])
+    )
     model.likelihood.log_prob = record
     model.terms(batch_of(images), damaged)
     assert torch.equal(seen["encoded"], damaged)

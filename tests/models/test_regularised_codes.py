@@ -4,6 +4,7 @@ import math
 from functools import partial
 from itertools import pairwise
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -13,7 +14,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from lightning_gen.data import MiniFashionMNIST
 from lightning_gen.errors import UserError
-from lightning_gen.models import AE, WAE, WAEGAN, BetaTCVAE, FactorVAE, InfoVAE
+from lightning_gen.models import AE, DIPVAE, RAE, WAE, WAEGAN, BetaTCVAE, FactorVAE, InfoVAE
 from lightning_gen.models.factor_vae import CodesAndPermuted
 from lightning_gen.networks import Dense, LatentDiscriminator
 from lightning_gen.objectives import RBF, Bernoulli, Gaussian, InverseMultiquadratics
@@ -74,6 +75,48 @@ class TestTerms:
         }
         found = {name: terms[name].item() for name in by_hand}
         assert found == pytest.approx({k: v.item() for k, v in by_hand.items()}, abs=1e-5)
+
+    @pytest.mark.parametrize("of_codes", [False, True])
+    def test_dip_vae_by_numpy(self, of_codes):
+        model = DIPVAE(SHAPE, off_diagonal=3.0, diagonal=5.0, of_codes=of_codes, **SMALL)
+        terms = terms_of(model, FEW)
+        posterior = model.posterior(FEW)
+        covariance = np.cov(posterior.mean.detach().double().numpy().T, bias=True)
+        if of_codes:
+            covariance += np.diag(posterior.log_var.detach().double().exp().mean(dim=0).numpy())
+        off_diagonal = sum(covariance[i, j] ** 2 for i in range(3) for j in range(3) if i != j)
+        diagonal = sum((covariance[i, i] - 1) ** 2 for i in range(3))
+        assert terms.off_diagonal.item() == pytest.approx(off_diagonal, rel=1e-5)
+        assert terms.diagonal.item() == pytest.approx(diagonal, rel=1e-5)
+        penalty = 3 * terms.off_diagonal + 5 * terms.diagonal
+        assert terms.loss.item() == pytest.approx(
+            (terms.reconstruction + terms.kl + penalty).item()
+        )
+
+    def test_regularised_autoencoder_by_its_jacobian(self):
+        model = RAE(SHAPE, code=0.5, weights=0.25, gradient=2.0, **SMALL)
+        codes = model.encode(FEW)
+        jacobian = torch.func.vmap(torch.func.jacrev(lambda z: model.decode(z[None])[0]))(codes)
+        drawn = [terms_of(model, FEW, training_step=0) for _ in range(400)]
+        gradient_norm = torch.stack([terms.gradient_norm for terms in drawn]).mean()
+        assert gradient_norm.item() == pytest.approx(jacobian.square().sum().item() / 10, rel=0.1)
+        terms = drawn[0]
+        by_hand = {
+            "code_norm": 0.5 * codes.square().sum() / 10,
+            "weight_norm": 0.5 * sum(w.square().sum() for w in model.decoder.parameters()),
+            "loss": terms.reconstruction
+            + 0.5 * terms.code_norm
+            + 0.25 * terms.weight_norm
+            + 2 * terms.gradient_norm,
+        }
+        found = {name: getattr(terms, name).item() for name in by_hand}
+        assert found == pytest.approx({k: v.item() for k, v in by_hand.items()}, rel=1e-5)
+        quiet = terms_of(model, FEW)
+        assert quiet.loss.item() == pytest.approx(
+            (quiet.reconstruction + 0.5 * quiet.code_norm).item()
+        )
+        terms.gradient_norm.backward()
+        assert all(p.grad is not None for p in model.decoder[0].parameters())
 
 
 class TestUpdates:

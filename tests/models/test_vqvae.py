@@ -13,8 +13,9 @@ from lightning_gen.callbacks import CodebookUse
 from lightning_gen.data import MiniFashionMNIST
 from lightning_gen.errors import UserError
 from lightning_gen.models import VQVAE
-from lightning_gen.networks import Codebook, SpatialResidual, Transformer
+from lightning_gen.networks import Codebook, SpatialResidual
 from lightning_gen.objectives import DiscretizedLogistic, Gaussian
+from lightning_gen.priors import Autoregressive
 from support.models import batch_of, constant_image_floor, loader_of, trainer_of
 
 SHAPE = (1, 13, 10)  # a map of 3 x 2
@@ -25,7 +26,7 @@ def small(**arguments):
     defaults = {
         "architecture": SpatialResidual((4, 8), 1),
         "codebook": Codebook(size=16, dim=4),
-        "prior": Transformer(8, 1, 2, dropout=0.0),
+        "prior": Autoregressive(8, 1, 2, dropout=0.0),
         "autoencoder_epochs": 1,
     }
     return VQVAE(SHAPE, **defaults | arguments)
@@ -224,7 +225,7 @@ def test_both_phases_learn_on_real_images(tmp_path):
         data.image_shape,
         SpatialResidual((8, 16), 1),
         Codebook(size=64, dim=16),
-        Transformer(32, 1, 2),
+        Autoregressive(32, 1, 2),
         autoencoder_epochs=2,
         optimizer=partial(torch.optim.Adam, lr=3e-3),
     )

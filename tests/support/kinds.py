@@ -6,7 +6,8 @@ from torch.optim import Adam
 
 from lightning_gen.data import MiniFashionMNIST
 from lightning_gen.models import AE, CVAE, DCGAN, VAE, VQVAE
-from lightning_gen.networks import Codebook, DCGANNetworks, SpatialResidual, Transformer
+from lightning_gen.networks import Codebook, DCGANNetworks, SpatialResidual
+from lightning_gen.priors import Autoregressive
 from support.models import tiny
 
 SHAPE = (1, 28, 28)
@@ -17,7 +18,7 @@ def dcgan(**arguments):
 
 
 def vqvae(**arguments):
-    networks = SpatialResidual((4, 8), 1), Codebook(size=16, dim=4), Transformer(8, 1, 2)
+    networks = SpatialResidual((4, 8), 1), Codebook(size=16, dim=4), Autoregressive(8, 1, 2)
     return VQVAE(SHAPE, *networks, autoencoder_epochs=1, **arguments)
 
 

@@ -12,7 +12,8 @@ from torch.utils.data import DataLoader
 from lightning_gen import models
 from lightning_gen.contracts import Batch
 from lightning_gen.models import VAE
-from lightning_gen.networks import DCGANNetworks, Dense, LatentDiscriminator, Transformer
+from lightning_gen.networks import DCGANNetworks, Dense, LatentDiscriminator
+from lightning_gen.priors import Autoregressive
 
 KINDS = [getattr(models, name) for name in models.__all__]
 """All models."""
@@ -47,7 +48,7 @@ def frozen(model=VAE, **arguments):
 SMALL = {
     "DCGAN": {"architecture": DCGANNetworks((8, 16))},
     "FactorVAE": {"discriminator": LatentDiscriminator((32, 32))},
-    "VQVAE": {"prior": Transformer(16, 1, 2)},
+    "VQVAE": {"prior": Autoregressive(16, 1, 2)},
 }
 
 

@@ -12,6 +12,7 @@ from lightning_gen.metrics.generation.manifold import (
     PrecisionRecall,
     PrecisionRecallValue,
 )
+from lightning_gen.metrics.generation.memorisation import Memorisation, nearest_training_images
 from lightning_gen.metrics.generation.stored import StoredFeatures
 
 __all__ = [
@@ -20,9 +21,11 @@ __all__ = [
     "FittedGaussian",
     "FrechetDistance",
     "KernelDistance",
+    "Memorisation",
     "PrecisionRecall",
     "PrecisionRecallValue",
     "StoredFeatures",
     "frechet_distance",
+    "nearest_training_images",
     "polynomial_kernel",
 ]

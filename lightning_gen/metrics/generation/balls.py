@@ -60,7 +60,7 @@ class Balls:
         """Two passes over all distances, a few rows in memory at once; ``depth`` is at most 255."""
         depth = min(depth, len(centres) - 1)
         neighbours, pairs = [], []
-        for rows in _blocks(centres, points):
+        for rows in row_blocks(centres, points):
             among = squared_distances(centres[rows], centres)
             itself = torch.arange(len(among), device=among.device)
             among[itself, itself + rows.start] = -1.0  # before its copies
@@ -103,7 +103,7 @@ class Balls:
         return inside.new_zeros(len(self.neighbours)).index_fill_(0, self.centre[inside], True)
 
 
-def _blocks(x: FeatureRows, y: Float[Tensor, "m d"]) -> Iterator[slice]:
+def row_blocks(x: FeatureRows, y: Float[Tensor, "m d"]) -> Iterator[slice]:
     """Rows of x whose distances to all of x and all of y are in memory at once."""
     height = max(1, BLOCK // max(len(x), len(y)))
     return (slice(first, first + height) for first in range(0, len(x), height))

@@ -1,7 +1,8 @@
 """A learned distribution of discrete codes: a causal transformer over their sequence."""
 
-import math
+from copy import deepcopy
 from dataclasses import dataclass
+from typing import Any, Self
 
 import torch
 import torch.nn.functional as F
@@ -9,8 +10,9 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from lightning_gen.errors import UserError
-from lightning_gen.networks.architecture import check_ranges
+from lightning_gen.contracts import PerImage
+from lightning_gen.errors import UserError, check_number
+from lightning_gen.priors.prior import Prior, fit_by_gradient
 
 Sequences = Int[Tensor, "n positions codebooks"]
 Hidden = Float[Tensor, "n t width"]
@@ -19,63 +21,70 @@ KeysAndValues = tuple[Float[Tensor, "n heads _ d"], Float[Tensor, "n heads _ d"]
 MANY = 2**21
 """Numbers in the hidden vectors of the images that are computed at once, about 1 GB in training."""
 
-RANGES = {"width": (1, math.inf), "depth": (1, math.inf), "heads": (1, math.inf), "dropout": (0, 1)}
 
+@dataclass(eq=False)
+class Autoregressive(Prior):
+    """p(codes) = prod_t p(code_t | earlier codes), by a causal transformer.
 
-@dataclass(frozen=True)
-class Transformer:
-    """A recipe for a causal transformer (Vaswani et al. 2017, arXiv:1706.03762).
+    The codes are entries of codebooks (van den Oord et al. 2017, arXiv:1711.00937, section 3.3;
+    Vaswani et al. 2017, arXiv:1706.03762). Those of a position stand in the order of their
+    codebooks, the positions row by row; the sequence begins with a start token. Each codebook has
+    its own embedding and output layer, which starts at zero: untrained, all codes are equally
+    probable.
 
     Args:
         width: length of the hidden vectors.
         depth: blocks.
         heads: attention heads in a block; they share the width out evenly.
         dropout: probability of each output of a block's two halves to be dropped in training.
+        epochs: of a fit to the codes of a finished model.
     """
 
     width: int = 128
     depth: int = 3
     heads: int = 4
     dropout: float = 0.1
+    epochs: int = 20
 
     def __post_init__(self) -> None:
-        check_ranges(self, RANGES)
+        super().__post_init__()
+        for name in ("width", "depth", "heads", "epochs"):
+            check_number(f"Autoregressive.{name}", getattr(self, name), 1)
+        check_number("Autoregressive.dropout", self.dropout, 0)
+        if self.dropout >= 1:
+            raise UserError(f"Autoregressive.dropout is below 1, got {self.dropout}. Set 0.1.")
         if self.width % self.heads:
             raise UserError(
-                f"Transformer.width is shared out evenly among Transformer.heads, got width "
+                f"Autoregressive.width is shared out evenly among its heads, got width "
                 f"{self.width} for {self.heads} heads. Set width to a multiple of {self.heads}."
             )
 
-    def prior(self, positions: int, codebooks: int, size: int) -> "CodePrior":
-        """The module for so many positions, each with one of ``size`` codes a codebook."""
-        return CodePrior(self, positions, codebooks, size)
+    def of(self, model: Any) -> Self:  # noqa: ANN401
+        """A copy for a model whose images have ``code_shape`` (positions, codebooks) codes."""
+        copy = deepcopy(self)
+        positions, codebooks = model.code_shape
+        copy.build(positions, codebooks, model.codebook_size)
+        return copy
 
-
-class CodePrior(nn.Module):
-    """p(codes) = prod_t p(code_t | earlier codes), uniform until it is trained.
-
-    The codes of a position stand in the order of their codebooks, the positions row by row; the
-    sequence begins with a start token. Each codebook, of ``size`` codes, has its own embedding and
-    output layer. The output layer starts at zero: an untrained prior gives each code the
-    probability 1 / size. ``positions`` is height * width of the code map.
-    """
-
-    def __init__(self, recipe: Transformer, positions: int, codebooks: int, size: int) -> None:
-        super().__init__()
-        width = recipe.width
+    def build(self, positions: int, codebooks: int, size: int) -> None:
+        """Make the parameters for so many positions, each with one of ``size`` codes a codebook."""
         self.shape = (positions, codebooks)
-        self.size = size
-        self.start = nn.Parameter(0.02 * torch.randn(1, width))
-        self.places = nn.Parameter(0.02 * torch.randn(positions * codebooks, width))
-        self.embedding = nn.Parameter(0.02 * torch.randn(codebooks, size, width))
+        self.start = nn.Parameter(0.02 * torch.randn(1, self.width))
+        self.places = nn.Parameter(0.02 * torch.randn(positions * codebooks, self.width))
+        self.embedding = nn.Parameter(0.02 * torch.randn(codebooks, size, self.width))
         self.blocks = nn.ModuleList(
-            Block(width, recipe.heads, recipe.dropout) for _ in range(recipe.depth)
+            Block(self.width, self.heads, self.dropout) for _ in range(self.depth)
         )
-        self.norm = nn.LayerNorm(width)
-        self.output = nn.Parameter(torch.zeros(codebooks, size, width))
+        self.norm = nn.LayerNorm(self.width)
+        self.output = nn.Parameter(torch.zeros(codebooks, size, self.width))
         self.bias = nn.Parameter(torch.zeros(codebooks, size))
 
-    def log_prob(self, codes: Sequences) -> Float[Tensor, " n"]:
+    def fit(self, codes: Sequences) -> Self:
+        """Maximise the log-probability of codes of the model that it was made for."""
+        fit_by_gradient(self, codes, self.epochs, 64, 2e-3)
+        return self
+
+    def log_prob(self, codes: Sequences) -> PerImage:
         """Log p(codes) of each image, in nats, summed over positions and codebooks.
 
         Long sequences are computed a part of the images at a time, and in training a second time
@@ -87,7 +96,7 @@ class CodePrior(nn.Module):
         found = [checkpoint(self._log_prob, part, use_reentrant=False) for part in parts]
         return torch.cat(found)
 
-    def _log_prob(self, codes: Sequences) -> Float[Tensor, " n"]:
+    def _log_prob(self, codes: Sequences) -> PerImage:
         logits = self.logits(codes).float().flatten(0, 1)
         nats = F.cross_entropy(logits, codes.flatten(), reduction="none")
         return -nats.view(len(codes), -1).sum(dim=1)
@@ -104,8 +113,8 @@ class CodePrior(nn.Module):
         return (torch.einsum("npcw,csw->npcs", hidden, self.output) + self.bias).flatten(1, 2)
 
     @torch.no_grad()
-    def sample(self, n: int) -> Sequences:
-        """``n`` draws, from torch's global random state; each place takes one pass."""
+    def sample(self, n: int, temperature: float = 1.0) -> Sequences:
+        """``n`` draws, each place by one pass; its logits are divided by the temperature."""
         past: list[KeysAndValues | None] = [None] * len(self.blocks)
         token = self.start.expand(n, 1, -1)
         drawn: list[Tensor] = []
@@ -115,7 +124,7 @@ class CodePrior(nn.Module):
             for depth, block in enumerate(self.blocks):
                 hidden, past[depth] = block(hidden, past[depth])
             logits = self.norm(hidden) @ self.output[book].T + self.bias[book]
-            drawn.append(logits.float().squeeze(1).softmax(dim=1).multinomial(1))
+            drawn.append((logits.float().squeeze(1) / temperature).softmax(dim=1).multinomial(1))
             token = self.embedding[book, drawn[-1]]
         return torch.cat(drawn, dim=1).view(n, *self.shape)
 

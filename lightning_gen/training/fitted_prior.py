@@ -1,0 +1,152 @@
+"""The prior that was fitted to the codes of a finished run: ``prior.pt`` beside its checkpoints."""
+
+from collections.abc import Iterable
+from copy import deepcopy
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
+
+from lightning_gen.allowed import enforced
+from lightning_gen.atomic import draft
+from lightning_gen.callbacks.drawing import evaluation_mode
+from lightning_gen.callbacks.evaluation import training_batches
+from lightning_gen.contracts import Batch
+from lightning_gen.errors import UserError, user_error
+from lightning_gen.hyperparameters import import_path, plain
+from lightning_gen.models.fitted_prior import check_prior, codes_to_fit, use_prior
+from lightning_gen.priors import Autoregressive, GaussianMixture, Prior, VectorPrior
+from lightning_gen.training.checkpoint import build, load_checkpoint
+
+FILE = "prior.pt"
+MANY = 2**28
+"""Numbers of the codes that a prior is fitted to, 1 GB; of more codes the first ones are taken."""
+
+
+def fit_after_training(
+    trainer: Trainer, model: LightningModule, prior: Prior, folder: Path, checkpoint: Path
+) -> LightningModule:
+    """A copy of the model that draws from a prior which is fitted to its best weights' codes.
+
+    The model itself has the best weights then, and no other prior than before.
+    """
+    model.load_state_dict(load_checkpoint(checkpoint)["state_dict"], strict=model.strict_loading)
+    copy = copy_of(model).to(trainer.strategy.root_device)
+    if trainer.is_global_zero:
+        with evaluation_mode(trainer, copy):
+            fitted = fit_prior(copy, training_batches(trainer, ordered=False), prior)
+        keep_prior(fitted, folder, checkpoint)
+    trainer.strategy.barrier()
+    if not trainer.is_global_zero:
+        use_kept_prior(copy, folder, checkpoint)
+    return copy
+
+
+def copy_of(model: LightningModule) -> LightningModule:
+    """A copy without the trainer."""
+    trainer, model.trainer = model.trainer, None
+    try:
+        return deepcopy(model)
+    finally:
+        model.trainer = trainer
+
+
+def fit_prior(
+    model: LightningModule, batches: Iterable[Batch], prior: Prior | None = None
+) -> Prior:
+    """Fit a prior to the codes of training images, and let the model draw from it.
+
+    By default it is a mixture of Gaussians, or an autoregressive one of codes that are entries of
+    codebooks. The model is in evaluation mode.
+    """
+    if prior is None:
+        quantizes = getattr(model, "codebook_size", None)
+        prior = Autoregressive() if quantizes else GaussianMixture()
+    check_prior(model, prior)
+    if not isinstance(prior, VectorPrior):
+        prior = prior.of(model).to(model.device)
+    parts, size = [], 0
+    with torch.no_grad():
+        for batch in batches:
+            parts.append(codes_to_fit(model, batch))
+            size += parts[-1].numel()
+            if size > MANY:
+                break
+    codes = torch.cat(parts)
+    prior.fit(codes)
+    use_prior(model, prior)
+    rank_zero_info(f"{describe_prior(prior)} fitted to the codes of {len(codes):,} training images")
+    return prior
+
+
+def describe_prior(prior: Prior) -> str:
+    """The prior and those of its options that have no default, such as ``GaussianMixture(50)``."""
+    given = (getattr(prior, f.name) for f in fields(prior) if getattr(prior, f.name) != f.default)
+    return f"{type(prior).__name__}({', '.join(map(str, given))})"
+
+
+def keep_prior(prior: Prior, folder: Path, checkpoint: Path) -> Path:
+    """Write a prior into the folder of a run, with the step of the checkpoint that it is of."""
+    path = folder / FILE
+    options = {field.name: plain(getattr(prior, field.name)) for field in fields(prior)}
+    content = {
+        "prior": {"class_path": import_path(type(prior)), "init_args": options},
+        "latent_dim": prior.latent_dim if isinstance(prior, VectorPrior) else None,
+        "state_dict": {name: value.cpu() for name, value in prior.state_dict().items()},
+        "step": load_checkpoint(checkpoint)["global_step"],
+    }
+    with draft(path) as unfinished:
+        torch.save(content, unfinished)
+    return path
+
+
+def use_kept_prior(model: LightningModule, folder: Path, checkpoint: Path) -> Prior | None:
+    """Let a model draw from the prior that was fitted to the codes of this checkpoint, if any was.
+
+    A warning says that the one which is there is of another step of the training; a UserError that
+    it cannot be read. Nothing in the file is run.
+    """
+    path = folder / FILE
+    if not path.is_file():
+        return None
+    content = _read(path)
+    step = load_checkpoint(checkpoint).get("global_step")
+    if content["step"] != step:
+        rank_zero_warn(
+            f"{path} was fitted to the codes of step {content['step']}, and {checkpoint.name} is "
+            f"of step {step}: it is left aside. Fit it again with lightning-gen fit-prior."
+        )
+        return None
+    try:
+        with enforced():
+            prior = build(Prior, "prior", content["prior"])  # type: ignore[type-abstract]
+        if isinstance(prior, VectorPrior):
+            prior.build(content["latent_dim"])
+        else:
+            prior = prior.of(model)
+        prior.load_state_dict(content["state_dict"])
+        use_prior(model, prior.eval().requires_grad_(False))
+    except Exception as error:  # of the parser, of the prior, of its weights
+        reason = user_error(error) or f"{type(error).__name__}: {error}"
+        raise UserError(
+            f"{path} cannot be used: {' '.join(str(reason).split())[:300]} Fit it again with "
+            "lightning-gen fit-prior, or pass --prior none."
+        ) from error
+    return prior
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+        if not {"prior", "latent_dim", "state_dict", "step"} <= set(content):
+            raise ValueError("it holds something else")
+    except Exception as error:  # a broken pickle raises nearly anything
+        raise UserError(
+            f"{path} is broken, or no prior of a run. Fit it again with lightning-gen fit-prior, "
+            "or pass --prior none."
+        ) from error
+    found: dict[str, Any] = content
+    return found
