@@ -80,6 +80,11 @@ class Evaluation(Watching):
         self.seed = seed
         self.cards: dict[str, Card] = {}
 
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Raise a UserError when the model lacks what is scored, and will not get a prior."""
+        if not (stage == "fit" and getattr(trainer, "fits_prior", False)):
+            super().setup(trainer, pl_module, stage)
+
     @abstractmethod
     def begin(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Forget an earlier evaluation."""

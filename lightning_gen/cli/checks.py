@@ -11,6 +11,7 @@ from lightning_gen.allowed import imported
 from lightning_gen.errors import UserError, check_number
 from lightning_gen.parts import check_part, members, parameters
 from lightning_gen.pictures import Picture
+from lightning_gen.priors import Prior
 from lightning_gen.training.described import LINKS
 from lightning_gen.training.trainer import RunTrainer, as_list
 
@@ -34,9 +35,10 @@ def check_configuration(options: Namespace) -> None:
     check_part(options.model, LightningModule, "model")
     check_part(options.data, LightningDataModule, "data")
     check_part(options.pictures, Picture | list[Picture] | None, "pictures")
+    check_part(options.fit_prior, Prior | None, "fit_prior")
     for name, argument in parameters(RunTrainer).items():
         check_part(trainer.get(name), argument.annotation, f"trainer.{name}")
-    for key in ("model", "data", "trainer.callbacks", "pictures"):
+    for key in ("model", "data", "trainer.callbacks", "pictures", "fit_prior"):
         for part in as_list(options[key]):
             check_nulls(part, key)
     seed = options.seed_everything

@@ -26,13 +26,13 @@ ROOMS = {
     "data": lightning_gen.data,
     "callbacks": lightning_gen.callbacks,
     "pictures": lightning_gen.pictures,
+    "fit_prior": lightning_gen.priors,
 }
 PARTS = (
     lightning_gen.features,
     lightning_gen.latent,
     lightning_gen.networks,
     lightning_gen.objectives,
-    lightning_gen.priors,
 )
 KINDS = {kind.__name__: kind for kind in buildable(*ROOMS.values(), *PARTS)}
 OPTIMIZERS = [
@@ -103,5 +103,5 @@ def paths(name: str) -> set[str]:
 def top_keys() -> set[str]:
     """The keys at the top of a configuration, and those of ``trainer``."""
     own = {"config", "seed_everything", "model", "data", "name", "ckpt_path", "test_after_fit"}
-    own |= {"pictures", "default_pictures"}
+    own |= {"pictures", "default_pictures", "fit_prior"}
     return own | {f"trainer.{name}" for name in parameters(Trainer)}

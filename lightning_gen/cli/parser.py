@@ -1,7 +1,7 @@
 """The options of the training verbs, and what the data says to the model."""
 
 from importlib import import_module
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 
 from jsonargparse import ActionConfigFile  # type: ignore[attr-defined]
 from lightning.pytorch import LightningDataModule, LightningModule
@@ -13,6 +13,7 @@ from lightning_gen.allowed import registered
 from lightning_gen.cli import VERBS
 from lightning_gen.errors import BadArgumentsError
 from lightning_gen.pictures import Picture
+from lightning_gen.priors import Prior
 from lightning_gen.training.described import LINKS
 from lightning_gen.training.trainer import DEFAULTS, RunTrainer
 
@@ -70,6 +71,11 @@ def training_parser(verb: str) -> Parser:
         help="what is drawn, beside or in place of the default pictures")  # fmt: skip
     add("--default_pictures", type=bool, default=True,
         help="fit draws what the model is able to show")  # fmt: skip
+    add("--fit_prior", type=Prior | None,
+        help="fit ends with this prior fitted to the codes of the training images")  # fmt: skip
+    if verb != "fit":
+        add("--prior", type=Literal["fitted", "none"], default="fitted",
+            help="draw from the prior that was fitted to the codes, or the model's own")  # fmt: skip
     add("--ckpt_path", type=str | None,
         help="last, to go on with the latest run of this name, or a checkpoint")  # fmt: skip
     add("--weights_only", type=bool | None, help="load nothing but tensors and plain values")

@@ -23,12 +23,15 @@ from lightning_gen.cli.parser import Parser, classes_first, training_parser
 from lightning_gen.contracts import Encodes, able
 from lightning_gen.errors import BadArgumentsError, UserError, bad_arguments
 from lightning_gen.hyperparameters import KeepsArguments, keep_arguments
+from lightning_gen.models.fitted_prior import check_prior
 from lightning_gen.parts import parameters
 from lightning_gen.pictures import Picture
+from lightning_gen.priors import Prior
 from lightning_gen.training.claim import claimed
 from lightning_gen.training.described import linked_arguments
 from lightning_gen.training.directory import CONFIG, RunDirectory, default_name
 from lightning_gen.training.fit import make_trainer, supervised, train
+from lightning_gen.training.fitted_prior import use_kept_prior
 from lightning_gen.training.loggers import point_logger
 from lightning_gen.training.record import RecordRun, report_evaluation
 from lightning_gen.training.same_model import check_same_model
@@ -136,6 +139,12 @@ class Training:
                 record = RecordRun(self.directory, self.config_text, seed)
             draw = record is not None and options.default_pictures
             self.pictures: list[Picture] = as_list(parts.pictures)
+            self.prior: Prior | None = parts.fit_prior
+            if self.prior is not None and self.verb == "fit":
+                check_prior(self.model, self.prior)
+            if self.verb != "fit" and options.prior == "fitted":
+                folder = Path(options.trainer.default_root_dir)
+                use_kept_prior(self.model, folder, Path(options.ckpt_path))
             self.trainer = make_trainer(
                 parts.trainer, self.model, self.data, record, self.pictures, draw=draw
             )
@@ -162,7 +171,8 @@ class Training:
         if own := self.options.get("model.init_args.architecture.init_args.decoder_widths"):
             rank_zero_info(f"The decoder's own widths are architecture.decoder_widths {[*own]}")
         path, test = self.options.ckpt_path, self.options.test_after_fit
-        train(self.trainer, self.model, self.data, self.directory, path, test=test)
+        parts = self.model, self.data, self.directory, path
+        train(self.trainer, *parts, test=test, prior=self.prior)
 
     def _evaluate(self) -> None:
         """Say the result, and keep the scores beside the checkpoint's run."""

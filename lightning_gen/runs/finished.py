@@ -2,7 +2,6 @@
 
 import os
 import shutil
-from copy import deepcopy
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
@@ -21,6 +20,7 @@ from lightning_gen.pictures import Picture
 from lightning_gen.runs.outputs import as_image, open_picture
 from lightning_gen.training.checkpoint import build, load_checkpoint, load_model, restore
 from lightning_gen.training.directory import CONFIG, RunDirectory
+from lightning_gen.training.fitted_prior import copy_of, use_kept_prior
 
 MOST_PIXELS = 100_000_000
 """Of a picture: programs refuse to open larger ones."""
@@ -59,7 +59,9 @@ class FinishedRun:
     path: Path
 
     @classmethod
-    def open(cls, place: str | Path, device: str = "cpu") -> "FinishedRun":
+    def open(
+        cls, place: str | Path, device: str = "cpu", prior: Literal["fitted", "none"] = "fitted"
+    ) -> "FinishedRun":
         """Load a run: its best checkpoint, or the latest where nothing was validated.
 
         A UserError says that there is no such run, checkpoint or device, or that it is broken.
@@ -67,6 +69,8 @@ class FinishedRun:
         Args:
             place: a run directory, a checkpoint, or the name of a run (its latest version).
             device: where the model is put; "auto" is a CUDA device where there is one.
+            prior: draw from the prior that was fitted to the codes, if any was; "none" draws from
+                the model's own.
         """
         place = Path(place).expanduser()
         found = [path for path in (place, Path("logs") / place) if path.is_file()]
@@ -85,6 +89,8 @@ class FinishedRun:
                 "more: its training has diverged. Pass an earlier checkpoint, or train with a "
                 "lower learning rate."
             )
+        if prior == "fitted":
+            use_kept_prior(model, path, checkpoint)
         return cls(cast(TrainedModel, model.to(existing_device(device))), checkpoint, path)
 
     @classmethod
@@ -93,15 +99,12 @@ class FinishedRun:
 
         Without a checkpoint these are the latest weights.
         """
-        trainer, model.trainer = model.trainer, None
-        try:
-            copy = deepcopy(model)
-        finally:
-            model.trainer = trainer
+        copy = copy_of(model)
         if checkpoint is None:
             copy.freeze()
         else:
             restore(copy, load_checkpoint(checkpoint))
+            use_kept_prior(copy, path, checkpoint)
         return cls(cast(TrainedModel, copy), checkpoint or RunDirectory(path).last, path)
 
     def __repr__(self) -> str:

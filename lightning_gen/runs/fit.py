@@ -13,7 +13,9 @@ from lightning.pytorch.utilities import rank_zero_info
 
 from lightning_gen.allowed import variable
 from lightning_gen.errors import BadArgumentsError, UserError, check_objects
+from lightning_gen.models.fitted_prior import check_prior
 from lightning_gen.pictures import Picture
+from lightning_gen.priors import Prior
 from lightning_gen.runs.finished import FinishedRun
 from lightning_gen.training.claim import claimed
 from lightning_gen.training.described import check_parts, describe_run
@@ -35,6 +37,7 @@ def fit(
     pictures: Picture | Sequence[Picture] = (),
     default_pictures: bool = True,
     test_after_fit: bool = True,
+    fit_prior: Prior | None = None,
     **trainer: Any,  # noqa: ANN401  (Lightning's)
 ) -> FinishedRun:
     """Train a model in a run directory of its own, as ``lightning-gen fit`` does.
@@ -56,6 +59,8 @@ def fit(
             default pictures or in place of the one of its kind.
         default_pictures: draw what the model is able to show.
         test_after_fit: evaluate the best checkpoint on the test split.
+        fit_prior: fitted to the codes of the training images at the end; all that is drawn from
+            the run is drawn from it, such as ``lightning_gen.priors.GaussianMixture()``.
         trainer: arguments of Lightning's Trainer (``max_epochs`` is 20 by default; ``logger`` is
             what logs beside metrics.csv), ``compile`` and ``channels_last``. The runs stand in
             ``default_root_dir``, "logs".
@@ -69,6 +74,9 @@ def fit(
     """
     check_parts(model, data)
     check_options(trainer | {"pictures": pictures})
+    if fit_prior is not None:
+        check_objects("fit_prior", [fit_prior], Prior)
+        check_prior(model, fit_prior)
     root = Path(trainer.get("default_root_dir") or DEFAULTS["default_root_dir"]).expanduser()
     options = DEFAULTS | trainer | {"default_root_dir": str(root)}
     called = name or default_name(type(model).__name__, type(data).__name__, data.hparams)
@@ -77,6 +85,7 @@ def fit(
     more: dict[str, Any] = {"name": called, "seed_everything": seed, "pictures": drawn or None}
     more |= {"ckpt_path": None, "weights_only": None}
     more |= {"default_pictures": default_pictures, "test_after_fit": test_after_fit}
+    more |= {"fit_prior": fit_prior}
     config, left_out = describe_run(model, data, options, **more)
     try:
         with (
@@ -94,7 +103,7 @@ def fit(
             if left_out:
                 rank_zero_info(f"config.yaml cannot hold {', '.join(left_out)} that Python made")
             with supervised(fitting):
-                best = train(fitting, model, data, *claim, test=test_after_fit)
+                best = train(fitting, model, data, *claim, test=test_after_fit, prior=fit_prior)
     except BadArgumentsError as error:
         raise UserError(str(error)) from error
     path = claim.directory.path.absolute()

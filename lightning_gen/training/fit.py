@@ -80,6 +80,8 @@ def train(
         f"{type(model).__name__} of {parameters:,} parameters on {type(data).__name__} ({shape})"
         f"{f', run {directory.path}' if directory else ''}"
     )
+    if prior is not None:
+        trainer.fits_prior = True  # type: ignore[attr-defined]
     trainer.fit(model, datamodule=data, ckpt_path=ckpt_path, weights_only=True)
     best = best_checkpoint(trainer)
     callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]

@@ -8,16 +8,18 @@ from typing import Any
 
 import torch
 from lightning.pytorch import LightningModule, Trainer
-from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
+from lightning.pytorch.utilities import rank_zero_info
 
 from lightning_gen.allowed import enforced
 from lightning_gen.atomic import draft
+from lightning_gen.callbacks import Draw
 from lightning_gen.callbacks.drawing import evaluation_mode
 from lightning_gen.callbacks.evaluation import training_batches
-from lightning_gen.contracts import Batch
+from lightning_gen.contracts import Batch, SamplesImages, able
 from lightning_gen.errors import UserError, user_error
 from lightning_gen.hyperparameters import import_path, plain
 from lightning_gen.models.fitted_prior import check_prior, codes_to_fit, use_prior
+from lightning_gen.pictures import Samples
 from lightning_gen.priors import Autoregressive, GaussianMixture, Prior, VectorPrior
 from lightning_gen.training.checkpoint import build, load_checkpoint
 
@@ -39,6 +41,8 @@ def fit_after_training(
         with evaluation_mode(trainer, copy):
             fitted = fit_prior(copy, training_batches(trainer, ordered=False), prior)
         keep_prior(fitted, folder, checkpoint)
+        ending = "_fitted_prior" if able(model, (SamplesImages,)) else ""
+        Draw(Samples()).draw_all(trainer, copy, ["samples"], ending)
     trainer.strategy.barrier()
     if not trainer.is_global_zero:
         use_kept_prior(copy, folder, checkpoint)
@@ -106,7 +110,7 @@ def keep_prior(prior: Prior, folder: Path, checkpoint: Path) -> Path:
 def use_kept_prior(model: LightningModule, folder: Path, checkpoint: Path) -> Prior | None:
     """Let a model draw from the prior that was fitted to the codes of this checkpoint, if any was.
 
-    A warning says that the one which is there is of another step of the training; a UserError that
+    A line says that the one which is there is of another step of the training; a UserError that
     it cannot be read. Nothing in the file is run.
     """
     path = folder / FILE
@@ -115,7 +119,7 @@ def use_kept_prior(model: LightningModule, folder: Path, checkpoint: Path) -> Pr
     content = _read(path)
     step = load_checkpoint(checkpoint).get("global_step")
     if content["step"] != step:
-        rank_zero_warn(
+        rank_zero_info(
             f"{path} was fitted to the codes of step {content['step']}, and {checkpoint.name} is "
             f"of step {step}: it is left aside. Fit it again with lightning-gen fit-prior."
         )
