@@ -168,7 +168,7 @@ class SamplesImages(Protocol):
 
 @runtime_checkable
 class SamplesCodes(Protocol):
-    """A model that draws codes from a standard normal prior, p(z) = N(0, I)."""
+    """A model that draws codes from a prior, its ``prior``; without that one p(z) = N(0, I)."""
 
     @property
     def latent_dim(self) -> int:

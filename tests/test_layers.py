@@ -15,7 +15,7 @@ LIGHTNING = {"lightning", "lightning_fabric", "lightning_utilities", "pytorch_li
 
 FREE = {"atomic", "contracts", "errors", "noise", "quantities"}
 LEAVES = {"networks", "objectives", "priors", "metrics", "figures", "latent"}
-PICTURES = FREE | {"latent", "figures"}
+PICTURES = FREE | {"latent", "figures", "priors"}
 MODELS = FREE | {"_compat", "hyperparameters", "networks", "objectives", "priors"}
 DATA = FREE | {"hyperparameters", "progress"}
 CALLBACKS = PICTURES | {"_compat", "pictures", "metrics", "features", "objectives", "progress"}

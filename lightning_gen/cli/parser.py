@@ -75,7 +75,7 @@ def training_parser(verb: str) -> Parser:
         help="fit ends with this prior fitted to the codes of the training images")  # fmt: skip
     if verb != "fit":
         add("--prior", type=Literal["fitted", "none"], default="fitted",
-            help="draw from the prior that was fitted to the codes, or the model's own")  # fmt: skip
+            help="draw from the prior that was fitted, or from the model's own")  # fmt: skip
     add("--ckpt_path", type=str | None,
         help="last, to go on with the latest run of this name, or a checkpoint")  # fmt: skip
     add("--weights_only", type=bool | None, help="load nothing but tensors and plain values")

@@ -8,6 +8,10 @@ from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
 from lightning_gen.contracts import Batch, Codes, Infers, SamplesCodes, condition_on
+from lightning_gen.priors import StandardNormal
+
+DRAWS = 10_000
+"""Codes whose spread is taken for that of a prior."""
 
 
 class LabelledCodes(NamedTuple):
@@ -57,6 +61,14 @@ def without_condition(model: object, codes: LabelledCodes) -> LabelledCodes:
 def free_dimensions(model: object, codes: Codes) -> int:
     """How many entries of a code are the model's own: what follows them is a condition."""
     return model.latent_dim if isinstance(model, SamplesCodes) else codes.shape[1]
+
+
+def draws_of_prior(model: object) -> Codes | None:
+    """Codes from a model's prior, to see its spread; None of N(0, I), and without a prior."""
+    normal = isinstance(getattr(model, "prior", None), StandardNormal | None)
+    if normal or not isinstance(model, SamplesCodes):
+        return None
+    return model.sample_codes(DRAWS)[:, : model.latent_dim].float().cpu()
 
 
 def device_of(model: object) -> torch.device:

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import torch
 
 from lightning_gen import contracts
-from lightning_gen.contracts import Encodes, able, condition_on
+from lightning_gen.contracts import Encodes, SamplesCodes, able, condition_on, require
 from lightning_gen.errors import UserError
 from lightning_gen.latent import PATHS, PathName
 from lightning_gen.pictures.picture import (
@@ -24,12 +24,13 @@ class Interpolation(Picture):
 
     The first image goes to the second, the third to the fourth, and so on; they stand at both ends,
     beside what the model makes of their codes. A model without an encoder is shown between draws of
-    its prior.
+    its prior, and another one where ``of_draws`` asks for it.
 
     Args:
         num_pairs: how many pairs.
         steps: decoded codes in a row, those of both ends included.
         path: "linear", or "spherical" along a great arc.
+        of_draws: walk between draws of the prior.
     """
 
     requires = contracts.WALKS
@@ -39,11 +40,12 @@ class Interpolation(Picture):
     num_pairs: int = 6
     steps: int = 10
     path: PathName = "linear"
+    of_draws: bool = False
 
     @property
     def looks_at(self) -> int:
         """Both ends of each pair."""
-        return 2 * self.num_pairs
+        return 0 if self.of_draws else 2 * self.num_pairs
 
     @property
     def num_drawn(self) -> int:
@@ -53,7 +55,9 @@ class Interpolation(Picture):
     def draw(self, model: Any, seen: Seen) -> View:  # noqa: ANN401
         """A row for each pair; a UserError where there is but one image."""
         columns = [f"{position:.2g}" for position in torch.linspace(0, 1, self.steps).tolist()]
-        if not able(model, (Encodes,)):
+        if self.of_draws:
+            require(model, (SamplesCodes,), "a walk between draws", "Fit a prior first.")
+        if self.of_draws or not able(model, (Encodes,)):
             rows = self._decoded(model, model.sample_codes(2 * self.num_pairs))
             names = unique(["pair"] * self.num_pairs)
             title = f"Interpolation, {self.path}, between draws of the prior"

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from lightning_gen.contracts import WALKS, Codes, Decodes, SamplesCodes
 from lightning_gen.latent import Plane, coordinate_plane, normal_quantiles, principal_plane
-from lightning_gen.pictures.codes import device_of, free_dimensions
+from lightning_gen.pictures.codes import device_of, draws_of_prior, free_dimensions
 from lightning_gen.pictures.picture import (
     NO_NAMES,
     CodePicture,
@@ -85,9 +85,9 @@ def grid_axes(
 ) -> GridAxes:
     """The plane worth looking at.
 
-    - Two dimensions of a code, or the two that are asked for: quantiles of the standard normal
-      prior, or, for a model without one, even steps over the middle 98 % of the codes. The other
-      dimensions are the first code's.
+    - Two dimensions of a code, or the two that are asked for: quantiles of the prior, or, for a
+      model without one, even steps over the middle 98 % of the codes. The other dimensions are the
+      first code's.
     - More dimensions: quantiles along the two principal axes of the codes.
 
     A condition at the end of a code stays that of the first one. The codes are those of images, or
@@ -105,7 +105,11 @@ def grid_axes(
     plane = coordinate_plane(codes[0, :free], first, second).with_condition(codes[0, free:])
     if isinstance(model, SamplesCodes):
         meaning = f"Plane of z{first} (right) and z{second} (up), at quantiles of the prior"
-        return GridAxes(plane, quantiles, quantiles, meaning)
+        xs = ys = quantiles
+        if (draws := draws_of_prior(model)) is not None:
+            shares = torch.linspace((1 - MASS) / 2, (1 + MASS) / 2, steps)
+            xs, ys = draws[:, [first, second]].quantile(shares, dim=0).T
+        return GridAxes(plane, xs, ys, meaning)
     meaning = f"Plane of z{first} (right) and z{second} (up), over the middle 98 % of the codes"
     xs, ys = (even_steps(codes[:, dimension], steps) for dimension in (first, second))
     return GridAxes(plane, xs, ys, meaning)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from lightning_gen.contracts import WALKS, Codes, Decodes, SamplesCodes
 from lightning_gen.errors import UserError
-from lightning_gen.pictures.codes import LabelledCodes, device_of, free_dimensions
+from lightning_gen.pictures.codes import LabelledCodes, device_of, draws_of_prior, free_dimensions
 from lightning_gen.pictures.picture import CodePicture, NothingToDrawError, Seen, View, decode_all
 
 WIDEST = 100
@@ -99,17 +99,20 @@ def traversal(
     """A row for each dimension: one code with this dimension changed in even steps.
 
     The code is ``origin`` [1, D]; the range is ``span`` standard deviations to both sides, of the
-    prior, or for a model without a standard normal one of the codes of images in ``spread``.
+    prior, or for a model without one of the codes of images in ``spread``.
     """
     dimensions = [dimension for dimension, _ in ranked]
     positions = torch.linspace(-span, span, steps)
     values = positions.expand(len(dimensions), -1)
+    draws = draws_of_prior(model)
     if isinstance(model, SamplesCodes) or spread is None:
         meaning = f"from {-span:g} to {span:g}, standard deviations of the prior"
     else:
-        chosen = spread.codes[:, dimensions]
-        values = chosen.mean(dim=0)[:, None] + positions * chosen.std(dim=0, correction=0)[:, None]
+        draws = spread.codes
         meaning = f"from {-span:g} to {span:g} standard deviations of its codes around their mean"
+    if draws is not None:
+        chosen = draws[:, dimensions]
+        values = chosen.mean(dim=0)[:, None] + positions * chosen.std(dim=0, correction=0)[:, None]
     codes = origin[0].expand(*values.shape, -1).clone()
     for row, dimension in enumerate(dimensions):
         codes[row, :, dimension] = values[row].to(codes)

@@ -6,10 +6,16 @@ from scipy import stats
 
 from lightning_gen.errors import UserError
 from lightning_gen.latent import Plane
+from lightning_gen.models import AE
+from lightning_gen.models.fitted_prior import use_prior
+from lightning_gen.networks import Dense
 from lightning_gen.pictures import LatentGrid, Seen
 from lightning_gen.pictures.codes import unlabelled
 from lightning_gen.pictures.latent_grid import GridAxes, grid_axes, latent_grid
+from lightning_gen.pictures.traversal import Ranked, traversal
+from lightning_gen.priors import GaussianMixture
 from support.linear import Linear, WithPrior
+from support.models import build
 
 
 class Painter:
@@ -134,3 +140,18 @@ def test_codes_of_images_are_seen_along_their_axes():
 def test_dimensions_that_the_model_lacks_are_refused(dimensions):
     with pytest.raises(UserError, match="two different latent dimensions from 0 to 3, got"):
         LatentGrid(dimensions=dimensions).check(WithPrior(6, latent_dim=4))
+
+
+@torch.no_grad()
+def test_a_fitted_prior_is_seen_at_its_own_quantiles_and_deviations():
+    torch.manual_seed(0)
+    model = build(AE, latent_dim=2, architecture=Dense((8,))).eval()
+    codes = torch.stack([20 + 3 * torch.randn(20_000), torch.rand(20_000)], dim=1)
+    use_prior(model, GaussianMixture(3).fit(codes))
+    axes = grid_axes(model, codes[:50], 5)
+    expected = codes.quantile(torch.tensor([0.01, 0.255, 0.5, 0.745, 0.99]), dim=0).T
+    torch.testing.assert_close(axes.xs, expected[0], atol=0.4, rtol=0)
+    torch.testing.assert_close(axes.ys, expected[1], atol=0.15, rtol=0)
+    rows = traversal(model, codes[:1], None, [Ranked(0, "z0")], 3, 1.0).rows
+    ends = torch.tensor([[17.0, codes[0, 1]], [23.0, codes[0, 1]]])
+    torch.testing.assert_close(rows["z0"][[0, 2]], model.decode(ends), atol=0.05, rtol=0)

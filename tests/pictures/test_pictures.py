@@ -178,6 +178,19 @@ def test_a_model_without_an_encoder_is_shown_between_draws_of_its_prior():
 
 
 @torch.no_grad()
+def test_a_model_with_an_encoder_walks_between_draws_where_it_is_asked_to():
+    picture, model = Interpolation(num_pairs=2, steps=3, of_draws=True), tiny().eval()
+    assert picture.looks_at == 0
+    torch.manual_seed(0)
+    rows = picture.draw(model, Seen()).rows
+    torch.manual_seed(0)
+    codes = model.sample_codes(4)
+    torch.testing.assert_close(rows["pair 2"][[0, 2]], model.decode(codes[2:]))
+    with pytest.raises(UserError, match="a walk between draws needs a model that samples codes"):
+        picture.draw(Linear(), Seen())
+
+
+@torch.no_grad()
 def test_samples_are_those_of_their_seed():
     model = tiny().eval()
     view = Samples(num_images=5, seed=7).draw(model, Seen())
