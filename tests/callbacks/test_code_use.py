@@ -1,5 +1,3 @@
-"""How much of its code a model uses."""
-
 import numpy as np
 import pytest
 import torch

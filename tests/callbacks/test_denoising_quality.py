@@ -1,5 +1,3 @@
-"""How well a model removes damage."""
-
 import math
 
 import pytest
