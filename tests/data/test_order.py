@@ -1,5 +1,3 @@
-"""The order of training images: shared by all processes, kept when loaders are built anew."""
-
 import warnings
 from itertools import pairwise
 from types import SimpleNamespace
@@ -40,10 +38,10 @@ def test_loaders_that_are_built_anew_keep_the_order():
         seed_everything(5, verbose=False)
         callbacks = [RandomState()]  # changes torch's initial seed
         seen = fit(Numbered(), callbacks=callbacks, reload_dataloaders_every_n_epochs=every)
-        orders.append(seen.train_labels)
-    assert orders[0] == orders[1]
-    assert len(orders[0]) == 3
-    assert orders[0][0] != orders[0][1] != orders[0][2]
+        orders.append([*seen.train_labels.values()])
+    first, second, third = orders[0]
+    assert orders[1] == [first, second, third]
+    assert first != second != third
 
 
 def test_another_seed_is_another_order_for_the_same_datamodule():

@@ -1,5 +1,3 @@
-"""Files of more than 8 bits: the range of their values is found, said, kept, or refused."""
-
 import json
 import zlib
 from pathlib import Path
