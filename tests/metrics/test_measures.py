@@ -1,5 +1,3 @@
-"""Means over images, likelihoods, areas under the ROC curve, and how much of a code is used."""
-
 import inspect
 import math
 
@@ -26,6 +24,7 @@ from lightning_gen.metrics import (
 )
 from lightning_gen.metrics.disentanglement import MIG
 from lightning_gen.metrics.likelihood import dequantised, log_bin_volume
+from support.refusals import assert_refused
 from support.scores import updated
 
 
@@ -58,8 +57,7 @@ def test_sums_stay_exact_in_a_module_of_half_precision():
     ],
 )
 def test_other_shapes_are_refused(metric, shapes, said):
-    with pytest.raises(UserError, match=said):
-        metric.update(*map(torch.zeros, shapes))
+    assert_refused(said, metric.update, *map(torch.zeros, shapes))
     update = inspect.unwrap(MSE.update)  # the tests' own look at shapes would come first
     with pytest.raises(UserError, match=r"got \[5, 1, 8, 8\] and \[5, 8, 8\]"):
         update(MSE(), torch.zeros(5, 1, 8, 8), torch.zeros(5, 8, 8))
@@ -79,8 +77,8 @@ def test_what_was_seen_is_kept_as_it_was(kind):
 
 
 def test_a_score_that_is_no_number_is_refused():
-    with pytest.raises(UserError, match="got nan"):
-        updated(AUROC(), torch.full((10,), torch.nan), torch.arange(10) < 5).compute()
+    metric = updated(AUROC(), torch.full((10,), torch.nan), torch.arange(10) < 5)
+    assert_refused("got nan", metric.compute)
 
 
 def test_a_uniform_density_costs_eight_bits_a_pixel():
@@ -100,16 +98,6 @@ def test_dequantised_images_fill_their_bins_evenly():
     assert spread.max() < 1
     assert torch.equal((spread * 256).floor(), (images * 255).round())
     assert (spread * 256 % 1).mean().item() == pytest.approx(0.5, abs=0.01)
-
-
-def test_dequantisation_bounds_the_probability_of_a_bin_from_below():
-    # A normal density over one pixel against the mass of its bin.
-    normal = Normal(0.5, 0.02)
-    images = torch.full((20_000, 1, 1, 1), 130 / 255)
-    mass = (normal.cdf(torch.tensor(131 / 256)) - normal.cdf(torch.tensor(130 / 256))).log()
-    bound = normal.log_prob(dequantised(images, torch.rand_like(images))).mean() + log_bin_volume(1)
-    assert bound.item() == pytest.approx(mass.item(), abs=0.02)
-    assert bound <= mass
 
 
 @pytest.mark.parametrize("scale", [1e-6, 1.0, 1e4])
@@ -144,8 +132,8 @@ def test_labels_of_any_type_say_which_are_anomalous(kind):
 
 @pytest.mark.parametrize("anomalies", [0, 1, 9, 10])
 def test_one_kind_of_image_is_refused(anomalies):
-    with pytest.raises(UserError, match="normal and anomalous"):
-        updated(AUROC(), torch.rand(10), torch.arange(10) < anomalies).compute()
+    metric = updated(AUROC(), torch.rand(10), torch.arange(10) < anomalies)
+    assert_refused("normal and anomalous", metric.compute)
 
 
 @pytest.fixture
@@ -189,11 +177,3 @@ def test_perplexity_agrees_with_torch_distributions():
     entropy = Categorical(counts.float()).entropy()
     torch.testing.assert_close(code_perplexity(counts), entropy.exp())
     assert code_use(torch.tensor([[2, 1, 1, 0]])).item() == 0.75
-
-
-@pytest.mark.parametrize("size", [2, 7, 512])
-def test_the_extremes_of_perplexity_and_use(size):
-    counts = torch.zeros(2, size, dtype=torch.int64)
-    counts[0], counts[1, 0] = 1_000_000, 1_000_000
-    assert code_perplexity(counts).tolist() == pytest.approx([size, 1], rel=1e-6)
-    assert code_use(counts).tolist() == pytest.approx([1, 1 / size])
