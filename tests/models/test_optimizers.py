@@ -1,5 +1,3 @@
-"""Optimizers: fused updates, and the learning rates of the one-cycle schedule."""
-
 from functools import partial
 
 import pytest
@@ -9,11 +7,11 @@ from lightning.pytorch.callbacks import LambdaCallback
 from torch.optim import SGD, Adam, AdamW, RMSprop
 
 from lightning_gen.data import MiniFashionMNIST
-from lightning_gen.errors import UserError
 from lightning_gen.models import DCGAN, VAE
 from lightning_gen.models.optimizers import OneCycle, SharedFactory
 from lightning_gen.networks import DCGANNetworks, Dense
 from support.models import QUIET
+from support.refusals import assert_refused
 
 
 def built(kind, **arguments):
@@ -52,8 +50,6 @@ BATCHES = 5
 
 
 class Rates(Callback):
-    """The learning rates that each step of training uses."""
-
     def __init__(self):
         self.seen = []
 
@@ -94,25 +90,23 @@ def train(model, **options):
     return rates.seen
 
 
-def test_the_rate_rises_to_the_optimizer_s_and_falls_to_nothing():
-    seen = train(vae(warmup=0.2, start=0.1))
-    assert seen == pytest.approx([0.05, 0.275, *(0.5 * k / 8 for k in range(8, 0, -1))])
+@pytest.mark.parametrize(
+    ("schedule", "options", "rates"),
+    [
+        ({"start": 0.1}, {}, [0.05, 0.275, *(0.5 * k / 8 for k in range(8, 0, -1))]),
+        ({"warmup": 0.0}, {"max_epochs": -1, "max_steps": 4}, [0.5, 0.375, 0.25, 0.125]),
+        ({"warmup": 0.0}, {"accumulate_grad_batches": 5}, [0.5] * BATCHES + [0.25] * BATCHES),
+    ],
+    ids=["epochs", "steps", "accumulated batches"],
+)
+def test_the_rate_rises_to_the_optimizer_s_and_falls_to_nothing(schedule, options, rates):
+    assert train(vae(**{"warmup": 0.2} | schedule), **options) == pytest.approx(rates)
 
 
 @pytest.mark.parametrize("discriminator_steps", [1, 2])
 def test_a_gan_s_rates_are_stepped_once_a_batch(discriminator_steps):
     model = gan(discriminator_steps=discriminator_steps)
     assert train(model) == pytest.approx(train(vae(warmup=0.2, start=0.1)))
-
-
-def test_max_steps_is_its_length_too():
-    seen = train(vae(warmup=0.0), max_epochs=-1, max_steps=4)
-    assert seen == pytest.approx([0.5, 0.375, 0.25, 0.125])
-
-
-def test_accumulated_batches_are_one_step():
-    seen = train(vae(warmup=0.0), accumulate_grad_batches=BATCHES)
-    assert seen == pytest.approx([0.5] * BATCHES + [0.25] * BATCHES)
 
 
 def rates_of_whole_and_rest(build, path, step, **options):
@@ -142,23 +136,9 @@ def test_a_run_that_goes_on_in_other_steps_goes_on_at_the_same_epoch(tmp_path):
 
 
 def test_a_training_without_an_end_is_refused():
-    with pytest.raises(UserError, match=r"OneCycle spans .* trainer\.max_epochs"):
-        train(vae(), max_epochs=-1)
+    assert_refused(r"OneCycle spans .* trainer\.max_epochs", train, vae(), max_epochs=-1)
 
 
-@pytest.mark.parametrize("wrong", [{"warmup": 1.0}, {"warmup": -0.1}, {"start": 0.0}])
-def test_shares_out_of_range_are_refused(wrong):
-    with pytest.raises(UserError, match=next(iter(wrong))):
-        train(vae(**wrong))
-
-
-def test_it_is_the_formula():
-    optimizer = SGD([torch.nn.Parameter(torch.zeros(1))], lr=2.0)
-    for warmup, steps, expected in (
-        (0.25, 8, [0.5, 0.75, 1, 5 / 6, 4 / 6, 0.5, 2 / 6, 1 / 6, 0, 0]),
-        (0.0, 5, [1, 0.8, 0.6, 0.4, 0.2, 0]),
-    ):
-        schedule = OneCycle(optimizer, warmup=warmup, start=0.5)
-        schedule.over(steps, None)
-        factors = [schedule.factor(step) for step in range(len(expected))]
-        assert factors == pytest.approx(expected)
+def test_shares_out_of_range_are_refused():
+    for name, wrong in (("warmup", 1.0), ("warmup", -0.1), ("start", 0.0)):
+        assert_refused(name, train, vae(**{name: wrong}))
