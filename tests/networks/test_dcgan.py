@@ -1,5 +1,3 @@
-"""DCGAN's networks: any image shape, ranges of pixels, initial weights."""
-
 import pytest
 import torch
 from torch import nn
