@@ -1,5 +1,3 @@
-"""Curves of logged values, as pixels and as SVG."""
-
 import re
 
 import numpy as np

@@ -1,5 +1,3 @@
-"""The plot of a sweep."""
-
 import numpy as np
 
 from lightning_gen.figures.style import to_array
