@@ -12,7 +12,6 @@ QUIET = {"default_pictures": False, "test_after_fit": False, "enable_progress_ba
 
 
 def train(name, resume=False, **options):
-    """Train a run, or go on with it; its last checkpoint and its metrics."""
     seed_everything(5, verbose=False)
     data = lg.data.MiniFashionMNIST(batch_size=1024)
     model = lg.models.VAE(data.image_shape, 2, lg.networks.Dense((8,)))
@@ -23,8 +22,6 @@ def train(name, resume=False, **options):
 
 
 class StopAt(Callback):
-    """Asks for the end of the training at a step."""
-
     def __init__(self, step):
         self.step = step
 
