@@ -46,12 +46,6 @@ def expected(model, picture, batch, what, complete=False, step=2):
     return to_array(drawn) if isinstance(drawn, Figure) else drawn.pixels(when)
 
 
-def same(found, wanted):
-    """Equal up to the rounding of other sizes of a batch."""
-    assert found.shape == wanted.shape
-    assert np.abs(found.astype(int) - wanted.astype(int)).max() <= 1
-
-
 @pytest.mark.parametrize(
     ("kind", "picture", "name"),
     [
@@ -69,7 +63,9 @@ def test_the_first_validation_images_are_drawn(kind, picture, name, trainer, min
     model = fixed(kind)
     trainer(Draw(picture), limit_val_batches=4).fit(model, mini)
     batch = first(picture.looks_at)
-    same(pictures(name)[2], expected(model, picture, batch, "validation"))
+    found, wanted = pictures(name)[2], expected(model, picture, batch, "validation")
+    assert found.shape == wanted.shape
+    assert np.abs(found.astype(int) - wanted).max() <= 1, "rounding of other sizes of a batch"
 
 
 def test_a_denoised_picture_has_the_same_damage_each_time(trainer, mini, first, pictures):

@@ -103,8 +103,6 @@ def gan():
 
 
 class Recorder(EMAWeightAveraging):
-    """Averages by hand as well, in double precision."""
-
     def __init__(self, **arguments):
         super().__init__(decay=0.5, **arguments)
         self.by_hand, self.raw = {}, {}

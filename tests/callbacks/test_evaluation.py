@@ -32,8 +32,6 @@ def binary():
 
 @pytest.fixture
 def tested(trainer, mini):
-    """The cards of one evaluation in ``test``."""
-
     def run(callback, model, data=mini, **arguments):
         run = trainer(callback, limit_test_batches=3, logger=False, **arguments)
         run.test(model, data, verbose=False)
@@ -142,8 +140,6 @@ def test_samples_are_scored_under_the_extractors_name(tested):
 
 
 class Labels(ReconstructionQuality):
-    """Remembers the classes that it was shown."""
-
     def begin(self, trainer, pl_module):
         super().begin(trainer, pl_module)
         self.labels = []
@@ -164,17 +160,6 @@ def test_images_are_spread_over_a_split_that_is_sorted_by_class(wanted, seen, ba
     counts = torch.tensor(callback.labels).bincount(minlength=10)
     assert counts.sum() == seen == callback.cards["mse"].num_images
     assert counts.max() - counts.min() <= 1
-
-
-@pytest.mark.parametrize(("there", "wanted"), [(1500, 1000), (1500, 600), (10_001, 10_000), (7, 1)])
-def test_positions_are_exactly_as_many_as_wanted_at_even_distances(there, wanted):
-    parts = [spread(first, 64, wanted, there) + first for first in range(0, there, 64)]
-    positions = torch.cat(parts)
-    positions = positions[positions < there]
-    assert len(positions) == wanted
-    gaps = positions.diff(prepend=torch.tensor([-1]), append=torch.tensor([there]))[:-1]
-    assert gaps.min() >= there // wanted
-    assert gaps.max() <= -(-there // wanted)
 
 
 def test_a_gan_has_no_reconstructions_to_score(tested):
@@ -198,8 +183,6 @@ def test_data_that_cannot_be_scored_are_refused_before_training(callback, data, 
 
 
 class Memory(VAE):
-    """Its samples are the real images it was given."""
-
     images = None
 
     def sample(self, n):
@@ -266,8 +249,6 @@ class Factored(MiniFashionMNIST):
 
 
 class Reads(VAE):
-    """Its code is the first two pixels."""
-
     def encode(self, images):
         return images[:, 0, 0, :2]
 

@@ -49,7 +49,6 @@ def root(tmp_path):
 
 @pytest.fixture
 def mapped(monkeypatch):
-    """No dataset is small enough to be held in memory."""
     monkeypatch.setattr(IN_MEMORY, 0)
 
 
@@ -206,7 +205,6 @@ def test_damage_to_an_image_whose_file_is_broken_since(root, tmp_path):
 
 @pytest.fixture
 def broken(root):
-    """A folder with an image that breaks when it is decoded."""
     content = (root / NAMES[7]).read_bytes()
     (root / NAMES[7]).write_bytes(content[: len(content) // 2])
     return root

@@ -20,7 +20,6 @@ def paint(root, *names, colour=RED, size=(8, 8)):
 
 
 def numbered(root, folder="", count=10, first=0):
-    """Grey images whose pixels are their number."""
     for number in range(first, first + count):
         paint(root, f"{folder}/{number:03}.png".lstrip("/"), colour=number)
 

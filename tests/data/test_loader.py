@@ -17,7 +17,6 @@ def loader_of(count=50, batch_size=8, seed=0, source=None, indices=None, **argum
 
 
 def epoch_of(loader, epoch=0):
-    """The labels of each batch of an epoch."""
     loader.sampler.set_epoch(epoch)
     return [batch.labels.tolist() for batch in loader]
 

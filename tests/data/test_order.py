@@ -83,15 +83,6 @@ def test_lightning_neither_exchanges_the_loader_nor_asks_for_workers(monkeypatch
         assert torch.cat(batches).tolist() == labels_of(data.in_order("test"))
 
 
-def test_limits_take_the_first_batches():
-    whole = fit(Numbered())
-    torch.manual_seed(torch.initial_seed())
-    limited = fit(Numbered(), limit_train_batches=3, limit_val_batches=2)
-    for epoch, batches in limited.train_labels.items():
-        assert batches == whole.train_labels[epoch][:3]
-        assert limited.val_labels[epoch] == whole.val_labels[epoch][:2]
-
-
 def test_loaders_set_up_what_they_need():
     assert len(Numbered().train_dataloader()) == 10
     assert len(Numbered().val_dataloader()) == 3
@@ -100,8 +91,6 @@ def test_loaders_set_up_what_they_need():
 
 
 class Sorted(MiniFashionMNIST):
-    """Class after class, as the files of a folder come."""
-
     def load(self, split):
         source = super().load(split)
         return source.subset(source.labels.argsort(stable=True))

@@ -63,7 +63,6 @@ def folder(tmp_path, contents, publish):
 
 @pytest.fixture
 def closed_port():
-    """An address at which nobody listens."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return f"http://127.0.0.1:{listener.getsockname()[1]}/"
 

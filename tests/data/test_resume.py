@@ -21,8 +21,6 @@ EPOCHS, BATCHES = 3, 8
 
 
 class TinyDecoding(Tiny):
-    """The same images, fetched by two workers."""
-
     def __init__(self):
         super().__init__()
         self.num_workers = 2

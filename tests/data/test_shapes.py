@@ -110,8 +110,6 @@ N = 60
 
 
 class Bomb:
-    """Whoever unpickles it is caught."""
-
     def __reduce__(self):
         return os._exit, (3,)
 

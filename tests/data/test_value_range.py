@@ -28,7 +28,6 @@ def ramps(top, kind, count=20):
 
 
 def pixels_of(data):
-    """The images of all splits, by their file."""
     return {
         name: image[0]
         for split in ("train", "val", "test")

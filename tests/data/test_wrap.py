@@ -19,7 +19,6 @@ SHORT = {
 
 
 def photos(n=20, size=(9, 11)):
-    """Images [C, H, W] of noise."""
     return torch.randint(0, 256, (n, 3, *size), dtype=torch.uint8)
 
 
