@@ -45,7 +45,6 @@ def own(checkpoint):
 
 
 def accuracy(extractor, source):
-    """The share of right answers on all images."""
     right = 0
     for numbers in torch.arange(len(source)).split(500):
         batch = source[numbers]
@@ -123,14 +122,6 @@ class TestFeatures:
         assert not any(parameter.requires_grad for parameter in fashion.parameters())
         halved = self.images.bfloat16()
         assert torch.equal(fashion(halved), fashion(halved.float()))
-
-    def test_an_image_has_the_same_features_in_any_batch(self, fashion):
-        together = fashion(self.images)
-        alone = torch.cat([fashion(image[None]) for image in self.images])
-        reversed_ = fashion(self.images.flip(0)).flip(0)
-        torch.testing.assert_close(together, alone)
-        torch.testing.assert_close(together, reversed_)
-        assert (together[0] - together[1]).abs().max() > 0.01
 
     @pytest.mark.parametrize("shape", [(3, 28, 28), (1, 32, 32), (1, 28, 27)])
     def test_other_images_are_refused(self, fashion, shape):

@@ -13,7 +13,6 @@ def panel_of(parameter, metric, *, name="val/loss", unit="nats per image", minim
 
 
 def dots(panel):
-    """All trials, and the best."""
     everything, best = panel.collections
     return np.asarray(everything.get_offsets()).tolist(), np.asarray(best.get_offsets()).tolist()
 

@@ -6,14 +6,8 @@ from hypothesis import strategies as st
 from scipy import stats
 from sklearn.decomposition import PCA
 
-from lightning_gen.latent import PATHS, Plane, linear, normal_quantiles, principal_plane, spherical
+from lightning_gen.latent import PATHS, linear, normal_quantiles, principal_plane, spherical
 from support.refusals import assert_refused
-
-
-def test_codes_of_a_plane_come_row_by_row():
-    plane = Plane(torch.tensor([1.0, 1, 1]), torch.tensor([1.0, 0, 0]), torch.tensor([0.0, 2, 0]))
-    codes = plane.codes(torch.tensor([0.0, 1, 2]), torch.tensor([0.0, 10]))
-    assert codes.tolist() == [[1 + x, 1 + 2 * y, 1] for y in (0, 10) for x in (0, 1, 2)]
 
 
 def codes_of(spectrum, count=300):

@@ -14,7 +14,6 @@ ALL = [PCA(), TSNE(), pytest.param(UMAP(), marks=ONCE)]
 
 
 def clusters(count=40, size=5, distance=50.0):
-    """Two clusters far apart, and which is which."""
     codes = torch.randn(count, size)
     second = torch.arange(count) % 2 == 1
     codes[second, 0] += distance

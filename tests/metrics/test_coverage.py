@@ -28,7 +28,6 @@ def reconstruction_distance():
 
 
 def of_images():
-    """Reconstructions of 400 images, and -log p(x)."""
     images = torch.rand(400, 1, 12, 12)
     pairs = (images + 0.3 * torch.rand(400, 1, 1, 1) * torch.randn_like(images)).clamp(0, 1), images
     nll = updated(m.NegativeLogLikelihood(), -torch.randn(400).exp())
@@ -41,7 +40,6 @@ def of_scores():
 
 
 def of_posteriors():
-    """1,000 posteriors in two dimensions whose mean is wider than the prior."""
     mean, log_var = torch.randn(1000, 2), torch.full((1000, 2), 2 * math.log(0.6))
     seed = int(torch.randint(10**6, ()))
     kinds = (m.MutualInformation, m.PriorMMD)
@@ -50,7 +48,6 @@ def of_posteriors():
 
 
 def of_codes():
-    """1,000 codes of three factors, in five dimensions."""
     factors = torch.stack([torch.randint(size, (1000,)) for size in (3, 4, 6)], dim=1)
     codes = factors / torch.tensor([3.0, 4.0, 6.0]) @ MIXING + 0.15 * torch.randn(1000, 5)
     metrics = (MIG(), GaussianTotalCorrelation())

@@ -9,19 +9,6 @@ from torch.optim import Adam
 
 from lightning_gen import contracts, models
 from lightning_gen.data import MiniFashionMNIST
-from lightning_gen.models import (
-    AE,
-    CAE,
-    DCGAN,
-    VAE,
-    VQVAE,
-    WAE,
-    WAEGAN,
-    BetaTCVAE,
-    BetaVAE,
-    FactorVAE,
-    InfoVAE,
-)
 from lightning_gen.models.encoder_decoder import Autoencoder
 from lightning_gen.models.module import check_range
 from lightning_gen.networks import Dense, GaussianNoise
@@ -70,7 +57,7 @@ def test_only_models_with_a_prior_sample():
     assert not {"AE", "CAE", "StackedDAE"} & samplers
 
 
-@pytest.mark.parametrize("kind", [VAE, WAE, WAEGAN])
+@pytest.mark.parametrize("kind", [models.VAE, models.WAE, models.WAEGAN])
 def test_samples_are_decoded_draws_of_the_prior(kind):
     model = build(kind, latent_dim=3)
     torch.manual_seed(2)
@@ -92,9 +79,9 @@ def test_a_model_of_half_precision_samples(kind):
 @torch.no_grad()
 def test_a_call_of_a_model_is_its_reconstruction_or_its_generator():
     images = torch.rand(2, 1, 16, 16)
-    model = build(AE, (1, 16, 16)).eval()
+    model = build(models.AE, (1, 16, 16)).eval()
     assert torch.equal(model(images), model.reconstruct(images))
-    generator = build(DCGAN, (1, 16, 16)).eval()
+    generator = build(models.DCGAN, (1, 16, 16)).eval()
     codes = generator.sample_codes(2)
     assert torch.equal(generator(codes), generator.decode(codes))
 
@@ -124,7 +111,7 @@ def test_the_corruption_is_for_the_encoder_alone(kind):
     assert torch.equal(seen["target"].view(-1, *images.shape)[0], images)
 
 
-@pytest.mark.parametrize("kind", [AE, WAEGAN])
+@pytest.mark.parametrize("kind", [models.AE, models.WAEGAN])
 def test_images_are_corrupted_in_training_alone(kind):
     seen = []
     model = build(kind, corruption=GaussianNoise(0.5))
@@ -155,7 +142,7 @@ class TestLossesAreNatsPerImage:
     @staticmethod
     def noiseless_vae(**arguments):
         """A VAE whose posterior has mean and variance far from the prior's, and no noise."""
-        model = VAE((1, 6, 5), 3, Dense((8,)), **arguments)
+        model = models.VAE((1, 6, 5), 3, Dense((8,)), **arguments)
         with torch.no_grad():
             model.encoder[-1].weight.zero_()
             model.encoder[-1].bias.copy_(torch.tensor([1.0, -2.0, 0.5, -60.0, -60.0, -60.0]))
@@ -165,15 +152,15 @@ class TestLossesAreNatsPerImage:
     def loader(self, request):
         return loader_of(self.images, request.param)
 
-    @pytest.mark.parametrize("kind", [AE, VAE])
+    @pytest.mark.parametrize("kind", [models.AE, models.VAE])
     @pytest.mark.parametrize(("stage", "evaluate"), [("val", "validate"), ("test", "test")])
     def test_evaluation_logs_them(self, kind, stage, evaluate, loader):
-        model = self.noiseless_vae() if kind is VAE else AE((1, 6, 5), 3, Dense((8,)))
+        model = self.noiseless_vae() if kind is models.VAE else models.AE((1, 6, 5), 3, Dense((8,)))
         with torch.no_grad():
             p = model.reconstruct(self.images).double()
         x = self.images.double()
         expected = {"loss": -(x * p.log() + (1 - x) * (1 - p).log()).sum().item() / 12}
-        if kind is VAE:
+        if kind is models.VAE:
             expected |= {"reconstruction": expected["loss"]}
             expected |= {"kl": 0.5 * (1 + 4 + 0.25 + 3 * (60 - 1))}
             expected["loss"] += expected["kl"]
@@ -190,7 +177,7 @@ class TestLossesAreNatsPerImage:
         assert logged == pytest.approx({f"train/{k}": v.item() for k, v in terms.items()})
 
     def test_the_number_of_images_does_not_change_the_gradient(self):
-        model = AE((1, 6, 5), 3, Dense((8,)))
+        model = models.AE((1, 6, 5), 3, Dense((8,)))
         grads = []
         for images in (self.images, self.images.repeat(3, 1, 1, 1)):
             model.zero_grad()
@@ -201,12 +188,12 @@ class TestLossesAreNatsPerImage:
     @pytest.mark.parametrize(
         ("kind", "arguments"),
         [
-            (VAE, {}),
-            (BetaVAE, {"beta": 4.0}),
-            (InfoVAE, {"alpha": 0.5, "lambda_": 9.0}),
-            (BetaTCVAE, {"beta": 3.0}),
-            (FactorVAE, {}),
-            (VQVAE, {}),
+            (models.VAE, {}),
+            (models.BetaVAE, {"beta": 4.0}),
+            (models.InfoVAE, {"alpha": 0.5, "lambda_": 9.0}),
+            (models.BetaTCVAE, {"beta": 3.0}),
+            (models.FactorVAE, {}),
+            (models.VQVAE, {}),
         ],
     )
     def test_bits_per_dimension_are_those_of_the_unweighted_bound(self, kind, arguments):
@@ -219,14 +206,14 @@ class TestLossesAreNatsPerImage:
 
     @pytest.mark.parametrize("likelihood", [Bernoulli(), Gaussian()])
     def test_bits_only_where_the_likelihood_is_discrete(self, likelihood):
-        model = build(VAE, (1, 12, 10), likelihood=likelihood)
+        model = build(models.VAE, (1, 12, 10), likelihood=likelihood)
         images = torch.rand(12, 1, 12, 10)
         [logged] = trainer_of().validate(model, loader_of(images), verbose=False)
         assert logged.keys() == {"val/loss", "val/reconstruction", "val/kl"}
 
 
 def test_warmup_acts_in_training_and_not_in_validation():
-    model = VAE((1, 6, 5), 3, Dense((8,)), objective=models.vae.ELBO(warmup_steps=10))
+    model = models.VAE((1, 6, 5), 3, Dense((8,)), objective=models.vae.ELBO(warmup_steps=10))
     images = torch.rand(8, 1, 6, 5)
     trainer = trainer_of()
     trainer.fit(model, loader_of(images, 4), loader_of(images, 4))
@@ -238,7 +225,7 @@ def test_warmup_acts_in_training_and_not_in_validation():
 
 
 @pytest.mark.parametrize("every", [0, 1, 3])
-@pytest.mark.parametrize("kind", [AE, WAEGAN, DCGAN])
+@pytest.mark.parametrize("kind", [models.AE, models.WAEGAN, models.DCGAN])
 def test_training_terms_are_logged_every_n_steps(kind, every, monkeypatch):
     batches = []
     monkeypatch.setattr(
@@ -264,7 +251,7 @@ def test_what_is_logged_is_declared_and_the_loss_is_its_terms_by_their_weights(k
 
 
 @pytest.mark.parametrize("stage", ["fit", "validate", "test"])
-@pytest.mark.parametrize("kind", [VAE, WAEGAN, DCGAN])
+@pytest.mark.parametrize("kind", [models.VAE, models.WAEGAN, models.DCGAN])
 def test_images_out_of_range_are_refused(kind, stage):
     images = torch.rand(4, 1, 16, 16)
     images[2, 0, 3, 3] = 1.5
@@ -290,7 +277,7 @@ def test_images_of_another_shape_are_one_line(kind):
 
 @pytest.mark.parametrize("images", [torch.rand(1, 28, 28), torch.ones(2, 1, 28, 28).byte()])
 def test_what_is_no_batch_of_float_images_is_one_line(images):
-    assert_refused(r"float images in \[0, 1\]", build(VAE).encoder, images)
+    assert_refused(r"float images in \[0, 1\]", build(models.VAE).encoder, images)
 
 
 @pytest.mark.parametrize("latent_dim", [0, -3])
@@ -303,19 +290,19 @@ def test_bad_latent_dim(kind, latent_dim):
 
 
 def test_beta_weighs_the_kl():
-    terms = terms_of(build(BetaVAE, beta=4.0), torch.rand(4, 1, 28, 28))
+    terms = terms_of(build(models.BetaVAE, beta=4.0), torch.rand(4, 1, 28, 28))
     assert terms.loss.item() == pytest.approx((terms.reconstruction + 4 * terms.kl).item())
-    assert_refused(r"beta .* got -1", build, BetaVAE, beta=-1.0)
+    assert_refused(r"beta .* got -1", build, models.BetaVAE, beta=-1.0)
 
 
 @pytest.mark.parametrize(
     ("kind", "arguments", "other"),
     [
-        (BetaTCVAE, {"beta": 1.0}, VAE),
-        (FactorVAE, {"gamma": 0.0}, VAE),
-        (InfoVAE, {"alpha": 0.0, "lambda_": 1.0}, VAE),
-        (InfoVAE, {"alpha": -3.0, "lambda_": 4.0}, partial(BetaVAE, beta=4.0)),
-        (WAE, {"weight": 0.0}, AE),
+        (models.BetaTCVAE, {"beta": 1.0}, models.VAE),
+        (models.FactorVAE, {"gamma": 0.0}, models.VAE),
+        (models.InfoVAE, {"alpha": 0.0, "lambda_": 1.0}, models.VAE),
+        (models.InfoVAE, {"alpha": -3.0, "lambda_": 4.0}, partial(models.BetaVAE, beta=4.0)),
+        (models.WAE, {"weight": 0.0}, models.AE),
     ],
 )
 @pytest.mark.parametrize("likelihood", [Gaussian(), DiscretizedLogistic()])
@@ -343,14 +330,14 @@ def test_models_share_no_likelihood(kind):
 
 
 def test_a_plateau_scheduler_watches_the_validation_loss():
-    model = build(AE, lr_scheduler=torch.optim.lr_scheduler.ReduceLROnPlateau)
+    model = build(models.AE, lr_scheduler=torch.optim.lr_scheduler.ReduceLROnPlateau)
     configured = model.configure_optimizers()
     assert configured["lr_scheduler"]["monitor"] == "val/loss"
     assert configured["lr_scheduler"]["scheduler"].optimizer is configured["optimizer"]
 
 
 def test_predict_gives_the_codes():
-    model = build(VAE)
+    model = build(models.VAE)
     images = torch.rand(6, 1, 28, 28)
     codes = torch.cat(trainer_of().predict(model, loader_of(images, 4)))
     torch.testing.assert_close(codes, model.encode(images).detach())
@@ -372,9 +359,9 @@ def test_copies_share_what_builds_the_optimizer(kind):
     ("kind", "epochs", "limit"),
     [
         # A dense VAE reaches about 240 nats when it is trained for long (experiment E).
-        (partial(VAE, latent_dim=10, architecture=Dense((150, 100))), 4, 300),
-        (partial(AE, latent_dim=10, architecture=Dense((150, 100))), 4, 290),
-        (partial(CAE, widths=(8, 16)), 1, 270),
+        (partial(models.VAE, latent_dim=10, architecture=Dense((150, 100))), 4, 300),
+        (partial(models.AE, latent_dim=10, architecture=Dense((150, 100))), 4, 290),
+        (partial(models.CAE, widths=(8, 16)), 1, 270),
     ],
 )
 def test_training_beats_the_constant_image(kind, epochs, limit):

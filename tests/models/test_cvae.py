@@ -126,12 +126,6 @@ NO_CLASSES = [torch.tensor(labels) for labels in ([0, 3], [-1], [0.5], [[1]])]
 NO_ATTRIBUTES = [torch.zeros(3), torch.zeros(2, 4), torch.full((2, 3), 1.5)]
 
 
-def test_classes_are_one_hot():
-    expected = torch.tensor([[0.0, 0, 1], [1, 0, 0], [0, 1, 0]])
-    assert torch.equal(CLASSES.of(LABELLED), expected)
-    assert torch.equal(CLASSES.vectors(LABELLED.labels), expected)
-
-
 @pytest.mark.parametrize("label", [-1, 3])
 def test_an_image_of_no_class_is_refused(label):
     batch = LABELLED._replace(labels=torch.tensor([0, 1, label]))

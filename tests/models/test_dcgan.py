@@ -23,6 +23,8 @@ from support.ordered import KilledError, StopAt, Tiny
 from support.refusals import assert_refused
 
 SMALL = DCGANNetworks((4, 8), norm_discriminator=False)
+PENALTIES = (R1(), GradientPenalty())
+MIXES = "BatchNorm in the discriminator mixes .*norm_discriminator to false"
 SHAPE = (1, 8, 6)
 BATCHES = 6
 IMAGES = torch.rand(4 * BATCHES, *SHAPE, generator=torch.Generator().manual_seed(0))
@@ -228,13 +230,7 @@ def test_a_loss_that_is_no_number_stops_the_run():
     [
         ({"discriminator_steps": 0}, "discriminator_steps .* at least 1, got 0"),
         ({"clip_norm": math.nan}, "clip_norm .* above 0, got nan"),
-        *(
-            (
-                {"penalty": penalty, "architecture": DCGANNetworks((4, 8))},
-                "BatchNorm in the discriminator mixes .*norm_discriminator to false",
-            )
-            for penalty in (R1(), GradientPenalty())
-        ),
+        *(({"penalty": each, "architecture": DCGANNetworks((4, 8))}, MIXES) for each in PENALTIES),
     ],
 )
 def test_bad_arguments(arguments, message):

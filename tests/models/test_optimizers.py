@@ -7,10 +7,9 @@ from lightning.pytorch.callbacks import LambdaCallback
 from torch.optim import SGD, Adam, AdamW, RMSprop
 
 from lightning_gen.data import MiniFashionMNIST
-from lightning_gen.models import DCGAN, VAE
 from lightning_gen.models.optimizers import OneCycle, SharedFactory
-from lightning_gen.networks import DCGANNetworks, Dense
-from support.models import QUIET
+from support.kinds import KINDS
+from support.models import QUIET, tiny
 from support.refusals import assert_refused
 
 
@@ -36,8 +35,7 @@ def test_what_was_chosen_stays(choice):
 def test_twenty_steps_end_where_those_of_the_plain_loop_do(kind):
     def train(**choice):
         torch.manual_seed(0)
-        optimizer = partial(kind, lr=1e-5, **choice)
-        model = VAE((1, 28, 28), 4, architecture=Dense((16,)), optimizer=optimizer)
+        model = tiny(optimizer=partial(kind, lr=1e-5, **choice))
         Trainer(max_steps=20, limit_val_batches=0, **QUIET).fit(model, MiniFashionMNIST(20))
         return model.state_dict()
 
@@ -59,24 +57,12 @@ class Rates(Callback):
 
 
 def vae(**schedule):
-    return VAE(
-        (1, 28, 28),
-        latent_dim=2,
-        architecture=Dense((8,)),
-        optimizer=partial(Adam, lr=0.5),
-        lr_scheduler=partial(OneCycle, **schedule),
-    )
+    return tiny(optimizer=partial(Adam, lr=0.5), lr_scheduler=partial(OneCycle, **schedule))
 
 
 def gan(**arguments):
-    return DCGAN(
-        (1, 28, 28),
-        latent_dim=2,
-        architecture=DCGANNetworks((4, 8)),
-        optimizer=partial(SGD, lr=0.5),
-        lr_scheduler=partial(OneCycle, warmup=0.2, start=0.1),
-        **arguments,
-    )
+    schedule = partial(OneCycle, warmup=0.2, start=0.1)
+    return KINDS["DCGAN"](optimizer=partial(SGD, lr=0.5), lr_scheduler=schedule, **arguments)
 
 
 def trainer(rates, **options):

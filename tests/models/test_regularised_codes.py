@@ -83,7 +83,6 @@ def descend(loss, parameters):
 
 class TestUpdates:
     def test_the_discriminator_learns_first_and_from_the_same_codes(self):
-        """One batch of plain SGD, both updates written out."""
         model = small_gan(optimizer=partial(SGD, lr=0.1), likelihood=Gaussian(learned=True))
         reference = small_gan(likelihood=Gaussian(learned=True))
         reference.load_state_dict(model.state_dict())

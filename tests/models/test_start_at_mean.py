@@ -40,9 +40,7 @@ def output_bias(model):
 
 @pytest.mark.parametrize("kind", [VAE, AE, CVAE])
 @pytest.mark.parametrize(
-    "likelihood",
-    [Bernoulli(), Gaussian(), Gaussian(bounded=False), DiscretizedLogistic()],
-    ids=["Bernoulli", "bounded Gaussian", "Gaussian", "DiscretizedLogistic"],
+    "likelihood", [Bernoulli(), Gaussian(), Gaussian(bounded=False), DiscretizedLogistic()]
 )
 def test_features_of_zero_give_the_mean_image(kind, likelihood, data, mean):
     classes = {"class_names": data.info.class_names} if kind is CVAE else {}

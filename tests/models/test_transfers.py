@@ -5,6 +5,7 @@ The tensors here have shapes and a device, and no numbers: it takes no GPU to se
 
 import traceback
 from functools import partial
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -28,8 +29,6 @@ SHAPE = (1, 28, 28)
 
 
 class Transfers(TorchDispatchMode):
-    """Notes where a tensor goes from one device to another."""
-
     def __init__(self):
         super().__init__()
         self.seen = []
@@ -64,14 +63,12 @@ def on_gpu(model):
 
 
 def losses(model, batch):
-    """Whatever a training step computes before its backward passes."""
     if isinstance(model, GAN):
         return model.terms(batch, batch.images)._asdict()
     return model.terms(batch, model._inputs(batch, 1, training=True), 5)
 
 
 def used(model, batch):
-    """Whatever the model can do without training."""
     model.eval()
     found = [model.sample(8)] if isinstance(model, contracts.SamplesImages) else []
     model = contracts.condition_on(model, batch)
@@ -87,16 +84,11 @@ def used(model, batch):
     return found
 
 
-class AtEpoch:
-    def __init__(self, epoch):
-        self.current_epoch = epoch
-
-
 def check(build, do=losses, epoch=0):
     model = build()
     with FakeTensorMode():
         model = on_gpu(model)
-        model._trainer = AtEpoch(epoch)
+        model._trainer = SimpleNamespace(current_epoch=epoch)
         numbers = torch.zeros(8, dtype=torch.long, device="cuda")
         images = torch.rand(8, *SHAPE, device="cuda")
         batch = contracts.Batch(images, numbers, numbers[:, None].expand(8, 2))

@@ -13,7 +13,7 @@ from lightning_gen.callbacks import CodebookUse
 from lightning_gen.data import MiniFashionMNIST
 from lightning_gen.models import VQVAE
 from lightning_gen.networks import Codebook, SpatialResidual, Transformer
-from lightning_gen.objectives import DiscretizedLogistic, Gaussian
+from lightning_gen.objectives import Gaussian
 from support.models import batch_of, constant_image_floor, loader_of, trainer_of
 from support.refusals import assert_refused
 
@@ -38,7 +38,6 @@ def images():
 
 @pytest.fixture
 def used(images):
-    """A model whose codebooks have seen the images, and are used."""
     model = small(codebook=Codebook(size=16, dim=4, count=2))
     with torch.no_grad():
         for _ in range(3):
@@ -48,8 +47,6 @@ def used(images):
 
 
 class EndOfEpoch(Callback):
-    """What a function of the trainer and the model gives at the end of every epoch."""
-
     def __init__(self, look):
         self.look = look
         self.kept = []
@@ -202,12 +199,6 @@ def test_samples_come_from_the_prior_and_uniform_ones_do_not(used):
     drawn = used.sample_uniformly(40)
     assert drawn.shape == (40, *SHAPE)
     assert len({tuple(image.flatten().tolist()) for image in drawn}) == 40
-
-
-def test_a_discrete_likelihood_trains_in_both_phases(images):
-    run = trainer_of(max_epochs=2)
-    run.fit(small(likelihood=DiscretizedLogistic()), loader_of(images), loader_of(images))
-    assert {"train/loss", "train/kl", "val/bits_per_dimension"} <= set(run.callback_metrics)
 
 
 def test_autoencoder_epochs_must_be_positive():

@@ -122,12 +122,3 @@ def test_any_size_gives_features_and_logits(image_shape, widths):
     assert network.features(images).shape == (3, widths[-1])
     assert logits.shape == (3, 5)
     assert all(torch.isfinite(p.grad).all() for p in network.parameters())
-
-
-def test_features_are_the_means_of_the_last_maps():
-    network = ConvClassifier((1, 12, 8), 2, (3, 5)).eval()
-    images = torch.rand(4, 1, 12, 8)
-    *convolutions, _, _ = network.features
-    maps = torch.nn.Sequential(*convolutions)(images)
-    assert maps.shape == (4, 5, 6, 4)
-    torch.testing.assert_close(network.features(images), maps.mean(dim=(2, 3)))

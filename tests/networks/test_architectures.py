@@ -84,19 +84,6 @@ def check_shapes(encoder, decoder, image_shape, code_shape):
         assert all(torch.isfinite(p.grad).all() for p in module.parameters())
 
 
-def test_dense_without_widths_is_linear():
-    architecture = Dense(())
-    encoder, decoder = architecture.encoder((2, 3, 4), 5), architecture.decoder((2, 3, 4), 5, 2)
-    images = torch.rand(3, 2, 3, 4)
-    assert decoder(encoder(images)).shape == (3, 4, 3, 4)
-    for module, x, y in (
-        (encoder, images, 2 * images),
-        (decoder, torch.ones(1, 5), 3 * torch.ones(1, 5)),
-    ):
-        middle = (module(x) + module(y)) / 2
-        torch.testing.assert_close(module((x + y) / 2), middle)
-
-
 @pytest.mark.parametrize(
     ("given_widths", "expected"),
     [(None, [4, 5, 6, 48]), ((7, 8, 9), [4, 7, 8, 9, 48]), ((), [4, 48])],
@@ -109,7 +96,6 @@ def test_the_decoder_of_dense_may_have_its_own_widths(given_widths, expected):
 
 
 def sizes(network):
-    """Inputs of the first linear layer, outputs of all."""
     linear = [layer for layer in network if isinstance(layer, nn.Linear)]
     return [linear[0].in_features, *(layer.out_features for layer in linear)]
 

@@ -22,7 +22,6 @@ def with_codes(codes, **arguments):
 
 
 def as_maps(vectors):
-    """Vectors [N, D] as maps of one position."""
     return vectors[:, :, None, None]
 
 
@@ -218,15 +217,6 @@ def test_no_place_sees_itself_or_what_follows():
         after = module.logits(changed)
         assert torch.equal(after[:, : t + 1], before[:, : t + 1])
         assert t == 7 or not torch.allclose(after[:, t + 1 :], before[:, t + 1 :])
-
-
-@pytest.mark.parametrize("shape", [(49, 1, 512), (6, 3, 5)])
-@torch.no_grad()
-def test_an_untrained_prior_is_uniform(shape):
-    positions, codebooks, size = shape
-    module = Transformer(16, 1, 2).prior(*shape)
-    nats = -module.log_prob(torch.randint(size, (4, positions, codebooks)))
-    assert nats.tolist() == pytest.approx([positions * codebooks * math.log(size)] * 4)
 
 
 @pytest.mark.slow

@@ -53,7 +53,6 @@ def letters(module):
 
 
 def feature_maps(module, x):
-    """Shapes after each convolution."""
     shapes = []
     for layer in module:
         x = layer(x)
@@ -86,8 +85,6 @@ def test_parameters_of_the_shipped_experiments(name):
 
 
 class TestA:
-    """Convolutional autoencoder on Fashion-MNIST."""
-
     pooled = Pooled((32, 64, 128), GREY)
 
     def test_layers(self):
@@ -113,8 +110,6 @@ class TestA:
 
 
 class TestC:
-    """ResVAE on CelebA 128x128."""
-
     def test_layers(self):
         model = ResVAE((3, 128, 128), latent_dim=128)
         stages = [(3, 32), (32, 64), (64, 128), (128, 256), (256, 512)]
@@ -140,8 +135,6 @@ class TestC:
 
 
 class TestDCGAN:
-    """Experiment E's on Fashion-MNIST to the letter, and the paper's layout."""
-
     e = DCGANNetworks((64, 128), 5, dropout=0.4, norm_start=False, norm_discriminator=False)
     paper = DCGANNetworks((128, 256, 512, 1024))
 

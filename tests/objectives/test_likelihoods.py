@@ -14,7 +14,6 @@ GREY = torch.arange(256) / 255
 
 
 def summed(log_probs):
-    """Per pixel to per image."""
     return log_probs.flatten(1).sum(dim=1)
 
 

@@ -11,8 +11,6 @@ from support.refusals import assert_refused
 
 
 class Painter:
-    """Paints a code's first number into the left pixel and its second into the right one."""
-
     def decode(self, codes):
         return codes[:, None, None, :2]
 

@@ -35,7 +35,6 @@ def known():
 
 
 def check(known, terms, *rows):
-    """The images are decoded means of these rows, and of their sum."""
     model, codes = known
     view = Arithmetic(terms=terms).draw(model, Seen("images", None, codes, NAMES))
     a, b, c = (codes.codes[list(numbers)].mean(dim=0) for numbers in rows)
@@ -189,8 +188,6 @@ def test_one_row_a_class_and_one_noise_a_column(max_rows):
 
 
 class Half:
-    """Damages images to black, and gives half of an image back."""
-
     def corrupt(self, images):
         return 0 * images
 

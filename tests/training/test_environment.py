@@ -44,7 +44,6 @@ def test_what_is_noted(repository):
 
 
 def test_the_commit_of_a_branch_and_of_none(repository, tmp_path):
-    """As git says it, though git is not run: in files, packed, of a worktree and of no branch."""
     (tmp_path / "file").write_text("two")
     repository("commit", "-am", "two")
     commit = repository("rev-parse", "HEAD")

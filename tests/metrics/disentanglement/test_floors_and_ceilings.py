@@ -34,11 +34,9 @@ def test_sap_of_two_valued_factors_reaches_a_half(change):
     assert score.item() == pytest.approx(0.5, abs=0.04)
 
 
-def of_other_images(truth):
-    return truth[torch.randperm(len(truth))]
-
-
-@pytest.mark.parametrize("make", [of_other_images, torch.randn_like])
+@pytest.mark.parametrize(
+    "make", [lambda truth: truth[torch.randperm(len(truth))], torch.randn_like]
+)
 @pytest.mark.parametrize(
     ("name", "chance", "tolerance"),
     [
