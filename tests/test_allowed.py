@@ -8,18 +8,10 @@ import pytest
 from jsonargparse import ArgumentParser
 from jsonargparse._common import parsing_settings
 
-from lightning_gen.allowed import (
-    TRUSTED_MODULES,
-    VARIABLE,
-    enforced,
-    granted,
-    imported,
-    modules,
-    refusal,
-    split,
-)
+from lightning_gen import allowed
 from lightning_gen.errors import UserError
 from lightning_gen.parts import buildable
+from support.refusals import assert_refused
 
 BOMB = """
 from pathlib import Path
@@ -35,17 +27,17 @@ def bomb(tmp_path, monkeypatch):
     """The name of a class; whether its module has been imported."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.delenv(VARIABLE, raising=False)
+    monkeypatch.delenv(allowed.VARIABLE, raising=False)
     (tmp_path / "bomb.py").write_text(BOMB)
     yield (tmp_path / "exploded").exists
     sys.modules.pop("bomb", None)
 
 
 def test_a_strange_module_is_not_imported(bomb):
-    with enforced(), pytest.raises(ImportError) as caught:
-        imported("bomb.Thing")
-    assert "got bomb.Thing, " in refusal(str(caught.value))
-    said = refusal(str(caught.value))
+    with allowed.enforced(), pytest.raises(ImportError) as caught:
+        allowed.imported("bomb.Thing")
+    assert "got bomb.Thing, " in allowed.refusal(str(caught.value))
+    said = allowed.refusal(str(caught.value))
     assert 'pass --allow bomb (in Python, load(..., allow="bomb"))' in said
     assert "or set LIGHTNING_GEN_ALLOW=bomb." in said
     assert not bomb()
@@ -54,22 +46,25 @@ def test_a_strange_module_is_not_imported(bomb):
 def test_a_parser_asks_the_same(bomb):
     parser = ArgumentParser(exit_on_error=False)
     parser.add_argument("--thing", type=type)
-    with enforced(), pytest.raises(Exception, match=r"Importing 'bomb\.Thing' is not allowed"):
+    with (
+        allowed.enforced(),
+        pytest.raises(Exception, match=r"Importing 'bomb\.Thing' is not allowed"),
+    ):
         parser.parse_object({"thing": "bomb.Thing"})
     assert not bomb()
 
 
 @pytest.mark.parametrize("names", [["bomb"], ["other", "bomb"], ["bomb.Thing"]])
 def test_what_the_user_allows_is_imported(names, bomb):
-    with granted(names), enforced():
-        assert imported("bomb.Thing").__name__ == "Thing"
+    with allowed.granted(names), allowed.enforced():
+        assert allowed.imported("bomb.Thing").__name__ == "Thing"
     assert bomb()
 
 
 @pytest.mark.parametrize("names", [["bom"], ["bombs"], ["other.bomb"], []])
 def test_what_is_like_it_is_not(names, bomb):
-    with granted(names), enforced(), pytest.raises(ImportError):
-        imported("bomb.Thing")
+    with allowed.granted(names), allowed.enforced(), pytest.raises(ImportError):
+        allowed.imported("bomb.Thing")
     assert not bomb()
 
 
@@ -81,34 +76,27 @@ def test_what_is_like_it_is_not(names, bomb):
         *("lightning.pytorch.Trainer", "lightning.pytorch.cli.instantiate_class"),
         *("torch.load", "torch.hub.load", "torch.utils.cpp_extension.load"),
         # modules, functions and classes that those of the rooms import
-        "torch.nn.functional.torch.load",
-        "torch.nn.functional.torch.from_file",
-        "torch.nn.functional.importlib",
-        "torch.nn.modules.module.functools.partial",
-        "lightning_gen.models.vae.torch.hub",
-        "lightning_gen.data.published.download_url",
-        "lightning_gen.data.published.Path",
+        *(f"torch.nn.functional.{name}" for name in ("torch.load", "torch.from_file", "importlib")),
+        *("torch.nn.modules.module.functools.partial", "lightning_gen.models.vae.torch.hub"),
+        *("lightning_gen.data.published.download_url", "lightning_gen.data.published.Path"),
+        *("lightning.pytorch.callbacks.timer.log.info", "torch.optim.Adam.__class__"),
         "lightning_gen.models.VAE.load_from_checkpoint",
-        "lightning.pytorch.callbacks.timer.log.info",
         "lightning.pytorch.loggers.wandb.os.system",
-        "torch.optim.Adam.__class__",
     ],
 )
 def test_refused(path, monkeypatch):
-    monkeypatch.delenv(VARIABLE, raising=False)
-    with enforced(), pytest.raises((ImportError, AttributeError)):
-        imported(path)
+    monkeypatch.delenv(allowed.VARIABLE, raising=False)
+    with allowed.enforced(), pytest.raises((ImportError, AttributeError)):
+        allowed.imported(path)
 
 
 @pytest.mark.parametrize(
     "path",
     [
         *("lightning_gen.models.VAE", "lightning_gen.data.shapes.Shapes", "torch.nn.Tanh"),
-        *("torch.optim.Adam", "torch.optim.lr_scheduler.CosineAnnealingLR"),
-        "lightning.pytorch.callbacks.EMAWeightAveraging",
-        "lightning.pytorch.loggers.WandbLogger",
-        "lightning.pytorch.strategies.DDPStrategy",
-        "lightning.pytorch.profilers.SimpleProfiler",
+        *("torch.optim.lr_scheduler.CosineAnnealingLR", "lightning.pytorch.loggers.WandbLogger"),
+        *("lightning.pytorch.callbacks.EMAWeightAveraging", "torch.optim.Adam"),
+        *("lightning.pytorch.strategies.DDPStrategy", "lightning.pytorch.profilers.SimpleProfiler"),
         "lightning.pytorch.accelerators.CPUAccelerator",
         "lightning.pytorch.plugins.environments.SLURMEnvironment",
         "lightning.pytorch.plugins.io.TorchCheckpointIO",
@@ -116,26 +104,26 @@ def test_refused(path, monkeypatch):
     ],
 )
 def test_allowed(path, monkeypatch):
-    monkeypatch.delenv(VARIABLE, raising=False)
-    with enforced():
-        assert imported(path).__name__ == path.rpartition(".")[2]
+    monkeypatch.delenv(allowed.VARIABLE, raising=False)
+    with allowed.enforced():
+        assert allowed.imported(path).__name__ == path.rpartition(".")[2]
 
 
 def test_every_class_that_a_room_offers(monkeypatch):
-    monkeypatch.delenv(VARIABLE, raising=False)
-    with enforced():
-        for room in TRUSTED_MODULES:
+    monkeypatch.delenv(allowed.VARIABLE, raising=False)
+    with allowed.enforced():
+        for room in allowed.TRUSTED_MODULES:
             if room.startswith("lightning_gen."):
                 for part in buildable(import_module(room)):
-                    assert imported(f"{room}.{part.__name__}") is part
+                    assert allowed.imported(f"{room}.{part.__name__}") is part
 
 
 def test_the_settings_are_given_back():
     before = parsing_settings.copy()
-    with granted(["my_model"]), enforced():
+    with allowed.granted(["my_model"]), allowed.enforced():
         assert parsing_settings["import_path_verdicts"]["my_model"]
     assert parsing_settings == before
-    with granted(["my/model"]), pytest.raises(UserError), enforced():
+    with allowed.granted(["my/model"]), pytest.raises(UserError), allowed.enforced():
         pass
     assert parsing_settings == before
 
@@ -149,7 +137,7 @@ def test_the_settings_are_given_back():
     ],
 )
 def test_the_words(words, rest, names):
-    assert split(words) == (rest, names)
+    assert allowed.split(words) == (rest, names)
 
 
 @pytest.mark.parametrize(
@@ -160,12 +148,11 @@ def test_the_words(words, rest, names):
     ],
 )
 def test_what_is_no_module(words):
-    with pytest.raises(UserError, match=r"such as (--allow )?my_model"):
-        split(["fit", *words])
+    assert_refused(r"such as (--allow )?my_model", allowed.split, ["fit", *words])
 
 
 def test_the_variable_is_added_to_and_given_back(monkeypatch):
-    monkeypatch.setenv(VARIABLE, "a")
-    with granted(["b", "c.d"]):
-        assert modules(os.environ[VARIABLE]) == ["a", "b", "c.d"]
-    assert os.environ[VARIABLE] == "a"
+    monkeypatch.setenv(allowed.VARIABLE, "a")
+    with allowed.granted(["b", "c.d"]):
+        assert allowed.modules(os.environ[allowed.VARIABLE]) == ["a", "b", "c.d"]
+    assert os.environ[allowed.VARIABLE] == "a"

@@ -1,7 +1,5 @@
 """Each private attribute of another library that is used, in the installed version."""
 
-import warnings
-
 import pytest
 import torch
 from jsonargparse import ArgumentParser, set_parsing_settings
@@ -18,8 +16,6 @@ from support.models import QUIET, tiny
 
 
 class Look(Callback):
-    """Calls something at the end of each training step."""
-
     def __init__(self, look):
         self.look = look
         self.seen = []
@@ -35,17 +31,8 @@ def train(*callbacks, model=None, **options):
     return trainer
 
 
-@pytest.fixture(autouse=True)
-def _nothing_is_gone():
-    """A warning that an attribute is gone is an error here."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("error", message=".* is gone: ")
-        yield
-
-
 def test_what_is_gone_is_a_warning():
     trainer = Trainer(**QUIET)
-    warnings.filterwarnings("always", message=".* is gone: ")
     with pytest.warns(UserWarning, match=r"Trainer\.fit_loop\.no is gone: it is slow\."):
         found = _compat.private(trainer, "fit_loop.no", "it is slow")
     assert found is _compat.MISSING

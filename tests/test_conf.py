@@ -9,6 +9,7 @@ from lightning_gen.features import inception
 from lightning_gen.runs.sweep.reading import read_sweep
 from lightning_gen.runs.sweep.trial import as_words, fit_words, read_outcome
 from lightning_gen.training.directory import RunDirectory
+from support import datasets
 from support.command import (
     CONF,
     MINI_DATA,
@@ -17,16 +18,6 @@ from support.command import (
     TWO_BATCHES,
     assert_whole,
     only_run,
-)
-from support.datasets import (
-    cifar10_batches,
-    cifar10_files,
-    dsprites_arrays,
-    unpack_cifar10,
-    write_celeba_images,
-    write_celeba_tables,
-    write_dsprites,
-    write_images,
 )
 from support.inception import write_weights
 
@@ -108,7 +99,6 @@ def test_experiments(path, command, tmp_path, request, monkeypatch):
 
 
 def check_experiment(path, command, tmp_path, *words):
-    """The whole run, with nothing but its length cut."""
     answer = command("fit", "--config", path, *TWO_BATCHES, *words, *SHORTER.get(path.stem, ()))
     assert answer.code == 0, answer.err
     directory = only_run(tmp_path / "logs")
@@ -154,14 +144,16 @@ def place(path, tmp_path, request):
             root = request.getfixturevalue("shared_data")
         case "CIFAR10":
             monkeypatch = request.getfixturevalue("monkeypatch")
-            unpack_cifar10(root, cifar10_files(cifar10_batches(), monkeypatch))
+            datasets.unpack_cifar10(
+                root, datasets.cifar10_files(datasets.cifar10_batches(), monkeypatch)
+            )
         case "CelebA":
-            write_celeba_images(root / "celeba" / "img_align_celeba")
-            write_celeba_tables(root / "celeba")
+            datasets.write_celeba_images(root / "celeba" / "img_align_celeba")
+            datasets.write_celeba_tables(root / "celeba")
         case "DSprites":
-            write_dsprites(root, dsprites_arrays(3000, metadata="none"))
+            datasets.write_dsprites(root, datasets.dsprites_arrays(3000, metadata="none"))
         case "ImageFolder":
-            write_images(root)
+            datasets.write_images(root)
         case "Shapes" | "MiniFashionMNIST":
             return ()
         case _:
@@ -170,7 +162,6 @@ def place(path, tmp_path, request):
 
 
 def data_class(path):
-    """The name of the datamodule in a file of data, or in one of a run."""
     content = yaml.safe_load(path.read_text())
     content = content.get("data", content)
     if isinstance(content, str):

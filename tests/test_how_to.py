@@ -1,5 +1,3 @@
-"""Each how-to does what it says: its file, run by its command."""
-
 import re
 import shlex
 import sys

@@ -1,5 +1,3 @@
-"""Constructor arguments come back from a checkpoint that holds plain values alone."""
-
 from functools import partial
 
 import numpy as np
@@ -9,60 +7,43 @@ from torch import nn
 from torch.optim import SGD, Adam
 from torch.optim.lr_scheduler import StepLR
 
+from lightning_gen import models, networks
 from lightning_gen.contracts import ImageShape
-from lightning_gen.errors import UserError
 from lightning_gen.hyperparameters import plain
-from lightning_gen.models import (
-    AE,
-    CAE,
-    CVAE,
-    DCGAN,
-    VAE,
-    VQVAE,
-    BetaVAE,
-    Classifier,
-    ResVAE,
-    StackedDAE,
-)
-from lightning_gen.networks import (
-    Codebook,
-    Conv,
-    DCGANNetworks,
-    Dense,
-    Masking,
-    Residual,
-    SaltAndPepper,
-    SpatialResidual,
-)
 from lightning_gen.objectives import ELBO, R1, DiscretizedLogistic, Gaussian, Hinge
 from lightning_gen.priors import Autoregressive
 from support.models import KINDS, build, loader_of, terms_of, trainer_of
+from support.refusals import assert_refused
 
 SHAPE = (1, 12, 10)
 OPTIMIZER = partial(SGD, lr=0.1, momentum=0.5)
 
 # Arguments that all differ from the defaults.
 GIVEN = {
-    AE: {
+    models.AE: {
         "latent_dim": 3,
-        "architecture": Conv((4,), nn.SELU, nn.BatchNorm2d),
+        "architecture": networks.Conv((4,), nn.SELU, nn.BatchNorm2d),
         "likelihood": Gaussian(0.3, learned=True, bounded=False),
         "optimizer": OPTIMIZER,
         "lr_scheduler": partial(StepLR, step_size=2),
     },
-    CAE: {"widths": (3, 2), "likelihood": Gaussian(0.2), "optimizer": OPTIMIZER},
-    VAE: {
+    models.CAE: {"widths": (3, 2), "likelihood": Gaussian(0.2), "optimizer": OPTIMIZER},
+    models.VAE: {
         "latent_dim": 3,
-        "architecture": Dense((8, 7), nn.Tanh, nn.LayerNorm),
+        "architecture": networks.Dense((8, 7), nn.Tanh, nn.LayerNorm),
         "likelihood": DiscretizedLogistic(),
         "objective": ELBO(2.0, 7, 0.5),
         "optimizer": OPTIMIZER,
     },
-    BetaVAE: {"latent_dim": 3, "beta": 7.0, "architecture": Residual((4,))},
-    ResVAE: {"latent_dim": 3, "objective": ELBO(0.5), "corruption": SaltAndPepper(0.1)},
-    DCGAN: {
+    models.BetaVAE: {"latent_dim": 3, "beta": 7.0, "architecture": networks.Residual((4,))},
+    models.ResVAE: {
         "latent_dim": 3,
-        "architecture": DCGANNetworks((4, 6), 5, 0.1, norm_discriminator=False),
+        "objective": ELBO(0.5),
+        "corruption": networks.SaltAndPepper(0.1),
+    },
+    models.DCGAN: {
+        "latent_dim": 3,
+        "architecture": networks.DCGANNetworks((4, 6), 5, 0.1, norm_discriminator=False),
         "objective": Hinge(),
         "penalty": R1(2.0),
         "discriminator_steps": 2,
@@ -70,12 +51,16 @@ GIVEN = {
         "discriminator_optimizer": partial(SGD, lr=0.2),
         "clip_norm": 3.0,
     },
-    CVAE: {"latent_dim": 3, "attributes": ("hat",), "embedding_dim": 2},
-    StackedDAE: {"widths": (9, 4), "activation": nn.Tanh, "corruption": Masking(0.4)},
-    Classifier: {"widths": (4, 6), "shift": 1, "flip": True, "optimizer": OPTIMIZER},
-    VQVAE: {
-        "architecture": SpatialResidual((4, 8), 1, nn.SELU),
-        "codebook": Codebook(16, 4),
+    models.CVAE: {"latent_dim": 3, "attributes": ("hat",), "embedding_dim": 2},
+    models.StackedDAE: {
+        "widths": (9, 4),
+        "activation": nn.Tanh,
+        "corruption": networks.Masking(0.4),
+    },
+    models.Classifier: {"widths": (4, 6), "shift": 1, "flip": True, "optimizer": OPTIMIZER},
+    models.VQVAE: {
+        "architecture": networks.SpatialResidual((4, 8), 1, nn.SELU),
+        "codebook": networks.Codebook(16, 4),
         "prior": Autoregressive(8, 1, 2),
         "autoencoder_epochs": 1,
     },
@@ -95,7 +80,6 @@ def train_a_step(model, path):
 
 @pytest.fixture(scope="module", params=KINDS)
 def trained(request, tmp_path_factory):
-    """A model after a step, which changes it, and its checkpoint."""
     model = build_given(request.param)
     before = [p.detach().clone() for p in model.parameters()]
     path = tmp_path_factory.mktemp("trained") / "model.ckpt"
@@ -147,14 +131,16 @@ def test_checkpoint_holds_plain_values(trained):
     assert named == f"lightning_gen.models.{type(model).__name__}"
 
 
-@pytest.mark.parametrize(("kind", "rates"), [(AE, [0.1]), (DCGAN, [0.1, 0.2])])
+@pytest.mark.parametrize(("kind", "rates"), [(models.AE, [0.1]), (models.DCGAN, [0.1, 0.2])])
 def test_a_loaded_model_trains_on(kind, rates, tmp_path):
     train_a_step(build_given(kind), tmp_path / "one.ckpt")
     loaded = kind.load_from_checkpoint(tmp_path / "one.ckpt")
     trainer = train_a_step(loaded, tmp_path / "two.ckpt")
     assert [(type(o), o.defaults["lr"]) for o in trainer.optimizers] == [(SGD, r) for r in rates]
     assert trainer.optimizers[0].defaults["momentum"] == 0.5
-    assert [c.scheduler.step_size for c in trainer.lr_scheduler_configs] == [2] * (kind is AE)
+    assert [c.scheduler.step_size for c in trainer.lr_scheduler_configs] == [2] * (
+        kind is models.AE
+    )
     again = kind.load_from_checkpoint(tmp_path / "two.ckpt")
     assert dict(again.hparams) == dict(loaded.hparams)
 
@@ -171,20 +157,6 @@ def test_a_loaded_model_trains_on(kind, rates, tmp_path):
         (Adam, "torch.optim.Adam"),
         (partial(Adam, lr=0.1), {"class_path": "torch.optim.Adam", "init_args": {"lr": 0.1}}),
         (
-            Dense((4,)),
-            {
-                "class_path": "lightning_gen.networks.Dense",
-                "init_args": {
-                    "widths": [4],
-                    "activation": "torch.nn.ReLU",
-                    "normalization": None,
-                    "he_initialization": False,
-                    "decoder_widths": None,
-                    "start_at_mean": False,
-                },
-            },
-        ),
-        (
             Gaussian(learned=True),
             {
                 "class_path": "lightning_gen.objectives.Gaussian",
@@ -199,58 +171,39 @@ def test_plain(value, expected):
     assert only_plain(found)
 
 
-class NoDataclass:
-    pass
-
-
-def a_function(parameters):
-    return Adam(parameters)
-
-
 @pytest.mark.parametrize(
     "value",
     [
         lambda parameters: Adam(parameters),
         partial(lambda parameters, lr: Adam(parameters, lr), lr=0.1),
-        NoDataclass(),
-        a_function,
-        {"nested": [lambda: None]},
+        *(object(), only_plain, {"nested": [lambda: None]}),
     ],
 )
 def test_what_has_no_plain_form_is_refused(value):
-    with pytest.raises(UserError, match=r"Use functools\.partial, not a lambda"):
-        plain(value)
-    with pytest.raises(UserError, match="lambda"):
-        AE(SHAPE, optimizer=value)
+    assert_refused(r"Use functools\.partial, not a lambda", plain, value)
+    assert_refused("lambda", models.AE, SHAPE, optimizer=value)
 
 
 def test_a_class_that_cannot_be_imported_is_refused():
     class Local(nn.ReLU):
         pass
 
-    with pytest.raises(UserError, match="Local"):
-        plain(Dense((4,), activation=Local))
+    assert_refused("Local", plain, networks.Dense((4,), activation=Local))
 
 
-class Named(BetaVAE):
-    """Another default, an argument of its own, the others by keyword."""
-
+class Named(models.BetaVAE):
     def __init__(self, image_shape: ImageShape, latent_dim: int = 4, depth: int = 2, **parts):
         super().__init__(image_shape, latent_dim, beta=2.0, **parts)
         self.depth = depth
 
 
-class Passing(VAE):
-    """An argument of its own before those of the parent, whatever they are."""
-
+class Passing(models.VAE):
     def __init__(self, depth: int, *args, **kwargs):
         super().__init__(*args, **kwargs)
         self.depth = depth
 
 
 class Closed(Named):
-    """Nothing but two arguments."""
-
     def __init__(self, image_shape: ImageShape, depth: int):
         super().__init__(image_shape, depth=depth)
 
@@ -261,7 +214,11 @@ class Closed(Named):
         (lambda: Named(SHAPE, depth=3), {"latent_dim": 4}, {"beta"}),
         (lambda: Named(SHAPE, 5, 3, likelihood=Gaussian(0.5)), {"latent_dim": 5}, {"beta"}),
         (lambda: Passing(3, SHAPE, 5), {"latent_dim": 5, "image_shape": [*SHAPE]}, set()),
-        (lambda: Passing(3, SHAPE, 5, Dense((4,)), corruption=Masking(0.1)), {}, {"args"}),
+        (
+            lambda: Passing(3, SHAPE, 5, networks.Dense((4,)), corruption=networks.Masking(0.1)),
+            {},
+            {"args"},
+        ),
         (lambda: Passing(3, image_shape=SHAPE), {"latent_dim": 20}, {"args", "kwargs"}),
         (lambda: Closed(SHAPE, 3), {}, {"latent_dim", "beta", "optimizer", "likelihood"}),
     ],

@@ -1,5 +1,3 @@
-"""One public name means one thing."""
-
 import ast
 from collections import defaultdict
 from pathlib import Path
@@ -30,8 +28,3 @@ def test_no_name_stands_for_two_things():
     verbs = twice.pop("run")  # what each module of a verb is called by
     assert {Path(place).parts[0] for place in verbs} == {"cli"}
     assert twice == {}
-
-
-def test_names_are_seen():
-    source = "class A: ...\ndef b(): ...\nC = int\nLIMIT = 3\n_d = 4\nEach = list[int]\n"
-    assert [*public_names(source)] == ["A", "b", "Each"]

@@ -1,5 +1,3 @@
-"""Several processes draw what one draws for all of their images."""
-
 import torch
 
 from lightning_gen.noise import normal_like, uniform_like

@@ -1,5 +1,3 @@
-"""What logged numbers are: kept in a file, found by a column."""
-
 import pytest
 
 from lightning_gen.quantities import Quantities, Quantity
@@ -13,12 +11,6 @@ def test_a_column_is_found_whatever_its_stage():
     assert found.of("samples/diversity").shown
     assert found.of("kl_per_dimension/03").unit == "nats"
     assert found.of("val/own") == Quantity()
-
-
-def test_columns_stand_in_the_order_of_their_declaration():
-    columns = ["val/own", "val/kl", "test/loss", "val/bits_per_dimension"]
-    ordered = ["test/loss", "val/kl", "val/bits_per_dimension", "val/own"]
-    assert sorted(columns, key=KNOWN.place) == ordered
 
 
 def test_a_file_gives_them_back():

@@ -1,5 +1,3 @@
-"""``fit`` beside loops that are written by hand."""
-
 import bare
 import pytest
 import torch

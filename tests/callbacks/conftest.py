@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 import torch
-from lightning.pytorch import Trainer
 from lightning.pytorch.loggers import CSVLogger
 from PIL import Image
 
 from lightning_gen.data import MiniFashionMNIST
+from support.models import trainer_of
 
 
 @pytest.fixture
@@ -13,27 +13,16 @@ def trainer(tmp_path):
     """Builds a trainer for short runs below ``tmp_path``."""
 
     def build(*callbacks, **arguments):
-        defaults = {
-            "accelerator": "cpu",
-            "callbacks": list(callbacks),
-            "default_root_dir": tmp_path,
-            "enable_checkpointing": False,
-            "enable_model_summary": False,
-            "enable_progress_bar": False,
-            "limit_train_batches": 2,
-            "limit_val_batches": 2,
-            "log_every_n_steps": 1,
-            "logger": CSVLogger(tmp_path, name="run", version=""),
-            "max_epochs": 1,
-        }
-        return Trainer(**defaults | arguments)
+        logger = CSVLogger(tmp_path, name="run", version="")
+        limits = {"limit_train_batches": 2, "limit_val_batches": 2}
+        defaults = {"default_root_dir": tmp_path, "logger": logger} | limits
+        return trainer_of(*callbacks, **defaults | arguments)
 
     return build
 
 
 @pytest.fixture(scope="session")
 def mini():
-    """The data module with small batches, already loaded."""
     data = MiniFashionMNIST(batch_size=20)
     data.setup("fit")
     return data

@@ -1,5 +1,3 @@
-"""How much of its code a model uses."""
-
 import numpy as np
 import pytest
 import torch
@@ -91,13 +89,6 @@ class Bright(VQVAE):
         return torch.stack([bright, torch.zeros_like(bright)], dim=1)[:, None].expand(-1, 49, 2)
 
 
-@pytest.fixture
-def model():
-    return Bright(
-        (1, 28, 28), SpatialResidual((4, 4), 0), Codebook(8, 4, 2), Autoregressive(8, 1, 2)
-    )
-
-
 def expected(images):
     bright = images.mean(dim=(1, 2, 3)) > 0.3
     n = len(images)
@@ -109,8 +100,11 @@ def expected(images):
     return counts, np.exp(-share * np.log(share) - (1 - share) * np.log(1 - share))
 
 
-def test_the_whole_split_is_measured_and_drawn(trainer, mini, first, model, pictures):
-    run = trainer(CodebookUse(every_n_epochs=2), max_epochs=2, limit_val_batches=3)
+def test_whole_splits_are_measured_and_the_validation_is_drawn(trainer, mini, first, pictures):
+    networks = SpatialResidual((4, 4), 0), Codebook(8, 4, 2), Autoregressive(8, 1, 2)
+    model = Bright((1, 28, 28), *networks)
+    limits = {"max_epochs": 2, "limit_val_batches": 3, "limit_test_batches": 2}
+    run = trainer(CodebookUse(every_n_epochs=2), **limits)
     run.fit(model, mini)
     counts, perplexity = expected(first(60).images)
     logged = run.callback_metrics
@@ -120,11 +114,7 @@ def test_the_whole_split_is_measured_and_drawn(trainer, mini, first, model, pict
     assert step == 4
     bars = codebook_bars(counts, torch.tensor([perplexity, 1.0], dtype=torch.float32))
     np.testing.assert_array_equal(picture, to_array(bars))
-
-
-def test_the_test_split_is_measured(trainer, mini, first, model):
-    run = trainer(CodebookUse(), limit_test_batches=2)
-    [logged] = run.test(model, mini, verbose=False)
+    [tested] = run.test(model, mini, verbose=False)
     _, perplexity = expected(first(40, "test").images)
-    assert logged["test/perplexity"] == pytest.approx((perplexity + 1) / 2, rel=1e-5)
-    assert "test/code_use" in logged
+    assert tested["test/perplexity"] == pytest.approx((perplexity + 1) / 2, rel=1e-5)
+    assert "test/code_use" in tested

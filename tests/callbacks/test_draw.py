@@ -1,5 +1,3 @@
-"""Pictures that are drawn during training: of which images, of which codes, and when."""
-
 import warnings
 from dataclasses import replace
 
@@ -14,7 +12,6 @@ from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 from lightning_gen.callbacks import Draw, draw
 from lightning_gen.contracts import Batch
 from lightning_gen.data import MiniFashionMNIST
-from lightning_gen.errors import UserError
 from lightning_gen.figures.style import to_array
 from lightning_gen.models import AE
 from lightning_gen.networks import Masking
@@ -33,6 +30,7 @@ from lightning_gen.pictures import (
 from lightning_gen.pictures.codes import codes_of
 from support.kinds import KINDS, fixed
 from support.models import frozen
+from support.refusals import assert_refused
 
 
 @torch.no_grad()
@@ -46,12 +44,6 @@ def expected(model, picture, batch, what, complete=False, step=2):
     torch.manual_seed(0)
     drawn = picture.draw(model, Seen(f"{what} images", batch, codes, names, (), complete, when))
     return to_array(drawn) if isinstance(drawn, Figure) else drawn.pixels(when)
-
-
-def same(found, wanted):
-    """Equal up to the rounding of other sizes of a batch."""
-    assert found.shape == wanted.shape
-    assert np.abs(found.astype(int) - wanted.astype(int)).max() <= 1
 
 
 @pytest.mark.parametrize(
@@ -71,7 +63,9 @@ def test_the_first_validation_images_are_drawn(kind, picture, name, trainer, min
     model = fixed(kind)
     trainer(Draw(picture), limit_val_batches=4).fit(model, mini)
     batch = first(picture.looks_at)
-    same(pictures(name)[2], expected(model, picture, batch, "validation"))
+    found, wanted = pictures(name)[2], expected(model, picture, batch, "validation")
+    assert found.shape == wanted.shape
+    assert np.abs(found.astype(int) - wanted).max() <= 1, "rounding of other sizes of a batch"
 
 
 def test_a_denoised_picture_has_the_same_damage_each_time(trainer, mini, first, pictures):
@@ -114,14 +108,8 @@ def test_each_picture_has_epochs_of_its_own(trainer, mini, pictures, monkeypatch
         return codes_of(model, batch)
 
     monkeypatch.setattr(draw, "codes_of", recorded)
-    callback = Draw(
-        [
-            Samples(num_images=4),
-            Reconstructions(every_n_epochs=2),
-            LatentScatter(num_images=10, every_n_epochs=2),
-            Traversal(num_images=30, steps=2),
-        ]
-    )
+    twice = [Reconstructions(every_n_epochs=2), LatentScatter(num_images=10, every_n_epochs=2)]
+    callback = Draw([Samples(num_images=4), *twice, Traversal(num_images=30, steps=2)])
     trainer(callback, max_epochs=3).fit(fixed("VAE"), mini)
     assert [*pictures("samples")] == [2, 4, 6]
     assert [*pictures("reconstructions")] == [*pictures("latent_scatter")] == [4, 6]
@@ -130,8 +118,8 @@ def test_each_picture_has_epochs_of_its_own(trainer, mini, pictures, monkeypatch
 
 
 def test_two_pictures_of_a_name_are_refused():
-    with pytest.raises(UserError, match="of different kinds, got samples, samples"):
-        Draw([Samples(), Samples(num_images=5)])
+    twice = [Samples(), Samples(num_images=5)]
+    assert_refused("of different kinds, got samples, samples", Draw, twice)
 
 
 @torch.no_grad()
@@ -159,9 +147,8 @@ def test_a_test_of_two_images_is_drawn(trainer, mini, pictures):
 
 
 def test_an_unknown_name_is_refused_before_training(trainer, mini):
-    model = fixed("AE")
-    with pytest.raises(UserError, match=r"got 'coat'. Did you mean Coat"):
-        trainer(Draw(Arithmetic(terms=("Dress", "coat", "Bag")))).fit(model, mini)
+    model, callback = fixed("AE"), Draw(Arithmetic(terms=("Dress", "coat", "Bag")))
+    assert_refused("got 'coat'. Did you mean Coat", trainer(callback).fit, model, mini)
     assert model.trainer.global_step == 0
 
 
@@ -205,8 +192,6 @@ def test_a_single_validation_image_ends_no_training(trainer, mini):
 
 
 class Plain(LightningModule):
-    """Another's model, fed by plain loaders of (image, label)."""
-
     def __init__(self):
         super().__init__()
         self.layer = torch.nn.Linear(1, 1)
@@ -224,25 +209,23 @@ class Plain(LightningModule):
         return torch.optim.SGD(self.parameters(), lr=0.1)
 
 
-@pytest.mark.parametrize("validated", [True, False])
-def test_another_s_model_on_plain_loaders(validated, trainer, pictures):
-    images = TensorDataset(torch.rand(8, 1, 6, 6), torch.arange(8))
-    loaders = DataLoader(images, 4), DataLoader(images, 4) if validated else None
-    trainer(Draw([Reconstructions()])).fit(Plain(), *loaders)
-    assert list(pictures("reconstructions")) == [2]
-
-
 class Stream(IterableDataset):
-    """Images without end and without a length."""
-
     def __iter__(self):
         while True:
             yield torch.rand(1, 6, 6), 0
 
 
+LISTED = TensorDataset(torch.rand(8, 1, 6, 6), torch.arange(8))
+
+
 @pytest.mark.filterwarnings("ignore:Your `IterableDataset`")
-def test_images_that_have_no_length_are_drawn(trainer, pictures):
-    loaders = DataLoader(Stream(), 4), DataLoader(Stream(), 4)
+@pytest.mark.parametrize(
+    ("images", "validated"), [(LISTED, True), (LISTED, False), (Stream(), True)]
+)
+def test_another_s_model_on_plain_loaders_with_and_without_a_length(
+    images, validated, trainer, pictures
+):
+    loaders = DataLoader(images, 4), DataLoader(images, 4) if validated else None
     trainer(Draw(Reconstructions())).fit(Plain(), *loaders)
     assert list(pictures("reconstructions")) == [2]
 

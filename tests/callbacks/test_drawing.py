@@ -1,13 +1,12 @@
-"""When pictures come, what drawing leaves alone, and whose weights are shown."""
-
+import pickle
 import random
 from functools import partial
 
 import numpy as np
 import pytest
 import torch
-from lightning.pytorch import Callback, Trainer, seed_everything
-from lightning.pytorch.callbacks import EMAWeightAveraging
+from lightning.pytorch import Trainer, seed_everything
+from lightning.pytorch.callbacks import EMAWeightAveraging, LambdaCallback
 from lightning.pytorch.loggers import CSVLogger, WandbLogger
 from torch.optim import Adam
 
@@ -30,14 +29,8 @@ class GreyPicture(Drawing):
     def draw(self, trainer, pl_module, name):
         torch.rand(3)
         modes = {module.training for module in pl_module.modules()}
-        state = modes, torch.is_grad_enabled(), torch.is_autocast_enabled("cpu")
-        self.seen.append(state)
+        self.seen.append((modes, torch.is_grad_enabled(), torch.is_autocast_enabled("cpu")))
         return np.full((4, 6, 3), 128, dtype=np.uint8)
-
-
-class StopAfterFirstEpoch(Callback):
-    def on_train_epoch_end(self, trainer, pl_module):
-        trainer.should_stop = True
 
 
 @pytest.mark.parametrize(
@@ -62,7 +55,8 @@ def test_pictures_come_every_n_epochs_and_at_the_end(
 
 
 def test_a_run_that_stops_early_is_drawn_at_its_end(trainer, mini, pictures):
-    trainer(GreyPicture(5), StopAfterFirstEpoch(), max_epochs=9).fit(tiny(), mini)
+    stop = LambdaCallback(on_train_epoch_end=lambda run, _: setattr(run, "should_stop", True))
+    trainer(GreyPicture(5), stop, max_epochs=9).fit(tiny(), mini)
     assert list(pictures("grey_picture")) == [2]
 
 
@@ -86,15 +80,12 @@ def test_each_module_gets_its_own_mode_back(trainer):
     model.decoder[0].eval()
     before = [module.training for module in model.modules()]
     random_state = torch.get_rng_state()
-    others = random.getstate(), np.random.get_state()[1:3]
+    others = random.getstate(), pickle.dumps(np.random.get_state())
     with evaluation_mode(trainer(), model):
         torch.rand(1), random.random(), np.random.rand()
     assert [module.training for module in model.modules()] == before
     assert torch.equal(torch.get_rng_state(), random_state)
-    now = random.getstate(), np.random.get_state()[1:3]
-    assert now[0] == others[0]
-    assert now[1][1] == others[1][1]
-    np.testing.assert_array_equal(now[1][0], others[1][0])
+    assert (random.getstate(), pickle.dumps(np.random.get_state())) == others
     assert torch.is_grad_enabled()
 
 
@@ -112,8 +103,6 @@ def gan():
 
 
 class Recorder(EMAWeightAveraging):
-    """Averages by hand as well, in double precision."""
-
     def __init__(self, **arguments):
         super().__init__(decay=0.5, **arguments)
         self.by_hand, self.raw = {}, {}

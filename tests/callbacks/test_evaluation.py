@@ -1,5 +1,3 @@
-"""What all evaluations promise, and the scores of each against the model's own answers."""
-
 import math
 from dataclasses import replace
 
@@ -18,13 +16,13 @@ from lightning_gen.callbacks import (
 from lightning_gen.callbacks.evaluation import spread
 from lightning_gen.contracts import Batch
 from lightning_gen.data import MiniFashionMNIST, Shapes
-from lightning_gen.errors import UserError
 from lightning_gen.features import FashionMNISTClassifier
 from lightning_gen.metrics.generation import manifold
 from lightning_gen.models import AE, CVAE, DCGAN, VAE, VQVAE
 from lightning_gen.objectives import DiscretizedLogistic, Gaussian
 from lightning_gen.objectives.posterior import importance_weighted_bound
 from support.models import build, tiny
+from support.refusals import assert_refused
 
 
 @pytest.fixture(scope="module")
@@ -34,8 +32,6 @@ def binary():
 
 @pytest.fixture
 def tested(trainer, mini):
-    """The cards of one evaluation in ``test``."""
-
     def run(callback, model, data=mini, **arguments):
         run = trainer(callback, limit_test_batches=3, logger=False, **arguments)
         run.test(model, data, verbose=False)
@@ -95,9 +91,8 @@ def test_scores_repeat_and_leave_the_random_state_alone(callback, tested, binary
     first = tested(callback, model, binary)
     torch.manual_seed(5)
     state = torch.get_rng_state()
-    assert {n: c.value for n, c in tested(callback, model, binary).items()} == {
-        n: c.value for n, c in first.items()
-    }
+    again = tested(callback, model, binary)
+    assert {n: c.value for n, c in again.items()} == {n: c.value for n, c in first.items()}
     with torch.random.fork_rng():
         model.test_step = lambda *_: None  # what the model itself draws is another matter
         torch.set_rng_state(state)
@@ -119,21 +114,15 @@ def test_likelihood_is_the_importance_weighted_bound(tested, binary):
 @pytest.mark.parametrize("likelihood", [DiscretizedLogistic(), Gaussian(sigma=0.2)])
 def test_eight_bit_images_have_bits_per_dimension(likelihood, tested):
     cards = tested(LikelihoodBound(5, num_images=20), tiny(likelihood=likelihood))
-    nats, bits = (
-        cards["negative_log_likelihood"].value,
-        cards["negative_log_likelihood_bits"].value,
-    )
-    assert bits == pytest.approx(nats / (784 * math.log(2)))
-    assert ("dequantisation" in cards["negative_log_likelihood"].details) is (
-        not likelihood.discrete
-    )
+    nats, bits = (cards[f"negative_log_likelihood{unit}"] for unit in ("", "_bits"))
+    assert bits.value == pytest.approx(nats.value / (784 * math.log(2)))
+    assert ("dequantisation" in nats.details) is not likelihood.discrete
 
 
 @pytest.mark.parametrize("verb", ["fit", "test"])
 def test_a_bernoulli_of_grey_levels_is_refused_at_the_first_batch(verb, trainer, mini):
     run = trainer(LikelihoodBound(2, num_images=20))
-    with pytest.raises(UserError, match=r"grey levels.*no likelihood.*data\.binarize"):
-        getattr(run, verb)(tiny(), mini)
+    assert_refused(r"grey levels.*no likelihood.*data\.binarize", getattr(run, verb), tiny(), mini)
     assert run.global_step == 0
 
 
@@ -142,19 +131,15 @@ def test_samples_are_scored_under_the_extractors_name(tested):
     scores = {"frechet_distance", "kernel_distance", "precision", "recall", "density", "coverage"}
     scores |= {"reconstruction_frechet_distance", "frechet_distance_gap", "memorisation"}
     assert set(cards) == {f"{score}[fashion_mnist_classifier]" for score in scores}
-    gap, samples, reconstructions = (
-        cards[f"{score}[fashion_mnist_classifier]"].value
-        for score in ("frechet_distance_gap", "frechet_distance", "reconstruction_frechet_distance")
-    )
-    assert gap == pytest.approx(samples - reconstructions)
+    of = {score: cards[f"{score}[fashion_mnist_classifier]"].value for score in scores}
+    gap = of["frechet_distance"] - of["reconstruction_frechet_distance"]
+    assert of["frechet_distance_gap"] == pytest.approx(gap)
     extractor = cards["precision[fashion_mnist_classifier]"].details["extractor"]
     assert extractor["sha256"] == FashionMNISTClassifier().sha256
     assert extractor["resize"] == "none"
 
 
 class Labels(ReconstructionQuality):
-    """Remembers the classes that it was shown."""
-
     def begin(self, trainer, pl_module):
         super().begin(trainer, pl_module)
         self.labels = []
@@ -177,17 +162,6 @@ def test_images_are_spread_over_a_split_that_is_sorted_by_class(wanted, seen, ba
     assert counts.max() - counts.min() <= 1
 
 
-@pytest.mark.parametrize(("there", "wanted"), [(1500, 1000), (1500, 600), (10_001, 10_000), (7, 1)])
-def test_positions_are_exactly_as_many_as_wanted_at_even_distances(there, wanted):
-    parts = [spread(first, 64, wanted, there) + first for first in range(0, there, 64)]
-    positions = torch.cat(parts)
-    positions = positions[positions < there]
-    assert len(positions) == wanted
-    gaps = positions.diff(prepend=torch.tensor([-1]), append=torch.tensor([there]))[:-1]
-    assert gaps.min() >= there // wanted
-    assert gaps.max() <= -(-there // wanted)
-
-
 def test_a_gan_has_no_reconstructions_to_score(tested):
     cards = tested(SampleQuality(FashionMNISTClassifier(), num_images=60), build(DCGAN))
     assert len(cards) == 7
@@ -204,14 +178,11 @@ def test_a_gan_has_no_reconstructions_to_score(tested):
 )
 def test_data_that_cannot_be_scored_are_refused_before_training(callback, data, match, trainer):
     model = build(VAE, data.info.image_shape)
-    with pytest.raises(UserError, match=match):
-        trainer(callback()).fit(model, data())
+    assert_refused(match, trainer(callback()).fit, model, data())
     assert model.global_step == 0
 
 
 class Memory(VAE):
-    """Its samples are the real images it was given."""
-
     images = None
 
     def sample(self, n):
@@ -255,10 +226,8 @@ def test_anomalies_are_the_classes_that_were_not_trained_on(trainer):
     run.fit(tiny(), data)
     run.test(run.lightning_module, data, verbose=False)
     cards = callback.cards
-    assert {name: card.details["normal_classes"] for name, card in cards.items()} == {
-        "auroc_reconstruction": [1],
-        "auroc_elbo": [1],
-    }
+    assert cards.keys() == {"auroc_reconstruction", "auroc_elbo"}
+    assert all(card.details["normal_classes"] == [1] for card in cards.values())
     assert cards["auroc_reconstruction"].value > 0.9
     assert cards["auroc_reconstruction"].num_images == 2000
 
@@ -280,8 +249,6 @@ class Factored(MiniFashionMNIST):
 
 
 class Reads(VAE):
-    """Its code is the first two pixels."""
-
     def encode(self, images):
         return images[:, 0, 0, :2]
 
@@ -290,10 +257,7 @@ def test_disentanglement_is_of_the_codes(trainer):
     callback = Disentanglement()
     trainer(callback).test(tiny(Reads), Factored(), verbose=False)
     scores = {name: card.value for name, card in callback.cards.items()}
-    perfect = ("mig", "dci_disentanglement", "dci_informativeness", "factor_vae_score")
-    for name in perfect:
-        assert scores[name] > 0.97, name
-    assert set(scores) == {
-        *perfect,
-        *("dci_completeness", "beta_vae_score", "sap", "modularity", "total_correlation"),
-    }
+    perfect = {"mig", "dci_disentanglement", "dci_informativeness", "factor_vae_score"}
+    assert min(scores[name] for name in perfect) > 0.97, scores
+    others = {"dci_completeness", "beta_vae_score", "sap", "modularity", "total_correlation"}
+    assert set(scores) == perfect | others

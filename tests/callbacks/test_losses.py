@@ -1,5 +1,3 @@
-"""The losses of a training: watched, shown beside a bar, and drawn."""
-
 import math
 import re
 import sys
@@ -7,8 +5,7 @@ import sys
 import numpy as np
 import pytest
 import torch
-from lightning.pytorch import Callback
-from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.callbacks import LambdaCallback, ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from lightning_gen.callbacks import FiniteLoss, LossCurves, Progress, losses
@@ -18,6 +15,7 @@ from lightning_gen.figures.style import to_array
 from lightning_gen.models import VAE
 from support.command import rows
 from support.models import tiny
+from support.refusals import assert_refused
 
 # lightning counts the batches of an epoch; these tests look seldom on purpose.
 pytestmark = pytest.mark.filterwarnings("ignore:The number of training batches")
@@ -50,16 +48,14 @@ def test_the_step_of_the_first_bad_loss_is_named(factor, every, trainer, mini):
 
 def test_the_loss_is_looked_at_every_few_steps_only(trainer, mini):
     run = trainer(FiniteLoss(), limit_train_batches=100, log_every_n_steps=10)
-    with pytest.raises(UserError, match="step 11"):
-        run.fit(breaking(11), mini)
+    assert_refused("step 11", run.fit, breaking(11), mini)
     assert run.global_step == 20
 
 
 def test_the_last_good_checkpoint_is_named_and_kept(trainer, mini, tmp_path):
     save = ModelCheckpoint(tmp_path / "c", every_n_train_steps=3, save_last=True)
-    run = trainer(
-        save, FiniteLoss(), enable_checkpointing=True, limit_train_batches=8, log_every_n_steps=1000
-    )
+    options = {"limit_train_batches": 8, "log_every_n_steps": 1000}
+    run = trainer(save, FiniteLoss(), enable_checkpointing=True, **options)
     with pytest.raises(UserError, match=r"step 4 .*c/last.ckpt") as error:
         run.fit(breaking(4), mini)
     assert run.global_step == 6, "found only when the second checkpoint was about to be written"
@@ -90,12 +86,8 @@ def test_a_log_file_gets_a_line_an_epoch(fit, capsys):
 def test_a_long_epoch_gets_lines_on_the_way(fit, capsys, monkeypatch):
     monkeypatch.setattr(losses, "SECONDS_BETWEEN_LINES", 0.0)
     fit(max_epochs=1)
-    lines = capsys.readouterr().out.splitlines()
-    assert [line.split(", loss")[0] for line in lines] == [
-        "epoch 0, step 1",
-        "epoch 0, step 2",
-        "epoch 0, step 2",
-    ]
+    lines = [line.split(", loss")[0] for line in capsys.readouterr().out.splitlines()]
+    assert lines == [f"epoch 0, step {step}" for step in (1, 2, 2)]
 
 
 def test_losses_that_were_not_logged_are_left_out(fit, capsys):
@@ -128,11 +120,10 @@ def test_the_curves_of_the_run_so_far_are_drawn(trainer, mini, pictures, tmp_pat
 
 
 def test_values_that_the_logger_has_not_written_yet_are_drawn(trainer, mini, pictures, tmp_path):
-    class LogsItself(Callback):
-        def on_train_epoch_end(self, trainer, pl_module):
-            trainer.logger.log_metrics({"train/own": 1.0}, trainer.global_step)
+    def log(trainer, _):
+        trainer.logger.log_metrics({"train/own": 1.0}, trainer.global_step)
 
-    run = trainer(LogsItself(), LossCurves(), max_epochs=1)
+    run = trainer(LambdaCallback(on_train_epoch_end=log), LossCurves(), max_epochs=1)
     run.fit(tiny(), mini)
     known = losses.logged_quantities(run)
     logged = rows(tmp_path / "run")

@@ -1,5 +1,3 @@
-"""How diverse samples are."""
-
 import warnings
 
 import pytest

@@ -1,5 +1,3 @@
-"""A web server on this machine, for tests of downloads."""
-
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 

@@ -2,15 +2,7 @@ import pytest
 import torch
 
 from lightning_gen.data import CelebA, DataInfo
-from support.datasets import (
-    CELEBA_ATTRIBUTES,
-    CELEBA_COUNT,
-    CELEBA_FACTORS,
-    CELEBA_NAMES,
-    write_celeba_images,
-    write_celeba_tables,
-    write_celeba_zip,
-)
+from support import datasets
 from support.images import everything
 from support.refusals import assert_refused
 
@@ -32,10 +24,10 @@ def write(folder, layout="packed"):
     images, tables, root = LAYOUTS[layout]
     if images.endswith(".zip"):
         prefix = "" if layout == "packed" else "img_align_celeba/"
-        write_celeba_zip(folder / images, folder.parent / "unpacked", prefix)
+        datasets.write_celeba_zip(folder / images, folder.parent / "unpacked", prefix)
     else:
-        write_celeba_images(folder / images)
-    write_celeba_tables(folder / tables, "csv" if layout.startswith("Kaggle") else "txt")
+        datasets.write_celeba_images(folder / images)
+    datasets.write_celeba_tables(folder / tables, "csv" if layout.startswith("Kaggle") else "txt")
     if layout == "the authors":
         for place, name in (("Anno", "list_attr_celeba.txt"), ("Eval", "list_eval_partition.txt")):
             (folder / place).mkdir()
@@ -54,20 +46,22 @@ def numbers(batch):
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_every_layout_gives_the_same(tmp_path, layout):
     data = build(write(tmp_path / "root", layout))
-    assert data.info == DataInfo((3, 16, 16), ("image",), tuple(CELEBA_ATTRIBUTES), (2,) * 40)
+    assert data.info == DataInfo(
+        (3, 16, 16), ("image",), tuple(datasets.CELEBA_ATTRIBUTES), (2,) * 40
+    )
     splits = [data.load("train"), data.load_val(), data.load("test")]
     for split, expected in zip(splits, [range(14), range(14, 18), range(18, 20)], strict=True):
         batch = everything(split)
         assert numbers(batch) == list(expected)
         assert batch.factors.dtype == torch.int64
-        assert batch.factors.equal(CELEBA_FACTORS[list(expected)])
+        assert batch.factors.equal(datasets.CELEBA_FACTORS[list(expected)])
         assert batch.labels.eq(0).all()
 
 
 def test_without_attributes_there_are_no_factors(tmp_path, caplog):
     root = write(tmp_path)
     (root / "list_attr_celeba.txt").unlink()
-    rows = "".join(f"{name} 0\n" for name in CELEBA_NAMES)
+    rows = "".join(f"{name} 0\n" for name in datasets.CELEBA_NAMES)
     (root / "list_eval_partition.txt").write_text(rows)  # of one split alone
     data = build(root)
     assert "no attributes, official splits: train, random: val, test; 16 to train" in caplog.text
@@ -77,11 +71,11 @@ def test_without_attributes_there_are_no_factors(tmp_path, caplog):
 
 def test_part_of_the_images_is_enough(tmp_path):
     root = write(tmp_path, "one folder")
-    for name in CELEBA_NAMES[:4]:
+    for name in datasets.CELEBA_NAMES[:4]:
         (root / name).unlink()
     data = build(root)
     assert [len(source) for source in (data.load("train"), data.load_val())] == [10, 4]
-    for name in CELEBA_NAMES[4:14]:
+    for name in datasets.CELEBA_NAMES[4:14]:
         (root / name).unlink()
     assert_refused("puts none of the 6 images .* into the training split", build, root)
 
@@ -93,9 +87,9 @@ def test_without_a_partition_the_split_is_random_and_the_same_each_time(tmp_path
     assert "official splits: none, random: train, val, test; 16 to train, 2 to" in caplog.text
     train, test = everything(data.load("train")), everything(data.load("test"))
     assert data.load_val() is None
-    assert sorted(numbers(train) + numbers(test)) == list(range(CELEBA_COUNT))
+    assert sorted(numbers(train) + numbers(test)) == list(range(datasets.CELEBA_COUNT))
     assert numbers(test) == numbers(everything(again.load("test")))
-    assert train.factors.equal(CELEBA_FACTORS[numbers(train)])
+    assert train.factors.equal(datasets.CELEBA_FACTORS[numbers(train)])
 
 
 def test_missing(tmp_path):
@@ -133,7 +127,7 @@ def test_broken_tables(tmp_path, name):
 def test_an_attribute_gives_the_classes(tmp_path):
     data = build(write(tmp_path, "torchvision"), class_attribute="Smiling")
     assert data.info.class_names == ("not Smiling", "Smiling")
-    column = CELEBA_ATTRIBUTES.index("Smiling")
+    column = datasets.CELEBA_ATTRIBUTES.index("Smiling")
     batch = everything(data.load("train"))
     assert batch.labels.equal(batch.factors[:, column])
     assert {*batch.labels.tolist()} == {0, 1}

@@ -1,5 +1,3 @@
-"""Image files of every kind as uint8 arrays of one shape."""
-
 import io
 
 import numpy as np
@@ -8,7 +6,7 @@ from PIL import Image, ImageOps
 
 from lightning_gen.data.decoding import EXTENSIONS, decode_image, look
 from lightning_gen.data.image_folder import height_and_width
-from lightning_gen.errors import UserError
+from support.refusals import assert_refused
 
 GREY = np.arange(0, 256, 4, dtype=np.uint8).reshape(8, 8)
 COLOUR = np.stack([GREY, GREY[::-1], GREY.T], axis=2)
@@ -86,12 +84,10 @@ def test_palette_with_a_transparent_colour():
     image.putpalette([*RED, *BLUE])
     image.paste(1, (0, 0, 8, 4))
     for ending in ("png", "gif"):
-        opaque = rgb(decoded(image, ending))
-        transparent = rgb(decoded(image, ending, transparency=0))
-        assert (opaque[0] == BLUE).all()
-        assert (opaque[7] == RED).all()
-        assert (transparent[0] == BLUE).all()
-        assert (transparent[7] == WHITE).all()
+        for options, below in (({}, RED), ({"transparency": 0}, WHITE)):
+            pixels = rgb(decoded(image, ending, **options))
+            assert (pixels[0] == BLUE).all()
+            assert (pixels[7] == below).all()
 
 
 @pytest.mark.parametrize(("ending", "tolerance"), [("tiff", 0), ("jpeg", 4)])
@@ -180,5 +176,4 @@ def test_image_size_is_a_side_or_both():
     assert height_and_width(48) == (48, 48)
     assert height_and_width((32, 48)) == (32, 48)
     for wrong in (7, 0, -64, True, (64, 4)):
-        with pytest.raises(UserError, match=r"data\.image_size .* got"):
-            height_and_width(wrong)
+        assert_refused(r"data\.image_size .* got", height_and_width, wrong)

@@ -35,7 +35,6 @@ class Images:
 
 @pytest.fixture
 def free(monkeypatch):
-    """Sets how much memory is free on the GPU."""
     ask = "mem_get_info"
     return lambda number: monkeypatch.setattr(torch.cuda, ask, lambda _: (int(number), 10**12))
 

@@ -1,5 +1,3 @@
-"""The files of MNIST and CIFAR-10: read as torchvision reads them, fetched whole or refused."""
-
 import gzip
 import io
 import shutil
@@ -18,12 +16,8 @@ from lightning_gen.data.loader import shuffled
 from support.datasets import CIFAR10_FOLDER, cifar10_batches, cifar10_files, md5, unpack_cifar10
 from support.refusals import assert_refused
 
-NAMES = [
-    "train-images-idx3-ubyte.gz",
-    "train-labels-idx1-ubyte.gz",
-    "t10k-images-idx3-ubyte.gz",
-    "t10k-labels-idx1-ubyte.gz",
-]
+KINDS = ("images-idx3", "labels-idx1")
+NAMES = [f"{split}-{kind}-ubyte.gz" for split in ("train", "t10k") for kind in KINDS]
 
 
 def idx(array):
@@ -34,10 +28,9 @@ def idx(array):
 
 @pytest.fixture
 def arrays():
-    train, test = torch.randint(0, 256, (20, 28, 28)), torch.randint(0, 256, (7, 28, 28))
-    labels = torch.randint(0, 10, (20,)), torch.randint(0, 10, (7,))
-    everything = (train, labels[0], test, labels[1])
-    return dict(zip(NAMES, (a.to(torch.uint8) for a in everything), strict=True))
+    shapes = [(256, (20, 28, 28)), (10, (20,)), (256, (7, 28, 28)), (10, (7,))]
+    found = (torch.randint(0, most, shape, dtype=torch.uint8) for most, shape in shapes)
+    return dict(zip(NAMES, found, strict=True))
 
 
 @pytest.fixture
@@ -70,7 +63,6 @@ def folder(tmp_path, contents, publish):
 
 @pytest.fixture
 def closed_port():
-    """An address at which nobody listens."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return f"http://127.0.0.1:{listener.getsockname()[1]}/"
 
@@ -78,9 +70,10 @@ def closed_port():
 class TestReading:
     def test_arrays_come_back(self, folder, arrays):
         data = MNIST(root=str(folder.parents[1]))
-        for source, split in ((data.load("train"), "train"), (data.load("test"), "t10k")):
-            assert torch.equal(source.images[:, 0], arrays[f"{split}-images-idx3-ubyte.gz"])
-            assert source.labels.tolist() == arrays[f"{split}-labels-idx1-ubyte.gz"].tolist()
+        for split, images, labels in (("train", *NAMES[:2]), ("test", *NAMES[2:])):
+            source = data.load(split)
+            assert torch.equal(source.images[:, 0], arrays[images])
+            assert source.labels.tolist() == arrays[labels].tolist()
             assert source.images.dtype == torch.uint8
             assert source.labels.dtype == torch.int64
             assert source.images.shape[1:] == data.image_shape
@@ -118,9 +111,7 @@ class TestReading:
         assert torch.equal(data.load("test").images[:, 0], arrays[NAMES[2]])
         broken = folder / NAMES[2].removesuffix(".gz")
         broken.write_bytes(broken.read_bytes()[:-1])
-        assert_refused(
-            f"{broken} is broken: expected an IDX file .* 3 axes", lambda: data.load("test")
-        )
+        assert_refused(f"{broken} is broken: expected an IDX file .* 3 axes", data.load, "test")
 
 
 class TestDownload:
@@ -185,7 +176,6 @@ def cifar10(monkeypatch):
 
 @pytest.fixture
 def archive(cifar10, monkeypatch):
-    """The published archive."""
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w:gz") as tar:
         for name, content in cifar10.items():
@@ -202,10 +192,8 @@ def test_cifar10_comes_back(tmp_path, cifar10):
     data = CIFAR10(str(tmp_path), download=False)
     assert data.image_shape == (3, 32, 32)
     assert len(data.info.class_names) == 10
-    for source, names in (
-        (data.load("train"), list(batches)[:5]),
-        (data.load("test"), ["test_batch"]),
-    ):
+    for split, names in (("train", list(batches)[:5]), ("test", ["test_batch"])):
+        source = data.load(split)
         pixels = np.concatenate([batches[name][0] for name in names]).reshape(-1, 3, 32, 32)
         labels = [label for name in names for label in batches[name][1]]
         assert source.images.dtype == torch.uint8
@@ -232,7 +220,7 @@ def test_cifar10_half_unpacked_files_are_unpacked_again(tmp_path, archive, cifar
     broken = tmp_path / CIFAR10_FOLDER / "data_batch_3"
     broken.write_bytes(broken.read_bytes()[:1000])
     data = CIFAR10(str(tmp_path), download=False)
-    assert_refused("data_batch_3 is broken", lambda: data.load("train"))
+    assert_refused("data_batch_3 is broken", data.load, "train")
     (tmp_path / ARCHIVE).write_bytes(archive)
     data = CIFAR10(str(tmp_path))
     data.prepare_data()
@@ -243,7 +231,7 @@ def test_cifar10_that_is_not_there_and_cannot_be_fetched(tmp_path, archive, monk
     data = CIFAR10(str(tmp_path / "new"), download=False)
     data.prepare_data()
     match = r"data_batch_1 is missing\. Set data\.download true.*unpack cifar-10"
-    assert_refused(match, lambda: data.load("train"))
+    assert_refused(match, data.load, "train")
     monkeypatch.setattr(datasets.CIFAR10, "url", serve({ARCHIVE: archive[:-10]}) + ARCHIVE)
     data = CIFAR10(str(tmp_path / "new"))
     assert_refused(rf"{ARCHIVE} could not.*put the file at .*{ARCHIVE}", data.prepare_data)

@@ -5,58 +5,28 @@ from functools import partial
 import pytest
 import torch
 from lightning.pytorch import Trainer, seed_everything
-from lightning.pytorch.callbacks import Callback, ModelCheckpoint
+from lightning.pytorch.callbacks import ModelCheckpoint
 
 from lightning_gen.callbacks import RandomState, Resume
-from lightning_gen.data import MiniFashionMNIST
 from lightning_gen.models import VAE
 from lightning_gen.networks import Dense
 from support.images import image_folder, write_noise
-from support.ordered import QUIET, Decoding, Numbered, Seen
+from support.ordered import QUIET, Decoding, KilledError, Numbered, Seen, StopAt, Tiny
 from support.refusals import assert_refused
 
 # A resumed run saves where the stopped one did.
 pytestmark = pytest.mark.filterwarnings("ignore:Checkpoint directory .* exists and is not empty")
 
-EPOCHS, BATCHES, BATCH_SIZE = 3, 8, 10
-IMAGES = 100  # 20 of them for validation
-
-
-class Tiny(MiniFashionMNIST):
-    """100 of the images."""
-
-    def __init__(self, binarize=None, val_fraction=0.2, train_classes=None):
-        super().__init__(BATCH_SIZE, val_fraction, binarize, train_classes)
-
-    def load(self, split):
-        source = super().load(split)
-        return source.subset(torch.arange(0, len(source), len(source) // IMAGES))
+EPOCHS, BATCHES = 3, 8
 
 
 class TinyDecoding(Tiny):
-    """The same images, fetched by two workers."""
-
     def __init__(self):
         super().__init__()
         self.num_workers = 2
 
     def load(self, split):
         return Decoding(super().load(split))
-
-
-class StopAt(Callback):
-    """Ends the process, as far as the run can tell, after a step's callbacks."""
-
-    def __init__(self, step):
-        self.step = step
-
-    def on_train_batch_end(self, trainer, *_):
-        if trainer.global_step == self.step:
-            raise KilledError
-
-
-class KilledError(Exception):
-    pass
 
 
 def run(data, folder, checkpoint=None, stop=None, epochs=EPOCHS, validate=True, **saving):
@@ -123,21 +93,6 @@ def test_resume_after_resume_is_exact(tmp_path, uninterrupted):
     second = run(Tiny(), tmp_path, first, stop=11, **saving)
     assert second != first
     assert torch.equal(run(Tiny(), tmp_path, second, **saving), uninterrupted[None])
-
-
-def test_a_finished_run_goes_on_for_more_epochs(tmp_path, uninterrupted):
-    run(Tiny(), tmp_path, epochs=2)
-    [*_, last] = sorted(tmp_path.iterdir())
-    assert torch.equal(run(Tiny(), tmp_path, last), uninterrupted[None])
-
-
-def test_the_random_state_matters(tmp_path, uninterrupted):
-    """Without it the resumed run draws other noise: the tests above can fail."""
-    checkpoint = run(Tiny(), tmp_path, stop=15, **MID_EPOCH)
-    saved = torch.load(checkpoint, weights_only=True)
-    del saved["callbacks"]["RandomState"]
-    torch.save(saved, checkpoint)
-    assert not torch.equal(run(Tiny(), tmp_path, checkpoint, **MID_EPOCH), uninterrupted[None])
 
 
 def train(data, folder, checkpoint=None, epochs=1):

@@ -1,5 +1,3 @@
-"""Shapes that are drawn, and those of dSprites, which are read."""
-
 import math
 import os
 from itertools import product
@@ -8,20 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from lightning_gen.data import DataInfo, DSprites, Shapes, dsprites
-from lightning_gen.data.shapes import (
-    FACTORS,
-    REACH,
-    SIZE,
-    DrawnShapes,
-    draw_shapes,
-    index_of,
-    look_alike,
-)
+from lightning_gen.data import DataInfo, DSprites, Shapes, dsprites, shapes
 from support.datasets import dsprites_arrays, write_dsprites
 from support.refusals import assert_refused
 
-SIZES = tuple(FACTORS.values())
+SIZES = tuple(shapes.FACTORS.values())
 SQUARE, ELLIPSE, HEART = range(3)
 
 
@@ -32,7 +21,9 @@ def random_factors(n):
 @pytest.mark.parametrize(("scale", "size"), [(3, 12), (5, 15)])
 @pytest.mark.parametrize("orientation", [0, 7, 13])
 def test_area_centroid_and_farthest_point(scale, size, orientation):
-    images = draw_shapes(torch.tensor([[shape, scale, orientation, 8, 24] for shape in range(3)]))
+    images = shapes.draw_shapes(
+        torch.tensor([[shape, scale, orientation, 8, 24] for shape in range(3)])
+    )
     areas = (2, math.pi / 2, (2 + math.pi / 2) / 1.31329**2)  # of a size of 1
     turn = 2 * math.pi * orientation / 40
     farthest = (turn + math.pi / 4, turn, turn + math.pi / 2)  # a corner, a vertex, the tip
@@ -46,12 +37,12 @@ def test_area_centroid_and_farthest_point(scale, size, orientation):
 
 
 def test_every_shape_lies_wholly_in_the_frame():
-    assert REACH < 16
+    assert shapes.REACH < 16
     corners = torch.cartesian_prod(
         torch.arange(3), torch.tensor([5]), torch.arange(40), *[torch.tensor([0, 31])] * 2
     )
     for factors in torch.cat([corners, random_factors(500)]).split(512):
-        images = draw_shapes(factors)
+        images = shapes.draw_shapes(factors)
         assert images.any(dim=(1, 2)).all()
         for border in (images[:, 0], images[:, -1], images[:, :, 0], images[:, :, -1]):
             assert not border.any()
@@ -60,11 +51,11 @@ def test_every_shape_lies_wholly_in_the_frame():
 def test_indices_are_those_of_dsprites():
     factors = random_factors(200)
     indices = torch.from_numpy(np.ravel_multi_index(factors.numpy().T, SIZES))
-    batch = DrawnShapes()[indices]
+    batch = shapes.DrawnShapes()[indices]
     assert batch.factors.equal(factors)
     assert batch.factors.dtype == torch.int64
     assert batch.labels.equal(factors[:, 0])
-    assert len(DrawnShapes()) == 737_280
+    assert len(shapes.DrawnShapes()) == 737_280
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +75,7 @@ def test_datamodule_describes_itself_and_keeps_splits_apart(data):
     assert len(indices["test"]) / 737_280 == pytest.approx(0.2, abs=0.002)
     assert len(indices["val"]) / len(indices["train"]) == pytest.approx(1 / 3, abs=0.005)
     # Of images that look alike (see the test below), all are in the same split.
-    alike = [{*look_alike(positions).tolist()} for positions in indices.values()]
+    alike = [{*shapes.look_alike(positions).tolist()} for positions in indices.values()]
     assert sum(map(len, alike)) == len(set.union(*alike)) == 737_280 * 7 // 12
 
 
@@ -92,7 +83,7 @@ def test_datamodule_describes_itself_and_keeps_splits_apart(data):
 def test_the_first_images_of_every_split_are_a_fair_sample(data, split):
     batch = next(iter(data.in_order(split)))
     assert batch.images.dtype == torch.uint8
-    assert batch.images.shape == (1000, 1, SIZE, SIZE)
+    assert batch.images.shape == (1000, 1, shapes.SIZE, shapes.SIZE)
     assert batch.images.unique().tolist() == [0, 255]
     for column, size in zip(batch.factors.T, data.info.factor_sizes, strict=True):
         counts = column.bincount(minlength=size)
@@ -103,9 +94,9 @@ def test_the_first_images_of_every_split_are_a_fair_sample(data, split):
 @pytest.mark.parametrize(("shape", "period"), [(SQUARE, 10), (ELLIPSE, 20), (HEART, 40)])
 def test_what_looks_alike_is_of_one_group_and_drawn_the_same(shape, period):
     turned = torch.tensor([[shape, 3, k, 10, 20] for k in range(40)])
-    groups = look_alike(index_of(turned))
+    groups = shapes.look_alike(shapes.index_of(turned))
     assert len(groups.unique()) == period
-    images = draw_shapes(turned)
+    images = shapes.draw_shapes(turned)
     same = (images[:, None] == images[None]).flatten(2).all(dim=2)
     assert same.equal(groups[:, None] == groups[None])
 
@@ -119,8 +110,6 @@ N = 60
 
 
 class Bomb:
-    """Whoever unpickles it is caught."""
-
     def __reduce__(self):
         return os._exit, (3,)
 

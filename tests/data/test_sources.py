@@ -1,5 +1,3 @@
-"""Images of files, decoded a batch at a time: whole, broken, or meaning harm."""
-
 import os
 import pickle
 import resource
@@ -95,22 +93,6 @@ def test_a_damaged_member_is_left_out_with_a_warning(folder):
     with pytest.warns(UserWarning, match=r"1 of 10 images cannot be read: 'inner/4\.png'"):
         batch = source_of(ZipFiles(path))[torch.arange(10)]
     assert batch.labels.tolist() == [0, 1, 2, 3, 5, 6, 7, 8, 9]
-
-
-def test_unreadable_files_are_left_out_with_a_warning(folder):
-    Image.effect_noise((64, 64), 99).save(folder / "5.jpg")
-    (folder / "5.jpg").write_bytes((folder / "5.jpg").read_bytes()[:1500])
-    (folder / "6.jpg").write_text("not an image")
-    source = source_of(FolderFiles(folder))
-    with pytest.warns(UserWarning, match=r"2 of 12 .*'5\.jpg' \(OSError.*'6\.jpg'.*left out"):
-        batch = source[torch.arange(12)]
-    kept = [n for n, name in enumerate(source.names) if name.endswith("png")]
-    assert batch.labels.tolist() == kept
-    assert batch.images[:, 0, 0, 0].tolist() == list(range(10))
-    assert batch.factors[:, 0].tolist() == [2 * n for n in kept]
-    whole, failures = source.decoded()
-    assert whole.images[kept].equal(batch.images)
-    assert [n for n, failure in enumerate(failures) if not failure] == kept
 
 
 @pytest.mark.parametrize("num_workers", [0, 2])

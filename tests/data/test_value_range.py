@@ -1,5 +1,3 @@
-"""Files of more than 8 bits: the range of their values is found, said, kept, or refused."""
-
 import json
 import zlib
 from pathlib import Path
@@ -30,7 +28,6 @@ def ramps(top, kind, count=20):
 
 
 def pixels_of(data):
-    """The images of all splits, by their file."""
     return {
         name: image[0]
         for split in ("train", "val", "test")

@@ -14,6 +14,7 @@ from lightning_gen.errors import UserError
 from lightning_gen.features import Inception, inception
 from support.bombs import Evil
 from support.inception import untrained
+from support.refusals import assert_refused
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +50,6 @@ def extractor(file, sha256):
 
 @pytest.fixture
 def hub(tmp_path, monkeypatch):
-    """An empty hub folder of torch."""
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "hub"))
     return tmp_path / "hub"
 
@@ -88,8 +88,8 @@ class TestFeatures:
 
     @pytest.mark.parametrize("channels", [2, 4])
     def test_other_channels_are_refused(self, extractor, channels):
-        with pytest.raises(UserError, match=f"images of 1 or 3 channels, got {channels}\\. Use"):
-            extractor(torch.rand(2, channels, 32, 32))
+        match = f"images of 1 or 3 channels, got {channels}\\. Use"
+        assert_refused(match, extractor, torch.rand(2, channels, 32, 32))
 
 
 def test_the_extractor_is_described(extractor, sha256):
@@ -97,15 +97,8 @@ def test_the_extractor_is_described(extractor, sha256):
     assert extractor.sha256 == sha256
     assert "299x299" in extractor.resize
     assert not any(parameter.requires_grad for parameter in extractor.parameters())
-    scores = ("frechet_distance", "kernel_distance", "precision")
-    assert [extractor.score_name(score) for score in scores] == [
-        "fid",
-        "kid",
-        "precision[inception]",
-    ]
-    assert len(inception.SHA256) == 64
-    assert inception.URL.startswith("https://")
-    assert inception.URL.endswith(f"-{inception.SHA256[:8]}.pth")
+    names = {"frechet_distance": "fid", "kernel_distance": "kid", "recall": "recall[inception]"}
+    assert {score: extractor.score_name(score) for score in names} == names
 
 
 class TestWeights:
@@ -132,8 +125,7 @@ class TestWeights:
         monkeypatch.setattr(inception, "SHA256", sha256)
         assert inception.published(path) == b"published"
         monkeypatch.setattr(inception, "SHA256", sha256[:-1] + "x")
-        with pytest.raises(UserError, match="whose sha256 is"):
-            inception.published(path)
+        assert_refused("whose sha256 is", inception.published, path)
 
     @pytest.mark.parametrize("name", ["missing.pth", "."])
     def test_no_file_is_refused(self, name, tmp_path):

@@ -1,5 +1,3 @@
-"""Curves of logged values, as pixels and as SVG."""
-
 import re
 
 import numpy as np
@@ -125,7 +123,6 @@ def test_an_svg_is_text_that_scales_and_styles_nothing_else(figure):
 
 
 def test_an_svg_takes_the_colours_of_its_page(figure):
-    """In dark mode its text and lines are light, and nothing white is behind them."""
     svg = to_svg(figure, "one")
     assert "var(--ink,#222222)" in svg
     assert "var(--blue,#0072b2)" in svg

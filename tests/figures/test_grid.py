@@ -16,12 +16,6 @@ from lightning_gen.figures.grid import (
 from lightning_gen.figures.style import font
 
 
-def last_tile(picture, tile):
-    """The picture's lower right corner, inside the margin, of the size of a tile."""
-    bottom, right = picture.shape[0] - MARGIN, picture.shape[1] - MARGIN
-    return picture[bottom - tile.shape[0] : bottom, right - tile.shape[1] : right]
-
-
 @pytest.mark.parametrize(("side", "factor"), [(28, 3), (32, 3), (64, 2), (80, 1), (128, 1)])
 def test_small_images_are_enlarged_by_a_whole_factor(side, factor):
     images = torch.rand(1, 1, side, side)
@@ -87,13 +81,11 @@ def test_long_rows_are_broken_into_equal_lines():
 
 def test_a_square_leaves_missing_places_empty():
     picture = image_grid(torch.zeros(5, 1, 28, 28), "title")
-    corner = last_tile(picture, np.zeros((84, 84, 3)))
-    assert (corner == PAPER).all()
+    assert (picture[-MARGIN - 84 : -MARGIN, -MARGIN - 84 : -MARGIN] == PAPER).all()
     assert (picture[-MARGIN - 84 : -MARGIN, MARGIN : MARGIN + 84] == 0).all()
 
 
 def test_headings_stand_above_their_columns():
-    """Each heading has its ink above its own column, and the images stay as they are."""
     images = {"a": torch.zeros(3, 1, 28, 28), "b": torch.ones(3, 1, 28, 28)}
     plain = image_rows(images, "t", columns=["", "", ""])
     headed = image_rows(images, "t", columns=["", "heading", ""])

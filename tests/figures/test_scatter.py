@@ -1,5 +1,3 @@
-"""Points of classes; the look of all charts; how much of a code is used, as bars."""
-
 from itertools import combinations, pairwise
 
 import numpy as np

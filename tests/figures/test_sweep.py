@@ -1,5 +1,3 @@
-"""The plot of a sweep."""
-
 import numpy as np
 
 from lightning_gen.figures.style import to_array
@@ -15,7 +13,6 @@ def panel_of(parameter, metric, *, name="val/loss", unit="nats per image", minim
 
 
 def dots(panel):
-    """All trials, and the best."""
     everything, best = panel.collections
     return np.asarray(everything.get_offsets()).tolist(), np.asarray(best.get_offsets()).tolist()
 

@@ -4,8 +4,8 @@ from importlib.util import find_spec
 import pytest
 import torch
 
-from lightning_gen.errors import UserError
 from lightning_gen.latent import PCA, TSNE, UMAP, to_plane
+from support.refusals import assert_refused
 
 # UMAP compiles itself for half a minute.
 installed = pytest.mark.skipif(find_spec("umap") is None, reason="umap-learn is not installed")
@@ -14,7 +14,6 @@ ALL = [PCA(), TSNE(), pytest.param(UMAP(), marks=ONCE)]
 
 
 def clusters(count=40, size=5, distance=50.0):
-    """Two clusters far apart, and which is which."""
     codes = torch.randn(count, size)
     second = torch.arange(count) % 2 == 1
     codes[second, 0] += distance
@@ -95,14 +94,13 @@ def test_few_wide_and_collapsed_codes_are_laid_out(projection, codes):
 def test_codes_that_are_no_numbers_are_refused(size, value):
     codes = torch.randn(9, size)
     codes[3] = value
-    with pytest.raises(UserError, match="1 of 9 codes are NaN or infinite"):
-        to_plane(codes, TSNE())
+    assert_refused("1 of 9 codes are NaN or infinite", to_plane, codes, TSNE())
 
 
 def test_without_umap_one_line_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "umap", None)
-    with pytest.raises(UserError, match=r'pip install "lightning-gen\[umap\]", or take TSNE'):
-        to_plane(torch.randn(9, 5), UMAP())
+    match = r'pip install "lightning-gen\[umap\]", or take TSNE'
+    assert_refused(match, to_plane, torch.randn(9, 5), UMAP())
 
 
 def test_codes_of_another_split_lie_along_the_same_axes():

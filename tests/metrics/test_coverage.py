@@ -6,21 +6,9 @@ import pytest
 import torch
 from jaxtyping import config
 
-from lightning_gen.metrics import (
-    AUROC,
-    MSE,
-    SSIM,
-    MutualInformation,
-    NegativeLogLikelihood,
-    PriorMMD,
-)
+from lightning_gen import metrics as m
+from lightning_gen.metrics import generation as g
 from lightning_gen.metrics.disentanglement import MIG, GaussianTotalCorrelation
-from lightning_gen.metrics.generation import (
-    DensityCoverage,
-    FrechetDistance,
-    KernelDistance,
-    PrecisionRecall,
-)
 from support.scores import shown, updated
 
 MIXING = torch.tensor([[1, 0.2, 0, 0, 0.3], [0, 1, 0.3, 0, 0.3], [0, 0.3, 1, 0.5, 0]])
@@ -35,34 +23,31 @@ def of_features(make, shift=0.1, scale=0.95):
 def reconstruction_distance():
     real = torch.randn(400, 16)
     again, drawn = 0.7 * real + 0.2 * torch.randn(400, 16), 0.3 + 1.3 * torch.randn(400, 16)
-    metric = shown(FrechetDistance(16, paired=True), real, again)
-    return metric.compute(), shown(FrechetDistance(16), real, drawn).gap(metric)
+    metric = shown(g.FrechetDistance(16, paired=True), real, again)
+    return metric.compute(), shown(g.FrechetDistance(16), real, drawn).gap(metric)
 
 
 def of_images():
-    """Reconstructions of 400 images, and -log p(x)."""
     images = torch.rand(400, 1, 12, 12)
     pairs = (images + 0.3 * torch.rand(400, 1, 1, 1) * torch.randn_like(images)).clamp(0, 1), images
-    nll = updated(NegativeLogLikelihood(), -torch.randn(400).exp())
-    return *(updated(metric, *pairs).compute() for metric in (MSE(), SSIM())), nll.compute()
+    nll = updated(m.NegativeLogLikelihood(), -torch.randn(400).exp())
+    return *(updated(metric, *pairs).compute() for metric in (m.MSE(), m.SSIM())), nll.compute()
 
 
 def of_scores():
     anomalous = torch.arange(400) < 100
-    return (updated(AUROC(), torch.randn(400) + anomalous, anomalous).compute(),)
+    return (updated(m.AUROC(), torch.randn(400) + anomalous, anomalous).compute(),)
 
 
 def of_posteriors():
-    """1,000 posteriors in two dimensions whose mean is wider than the prior."""
     mean, log_var = torch.randn(1000, 2), torch.full((1000, 2), 2 * math.log(0.6))
     seed = int(torch.randint(10**6, ()))
-    kinds = (MutualInformation, PriorMMD)
+    kinds = (m.MutualInformation, m.PriorMMD)
     found, mmd = (updated(kind(seed=seed), mean, log_var).compute() for kind in kinds)
     return found.mutual_information, found.posterior_kl, found.marginal_kl, mmd
 
 
 def of_codes():
-    """1,000 codes of three factors, in five dimensions."""
     factors = torch.stack([torch.randint(size, (1000,)) for size in (3, 4, 6)], dim=1)
     codes = factors / torch.tensor([3.0, 4.0, 6.0]) @ MIXING + 0.15 * torch.randn(1000, 5)
     metrics = (MIG(), GaussianTotalCorrelation())
@@ -72,10 +57,10 @@ def of_codes():
 # Of 200 repeats the share that is covered is off by 1.6 %, of 400 by 1.1 %, of 500 by 1.0 %.
 # Distances are of distributions that differ: the nearer to equality, the wider are their intervals.
 SCORES = {
-    "precision, recall": (200, lambda: of_features(PrecisionRecall)),
-    "density, coverage": (400, lambda: of_features(DensityCoverage)),
-    "frechet": (500, lambda: (of_features(lambda: FrechetDistance(16), 0.3, 1.3),)),
-    "kernel": (500, lambda: (of_features(KernelDistance, 0.3, 1.3),)),
+    "precision, recall": (200, lambda: of_features(g.PrecisionRecall)),
+    "density, coverage": (400, lambda: of_features(g.DensityCoverage)),
+    "frechet": (500, lambda: (of_features(lambda: g.FrechetDistance(16), 0.3, 1.3),)),
+    "kernel": (500, lambda: (of_features(g.KernelDistance, 0.3, 1.3),)),
     "frechet of reconstructions, gap": (500, reconstruction_distance),
     "mse, ssim, nll": (500, of_images),
     "auroc": (500, of_scores),

@@ -1,26 +1,11 @@
-"""Two processes with unequal shares give what one process gives for all images."""
-
 import math
 
 import numpy as np
 import pytest
 import torch
 
-from lightning_gen.metrics import (
-    AUROC,
-    ActiveUnits,
-    CodeCounts,
-    KLPerDimension,
-    MeanOverImages,
-    MutualInformation,
-    PriorMMD,
-)
-from lightning_gen.metrics.generation import (
-    DensityCoverage,
-    FrechetDistance,
-    KernelDistance,
-    PrecisionRecall,
-)
+from lightning_gen import metrics as m
+from lightning_gen.metrics import generation as g
 from support import scores
 from support.processes import on_two_processes
 from support.scores import shown, updated
@@ -38,13 +23,13 @@ def metrics():
     factors = torch.stack([torch.randint(size, (400,)) for size in (3, 4, 5)], dim=1)
     codes = factors + 0.5 * factors.roll(1, dims=1) + torch.randn(400, 3)
     return {
-        "mean": (MeanOverImages(), values),
-        "auroc": (AUROC(), values + anomalous, anomalous),
-        "codes": (CodeCounts(2, 5), torch.randint(5, (400, 6, 2))),
-        "kl": (KLPerDimension(4), mean, log_var),
-        "active": (ActiveUnits(4), mean),
-        "information": (MutualInformation(), *many),
-        "mmd": (PriorMMD(), *many),
+        "mean": (m.MeanOverImages(), values),
+        "auroc": (m.AUROC(), values + anomalous, anomalous),
+        "codes": (m.CodeCounts(2, 5), torch.randint(5, (400, 6, 2))),
+        "kl": (m.KLPerDimension(4), mean, log_var),
+        "active": (m.ActiveUnits(4), mean),
+        "information": (m.MutualInformation(), *many),
+        "mmd": (m.PriorMMD(), *many),
     } | {name: (metric, codes, factors) for name, metric in scores.metrics().items()}
 
 
@@ -76,8 +61,8 @@ def test_every_metric_is_of_all_images(tmp_path):
 
 def generation(real, generated):
     """Every value and every standard error, after updates of 16 images."""
-    frechet, kernel = FrechetDistance(real.shape[1], groups=5), KernelDistance(groups=5)
-    precision_recall, density_coverage = PrecisionRecall(), DensityCoverage()
+    frechet, kernel = g.FrechetDistance(real.shape[1], groups=5), g.KernelDistance(groups=5)
+    precision_recall, density_coverage = g.PrecisionRecall(), g.DensityCoverage()
     for metric in (frechet, kernel, precision_recall, density_coverage):
         if len(real):
             shown(metric, real, generated, batch_size=16)

@@ -1,5 +1,3 @@
-"""The classifier: what it learns, what its terms are, and that only training changes images."""
-
 from functools import partial
 
 import pytest
@@ -8,9 +6,9 @@ import torch.nn.functional as F
 from torch.optim import Adam
 
 from lightning_gen.data import MiniFashionMNIST
-from lightning_gen.errors import UserError
 from lightning_gen.models import Classifier
 from support.models import batch_of, terms_of, trainer_of
+from support.refusals import assert_refused
 
 SHAPE = (1, 10, 8)
 small = partial(Classifier, SHAPE, 10, (4, 6))
@@ -32,11 +30,8 @@ def seen(monkeypatch):
 
 @pytest.mark.slow
 def test_it_learns_fashion_mnist_in_seconds():
-    data = MiniFashionMNIST(batch_size=128)
-    learns = partial(Adam, lr=3e-3)
-    model = Classifier(
-        data.image_shape, len(data.info.class_names), (16, 32, 64, 64), optimizer=learns
-    )
+    data, learns = MiniFashionMNIST(batch_size=128), partial(Adam, lr=3e-3)
+    model = Classifier(data.image_shape, 10, (16, 32, 64, 64), optimizer=learns)
     trainer = trainer_of(limit_train_batches=60, limit_val_batches=0, limit_test_batches=4)
     trainer.fit(model, data)
     (results,) = trainer.test(model, data, verbose=False)
@@ -105,7 +100,5 @@ def test_codes_are_what_the_last_layer_sees():
 
 
 def test_a_single_class_and_a_negative_shift_are_refused():
-    with pytest.raises(UserError, match=r"classes is at least 2, got 1\. Choose data"):
-        Classifier(SHAPE, 1)
-    with pytest.raises(UserError, match=r"Classifier\.shift.* got -1\. Set"):
-        small(shift=-1)
+    assert_refused(r"classes is at least 2, got 1\. Choose data", Classifier, SHAPE, 1)
+    assert_refused(r"Classifier\.shift.* got -1\. Set", small, shift=-1)

@@ -1,11 +1,9 @@
-"""DCGAN: who is updated when, what a step is, what a user is told."""
-
 import math
 from functools import partial
 
 import pytest
 import torch
-from lightning.pytorch import Callback, seed_everything
+from lightning.pytorch import seed_everything
 from lightning.pytorch.callbacks import EMAWeightAveraging, ModelCheckpoint
 from lightning.pytorch.plugins.precision import MixedPrecision
 from torch import nn
@@ -15,15 +13,18 @@ from torch.optim.lr_scheduler import ExponentialLR, ReduceLROnPlateau
 from lightning_gen import fit, load
 from lightning_gen.callbacks import FiniteLoss, RandomState
 from lightning_gen.data import MiniFashionMNIST
-from lightning_gen.errors import UserError
 from lightning_gen.metrics import mean_pairwise_distance
 from lightning_gen.models import DCGAN
 from lightning_gen.models.gan import GAN, PlayerTerms, judge
 from lightning_gen.networks import DCGANNetworks
 from lightning_gen.objectives import R1, GradientPenalty, Hinge, NonSaturating, Wasserstein
 from support.models import loader_of, trainer_of
+from support.ordered import KilledError, StopAt, Tiny
+from support.refusals import assert_refused
 
 SMALL = DCGANNetworks((4, 8), norm_discriminator=False)
+PENALTIES = (R1(), GradientPenalty())
+MIXES = "BatchNorm in the discriminator mixes .*norm_discriminator to false"
 SHAPE = (1, 8, 6)
 BATCHES = 6
 IMAGES = torch.rand(4 * BATCHES, *SHAPE, generator=torch.Generator().manual_seed(0))
@@ -115,13 +116,6 @@ def test_a_gan_of_one_s_own_is_kept_by_its_latest_epoch(in_tmp):
     assert torch.load(run.checkpoint, weights_only=True)["global_step"] == 4
 
 
-@pytest.mark.parametrize("steps", [1, 3])
-def test_a_step_is_a_batch(steps):
-    trainer = trainer_of(max_epochs=-1, max_steps=8)
-    trainer.fit(model_of(discriminator_steps=steps), loader_of(IMAGES, 4))
-    assert trainer.fit_loop.total_batch_idx + 1 == trainer.global_step == 8
-
-
 # The weights after the updates are what is wanted, as for every other model.
 @pytest.mark.filterwarnings("ignore:Using ModelCheckpoint with manual optimization")
 @pytest.mark.parametrize("steps", [1, 3])
@@ -199,15 +193,11 @@ def test_logged_terms_are_those_of_held_out_images(objective):
     [logged] = trainer_of().test(model, loader_of(IMAGES[:6], 4), verbose=False)
     real = IMAGES[:6].flatten(1).sum(dim=1) * 0.1 - 2
     fake = torch.full((6,), 48 * 0.25 * 0.1 - 2)
-    assert logged == pytest.approx(
-        {
-            "test/discriminator_loss": objective.discriminator(real, fake).item(),
-            "test/generator_loss": objective.generator(fake).item(),
-            "test/real_score": real.mean().item(),
-            "test/fake_score": fake.mean().item(),
-        },
-        rel=1e-4,
-    )
+    losses = objective.discriminator(real, fake), objective.generator(fake)
+    names = ("discriminator_loss", "generator_loss", "real_score", "fake_score")
+    expected = zip(names, (*losses, real.mean(), fake.mean()), strict=True)
+    expected = {f"test/{name}": value.item() for name, value in expected}
+    assert logged == pytest.approx(expected, rel=1e-4)
 
 
 @pytest.mark.parametrize(("penalty", "its"), [(GradientPenalty(), {"penalty"}), (None, set())])
@@ -230,9 +220,9 @@ def test_samples_decode_noise_in_evaluation_mode_each_for_itself():
 
 
 def test_a_loss_that_is_no_number_stops_the_run():
-    model = model_of(optimizer=partial(SGD, lr=1e30))
-    with pytest.raises(UserError, match=r"the loss became .* set model.clip_norm, or"):
-        trainer_of(FiniteLoss(), max_epochs=3).fit(model, loader_of(IMAGES, 4))
+    model, trainer = model_of(optimizer=partial(SGD, lr=1e30)), trainer_of(FiniteLoss())
+    said = r"the loss became .* set model.clip_norm, or"
+    assert_refused(said, trainer.fit, model, loader_of(IMAGES, 4))
 
 
 @pytest.mark.parametrize(
@@ -240,18 +230,11 @@ def test_a_loss_that_is_no_number_stops_the_run():
     [
         ({"discriminator_steps": 0}, "discriminator_steps .* at least 1, got 0"),
         ({"clip_norm": math.nan}, "clip_norm .* above 0, got nan"),
-        *(
-            (
-                {"penalty": penalty, "architecture": DCGANNetworks((4, 8))},
-                "BatchNorm in the discriminator mixes .*norm_discriminator to false",
-            )
-            for penalty in (R1(), GradientPenalty())
-        ),
+        *(({"penalty": each, "architecture": DCGANNetworks((4, 8))}, MIXES) for each in PENALTIES),
     ],
 )
 def test_bad_arguments(arguments, message):
-    with pytest.raises(UserError, match=message):
-        model_of(**arguments)
+    assert_refused(message, model_of, **arguments)
 
 
 @pytest.mark.parametrize(
@@ -263,8 +246,7 @@ def test_bad_arguments(arguments, message):
     ],
 )
 def test_what_needs_a_single_loss_is_refused_for_training_only(arguments, options, message):
-    with pytest.raises(UserError, match=message):
-        trainer_of(**options).fit(model_of(**arguments), loader_of(IMAGES, 4))
+    assert_refused(message, trainer_of(**options).fit, model_of(**arguments), loader_of(IMAGES, 4))
     trainer_of(**options).test(model_of(**arguments), loader_of(IMAGES, 4), verbose=False)
 
 
@@ -291,46 +273,22 @@ def test_training_draws_the_samples_towards_the_data():
     assert 0.3 < diversity < 1.5
 
 
-class Tiny(MiniFashionMNIST):
-    """100 of the images, 20 of them for validation."""
-
-    def __init__(self):
-        super().__init__(10, 0.2)
-
-    def load(self, split):
-        source = super().load(split)
-        return source.subset(torch.arange(0, len(source), len(source) // 100))
-
-
-class KilledError(Exception):
-    pass
-
-
-class LastStep(Callback):
+class LastStep(StopAt):
     """Keeps the weights of the last step, which the average replaces; a step may be the end."""
-
-    def __init__(self, stop):
-        self.stop = stop
 
     def on_train_batch_end(self, trainer, pl_module, *_):
         self.raw = {name: value.clone() for name, value in pl_module.state_dict().items()}
-        if trainer.global_step == self.stop:
-            raise KilledError
+        super().on_train_batch_end(trainer, pl_module)
 
 
 def resumable(folder, checkpoint=None, stop=None, **saving):
     """The weights at the end, raw and averaged, or the checkpoint that a killed run leaves."""
     seed_everything(5, verbose=False)
-    model = DCGAN(
-        (1, 28, 28),
-        6,
-        DCGANNetworks((4, 8), dropout=0.2, norm_discriminator=False),
-        penalty=GradientPenalty(),
-        discriminator_steps=3,
-        lr_scheduler=partial(ExponentialLR, gamma=0.5),
-    )
-    keep = ModelCheckpoint(folder, save_top_k=-1, **saving)
-    last = LastStep(stop)
+    networks = DCGANNetworks((4, 8), dropout=0.2, norm_discriminator=False)
+    game = {"penalty": GradientPenalty(), "discriminator_steps": 3}
+    halved = partial(ExponentialLR, gamma=0.5)
+    model = DCGAN((1, 28, 28), 6, networks, **game, lr_scheduler=halved)
+    keep, last = ModelCheckpoint(folder, save_top_k=-1, **saving), LastStep(stop)
     callbacks = (EMAWeightAveraging(decay=0.9), RandomState(), keep, last)
     trainer = trainer_of(*callbacks, max_epochs=3, enable_checkpointing=True)
     if stop is None:
@@ -354,11 +312,10 @@ def uninterrupted(tmp_path_factory):
 @pytest.mark.parametrize(
     "saving",
     [
-        pytest.param({"every_n_train_steps": 11}, id="mid-epoch"),
-        pytest.param({"every_n_train_steps": 8}, id="the last batch of an epoch"),
-        pytest.param({"save_on_train_epoch_end": True}, id="the end of an epoch"),
-        pytest.param({"save_on_train_epoch_end": False}, id="the end of validation"),
+        *({"every_n_train_steps": number} for number in (11, 8)),  # mid-epoch, at its last batch
+        *({"save_on_train_epoch_end": before} for before in (True, False)),  # the validation
     ],
+    ids=str,
 )
 def test_a_run_that_was_stopped_ends_to_the_bit_where_the_whole_one_does(
     saving, tmp_path, uninterrupted

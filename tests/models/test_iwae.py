@@ -1,5 +1,3 @@
-"""IWAE, and the likelihood that importance sampling gives of any VAE."""
-
 import pytest
 import torch
 

@@ -1,5 +1,3 @@
-"""Optimizers: fused updates, and the learning rates of the one-cycle schedule."""
-
 from functools import partial
 
 import pytest
@@ -9,11 +7,10 @@ from lightning.pytorch.callbacks import LambdaCallback
 from torch.optim import SGD, Adam, AdamW, RMSprop
 
 from lightning_gen.data import MiniFashionMNIST
-from lightning_gen.errors import UserError
-from lightning_gen.models import DCGAN, VAE
 from lightning_gen.models.optimizers import OneCycle, SharedFactory
-from lightning_gen.networks import DCGANNetworks, Dense
-from support.models import QUIET
+from support.kinds import KINDS
+from support.models import QUIET, tiny
+from support.refusals import assert_refused
 
 
 def built(kind, **arguments):
@@ -38,8 +35,7 @@ def test_what_was_chosen_stays(choice):
 def test_twenty_steps_end_where_those_of_the_plain_loop_do(kind):
     def train(**choice):
         torch.manual_seed(0)
-        optimizer = partial(kind, lr=1e-5, **choice)
-        model = VAE((1, 28, 28), 4, architecture=Dense((16,)), optimizer=optimizer)
+        model = tiny(optimizer=partial(kind, lr=1e-5, **choice))
         Trainer(max_steps=20, limit_val_batches=0, **QUIET).fit(model, MiniFashionMNIST(20))
         return model.state_dict()
 
@@ -52,8 +48,6 @@ BATCHES = 5
 
 
 class Rates(Callback):
-    """The learning rates that each step of training uses."""
-
     def __init__(self):
         self.seen = []
 
@@ -63,24 +57,12 @@ class Rates(Callback):
 
 
 def vae(**schedule):
-    return VAE(
-        (1, 28, 28),
-        latent_dim=2,
-        architecture=Dense((8,)),
-        optimizer=partial(Adam, lr=0.5),
-        lr_scheduler=partial(OneCycle, **schedule),
-    )
+    return tiny(optimizer=partial(Adam, lr=0.5), lr_scheduler=partial(OneCycle, **schedule))
 
 
 def gan(**arguments):
-    return DCGAN(
-        (1, 28, 28),
-        latent_dim=2,
-        architecture=DCGANNetworks((4, 8)),
-        optimizer=partial(SGD, lr=0.5),
-        lr_scheduler=partial(OneCycle, warmup=0.2, start=0.1),
-        **arguments,
-    )
+    schedule = partial(OneCycle, warmup=0.2, start=0.1)
+    return KINDS["DCGAN"](optimizer=partial(SGD, lr=0.5), lr_scheduler=schedule, **arguments)
 
 
 def trainer(rates, **options):
@@ -94,25 +76,23 @@ def train(model, **options):
     return rates.seen
 
 
-def test_the_rate_rises_to_the_optimizer_s_and_falls_to_nothing():
-    seen = train(vae(warmup=0.2, start=0.1))
-    assert seen == pytest.approx([0.05, 0.275, *(0.5 * k / 8 for k in range(8, 0, -1))])
+@pytest.mark.parametrize(
+    ("schedule", "options", "rates"),
+    [
+        ({"start": 0.1}, {}, [0.05, 0.275, *(0.5 * k / 8 for k in range(8, 0, -1))]),
+        ({"warmup": 0.0}, {"max_epochs": -1, "max_steps": 4}, [0.5, 0.375, 0.25, 0.125]),
+        ({"warmup": 0.0}, {"accumulate_grad_batches": 5}, [0.5] * BATCHES + [0.25] * BATCHES),
+    ],
+    ids=["epochs", "steps", "accumulated batches"],
+)
+def test_the_rate_rises_to_the_optimizer_s_and_falls_to_nothing(schedule, options, rates):
+    assert train(vae(**{"warmup": 0.2} | schedule), **options) == pytest.approx(rates)
 
 
 @pytest.mark.parametrize("discriminator_steps", [1, 2])
 def test_a_gan_s_rates_are_stepped_once_a_batch(discriminator_steps):
     model = gan(discriminator_steps=discriminator_steps)
     assert train(model) == pytest.approx(train(vae(warmup=0.2, start=0.1)))
-
-
-def test_max_steps_is_its_length_too():
-    seen = train(vae(warmup=0.0), max_epochs=-1, max_steps=4)
-    assert seen == pytest.approx([0.5, 0.375, 0.25, 0.125])
-
-
-def test_accumulated_batches_are_one_step():
-    seen = train(vae(warmup=0.0), accumulate_grad_batches=BATCHES)
-    assert seen == pytest.approx([0.5] * BATCHES + [0.25] * BATCHES)
 
 
 def rates_of_whole_and_rest(build, path, step, **options):
@@ -142,23 +122,9 @@ def test_a_run_that_goes_on_in_other_steps_goes_on_at_the_same_epoch(tmp_path):
 
 
 def test_a_training_without_an_end_is_refused():
-    with pytest.raises(UserError, match=r"OneCycle spans .* trainer\.max_epochs"):
-        train(vae(), max_epochs=-1)
+    assert_refused(r"OneCycle spans .* trainer\.max_epochs", train, vae(), max_epochs=-1)
 
 
-@pytest.mark.parametrize("wrong", [{"warmup": 1.0}, {"warmup": -0.1}, {"start": 0.0}])
-def test_shares_out_of_range_are_refused(wrong):
-    with pytest.raises(UserError, match=next(iter(wrong))):
-        train(vae(**wrong))
-
-
-def test_it_is_the_formula():
-    optimizer = SGD([torch.nn.Parameter(torch.zeros(1))], lr=2.0)
-    for warmup, steps, expected in (
-        (0.25, 8, [0.5, 0.75, 1, 5 / 6, 4 / 6, 0.5, 2 / 6, 1 / 6, 0, 0]),
-        (0.0, 5, [1, 0.8, 0.6, 0.4, 0.2, 0]),
-    ):
-        schedule = OneCycle(optimizer, warmup=warmup, start=0.5)
-        schedule.over(steps, None)
-        factors = [schedule.factor(step) for step in range(len(expected))]
-        assert factors == pytest.approx(expected)
+def test_shares_out_of_range_are_refused():
+    for name, wrong in (("warmup", 1.0), ("warmup", -0.1), ("start", 0.0)):
+        assert_refused(name, train, vae(**{name: wrong}))

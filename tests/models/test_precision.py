@@ -1,5 +1,3 @@
-"""Mixed precision changes the losses of no model by more than its rounding."""
-
 from functools import cache, partial
 from itertools import product
 
@@ -35,12 +33,8 @@ def losses(kind, precision):
     rates = [name for name in build(kind).hparams if name.endswith("optimizer")]
     model = build(kind, **dict.fromkeys(rates, partial(SGD, lr=0.0)))
     plugins = [HalfOnCPU()] if precision == "16-mixed" else []
-    trainer = trainer_of(
-        plugins=plugins,
-        precision=None if plugins else precision,
-        limit_train_batches=3,
-        limit_val_batches=2,
-    )
+    options = {"plugins": plugins, "precision": None if plugins else precision}
+    trainer = trainer_of(limit_train_batches=3, limit_val_batches=2, **options)
     trainer.fit(model, MiniFashionMNIST(batch_size=8))
     assert all(parameter.dtype == torch.float32 for parameter in model.parameters())
     return dict(trainer.callback_metrics)

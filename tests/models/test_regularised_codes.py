@@ -13,13 +13,13 @@ from torch.optim import SGD, Adam
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from lightning_gen.data import MiniFashionMNIST
-from lightning_gen.errors import UserError
 from lightning_gen.models import AE, DIPVAE, RAE, WAE, WAEGAN, BetaTCVAE, FactorVAE, InfoVAE
 from lightning_gen.models.factor_vae import CodesAndPermuted
 from lightning_gen.networks import Dense, LatentDiscriminator
 from lightning_gen.objectives import RBF, Bernoulli, Gaussian, InverseMultiquadratics
 from lightning_gen.objectives.mmd import maximum_mean_discrepancy
 from support.models import batch_of, loader_of, terms_of, tiny, trainer_of
+from support.refusals import assert_refused
 
 SHAPE = (1, 6, 5)
 IMAGES = torch.randint(0, 256, (32, *SHAPE)) / 255
@@ -48,10 +48,9 @@ class TestTerms:
         mmd = maximum_mean_discrepancy(codes, torch.randn(10, 3), InverseMultiquadratics())
         squared = (model.reconstruct(FEW) - FEW).square().sum() / 10
         constant = 30 * torch.log(torch.tensor(sigma * (2 * torch.pi) ** 0.5))
+        reconstruction = (squared / (2 * sigma**2) + constant).item()
         assert terms.mmd.item() == pytest.approx(mmd.item())
-        assert terms.reconstruction.item() == pytest.approx(
-            (squared / (2 * sigma**2) + constant).item(), rel=1e-5
-        )
+        assert terms.reconstruction.item() == pytest.approx(reconstruction, rel=1e-5)
         assert terms.loss.item() == pytest.approx((terms.reconstruction + 7 * mmd).item())
 
     def test_adversarial_terms_by_hand(self):
@@ -59,11 +58,9 @@ class TestTerms:
         torch.manual_seed(4)
         terms = terms_of(model, FEW)._asdict()
         torch.manual_seed(4)
-        prior = torch.randn(10, 3)
-        codes = model.encode(FEW)
-        on_prior, on_codes = (
-            torch.sigmoid(model.discriminator(z)).double() for z in (prior, codes)
-        )
+        prior, codes = torch.randn(10, 3), model.encode(FEW)
+        judged = (model.discriminator(z) for z in (prior, codes))
+        on_prior, on_codes = (torch.sigmoid(scores).double() for scores in judged)
         mmd = maximum_mean_discrepancy(codes, prior, InverseMultiquadratics())
         by_hand = {
             "adversarial": -on_codes.log().mean(),
@@ -119,9 +116,16 @@ class TestTerms:
         assert all(p.grad is not None for p in model.decoder[0].parameters())
 
 
+@torch.no_grad()
+def descend(loss, parameters):
+    with torch.enable_grad():
+        gradients = torch.autograd.grad(loss, parameters)
+    for parameter, gradient in zip(parameters, gradients, strict=True):
+        parameter -= 0.1 * gradient
+
+
 class TestUpdates:
     def test_the_discriminator_learns_first_and_from_the_same_codes(self):
-        """One batch of plain SGD, both updates written out."""
         model = small_gan(optimizer=partial(SGD, lr=0.1), likelihood=Gaussian(learned=True))
         reference = small_gan(likelihood=Gaussian(learned=True))
         reference.load_state_dict(model.state_dict())
@@ -133,18 +137,12 @@ class TestUpdates:
         codes, prior = reference.encode(images), known_prior(8)
         judge = reference.discriminator
         judged = F.softplus(-judge(prior)).mean() + F.softplus(judge(codes.detach())).mean()
-        grads = torch.autograd.grad(judged, [*judge.parameters()])
-        with torch.no_grad():
-            for p, grad in zip(judge.parameters(), grads, strict=True):
-                p -= 0.1 * grad
+        descend(judged, [*judge.parameters()])
         log_prob = reference.likelihood.log_prob(reference.decoder(codes), images)
         loss = -log_prob.mean() + 2 * F.softplus(-judge(codes)).mean()
         parts = reference.encoder, reference.decoder, reference.likelihood
         others = [parameter for part in parts for parameter in part.parameters()]
-        grads = torch.autograd.grad(loss, others)
-        with torch.no_grad():
-            for p, grad in zip(others, grads, strict=True):
-                p -= 0.1 * grad
+        descend(loss, others)
         torch.testing.assert_close(dict(model.state_dict()), dict(reference.state_dict()))
 
     def test_training_logs_both_players(self):
@@ -152,13 +150,10 @@ class TestUpdates:
         model = small_gan()
         trainer.fit(model, loader_of(IMAGES), loader_of(IMAGES))
         logged = {k: v.item() for k, v in trainer.callback_metrics.items()}
-        assert logged["train/loss"] == pytest.approx(
-            logged["train/reconstruction"] + 2 * logged["train/adversarial"]
-        )
+        for stage, term in (("train", "adversarial"), ("val", "mmd")):
+            expected = logged[f"{stage}/reconstruction"] + 2 * logged[f"{stage}/{term}"]
+            assert logged[f"{stage}/loss"] == pytest.approx(expected)
         assert {"train/discriminator_loss", "train/prior_score", "train/code_score"} <= {*logged}
-        assert logged["val/loss"] == pytest.approx(
-            logged["val/reconstruction"] + 2 * logged["val/mmd"]
-        )
 
     def test_a_plateau_scheduler_watches_the_validation_loss(self):
         scheduler = partial(ReduceLROnPlateau, patience=0, factor=0.5, threshold=1e9)
@@ -263,10 +258,8 @@ def test_each_player_moves_its_own_parameters():
 @pytest.mark.slow
 def test_the_discriminator_learns_the_total_correlation_of_a_gaussian():
     # Of two normal dimensions with correlation r it is -log(1 - r^2) / 2.
-    correlation = 0.9
-    model = tiny(
-        FactorVAE, latent_dim=2, discriminator=LatentDiscriminator((64, 64), torch.nn.LeakyReLU)
-    )
+    correlation, judge = 0.9, LatentDiscriminator((64, 64), torch.nn.LeakyReLU)
+    model = tiny(FactorVAE, latent_dim=2, discriminator=judge)
     optimizer = torch.optim.Adam(model.discriminator.parameters(), 3e-3)
     lower = torch.linalg.cholesky(torch.tensor([[1.0, correlation], [correlation, 1.0]]))
     for _ in range(400):
@@ -297,14 +290,10 @@ def test_the_discriminator_learns_the_total_correlation_of_a_gaussian():
             for alpha in (1.5, float("nan"), -float("inf"))
         ),
         *(
-            (
-                partial(small_info_vae, alpha=alpha, lambda_=lambda_),
-                f"got alpha {alpha} and lambda_ {lambda_}",
-            )
-            for alpha, lambda_ in ((0.0, 0.5), (-2.0, 2.0), (0.5, float("inf")))
+            (partial(small_info_vae, alpha=a, lambda_=b), f"got alpha {a} and lambda_ {b}")
+            for a, b in ((0.0, 0.5), (-2.0, 2.0), (0.5, float("inf")))
         ),
     ],
 )
 def test_bad_arguments(build, message):
-    with pytest.raises(UserError, match=message):
-        build()
+    assert_refused(message, build)

@@ -5,6 +5,7 @@ The tensors here have shapes and a device, and no numbers: it takes no GPU to se
 
 import traceback
 from functools import partial
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -13,15 +14,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from lightning_gen.contracts import (
-    Batch,
-    Encodes,
-    EstimatesLikelihood,
-    Infers,
-    Reconstructs,
-    SamplesImages,
-    condition_on,
-)
+from lightning_gen import contracts
 from lightning_gen.models import AE, CVAE, DCGAN, RAE, VAE, VQVAE, WAE, Classifier
 from lightning_gen.models.gan import GAN
 from lightning_gen.networks import Conv, Dense, GaussianNoise, Masking, SaltAndPepper
@@ -36,8 +29,6 @@ SHAPE = (1, 28, 28)
 
 
 class Transfers(TorchDispatchMode):
-    """Notes where a tensor goes from one device to another."""
-
     def __init__(self):
         super().__init__()
         self.seen = []
@@ -52,7 +43,6 @@ class Transfers(TorchDispatchMode):
 
 
 def unknown(tensor):
-    """A tensor of its shape on a GPU."""
     return torch.empty(tensor.shape, dtype=tensor.dtype, device="cuda")
 
 
@@ -73,40 +63,35 @@ def on_gpu(model):
 
 
 def losses(model, batch):
-    """Whatever a training step computes before its backward passes."""
     if isinstance(model, GAN):
         return model.terms(batch, batch.images)._asdict()
     return model.terms(batch, model._inputs(batch, 1, training=True), 5)
 
 
 def used(model, batch):
-    """Whatever the model can do without training."""
     model.eval()
-    found = [model.sample(8)] if isinstance(model, SamplesImages) else []
-    model = condition_on(model, batch)
-    for kind, do in ((Reconstructs, "reconstruct"), (Encodes, "encode"), (Infers, "posterior")):
+    found = [model.sample(8)] if isinstance(model, contracts.SamplesImages) else []
+    model = contracts.condition_on(model, batch)
+    for kind, do in (
+        (contracts.Reconstructs, "reconstruct"),
+        (contracts.Encodes, "encode"),
+        (contracts.Infers, "posterior"),
+    ):
         if isinstance(model, kind):
             found.append(getattr(model, do)(batch.images))
-    if isinstance(model, EstimatesLikelihood):
+    if isinstance(model, contracts.EstimatesLikelihood):
         found.append(model.log_weights(batch.images, 3))
     return found
-
-
-class AtEpoch:
-    """A trainer that is in an epoch."""
-
-    def __init__(self, epoch):
-        self.current_epoch = epoch
 
 
 def check(build, do=losses, epoch=0):
     model = build()
     with FakeTensorMode():
         model = on_gpu(model)
-        model._trainer = AtEpoch(epoch)
+        model._trainer = SimpleNamespace(current_epoch=epoch)
         numbers = torch.zeros(8, dtype=torch.long, device="cuda")
         images = torch.rand(8, *SHAPE, device="cuda")
-        batch = Batch(images, numbers, numbers[:, None].expand(8, 2))
+        batch = contracts.Batch(images, numbers, numbers[:, None].expand(8, 2))
         with Transfers() as transfers:
             found = do(model, batch)
     assert transfers.seen == []

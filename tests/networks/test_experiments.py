@@ -10,7 +10,7 @@ from lightning.pytorch import LightningModule
 from lightning.pytorch.cli import instantiate_module
 from torch import nn
 
-from lightning_gen.models import CAE, ResVAE
+from lightning_gen.models import ResVAE
 from lightning_gen.networks import Conv, DCGANNetworks, Pooled
 from lightning_gen.networks.conv import ResidualBlock
 
@@ -53,7 +53,6 @@ def letters(module):
 
 
 def feature_maps(module, x):
-    """Shapes after each convolution."""
     shapes = []
     for layer in module:
         x = layer(x)
@@ -62,72 +61,30 @@ def feature_maps(module, x):
     return shapes
 
 
-def pooled(*widths):
-    """Parameters of a pooled encoder and of its mirror image."""
-    pairs = [*itertools.pairwise(widths)]
-    return sum(conv(*pair, 3) + conv(*reversed(pair), 3) for pair in pairs)
-
-
-def convolutional(latent_dim, flat, *widths, heads=2):
-    """Parameters of an encoder of 4 x 4 convolutions with linear heads, and of its decoder."""
-    pairs = [*itertools.pairwise(widths)]
-    stages = sum(conv(*pair, 4) + conv(*reversed(pair), 4) for pair in pairs)
-    return stages + heads * dense(flat, latent_dim) + dense(latent_dim, flat)
-
-
-def blocks(*widths):
-    """Two convolutions of 3 x 3 behind each stage."""
-    return sum(2 * conv(width, width, 3) for width in widths)
-
-
-# The stages' sides are 28 -> 14 -> 7 -> 3, 64 -> ... -> 4 and 128 -> ... -> 4.
 PARAMETERS = {
-    "fashion_mnist_cae": (pooled(1, 32, 64, 128), 185_217),
-    "fashion_mnist_denoising_cae": (pooled(1, 32, 64, 128), 185_217),
-    # 7x7x128 -> 4x4x2 -> 7x7x128
-    "fashion_mnist_cae_bottleneck": (pooled(1, 32, 64, 128, 2), 189_955),
-    "fashion_mnist_ae_2d": (convolutional(2, 64 * 7 * 7, 1, 32, 64, heads=1), 82_371),
-    "fashion_mnist_vae_2d": (convolutional(2, 64 * 7 * 7, 1, 32, 64), 88_645),
-    "mnist_dense_vae": (dense(784, 400) + 2 * dense(400, 20) + dense(20, 400, 784), 652_824),
-    "fashion_mnist_conv_vae": (convolutional(20, 128 * 3 * 3, 1, 32, 64, 128), 399_337),
-    "celeba_beta_vae": (convolutional(100, 256 * 4 * 4, 3, 32, 64, 128, 256), 2_613_131),
-    # A plane for each class into the encoder, ten more inputs of the decoder, and a location and a
-    # scale of each pixel out of it.
-    "fashion_mnist_cvae": (
-        conv(1 + 10, 32, 4)
-        + conv(32, 64, 4)
-        + 2 * dense(64 * 7 * 7, 10)
-        + dense(10 + 10, 64 * 7 * 7)
-        + conv(64, 32, 4)
-        + conv(32, 2, 4),
-        200_918,
-    ),
-    "celeba_res_vae": (
-        convolutional(128, 512 * 4 * 4, 3, 32, 64, 128, 256, 512)
-        + blocks(32, 64, 128, 256, 512)
-        + blocks(256, 128, 64, 32),
-        None,
-    ),
-    "fashion_mnist_stacked_dae": (dense(784, 100, 30) + dense(30, 100, 784), 163_814),
-    "fashion_mnist_dense_vae": (
-        dense(784, 150, 100) + 2 * dense(100, 10) + dense(10, 100, 150, 784),
-        269_504,
-    ),
+    "fashion_mnist_cae": 185_217,
+    "fashion_mnist_denoising_cae": 185_217,
+    "fashion_mnist_cae_bottleneck": 189_955,
+    "fashion_mnist_ae_2d": 82_371,
+    "fashion_mnist_vae_2d": 88_645,
+    "mnist_dense_vae": 652_824,
+    "fashion_mnist_conv_vae": 399_337,
+    "celeba_beta_vae": 2_613_131,
+    "fashion_mnist_cvae": 200_918,
+    "celeba_res_vae": 16_584_259,
+    "fashion_mnist_stacked_dae": 163_814,
+    "fashion_mnist_dense_vae": 269_504,
 }
 
 
 @pytest.mark.parametrize("name", PARAMETERS)
 def test_parameters_of_the_shipped_experiments(name):
-    by_hand, published = PARAMETERS[name]
     shape = {"celeba_beta_vae": SMALL_FACES, "celeba_res_vae": FACES}.get(name, GREY)
     classes = {"class_names": tuple("abcdefghij")} if name == "fashion_mnist_cvae" else {}
-    assert count(shipped(name, shape, **classes)) == by_hand
-    assert published in (by_hand, None)
+    assert count(shipped(name, shape, **classes)) == PARAMETERS[name]
 
 
 class TestA:
-    """Convolutional autoencoder on Fashion-MNIST."""
-
     pooled = Pooled((32, 64, 128), GREY)
 
     def test_layers(self):
@@ -151,21 +108,8 @@ class TestA:
             (nn.Conv2d, 32, 1, 3, 1),
         ]
 
-    def test_feature_maps(self):
-        maps = feature_maps(self.pooled.decoder(1), torch.rand(1, 6272))
-        assert maps == [(64, 14, 14), (32, 28, 28), (1, 28, 28)]
-        maps = feature_maps(self.pooled.encoder(), torch.rand(1, 1, 28, 28))
-        assert maps == [(32, 28, 28), (64, 14, 14), (128, 7, 7)]
-
-    def test_the_output_is_a_sigmoid(self):
-        model = CAE(GREY)
-        codes = torch.rand(2, 6272)
-        assert torch.equal(model.decode(codes), torch.sigmoid(model.decoder(codes)))
-
 
 class TestC:
-    """ResVAE on CelebA 128x128."""
-
     def test_layers(self):
         model = ResVAE((3, 128, 128), latent_dim=128)
         stages = [(3, 32), (32, 64), (64, 128), (128, 256), (256, 512)]
@@ -189,17 +133,8 @@ class TestC:
         wide = ResVAE((1, 28, 200), latent_dim=2).encoder
         assert feature_maps(wide, torch.rand(1, 1, 28, 200))[-1] == (64, 7, 50)
 
-    def test_residual_block_is_the_formula(self):
-        block = ResidualBlock(4)
-        first, _, _, second, _ = block.residual
-        x = torch.randn(2, 4, 5, 7)
-        assert torch.equal(block(x), torch.relu(x + second(torch.relu(first(x)))))
-        assert letters([first, second]) == [(nn.Conv2d, 4, 4, 3, 1)] * 2
-
 
 class TestDCGAN:
-    """Experiment E's on Fashion-MNIST to the letter, and the paper's layout."""
-
     e = DCGANNetworks((64, 128), 5, dropout=0.4, norm_start=False, norm_discriminator=False)
     paper = DCGANNetworks((128, 256, 512, 1024))
 

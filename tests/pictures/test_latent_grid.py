@@ -1,10 +1,7 @@
-"""Planes of the latent space, decoded."""
-
 import pytest
 import torch
 from scipy import stats
 
-from lightning_gen.errors import UserError
 from lightning_gen.latent import Plane
 from lightning_gen.models import AE
 from lightning_gen.models.fitted_prior import use_prior
@@ -16,11 +13,10 @@ from lightning_gen.pictures.traversal import Ranked, traversal
 from lightning_gen.priors import GaussianMixture
 from support.linear import Linear, WithPrior
 from support.models import build
+from support.refusals import assert_refused
 
 
 class Painter:
-    """Paints a code's first number into the left pixel and its second into the right one."""
-
     def decode(self, codes):
         return codes[:, None, None, :2]
 
@@ -113,9 +109,10 @@ def test_one_draw_of_the_prior_is_seen_in_its_first_dimensions():
 
 @pytest.mark.parametrize("dimensions", [(0, 4), (5, 1), (2, 2)])
 def test_a_condition_is_no_dimension_to_show(dimensions):
-    model, codes = WithPrior(6, latent_dim=4), torch.randn(9, 6)
-    with pytest.raises(UserError, match="from 0 to 3, got"):
-        grid_axes(model, codes, 3, dimensions)
+    model, picture = WithPrior(6, latent_dim=4), LatentGrid(dimensions=dimensions)
+    two = "two different latent dimensions from 0 to 3, got"
+    assert_refused(two, picture.check, model)
+    assert_refused(two, grid_axes, model, torch.randn(9, 6), 3, dimensions)
 
 
 def test_a_generator_is_seen_around_one_draw_of_its_prior():
@@ -134,12 +131,6 @@ def test_codes_of_images_are_seen_along_their_axes():
     view = LatentGrid(steps=3).draw(model, Seen(codes=unlabelled(codes)))
     expected = latent_grid(model, grid_axes(model, codes, 3))
     torch.testing.assert_close(view.rows, expected.rows)
-
-
-@pytest.mark.parametrize("dimensions", [(0, 4), (1, 1)])
-def test_dimensions_that_the_model_lacks_are_refused(dimensions):
-    with pytest.raises(UserError, match="two different latent dimensions from 0 to 3, got"):
-        LatentGrid(dimensions=dimensions).check(WithPrior(6, latent_dim=4))
 
 
 @torch.no_grad()

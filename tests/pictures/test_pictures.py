@@ -1,9 +1,6 @@
-"""Pictures of models whose codes and images are known in closed form."""
-
 import pytest
 import torch
 
-from lightning_gen.errors import UserError
 from lightning_gen.models import CVAE
 from lightning_gen.pictures import (
     Arithmetic,
@@ -18,16 +15,11 @@ from lightning_gen.pictures import (
     Seen,
 )
 from lightning_gen.pictures.arithmetic import check_terms, default_terms
-from lightning_gen.pictures.codes import (
-    LabelledCodes,
-    codes_of,
-    free_dimensions,
-    join,
-    without_condition,
-)
+from lightning_gen.pictures.codes import LabelledCodes, codes_of
 from support.linear import Linear, WithPrior, batch_of
 from support.models import batch_of as images_of
 from support.models import tiny
+from support.refusals import assert_refused
 
 CLASSES = ("boot", "shirt", "bag")
 ATTRIBUTES = ("Smiling", "Male")
@@ -43,7 +35,6 @@ def known():
 
 
 def check(known, terms, *rows):
-    """The images are decoded means of these rows, and of their sum."""
     model, codes = known
     view = Arithmetic(terms=terms).draw(model, Seen("images", None, codes, NAMES))
     a, b, c = (codes.codes[list(numbers)].mean(dim=0) for numbers in rows)
@@ -67,26 +58,24 @@ def test_attributes_and_what_is_without_them(known):
 def test_a_class_without_images_is_refused(known):
     model, codes = known
     codes = codes._replace(labels=codes.labels * 0)
-    with pytest.raises(UserError, match="no image of 'shirt' among 6"):
-        check((model, codes), ("boot", "shirt", "bag"))
+    assert_refused("no image of 'shirt' among 6", check, (model, codes), ("boot", "shirt", "bag"))
 
 
 @pytest.mark.parametrize(
     ("name", "near"), [("boots", "boot"), ("smiling", "Smiling"), ("!male", "!Male")]
 )
 def test_an_unknown_name_gives_near_ones(known, name, near):
-    with pytest.raises(UserError, match=rf"got '{name}'. Did you mean .*{near}\b"):
-        Arithmetic(terms=("boot", name, "bag")).check(known[0], NAMES)
+    picture = Arithmetic(terms=("boot", name, "bag"))
+    assert_refused(rf"got '{name}'. Did you mean .*{near}\b", picture.check, known[0], NAMES)
 
 
 def test_a_name_unlike_all_gives_the_known_ones():
-    with pytest.raises(UserError, match=r"got 'xyz'. Did you mean boot or shirt or bag"):
-        check_terms(["xyz"], Names(CLASSES))
+    match = "got 'xyz'. Did you mean boot or shirt or bag"
+    assert_refused(match, check_terms, ["xyz"], Names(CLASSES))
 
 
 def test_a_class_has_no_opposite():
-    with pytest.raises(UserError, match="got '!boot'"):
-        check_terms(["!boot"], NAMES)
+    assert_refused("got '!boot'", check_terms, ["!boot"], NAMES)
 
 
 def test_default_terms_are_those_that_say_something():
@@ -153,8 +142,8 @@ def test_an_image_of_no_known_class_has_its_own_name():
 def test_an_odd_image_is_left_out_and_one_alone_refused():
     batch = batch_of([0] * 3)
     assert len(Interpolation().draw(Linear(), Seen("images", batch)).rows) == 1
-    with pytest.raises(UserError, match="at least 2 images, got 1"):
-        Interpolation().draw(Linear(), Seen("images", batch.first(1)))
+    alone = Seen("images", batch.first(1))
+    assert_refused("at least 2 images, got 1", Interpolation().draw, Linear(), alone)
 
 
 def test_a_model_without_an_encoder_is_shown_between_draws_of_its_prior():
@@ -186,8 +175,9 @@ def test_a_model_with_an_encoder_walks_between_draws_where_it_is_asked_to():
     torch.manual_seed(0)
     codes = model.sample_codes(4)
     torch.testing.assert_close(rows["pair 2"][[0, 2]], model.decode(codes[2:]))
-    with pytest.raises(UserError, match="a walk between draws needs a model that samples codes"):
-        picture.draw(Linear(), Seen())
+    assert_refused(
+        "a walk between draws needs a model that samples codes", picture.draw, Linear(), Seen()
+    )
 
 
 @torch.no_grad()
@@ -212,8 +202,6 @@ def test_one_row_a_class_and_one_noise_a_column(max_rows):
 
 
 class Half:
-    """Damages images to black, and gives half of an image back."""
-
     def corrupt(self, images):
         return 0 * images
 
@@ -244,23 +232,6 @@ def test_a_scatter_says_of_how_many_images_it_is():
         assert {*map(tuple, points.float().tolist())} == {*map(tuple, codes.codes[:, :2].tolist())}
 
 
-def test_codes_come_with_the_labels_and_factors_of_their_images():
-    model, batch = Linear(3), batch_of([2, 0, 1], [[1, 2], [3, 4], [5, 6]])
-    codes = codes_of(model, batch)
-    assert torch.equal(codes.codes, model.encode(batch.images))
-    assert torch.equal(codes.labels, batch.labels)
-    assert torch.equal(codes.factors, batch.factors)
-    assert codes.kl.shape == (3, 0)
-
-
-def test_batches_are_joined_in_order():
-    model, batch = Linear(3), batch_of([2, 0, 1, 1, 0], [[n, -n] for n in range(5)])
-    parts = [type(batch)(*(t[span] for t in batch)) for span in (slice(2), slice(2, 5))]
-    joined = join([codes_of(model, part) for part in parts])
-    for mine, whole in zip(joined, codes_of(model, batch), strict=True):
-        torch.testing.assert_close(mine, whole)
-
-
 @torch.no_grad()
 def test_a_conditional_model_is_told_the_class_of_each_image():
     model = tiny(CVAE, class_names=tuple("abcdefghij")).eval()
@@ -272,16 +243,3 @@ def test_a_conditional_model_is_told_the_class_of_each_image():
     prior = torch.distributions.Normal(0.0, 1.0)
     own = torch.distributions.Normal(posterior.mean, (posterior.log_var / 2).exp())
     torch.testing.assert_close(codes.kl, torch.distributions.kl_divergence(own, prior))
-
-
-def test_a_condition_is_not_free():
-    assert free_dimensions(WithPrior(5, latent_dim=2), torch.zeros(1, 5)) == 2
-    assert free_dimensions(Linear(5), torch.zeros(1, 5)) == 5
-
-
-def test_the_condition_of_a_code_is_left_out():
-    model = WithPrior(5, latent_dim=2)
-    codes = codes_of(model, batch_of([0, 1] * 3))
-    free = without_condition(model, codes)
-    assert torch.equal(free.codes, codes.codes[:, :2])
-    assert free[1:] == codes[1:]

@@ -1,14 +1,12 @@
-"""One latent dimension a row."""
-
 import pytest
 import torch
 from torch.distributions import Normal, kl_divergence
 
-from lightning_gen.errors import UserError
 from lightning_gen.pictures import NothingToDrawError, Seen, Traversal
 from lightning_gen.pictures.codes import LabelledCodes, codes_of, unlabelled
 from lightning_gen.pictures.traversal import Ranked, rank, traversal, typical
 from support.linear import Linear, WithPosterior, WithPrior, batch_of
+from support.refusals import assert_refused
 
 
 def labelled(codes, kl=None):
@@ -72,16 +70,16 @@ def test_a_single_code_has_no_spread():
 
 @pytest.mark.parametrize("span", [0.0, -1.0, 1e300, float("inf"), float("nan")])
 def test_a_range_without_extent_is_refused(span):
-    with pytest.raises(UserError, match=r"Traversal\.span is above 0, at most 100"):
-        Traversal(span=span)
+    assert_refused(r"Traversal\.span is above 0, at most 100", Traversal, span=span)
 
 
 def test_chosen_dimensions_of_a_model_and_no_others():
     model, codes = WithPrior(5, latent_dim=4), unlabelled(torch.randn(30, 5))
     view = Traversal(dimensions=(3, 0), steps=3).draw(model, Seen(codes=codes))
     assert list(view.rows) == ["z3", "z0"]
-    with pytest.raises(UserError, match=r"dimensions are from 0 to 3 in this model, got 4"):
-        Traversal(dimensions=(4,)).draw(model, Seen(codes=codes))
+    other = Traversal(dimensions=(4,))
+    match = "dimensions are from 0 to 3 in this model, got 4"
+    assert_refused(match, other.draw, model, Seen(codes=codes))
 
 
 def test_of_a_wide_feature_map_only_chosen_dimensions_are_drawn():

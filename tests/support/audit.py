@@ -39,11 +39,7 @@ WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 
 
 class Audit:
-    """What happens in this process, from the audit events of Python (PEP 578).
-
-    Args:
-        inside: the folders where files may be written.
-    """
+    """What happens in this process, from Python's audit events; files may be written inside."""
 
     def __init__(self, *inside: Path) -> None:
         self.inside = [str(folder.resolve()) for folder in inside]
@@ -148,11 +144,7 @@ def public_callables() -> dict[str, Any]:
 
 
 def keys(roots: list[type]) -> dict[str, Any]:
-    """The types of arguments where a class or a function may stand, by a key that has them.
-
-    Args:
-        roots: the classes that a configuration begins with; those of the types are visited too.
-    """
+    """The types of arguments where a class or a function may stand, by a key of these or below."""
     from lightning_gen.parts import built, is_callable, members, parameters
 
     found: dict[str, tuple[str, Any]] = {}

@@ -6,13 +6,7 @@ import zlib
 
 
 def write_bomb(path, side=30_000, whole=True):
-    """A black grey PNG of ``side`` x ``side`` pixels.
-
-    Args:
-        path: the file.
-        side: pixels of a side.
-        whole: whether the pixels are there; otherwise it only claims to have them.
-    """
+    """A black grey PNG of ``side`` x ``side`` pixels; if not whole it only claims to have them."""
     packer = zlib.compressobj(1)
     row = bytes(1 + side)
     rows = side if whole else 1

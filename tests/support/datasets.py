@@ -3,6 +3,7 @@
 import hashlib
 import pickle
 import zipfile
+from functools import partial
 
 import numpy as np
 import torch
@@ -41,13 +42,8 @@ def cifar10_batches():
     """Six files of ten images each: name to (pixels [10, 3072], labels)."""
     random = np.random.default_rng(0)
     names = [*(f"data_batch_{number}" for number in range(1, 6)), "test_batch"]
-    return {
-        name: (
-            random.integers(256, size=(10, 3072), dtype=np.uint8),
-            random.permutation(10).tolist(),
-        )
-        for name in names
-    }
+    pixels = partial(random.integers, 256, size=(10, 3072), dtype=np.uint8)
+    return {name: (pixels(), random.permutation(10).tolist()) for name in names}
 
 
 def cifar10_files(batches, monkeypatch):

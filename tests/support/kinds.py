@@ -11,23 +11,15 @@ from lightning_gen.priors import Autoregressive
 from support.models import tiny
 
 SHAPE = (1, 28, 28)
-
-
-def dcgan(**arguments):
-    return DCGAN(SHAPE, 4, DCGANNetworks((4, 8)), **arguments)
-
-
-def vqvae(**arguments):
-    networks = SpatialResidual((4, 8), 1), Codebook(size=16, dim=4), Autoregressive(8, 1, 2)
-    return VQVAE(SHAPE, *networks, autoencoder_epochs=1, **arguments)
+OF_VQVAE = SpatialResidual((4, 8), 1), Codebook(size=16, dim=4), Autoregressive(8, 1, 2)
 
 
 KINDS = {
     "AE": partial(tiny, AE),
     "VAE": partial(tiny, VAE),
     "CVAE": partial(tiny, CVAE, class_names=MiniFashionMNIST.info.class_names),
-    "VQVAE": vqvae,
-    "DCGAN": dcgan,
+    "VQVAE": partial(VQVAE, SHAPE, *OF_VQVAE, autoencoder_epochs=1),
+    "DCGAN": partial(DCGAN, SHAPE, 4, DCGANNetworks((4, 8))),
 }
 WITH_ENCODER = ("AE", "VAE", "CVAE", "VQVAE")
 

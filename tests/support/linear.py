@@ -1,11 +1,9 @@
 """Models whose codes and images are known in closed form."""
 
-from dataclasses import dataclass
-
 import torch
-from torch import Tensor
 
 from lightning_gen.contracts import Batch
+from lightning_gen.objectives import DiagonalGaussian
 
 SHAPE = (1, 2, 3)
 
@@ -35,18 +33,12 @@ class WithPrior(Linear):
         return torch.randn(n, len(self.basis))
 
 
-@dataclass
-class Gaussian:
-    mean: Tensor
-    log_var: Tensor
-
-
 class WithPosterior(WithPrior):
     """Its posterior is fixed: dimension j has mean j and variance e^-j."""
 
     def posterior(self, images):
         numbers = torch.arange(self.latent_dim).float().expand(len(images), -1)
-        return Gaussian(numbers, -numbers)
+        return DiagonalGaussian(numbers, -numbers)
 
 
 def batch_of(labels, factors=None):

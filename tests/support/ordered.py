@@ -6,16 +6,13 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from lightning_gen.contracts import DataInfo
+from lightning_gen.data import MiniFashionMNIST
 from lightning_gen.data.base import ImageDataModule
 from lightning_gen.data.loader import TensorSource
+from support.models import QUIET
 
-QUIET = {
-    "accelerator": "cpu",
-    "logger": False,
-    "enable_progress_bar": False,
-    "enable_model_summary": False,
-    "num_sanity_val_steps": 0,
-}
+QUIET = {name: value for name, value in QUIET.items() if name != "enable_checkpointing"}
+QUIET["num_sanity_val_steps"] = 0
 
 
 class Numbered(ImageDataModule):
@@ -40,6 +37,32 @@ class Numbered(ImageDataModule):
         shape = (count, *self.image_shape)
         images = torch.randint(0, 256, shape, generator=generator, dtype=torch.uint8)
         return TensorSource.of(images, first_label + torch.arange(count))
+
+
+class Tiny(MiniFashionMNIST):
+    """100 of the images, 20 of them for validation, in batches of 10."""
+
+    def __init__(self, binarize=None, val_fraction=0.2, train_classes=None):
+        super().__init__(10, val_fraction, binarize, train_classes)
+
+    def load(self, split):
+        source = super().load(split)
+        return source.subset(torch.arange(0, len(source), len(source) // 100))
+
+
+class KilledError(Exception):
+    pass
+
+
+class StopAt(Callback):
+    """Ends the process, as far as the run can tell, after a step's callbacks."""
+
+    def __init__(self, step):
+        self.step = step
+
+    def on_train_batch_end(self, trainer, *_):
+        if trainer.global_step == self.step:
+            raise KilledError
 
 
 @dataclass(frozen=True)

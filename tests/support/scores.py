@@ -1,14 +1,6 @@
 """The scores of disentanglement, with few draws, and how metrics are shown images."""
 
-from lightning_gen.metrics.disentanglement import (
-    DCI,
-    MIG,
-    SAP,
-    BetaVAEScore,
-    FactorVAEScore,
-    GaussianTotalCorrelation,
-    Modularity,
-)
+from lightning_gen.metrics import disentanglement as d
 
 
 def updated(metric, *tensors, batch_size=64):
@@ -20,20 +12,19 @@ def updated(metric, *tensors, batch_size=64):
 
 def shown(metric, real, generated, batch_size=64):
     """The metric after these features, in batches."""
-    for part in real.split(batch_size):
-        metric.update(part, real=True)
-    for part in generated.split(batch_size):
-        metric.update(part, real=False)
+    for features, is_real in ((real, True), (generated, False)):
+        for part in features.split(batch_size):
+            metric.update(part, real=is_real)
     return metric
 
 
 def metrics():
     return {
-        "mig": MIG(),
-        "dci": DCI(trees=2),
-        "factor_vae": FactorVAEScore(train_votes=300, test_votes=200),
-        "beta_vae": BetaVAEScore(num_train=300, num_test=200),
-        "sap": SAP(),
-        "modularity": Modularity(shuffles=5),
-        "total_correlation": GaussianTotalCorrelation(),
+        "mig": d.MIG(),
+        "dci": d.DCI(trees=2),
+        "factor_vae": d.FactorVAEScore(train_votes=300, test_votes=200),
+        "beta_vae": d.BetaVAEScore(num_train=300, num_test=200),
+        "sap": d.SAP(),
+        "modularity": d.Modularity(shuffles=5),
+        "total_correlation": d.GaussianTotalCorrelation(),
     }

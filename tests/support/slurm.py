@@ -57,11 +57,7 @@ STAND_INS = "Name=gpu File=/dev/null\nName=gpu File=/dev/zero\n"
 
 
 class Cluster:
-    """The daemons, and jobs that run on them; root starts it.
-
-    Args:
-        folder: where its configuration, state and logs go.
-    """
+    """The daemons, and jobs that run on them; root starts it. All that it writes is in a folder."""
 
     def __init__(self, folder):
         self.folder = folder
@@ -72,10 +68,8 @@ class Cluster:
         """Write slurm.conf, start the daemons, wait for the nodes."""
         host = socket.gethostname().partition(".")[0]
         first, *ports = free_ports(1 + len(NODES))
-        nodes = [
-            NODE.format(name=name, host=host, port=port)
-            for name, port in zip(NODES, ports, strict=True)
-        ]
+        each = zip(NODES, ports, strict=True)
+        nodes = [NODE.format(name=name, host=host, port=port) for name, port in each]
         text = SLURM_CONF.format(host=host, port=first, folder=self.folder, nodes="\n".join(nodes))
         (self.folder / "slurm.conf").write_text(text)
         (self.folder / "gres.conf").write_text(STAND_INS)

@@ -1,5 +1,3 @@
-"""The directory of a run."""
-
 import os
 
 import pytest

@@ -1,9 +1,8 @@
-"""What is noted about the machine and the code."""
-
 import json
 import re
 import subprocess
 import sys
+from itertools import product
 
 import pytest
 import torch
@@ -14,10 +13,8 @@ from lightning_gen.training.environment import describe_environment, git_commit
 @pytest.fixture
 def repository(tmp_path, monkeypatch):
     """A git repository with one commit of one file; runs git there."""
-    for name in ("GIT_AUTHOR_NAME", "GIT_COMMITTER_NAME"):
-        monkeypatch.setenv(name, "Test")
-    for name in ("GIT_AUTHOR_EMAIL", "GIT_COMMITTER_EMAIL"):
-        monkeypatch.setenv(name, "test@example.org")
+    for who, what in product(("AUTHOR", "COMMITTER"), ("NAME", "EMAIL")):
+        monkeypatch.setenv(f"GIT_{who}_{what}", "test@example.org")
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", "/dev/null")
     monkeypatch.chdir(tmp_path)
 
@@ -47,7 +44,6 @@ def test_what_is_noted(repository):
 
 
 def test_the_commit_of_a_branch_and_of_none(repository, tmp_path):
-    """As git says it, though git is not run: in files, packed, of a worktree and of no branch."""
     (tmp_path / "file").write_text("two")
     repository("commit", "-am", "two")
     commit = repository("rev-parse", "HEAD")

@@ -3,6 +3,7 @@
 import pytest
 import torch
 from lightning.pytorch import Callback, seed_everything
+from lightning.pytorch.callbacks import LambdaCallback
 
 import lightning_gen as lg
 from lightning_gen.errors import UserError
@@ -12,7 +13,6 @@ QUIET = {"default_pictures": False, "test_after_fit": False, "enable_progress_ba
 
 
 def train(name, resume=False, **options):
-    """Train a run, or go on with it; its last checkpoint and its metrics."""
     seed_everything(5, verbose=False)
     data = lg.data.MiniFashionMNIST(batch_size=1024)
     model = lg.models.VAE(data.image_shape, 2, lg.networks.Dense((8,)))
@@ -20,16 +20,6 @@ def train(name, resume=False, **options):
     run = lg.fit(model, data, name=name, resume=resume, **options)
     last = torch.load(run.path / "checkpoints" / "last.ckpt", weights_only=True)
     return last, (run.path / "metrics.csv").read_text()
-
-
-class StopAt(Callback):
-    """Asks for the end of the training at a step."""
-
-    def __init__(self, step):
-        self.step = step
-
-    def on_train_batch_end(self, trainer, *_):
-        trainer.should_stop = trainer.global_step == self.step
 
 
 @pytest.mark.parametrize(
@@ -58,7 +48,11 @@ def test_a_training_of_some_steps_goes_on_exactly(first, then, options, in_tmp):
 
 @pytest.mark.filterwarnings("ignore:.*Callback states")
 def test_a_training_that_is_told_to_stop_goes_on_exactly(in_tmp):
-    last, _ = train("run", max_epochs=2, callbacks=[StopAt(BATCHES + 3)])
+    def stop(trainer, *_):
+        trainer.should_stop = trainer.global_step == BATCHES + 3
+
+    stops = LambdaCallback(on_train_batch_end=stop)
+    last, _ = train("run", max_epochs=2, callbacks=[stops])
     assert last["global_step"] == BATCHES + 3
     last, _ = train("run", resume=True, max_epochs=2)
     expected, _ = train("whole", max_epochs=2)

@@ -1,5 +1,3 @@
-"""``metrics.csv``."""
-
 import csv
 
 import pytest

@@ -30,13 +30,6 @@ def strictly(folder):
     return json.loads((folder / FILE).read_text(), parse_constant=refuse)
 
 
-def values(folder):
-    return {
-        split: {name: content["value"] for name, content in cards.items()}
-        for split, cards in strictly(folder).items()
-    }
-
-
 def test_a_card_and_what_is_known_of_it(tmp_path):
     write_scores(tmp_path, {"fid": card(7.0, extractor="LeNet")}, {"checkpoint": "best.ckpt"})
     content = strictly(tmp_path)["test"]["fid"]
@@ -61,10 +54,13 @@ def test_cards_stand_beside_others_and_replace_those_of_their_split_and_name(tmp
     write_scores(tmp_path, {"psnr": old, "ssim": card(2.0)}, {})
     write_scores(tmp_path, {"psnr": card(3.0, split="val")}, {})
     write_scores(tmp_path, {"psnr": card(9.0), "fid": card(4.0)}, {})
-    assert values(tmp_path) == {
-        "test": {"psnr": 9.0, "ssim": 2.0, "fid": 4.0},
-        "val": {"psnr": 3.0},
+    kept = {
+        (split, name): each["value"]
+        for split, cards in strictly(tmp_path).items()
+        for name, each in cards.items()
     }
+    of_test = {("test", "psnr"): 9.0, ("test", "ssim"): 2.0, ("test", "fid"): 4.0}
+    assert kept == of_test | {("val", "psnr"): 3.0}
     assert "extractor" not in strictly(tmp_path)["test"]["psnr"]
     assert read_scores(tmp_path) == strictly(tmp_path)
 
@@ -88,23 +84,15 @@ def test_a_broken_file_is_left_alone(broken, tmp_path):
 @pytest.mark.parametrize(
     ("value", "error", "words"),
     [
-        (86.764, 0.123, "86.76 ± 0.12"),
-        (0.95812, 0.0036, "0.9581 ± 0.0036"),
-        (20.5, 3.21, "20.5 ± 3.2"),
-        (123456.7, 234.5, "123457 ± 234"),
-        (1.5e9, 12.3, "1500000000 ± 12"),
-        (-86.764, 0.123, "-86.76 ± 0.12"),
+        *((86.764, 0.123, "86.76 ± 0.12"), (-86.764, 0.123, "-86.76 ± 0.12")),
+        *((0.95812, 0.0036, "0.9581 ± 0.0036"), (20.5, 3.21, "20.5 ± 3.2")),
+        *((123456.7, 234.5, "123457 ± 234"), (1.5e9, 12.3, "1500000000 ± 12")),
         (0.0000123, 0.0000045, "0.0000123 ± 0.0000045"),
-        (86.764, math.nan, "86.76"),
-        (86.764, math.inf, "86.76"),
-        (86.764, 0.0, "86.76"),
-        (0.95812, 0.0, "0.9581"),
-        (1234567.0, math.nan, "1,234,567"),
-        (18960.4, math.nan, "18,960"),
-        (9.0, math.nan, "9"),
+        *((86.764, nothing, "86.76") for nothing in (math.nan, math.inf, 0.0)),
+        *((0.95812, 0.0, "0.9581"), (1234567.0, math.nan, "1,234,567")),
+        *((18960.4, math.nan, "18,960"), (9.0, math.nan, "9")),
         (0.000012345, math.nan, "1.234e-05"),
-        (math.nan, math.nan, "nan"),
-        (math.inf, 0.0, "inf"),
+        *((math.nan, math.nan, "nan"), (math.inf, 0.0, "inf")),
     ],
 )
 def test_as_many_digits_as_the_error_justifies(value, error, words):

@@ -2,14 +2,10 @@ import pytest
 import torch
 
 
-def draw_factors(sizes, count):
-    return torch.stack([torch.randint(size, (count,)) for size in sizes], dim=1)
-
-
 @pytest.fixture
 def factors():
     """2000 images of three factors that have 3, 4 and 5 values."""
-    return draw_factors((3, 4, 5), 2000)
+    return torch.stack([torch.randint(size, (2000,)) for size in (3, 4, 5)], dim=1)
 
 
 @pytest.fixture

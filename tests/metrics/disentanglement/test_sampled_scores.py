@@ -1,5 +1,3 @@
-"""FactorVAE's and beta-VAE's scores against plain loops that draw for themselves."""
-
 import numpy as np
 import pytest
 import torch

@@ -1,16 +1,14 @@
-"""What all scores share: the table of images, its order, its standard error, its errors."""
-
 import numpy as np
 import pytest
 import torch
 
 from lightning_gen.errors import UserError
 from lightning_gen.metrics.disentanglement import MIG
+from support.refusals import assert_refused
 from support.scores import metrics, updated
 
 
 def numbers(metric, codes, factors, batch_size=64):
-    """All that the metric gives for these images, as plain numbers."""
     updated(metric, codes, factors, batch_size=batch_size)
     return np.array(metric.compute()).flatten().tolist()
 
@@ -62,8 +60,7 @@ def test_float_and_half_codes_and_whole_floats_as_factors_are_taken(noisy, facto
 @pytest.mark.parametrize("name", metrics())
 @pytest.mark.filterwarnings("ignore:The ``compute`` method of metric .* was called before")
 def test_too_few_images_are_refused(name, noisy, factors):
-    with pytest.raises(UserError, match="has seen no image"):
-        metrics()[name].compute()
+    assert_refused("has seen no image", metrics()[name].compute)
     with pytest.raises(UserError, match="at least 100 images, got 99"):
         numbers(metrics()[name], noisy[:99], factors[:99])
 
@@ -75,12 +72,10 @@ def test_factors_of_one_value_are_refused(name, noisy):
 
 
 def test_fractions_as_factors_are_refused(noisy, factors):
-    with pytest.raises(UserError, match="class numbers, got fractions"):
-        MIG().update(noisy, factors / 2)
+    assert_refused("class numbers, got fractions", MIG().update, noisy, factors / 2)
 
 
 @pytest.mark.parametrize("value", [torch.nan, torch.inf])
 def test_codes_that_are_not_finite_are_refused(value, noisy, factors):
     noisy[3, 1] = value
-    with pytest.raises(UserError, match="finite codes"):
-        numbers(MIG(), noisy, factors)
+    assert_refused("finite codes", numbers, MIG(), noisy, factors)
