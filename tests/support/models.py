@@ -62,7 +62,7 @@ def build(kind, image_shape=(1, 28, 28), **arguments):
         "factors": {"size": 3, "hat": 2},
     }
     linked = {name: value for name, value in linked.items() if name in accepted}
-    return kind(**linked, **SMALL.get(getattr(kind, "__name__", ""), {}) | arguments)
+    return kind(**linked | SMALL.get(getattr(kind, "__name__", ""), {}) | arguments)
 
 
 def batch_of(images):

@@ -1,0 +1,174 @@
+"""A prior that is fitted to the codes of a finished run, and kept beside its checkpoints."""
+
+import pytest
+import torch
+
+import lightning_gen as lg
+from lightning_gen.callbacks import LikelihoodBound, SampleQuality
+from lightning_gen.features import FashionMNISTClassifier
+from lightning_gen.models import AE, CAE, CVAE, DCGAN, VAE, VQVAE, WAE, StackedDAE
+from lightning_gen.priors import Autoregressive, GaussianMixture, NormalizingFlow, StandardNormal
+from lightning_gen.training.checkpoint import load_model
+from lightning_gen.training.fitted_prior import FILE, fit_prior, keep_prior, use_kept_prior
+from support.models import build
+from support.refusals import assert_refused
+
+SHORT = {
+    **{"accelerator": "cpu", "devices": 1, "max_epochs": 1, "limit_train_batches": 2},
+    **{"limit_val_batches": 1, "limit_test_batches": 1, "enable_progress_bar": False},
+    "default_pictures": False,
+}
+DENSE = {"architecture": lg.networks.Dense((8,))}
+VECTORS = {
+    AE: {"latent_dim": 3, **DENSE},
+    CAE: {"widths": (4, 2)},
+    StackedDAE: {"widths": (16, 4)},
+    WAE: {"latent_dim": 3, **DENSE},
+    VAE: {"latent_dim": 3, **DENSE},
+    CVAE: {"latent_dim": 3, **DENSE},
+}
+
+
+def fitted(kind, prior, root, binarize=None, **options):
+    arguments = VECTORS.get(kind, {"architecture": lg.networks.SpatialResidual((4, 8), 1)})
+    data = lg.data.MiniFashionMNIST(batch_size=50, binarize=binarize)
+    names = {"class_names": data.info.class_names} if kind is CVAE else {}
+    model = build(kind, **arguments, **names)
+    run = lg.fit(model, data, name="r", fit_prior=prior, default_root_dir=root, **SHORT | options)
+    return run, model
+
+
+@pytest.mark.parametrize("kind", VECTORS)
+def test_every_model_with_an_encoder_samples_from_a_fitted_prior(kind, tmp_path):
+    covariance = "diagonal" if kind is CAE else "full"
+    run, model = fitted(kind, GaussianMixture(4, covariance), tmp_path)
+    assert type(model) is kind
+    assert type(run.model.prior) is GaussianMixture
+    assert "samples" in run.images if kind in (AE, CAE, StackedDAE) else "samples_fitted_prior"
+    other = lg.load(run.path)
+    for each in (run.model, other):
+        torch.manual_seed(0)
+        images = each.sample(4)
+        torch.manual_seed(0)
+        draws = each.sample_codes(4)
+        torch.testing.assert_close(images, each.decode(draws))
+        torch.manual_seed(0)
+        assert torch.equal(draws[:, : each.latent_dim], each.prior.sample(4))
+    assert torch.equal(other.prior.means, run.model.prior.means)
+    config = lg.FinishedRun.open(run.path).config
+    assert config["fit_prior"]["class_path"] == "lightning_gen.priors.GaussianMixture"
+
+
+def test_codes_of_a_codebook_have_an_autoregressive_prior(tmp_path):
+    run, _ = fitted(VQVAE, Autoregressive(8, 1, 2, epochs=1), tmp_path)
+    before = load_model(run.checkpoint)
+    assert run.model.sample(2).shape == (2, 1, 28, 28)
+    assert not torch.equal(run.model.prior.bias, before.prior.bias)
+    images = torch.rand(30, 1, 28, 28)
+    codes = run.model.quantize(images)
+    assert run.model.prior.log_prob(codes).mean() > before.prior.log_prob(codes).mean()
+
+
+def test_the_bound_and_the_scores_are_those_of_the_fitted_prior(tmp_path):
+    """A mixture is nearer to the codes than N(0, I), and log p(x) the larger."""
+    found = {}
+    for prior in (None, GaussianMixture()):
+        run, _ = fitted(
+            VAE,
+            prior,
+            tmp_path / str(prior is None),
+            callbacks=[
+                LikelihoodBound(num_samples=100, num_images=50),
+                SampleQuality(FashionMNISTClassifier(), num_images=50),
+            ],
+            binarize="dynamic",
+            max_epochs=4,
+            limit_train_batches=1.0,
+        )
+        found[prior is None] = run.test
+    fitted_to, normal = found[False], found[True]
+    assert fitted_to["kl"] < normal["kl"] - 0.1
+    assert fitted_to["negative_log_likelihood"] < normal["negative_log_likelihood"]
+    assert fitted_to["reconstruction"] == pytest.approx(normal["reconstruction"], rel=0.02)
+    name = "frechet_distance[fashion_mnist_classifier]"
+    assert fitted_to[name] < normal[name]
+
+
+def test_a_run_with_a_fitted_prior_goes_on_exactly(tmp_path):
+    whole, _ = fitted(AE, None, tmp_path / "whole", max_epochs=2)
+    fitted(AE, GaussianMixture(2), tmp_path / "parts")
+    parts, _ = fitted(AE, None, tmp_path / "parts", max_epochs=2, resume=True)
+    weights = (load_model(run.path / "checkpoints" / "last.ckpt") for run in (whole, parts))
+    for expected, found in zip(*(each.state_dict().values() for each in weights), strict=True):
+        assert torch.equal(found, expected)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    return fitted(AE, GaussianMixture(2), tmp_path_factory.mktemp("run"))[0]
+
+
+@pytest.fixture
+def kept(run):
+    """The file of the prior, which is put back."""
+    path = run.path / FILE
+    content = path.read_bytes()
+    yield path
+    path.write_bytes(content)
+
+
+def test_it_is_left_aside_for_other_weights(run, kept, caplog):
+    content = torch.load(kept, weights_only=True)
+    torch.save(content | {"step": 77}, kept)
+    model = load_model(run.checkpoint)
+    assert use_kept_prior(model, run.path, run.checkpoint) is None
+    assert not hasattr(model, "sample")
+    assert "of step 77" in caplog.text
+
+
+class Evil:
+    def __reduce__(self):
+        return print, ("run",)
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        (lambda content: [1, 2], "is broken, or no prior"),
+        (lambda content: {"step": Evil()}, "is broken, or no prior"),
+        (lambda content: content | {"latent_dim": 9}, "cannot be used: .*size mismatch"),
+        (lambda content: content | {"latent_dim": "x"}, "cannot be used"),
+        (lambda content: content | {"prior": {"class_path": "os.system"}}, "cannot be used: "),
+        (lambda c: c | {"prior": {"class_path": "lightning_gen.models.VAE"}}, "cannot be used: "),
+    ],
+)
+def test_a_broken_file_is_one_line(change, match, run, kept, capsys):
+    torch.save(change(torch.load(kept, weights_only=True)), kept)
+    assert_refused(match, lg.load, run.path)
+    assert "run" not in capsys.readouterr().out.split()
+
+
+@pytest.mark.parametrize(
+    ("kind", "prior", "match"),
+    [
+        (AE, Autoregressive(), "are vectors, and Autoregressive is no prior of these. Fit"),
+        (VQVAE, GaussianMixture(), "are entries of codebooks, and GaussianMixture is no prior"),
+        (DCGAN, GaussianMixture(), "needs a model that encodes, and DCGAN does not"),
+        (AE, "GaussianMixture", "fit_prior"),
+    ],
+)
+def test_what_no_prior_can_be_fitted_to_is_told_before_training(kind, prior, match, tmp_path):
+    model, data = build(kind), lg.data.MiniFashionMNIST()
+    assert_refused(match, lg.fit, model, data, fit_prior=prior, default_root_dir=tmp_path)
+    assert not [*tmp_path.iterdir()]
+
+
+@pytest.mark.parametrize("prior", [StandardNormal(), NormalizingFlow(2, (8,), epochs=1)])
+def test_every_prior_comes_back_from_its_file(prior, run, tmp_path):
+    model = load_model(run.checkpoint)
+    found = fit_prior(model, [lg.data.MiniFashionMNIST().batch("train", 300)], prior)
+    keep_prior(found, tmp_path, run.checkpoint)
+    other = load_model(run.checkpoint)
+    use_kept_prior(other, tmp_path, run.checkpoint)
+    codes = torch.randn(5, 3)
+    torch.testing.assert_close(other.prior.log_prob(codes), found.log_prob(codes))
