@@ -51,6 +51,10 @@ class Draw(Drawing):
         picture = self.pictures[name]
         return not picture.takes_long and due(trainer, picture.every_n_epochs, picture.usual_epochs)
 
+    def keeps_all(self, name: str) -> bool:
+        """Whether the user has said how often it is drawn."""
+        return self.pictures[name].every_n_epochs is not None
+
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Raise a UserError when the model or the data lack what a picture shows."""
         for picture in self.pictures.values():

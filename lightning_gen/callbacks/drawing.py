@@ -1,5 +1,6 @@
 """What everything that draws during training shares."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -21,6 +22,9 @@ from lightning_gen.errors import UserError, check_number
 from lightning_gen.figures.style import Pixels
 from lightning_gen.pictures import NothingToDrawError
 from lightning_gen.pictures.picture import snake_case
+
+MOST = 30
+"""Pictures of a kind that a run keeps by default."""
 
 
 class Watching(Callback, ABC):
@@ -59,8 +63,8 @@ class Drawing(Callback, ABC):
     are asked for before training.
 
     Args:
-        every_n_epochs: training epochs from one picture to the next. None takes 5, or more in a
-            long training, which then has about 20 pictures.
+        every_n_epochs: training epochs from one picture to the next, of which all are kept. None
+            takes 5, or more in a long training, which has at most 30 pictures of a kind.
     """
 
     requires: ClassVar[Needs] = ()
@@ -79,6 +83,10 @@ class Drawing(Callback, ABC):
     def is_due(self, trainer: Trainer, name: str) -> bool:
         """Whether the present epoch ends with a picture."""
         return due(trainer, self.every_n_epochs, usual=5)
+
+    def keeps_all(self, name: str) -> bool:
+        """Whether the pictures of a long training are all kept."""
+        return self.every_n_epochs is not None
 
     @abstractmethod
     def draw(self, trainer: Trainer, pl_module: LightningModule, name: str) -> Pixels | None:
@@ -140,13 +148,20 @@ class Drawing(Callback, ABC):
                     rank_zero_warn(f"{name} draws nothing: {error}")
                     continue
                 if picture is not None:
-                    publish(trainer, name + ending, picture)
+                    publish(trainer, name + ending, picture, keep_all=self.keeps_all(name))
 
 
 def due(trainer: Trainer, every_n_epochs: int | None, usual: int) -> bool:
-    """Whether the present epoch is an n-th one; by default a usual one, and of 20 in a long run."""
-    every = every_n_epochs or max(usual, (trainer.max_epochs or 0) // 20)
-    return (trainer.current_epoch + 1) % every == 0
+    """Whether the present epoch is an n-th one.
+
+    By default a usual one, but in a long training each as far from the next that 20 to MOST are
+    drawn; in one of unknown length twice as far each time that MOST have been.
+    """
+    epoch, last = trainer.current_epoch + 1, trainer.max_epochs or 0
+    every = every_n_epochs or max(usual, last // 20, math.ceil(last / MOST))
+    if every_n_epochs is None and last < 1:
+        every = usual * 2 ** max(0, math.ceil(math.log2(epoch / (MOST * usual))))
+    return epoch % every == 0
 
 
 def run_directory(trainer: Trainer) -> Path:
@@ -172,13 +187,18 @@ def picture_path(trainer: Trainer, name: str) -> Path:
     return run_directory(trainer) / "images" / name / f"{file}.png"
 
 
-def publish(trainer: Trainer, name: str, picture: Pixels) -> None:
+def publish(trainer: Trainer, name: str, picture: Pixels, *, keep_all: bool = False) -> None:
     """Write ``images/<name>/<step>.png`` and show the picture as ``images/<name>`` in the loggers.
 
-    To be called on rank zero only. A UserError says that the disk is full.
+    Of more than MOST steps every second picture goes, unless all are kept. To be called on rank
+    zero only. A UserError says that the disk is full.
     """
     step, path = trainer.global_step, picture_path(trainer, name)
     write_png(picture, path)
+    kept = sorted(each for each in path.parent.glob("*.png") if each.stem.isdigit())
+    if len(kept) > MOST and not keep_all:
+        for each in kept[1:-1:2]:  # the first and the last one stay
+            each.unlink(missing_ok=True)
     for logger in trainer.loggers:
         if isinstance(logger, WandbLogger):
             logger.log_image(f"images/{name}", [str(path)], step)

@@ -138,8 +138,8 @@ class Picture(ABC):
         least: the least value of each option that has one.
 
     Args:
-        every_n_epochs: training epochs from one picture to the next. None takes those that are
-            usual, or more in a long training, which then has about 20 pictures.
+        every_n_epochs: training epochs from one picture to the next, of which all are kept. None
+            takes those that are usual, or more in a long training, which has at most 30 pictures.
     """
 
     requires: ClassVar[Needs] = ()

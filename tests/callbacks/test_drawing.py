@@ -1,6 +1,7 @@
 import pickle
 import random
 from functools import partial
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -167,3 +168,35 @@ def test_a_picture_that_fails_gives_the_weights_back(trainer):
         draw()
     torch.testing.assert_close(seen, [before - 1])
     assert torch.equal(model.encoder[1].weight, before)
+
+
+@pytest.mark.parametrize(
+    ("max_epochs", "every", "expected"),
+    [
+        (39, None, [*range(2, 39, 2), 39]),
+        (90, None, [*range(4, 90, 4), 90]),
+        (40, 1, [*range(1, 41)]),
+    ],
+)
+def test_a_kind_of_picture_keeps_at_most_thirty_by_default(
+    max_epochs, every, expected, trainer, mini, tmp_path
+):
+    picture = Samples(num_images=1, every_n_epochs=every)
+    run = trainer(Draw(picture), max_epochs=max_epochs, limit_train_batches=1, limit_val_batches=0)
+    run.fit(tiny(), mini)
+    assert [int(path.stem) for path in sorted(tmp_path.rglob("*.png"))] == expected
+
+
+def test_a_training_without_an_end_is_thinned_as_it_grows(trainer, mini, tmp_path):
+    stop = LambdaCallback(
+        on_train_epoch_start=lambda trainer, _: setattr(
+            trainer, "should_stop", trainer.current_epoch == 99
+        )
+    )
+    short = {"limit_train_batches": 1, "limit_val_batches": 0}
+    trainer(Draw(Samples(num_images=1)), stop, max_epochs=-1, **short).fit(tiny(), mini)
+    steps = [int(path.stem) for path in sorted(tmp_path.rglob("*.png"))]
+    assert 15 <= len(steps) <= 30
+    assert steps[0] == 1
+    assert steps[-1] == 99
+    assert max(b - a for a, b in pairwise(steps)) <= 8

@@ -32,7 +32,7 @@ VECTORS = {
 def fitted(kind, prior, root, binarize=None, **options):
     arguments = VECTORS.get(kind, {"architecture": lg.networks.SpatialResidual((4, 8), 1)})
     data = lg.data.MiniFashionMNIST(batch_size=50, binarize=binarize)
-    names = {"class_names": data.info.class_names} if kind is CVAE else {}
+    names = {"class_names": data.info.class_names, "factors": {}} if kind is CVAE else {}
     model = build(kind, **arguments, **names)
     run = lg.fit(model, data, name="r", fit_prior=prior, default_root_dir=root, **SHORT | options)
     return run, model
