@@ -3,21 +3,20 @@
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import suppress
 from threading import Event, Lock
 
 import optuna
 from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 
 from lightning_gen.errors import UserError
-from lightning_gen.runs.sweep.results import Result, line, results, write_results
+from lightning_gen.runs.sweep.results import begun, line, write_results
 from lightning_gen.runs.sweep.space import suggest, trial_name
 from lightning_gen.runs.sweep.study import Study, key_of, reason, shown
-from lightning_gen.runs.sweep.trial import CutOffError, Outcome, Trial
+from lightning_gen.runs.sweep.trial import Outcome, Trial
 
-Runner = Callable[[Trial, Event], Outcome]
-"""Runs a trial; raises CutOffError when the event was set."""
+Runner = Callable[[Trial, Event], Outcome | None]
+"""Runs a trial; None where it was cut off, as it is when the event is set."""
 
 
 class Sweep:
@@ -41,8 +40,8 @@ class Sweep:
         self._again: set[tuple[int, int]] = set()
         self._one_at_a_time = Lock()
 
-    def run(self, jobs: int = 1, *, retry_failed: bool = False) -> list[Result]:
-        """Run all trials that are left, ``jobs`` at once; those of the whole sweep."""
+    def run(self, jobs: int = 1, *, retry_failed: bool = False) -> list[FrozenTrial]:
+        """Run all trials that are left, ``jobs`` at once; those of the whole sweep that begun."""
         try:
             if retry_failed:
                 failed = [t for t in self.study.trials().values() if t.state == TrialState.FAIL]
@@ -64,52 +63,45 @@ class Sweep:
             ) from error
         return found
 
-    def _write(self) -> list[Result]:
-        found = results(self.study)
+    def _write(self) -> list[FrozenTrial]:
+        found = begun(self.study)
         write_results(self.study, found)
         return found
 
     def _work(self, slot: int) -> None:
-        """Run trials until none is left, those of processes that were killed included."""
+        """Run trials until none is left."""
         while not self.stop.is_set():
             with self._one_at_a_time:
                 trial = self.study.claim(self._again)
-                if trial is None and not self.study.fail_abandoned():
-                    return
-            if trial is not None:
-                self._run_trial(trial, slot)
+            if trial is None:
+                return
+            self._run_trial(trial, slot)
 
     def _run_trial(self, trial: optuna.Trial, slot: int) -> None:
         about = trial.user_attrs
         spaces = self.study.sweep.parameters.items()
         parameters = {key: suggest(trial, key, space) for key, space in spaces}
         name = trial_name(about["number"], parameters)
-        asked = Trial(parameters, self.study.folder / name, slot, about.get("goes_on", False))
+        asked = Trial(parameters, self.study.folder / name, slot, goes_on="name" in about)
         start = time.monotonic() - about.get("seconds", 0)
-        outcome = None
         try:
             trial.set_user_attr("name", name)
             try:
-                with suppress(CutOffError):
-                    outcome = self.runner(asked, self.stop)
+                outcome = self.runner(asked, self.stop)
             finally:
                 trial.set_user_attr("seconds", time.monotonic() - start)
+            if outcome is not None:
                 self._end(trial, outcome)
         except UpdateFinishedTrialError:  # its lock was lost, and others took its trial for dead
             self.say(f"trial {about['number']} was taken over by another process")
-            return
-        if outcome is not None:
-            with self._one_at_a_time:
-                [done] = [result for result in self._write() if result.number == about["number"]]
-                self.say(line(self.study.sweep, done))
-                self.advance()
 
-    def _end(self, trial: optuna.Trial, outcome: Outcome | None) -> None:
-        """Write into the database what came of a trial; without an outcome it was cut off."""
-        if outcome is None:
-            trial.study.tell(trial, state=TrialState.FAIL)
-            return
-        failed = outcome.value is None
-        for name in ("directory", "test", *(["error"] if failed else [])):
+    def _end(self, trial: optuna.Trial, outcome: Outcome) -> None:
+        """Write what came of a trial into the database and the results, and say it."""
+        for name in ("directory", "test", "error"):
             trial.set_user_attr(name, getattr(outcome, name))
-        trial.study.tell(trial, outcome.value, TrialState.FAIL if failed else TrialState.COMPLETE)
+        state = TrialState.FAIL if outcome.value is None else TrialState.COMPLETE
+        trial.study.tell(trial, outcome.value, state)
+        with self._one_at_a_time:
+            self._write()
+            self.say(line(self.study.sweep, self.study.trials()[trial.user_attrs["number"]]))
+            self.advance()

@@ -16,10 +16,9 @@ KEY = "model.latent_dim"
 def test_a_grid(tmp_path):
     sweep = read_sweep(write_sweep(tmp_path, overrides={"trainer.max_epochs": 2}))
     assert sweep.config.samefile(tmp_path / "base.yaml")
-    assert (sweep.metric, sweep.direction, sweep.sampler) == (("val/loss",), "minimize", None)
+    assert (sweep.metric, sweep.direction, sweep.grid) == (("val/loss",), "minimize", True)
     assert sweep.overrides == {"trainer.max_epochs": 2}
-    assert len(sweep.combinations) == 6
-    assert sweep.combinations[1] == {KEY: 2, "model.optimizer.lr": 0.01}
+    assert sweep.trials == 6
 
 
 def test_values_of_every_kind(tmp_path):

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from lightning_gen.runs.sweep import workers
-from lightning_gen.runs.sweep.results import best_table, results, write_results
+from lightning_gen.runs.sweep.results import begun, best_table, write_results
 from lightning_gen.runs.sweep.workers import Sweep
 from support.sweeps import GRID, RANDOM, FakeFit, open_study, results_in
 
@@ -25,7 +25,7 @@ def run(folder, fit, content=GRID):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(workers, "write_results", lambda *_: None)
         Sweep(study, fit).run()
-    write_results(study, results(study))
+    write_results(study, begun(study))
     return study
 
 
@@ -67,10 +67,10 @@ def test_ranges_and_lists_and_no_plot_without_a_finished_trial(tmp_path):
 
 def test_the_best_five_trials(grid):
     folder, study = grid
-    first, *lines = best_table(study.sweep, results(study)).splitlines()
+    first, *lines = best_table(study.sweep, begun(study)).splitlines()
     assert first.split() == ["trial", "val/loss", "latent_dim", "lr", "run"]
     assert [line.split()[1] for line in lines] == ["2.1", "4.01", "4.1", "8.01", "8.1"]
     assert lines[0].split()[2:4] == ["2", "0.1"]
     assert Path(lines[0].split()[4]) == folder / "trial_0000_latent_dim=2_lr=0.1"
     more = replace(study.sweep, direction="maximize")
-    assert best_table(more, results(study)).splitlines()[1].split()[1] == "8.1"
+    assert best_table(more, begun(study)).splitlines()[1].split()[1] == "8.1"

@@ -11,11 +11,19 @@ from optuna.trial import TrialState
 
 from lightning_gen.errors import UserError
 from lightning_gen.runs.sweep import workers
-from lightning_gen.runs.sweep.results import results
 from lightning_gen.runs.sweep.workers import Sweep
 from support.processes import IMPORTED
 from support.refusals import assert_refused
-from support.sweeps import GRID, RANDOM, FakeFit, number_of, open_study, sixty_trials, write_sweep
+from support.sweeps import (
+    GRID,
+    RANDOM,
+    FakeFit,
+    found_in,
+    number_of,
+    open_study,
+    sixty_trials,
+    write_sweep,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -38,7 +46,8 @@ def start(study):
 
     def run(runner, content=GRID, jobs=1, say=print, *, retry_failed=False, **options):
         sweep = Sweep(study(content, **options), runner, say)
-        return sweep.run(jobs, retry_failed=retry_failed)
+        sweep.run(jobs, retry_failed=retry_failed)
+        return found_in(sweep.study)
 
     return run
 
@@ -101,8 +110,9 @@ def test_a_trial_whose_process_was_killed_is_run_again(begun, start, study):
         trial.set_user_attr("name", "x")
     fit = FakeFit()
     found = start(fit)
-    assert [number_of(trial) for trial in fit.calls] == [1, 2, 3, 4, 5, 0]
-    assert fit.calls[-1].goes_on == begun
+    assert [number_of(trial) for trial in fit.calls] == [0, 1, 2, 3, 4, 5]
+    assert fit.calls[0].goes_on == begun
+    assert not list(dead.folder.glob(".*")), "the lock of the dead process is left"
     assert [result.state for result in found] == 6 * ["complete"]
 
 
@@ -146,13 +156,14 @@ def test_a_trial_that_others_took_for_dead_is_theirs(start, study):
 
     def runner(trial, stop):
         if not fit.calls:
-            study().optuna.tell(0, state=TrialState.FAIL)
+            study().optuna.tell(0, 7.0)
         return fit(trial, stop)
 
     found = start(runner, say=said.append)
     assert said[0] == "trial 0 was taken over by another process"
     assert [result.state for result in found] == 6 * ["complete"]
-    assert [number_of(trial) for trial in fit.calls] == [0, 0, 1, 2, 3, 4, 5]
+    assert found[0].value == 7, "what the other has found stays"
+    assert [number_of(trial) for trial in fit.calls] == [0, 1, 2, 3, 4, 5]
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
@@ -187,7 +198,7 @@ def test_sweeps_that_are_killed_neither_lose_nor_double_a_trial(tmp_path, study)
     assert last.exitcode == 0
     assert not (tmp_path / "doubled").exists()
     url = f"sqlite:///{tmp_path}/own/sweep.db"
-    found = results(study(RANDOM, storage=url, trials=60))
+    found = found_in(study(RANDOM, storage=url, trials=60))
     assert [result.number for result in found] == list(range(60))
     assert {result.state for result in found} == {"complete"}
     trials = optuna.load_study(study_name="own", storage=url).get_trials()
