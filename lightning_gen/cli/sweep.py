@@ -104,7 +104,7 @@ def sweep(file: SweepFile, given: argparse.Namespace, rest: tuple[str, ...]) -> 
     hidden = True if os.environ.get("TQDM_DISABLE") else None  # None: but on a terminal
     with tqdm(total=study.wanted, initial=done, desc="sweep", unit="trial", disable=hidden) as bar:
         runner = FitProcess(file, rest, environments(given.jobs))
-        work = Sweep(study, runner, bar.write, bar.update)
+        work = Sweep(study, runner, lambda line: (bar.write(line), bar.update()))
         found = work.run(given.jobs, retry_failed=given.retry_failed)
     states = {trial.user_attrs["number"]: study.state(trial) for trial in found}
     failed = [*states.values()].count("failed")

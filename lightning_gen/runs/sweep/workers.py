@@ -22,30 +22,23 @@ Runner = Callable[[Trial, Event], Outcome | None]
 class Sweep:
     """The trials of a study, each in a folder of its own, run on this machine by ``runner``.
 
-    ``say`` is given each line for the screen, ``advance`` is called after each trial that ended.
+    ``say`` is given a line about each trial that has ended.
     """
 
-    def __init__(
-        self,
-        study: Study,
-        runner: Runner,
-        say: Callable[[str], object] = print,
-        advance: Callable[[], object] = lambda: None,
-    ) -> None:
+    def __init__(self, study: Study, runner: Runner, say: Callable[[str], object] = print) -> None:
         self.study = study
         self.runner = runner
         self.say = say
-        self.advance = advance
         self.stop = Event()
         self._again: set[tuple[int, int]] = set()
         self._one_at_a_time = Lock()
 
     def run(self, jobs: int = 1, *, retry_failed: bool = False) -> list[FrozenTrial]:
-        """Run all trials that are left, ``jobs`` at once; those of the whole sweep that begun."""
+        """Run all trials that are left, ``jobs`` at once; all of the sweep that have begun."""
         try:
             if retry_failed:
-                failed = [t for t in self.study.trials().values() if t.state == TrialState.FAIL]
-                self._again = {key_of(trial) for trial in failed}
+                known = self.study.trials().values()
+                self._again = {key_of(each) for each in known if each.state == TrialState.FAIL}
             try:
                 with self.study.at_work(), ThreadPoolExecutor(jobs) as pool:
                     workers = [pool.submit(self._work, slot) for slot in range(jobs)]
@@ -104,4 +97,3 @@ class Sweep:
         with self._one_at_a_time:
             self._write()
             self.say(line(self.study.sweep, self.study.trials()[trial.user_attrs["number"]]))
-            self.advance()
