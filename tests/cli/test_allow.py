@@ -8,8 +8,8 @@ import torch
 import yaml
 
 import lightning_gen
-from lightning_gen.errors import UserError
 from support.command import MINI_DATA, NO_PICTURES, SMALL, SMALL_MODEL, TWO_BATCHES
+from support.refusals import assert_refused
 from support.sweeps import write_sweep
 
 OWN = """
@@ -216,8 +216,7 @@ class TestFinishedRun:
     def test_in_python(self, strange, own, in_tmp, monkeypatch):
         monkeypatch.syspath_prepend(str(in_tmp))
         strange(model="own.Model")
-        with pytest.raises(UserError, match=r'allow="own"'):
-            lightning_gen.load("strange")
+        assert_refused(r'allow="own"', lightning_gen.load, "strange")
         assert not own()
         assert type(lightning_gen.load("strange", allow="own")).__name__ == "Model"
 

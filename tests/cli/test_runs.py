@@ -18,7 +18,6 @@ from lightning_gen.cli import outcome
 from lightning_gen.cli.training import expand_run
 from lightning_gen.data import MiniFashionMNIST
 from lightning_gen.training import quiet
-from lightning_gen.training.directory import default_name
 from support.arrays import arrays_of
 from support.command import (
     CONF,
@@ -35,17 +34,6 @@ from support.command import (
 )
 
 TEST_IMAGES = 2000
-
-
-@pytest.fixture
-def fit(command, tmp_path):
-    """Runs ``fit`` with small words; the run's directory."""
-
-    def run(*words, name="run"):
-        command("fit", *SMALL, "--name", name, *words).done()
-        return runs(tmp_path / "logs")[-1]
-
-    return run
 
 
 def pictures(directory):
@@ -144,10 +132,6 @@ def test_name(words, name, command, tmp_path):
     if name.startswith("vae"):  # it runs again under the name that it was given
         assert command("fit", "--config", first / "config.yaml").code == 0
         assert runs(tmp_path / "logs") == [first, first.parent / "version_1"]
-
-
-def test_a_run_on_a_folder_has_its_name():
-    assert default_name("VAE", "ImageFolder", {"root": "some/../My photos/"}) == "vae_my_photos"
 
 
 def test_widths_of_the_decoder_are_said(command, caplog):

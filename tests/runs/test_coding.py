@@ -1,3 +1,8 @@
+import pickle
+import struct
+import zipfile
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -6,6 +11,7 @@ from lightning_gen.contracts import condition_on
 from lightning_gen.runs.coding import decode, encode, read_codes, reconstruct
 from lightning_gen.runs.inputs import NamedBatch
 from support.arrays import arrays_of
+from support.bombs import Evil
 from support.finished import run_of
 from support.kinds import KINDS, WITH_ENCODER
 from support.models import batch_of
@@ -146,6 +152,30 @@ def test_a_broken_file_is_refused(save, tmp_path):
     for broken in (b"", content[:30], content[:200], content[:-30], changed):
         path.write_bytes(broken)
         refused(path)
+
+
+def header_of(shape, dtype="'<f4'"):
+    text = f"{{'descr': {dtype}, 'fortran_order': False, 'shape': {shape}}}\n".encode()
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        header_of("(1, 2)", "'|O'") + pickle.dumps(Evil("exploded")),
+        header_of("(1, 10_000_000_000)"),
+        header_of("(100_000_000_000, 2)"),
+        header_of("(2, -2)"),
+        header_of("(" * 5000),
+        header_of("(1, 2)", "[('a', '|O')]"),
+        b"\x93NUMPY\x09\x09",
+    ],
+)
+def test_an_array_of_a_stranger_is_refused(content, in_tmp):
+    with zipfile.ZipFile("codes.npz", "w") as archive:
+        archive.writestr("codes.npy", content)
+    refused(Path("codes.npz"))
+    assert not Path("exploded").exists()
 
 
 @pytest.mark.parametrize(

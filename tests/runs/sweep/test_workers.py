@@ -125,14 +125,6 @@ def at_once(function, things):
         thread.join()
 
 
-def test_two_sweeps_at_once_share_the_trials(start, study):
-    fits = FakeFit(), FakeFit()
-    study()
-    at_once(start, fits)
-    ended = combinations([trial for fit in fits for trial in fit.ended])
-    assert sorted(ended) == sorted(WHOLE)
-
-
 def test_a_trial_is_given_to_one_of_many(study):
     """Of 6 processes that ask at once, each gets a trial of its own, though all see the same."""
     studies = [study(RANDOM, trials=6) for _ in range(6)]
