@@ -1,6 +1,5 @@
 """The verbs for a finished run, used as a new user would."""
 
-import csv
 import inspect
 import shutil
 from dataclasses import replace
@@ -248,47 +247,6 @@ def test_a_home_directory_is_found(logs, command, tmp_path, monkeypatch):
     command("decode", logs / "VAE", "~/codes.npz", "--out", "~/images").done()
     assert len(list((tmp_path / "home" / "images").iterdir())) == 3
     assert not (tmp_path / "~").exists()
-
-
-@pytest.mark.parametrize("name", ["ü" * 122, "n" * 251])
-def test_the_longest_names_of_files(name, logs, command, tmp_path):
-    folder = tmp_path / "photos"
-    folder.mkdir()
-    for ending in (".png", ".jpg"):
-        Image.new("L", (28, 28), 99).save(folder / f"{name}{ending}")
-    out = tmp_path / "again"
-    command("reconstruct", logs / "VAE", "--images", folder, "--out", out).done()
-    assert len(list(out.iterdir())) == 2
-
-
-def test_names_that_a_spreadsheet_takes_for_formulas(logs, command, tmp_path):
-    folder = tmp_path / "photos"
-    names = ["=cmd|'calc'!A1", "+1", "-1", "@SUM(A1)", "plain"]
-    for name in names:
-        for place in (folder / name, folder / "plain"):
-            place.mkdir(parents=True, exist_ok=True)
-            Image.new("L", (28, 28), 99).save(place / f"{name}.png")
-    out = tmp_path / "codes.csv"
-    assert command("encode", logs / "VAE", "--images", folder, "--out", out).code == 0
-    with out.open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    assert len(rows) == 9
-    for row in rows:
-        for cell in (row["name"], row["label"]):
-            assert cell[0] not in "=+-@"
-    assert {row["label"].removeprefix("'") for row in rows} == set(names)
-    command("decode", logs / "VAE", out, "--out", tmp_path / "images").done()
-
-
-def test_an_archive_that_claims_gigabytes_is_not_unpacked(logs, command, tmp_path):
-    np.savez_compressed(tmp_path / "bomb.npz", codes=np.zeros((2**16, 8), np.float32))
-    content = bytearray((tmp_path / "bomb.npz").read_bytes())
-    at = content.index(b"PK\x01\x02") + 24  # the size in the archive's directory
-    content[at : at + 4] = (2**31 - 1).to_bytes(4, "little")
-    (tmp_path / "bomb.npz").write_bytes(content)
-    answer = command("decode", logs / "VAE", tmp_path / "bomb.npz", "--out", tmp_path / "images")
-    answer.refused("bomb.npz is no .npz with an array 'codes' of numbers (it claims 2.1 GB in")
-    assert not (tmp_path / "images").exists()
 
 
 @pytest.fixture

@@ -154,6 +154,15 @@ def test_a_broken_file_is_refused(save, tmp_path):
         refused(path)
 
 
+def test_an_archive_that_claims_gigabytes_is_not_unpacked(tmp_path):
+    np.savez_compressed(tmp_path / "bomb.npz", codes=np.zeros((2**16, 8), np.float32))
+    content = bytearray((tmp_path / "bomb.npz").read_bytes())
+    at = content.index(b"PK\x01\x02") + 24  # the size in the archive's directory
+    content[at : at + 4] = (2**31 - 1).to_bytes(4, "little")
+    (tmp_path / "bomb.npz").write_bytes(content)
+    assert_refused(r"of numbers \(it claims 2\.1 GB in", read_codes, tmp_path / "bomb.npz")
+
+
 def header_of(shape, dtype="'<f4'"):
     text = f"{{'descr': {dtype}, 'fortran_order': False, 'shape': {shape}}}\n".encode()
     return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text

@@ -139,17 +139,6 @@ def card(value, error=None):
     return {"value": value, "standard_error": error}
 
 
-@pytest.mark.parametrize("values", [(20.0, 23.0), (0.5, 0.25, 0.875, 0.5), (-1.0, -7.0, 40.0)])
-def test_the_interval_of_several_runs_is_students(values):
-    found = measured_score(
-        score(), [{"psnr": card(value, 99.0)} for value in values], SEEDS[: len(values)]
-    )
-    low, high = stats.t.interval(0.95, len(values) - 1, fmean(values), stats.sem(values))
-    assert found.value == pytest.approx(fmean(values))
-    assert found.value - found.half_width == pytest.approx(low)
-    assert found.value + found.half_width == pytest.approx(high)
-
-
 def test_the_interval_of_one_run_is_that_of_its_images():
     found = measured_score(score(), [{"psnr": card(20.0, 0.5)}], SEEDS[:1])
     assert found == Measured("psnr", 20.0, pytest.approx(0.98), reached=True)
