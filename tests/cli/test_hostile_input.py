@@ -173,7 +173,6 @@ VERSION = "pytorch-lightning_version"
         (having(hyper_parameters={"_class_path": 3}), "trained with class_path 3, and this run"),
         (having(hyper_parameters={}, state_dict={}), "encoder.1.weight are missing, expected 8x7"),
         (having(state_dict={"own": torch.ones(2)}), "its weights own are 2, expected none"),
-        (each_weight(torch.ones(2, 3)), "encoder.1.weight are 2x3, expected 8x784"),
         (each_weight("x"), "encoder.1.weight are str, expected 8x784"),
         (lambda kept: {"state_dict": kept["state_dict"]}, f"it has no {VERSION}"),
         *(
@@ -182,7 +181,6 @@ VERSION = "pytorch-lightning_version"
         ),
         (without("optimizer_states"), "cannot be restored (KeyError"),
         (having(optimizer_states=[{"state": 3}]), "cannot be restored (KeyError"),
-        (having(callbacks=3), "cannot be restored (AttributeError"),
     ],
 )
 def test_a_checkpoint_that_does_not_fit_is_one_line(change, line, command, run_of_ones_own):

@@ -69,7 +69,6 @@ def run_code(tmp_path, trial, code, stop=None):
         ),
         ("print('RuntimeError: no space\\nwandb: synced'); exit(1)", "RuntimeError: no space"),
         ("print('last words'); raise SystemExit(3)", "last words"),
-        ("raise SystemExit(3)", "exit code 3, and it printed nothing"),
         ("import os; os.kill(os.getpid(), 9)", "it was killed, as the system does"),
         ("pass", "exit code 0, and it printed nothing"),
         ("import sys; sys.exit(f'safe: {sys.flags.safe_path}')", "safe: True"),
