@@ -46,8 +46,7 @@ class SweepFile:
 
     The ``metric`` are columns of a run's metrics.csv whose sum is compared, the best over the
     epochs. ``sampler`` gives the sampler of the trial of a number; that of a ``grid`` gives the
-    combination of this number, and all are its ``trials``. ``overrides`` are options of every run;
-    ``identity`` is what all trials of one study have in common.
+    combination of this number, and all are its ``trials``. ``overrides`` are options of every run.
     """
 
     path: Path
@@ -59,7 +58,6 @@ class SweepFile:
     trials: int
     overrides: dict[str, StudyValue]
     parameters: dict[str, Space]
-    identity: dict[str, Any]
 
     @property
     def metric_name(self) -> str:
@@ -104,46 +102,34 @@ def _build(path: Path, content: dict[str, Any]) -> SweepFile:
     for key in list(KEYS)[:3]:
         if not content.get(key):
             raise UserError(f"{key} is missing: {KEYS[key][1]}.")
-    direction = content.get("direction", "minimize")
-    if direction not in ("minimize", "maximize"):
-        raise UserError(f"direction: expected minimize or maximize, got {direction!r}.")
+    asked = {"direction": "minimize", "sampler": "grid", **content}
+    if asked["direction"] not in ("minimize", "maximize"):
+        raise UserError(f"direction: expected minimize or maximize, got {asked['direction']!r}.")
     config = Path(os.path.relpath(path.parent / content["config"]))  # "folder/../x" as "x"
     if not config.is_file():
         raise UserError(
             f"config: there is no file {config}. Write its path as seen from the folder "
             f"{path.parent}."
         )
-    parameters = _of_each(read_parameter, content["parameters"])
-    overrides = _of_each(study_value, content.get("overrides") or {})
+    parameters = {str(k): read_parameter(k, v) for k, v in content["parameters"].items()}
+    overrides = {str(k): study_value(k, v) for k, v in (content.get("overrides") or {}).items()}
     check_free([*overrides, *parameters], RESERVED, "the sweep itself gives it")
     check_free(overrides, parameters, "it stands among the parameters too")
-    grid, given = content.get("sampler", "grid") == "grid", content.get("trials")
+    grid, given = asked["sampler"] == "grid", content.get("trials")
     sampler, trials = (
-        _read_grid(parameters, given) if grid else _read_sampler(content["sampler"], given)
+        _read_grid(parameters, given) if grid else _read_sampler(asked["sampler"], given)
     )
-    identity = {
-        "config": config.name,
-        "metric": content["metric"],
-        "direction": direction,
-        "grid": grid,
-        "overrides": overrides,
-        "parameters": _of_each(study_value, content["parameters"]),
-    }
-    metric = tuple(column.strip() for column in content["metric"].split("+"))
     return SweepFile(
-        path, config, metric, direction, grid, sampler, trials, overrides, parameters, identity
+        path=path,
+        config=config,
+        metric=tuple(column.strip() for column in content["metric"].split("+")),
+        direction=asked["direction"],
+        grid=grid,
+        sampler=sampler,
+        trials=trials,
+        overrides=overrides,
+        parameters=parameters,
     )
-
-
-def _of_each(read: Callable[[Any], T], content: dict[Any, Any]) -> dict[str, T]:
-    """What ``read`` makes of each value; its UserErrors begin with the key."""
-    found = {}
-    for key, value in content.items():
-        try:
-            found[str(key)] = read(value)
-        except UserError as error:
-            raise UserError(f"{key}: {error}") from error
-    return found
 
 
 def _read_sampler(content: str | dict[str, Any], trials: int | None) -> tuple[Samplers, int]:

@@ -9,6 +9,7 @@ from uuid import uuid4
 
 import optuna
 from filelock import FileLock, Timeout
+from optuna.distributions import distribution_to_json
 from optuna.storages import BaseStorage, RDBStorage, get_storage
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import make_url
@@ -175,7 +176,13 @@ class Study:
 
     def _check_identity(self) -> None:
         """Raise a UserError where the study was begun with another sweep file."""
-        asked = self.sweep.identity
+        sweep = self.sweep
+        parameters = {key: distribution_to_json(each) for key, each in sweep.parameters.items()}
+        asked = {
+            **{"config": sweep.config.name, "metric": sweep.metric_name, "grid": sweep.grid},
+            **{"direction": sweep.direction, "overrides": sweep.overrides},
+            "parameters": {key: json.loads(text)["attributes"] for key, text in parameters.items()},
+        }
         kept = self.optuna.user_attrs.get("identity")
         if kept is None:
             self.optuna.set_user_attr("identity", asked)
@@ -183,7 +190,7 @@ class Study:
             if old != asked[key]:
                 raise UserError(
                     f"the sweep {self.name} was begun with {key} {json.dumps(old)}, and "
-                    f"{self.sweep.path} now says {json.dumps(asked[key])}. Pass another --name, or "
+                    f"{sweep.path} now says {json.dumps(asked[key])}. Pass another --name, or "
                     f"delete {shown(self.url)}."
                 )
 
