@@ -2,10 +2,9 @@
 
 import json
 import time
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Collection, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from uuid import uuid4
 
 import optuna
 from filelock import FileLock, Timeout
@@ -17,7 +16,7 @@ from sqlalchemy.exc import ArgumentError
 
 from lightning_gen.errors import UserError
 from lightning_gen.runs.sweep.reading import SweepFile
-from lightning_gen.runs.sweep.space import StudyValue
+from lightning_gen.runs.sweep.trial import Outcome
 
 SECONDS_FOR_A_LOCK = 60
 """How long a process waits while others write into a study in SQLite."""
@@ -28,11 +27,14 @@ class Study:
     """The trials of a sweep, numbered from 0, each of them a trial of Optuna.
 
     It has the attributes ``number``, ``attempt`` (from 0: one that failed may be followed by
-    another), ``process`` (which runs it), ``name`` once values are drawn, and those of its outcome.
-    One that was cut off stays RUNNING, and is whose process takes it up. ``storage`` is an
-    SQLAlchemy URL, by default of a file of the folder; of ``trials`` as many are wanted as the file
-    says, by default. A UserError says that the storage cannot be used, or holds a sweep of this
-    name that differs.
+    another), ``name`` once values are drawn, and those of its outcome. Who runs it holds its lock,
+    a file in the sweep's folder that the system takes back when the process dies, however it ends:
+    one that was cut off stays RUNNING, and its lock is free. Of a trial whose lock is not there, as
+    that of a machine with a folder of its own, nothing is known, and it is left to that machine.
+
+    ``storage`` is an SQLAlchemy URL, by default of a file of the folder; of ``trials`` as many are
+    wanted as the file says, by default. A UserError says that the storage cannot be used, or holds
+    a sweep of this name that differs.
     """
 
     def __init__(
@@ -49,7 +51,6 @@ class Study:
         self.folder = folder
         self.url = storage or f"sqlite:///{folder / 'sweep.db'}"
         self.wanted = trials or sweep.trials
-        self.process = uuid4().hex
         self.storage, self.optuna = self._open()
         self._check_identity()
 
@@ -66,36 +67,49 @@ class Study:
 
     def state(self, trial: FrozenTrial) -> str:
         """Complete, failed, running, or interrupted: its process has died."""
-        dead = trial.state == TrialState.RUNNING and is_free(self._lock(trial))
-        return "interrupted" if dead else STATES.get(trial.state, "running")
+        cut_off = trial.state == TrialState.RUNNING and is_free(self._lock(key_of(trial)[0]))
+        return "interrupted" if cut_off else STATES.get(trial.state, "running")
 
-    def claim(self, again: Collection[tuple[int, int]] = ()) -> optuna.Trial | None:
-        """A trial that nobody has begun, or that a dead process has left, as this one's; or None.
+    @contextmanager
+    def claimed(self, again: Collection[tuple[int, int]] = ()) -> Iterator[optuna.Trial | None]:
+        """A trial that nobody has ended or runs, this process's own in the block; or None.
 
         Those of ``again``, by trial and attempt, failed and are to be followed by another.
         """
         known = self.trials()
         for number in range(self.wanted):
-            trial, last = None, known.get(number)
-            if last is None:
-                trial = self._begin(number, 0, {})
-            elif last.state == TrialState.RUNNING:
-                trial = self._take_over(last)
-            elif key_of(last) in again:
-                trial = self._begin(number, last.user_attrs["attempt"] + 1, last.params)
-            if trial is not None:
-                return trial
-        return None
+            last, lock = known.get(number), self._lock(number)
+            begins = last is None or key_of(last) in again
+            if begins or (known[number].state == TrialState.RUNNING and lock.is_file()):
+                with ExitStack() as held:
+                    try:
+                        held.enter_context(FileLock(lock, blocking=False))
+                    except Timeout:
+                        continue
+                    trial = self._begin(number, last) if begins else self._take_up(number)
+                    if trial is not None:
+                        yield trial
+                        return
+                    lock.unlink(missing_ok=True)
+        yield None
 
-    def _begin(
-        self, number: int, attempt: int, values: Mapping[str, StudyValue]
-    ) -> optuna.Trial | None:
+    def end(self, trial: optuna.Trial, outcome: Outcome) -> None:
+        """Write what came of a trial into the database."""
+        for name in ("directory", "test", "error"):
+            trial.set_user_attr(name, getattr(outcome, name))
+        state = TrialState.FAIL if outcome.value is None else TrialState.COMPLETE
+        trial.study.tell(trial, outcome.value, state)
+        self._lock(trial.user_attrs["number"]).unlink(missing_ok=True)
+
+    def _begin(self, number: int, failed: FrozenTrial | None) -> optuna.Trial | None:
         """Write an attempt into the database; None where another process did so before."""
+        values = failed.params if failed else {}
+        attempt = failed.user_attrs["attempt"] + 1 if failed else 0
         template = optuna.create_trial(
             state=TrialState.RUNNING,
-            params=dict(values),
+            params=values,
             distributions={key: self.sweep.parameters[key] for key in values},
-            user_attrs={"number": number, "attempt": attempt, "process": self.process},
+            user_attrs={"number": number, "attempt": attempt},
         )
         study = self.storage.get_study_id_from_name(self.name)
         place = self.storage.create_new_trial(study, template)
@@ -104,52 +118,22 @@ class Study:
             return None
         return self._trial(place, number)
 
-    def _take_over(self, last: FrozenTrial) -> optuna.Trial | None:
-        """The trial of a process that has died, whose lock keeps others from doing the same."""
-        lock, number = self._lock(last), last.user_attrs["number"]
-        if not lock.is_file():
+    def _take_up(self, number: int) -> optuna.Trial | None:
+        """The trial that a process has left; None where another one has ended it meanwhile."""
+        last = self.trials()[number]
+        if last.state != TrialState.RUNNING:
             return None
-        with suppress(Timeout), FileLock(lock, blocking=False):
-            left = self._running(last.user_attrs["process"])
-            if number in left:
-                study = self.storage.get_study_id_from_name(self.name)
-                place = self.storage.get_trial_id_from_study_id_trial_number(study, last.number)
-                trial = self._trial(place, number)
-                trial.set_user_attr("process", self.process)
-                if len(left) == 1:
-                    lock.unlink(missing_ok=True)
-                return trial
-        return None
+        study = self.storage.get_study_id_from_name(self.name)
+        place = self.storage.get_trial_id_from_study_id_trial_number(study, last.number)
+        return self._trial(place, number)
 
     def _trial(self, place: int, number: int) -> optuna.Trial:
         sampler = self.sweep.sampler(number)
         study = optuna.load_study(study_name=self.name, storage=self.storage, sampler=sampler)
         return optuna.Trial(study, place)
 
-    def _running(self, process: str) -> list[int]:
-        """The numbers of the trials that a process has not ended."""
-        found = [t for t in self.trials().values() if t.user_attrs["process"] == process]
-        return [t.user_attrs["number"] for t in found if t.state == TrialState.RUNNING]
-
-    @contextmanager
-    def at_work(self) -> Iterator[None]:
-        """Hold the lock of this process in the sweep's folder.
-
-        The system takes the lock back when the process dies, however it ends. Its file stays as
-        long as there are trials that it has not ended: that is proof for all that see this folder.
-        Of a process whose file is not there, as on a machine that has a folder of its own, nothing
-        is known, and its trials are left to it.
-        """
-        lock = self.folder / f".{self.process}.lock"
-        with FileLock(lock):
-            try:
-                yield
-            finally:
-                if not self._running(self.process):
-                    lock.unlink(missing_ok=True)
-
-    def _lock(self, trial: FrozenTrial) -> Path:
-        return self.folder / f".{trial.user_attrs['process']}.lock"
+    def _lock(self, number: int) -> Path:
+        return self.folder / f".trial_{number:04d}.lock"
 
     def _open(self) -> tuple[BaseStorage, optuna.Study]:
         """Connect, more than once: processes that start together make the same tables."""

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import ExitStack
 from threading import Event, Lock
 
 import optuna
@@ -40,7 +41,7 @@ class Sweep:
                 known = self.study.trials().values()
                 self._again = {key_of(each) for each in known if each.state == TrialState.FAIL}
             try:
-                with self.study.at_work(), ThreadPoolExecutor(jobs) as pool:
+                with ThreadPoolExecutor(jobs) as pool:
                     workers = [pool.submit(self._work, slot) for slot in range(jobs)]
                     try:
                         for worker in as_completed(workers):
@@ -64,11 +65,12 @@ class Sweep:
     def _work(self, slot: int) -> None:
         """Run trials until none is left."""
         while not self.stop.is_set():
-            with self._one_at_a_time:
-                trial = self.study.claim(self._again)
-            if trial is None:
-                return
-            self._run_trial(trial, slot)
+            with ExitStack() as held:
+                with self._one_at_a_time:
+                    trial = held.enter_context(self.study.claimed(self._again))
+                if trial is None:
+                    return
+                self._run_trial(trial, slot)
 
     def _run_trial(self, trial: optuna.Trial, slot: int) -> None:
         about = trial.user_attrs
@@ -83,17 +85,12 @@ class Sweep:
                 outcome = self.runner(asked, self.stop)
             finally:
                 trial.set_user_attr("seconds", time.monotonic() - start)
-            if outcome is not None:
-                self._end(trial, outcome)
+            if outcome is None:
+                return
+            self.study.end(trial, outcome)
         except UpdateFinishedTrialError:  # its lock was lost, and others took its trial for dead
             self.say(f"trial {about['number']} was taken over by another process")
-
-    def _end(self, trial: optuna.Trial, outcome: Outcome) -> None:
-        """Write what came of a trial into the database and the results, and say it."""
-        for name in ("directory", "test", "error"):
-            trial.set_user_attr(name, getattr(outcome, name))
-        state = TrialState.FAIL if outcome.value is None else TrialState.COMPLETE
-        trial.study.tell(trial, outcome.value, state)
+            return
         with self._one_at_a_time:
             self._write()
-            self.say(line(self.study.sweep, self.study.trials()[trial.user_attrs["number"]]))
+            self.say(line(self.study.sweep, self.study.trials()[about["number"]]))

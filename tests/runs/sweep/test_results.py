@@ -6,10 +6,16 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from lightning_gen.runs.sweep import workers
-from lightning_gen.runs.sweep.results import begun, best_table, write_results
+from lightning_gen.runs.sweep.results import begun, best_table
 from lightning_gen.runs.sweep.workers import Sweep
 from support.sweeps import GRID, RANDOM, FakeFit, open_study, results_in
+
+
+def run(folder, fit, content=GRID):
+    """Run a sweep; its study."""
+    study = open_study(folder, content)
+    Sweep(study, fit).run(jobs=1)
+    return study
 
 
 @pytest.fixture(scope="module")
@@ -17,16 +23,6 @@ def grid(tmp_path_factory):
     """The folder of a sweep of six trials, of which the second fails, and its study."""
     folder = tmp_path_factory.mktemp("grid")
     return folder, run(folder, FakeFit(failing=[1]))
-
-
-def run(folder, fit, content=GRID):
-    """Run a sweep and write what it found, once; its study."""
-    study = open_study(folder, content)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(workers, "write_results", lambda *_: None)
-        Sweep(study, fit).run()
-    write_results(study, begun(study))
-    return study
 
 
 def test_a_row_a_trial(grid):
@@ -49,7 +45,7 @@ def test_a_row_a_trial(grid):
 
 
 def test_they_stand_there_when_the_sweep_is_interrupted(tmp_path):
-    Sweep(open_study(tmp_path), FakeFit(cut_off=[1])).run()
+    run(tmp_path, FakeFit(cut_off=[1]))
     assert [row["state"] for row in results_in(tmp_path)] == ["complete", "interrupted"]
     assert (tmp_path / "results.png").is_file()
 

@@ -3,7 +3,6 @@
 import random
 import threading
 import time
-from contextlib import nullcontext
 
 import optuna
 import pytest
@@ -94,8 +93,10 @@ def test_an_interrupted_sweep_goes_on(content, jobs, start):
 def test_a_trial_of_another_process_is_left_to_it(seen, start, study):
     """Which holds its lock, or whose folder is not seen."""
     other, fit = study(), FakeFit()
-    with other.at_work() if seen else nullcontext():
-        other.claim().set_user_attr("name", "x")
+    with other.claimed() as trial:
+        trial.set_user_attr("name", "x")
+        if not seen:
+            other.folder.joinpath(".trial_0000.lock").unlink()
         found = start(fit)
     assert [number_of(trial) for trial in fit.calls] == [1, 2, 3, 4, 5]
     assert [result.state for result in found] == ["running"] + 5 * ["complete"]
@@ -104,16 +105,15 @@ def test_a_trial_of_another_process_is_left_to_it(seen, start, study):
 @pytest.mark.parametrize("begun", [True, False])
 def test_a_trial_whose_process_was_killed_is_run_again(begun, start, study):
     dead = study()
-    trial = dead.claim()
-    (dead.folder / f".{dead.process}.lock").touch()  # which the system has taken back
-    if begun:
-        trial.set_user_attr("name", "x")
+    with dead.claimed() as trial:  # the system takes the lock back
+        if begun:
+            trial.set_user_attr("name", "x")
     fit = FakeFit()
     found = start(fit)
     assert [number_of(trial) for trial in fit.calls] == [0, 1, 2, 3, 4, 5]
     assert fit.calls[0].goes_on == begun
-    assert not list(dead.folder.glob(".*")), "the lock of the dead process is left"
     assert [result.state for result in found] == 6 * ["complete"]
+    assert not list(dead.folder.glob(".*")), "a lock is left"
 
 
 def at_once(function, things):
@@ -126,8 +126,11 @@ def at_once(function, things):
 
 
 def test_a_trial_is_given_to_one_of_many(study):
-    """Of 6 processes that ask at once, each gets a trial of its own, though all see the same."""
+    """Of 6 machines that ask at once, each gets a trial of its own, though all see the same."""
     studies = [study(RANDOM, trials=6) for _ in range(6)]
+    for number, each in enumerate(studies):
+        each.folder = each.folder / str(number)  # its locks are seen by no other
+        each.folder.mkdir()
     together, taken = threading.Barrier(6), []
 
     def ask(one):
@@ -137,7 +140,8 @@ def test_a_trial_is_given_to_one_of_many(study):
             real = one.trials
             seen = iter([known])
             patch.setattr(one, "trials", lambda: next(seen, None) or real())
-            taken.append(one.claim().user_attrs["number"])
+            with one.claimed() as trial:
+                taken.append(trial.user_attrs["number"])
 
     at_once(ask, studies)
     assert sorted(taken) == list(range(6))
