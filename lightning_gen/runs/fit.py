@@ -2,10 +2,10 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from operator import index
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, seed_everything
 from lightning.pytorch.loggers import Logger
@@ -72,7 +72,7 @@ def fit(
     root = Path(trainer.get("default_root_dir") or DEFAULTS["default_root_dir"]).expanduser()
     options = DEFAULTS | trainer | {"default_root_dir": str(root)}
     called = name or default_name(type(model).__name__, type(data).__name__, data.hparams)
-    seed = checked_seed(os.environ.get("PL_GLOBAL_SEED", 0) if seed is None else seed)
+    seed = checked_seed(int(os.environ.get("PL_GLOBAL_SEED", 0)) if seed is None else seed)
     drawn = as_list(pictures)
     more: dict[str, Any] = {"name": called, "seed_everything": seed, "pictures": drawn or None}
     more |= {"ckpt_path": None, "weights_only": None}
@@ -117,10 +117,6 @@ def check_options(trainer: Mapping[str, Any]) -> None:
 
 def checked_seed(seed: Any) -> int:  # noqa: ANN401  (of any form)
     """The seed as a number; a UserError where it is none that torch and numpy take."""
-    try:
-        number = int(seed) if isinstance(seed, str) else index(seed)
-    except (TypeError, ValueError):
-        number = -1
-    if isinstance(seed, bool) or not 0 <= number < 2**32:
+    if not isinstance(seed, int | np.integer) or isinstance(seed, bool) or not 0 <= seed < 2**32:
         raise UserError(f"seed is a whole number from 0 to {2**32 - 1}, got {seed!r}.")
-    return number
+    return int(seed)
