@@ -170,12 +170,13 @@ def unknown_option(fault: Fault, word: str, words: list[str]) -> str:
     said = f"{key} is no option{f' of {owner}' if owner else ''}"
     if owner and place not in ("model", "data"):
         return said + nearest(word, known.options_of_class(owner))
-    if not any(name.startswith(f"{place}.") for name in names) and known.classes(
-        place.rpartition(".")[2]
-    ):
+    taken = any(name.startswith(f"{place}.") for name in names)
+    if not taken and known.classes(place.rpartition(".")[2]):
         return f"{said}. {class_first(place)}"
     same = sorted(name for name in names - {key} if name.rpartition(".")[2] == word)
-    return said + (f". Did you mean {same[0]}?" if same else nearest(key, names - {place}))
+    hint = f". Did you mean {same[0]}?" if same else nearest(key, names - {place})
+    helped = f"--{place}.help {owner}" if owner else "--help all"
+    return said + (hint if hint != "." else f". See lightning-gen fit {helped}.")
 
 
 def short(value: str, most: int = 80) -> str:

@@ -78,20 +78,33 @@ class Study:
         """
         known = self.trials()
         for number in range(self.wanted):
-            last, lock = known.get(number), self._lock(number)
-            begins = last is None or key_of(last) in again
-            if begins or (known[number].state == TrialState.RUNNING and lock.is_file()):
-                with ExitStack() as held:
-                    try:
-                        held.enter_context(FileLock(lock, blocking=False))
-                    except Timeout:
-                        continue
-                    trial = self._begin(number, last) if begins else self._take_up(number)
-                    if trial is not None:
-                        yield trial
-                        return
-                    lock.unlink(missing_ok=True)
+            with ExitStack() as held:
+                trial = self._claim(number, known.get(number), again, held)
+                if trial is not None:
+                    yield trial
+                    return
         yield None
+
+    def _claim(
+        self,
+        number: int,
+        last: FrozenTrial | None,
+        again: Collection[tuple[int, int]],
+        held: ExitStack,
+    ) -> optuna.Trial | None:
+        """A trial whose lock is ``held`` from now on; None where it has ended or others run it."""
+        lock, begins = self._lock(number), last is None or key_of(last) in again
+        ended = last is not None and last.state != TrialState.RUNNING
+        if not begins and (ended or not lock.is_file()):
+            return None
+        try:
+            held.enter_context(FileLock(lock, blocking=False))
+        except Timeout:
+            return None
+        trial = self._begin(number, last) if begins else self._take_up(number)
+        if trial is None:
+            lock.unlink(missing_ok=True)
+        return trial
 
     def end(self, trial: optuna.Trial, outcome: Outcome) -> None:
         """Write what came of a trial into the database."""
