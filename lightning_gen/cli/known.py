@@ -17,6 +17,7 @@ import lightning_gen.networks
 import lightning_gen.objectives
 import lightning_gen.pictures
 import lightning_gen.priors
+from lightning_gen.cli.files import chosen_class, options_of
 from lightning_gen.cli.help import LINKED
 from lightning_gen.parts import buildable, parameters
 from lightning_gen.pictures import Picture
@@ -90,18 +91,16 @@ def taken_by(kind: type) -> list[str]:
     return sorted({option.partition(".")[2] for option in found} - {"params", *LINKED})
 
 
-def paths(name: str) -> set[str]:
-    """The dotted options of a class of the project: its own, and those of its default parts."""
-    found = set(options_of_class(name))
-    for argument, parameter in parameters(KINDS[name]).items() if name in KINDS else ():
-        part = torch.optim.Adam if argument == "optimizer" else type(parameter.default)
-        if argument == "optimizer" or is_dataclass(part):
-            found |= {f"{argument}.{option}" for option in taken_by(part)}
+def options(words: list[str]) -> set[str]:
+    """All dotted options of a training with the classes that its words choose."""
+    found = {"config", "seed_everything", "model", "data", "name", "ckpt_path", "test_after_fit"}
+    found |= {"pictures", "default_pictures", "fit_prior"}
+    found |= {*(f"trainer.{name}" for name in parameters(Trainer))}
+    for place in {"model", "data", *(option for option, _ in options_of(words))}:
+        name = chosen_class(words, place) or ""
+        found |= {f"{place}.{option}" for option in options_of_class(name)}
+        for argument, parameter in parameters(KINDS[name]).items() if name in KINDS else ():
+            part = torch.optim.Adam if argument == "optimizer" else type(parameter.default)
+            if argument == "optimizer" or is_dataclass(part):
+                found |= {f"{place}.{argument}.{option}" for option in taken_by(part)}
     return found
-
-
-def top_keys() -> set[str]:
-    """The keys at the top of a configuration, and those of ``trainer``."""
-    own = {"config", "seed_everything", "model", "data", "name", "ckpt_path", "test_after_fit"}
-    own |= {"pictures", "default_pictures", "fit_prior"}
-    return own | {f"trainer.{name}" for name in parameters(Trainer)}

@@ -8,7 +8,6 @@ The patterns are of jsonargparse 4.53; the tests of bad input ask the installed 
 import ast
 import re
 from collections.abc import Iterator, Sequence
-from difflib import get_close_matches
 from typing import NamedTuple
 
 from lightning_gen.allowed import refusal
@@ -145,54 +144,39 @@ def unknown_class(key: str, word: str, classes: list[str]) -> str:
 
 def guessed(fault: Fault, words: list[str]) -> str:
     """An option that the class at its place does not have, or a place where no class is named."""
-    key = fault.key()
-    paths = {f"model.{path}" for path in known.paths(chosen_class(words, "model") or "")}
+    key, names = fault.key(), known.options(words)
     for option, _ in options_of(words):
         place, _, word = option.rpartition(".")
-        own = known.options_of_class(chosen_class(words, place) or "")
-        names = {f"{place}.{name}" for name in own}
-        names = names or {path for path in paths if path.startswith(f"{place}.")}
-        if f"{option}.".startswith(f"{key}.") and names and option not in names:
+        taken = any(name.startswith(f"{place}.") for name in names)
+        if f"{option}.".startswith(f"{key}.") and taken and option not in names:
             return unknown_option(fault, word, words)
     place, _, word = key.rpartition(".")
     place = key if known.classes(word) or not place else place
+    return f"{key}: its class is missing. {class_first(place)}"
+
+
+def class_first(place: str) -> str:
+    """What to do where an option of a class is given and no class."""
     options = nearest("", known.classes(place.rpartition(".")[2]))
-    return f"{key}: its class is missing. Name the class first, --{place} CLASS{options}"
+    return f"Name the class first, --{place} CLASS{options}"
 
 
 def unknown_option(fault: Fault, word: str, words: list[str]) -> str:
-    """An option that does not exist, or its last ``word``, and those like it or where to look."""
-    key = fault.key(word)
+    """An option that does not exist, or its last ``word``, and those like it."""
+    key, names = fault.key(word), known.options(words)
     place, _, word = key.rpartition(".")
-    chosen = {part: chosen_class(words, part) for part in ("model", "data")}
     owner = next((kind for _, kind in places(fault.tree, word) if kind), "")
-    owner = owner or (place not in chosen and chosen_class(words, place)) or ""
-    if owner:
-        names = {key.removesuffix(word) + name for name in known.options_of_class(owner)}
-    else:
-        names = known.top_keys()
-        for part, kind in chosen.items():
-            names |= {f"{part}.{path}" for path in known.paths(kind or "")}
-    names -= {place, key}
-    close = sorted(name for name in names if name.rpartition(".")[2] == word)
-    if not close and not owner:
-        close = get_close_matches(key, names, n=3, cutoff=0.75)
-    if not close:  # the last word alone
-        last = {name.rpartition(".")[2]: name for name in sorted(names, reverse=True)}
-        close = [last[like] for like in get_close_matches(word, last, n=3, cutoff=0.7)]
-    first, _, rest = key.partition(".")
-    kind = owner or (chosen.get(first) if rest else None) or ""
-    direct = known.options_of_class(kind)
-    hint = "The options: lightning-gen fit --help."
-    if close:
-        hint = f"Did you mean {' or '.join(close[:3])}?"
-    elif not owner and (classes := known.classes(place.rpartition(".")[2])) and place not in chosen:
-        hint = f"Name the class first, --{place} CLASS{nearest('', classes)}"
-    elif 0 < len(direct) <= 15:
-        hint = f"Choose among {', '.join(direct)}."
-    elif kind and first in chosen:
-        hint = f"Its options: lightning-gen fit --{first}.help {kind}."
-    return f"{key} is no option{f' of {owner}' if owner else ''}. {hint}"
+    owner = owner or chosen_class(words, place) or ""
+    said = f"{key} is no option{f' of {owner}' if owner else ''}"
+    if owner and place not in ("model", "data"):
+        return said + nearest(word, known.options_of_class(owner))
+    taken = any(name.startswith(f"{place}.") for name in names)
+    if not taken and known.classes(place.rpartition(".")[2]):
+        return f"{said}. {class_first(place)}"
+    same = sorted(name for name in names - {key} if name.rpartition(".")[2] == word)
+    hint = f". Did you mean {same[0]}?" if same else nearest(key, names - {place})
+    helped = f"--{place}.help {owner}" if owner else "--help all"
+    return said + (hint if hint != "." else f". See lightning-gen fit {helped}.")
 
 
 def short(value: str, most: int = 80) -> str:

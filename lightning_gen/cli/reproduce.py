@@ -4,7 +4,7 @@ import argparse
 
 from lightning_gen.cli.outcome import outcome
 from lightning_gen.cli.own_parsers import reproduce_parser
-from lightning_gen.errors import UserError, bad_arguments
+from lightning_gen.errors import UserError, bad_arguments, nearest
 from lightning_gen.runs.reproduce.measured import (
     HEADER,
     Finished,
@@ -15,7 +15,7 @@ from lightning_gen.runs.reproduce.measured import (
     row,
     train_run,
 )
-from lightning_gen.runs.reproduce.table import Target, find, read_targets
+from lightning_gen.runs.reproduce.table import Target, read_targets
 
 
 def run(words: list[str]) -> int:
@@ -30,7 +30,10 @@ def reproduce(words: list[str]) -> None:
         if not given.targets and not given.list:
             raise UserError("pass a target, or --list: lightning-gen reproduce TARGET.")
         table = read_targets(given.table)
-        targets = [find(table, name) for name in dict.fromkeys(given.targets)]
+        for name in given.targets:
+            if name not in table:
+                raise UserError(f"there is no target {name}{nearest(name, table)}")
+        targets = [table[name] for name in dict.fromkeys(given.targets)]
     if given.list:
         print("\n\n".join(described(each) for each in targets or table.values()))
         return

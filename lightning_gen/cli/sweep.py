@@ -58,7 +58,7 @@ def parse(words: list[str]) -> tuple[SweepFile, argparse.Namespace, tuple[str, .
         keys = [word.partition("=")[0].strip("-+") for word in rest if word.startswith("--")]
         check_free(keys, RESERVED, "the sweep itself gives it")
         check_free(keys, file.parameters, f"{file.path} varies it")
-    if file.sampler is None and given.trials:
+    if file.grid and given.trials:
         raise BadArgumentsError(f"--trials: a grid runs each of its {file.trials} combinations.")
     check_values(file, tuple(rest))
     return file, given, tuple(rest)
@@ -66,15 +66,12 @@ def parse(words: list[str]) -> tuple[SweepFile, argparse.Namespace, tuple[str, .
 
 def check_values(file: SweepFile, rest: tuple[str, ...]) -> None:
     """Raise a BadArgumentsError where ``fit`` would refuse a value, before anything is trained."""
-    first = {key: ends(parameter)[0] for key, parameter in file.parameters.items()}
-    changed = [
-        first | {key: value}
-        for key, parameter in file.parameters.items()
-        for value in ends(parameter)[1:]
-    ]
+    values = {key: ends(space) for key, space in file.parameters.items()}
+    first = {key: each[0] for key, each in values.items()}
+    changed = [first | {key: value} for key, each in values.items() for value in each[1:]]
     parser_of_fit = training_parser("fit")
-    for values in [first, *changed]:
-        words = [*fit_words(file, rest), *as_words(values)][1:]
+    for each in [first, *changed]:
+        words = [*fit_words(file, rest), *as_words(each)][1:]
         try:
             check_files(words)
             parsed(parser_of_fit, words)
@@ -107,9 +104,10 @@ def sweep(file: SweepFile, given: argparse.Namespace, rest: tuple[str, ...]) -> 
     hidden = True if os.environ.get("TQDM_DISABLE") else None  # None: but on a terminal
     with tqdm(total=study.wanted, initial=done, desc="sweep", unit="trial", disable=hidden) as bar:
         runner = FitProcess(file, rest, environments(given.jobs))
-        work = Sweep(study, runner, bar.write, bar.update)
+        work = Sweep(study, runner, lambda line: (bar.write(line), bar.update()))
         found = work.run(given.jobs, retry_failed=given.retry_failed)
-    failed = sum(result.state == "failed" for result in found)
+    states = {trial.user_attrs["number"]: study.state(trial) for trial in found}
+    failed = [*states.values()].count("failed")
     if failed == len(found):
         raise UserError(
             f"all {failed} trials failed; the output of each is in {folder}/trial_*/output.log. "
@@ -117,8 +115,7 @@ def sweep(file: SweepFile, given: argparse.Namespace, rest: tuple[str, ...]) -> 
         )
     if failed:
         print(f"{failed} of {len(found)} trials failed; --retry_failed runs them once more.")
-    elsewhere = [str(result.number) for result in found if result.state == "running"]
-    if elsewhere:
+    if elsewhere := [str(number) for number, state in states.items() if state == "running"]:
         print(f"Another process still runs trial {', '.join(elsewhere)}.")
     print(best_table(file, found))
     print(f"Results     {folder / 'results.csv'}")
@@ -146,21 +143,20 @@ def told_to_end() -> Iterator[None]:
     A signal that this process was started to ignore, as a shell does for jobs in the background,
     stays ignored.
     """
-    signals = signal.SIGINT, signal.SIGTERM
-    before = {each: signal.getsignal(each) for each in signals}
-    heard = [each for each in signals if before[each] != signal.SIG_IGN]
+    handlers = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
+    handlers = {each: before for each, before in handlers.items() if before != signal.SIG_IGN}
 
     def interrupt(number: int, frame: FrameType | None) -> NoReturn:
-        for each in heard:  # a second one would stop the wait for the trials
+        for each in handlers:  # a second one would stop the wait for the trials
             signal.signal(each, signal.SIG_IGN)
         raise KeyboardInterrupt(number)
 
     try:
-        for each in heard:
+        for each in handlers:
             signal.signal(each, interrupt)
         yield
     except KeyboardInterrupt as interruption:
         raise SweepInterruptionError(interruption.args[0]) from None
     finally:
-        for each in heard:
-            signal.signal(each, before[each])
+        for each, before in handlers.items():
+            signal.signal(each, before)

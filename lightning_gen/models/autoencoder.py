@@ -76,9 +76,11 @@ class RAE(DeterministicAutoencoder):
     prior that is fitted to its codes.
 
     Args:
+        latent_dim: length of a code.
         code: nats per image for each unit of ||z||^2 / 2.
         weights: of ||theta||^2 / 2 of the decoder.
         gradient: of the Jacobian's squared norm, of images in [0, 1].
+        architecture: makes the encoder and the decoder.
     """
 
     def __init__(

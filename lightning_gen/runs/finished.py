@@ -216,28 +216,24 @@ class FinishedRun:
         shape = self.model.hparams.get("image_shape")
         if shape is None:  # of a model of the user's own
             return
+        kept = out.suffix in ("", ".npz")
         pixels = images * prod(tile_size(*shape[1:]))
-        if out.suffix not in ("", ".npz") and pixels > MOST_PIXELS:
-            raise UserError(
-                f"a picture of {images:,} images would have {pixels / 1e6:,.0f} million pixels, "
-                f"at most {MOST_PIXELS / 1e6:.0f} million can be opened. Ask for fewer, or "
-                "pass --out a folder or an .npz."
-            )
         size = images * max(prod(shape), BLOCK if out.suffix == "" else 0)
+        at_once = max(4 * held, 2 * size if out.suffix == ".npz" else 0)
         there = next((place for place in out.absolute().parents if place.exists()), Path("/"))
         free = shutil.disk_usage(there).free
-        if out.suffix in ("", ".npz") and size > free:
-            raise UserError(
-                f"{images:,} images take {size / 1e9:,.1f} GB, and the disk of {there} has "
-                f"{free / 1e9:,.1f} GB left. Ask for fewer."
-            )
         memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
-        needed = max(4 * held, 2 * size if out.suffix == ".npz" else 0)
-        if needed > memory:
-            raise UserError(
-                f"{images:,} images at once take {needed / 1e9:,.1f} GB, more than half of this "
-                f"machine's memory ({memory / 1e9:,.1f} GB). Ask for fewer."
-            )
+        for needed, most, unit, what in (
+            (pixels * (not kept), MOST_PIXELS, "million pixels", "of a picture (a folder has any)"),
+            (size * kept, free, "GB", f"left on the disk of {there}"),
+            (at_once, memory, "GB at once", "in half of this machine's memory"),
+        ):
+            if needed > most:
+                scale = 1e6 if unit.startswith("million") else 1e9
+                raise UserError(
+                    f"{images:,} images take {needed / scale:,.1f} {unit}, and there are at most "
+                    f"{most / scale:,.1f} {what}. Ask for fewer."
+                )
 
     def require(self, needs: Needs, asker: str) -> None:
         """Raise a UserError where the model lacks a capability that ``asker`` needs."""

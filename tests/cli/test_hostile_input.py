@@ -7,7 +7,6 @@ import pickle
 import re
 import shutil
 import signal
-import struct
 import time
 import zipfile
 from pathlib import Path
@@ -174,7 +173,6 @@ VERSION = "pytorch-lightning_version"
         (having(hyper_parameters={"_class_path": 3}), "trained with class_path 3, and this run"),
         (having(hyper_parameters={}, state_dict={}), "encoder.1.weight are missing, expected 8x7"),
         (having(state_dict={"own": torch.ones(2)}), "its weights own are 2, expected none"),
-        (each_weight(torch.ones(2, 3)), "encoder.1.weight are 2x3, expected 8x784"),
         (each_weight("x"), "encoder.1.weight are str, expected 8x784"),
         (lambda kept: {"state_dict": kept["state_dict"]}, f"it has no {VERSION}"),
         *(
@@ -183,7 +181,6 @@ VERSION = "pytorch-lightning_version"
         ),
         (without("optimizer_states"), "cannot be restored (KeyError"),
         (having(optimizer_states=[{"state": 3}]), "cannot be restored (KeyError"),
-        (having(callbacks=3), "cannot be restored (AttributeError"),
     ],
 )
 def test_a_checkpoint_that_does_not_fit_is_one_line(change, line, command, run_of_ones_own):
@@ -277,34 +274,6 @@ def test_a_verb_leaves_a_bomb_and_a_truncated_image_out(command, tmp_path, finis
     command("encode", finished, "--images", photos / "bomb.png", "--out", "codes.csv").refused(
         "1 of 1 images cannot be read: 'bomb.png' (DecompressionBombError"
     )
-
-
-def header_of(shape, dtype="'<f4'"):
-    text = f"{{'descr': {dtype}, 'fortran_order': False, 'shape': {shape}}}\n".encode()
-    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        header_of("(1, 2)", "'|O'") + pickle.dumps(Evil("exploded")),
-        header_of("(1, 10_000_000_000)"),
-        header_of("(100_000_000_000, 2)"),
-        header_of("(2, -2)"),
-        header_of("(3, 0)"),
-        header_of("(" * 5000),
-        header_of("(1, 2)", "[('a', '|O')]"),
-        b"\x93NUMPY\x09\x09",
-    ],
-)
-def test_codes_of_a_stranger(content, command, finished, tmp_path):
-    with zipfile.ZipFile(tmp_path / "codes.npz", "w") as archive:
-        archive.writestr("codes.npy", content)
-    command("decode", finished, tmp_path / "codes.npz", "--out", "decoded.npz").refused(
-        "codes.npz is no .npz with an array 'codes' of numbers"
-    )
-    assert not Path("exploded").exists()
-    assert not Path("decoded.npz").exists()
 
 
 @pytest.mark.parametrize("words", [(), ("--trainer.default_root_dir", "logs/below")])

@@ -27,8 +27,6 @@ trainer: {accelerator: cpu, devices: 1, max_epochs: 1, limit_train_batches: 2, l
   callbacks: ReconstructionQuality}
 default_pictures: false
 """
-NO_DATA = TINY.replace("MiniFashionMNIST, init_args: {batch_size: 50}", "MNIST, init_args: "
-    "{root: nowhere, download: false}")  # fmt: skip
 PSNR = {"metrics": "psnr", "published": 1.0, "better": "higher", "unit": "dB"}
 TARGET = {
     "source": "A & B 2020, table 1",
@@ -46,7 +44,6 @@ ONCE = {name: ["version_0"] for name in NAMES}
 def write_table(folder, **changes):
     """A table with the target ``tiny``, and its experiment."""
     (folder / "tiny.yaml").write_text(TINY)
-    (folder / "no_data.yaml").write_text(NO_DATA)
     table = {"tiny": TARGET | changes, "other": TARGET | {"tier": "hours on a GPU"}}
     path = folder / "table.yaml"
     path.write_text(yaml.safe_dump(table, sort_keys=False))
@@ -149,15 +146,6 @@ def test_finished_runs_are_taken_as_they_are(changes, sign, code, command, train
         assert answer.err == ""
 
 
-@pytest.mark.slow
-def test_a_target_whose_data_cannot_be_had(command, tmp_path):
-    table = write_table(tmp_path, config="no_data.yaml")
-    answer = command("reproduce", "tiny", "--table", table)
-    assert answer.code == 1
-    assert answer.out.startswith("tiny: not run: ")
-    assert answer.err.splitlines()[-1].endswith("1 of 1 not reached: tiny not run")
-
-
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -209,24 +197,21 @@ def test_other_targets_go_on_after_one_that_failed(command, logs, tmp_path, idle
     assert "second  psnr: " in answer.out
 
 
-def test_ctrl_c_is_one_line(command, logs, tmp_path, monkeypatch):
-    def interrupted(*arguments, **options):
-        raise KeyboardInterrupt
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (KeyboardInterrupt, "stopped. The same command goes on"),
+        (NotRunError("no data"), "1 of 1 not reached: tiny not run"),
+    ],
+)
+def test_a_training_that_does_not_end(error, said, command, logs, tmp_path, monkeypatch):
+    """It is begun although there are finished runs, since it is to be a fresh one."""
 
-    monkeypatch.setattr(verb, "train_run", interrupted)
+    def ended(target, number, root, *, fresh):
+        assert fresh
+        raise error
+
+    monkeypatch.setattr(verb, "train_run", ended)
     answer = command("reproduce", "tiny", "--table", write_table(tmp_path), "--fresh")
     assert answer.code == 1
-    assert "stopped. The same command goes on" in answer.line
-
-
-@pytest.mark.parametrize("words", [(), ("--fresh",)])
-def test_fresh_reaches_the_training(words, command, in_tmp, monkeypatch):
-    told = []
-
-    def trained(target, number, root, *, fresh):
-        told.append(fresh)
-        raise NotRunError("no data")
-
-    monkeypatch.setattr(verb, "train_run", trained)
-    command("reproduce", "tiny", "--table", write_table(in_tmp), *words)
-    assert told == [bool(words)]
+    assert said in answer.line

@@ -131,3 +131,21 @@ def test_attributes_stand_in_both_kinds_of_table(names, tmp_path):
         header, *lines = csv.reader(file)
     assert header == ["name", "label", *(names or ("attribute_0", "attribute_1")), "z0"]
     assert [[float(cell) for cell in line[2:4]] for line in lines] == factors.tolist()
+
+
+def test_a_name_of_any_length_becomes_that_of_a_file(tmp_path):
+    names = [f"{name}{ending}" for name in ("ü" * 122, "n" * 251) for ending in (".png", ".jpg")]
+    write(tmp_path / "out", [ResultBatch(names, {"result": torch.rand(4, 1, 8, 8)})])
+    assert len(list((tmp_path / "out").iterdir())) == 4
+
+
+def test_no_cell_is_taken_for_a_formula_by_a_spreadsheet(tmp_path):
+    names = ["=cmd|'calc'!A1", "+1", "-1", "@SUM(A1)", "plain"]
+    arrays = {"codes": torch.rand(5, 1), "factors": torch.rand(5, 5), "labels": torch.arange(5)}
+    words = {"class_names": names, "factor_names": names, "images": False}
+    path = write(tmp_path / "a.csv", [ResultBatch(names, {}, arrays)], **words)
+    with path.open(newline="") as file:
+        header, *lines = csv.reader(file)
+    for cells in (header[2:7], *(line[:2] for line in lines)):
+        assert not [cell for cell in cells if cell[0] in "=+-@"]
+        assert {cell.removeprefix("'") for cell in cells} <= set(names)

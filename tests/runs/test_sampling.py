@@ -3,7 +3,6 @@ import pytest
 import torch
 from PIL import Image
 
-from lightning_gen.errors import UserError
 from lightning_gen.figures.grid import image_grid, image_rows
 from lightning_gen.pictures import Samples, Seen
 from lightning_gen.runs.outputs import to_bytes
@@ -11,6 +10,7 @@ from lightning_gen.runs.sampling import sample
 from support.arrays import arrays_of
 from support.finished import run_of
 from support.kinds import KINDS
+from support.refusals import assert_refused
 
 WITH_PRIOR = ("VAE", "CVAE", "DCGAN")
 
@@ -77,8 +77,9 @@ def test_several_attributes_at_once(tmp_path):
     expected = image_rows({"Hat+Smiling": both}, "Samples of own")
     np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "a.png")), expected)
     for each, name in ((run, "Hat+Beard"), (run_of(KINDS["CVAE"]()), "Bag+Dress")):
-        with pytest.raises(UserError, match=f"knows no '{name[:3]}.{name[4:]}'"):
-            sample(each, tmp_path / "b.png", 4, labels=[name])
+        assert_refused(
+            f"knows no '{name[:3]}.{name[4:]}'", sample, each, tmp_path / "b.png", 4, labels=[name]
+        )
 
 
 def test_labels_are_folders_of_their_own(tmp_path):

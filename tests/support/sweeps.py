@@ -8,6 +8,7 @@ import tempfile
 import time
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import yaml
 from filelock import FileLock, Timeout
@@ -17,8 +18,9 @@ from sqlalchemy import Engine, event
 from lightning_gen.atomic import write_text
 from lightning_gen.runs.sweep import workers
 from lightning_gen.runs.sweep.reading import read_sweep
+from lightning_gen.runs.sweep.results import begun
 from lightning_gen.runs.sweep.study import Study
-from lightning_gen.runs.sweep.trial import CutOffError, Outcome
+from lightning_gen.runs.sweep.trial import Outcome
 
 BASE = """
 model:
@@ -80,6 +82,23 @@ def results_in(folder):
         return list(csv.DictReader(file))
 
 
+class Found(NamedTuple):
+    """What a sweep tells of a trial."""
+
+    number: int
+    state: str
+    parameters: dict
+    value: float | None
+
+
+def found_in(study):
+    """All trials of a study that were begun."""
+    return [
+        Found(trial.user_attrs["number"], study.state(trial), trial.params, trial.value)
+        for trial in begun(study)
+    ]
+
+
 def number_of(trial):
     """The number in the name of a trial's folder."""
     return int(trial.folder.name.split("_")[1])
@@ -102,7 +121,7 @@ class FakeFit:
         if len(self.calls) - 1 in self.cut_off:
             stop.set()
         if stop.is_set():
-            raise CutOffError
+            return None
         self.ended.append(trial)
         if number_of(trial) in self.failing:
             return Outcome(None, "ValueError: the loss is no number", str(trial.folder))

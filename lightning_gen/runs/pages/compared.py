@@ -54,11 +54,6 @@ class ComparedRun:
         return self.finished.model
 
     @property
-    def settings(self) -> dict[str, str]:
-        """The configuration by its keys as the command line writes them."""
-        return dict(flatten(self.record.config))
-
-    @property
     def metrics(self) -> dict[str, float]:
         """The last value of each column; an autoencoder's loss is its reconstruction."""
         found = {column: points[-1].value for column, points in self.record.logged.curves.items()}
@@ -165,7 +160,7 @@ def compared_metrics(runs: Sequence[ComparedRun]) -> list[ComparedMetric]:
     for column in shown:
         quantity, values = known.of(column), [each.get(column) for each in metrics]
         having = [run for run, value in zip(runs, values, strict=True) if value is not None]
-        fault = comparison_fault(column, quantity, having)
+        fault = comparison_fault(column, quantity, having) if len(having) > 1 else ""
         best = None if fault else _best(quantity, values)
         found.append(ComparedMetric(column, quantity, values, best, fault))
     return found
@@ -196,43 +191,39 @@ def _best(quantity: Quantity, values: Sequence[float | None]) -> int | None:
 
 
 def comparison_fault(column: str, quantity: Quantity, runs: Sequence[ComparedRun]) -> str:
-    """Why the values of a metric mean different things in these runs; empty where they do not.
+    """Why a metric means different things in two runs or more; empty where it does not.
 
     Two losses are the same where the class of the model is and every setting that is not known to
     leave the loss alone: whatever a new objective brings makes it another one.
     """
-    if len(runs) < 2:
-        return ""
     stage, basis = column.partition("/")[0], quantity.basis
     if basis == "judge":
         return "each run is judged by a discriminator of its own"
-    settings = [run.settings for run in runs]
-    differing = {key for each in settings for key, _ in each.items() ^ settings[0].items()}
-    if "data" in differing:
+    settings = compared_settings([run.record.config for run in runs])
+    others = differing(settings).keys()
+    if "data" in others:
         return "the datasets differ"
-    if split := sorted(key for key in differing if _of_the_split(key, stage, settings)):
+    published = "data.download" in settings  # files that are the same, wherever they lie
+    if split := sorted(key for key in others if _of_the_split(key, stage, published)):
         return f"the images differ ({', '.join(split)})"
     if basis == "data":
         return ""
-    if any(key.startswith("model.likelihood") for key in differing):
+    if any(key.startswith("model.likelihood") for key in others):
         return "the likelihoods differ"
     if len({isinstance(run.model, Conditional) for run in runs}) > 1:
         return "one is told the condition of an image"
     if basis == "likelihood":
         return ""
-    if "model" in differing:
+    if "model" in others:
         return "the losses are made of different terms"
-    of_model = sorted(key for key in differing if key.startswith("model."))
+    of_model = sorted(key for key in others if key.startswith("model."))
     terms = [key for key in of_model if not re.match(NO_PART_OF_THE_LOSS, key)]
     return f"the losses differ ({', '.join(terms)})" if terms else ""
 
 
-def _of_the_split(key: str, stage: str, settings: Sequence[dict[str, str]]) -> bool:
+def _of_the_split(key: str, stage: str, published: bool) -> bool:
     """Whether a setting decides which images a split has, or what they look like."""
-    if key == LIMITS.get(stage):
-        return True
-    if key == "data.root" and any("data.download" in each for each in settings):
-        return False  # published files, wherever they lie
-    if key == "data.val_fraction" and stage == "test":
+    if (key == "data.root" and published) or (key == "data.val_fraction" and stage == "test"):
         return False
-    return key.startswith("data.") and not re.match(NO_PART_OF_THE_DATA, key)
+    of_data = key.startswith("data.") and not re.match(NO_PART_OF_THE_DATA, key)
+    return of_data or key == LIMITS.get(stage)

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from jsonargparse import ArgumentParser
 
 from lightning_gen.allowed import enforced
-from lightning_gen.errors import UserError, nearest
+from lightning_gen.errors import UserError
 from lightning_gen.yaml_file import read_yaml
 
 CPU = Literal["minutes on a CPU", "an hour on a CPU", "hours on a CPU"]
@@ -134,13 +134,6 @@ def _parsed(kind: type, row: object) -> dict[str, Any]:
     with enforced():
         found: dict[str, Any] = vars(parser.parse_object(row))
     return found
-
-
-def find(table: dict[str, Target], name: str) -> Target:
-    """The target of this name; a UserError where there is none."""
-    if name not in table:
-        raise UserError(f"there is no target {name}{nearest(name, table)}")
-    return table[name]
 
 
 def in_digits(value: float) -> str:

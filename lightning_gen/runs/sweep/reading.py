@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -11,13 +11,15 @@ from warnings import catch_warnings
 
 import optuna
 from optuna.distributions import CategoricalDistribution
-from optuna.samplers import BaseSampler
+from optuna.samplers import BaseSampler, PartialFixedSampler, RandomSampler
 
 from lightning_gen.errors import UserError, nearest
 from lightning_gen.runs.sweep.space import Space, StudyValue, read_parameter, study_value
 from lightning_gen.yaml_file import read_yaml
 
 T = TypeVar("T")
+Samplers = Callable[[int], BaseSampler]
+"""The sampler of the trial of a number."""
 
 KEYS: dict[str, tuple[type | tuple[type, ...], str]] = {
     "config": (str, "the path of a configuration of fit, such as ../quickstart.yaml"),
@@ -43,33 +45,24 @@ class SweepFile:
     """What is varied, on which configuration, and by which metric.
 
     The ``metric`` are columns of a run's metrics.csv whose sum is compared, the best over the
-    epochs. ``sampler`` gives the sampler of the trial of a number, and is None for a grid, whose
-    ``trials`` are its combinations. ``overrides`` are options of every run; ``identity`` is what
-    all trials of one study have in common.
+    epochs. ``sampler`` gives the sampler of the trial of a number; that of a ``grid`` gives the
+    combination of this number, and all are its ``trials``. ``overrides`` are options of every run.
     """
 
     path: Path
     config: Path
     metric: tuple[str, ...]
     direction: Literal["minimize", "maximize"]
-    sampler: Callable[[int], BaseSampler] | None
+    grid: bool
+    sampler: Samplers
     trials: int
     overrides: dict[str, StudyValue]
     parameters: dict[str, Space]
-    identity: dict[str, Any]
 
     @property
     def metric_name(self) -> str:
         """The metric as the file writes it."""
         return " + ".join(self.metric)
-
-    @property
-    def combinations(self) -> list[dict[str, StudyValue]]:
-        """Those of a grid, the last parameter varying fastest; none where values are drawn."""
-        if self.sampler is not None:
-            return []
-        choices = [getattr(space, "choices", ()) for space in self.parameters.values()]
-        return [dict(zip(self.parameters, each, strict=True)) for each in product(*choices)]
 
 
 def read_sweep(path: Path) -> SweepFile:
@@ -109,56 +102,44 @@ def _build(path: Path, content: dict[str, Any]) -> SweepFile:
     for key in list(KEYS)[:3]:
         if not content.get(key):
             raise UserError(f"{key} is missing: {KEYS[key][1]}.")
-    direction = content.get("direction", "minimize")
-    if direction not in ("minimize", "maximize"):
-        raise UserError(f"direction: expected minimize or maximize, got {direction!r}.")
+    asked = {"direction": "minimize", "sampler": "grid", **content}
+    if asked["direction"] not in ("minimize", "maximize"):
+        raise UserError(f"direction: expected minimize or maximize, got {asked['direction']!r}.")
     config = Path(os.path.relpath(path.parent / content["config"]))  # "folder/../x" as "x"
     if not config.is_file():
         raise UserError(
             f"config: there is no file {config}. Write its path as seen from the folder "
             f"{path.parent}."
         )
-    parameters = _of_each(read_parameter, content["parameters"])
-    overrides = _of_each(study_value, content.get("overrides") or {})
+    parameters = {str(k): read_parameter(k, v) for k, v in content["parameters"].items()}
+    overrides = {str(k): study_value(k, v) for k, v in (content.get("overrides") or {}).items()}
     check_free([*overrides, *parameters], RESERVED, "the sweep itself gives it")
     check_free(overrides, parameters, "it stands among the parameters too")
-    sampler = _read_sampler(content.get("sampler", "grid"))
-    identity = {
-        "config": config.name,
-        "metric": content["metric"],
-        "direction": direction,
-        "grid": sampler is None,
-        "overrides": overrides,
-        "parameters": _of_each(study_value, content["parameters"]),
-    }
-    metric = tuple(column.strip() for column in content["metric"].split("+"))
-    trials = _number_of_trials(sampler is None, content.get("trials"), parameters)
+    grid, given = asked["sampler"] == "grid", content.get("trials")
+    sampler, trials = (
+        _read_grid(parameters, given) if grid else _read_sampler(asked["sampler"], given)
+    )
     return SweepFile(
-        path, config, metric, direction, sampler, trials, overrides, parameters, identity
+        path=path,
+        config=config,
+        metric=tuple(column.strip() for column in content["metric"].split("+")),
+        direction=asked["direction"],
+        grid=grid,
+        sampler=sampler,
+        trials=trials,
+        overrides=overrides,
+        parameters=parameters,
     )
 
 
-def _of_each(read: Callable[[Any], T], content: dict[Any, Any]) -> dict[str, T]:
-    """What ``read`` makes of each value; its UserErrors begin with the key."""
-    found = {}
-    for key, value in content.items():
-        try:
-            found[str(key)] = read(value)
-        except UserError as error:
-            raise UserError(f"{key}: {error}") from error
-    return found
-
-
-def _read_sampler(content: str | dict[str, Any]) -> Callable[[int], BaseSampler] | None:
-    """The sampler that a sweep file names, by the number of a trial; None for ``grid``.
+def _read_sampler(content: str | dict[str, Any], trials: int | None) -> tuple[Samplers, int]:
+    """The class that a sweep file names, and how many trials it says.
 
     The trial's number is added to the seed: with one seed a sweep that goes on, or machines that
     share it, would draw the same values again.
     """
     given: dict[str, Any] = content if isinstance(content, dict) else {"class_path": content}
     name = str(given.get("class_path")).removeprefix("optuna.samplers.")
-    if name == "grid":
-        return None
     if name not in SAMPLERS:
         hint = nearest(name, ["grid", *SAMPLERS])
         raise UserError(f"sampler: expected grid or a class of optuna.samplers, got {name}{hint}")
@@ -174,25 +155,30 @@ def _read_sampler(content: str | dict[str, Any]) -> Callable[[int], BaseSampler]
         build(0)
     except Exception as error:  # whatever a constructor raises, its arguments are the cause
         raise UserError(f"sampler: {name} does not take these init_args: {error}.") from error
-    return build
+    if trials is None or trials < 1:
+        raise UserError(f"trials: expected {KEYS['trials'][1]}, got {trials!r}.")
+    return build, trials
 
 
-def _number_of_trials(grid: bool, given: int | None, spaces: Mapping[str, Space]) -> int:
-    if not grid:
-        if given is None or given < 1:
-            raise UserError(f"trials: expected {KEYS['trials'][1]}, got {given!r}.")
-        return given
-    number = 1
+def _read_grid(spaces: dict[str, Space], trials: int | None) -> tuple[Samplers, int]:
+    """What gives a trial the combination of its number, the last parameter varying fastest."""
     for key, space in spaces.items():
         if not isinstance(space, CategoricalDistribution):
             raise UserError(
                 f"{key}: a grid takes lists of values, got a range. List its values, or set "
                 "sampler: optuna.samplers.TPESampler and trials."
             )
-        number *= len(space.choices)
-    if given is not None:
+    choices = [getattr(space, "choices", ()) for space in spaces.values()]
+    points = [dict(zip(spaces, each, strict=True)) for each in product(*choices)]
+    if trials is not None:
+        number = len(points)
         raise UserError(f"trials: a grid runs each of its {number} combinations. Leave trials out.")
-    return number
+
+    def build(number: int) -> BaseSampler:
+        with catch_warnings(action="ignore"):  # Optuna calls this class experimental
+            return PartialFixedSampler(points[number], RandomSampler())
+
+    return build, len(points)
 
 
 def check_free(keys: Iterable[str], taken: Iterable[str], reason: str) -> None:

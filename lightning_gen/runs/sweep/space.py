@@ -20,29 +20,27 @@ Space = CategoricalDistribution | FloatDistribution | IntDistribution
 LONGEST_NAME = 100
 
 
-def read_parameter(content: object) -> Space:
+def read_parameter(key: str, content: object) -> Space:
     """A list of values, or a range as ``{low: 1, high: 9}``; a UserError where it is neither."""
     if isinstance(content, Mapping):
-        return _read_range(dict(content))
+        return _read_range(key, dict(content))
     if not isinstance(content, list) or not content:
         raise UserError(
-            "expected a list of values or a range such as {low: 0.001, high: 0.1, log: true}, "
-            f"got {content!r}. Write one value as [2]."
+            f"{key}: expected a list of values or a range such as {{low: 0.001, high: 0.1, log: "
+            f"true}}, got {content!r}. Write one value as [2]."
         )
-    values = [study_value(value) for value in content]
-    for place, value in enumerate(values):
-        if value in values[:place]:
-            raise UserError(f"{word(value)} stands twice in the list. Leave one out.")
+    values = [study_value(key, value) for value in content]
+    if twice := [value for place, value in enumerate(values) if value in values[:place]]:
+        raise UserError(f"{key}: {word(twice[0])} stands twice in the list. Leave one out.")
     return CategoricalDistribution(values)
 
 
-def _read_range(content: dict[Any, Any]) -> FloatDistribution | IntDistribution:
+def _read_range(key: str, content: dict[Any, Any]) -> FloatDistribution | IntDistribution:
     """Whole numbers where all that is given is whole."""
-    numbers = [value for key, value in content.items() if key != "log"]
-    whole = all(type(value) is int for value in numbers)
-    kind = IntDistribution if whole else FloatDistribution
+    numbers = [value for name, value in content.items() if name != "log"]
+    kind = IntDistribution if all(type(n) is int for n in numbers) else FloatDistribution
     try:
-        if any(type(value) not in (int, float) or not math.isfinite(value) for value in numbers):
+        if any(type(n) not in (int, float) or not math.isfinite(n) for n in numbers):
             raise ValueError("low, high and step are numbers")
         if not isinstance(content.get("log", False), bool):
             raise ValueError("log is true or false")
@@ -50,8 +48,8 @@ def _read_range(content: dict[Any, Any]) -> FloatDistribution | IntDistribution:
             return kind(**content)
     except (TypeError, ValueError) as error:
         raise UserError(
-            f"a range has low, high and, if need be, log or step, such as {{low: 2, high: 100}}, "
-            f"got {content}: {str(error).rstrip('.')}."
+            f"{key}: a range has low, high and, if need be, log or step, such as {{low: 2, high: "
+            f"100}}, got {content}: {str(error).rstrip('.')}."
         ) from error
 
 
@@ -64,7 +62,7 @@ def suggest(trial: Trial, key: str, space: Space) -> StudyValue:
     return trial.suggest_float(key, space.low, space.high, step=space.step, log=space.log)
 
 
-def study_value(value: object) -> StudyValue:
+def study_value(key: str, value: object) -> StudyValue:
     """A value as a study keeps it; a UserError where it is no plain value."""
     if value is None or isinstance(value, bool | int | float | str):
         return value
@@ -72,7 +70,7 @@ def study_value(value: object) -> StudyValue:
         return json.dumps(value)
     except (TypeError, ValueError, RecursionError) as error:
         raise UserError(
-            f"expected numbers, texts, lists and mappings, got {value!r}. Put it in quotes."
+            f"{key}: expected numbers, texts, lists and mappings, got {value!r}. Put it in quotes."
         ) from error
 
 

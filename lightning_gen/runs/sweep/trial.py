@@ -51,10 +51,6 @@ class Outcome(NamedTuple):
     test: Mapping[str, float] = {}
 
 
-class CutOffError(Exception):
-    """The trial was stopped before its end."""
-
-
 @dataclass(frozen=True)
 class FitProcess:
     """Runs a trial as ``fit`` in a process and reads its metrics.
@@ -67,8 +63,8 @@ class FitProcess:
     words: tuple[str, ...] = ()
     environments: tuple[Mapping[str, str], ...] = ({},)
 
-    def __call__(self, trial: Trial, stop: Event) -> Outcome:
-        """Train, or go on with the last checkpoint; a CutOffError where it ended before its end."""
+    def __call__(self, trial: Trial, stop: Event) -> Outcome | None:
+        """Train, or go on with the last checkpoint; None where it was told to end before."""
         trial.folder.mkdir(parents=True, exist_ok=True)
         output = trial.folder / "output.log"
         with output.open("ab") as file:
@@ -82,6 +78,8 @@ class FitProcess:
             )
         with process:
             code = wait(process, stop)
+        if code is None:
+            return None
         runs = RunDirectory.all_of(trial.folder.parent, trial.folder.name)
         if code or not runs:
             return Outcome(None, failure(output, code), str(runs[-1].path) if runs else "")
@@ -110,15 +108,14 @@ def as_words(values: Mapping[str, StudyValue]) -> list[str]:
     return [f"--{key}={word(value)}" for key, value in values.items()]
 
 
-def wait(process: "subprocess.Popen[bytes]", stop: Event) -> int:
-    """The exit code of a process, which is ended with all that it started when ``stop`` is set."""
+def wait(process: "subprocess.Popen[bytes]", stop: Event) -> int | None:
+    """The exit code; None of one that was told to end, as it and its children are by ``stop``."""
     while process.poll() is None:
         if stop.wait(0.1):
             end(process)
-            raise CutOffError
-    if process.returncode in (-signal.SIGTERM, 128 + signal.SIGTERM):
-        raise CutOffError
-    return process.returncode
+            return None
+    told = process.returncode in (-signal.SIGTERM, 128 + signal.SIGTERM)
+    return None if told else process.returncode
 
 
 def end(process: "subprocess.Popen[bytes]") -> None:

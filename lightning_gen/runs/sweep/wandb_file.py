@@ -32,8 +32,8 @@ def write_wandb(sweep: SweepFile, words: tuple[str, ...], trials: int | None, pa
 
 def wandb_sweep(sweep: SweepFile, words: tuple[str, ...], trials: int | None) -> dict[str, Any]:
     """The content of the file; of guided samplers W&B has Bayesian search alone."""
-    random = sweep.sampler is not None and isinstance(sweep.sampler(0), RandomSampler)
-    method = "random" if random else "bayes" if sweep.sampler else "grid"
+    random = isinstance(sweep.sampler(0), RandomSampler)
+    method = "grid" if sweep.grid else "random" if random else "bayes"
     content: dict[str, Any] = {"program": "lightning-gen", "method": method}
     if len(sweep.metric) == 1:
         content["metric"] = {"name": sweep.metric_name, "goal": sweep.direction}
@@ -42,7 +42,7 @@ def wandb_sweep(sweep: SweepFile, words: tuple[str, ...], trials: int | None) ->
             f"W&B follows one metric, and {sweep.path} has {sweep.metric_name}. Set metric to one "
             "of them, or sampler to grid or RandomSampler, which need none."
         )
-    if sweep.sampler is not None:
+    if not sweep.grid:
         content["run_cap"] = trials or sweep.trials
     content["parameters"] = {key: wandb_parameter(key, p) for key, p in sweep.parameters.items()}
     keys = {word.partition("=")[0].lstrip("-") for word in words} | set(sweep.overrides)

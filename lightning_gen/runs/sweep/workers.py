@@ -3,52 +3,45 @@
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import suppress
+from contextlib import ExitStack
 from threading import Event, Lock
 
 import optuna
 from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 
 from lightning_gen.errors import UserError
-from lightning_gen.runs.sweep.results import Result, line, results, write_results
+from lightning_gen.runs.sweep.results import begun, line, write_results
 from lightning_gen.runs.sweep.space import suggest, trial_name
 from lightning_gen.runs.sweep.study import Study, key_of, reason, shown
-from lightning_gen.runs.sweep.trial import CutOffError, Outcome, Trial
+from lightning_gen.runs.sweep.trial import Outcome, Trial
 
-Runner = Callable[[Trial, Event], Outcome]
-"""Runs a trial; raises CutOffError when the event was set."""
+Runner = Callable[[Trial, Event], Outcome | None]
+"""Runs a trial; None where it was cut off, as it is when the event is set."""
 
 
 class Sweep:
     """The trials of a study, each in a folder of its own, run on this machine by ``runner``.
 
-    ``say`` is given each line for the screen, ``advance`` is called after each trial that ended.
+    ``say`` is given a line about each trial that has ended.
     """
 
-    def __init__(
-        self,
-        study: Study,
-        runner: Runner,
-        say: Callable[[str], object] = print,
-        advance: Callable[[], object] = lambda: None,
-    ) -> None:
+    def __init__(self, study: Study, runner: Runner, say: Callable[[str], object] = print) -> None:
         self.study = study
         self.runner = runner
         self.say = say
-        self.advance = advance
         self.stop = Event()
         self._again: set[tuple[int, int]] = set()
         self._one_at_a_time = Lock()
 
-    def run(self, jobs: int = 1, *, retry_failed: bool = False) -> list[Result]:
-        """Run all trials that are left, ``jobs`` at once; those of the whole sweep."""
+    def run(self, jobs: int = 1, *, retry_failed: bool = False) -> list[FrozenTrial]:
+        """Run all trials that are left, ``jobs`` at once; all of the sweep that have begun."""
         try:
             if retry_failed:
-                failed = [t for t in self.study.trials().values() if t.state == TrialState.FAIL]
-                self._again = {key_of(trial) for trial in failed}
+                known = self.study.trials().values()
+                self._again = {key_of(each) for each in known if each.state == TrialState.FAIL}
             try:
-                with self.study.at_work(), ThreadPoolExecutor(jobs) as pool:
+                with ThreadPoolExecutor(jobs) as pool:
                     workers = [pool.submit(self._work, slot) for slot in range(jobs)]
                     try:
                         for worker in as_completed(workers):
@@ -64,19 +57,19 @@ class Sweep:
             ) from error
         return found
 
-    def _write(self) -> list[Result]:
-        found = results(self.study)
+    def _write(self) -> list[FrozenTrial]:
+        found = begun(self.study)
         write_results(self.study, found)
         return found
 
     def _work(self, slot: int) -> None:
-        """Run trials until none is left, those of processes that were killed included."""
+        """Run trials until none is left."""
         while not self.stop.is_set():
-            with self._one_at_a_time:
-                trial = self.study.claim(self._again)
-                if trial is None and not self.study.fail_abandoned():
+            with ExitStack() as held:
+                with self._one_at_a_time:
+                    trial = held.enter_context(self.study.claimed(self._again))
+                if trial is None:
                     return
-            if trial is not None:
                 self._run_trial(trial, slot)
 
     def _run_trial(self, trial: optuna.Trial, slot: int) -> None:
@@ -84,32 +77,20 @@ class Sweep:
         spaces = self.study.sweep.parameters.items()
         parameters = {key: suggest(trial, key, space) for key, space in spaces}
         name = trial_name(about["number"], parameters)
-        asked = Trial(parameters, self.study.folder / name, slot, about.get("goes_on", False))
+        asked = Trial(parameters, self.study.folder / name, slot, goes_on="name" in about)
         start = time.monotonic() - about.get("seconds", 0)
-        outcome = None
         try:
             trial.set_user_attr("name", name)
             try:
-                with suppress(CutOffError):
-                    outcome = self.runner(asked, self.stop)
+                outcome = self.runner(asked, self.stop)
             finally:
                 trial.set_user_attr("seconds", time.monotonic() - start)
-                self._end(trial, outcome)
+            if outcome is None:
+                return
+            self.study.end(trial, outcome)
         except UpdateFinishedTrialError:  # its lock was lost, and others took its trial for dead
             self.say(f"trial {about['number']} was taken over by another process")
             return
-        if outcome is not None:
-            with self._one_at_a_time:
-                [done] = [result for result in self._write() if result.number == about["number"]]
-                self.say(line(self.study.sweep, done))
-                self.advance()
-
-    def _end(self, trial: optuna.Trial, outcome: Outcome | None) -> None:
-        """Write into the database what came of a trial; without an outcome it was cut off."""
-        if outcome is None:
-            trial.study.tell(trial, state=TrialState.FAIL)
-            return
-        failed = outcome.value is None
-        for name in ("directory", "test", *(["error"] if failed else [])):
-            trial.set_user_attr(name, getattr(outcome, name))
-        trial.study.tell(trial, outcome.value, TrialState.FAIL if failed else TrialState.COMPLETE)
+        with self._one_at_a_time:
+            self._write()
+            self.say(line(self.study.sweep, self.study.trials()[about["number"]]))

@@ -199,7 +199,8 @@ def test_a_model_of_the_users_own_is_not_taken_for_one_of_ours(run):
 
 
 def test_hostile_text_stays_text(run):
-    run = run.rename(run.with_name(HOSTILE.replace("/", "")))
+    no_text = os.fsdecode(b"\xff")
+    run = run.rename(run.with_name(HOSTILE.replace("/", "") + no_text))
     environment = {"started": HOSTILE, "devices": [HOSTILE], "packages": {HOSTILE: HOSTILE}}
     (run / "environment.json").write_text(json.dumps(environment))
     config = {"model": {"class_path": f"x.{HOSTILE}"}, "data": HOSTILE, "name": HOSTILE}

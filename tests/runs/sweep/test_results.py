@@ -6,10 +6,16 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from lightning_gen.runs.sweep import workers
-from lightning_gen.runs.sweep.results import best_table, results, write_results
+from lightning_gen.runs.sweep.results import begun, best_table
 from lightning_gen.runs.sweep.workers import Sweep
 from support.sweeps import GRID, RANDOM, FakeFit, open_study, results_in
+
+
+def run(folder, fit, content=GRID):
+    """Run a sweep; its study."""
+    study = open_study(folder, content)
+    Sweep(study, fit).run(jobs=1)
+    return study
 
 
 @pytest.fixture(scope="module")
@@ -17,16 +23,6 @@ def grid(tmp_path_factory):
     """The folder of a sweep of six trials, of which the second fails, and its study."""
     folder = tmp_path_factory.mktemp("grid")
     return folder, run(folder, FakeFit(failing=[1]))
-
-
-def run(folder, fit, content=GRID):
-    """Run a sweep and write what it found, once; its study."""
-    study = open_study(folder, content)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(workers, "write_results", lambda *_: None)
-        Sweep(study, fit).run()
-    write_results(study, results(study))
-    return study
 
 
 def test_a_row_a_trial(grid):
@@ -49,7 +45,7 @@ def test_a_row_a_trial(grid):
 
 
 def test_they_stand_there_when_the_sweep_is_interrupted(tmp_path):
-    Sweep(open_study(tmp_path), FakeFit(cut_off=[1])).run()
+    run(tmp_path, FakeFit(cut_off=[1]))
     assert [row["state"] for row in results_in(tmp_path)] == ["complete", "interrupted"]
     assert (tmp_path / "results.png").is_file()
 
@@ -67,10 +63,10 @@ def test_ranges_and_lists_and_no_plot_without_a_finished_trial(tmp_path):
 
 def test_the_best_five_trials(grid):
     folder, study = grid
-    first, *lines = best_table(study.sweep, results(study)).splitlines()
+    first, *lines = best_table(study.sweep, begun(study)).splitlines()
     assert first.split() == ["trial", "val/loss", "latent_dim", "lr", "run"]
     assert [line.split()[1] for line in lines] == ["2.1", "4.01", "4.1", "8.01", "8.1"]
     assert lines[0].split()[2:4] == ["2", "0.1"]
     assert Path(lines[0].split()[4]) == folder / "trial_0000_latent_dim=2_lr=0.1"
     more = replace(study.sweep, direction="maximize")
-    assert best_table(more, results(study)).splitlines()[1].split()[1] == "8.1"
+    assert best_table(more, begun(study)).splitlines()[1].split()[1] == "8.1"
