@@ -46,6 +46,8 @@ VERBS = {
         "predict logs/quickstart/version_0/checkpoints/last.ckpt"),
     "sample": Verb("sampling", "make new images",
         "sample quickstart --num_images 25 --out new.png", "sample.png"),
+    "fit-prior": Verb("priors", "fit a prior to the codes of a finished run",
+        "fit-prior quickstart --prior GaussianMixture --prior.components 50", "prior.pt"),
     "reconstruct": Verb("coding", "give images back through their codes",
         "reconstruct quickstart --images photos --out reconstructions", "reconstruct.png"),
     "encode": Verb("coding", "write the codes of images to an .npz or .csv",

@@ -15,6 +15,7 @@ COMMON = (
     ("batch_size", 256, "images at once"),
     ("seed", 0, "of everything random"),
     ("device", "auto", "auto, cpu, cuda, cuda:1 or mps"),
+    ("prior", "fitted", "draw from the prior that was fitted, or with none from the model's own"),
 )
 """The options of every verb that loads a model: name, default and help."""
 INPUTS = {
@@ -53,6 +54,7 @@ what is asked for most:
   --pictures NAME                    a picture in place of the default one of its kind
   --default_pictures false           draw nothing
   --test_after_fit false             test nothing
+  --fit_prior NAME                   at the end fit a prior to the codes, such as GaussianMixture
 """
 MORE = """
 lightning-gen fit --help all lists every option of every part; --model.help VAE, --data.help MNIST
@@ -67,6 +69,7 @@ usage: lightning-gen {verb} RUN [--KEY VALUE] ...
 {summary}: lightning-gen {example}
 
   RUN              {run}
+  --prior none                       draw from the model's own prior, and not a fitted one
   --trainer.callbacks NAME           a score, such as SampleQuality or ReconstructionQuality
   --trainer.accelerator cpu|gpu      --trainer.devices N
   --data.KEY VALUE                   other data than that of the run
@@ -106,7 +109,7 @@ def verb_help(
     verb: str, module: str, summary: str, example: str, picture: str = "", first: str = ""
 ) -> str | None:
     """The options of a verb for finished runs: the arguments of its function and its picture."""
-    function = "draw" if module == "pictures" else verb
+    function = "draw" if module == "pictures" else verb.replace("-", "_")
     found = _definition([PACKAGE / "runs" / f"{module.replace('.', '/')}.py"], function)
     if not isinstance(found, ast.FunctionDef):
         return None

@@ -34,6 +34,7 @@ PARTS = (
     lightning_gen.latent,
     lightning_gen.networks,
     lightning_gen.objectives,
+    lightning_gen.priors,
 )
 KINDS = {kind.__name__: kind for kind in buildable(*ROOMS.values(), *PARTS)}
 OPTIMIZERS = [

@@ -137,6 +137,9 @@ def explain(message: str, error: BaseException | None = None, words: Sequence[st
 
 def unknown_class(key: str, word: str, classes: list[str]) -> str:
     """A class that does not exist, and those like it, or where it stands."""
+    if word in classes:  # at this key of another class
+        others = [name for name in classes if name != word]
+        return f"{key}: {word} does not stand here{nearest('', others)}"
     if other := known.place_of(word, but=key):
         return f"{key}: {word} does not stand here. Give it to --{other}."
     return f"{key}: there is no class {word}{nearest(word, classes)}"
@@ -174,7 +177,8 @@ def unknown_option(fault: Fault, word: str, words: list[str]) -> str:
     if not taken and known.classes(place.rpartition(".")[2]):
         return f"{said}. {class_first(place)}"
     same = sorted(name for name in names - {key} if name.rpartition(".")[2] == word)
-    hint = f". Did you mean {same[0]}?" if same else nearest(key, names - {place})
+    others = {name for name in names if not name.startswith(f"{key}.")}
+    hint = f". Did you mean {same[0]}?" if same else nearest(key, others - {place})
     helped = f"--{place}.help {owner}" if owner else "--help all"
     return said + (hint if hint != "." else f". See lightning-gen fit {helped}.")
 

@@ -12,13 +12,15 @@ from jsonargparse import Namespace
 
 from lightning_gen.allowed import enforced, registered
 from lightning_gen.cli import VERBS, known
+from lightning_gen.cli.files import options_of
 from lightning_gen.cli.help import COMMON, INPUTS, RUN_HELP
 from lightning_gen.cli.messages import OPTION, REQUIRED, explain
 from lightning_gen.cli.outcome import outcome
 from lightning_gen.cli.parser import Parser
-from lightning_gen.errors import BadArgumentsError, UserError, bad_arguments, nearest
-from lightning_gen.parts import class_for, members, parameters
+from lightning_gen.errors import BadArgumentsError, UserError, bad_arguments, nearest, user_error
+from lightning_gen.parts import check_part, class_for, members, parameters
 from lightning_gen.pictures import Picture
+from lightning_gen.priors import Prior
 from lightning_gen.runs.finished import FinishedRun
 from lightning_gen.runs.inputs import FileInputs, Inputs, SplitInputs, SplitName
 
@@ -41,6 +43,8 @@ def run_verb(verb: str, *given_words: str) -> None:
     function = function_of(verb)
     asked = inspect.signature(function).parameters
     picture, words = picture_of(verb, given_words)
+    if verb == "fit-prior":
+        check_prior_name(words)
     options, parser = read(verb, function, words, picture)
     try:
         with bad_arguments():
@@ -51,9 +55,12 @@ def run_verb(verb: str, *given_words: str) -> None:
                 lists = {k: tuple(v) for k, v in chosen.items() if isinstance(v, list)}
                 options.picture = picture(**chosen | lists)
             given = {name: options[name] for name in asked if name in options}
+            if verb == "fit-prior":
+                given["prior"] = prior_of(parser, options)
             if loads(asked):
                 torch.manual_seed(options.seed)
-                given["run"] = opened = FinishedRun.open(options.run, options.device)
+                kept = "none" if verb == "fit-prior" else options.prior
+                given["run"] = opened = FinishedRun.open(options.run, options.device, kept)
                 name = f"{options.picture.name}.png" if verb == "draw" else VERBS[verb].out
                 given["out"] = options.out or opened.path / name
             if "inputs" in asked:
@@ -73,8 +80,27 @@ def run_verb(verb: str, *given_words: str) -> None:
 def function_of(verb: str) -> Callable[..., Path]:
     """The function of a verb, which gives back what it wrote."""
     module = import_module(f"lightning_gen.runs.{VERBS[verb].module}")
-    found: Callable[..., Path] = getattr(module, "draw" if VERBS[verb].picture else verb)
+    name = "draw" if VERBS[verb].picture else verb.replace("-", "_")
+    found: Callable[..., Path] = getattr(module, name)
     return found
+
+
+def check_prior_name(words: Sequence[str]) -> None:
+    """A BadArgumentsError where ``--prior`` is no class of the package, nor a dotted name."""
+    offered = known.classes("fit_prior")
+    for option, name in options_of([*words]):
+        if option == "prior" and "." not in name and name not in offered:
+            raise BadArgumentsError(f"there is no prior {name}{nearest(name, offered)}")
+
+
+def prior_of(parser: Parser, options: Namespace) -> Prior | None:
+    """The prior of ``--prior``, built; a UserError where it cannot be."""
+    check_part(options.prior, Prior | None, "prior")
+    try:
+        built: Prior | None = parser.instantiate_classes(options).prior
+    except ValueError as error:  # the parser's, of what the class itself raised
+        raise user_error(error) or error from error
+    return built
 
 
 def picture_of(verb: str, words: Sequence[str]) -> tuple[type[Picture] | None, Sequence[str]]:
@@ -126,12 +152,12 @@ def read(
             example = VERBS[verb].example
             text = f"{missing[1]} missing, expected for instance: lightning-gen {example}"
         elif (unknown := OPTION.search(text)) and unknown[1]:
-            known = vars(parser.get_defaults())
-            text = f"{unknown[2]} is no option{nearest(unknown[2], known)}"
-        elif unknown:
+            defaults = vars(parser.get_defaults())
+            text = f"{unknown[2]} is no option{nearest(unknown[2], defaults)}"
+        elif unknown and "Parser key" not in text:
             text = f"{unknown[2]} is one word too many. Quote a name that has blanks."
         else:
-            text = explain(text, error)
+            text = explain(text, error, [*words])
         raise BadArgumentsError(text) from error
     for name, value in vars(options).items():
         least, most = LIMITS.get(name, (1, 2**31 - 1))

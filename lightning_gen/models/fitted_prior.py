@@ -85,9 +85,12 @@ def _with_fitted_prior(
 
 @cache
 def sampling(kind: type[LightningModule]) -> type[LightningModule]:
-    """The class of models of a kind that draws no images itself, with a prior."""
+    """The class of models of a kind that draws no images itself, with a prior.
+
+    Its name is another one: parsers find classes by theirs.
+    """
     return new_class(
-        kind.__name__,
+        f"{kind.__name__}WithPrior",
         (kind, SamplesPrior),
         exec_body=lambda names: names.update(__module__=kind.__module__, __doc__=kind.__doc__),
     )

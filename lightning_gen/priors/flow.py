@@ -60,7 +60,7 @@ class NormalizingFlow(VectorPrior):
         mean, std = standardised(codes)
         self.shift.copy_(mean)
         self.scale.copy_(std)
-        fit_by_gradient(self, codes, self.epochs, 512, 2e-3)
+        fit_by_gradient(self, codes, self.epochs, 512, 5e-3)
         return self
 
     def sample(self, n: int, temperature: float = 1.0) -> Codes:

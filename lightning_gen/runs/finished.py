@@ -13,14 +13,25 @@ from lightning.pytorch import LightningDataModule, LightningModule
 from PIL import Image
 
 from lightning_gen.allowed import enforced, granted, modules, refusal
-from lightning_gen.contracts import ImageShape, Needs, info_of, require
+from lightning_gen.contracts import (
+    Decodes,
+    Encodes,
+    ImageShape,
+    Needs,
+    SamplesCodes,
+    SamplesImages,
+    able,
+    info_of,
+    require,
+)
 from lightning_gen.errors import UserError, check_objects
 from lightning_gen.figures.grid import tile_size
 from lightning_gen.pictures import Picture
+from lightning_gen.priors import Prior
 from lightning_gen.runs.outputs import as_image, open_picture
 from lightning_gen.training.checkpoint import build, load_checkpoint, load_model, restore
 from lightning_gen.training.directory import CONFIG, RunDirectory
-from lightning_gen.training.fitted_prior import copy_of, use_kept_prior
+from lightning_gen.training.fitted_prior import FILE, copy_of, prior_in_words, use_kept_prior
 
 MOST_PIXELS = 100_000_000
 """Of a picture: programs refuse to open larger ones."""
@@ -31,7 +42,7 @@ BLOCK = 4096
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from lightning_gen.contracts import Decodes, Encodes, Images, Reconstructs, SamplesCodes
+    from lightning_gen.contracts import Images, Reconstructs
 
     class TrainedModel(LightningModule, Encodes, Decodes, Reconstructs, SamplesCodes):
         """What editors and type checkers take a model for whose class a checkpoint names.
@@ -59,9 +70,7 @@ class FinishedRun:
     path: Path
 
     @classmethod
-    def open(
-        cls, place: str | Path, device: str = "cpu", prior: Literal["fitted", "none"] = "fitted"
-    ) -> "FinishedRun":
+    def open(cls, place: str | Path, device: str = "cpu", prior: str = "fitted") -> "FinishedRun":
         """Load a run: its best checkpoint, or the latest where nothing was validated.
 
         A UserError says that there is no such run, checkpoint or device, or that it is broken.
@@ -69,9 +78,11 @@ class FinishedRun:
         Args:
             place: a run directory, a checkpoint, or the name of a run (its latest version).
             device: where the model is put; "auto" is a CUDA device where there is one.
-            prior: draw from the prior that was fitted to the codes, if any was; "none" draws from
+            prior: draw from the prior that was "fitted" to the codes, if any was; "none" draws from
                 the model's own.
         """
+        if prior not in ("fitted", "none"):
+            raise UserError(f'prior is "fitted", or "none" for the model\'s own, got {prior!r}.')
         place = Path(place).expanduser()
         found = [path for path in (place, Path("logs") / place) if path.is_file()]
         if place.suffix == ".ckpt" and found:
@@ -202,6 +213,21 @@ class FinishedRun:
             inputs = SplitInputs(self, split)
             return as_image(drawn_by(self, picture, inputs, Path("picture.png")))
 
+    def fit_prior(self, prior: Prior | None = None) -> Prior:
+        """Fit a prior to the codes of the training images; the run draws from it from now on.
+
+        It is kept beside the checkpoints, and used by all that loads the run. A UserError says that
+        the model has no such codes.
+
+        Args:
+            prior: such as ``lightning_gen.priors.GaussianMixture()``, the default; of a model with
+                codebooks ``Autoregressive()``.
+        """
+        from lightning_gen.runs.priors import fit_prior
+
+        fit_prior(self, self.path / FILE, prior)
+        return cast(Prior, self.model.prior)
+
     def report(self, out: Path | None = None) -> Path:
         """Write everything about the run in one HTML file, ``report.html`` by default."""
         from lightning_gen.runs.pages.report import report
@@ -237,7 +263,16 @@ class FinishedRun:
 
     def require(self, needs: Needs, asker: str) -> None:
         """Raise a UserError where the model lacks a capability that ``asker`` needs."""
-        require(self.model, needs, asker, "Choose a run of another model.")
+        remedy = "Choose a run of another model."
+        if {SamplesImages, SamplesCodes} & {*needs} and able(self.model, (Encodes, Decodes)):
+            remedy = f"Fit a prior to its codes: lightning-gen fit-prior {self.name}"
+        require(self.model, needs, asker, remedy)
+
+    @property
+    def samples_from(self) -> str:
+        """What is drawn from, for titles: empty of the model's own prior."""
+        words = prior_in_words(self.path) if vars(self.model).get("_has_fitted_prior") else ""
+        return f", from {words}" if words else ""
 
 
 def load(place: str | Path, device: str = "cpu", allow: str = "") -> TrainedModel:

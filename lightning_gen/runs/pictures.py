@@ -25,7 +25,7 @@ def draw(run: FinishedRun, picture: Picture, inputs: Inputs, out: Path) -> Path:
     """
     drawn = drawn_by(run, picture, inputs, out)
     if isinstance(drawn, View):
-        named = drawn._replace(title=f"{run.name}: {drawn.title}")
+        named = drawn._replace(title=f"{run.name}{run.samples_from}: {drawn.title}")
         return write_view(named, out, film=picture.film)
     check_ending(out, (".png", ".pdf", ".svg"))
     write_picture(drawn, out)

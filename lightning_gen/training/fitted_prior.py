@@ -15,7 +15,7 @@ from lightning_gen.atomic import draft
 from lightning_gen.callbacks import Draw
 from lightning_gen.callbacks.drawing import evaluation_mode
 from lightning_gen.callbacks.evaluation import training_batches
-from lightning_gen.contracts import Batch, SamplesImages, able
+from lightning_gen.contracts import Batch
 from lightning_gen.errors import UserError, user_error
 from lightning_gen.hyperparameters import import_path, plain
 from lightning_gen.models.fitted_prior import check_prior, codes_to_fit, use_prior
@@ -24,6 +24,8 @@ from lightning_gen.priors import Autoregressive, GaussianMixture, Prior, VectorP
 from lightning_gen.training.checkpoint import build, load_checkpoint
 
 FILE = "prior.pt"
+ENDING = "_of_fitted_prior"
+"""Of the names of pictures that are drawn once such a prior was fitted."""
 MANY = 2**28
 """Numbers of the codes that a prior is fitted to, 1 GB; of more codes the first ones are taken."""
 
@@ -39,10 +41,10 @@ def fit_after_training(
     copy = copy_of(model).to(trainer.strategy.root_device)
     if trainer.is_global_zero:
         with evaluation_mode(trainer, copy):
-            fitted = fit_prior(copy, training_batches(trainer, ordered=False), prior)
-        keep_prior(fitted, folder, checkpoint)
-        ending = "_fitted_prior" if able(model, (SamplesImages,)) else ""
-        Draw(Samples()).draw_all(trainer, copy, ["samples"], ending)
+            fitted = fit_to_codes(copy, training_batches(trainer, ordered=False), prior)
+        keep_prior(fitted, folder / FILE, checkpoint)
+        rank_zero_info(f"Prior       {describe_prior(fitted)}, fitted to the codes")
+        Draw(Samples()).draw_all(trainer, copy, ["samples"], ENDING)
     trainer.strategy.barrier()
     if not trainer.is_global_zero:
         use_kept_prior(copy, folder, checkpoint)
@@ -58,7 +60,7 @@ def copy_of(model: LightningModule) -> LightningModule:
         model.trainer = trainer
 
 
-def fit_prior(
+def fit_to_codes(
     model: LightningModule, batches: Iterable[Batch], prior: Prior | None = None
 ) -> Prior:
     """Fit a prior to the codes of training images, and let the model draw from it.
@@ -79,10 +81,8 @@ def fit_prior(
             size += parts[-1].numel()
             if size > MANY:
                 break
-    codes = torch.cat(parts)
-    prior.fit(codes)
+    prior.fit(torch.cat(parts))
     use_prior(model, prior)
-    rank_zero_info(f"{describe_prior(prior)} fitted to the codes of {len(codes):,} training images")
     return prior
 
 
@@ -92,12 +92,12 @@ def describe_prior(prior: Prior) -> str:
     return f"{type(prior).__name__}({', '.join(map(str, given))})"
 
 
-def keep_prior(prior: Prior, folder: Path, checkpoint: Path) -> Path:
-    """Write a prior into the folder of a run, with the step of the checkpoint that it is of."""
-    path = folder / FILE
+def keep_prior(prior: Prior, path: Path, checkpoint: Path) -> Path:
+    """Write a prior into a file, with the step of the checkpoint that it is of."""
     options = {field.name: plain(getattr(prior, field.name)) for field in fields(prior)}
     content = {
         "prior": {"class_path": import_path(type(prior)), "init_args": options},
+        "words": describe_prior(prior),
         "latent_dim": prior.latent_dim if isinstance(prior, VectorPrior) else None,
         "state_dict": {name: value.cpu() for name, value in prior.state_dict().items()},
         "step": load_checkpoint(checkpoint)["global_step"],
@@ -105,6 +105,15 @@ def keep_prior(prior: Prior, folder: Path, checkpoint: Path) -> Path:
     with draft(path) as unfinished:
         torch.save(content, unfinished)
     return path
+
+
+def prior_in_words(folder: Path) -> str:
+    """What was fitted to the codes of a run, such as ``GaussianMixture(100)``; empty without one.
+
+    A UserError says that the file is broken.
+    """
+    path = folder / FILE
+    return _read(path)["words"] if path.is_file() else ""
 
 
 def use_kept_prior(model: LightningModule, folder: Path, checkpoint: Path) -> Prior | None:
@@ -128,7 +137,7 @@ def use_kept_prior(model: LightningModule, folder: Path, checkpoint: Path) -> Pr
         with enforced():
             prior = build(Prior, "prior", content["prior"])  # type: ignore[type-abstract]
         if isinstance(prior, VectorPrior):
-            prior.build(content["latent_dim"])
+            prior.build(int(content.get("latent_dim", 0)))
         else:
             prior = prior.of(model)
         prior.load_state_dict(content["state_dict"])
@@ -145,8 +154,9 @@ def use_kept_prior(model: LightningModule, folder: Path, checkpoint: Path) -> Pr
 def _read(path: Path) -> dict[str, Any]:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-        if not {"prior", "latent_dim", "state_dict", "step"} <= set(content):
-            raise ValueError("it holds something else")
+        kinds = {"words": str, "prior": dict, "state_dict": dict, "step": int}
+        if not all(isinstance(content[name], kind) for name, kind in kinds.items()):
+            raise TypeError("it holds something else")
     except Exception as error:  # a broken pickle raises nearly anything
         raise UserError(
             f"{path} is broken, or no prior of a run. Fit it again with lightning-gen fit-prior, "

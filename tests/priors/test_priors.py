@@ -16,10 +16,10 @@ from lightning_gen.priors import GaussianMixture, NormalizingFlow, StandardNorma
 DIM = 8
 
 
-def known_mixture():
+def known_mixture(apart=3.0):
     """A mixture of five Gaussians in eight dimensions, some of them stretched."""
     torch.manual_seed(3)
-    means = 3 * torch.randn(5, DIM)
+    means = apart * torch.randn(5, DIM)
     factors = torch.eye(DIM) + 0.4 * torch.randn(5, DIM, DIM).tril(-1)
     parts = D.MultivariateNormal(means, scale_tril=factors)
     return D.MixtureSameFamily(D.Categorical(torch.tensor([0.1, 0.3, 0.2, 0.15, 0.25])), parts)

@@ -9,7 +9,7 @@ from lightning_gen.features import FashionMNISTClassifier
 from lightning_gen.models import AE, CAE, CVAE, DCGAN, VAE, VQVAE, WAE, StackedDAE
 from lightning_gen.priors import Autoregressive, GaussianMixture, NormalizingFlow, StandardNormal
 from lightning_gen.training.checkpoint import load_model
-from lightning_gen.training.fitted_prior import FILE, fit_prior, keep_prior, use_kept_prior
+from lightning_gen.training.fitted_prior import FILE, fit_to_codes, keep_prior, use_kept_prior
 from support.models import build
 from support.refusals import assert_refused
 
@@ -44,7 +44,7 @@ def test_every_model_with_an_encoder_samples_from_a_fitted_prior(kind, tmp_path)
     run, model = fitted(kind, GaussianMixture(4, covariance), tmp_path)
     assert type(model) is kind
     assert type(run.model.prior) is GaussianMixture
-    assert "samples" in run.images if kind in (AE, CAE, StackedDAE) else "samples_fitted_prior"
+    assert "samples_of_fitted_prior" in run.images
     other = lg.load(run.path)
     for each in (run.model, other):
         torch.manual_seed(0)
@@ -166,8 +166,8 @@ def test_what_no_prior_can_be_fitted_to_is_told_before_training(kind, prior, mat
 @pytest.mark.parametrize("prior", [StandardNormal(), NormalizingFlow(2, (8,), epochs=1)])
 def test_every_prior_comes_back_from_its_file(prior, run, tmp_path):
     model = load_model(run.checkpoint)
-    found = fit_prior(model, [lg.data.MiniFashionMNIST().batch("train", 300)], prior)
-    keep_prior(found, tmp_path, run.checkpoint)
+    found = fit_to_codes(model, [lg.data.MiniFashionMNIST().batch("train", 300)], prior)
+    keep_prior(found, tmp_path / FILE, run.checkpoint)
     other = load_model(run.checkpoint)
     use_kept_prior(other, tmp_path, run.checkpoint)
     codes = torch.randn(5, 3)

@@ -13,6 +13,7 @@ from lightning_gen import models
 from lightning_gen.errors import UserError
 from lightning_gen.quantities import Quantities
 from lightning_gen.training.directory import CONFIG, ENVIRONMENT, RunDirectory, with_keys
+from lightning_gen.training.fitted_prior import prior_in_words
 from lightning_gen.training.metrics_file import no_table, read_rows
 
 ENDS_IN_DIMENSION = "kl_per_dimension/"
@@ -86,6 +87,8 @@ class RunRecord:
     environment: dict[str, Any]
     logged: Logged
     quantities: Quantities
+    prior: str = ""
+    """What was fitted to its codes; empty where nothing was."""
 
     @classmethod
     def read(cls, place: Path) -> "RunRecord":
@@ -103,7 +106,8 @@ class RunRecord:
             logged.curves  # noqa: B018  (read now, so that a fault is found now)
         except ValueError as error:
             raise no_table(directory.metrics, error) from error
-        return cls(directory, directory.read_config(), known, logged, directory.quantities)
+        prior = prior_in_words(directory.path)
+        return cls(directory, directory.read_config(), known, logged, directory.quantities, prior)
 
     def part(self, key: str) -> tuple[str, dict[str, Any]]:
         """The short name and the arguments of a class of the configuration, such as ``model``."""
