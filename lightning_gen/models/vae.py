@@ -167,6 +167,8 @@ class IWAE(VariationalAutoencoder):
 
     Args:
         num_samples: k, posterior draws an image; time and memory of the decoder grow with it.
+        num_bounds: how many bounds, each of k draws, are averaged (MIWAE, Rainforth et al. 2018).
+        elbo_share: what part of the loss the ELBO has (CIWAE).
     """
 
     def __init__(
@@ -174,10 +176,17 @@ class IWAE(VariationalAutoencoder):
         image_shape: ImageShape,
         latent_dim: int = 20,
         num_samples: int = 5,
+        num_bounds: int = 1,
+        elbo_share: float = 0.0,
         **parts: Unpack[VAEParts],
     ) -> None:
         super().__init__(image_shape, latent_dim, **parts)
-        self.objective = ImportanceWeighted.like(self.objective, num_samples=num_samples)
+        self.objective = ImportanceWeighted.like(
+            self.objective,
+            num_samples=num_samples,
+            num_bounds=num_bounds,
+            elbo_share=elbo_share,
+        )
 
 
 class BetaTCVAE(VariationalAutoencoder):

@@ -201,6 +201,10 @@ def test_an_objective_like_another_has_its_aids_and_refuses_other_terms():
     [
         *((ELBO, name, (-1.0, math.nan, math.inf)) for name in ("beta", "free_bits", "capacity")),
         *((ELBO, "warmup_steps", (-1,)), (ImportanceWeighted, "num_samples", (-2,))),
+        *(
+            (ImportanceWeighted, "num_bounds", (0, 1.5)),
+            (ImportanceWeighted, "elbo_share", (-1, 2)),
+        ),
         *((MMD, "weight", (-1.0, math.nan)), (TotalCorrelation, "weight", (-1.0,))),
     ],
 )
@@ -265,3 +269,24 @@ def test_permuted_codes_keep_each_dimension_and_lose_what_ties_them():
     torch.testing.assert_close(shuffled.sort(dim=0).values, codes.sort(dim=0).values)
     correlation = torch.corrcoef(shuffled.T)
     assert (correlation - torch.eye(3)).abs().max() < 0.06
+
+
+@pytest.mark.parametrize(("bounds", "share"), [(1, 0.0), (3, 0.0), (1, 0.4), (2, 1.0)])
+def test_bounds_that_are_averaged_by_numpy(bounds, share):
+    """Rainforth et al. 2018, equations 9 and 11, in float64, from the draws themselves."""
+    model, seen = LinearGaussian(), []
+    wide = DiagonalGaussian(model.posterior.mean + 0.3, model.posterior.log_var + 0.2)
+
+    def log_likelihood(codes):
+        seen.append(codes)
+        return model.log_likelihood(codes)
+
+    objective = ImportanceWeighted(num_samples=4, num_bounds=bounds, elbo_share=share)
+    loss = objective(log_likelihood, wide, NORMAL).loss
+    z = seen[0].view(4, bounds, 5, 3).double().numpy()
+    mean, std = wide.mean.double().numpy(), (0.5 * wide.log_var).exp().double().numpy()
+    x = model.images.double().numpy()
+    log_weights = (norm.logpdf(x, z) + norm.logpdf(z) - norm.logpdf(z, mean, std)).sum(axis=-1)
+    bound = (logsumexp(log_weights, axis=0) - math.log(4)).mean()
+    expected = (1 - share) * bound + share * log_weights.mean()
+    assert loss.item() == pytest.approx(-expected, abs=1e-5)
