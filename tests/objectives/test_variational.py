@@ -203,7 +203,7 @@ def test_an_objective_like_another_has_its_aids_and_refuses_other_terms():
         *((ELBO, "warmup_steps", (-1,)), (ImportanceWeighted, "num_samples", (-2,))),
         *(
             (ImportanceWeighted, "num_bounds", (0,)),
-            (ImportanceWeighted, "elbo_share", (-1, 2)),
+            (ImportanceWeighted, "elbo_share", (-1.0, 2.0)),
         ),
         *((MMD, "weight", (-1.0, math.nan)), (TotalCorrelation, "weight", (-1.0,))),
     ],
