@@ -4,7 +4,8 @@ from typing import Any, NamedTuple, cast
 
 import torch
 from lightning.pytorch import LightningModule, Trainer
-from torch import Tensor
+from torch import Tensor, distributed
+from torchmetrics.utilities.distributed import gather_all_tensors
 
 from lightning_gen.callbacks.drawing import publish
 from lightning_gen.callbacks.evaluation import Evaluation, Score, Scores, home, training_batches
@@ -37,6 +38,13 @@ WIDE = 512
 """Above so many features the Frechet distance has no standard error: it would take gigabytes."""
 
 
+def of_all_processes(rows: Tensor) -> Tensor:
+    """The rows that each process has, on all of them."""
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return rows
+    return torch.cat(gather_all_tensors(rows))
+
+
 class NearSamples(NamedTuple):
     """Samples, and of each the squared distance to the nearest training image, and its number."""
 
@@ -63,10 +71,10 @@ class SampleQuality(Evaluation):
     ``frechet_distance_gap[E]``, by which samples are worse than reconstructions: what the prior
     costs. ``memorisation[E]`` is how often a sample is nearer to a training image than an image of
     the split is, 0.5 where the model copies nothing, and the picture ``nearest_training_images``
-    shows the nearest samples beside these; of a dataset without ``in_order`` there are none of
-    both. As many samples are drawn as there are images. Scores depend on the number of images and
-    compare at one number only; their standard errors are over other real images as well as other
-    samples.
+    shows the nearest samples beside these, on one process; a dataset without ``in_order`` has
+    neither. As many samples are drawn as there are images. Scores depend on the number of images
+    and compare at one number only; their standard errors are over other real images as well as
+    other samples.
 
     10,000 images of 28x28 against 10,000 take under a minute of one CPU core, Inception a second of
     a GPU or half an hour of a CPU for the features.
@@ -103,7 +111,7 @@ class SampleQuality(Evaluation):
         for metric in (*self._of_samples, self._of_reconstructions, self._memorisation):
             metric.to(home(pl_module))
         parts = [self.extractor(batch.images) for batch in training_batches(trainer, ordered=True)]
-        self._training = torch.cat(parts).to(home(pl_module)) if parts else None
+        self._training = of_all_processes(torch.cat(parts)).to(home(pl_module)) if parts else None
         self._nearest: NearSamples | None = None
 
     def see(self, pl_module: LightningModule, batch: Batch) -> None:
@@ -159,7 +167,7 @@ class SampleQuality(Evaluation):
 
     def _show_nearest(self, trainer: Trainer) -> None:
         """Draw the nearest samples beside the training images."""
-        if self._nearest is None or not trainer.is_global_zero:
+        if self._nearest is None or trainer.world_size > 1:  # each process has its own images
             return
         first, images = 0, dict[int, Tensor]()
         wanted = self._nearest.which.tolist()

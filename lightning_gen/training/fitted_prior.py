@@ -35,6 +35,8 @@ def fit_after_training(
 ) -> LightningModule:
     """A copy of the model that draws from a prior which is fitted to its best weights' codes.
 
+    Of several processes the first one fits it, to the codes of its own share of the images.
+
     The model itself has the best weights then, and no other prior than before.
     """
     model.load_state_dict(load_checkpoint(checkpoint)["state_dict"], strict=model.strict_loading)
