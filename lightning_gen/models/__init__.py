@@ -11,9 +11,10 @@ from lightning_gen.models.vae import DIPVAE, IWAE, VAE, BetaTCVAE, BetaVAE, Info
 from lightning_gen.models.vae import VariationalAutoencoder as VariationalAutoencoder
 from lightning_gen.models.vqvae import VQVAE
 from lightning_gen.models.wae import WAE
-from lightning_gen.models.wae_gan import WAEGAN
+from lightning_gen.models.wae_gan import AAE, WAEGAN
 
 __all__ = [
+    "AAE",
     "AE",
     "CAE",
     "CVAE",

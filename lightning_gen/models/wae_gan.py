@@ -1,13 +1,25 @@
-"""The Wasserstein autoencoder whose penalty is a discriminator of codes."""
+"""Autoencoders whose codes a discriminator tells from draws of the prior."""
 
 from typing import NamedTuple, Unpack
 
 from lightning_gen.contracts import Batch, Codes, Images, ImageShape
-from lightning_gen.models.gan import GAN, CodeGameParts, PlayerTerms, judge
+from lightning_gen.models.encoder_decoder import DenoisingParts
+from lightning_gen.models.gan import GAN, CodeGameParts, GANParts, PlayerTerms, judge
 from lightning_gen.models.wae import WassersteinAutoencoder
-from lightning_gen.networks import LatentDiscriminator
-from lightning_gen.objectives import InverseMultiquadratics, NonSaturating
+from lightning_gen.networks import Architecture, LatentDiscriminator
+from lightning_gen.objectives import (
+    Bernoulli,
+    InverseMultiquadratics,
+    Likelihood,
+    NonSaturating,
+)
 from lightning_gen.objectives.mmd import maximum_mean_discrepancy
+
+
+class CertainGameParts(DenoisingParts, GANParts, total=False):
+    """What a game on codes with a likelihood of its own passes on."""
+
+    architecture: Architecture
 
 
 class CodesAndPrior(NamedTuple):
@@ -67,3 +79,38 @@ class WAEGAN(GAN, WassersteinAutoencoder):
             values["mmd"] = penalty
         loss = reconstruction + self.weight * penalty
         return PlayerTerms(loss, {"loss": loss} | values)
+
+
+class AAE(GAN, WassersteinAutoencoder):
+    """Adversarial autoencoder (Makhzani et al. 2016, arXiv:1511.05644), with a certain encoder.
+
+    The game of :class:`WAEGAN`, which has squared errors as its cost, on the cross-entropy.
+
+    Args:
+        discriminator: makes the discriminator of codes; the paper's has two layers of 1000 units.
+        likelihood: of the images given a code.
+        weight: of -log D(z), which is in nats per image; at least 0.
+    """
+
+    monitor = "val/loss"
+    shared = WAEGAN.shared
+    discriminator_terms = WAEGAN.discriminator_terms
+    generator_terms = WAEGAN.generator_terms
+
+    def __init__(
+        self,
+        image_shape: ImageShape,
+        latent_dim: int = 8,
+        discriminator: LatentDiscriminator = LatentDiscriminator((1000, 1000)),  # noqa: B008
+        likelihood: Likelihood = Bernoulli(),  # noqa: B008  (copied)
+        weight: float = 10.0,
+        **parts: Unpack[CertainGameParts],
+    ) -> None:
+        super().__init__(
+            image_shape=image_shape,
+            latent_dim=latent_dim,
+            weight=weight,
+            likelihood=likelihood,
+            **parts,
+        )
+        self.discriminator = discriminator.network(latent_dim)

@@ -13,7 +13,7 @@ from torch.optim import SGD, Adam
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from lightning_gen.data import MiniFashionMNIST
-from lightning_gen.models import AE, DIPVAE, RAE, WAE, WAEGAN, BetaTCVAE, FactorVAE, InfoVAE
+from lightning_gen.models import AAE, AE, DIPVAE, RAE, WAE, WAEGAN, BetaTCVAE, FactorVAE, InfoVAE
 from lightning_gen.models.factor_vae import CodesAndPermuted
 from lightning_gen.networks import Dense, LatentDiscriminator
 from lightning_gen.objectives import RBF, Bernoulli, Gaussian, InverseMultiquadratics
@@ -53,8 +53,9 @@ class TestTerms:
         assert terms.reconstruction.item() == pytest.approx(reconstruction, rel=1e-5)
         assert terms.loss.item() == pytest.approx((terms.reconstruction + 7 * mmd).item())
 
-    def test_adversarial_terms_by_hand(self):
-        model = small_gan()
+    @pytest.mark.parametrize("kind", [WAEGAN, AAE])
+    def test_adversarial_terms_by_hand(self, kind):
+        model = kind(SHAPE, discriminator=LatentDiscriminator((8,)), weight=2.0, **SMALL)
         torch.manual_seed(4)
         terms = terms_of(model, FEW)._asdict()
         torch.manual_seed(4)
