@@ -28,8 +28,8 @@ class GaussianMixture(VectorPrior):
     covariances are parameters, which start at N(0, I) with means drawn from it.
 
     Args:
-        components: how many Gaussians; None tries 1, 3, 10, ... while held-out codes get
-            likelier.
+        components: how many Gaussians; None takes that of 1, 3, 10, 30, 100 by which held-out codes
+            are the likeliest.
         covariance: "full", or "diagonal" for long codes.
     """
 
@@ -76,9 +76,8 @@ class GaussianMixture(VectorPrior):
                 break
             found = Mixture(count, covariance_type=kind, reg_covar=1e-4, tol=0.01, random_state=0)
             score = found.fit(seen.numpy()).score(held.numpy())
-            if score <= best_score:
-                break
-            best, best_score = found, score
+            if score > best_score:
+                best, best_score = found, score
         if best is None:
             raise UserError(
                 f"a mixture of {self.components} Gaussians is fitted to ten codes each, got "

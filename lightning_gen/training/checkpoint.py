@@ -39,10 +39,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     try:
         with catch_warnings(action="ignore"):  # of pickle protocols that torch did not write
             content = torch.load(path, map_location="cpu", weights_only=True)
-        with ZipFile(path) as archive:  # torch.load does not look at the checksums that it wrote
-            damaged = archive.testzip()
-        if damaged is not None:
-            raise BadZipFile(damaged)
+        check_sums(path)
     except Exception as error:  # a broken pickle raises nearly anything
         raise UserError(
             f"{path} is broken, or holds more than the plain values and tensors of a checkpoint; "
@@ -55,6 +52,14 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
             "folder."
         )
     return found | {"hyper_parameters": at_home(found.get("hyper_parameters", {}))}
+
+
+def check_sums(path: Path) -> None:
+    """Raise a BadZipFile where a tensor is damaged: torch does not look at the sums it wrote."""
+    with ZipFile(path) as archive:
+        damaged = archive.testzip()
+    if damaged is not None:
+        raise BadZipFile(damaged)
 
 
 def lack_of(content: dict[str, Any]) -> str | None:

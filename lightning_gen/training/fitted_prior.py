@@ -21,7 +21,7 @@ from lightning_gen.hyperparameters import import_path, plain
 from lightning_gen.models.fitted_prior import check_prior, codes_to_fit, use_prior
 from lightning_gen.pictures import Samples
 from lightning_gen.priors import Autoregressive, GaussianMixture, Prior, VectorPrior
-from lightning_gen.training.checkpoint import build, load_checkpoint
+from lightning_gen.training.checkpoint import build, check_sums, load_checkpoint
 
 FILE = "prior.pt"
 ENDING = "_of_fitted_prior"
@@ -74,8 +74,8 @@ def fit_to_codes(
         quantizes = getattr(model, "codebook_size", None)
         prior = Autoregressive() if quantizes else GaussianMixture()
     check_prior(model, prior)
-    if not isinstance(prior, VectorPrior):
-        prior = prior.of(model).to(model.device)
+    own = isinstance(prior, VectorPrior)
+    prior = deepcopy(prior) if own else prior.of(model).to(model.device)  # not the caller's object
     parts, size = [], 0
     with torch.no_grad():
         for batch in batches:
@@ -156,6 +156,7 @@ def use_kept_prior(model: LightningModule, folder: Path, checkpoint: Path) -> Pr
 def _read(path: Path) -> dict[str, Any]:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
+        check_sums(path)
         kinds = {"words": str, "prior": dict, "state_dict": dict, "step": int}
         if not all(isinstance(content[name], kind) for name, kind in kinds.items()):
             raise TypeError("it holds something else")

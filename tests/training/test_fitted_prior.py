@@ -172,3 +172,23 @@ def test_every_prior_comes_back_from_its_file(prior, run, tmp_path):
     use_kept_prior(other, tmp_path, run.checkpoint)
     codes = torch.randn(5, 3)
     torch.testing.assert_close(other.prior.log_prob(codes), found.log_prob(codes))
+
+
+def test_what_is_fitted_is_a_copy(run):
+    """One prior for two runs: each has its own."""
+    prior, found = GaussianMixture(), []
+    for place in (1, 2):
+        model = load_model(run.checkpoint)
+        batch = lg.data.MiniFashionMNIST().batch("train", 400)
+        images = [batch._replace(images=place * batch.images / 2)]
+        found.append(fit_to_codes(model, images, prior))
+    assert prior.components is None
+    assert not torch.equal(found[0].means.mean(dim=0), found[1].means.mean(dim=0))
+
+
+def test_a_damaged_number_is_seen(run, kept):
+    content = kept.read_bytes()
+    number = run.model.prior.means.numpy().tobytes()[:8]
+    place = content.index(number)
+    kept.write_bytes(content[:place] + b"\x7f" + content[place + 1 :])
+    assert_refused("is broken, or no prior", lg.load, run.path)
