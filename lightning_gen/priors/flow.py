@@ -33,6 +33,8 @@ class NormalizingFlow(VectorPrior):
         super().__post_init__()
         for name in ("transforms", "bins", "epochs"):
             check_number(f"NormalizingFlow.{name}", getattr(self, name), 1)
+        for width in self.hidden:
+            check_number("NormalizingFlow.hidden", width, 1)
 
     def build(self, latent_dim: int) -> None:
         """Make the parameters for codes of this length."""

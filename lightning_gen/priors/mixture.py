@@ -14,6 +14,8 @@ from lightning_gen.priors.prior import VectorPrior, split_codes, standardised, w
 
 CHOICES = (1, 3, 10, 30, 100)
 """Numbers of components that are tried where none is asked for."""
+LONG = 256
+"""Numbers of a code for which a full covariance is estimated by default, at most."""
 MOST = 20_000
 """Codes that a fit looks at: more take longer and find the same."""
 MANY = 2**24
@@ -30,17 +32,17 @@ class GaussianMixture(VectorPrior):
     Args:
         components: how many Gaussians; None takes that of 1, 3, 10, 30, 100 by which held-out codes
             are the likeliest.
-        covariance: "full", or "diagonal" for long codes.
+        covariance: "full" or "diagonal"; None takes the second for codes longer than 256.
     """
 
     components: int | None = None
-    covariance: Literal["full", "diagonal"] = "full"
+    covariance: Literal["full", "diagonal"] | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.components is not None:
             check_number("GaussianMixture.components", self.components, 1)
-        if self.covariance not in ("full", "diagonal"):
+        if self.covariance not in ("full", "diagonal", None):
             raise UserError(
                 f'GaussianMixture.covariance is "full" or "diagonal", got {self.covariance!r}.'
             )
@@ -53,6 +55,7 @@ class GaussianMixture(VectorPrior):
                 "mixture with a model."
             )
         super().build(latent_dim)
+        self.covariance = self.covariance or ("full" if latent_dim <= LONG else "diagonal")
         shape = self.components, latent_dim
         self.logits = nn.Parameter(torch.zeros(self.components))
         self.means = nn.Parameter(torch.randn(shape))
@@ -69,7 +72,8 @@ class GaussianMixture(VectorPrior):
         seen = seen[:MOST]
         shift, scale = standardised(seen)
         seen, held = (seen - shift) / scale, (held - shift) / scale
-        kind = "full" if self.covariance == "full" else "diag"
+        covariance = self.covariance or ("full" if codes.shape[1] <= LONG else "diagonal")
+        kind = "full" if covariance == "full" else "diag"
         best, best_score = None, -math.inf
         for count in [self.components] if self.components else CHOICES:
             if count > len(seen) // 10:

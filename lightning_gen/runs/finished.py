@@ -225,7 +225,9 @@ class FinishedRun:
         """
         from lightning_gen.runs.priors import fit_prior
 
-        fit_prior(self, self.path / FILE, prior)
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            fit_prior(self, self.path / FILE, prior)
         return cast(Prior, self.model.prior)
 
     def report(self, out: Path | None = None) -> Path:

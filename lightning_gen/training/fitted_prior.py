@@ -35,18 +35,23 @@ def fit_after_training(
 ) -> LightningModule:
     """A copy of the model that draws from a prior which is fitted to its best weights' codes.
 
-    Of several processes the first one fits it, to the codes of its own share of the images.
+    Of several processes the first one fits it, to the codes of its own share of the images. Where
+    it cannot be fitted a line says why, and the copy is as the model is.
 
     The model itself has the best weights then, and no other prior than before.
     """
     model.load_state_dict(load_checkpoint(checkpoint)["state_dict"], strict=model.strict_loading)
     copy = copy_of(model).to(trainer.strategy.root_device)
     if trainer.is_global_zero:
-        with evaluation_mode(trainer, copy):
-            fitted = fit_to_codes(copy, training_batches(trainer, ordered=False), prior)
-        keep_prior(fitted, folder / FILE, checkpoint)
-        rank_zero_info(f"Prior       {describe_prior(fitted)}, fitted to the codes")
-        Draw(Samples()).draw_all(trainer, copy, ["samples"], ENDING)
+        try:
+            with evaluation_mode(trainer, copy):
+                torch.manual_seed(0)
+                fitted = fit_to_codes(copy, training_batches(trainer, ordered=False), prior)
+            keep_prior(fitted, folder / FILE, checkpoint)
+            rank_zero_info(f"Prior       {describe_prior(fitted)}, fitted to the codes")
+            Draw(Samples()).draw_all(trainer, copy, ["samples"], ENDING)
+        except UserError as error:
+            rank_zero_info(f"Prior       none: {error}")
     trainer.strategy.barrier()
     if not trainer.is_global_zero:
         use_kept_prior(copy, folder, checkpoint)
@@ -104,8 +109,8 @@ def keep_prior(prior: Prior, path: Path, checkpoint: Path) -> Path:
         "state_dict": {name: value.cpu() for name, value in prior.state_dict().items()},
         "step": load_checkpoint(checkpoint)["global_step"],
     }
-    with draft(path) as unfinished:
-        torch.save(content, unfinished)
+    with draft(path) as unfinished, unfinished.open("wb") as file:
+        torch.save(content, file)
     return path
 
 

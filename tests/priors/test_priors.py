@@ -160,6 +160,7 @@ def test_a_dimension_that_is_constant_is_kept(truth):
         (lambda: GaussianMixture(2, "round"), 'is "full" or "diagonal", got \'round\''),
         (lambda: VampPrior(0), "components is at least 1, got 0"),
         (lambda: NormalizingFlow(epochs=0), "epochs is at least 1, got 0"),
+        (lambda: NormalizingFlow(hidden=(0,)), "hidden is at least 1, got 0"),
         (lambda: GaussianMixture(2).fit(torch.randn(99, 2)), "100 finite codes or more, got 99"),
         (
             lambda: GaussianMixture(50).fit(torch.randn(120, 2)),

@@ -40,10 +40,10 @@ def fitted(kind, prior, root, binarize=None, **options):
 
 @pytest.mark.parametrize("kind", VECTORS)
 def test_every_model_with_an_encoder_samples_from_a_fitted_prior(kind, tmp_path):
-    covariance = "diagonal" if kind is CAE else "full"
-    run, model = fitted(kind, GaussianMixture(4, covariance), tmp_path)
+    run, model = fitted(kind, GaussianMixture(4), tmp_path)
     assert type(model) is kind
     assert type(run.model.prior) is GaussianMixture
+    assert run.model.prior.covariance == ("full" if run.model.latent_dim < 256 else "diagonal")
     assert "samples_of_fitted_prior" in run.images
     other = lg.load(run.path)
     for each in (run.model, other):
@@ -172,6 +172,22 @@ def test_every_prior_comes_back_from_its_file(prior, run, tmp_path):
     use_kept_prior(other, tmp_path, run.checkpoint)
     codes = torch.randn(5, 3)
     torch.testing.assert_close(other.prior.log_prob(codes), found.log_prob(codes))
+
+
+def test_a_prior_that_cannot_be_fitted_ends_no_training(tmp_path, caplog):
+    run, _ = fitted(AE, GaussianMixture(5000), tmp_path)
+    assert "Prior       none: a mixture of 5000 Gaussians is fitted to ten codes" in caplog.text
+    assert run.test["loss"] > 0
+    assert not (run.path / FILE).exists()
+
+
+def test_a_fit_is_repeatable(tmp_path):
+    found = []
+    for name in "ab":
+        torch.manual_seed(0)  # of the weights
+        run, _ = fitted(VAE, GaussianMixture(3), tmp_path / name)
+        found.append(run.model.prior.means)
+    assert torch.equal(*found)
 
 
 def test_what_is_fitted_is_a_copy(run):
