@@ -4,6 +4,7 @@ from functools import cache
 from types import new_class
 from typing import Any
 
+import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor
 
@@ -20,7 +21,7 @@ from lightning_gen.contracts import (
 from lightning_gen.errors import UserError
 from lightning_gen.models.module import SamplesPrior
 from lightning_gen.objectives import DiagonalGaussian
-from lightning_gen.priors import Prior, VectorPrior
+from lightning_gen.priors import Prior, VampPrior, VectorPrior
 
 
 def codes_to_fit(model: LightningModule, batch: Batch) -> Tensor:
@@ -42,6 +43,8 @@ def codes_to_fit(model: LightningModule, batch: Batch) -> Tensor:
 def check_prior(model: LightningModule, prior: Prior) -> None:
     """Raise a UserError where the model has no codes, or others than the prior is of."""
     require(model, (Encodes, Decodes), "a fitted prior", "Choose a run of another model.")
+    if isinstance(prior, VampPrior):
+        prior.fit(torch.empty(0, 0))  # says that it is trained with its model
     if able(model, (Quantizes,)) == isinstance(prior, VectorPrior):
         name, other = type(prior).__name__, "GaussianMixture"
         codes = "vectors"
@@ -64,7 +67,7 @@ def use_prior(model: LightningModule, prior: Prior) -> None:
             f"the prior is of codes of length {prior.latent_dim}, and those of "
             f"{type(model).__name__} have {model.latent_dim}. Fit one to this model."
         )
-    if not vars(model).get("_has_fitted_prior"):
+    if not has_fitted_prior(model):
         model.register_load_state_dict_pre_hook(_with_fitted_prior)  # type: ignore[no-untyped-call]
         vars(model)["_has_fitted_prior"] = True
     model.prior = prior.to(model.device)
@@ -81,6 +84,11 @@ def _with_fitted_prior(
     for name in [name for name in state_dict if name.startswith(own)]:
         del state_dict[name]
     state_dict |= {own + name: value for name, value in model.prior.state_dict().items()}
+
+
+def has_fitted_prior(model: LightningModule) -> bool:
+    """Whether a model draws from a prior that was fitted to its codes."""
+    return bool(vars(model).get("_has_fitted_prior"))
 
 
 @cache

@@ -26,6 +26,7 @@ from lightning_gen.contracts import (
 )
 from lightning_gen.errors import UserError, check_objects
 from lightning_gen.figures.grid import tile_size
+from lightning_gen.models.fitted_prior import has_fitted_prior
 from lightning_gen.pictures import Picture
 from lightning_gen.priors import Prior
 from lightning_gen.runs.outputs import as_image, open_picture
@@ -273,7 +274,7 @@ class FinishedRun:
     @property
     def samples_from(self) -> str:
         """What is drawn from, for titles: empty of the model's own prior."""
-        words = prior_in_words(self.path) if vars(self.model).get("_has_fitted_prior") else ""
+        words = prior_in_words(self.path) if has_fitted_prior(self.model) else ""
         return f", from {words}" if words else ""
 
 

@@ -9,6 +9,7 @@ from lightning.pytorch.utilities import rank_zero_info
 from lightning_gen.contracts import DataInfo, info_of
 from lightning_gen.errors import UserError, nearest
 from lightning_gen.hyperparameters import KeepsArguments, Plain, import_path, keep_arguments, plain
+from lightning_gen.models.fitted_prior import has_fitted_prior
 from lightning_gen.parts import parameters
 from lightning_gen.training.same_model import canonical
 from lightning_gen.training.trainer import DEFAULTS, RunTrainer
@@ -54,6 +55,11 @@ def check_parts(model: object, data: object) -> None:
         raise UserError(
             f"{type(model).__name__} is frozen, as a model that was loaded is: nothing in it would "
             "be trained. Call model.unfreeze() first, or go on with its run by resume=True."
+        )
+    if has_fitted_prior(model):
+        raise UserError(
+            f"{type(model).__name__} draws from a prior that was fitted to its codes, which a "
+            'training would change. Train lightning_gen.FinishedRun.open(run, prior="none").model.'
         )
     if not isinstance(data, LightningDataModule):
         raise UserError(

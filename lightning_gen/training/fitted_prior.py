@@ -94,9 +94,10 @@ def fit_to_codes(
 
 
 def describe_prior(prior: Prior) -> str:
-    """The prior and those of its options that have no default, such as ``GaussianMixture(50)``."""
-    given = (getattr(prior, f.name) for f in fields(prior) if getattr(prior, f.name) != f.default)
-    return f"{type(prior).__name__}({', '.join(map(str, given))})"
+    """The prior and its options that are no defaults, as ``GaussianMixture(components=100)``."""
+    given = {f.name: getattr(prior, f.name) for f in fields(prior)}
+    told = (f"{f.name}={given[f.name]}" for f in fields(prior) if given[f.name] != f.default)
+    return f"{type(prior).__name__}({', '.join(told)})"
 
 
 def keep_prior(prior: Prior, path: Path, checkpoint: Path) -> Path:
@@ -115,7 +116,7 @@ def keep_prior(prior: Prior, path: Path, checkpoint: Path) -> Path:
 
 
 def prior_in_words(folder: Path) -> str:
-    """What was fitted to the codes of a run, such as ``GaussianMixture(100)``; empty without one.
+    """What was fitted to the codes of a run, such as ``StandardNormal()``; empty without one.
 
     A UserError says that the file is broken.
     """

@@ -31,7 +31,7 @@ def test_a_run_without_a_prior_says_how_to_get_one_and_then_samples(command, run
     remedy = "AE does not. Fit a prior to its codes: lightning-gen fit-prior ae/version_0"
     command("sample", "ae").refused(remedy)
     said = command("fit-prior", "ae", *MIXTURE).done().out
-    assert "GaussianMixture(3), fitted to the codes of the training images" in said
+    assert "GaussianMixture(components=3, covariance=full), fitted to the codes" in said
     assert (run / "prior.pt").is_file()
     assert [*run.glob("images/samples_of_fitted_prior/*.png")]
     for verb, *words in (
@@ -43,7 +43,7 @@ def test_a_run_without_a_prior_says_how_to_get_one_and_then_samples(command, run
         command(verb, "ae", *words).done()
     command("report", "ae").done()
     text = (run / "report.html").read_text(encoding="utf-8")
-    assert "drawn from GaussianMixture(3), fitted to the codes" in text
+    assert "drawn from GaussianMixture(components=3, covariance=full), fitted to the codes" in text
     assert "Samples of the fitted prior" in text
     command("sample", "ae", "--prior", "none").refused(remedy)
 
@@ -72,7 +72,7 @@ def test_a_training_ends_with_the_prior_that_it_asks_for(command, in_tmp):
     opened = FinishedRun.open(run)
     torch.manual_seed(0)
     assert opened.model.sample(3).shape == (3, 1, 28, 28)
-    assert opened.samples_from == ", from GaussianMixture(2)"
+    assert opened.samples_from == ", from GaussianMixture(components=2, covariance=full)"
 
 
 @pytest.mark.parametrize(

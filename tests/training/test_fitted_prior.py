@@ -181,6 +181,14 @@ def test_a_prior_that_cannot_be_fitted_ends_no_training(tmp_path, caplog):
     assert not (run.path / FILE).exists()
 
 
+def test_a_model_with_a_fitted_prior_is_not_trained(run, tmp_path):
+    """Its checkpoint would hold what no constructor makes."""
+    model = lg.load(run.path)
+    model.unfreeze()
+    data = lg.data.MiniFashionMNIST()
+    assert_refused('Train .*prior="none"', lg.fit, model, data, default_root_dir=tmp_path)
+
+
 def test_a_fit_is_repeatable(tmp_path):
     found = []
     for name in "ab":
