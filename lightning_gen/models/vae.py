@@ -76,6 +76,10 @@ class VariationalAutoencoder(Autoencoder, SamplesPrior, Module):
             raise UserError(
                 f"objective is one of lightning_gen.objectives, such as ELBO(), got {objective!r}."
             )
+        if not isinstance(prior, VectorPrior):
+            raise UserError(
+                f"prior is one of lightning_gen.priors, such as VampPrior(), got {prior!r:.60}."
+            )
         encoder = architecture.encoder(image_shape, 2 * latent_dim)
         decoder = partial(architecture.decoder, image_shape, latent_dim)
         super().__init__(image_shape, encoder, decoder, **parts)
