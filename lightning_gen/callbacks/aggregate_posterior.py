@@ -7,12 +7,14 @@ from lightning.pytorch.utilities import rank_zero_warn
 from lightning_gen.callbacks.code_use import per_dimension
 from lightning_gen.callbacks.evaluation import Evaluation, Score, Scores, home
 from lightning_gen.contracts import Batch, Infers, condition_on
+from lightning_gen.errors import UserError
 from lightning_gen.metrics import ActiveUnits, Estimate, KLPerDimension, MutualInformation, PriorMMD
+from lightning_gen.priors import StandardNormal
 from lightning_gen.quantities import NATS
 
 
 class AggregatePosterior(Evaluation):
-    """Scores the posterior q(z|x) and its mean over the data, q(z).
+    """Scores the posterior q(z|x) and its mean over the data, q(z), against p(z) = N(0, I).
 
     ``posterior_kl``, the mean KL(q(z|x) || p(z)), is the sum of ``mutual_information``, I(x; z),
     and ``marginal_kl_upper_bound``, KL(q(z) || p(z)); all three in nats. N images show a mutual
@@ -25,6 +27,16 @@ class AggregatePosterior(Evaluation):
     """
 
     requires = (Infers,)
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Raise a UserError where the prior is not N(0, I), to which all of this is."""
+        super().setup(trainer, pl_module, stage)
+        if not isinstance(prior := getattr(pl_module, "prior", None), StandardNormal | None):
+            raise UserError(
+                f"{type(self).__name__} measures the distance to N(0, I), and the prior of this "
+                f"model is {type(prior).__name__}. Leave it out, or pass --prior none where that "
+                "was fitted."
+            )
 
     def begin(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Forget the posteriors."""

@@ -49,9 +49,10 @@ class MeasuredUse(Drawing, Watching):
 class CollapseMonitor(MeasuredUse):
     """Measures the posterior in each validation, draws it, and warns once when it has collapsed.
 
-    Logs ``val/active_units`` and, in nats per image, ``kl_per_dimension/00``, ``/01``, ...; it
-    costs one more pass of ``num_images`` images through the encoder. A posterior has collapsed when
-    no dimension is active at the end of a training epoch; the first 100 steps do not count.
+    Logs ``val/active_units`` and, in nats per image, ``kl_per_dimension/00``, ``/01``, ..., which
+    are those to N(0, I), whatever the model's prior is; it costs one more pass of ``num_images``
+    images through the encoder. A posterior has collapsed when no dimension is active at the end of
+    a training epoch; the first 100 steps do not count.
 
     Args:
         num_images: the first so many validation images are measured.

@@ -77,7 +77,8 @@ class SampleQuality(Evaluation):
     other samples.
 
     10,000 images of 28x28 against 10,000 take under a minute of one CPU core, Inception a second of
-    a GPU or half an hour of a CPU for the features.
+    a GPU or half an hour of a CPU for the features. Memorisation takes the features of all training
+    images too, whatever ``num_images`` is.
 
     Args:
         extractor: from images to features.

@@ -27,7 +27,7 @@ def kl_bars(kl: Float[Tensor, " d"], active: Bool[Tensor, " d"], criterion: str)
     figure, [axes] = panels(1, (8.0, 3.6))
     colours = [BLUE if on[dimension] else GREY for dimension in order]
     axes.bar(range(len(order)), [nats[dimension] for dimension in order], color=colours)
-    title = f"{sum(on)} of {len(on)} latent dimensions active, KL {sum(nats):.1f} nats in all"
+    title = f"{sum(on)} of {len(on)} latent dimensions active, KL to N(0, I) {sum(nats):.1f} nats"
     label(axes, title, "latent dimension, sorted by KL", "nats per image")
     axes.set_ylim(0, max(1.2 * max(nats), LEAST_TOP))
     axes.set_xlim(-0.75, len(order) - 0.25)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -205,7 +206,8 @@ class DIP(ELBO):
     ) -> Terms:
         """The terms with both penalties."""
         centred = posterior.mean - posterior.mean.mean(dim=0)
-        covariance = centred.T @ centred / len(centred)
+        with torch.autocast(centred.device.type, enabled=False):
+            covariance = centred.T @ centred / len(centred)
         if self.of_codes:
             covariance = covariance + posterior.log_var.exp().mean(dim=0).diag()
         variances = covariance.diagonal()
@@ -292,9 +294,11 @@ class ImportanceWeighted(ELBO):
         """-L_k, or its mean with others, and -L_1, from the same draws."""
         draws = self.num_bounds * self.num_samples
         fit, ratio = draw_log_weights(log_likelihood, posterior, prior, draws)
-        kl = kl_divergence(posterior, prior)
         weight = self.beta * (self.warmth(training_step) if self.capacity is None else 1)
-        aided = self.cost(kl, training_step) - weight * kl.mean(dim=0).sum()
+        aided = torch.zeros_like(fit.mean())
+        if self.free_bits or self.capacity is not None:
+            kl = kl_divergence(posterior, prior)
+            aided = self.cost(kl, training_step) - weight * kl.mean(dim=0).sum()
         log_weights = fit + weight * ratio
         bound = importance_weighted_bound(log_weights.view(self.num_samples, -1)).mean()
         mixed = (1 - self.elbo_share) * bound + self.elbo_share * log_weights.mean()

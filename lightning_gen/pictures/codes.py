@@ -17,7 +17,8 @@ DRAWS = 10_000
 class LabelledCodes(NamedTuple):
     """Codes in float32 on the CPU with the labels and factors of their images.
 
-    ``kl`` is in nats, of each posterior in each of its K dimensions; K = 0 without a posterior.
+    ``kl`` is in nats, of each posterior in each of its K dimensions; K = 0 without a posterior, and
+    where the prior is not N(0, I).
     """
 
     codes: Codes
@@ -41,7 +42,7 @@ def codes_of(model: object, batch: Batch) -> LabelledCodes:
     knowing: Any = condition_on(model, batch)
     codes = knowing.encode(batch.images)
     kl = torch.empty(len(codes), 0)
-    if isinstance(knowing, Infers):
+    if isinstance(knowing, Infers) and has_normal_prior(model):
         posterior = knowing.posterior(batch.images)
         mean, log_var = posterior.mean.float(), posterior.log_var.float()
         kl = 0.5 * (mean.square() + log_var.exp() - 1 - log_var)
@@ -63,10 +64,14 @@ def free_dimensions(model: object, codes: Codes) -> int:
     return model.latent_dim if isinstance(model, SamplesCodes) else codes.shape[1]
 
 
+def has_normal_prior(model: object) -> bool:
+    """Whether nothing else than p(z) = N(0, I) is known of a model's prior."""
+    return isinstance(getattr(model, "prior", None), StandardNormal | None)
+
+
 def draws_of_prior(model: object) -> Codes | None:
     """Codes from a model's prior, to see its spread; None of N(0, I), and without a prior."""
-    normal = isinstance(getattr(model, "prior", None), StandardNormal | None)
-    if normal or not isinstance(model, SamplesCodes):
+    if has_normal_prior(model) or not isinstance(model, SamplesCodes):
         return None
     return model.sample_codes(DRAWS)[:, : model.latent_dim].float().cpu()
 

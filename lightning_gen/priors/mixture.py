@@ -55,7 +55,7 @@ class GaussianMixture(VectorPrior):
                 "mixture with a model."
             )
         super().build(latent_dim)
-        self.covariance = self.covariance or ("full" if latent_dim <= LONG else "diagonal")
+        self.covariance = self._covariance(latent_dim)
         shape = self.components, latent_dim
         self.logits = nn.Parameter(torch.zeros(self.components))
         self.means = nn.Parameter(torch.randn(shape))
@@ -72,8 +72,7 @@ class GaussianMixture(VectorPrior):
         seen = seen[:MOST]
         shift, scale = standardised(seen)
         seen, held = (seen - shift) / scale, (held - shift) / scale
-        covariance = self.covariance or ("full" if codes.shape[1] <= LONG else "diagonal")
-        kind = "full" if covariance == "full" else "diag"
+        kind = "full" if self._covariance(codes.shape[1]) == "full" else "diag"
         best, best_score = None, -math.inf
         for count in [self.components] if self.components else CHOICES:
             if count > len(seen) // 10:
@@ -84,11 +83,14 @@ class GaussianMixture(VectorPrior):
                 best, best_score = found, score
         if best is None:
             raise UserError(
-                f"a mixture of {self.components} Gaussians is fitted to ten codes each, got "
-                f"{len(seen)} codes. Fit fewer components."
+                f"a mixture of {self.components or 1} Gaussians is fitted to ten finite codes or "
+                f"more for each, got {len(seen)} codes. Fit fewer components."
             )
         self._keep(best, shift, scale)
         return self
+
+    def _covariance(self, latent_dim: int) -> Literal["full", "diagonal"]:
+        return self.covariance or ("full" if latent_dim <= LONG else "diagonal")
 
     @torch.no_grad()
     def _keep(self, found: Any, shift: Tensor, scale: Tensor) -> None:  # noqa: ANN401

@@ -28,7 +28,7 @@ class Prior(nn.Module, ABC):
 
     Its fields are its options. It has parameters as soon as the codes are known: those of a model
     that it is trained with (:meth:`of`), or a sample of codes (:meth:`fit`). All is computed in
-    float32 or better, whatever precision the model is trained in.
+    float32 or better, but for networks, which have the precision of the training.
     """
 
     def __post_init__(self) -> None:
@@ -76,7 +76,7 @@ class VectorPrior(Prior):
 
     def build(self, latent_dim: int) -> None:
         """Make the parameters for codes of this length."""
-        # Not in checkpoints: where the prior is, and how long a code.
+        # Tells the device and the length of a code; no part of a checkpoint.
         self.origin: Tensor
         self.register_buffer("origin", torch.zeros(latent_dim), persistent=False)
 

@@ -65,7 +65,7 @@ class VampPrior(VectorPrior):
 
     def log_prob(self, codes: Codes) -> PerImage:
         """Log p(z) of each code."""
-        # The square of z - m written out, as products of matrices, which cancel.
+        # ||z - m||^2 as z^2 - 2 z m + m^2, by products of matrices: in float64, since they cancel.
         wide = widest(codes)
         found = self._components()
         centre = found.mean.mean(dim=0)

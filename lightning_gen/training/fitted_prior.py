@@ -1,6 +1,7 @@
 """The prior that was fitted to the codes of a finished run: ``prior.pt`` beside its checkpoints."""
 
-from collections.abc import Iterable
+import hashlib
+from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from dataclasses import fields
 from pathlib import Path
@@ -101,18 +102,28 @@ def describe_prior(prior: Prior) -> str:
 
 
 def keep_prior(prior: Prior, path: Path, checkpoint: Path) -> Path:
-    """Write a prior into a file, with the step of the checkpoint that it is of."""
+    """Write a prior into a file, with what tells the weights that it is of."""
     options = {field.name: plain(getattr(prior, field.name)) for field in fields(prior)}
     content = {
         "prior": {"class_path": import_path(type(prior)), "init_args": options},
         "words": describe_prior(prior),
         "latent_dim": prior.latent_dim if isinstance(prior, VectorPrior) else None,
         "state_dict": {name: value.cpu() for name, value in prior.state_dict().items()},
-        "step": load_checkpoint(checkpoint)["global_step"],
+        "weights": weights_digest(load_checkpoint(checkpoint)["state_dict"]),
     }
     with draft(path) as unfinished, unfinished.open("wb") as file:
         torch.save(content, file)
     return path
+
+
+def weights_digest(weights: Mapping[str, Any]) -> str:
+    """The SHA-256 of all tensors, by which weights are told apart."""
+    found = hashlib.sha256()
+    for name, value in weights.items():
+        found.update(name.encode())
+        if isinstance(value, torch.Tensor):
+            found.update(value.contiguous().view(-1).view(torch.uint8).numpy().tobytes())
+    return found.hexdigest()
 
 
 def prior_in_words(folder: Path) -> str:
@@ -127,18 +138,17 @@ def prior_in_words(folder: Path) -> str:
 def use_kept_prior(model: LightningModule, folder: Path, checkpoint: Path) -> Prior | None:
     """Let a model draw from the prior that was fitted to the codes of this checkpoint, if any was.
 
-    A line says that the one which is there is of another step of the training; a UserError that
+    A line says that the one which is there is of other weights; a UserError that
     it cannot be read. Nothing in the file is run.
     """
     path = folder / FILE
     if not path.is_file():
         return None
     content = _read(path)
-    step = load_checkpoint(checkpoint).get("global_step")
-    if content["step"] != step:
+    if content["weights"] != weights_digest(load_checkpoint(checkpoint)["state_dict"]):
         rank_zero_info(
-            f"{path} was fitted to the codes of step {content['step']}, and {checkpoint.name} is "
-            f"of step {step}: it is left aside. Fit it again with lightning-gen fit-prior."
+            f"{path} was fitted to the codes of other weights than those of {checkpoint.name}: it "
+            "is left aside. Fit it again with lightning-gen fit-prior."
         )
         return None
     try:
@@ -163,7 +173,7 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
         check_sums(path)
-        kinds = {"words": str, "prior": dict, "state_dict": dict, "step": int}
+        kinds = {"words": str, "prior": dict, "state_dict": dict, "weights": str}
         if not all(isinstance(content[name], kind) for name, kind in kinds.items()):
             raise TypeError("it holds something else")
     except Exception as error:  # a broken pickle raises nearly anything

@@ -21,6 +21,7 @@ from lightning_gen.metrics.generation import manifold
 from lightning_gen.models import AE, CVAE, DCGAN, VAE, VQVAE
 from lightning_gen.objectives import DiscretizedLogistic, Gaussian
 from lightning_gen.objectives.posterior import importance_weighted_bound
+from lightning_gen.priors import VampPrior
 from support.models import build, tiny
 from support.refusals import assert_refused
 
@@ -261,3 +262,12 @@ def test_disentanglement_is_of_the_codes(trainer):
     assert min(scores[name] for name in perfect) > 0.97, scores
     others = {"dci_completeness", "beta_vae_score", "sap", "modularity", "total_correlation"}
     assert set(scores) == perfect | others
+
+
+def test_distances_to_a_normal_prior_are_asked_of_no_other_one(tested):
+    assert_refused(
+        r"measures the distance to N\(0, I\), and the prior of this model is VampPrior",
+        tested,
+        AggregatePosterior(),
+        tiny(VAE, prior=VampPrior(3)),
+    )

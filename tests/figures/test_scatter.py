@@ -143,7 +143,7 @@ def test_bars_are_sorted_numbered_and_coloured_by_activity():
     assert [bar.get_height() for bar in axes.patches] == [2.0, 1.5, 0.5, 0.0]
     assert [to_hex(bar.get_facecolor()).upper() for bar in axes.patches] == [BLUE] * 2 + [GREY] * 2
     assert [tick.get_text() for tick in axes.get_xticklabels()] == ["1", "3", "0", "2"]
-    assert axes.get_title(loc="left") == "2 of 4 latent dimensions active, KL 4.0 nats in all"
+    assert axes.get_title(loc="left") == "2 of 4 latent dimensions active, KL to N(0, I) 4.0 nats"
     assert "variance over 0.01" in axes.get_legend().texts[0].get_text()
 
 

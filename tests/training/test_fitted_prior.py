@@ -119,11 +119,11 @@ def kept(run):
 
 def test_it_is_left_aside_for_other_weights(run, kept, caplog):
     content = torch.load(kept, weights_only=True)
-    torch.save(content | {"step": 77}, kept)
+    torch.save(content | {"weights": "of another run"}, kept)
     model = load_model(run.checkpoint)
     assert use_kept_prior(model, run.path, run.checkpoint) is None
     assert not hasattr(model, "sample")
-    assert "of step 77" in caplog.text
+    assert "of other weights than those of best.ckpt" in caplog.text
 
 
 class Evil:
@@ -135,7 +135,7 @@ class Evil:
     ("change", "match"),
     [
         (lambda content: [1, 2], "is broken, or no prior"),
-        (lambda content: {"step": Evil()}, "is broken, or no prior"),
+        (lambda content: {"weights": Evil()}, "is broken, or no prior"),
         (lambda content: content | {"latent_dim": 9}, "cannot be used: .*size mismatch"),
         (lambda content: content | {"latent_dim": "x"}, "cannot be used"),
         (lambda content: content | {"prior": {"class_path": "os.system"}}, "cannot be used: "),
@@ -176,7 +176,7 @@ def test_every_prior_comes_back_from_its_file(prior, run, tmp_path):
 
 def test_a_prior_that_cannot_be_fitted_ends_no_training(tmp_path, caplog):
     run, _ = fitted(AE, GaussianMixture(5000), tmp_path)
-    assert "Prior       none: a mixture of 5000 Gaussians is fitted to ten codes" in caplog.text
+    assert "Prior       none: a mixture of 5000 Gaussians is fitted to ten" in caplog.text
     assert run.test["loss"] > 0
     assert not (run.path / FILE).exists()
 
