@@ -187,6 +187,14 @@ class Infers(Protocol):
 
 
 @runtime_checkable
+class DrawsCodes(Protocol):
+    """A model with a posterior over its codes that is no single Gaussian."""
+
+    def draw_codes(self, images: Images) -> Codes:
+        """One draw [N, D] of q(z|x) of each image."""
+
+
+@runtime_checkable
 class ObservationModel(Protocol):
     """p(x|z), and what its numbers are."""
 

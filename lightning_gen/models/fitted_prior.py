@@ -11,6 +11,7 @@ from torch import Tensor
 from lightning_gen.contracts import (
     Batch,
     Decodes,
+    DrawsCodes,
     Encodes,
     Infers,
     Quantizes,
@@ -33,6 +34,8 @@ def codes_to_fit(model: LightningModule, batch: Batch) -> Tensor:
     knowing: Any = condition_on(model, batch)
     if isinstance(knowing, Quantizes):
         return knowing.quantize(batch.images)
+    if isinstance(knowing, DrawsCodes):
+        return knowing.draw_codes(batch.images).float()
     if isinstance(knowing, Infers):
         posterior = knowing.posterior(batch.images)
         return DiagonalGaussian(posterior.mean, posterior.log_var).sample()

@@ -8,6 +8,7 @@ from lightning_gen.networks.dense import Dense, LatentDiscriminator
 from lightning_gen.networks.pooled import Pooled
 from lightning_gen.networks.quantizer import Codebook
 from lightning_gen.networks.spatial import SpatialArchitecture, SpatialResidual
+from lightning_gen.networks.top_down import TopDown
 
 __all__ = [
     "AdversarialNetworks",
@@ -25,4 +26,5 @@ __all__ = [
     "SaltAndPepper",
     "SpatialArchitecture",
     "SpatialResidual",
+    "TopDown",
 ]
