@@ -6,6 +6,7 @@ from lightning_gen.models.cvae import CVAE
 from lightning_gen.models.dcgan import DCGAN
 from lightning_gen.models.factor_vae import FactorVAE
 from lightning_gen.models.hierarchical_vae import HierarchicalVAE
+from lightning_gen.models.joint_vae import JointVAE
 from lightning_gen.models.vae import DIPVAE, IWAE, VAE, BetaTCVAE, BetaVAE, InfoVAE, ResVAE, VampVAE
 
 # The family for a model of one's own; no model by itself, so that no file names it.
@@ -33,6 +34,7 @@ __all__ = [
     "FactorVAE",
     "HierarchicalVAE",
     "InfoVAE",
+    "JointVAE",
     "ResVAE",
     "StackedDAE",
     "VampVAE",

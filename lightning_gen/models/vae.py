@@ -173,6 +173,7 @@ class IWAE(VariationalAutoencoder):
         num_samples: k, posterior draws an image; time and memory of the decoder grow with it.
         num_bounds: how many bounds, each of k draws, are averaged (MIWAE, Rainforth et al. 2018).
         elbo_share: what part of the loss the ELBO has (CIWAE).
+        encoder_only: both averages are for the encoder alone (PIWAE).
     """
 
     def __init__(
@@ -182,6 +183,7 @@ class IWAE(VariationalAutoencoder):
         num_samples: int = 5,
         num_bounds: int = 1,
         elbo_share: float = 0.0,
+        encoder_only: bool = False,
         **parts: Unpack[VAEParts],
     ) -> None:
         super().__init__(image_shape, latent_dim, **parts)
@@ -190,6 +192,7 @@ class IWAE(VariationalAutoencoder):
             num_samples=num_samples,
             num_bounds=num_bounds,
             elbo_share=elbo_share,
+            encoder_only=encoder_only,
         )
 
 

@@ -13,7 +13,6 @@ from lightning_gen.objectives.mmd import RBF, Kernel, maximum_mean_discrepancy
 from lightning_gen.objectives.posterior import (
     DiagonalGaussian,
     LogLikelihood,
-    draw_log_weights,
     importance_weighted_bound,
     kl_divergence,
 )
@@ -254,17 +253,20 @@ class ImportanceWeighted(ELBO):
     beta weighs log p(z) - log q(z|x) in each weight. The other aids add what they add to the KL of
     an ELBO, which is exact in expectation for k = 1. The gradient of the encoder is the noisier the
     larger k is; Rainforth et al. 2018 (arXiv:1802.04537) average several bounds (MIWAE), or the
-    bound and the ELBO (CIWAE).
+    bound and the ELBO (CIWAE), or do so for the encoder alone (PIWAE).
 
     Args:
         num_samples: k, draws an image of each bound; time and memory of the decoder grow with it.
         num_bounds: how many bounds, each of k draws, are averaged.
         elbo_share: what part of the loss the ELBO has, from 0 to 1; the rest is the bound's.
+        encoder_only: the average is for the encoder; decoder and prior have the one bound of all
+            draws, which is the loss that is logged.
     """
 
     num_samples: int = 5
     num_bounds: int = 1
     elbo_share: float = 0.0
+    encoder_only: bool = False
 
     @property
     def quantities(self) -> dict[str, Quantity]:
@@ -292,14 +294,44 @@ class ImportanceWeighted(ELBO):
         training_step: int | None = None,
     ) -> ImportanceWeightedTerms:
         """-L_k, or its mean with others, and -L_1, from the same draws."""
-        draws = self.num_bounds * self.num_samples
-        fit, ratio = draw_log_weights(log_likelihood, posterior, prior, draws)
+        draws = posterior.repeated(self.num_bounds * self.num_samples)
+        codes = draws.sample()
+        seen = codes.detach().requires_grad_() if self.encoder_only else codes
+        inferred = draws.log_prob(codes)
+        fit, ratio = log_likelihood(seen), prior.log_prob(seen) - inferred
         weight = self.beta * (self.warmth(training_step) if self.capacity is None else 1)
-        aided = torch.zeros_like(fit.mean())
+        log_weights = fit + weight * ratio
+        if self.encoder_only:
+            loss = -self._separate(log_weights, codes, seen, weight * inferred)
+        else:
+            loss = -self._averaged(log_weights)
         if self.free_bits or self.capacity is not None:
             kl = kl_divergence(posterior, prior)
-            aided = self.cost(kl, training_step) - weight * kl.mean(dim=0).sum()
-        log_weights = fit + weight * ratio
+            loss = loss + self.cost(kl, training_step) - weight * kl.mean(dim=0).sum()
+        return ImportanceWeightedTerms(loss, -(fit + ratio).mean())
+
+    def _averaged(self, log_weights: PerImage) -> Float[Tensor, ""]:
+        """The mean of the bounds, and of the ELBO, from all draws of all images."""
         bound = importance_weighted_bound(log_weights.view(self.num_samples, -1)).mean()
-        mixed = (1 - self.elbo_share) * bound + self.elbo_share * log_weights.mean()
-        return ImportanceWeightedTerms(aided - mixed, -(fit + ratio).mean())
+        return (1 - self.elbo_share) * bound + self.elbo_share * log_weights.mean()
+
+    def _separate(
+        self,
+        log_weights: Float[Tensor, " m"],
+        codes: Float[Tensor, "m d"],
+        seen: Float[Tensor, "m d"],
+        inferred: Float[Tensor, " m"],
+    ) -> Float[Tensor, ""]:
+        """The bound of all draws, whose gradient for the encoder is that of the averages.
+
+        ``seen`` are the codes without their gradient, ``inferred`` is the part of log q(z|x).
+        """
+        of_decoder = log_weights + inferred - inferred.detach()
+        draws = self.num_bounds * self.num_samples
+        bound = importance_weighted_bound(of_decoder.view(draws, -1)).mean()
+        if not bound.requires_grad:
+            return bound
+        (slope,) = torch.autograd.grad(of_decoder.sum(), seen, retain_graph=True)
+        moved = (slope * (codes - seen.detach())).sum(dim=1)  # 0, with the gradient of the codes
+        average = self._averaged(log_weights.detach() + moved + inferred.detach() - inferred)
+        return bound + average - average.detach()

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from lightning_gen.contracts import EstimatesLikelihood, able, condition_on
-from lightning_gen.models import CVAE, IWAE, VAE, VQVAE, InfoVAE
+from lightning_gen.models import CVAE, IWAE, VAE, VQVAE, HierarchicalVAE, InfoVAE
 from lightning_gen.networks import Dense
 from lightning_gen.objectives import Gaussian
 from lightning_gen.objectives.posterior import bound_in_parts
@@ -32,7 +32,30 @@ def test_the_gradient_weighs_each_draw_by_its_normalised_weight():
         torch.testing.assert_close(parameter.grad, gradient, rtol=1e-3, atol=1e-4)
 
 
-@pytest.mark.parametrize("kind", [VAE, IWAE, InfoVAE, CVAE, VQVAE])
+def test_decoder_and_encoder_have_bounds_of_their_own():
+    """PIWAE (Rainforth et al. 2018, section 6): each the gradient of its own bound."""
+
+    def gradients(part, **options):
+        torch.manual_seed(3)
+        model = tiny(IWAE, **options)
+        torch.manual_seed(4)
+        loss = terms_of(model, IMAGES).loss
+        loss.backward()
+        return loss, [p.grad for p in getattr(model, part).parameters()]
+
+    options = {"num_samples": 3, "num_bounds": 4, "elbo_share": 0.2}
+    whole, decoder = gradients("decoder", num_samples=12)
+    _, encoder = gradients("encoder", **options)
+    for part, expected in (("decoder", decoder), ("encoder", encoder)):
+        loss, found = gradients(part, encoder_only=True, **options)
+        assert loss.item() == pytest.approx(whole.item())
+        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+    with torch.no_grad():
+        torch.manual_seed(4)
+        assert terms_of(tiny(IWAE, encoder_only=True), IMAGES).loss.isfinite()
+
+
+@pytest.mark.parametrize("kind", [VAE, IWAE, InfoVAE, CVAE, VQVAE, HierarchicalVAE])
 def test_the_mean_log_weight_is_the_elbo(kind):
     model = build(kind)
     batch = batch_of(IMAGES)
