@@ -35,6 +35,13 @@ def check_number(
         raise UserError(f"{what} is {bound}, got {value!r}. {remedy}")
 
 
+def check_whole(what: str, value: int, least: int) -> None:
+    """Raise a UserError unless ``value`` is a whole number, at least ``least``."""
+    check_number(what, value, least)
+    if not isinstance(value, int):
+        raise UserError(f"{what} is a whole number, got {value!r}. Set it to {least}.")
+
+
 class BadArgumentsError(Exception):
     """The words of a command, or a file that they name, cannot be used."""
 

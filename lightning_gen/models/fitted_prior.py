@@ -45,7 +45,7 @@ def codes_to_fit(model: LightningModule, batch: Batch) -> Tensor:
 
 def check_prior(model: LightningModule, prior: Prior) -> None:
     """Raise a UserError where the model has no codes, or others than the prior is of."""
-    require(model, (Encodes, Decodes), "a fitted prior", "Choose a run of another model.")
+    require(model, (Encodes, Decodes), "a fitted prior", "Choose another model.")
     if isinstance(prior, VampPrior):
         prior.fit(torch.empty(0, 0))  # says that it is trained with its model
     if able(model, (Quantizes,)) == isinstance(prior, VectorPrior):
@@ -100,8 +100,16 @@ def sampling(kind: type[LightningModule]) -> type[LightningModule]:
 
     Its name is another one: parsers find classes by theirs.
     """
-    return new_class(
-        f"{kind.__name__}WithPrior",
-        (kind, SamplesPrior),
-        exec_body=lambda names: names.update(__module__=kind.__module__, __doc__=kind.__doc__),
-    )
+    body = {"__module__": kind.__module__, "__doc__": kind.__doc__, "__reduce__": _reduce}
+    name = f"{kind.__name__}WithPrior"
+    return new_class(name, (kind, SamplesPrior), exec_body=lambda names: names.update(body))
+
+
+def _reduce(model: LightningModule) -> tuple[Any, ...]:
+    """How the model is copied and pickled: its class is made, and imported from nowhere."""
+    return _empty, (type(model).__bases__[0],), vars(model)
+
+
+def _empty(kind: Any) -> LightningModule:  # noqa: ANN401  (a type, which mypy finds unhashable)
+    made = sampling(kind)
+    return made.__new__(made)

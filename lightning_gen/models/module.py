@@ -13,7 +13,7 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from lightning_gen._compat import find_unused_parameters
 from lightning_gen.contracts import Batch, Codes, Images, Terms, as_batch, condition_on
-from lightning_gen.errors import UserError
+from lightning_gen.errors import UserError, check_number
 from lightning_gen.hyperparameters import KeepsArguments
 from lightning_gen.models.optimizers import (
     OneCycle,
@@ -179,11 +179,17 @@ class SamplesPrior(LightningModule):
 
     def sample_codes(self, n: int, *, temperature: float = 1.0) -> Codes:
         """``n`` draws [N, D] of the prior; a temperature below 1 keeps nearer to its modes."""
+        check_temperature(temperature)
         return self.prior.sample(n, temperature).to(self.dtype)
 
     def sample(self, n: int, *, temperature: float = 1.0) -> Images:
         """``n`` images decoded from draws of the prior."""
         return self.decode(self.sample_codes(n, temperature=temperature))
+
+
+def check_temperature(temperature: float) -> None:
+    """Raise a UserError unless it is a number above 0."""
+    check_number("temperature", temperature, 0, "Set it to 1, or a little below.", above=True)
 
 
 def _then_as_batch(hook: Callable[[object, int], object], batch: object, index: int) -> Batch:

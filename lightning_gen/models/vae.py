@@ -257,6 +257,10 @@ class VampVAE(VariationalAutoencoder):
         prior: VampPrior = VampPrior(),  # noqa: B008  (copied)
         **parts: Unpack[VampParts],
     ) -> None:
+        if not isinstance(prior, VampPrior):
+            raise UserError(
+                f"the prior of VampVAE is a VampPrior, got {prior!r:.60}. Choose VAE for others."
+            )
         super().__init__(image_shape, latent_dim, prior=prior, **parts)
 
 

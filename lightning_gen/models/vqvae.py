@@ -9,9 +9,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from lightning_gen.contracts import Batch, Codes, Images, ImageShape, Terms
-from lightning_gen.errors import check_number
+from lightning_gen.errors import UserError, check_number
 from lightning_gen.models.encoder_decoder import Autoencoder, AutoencoderParts
-from lightning_gen.models.module import Module
+from lightning_gen.models.module import Module, check_temperature
 from lightning_gen.networks import Codebook, SpatialArchitecture, SpatialResidual
 from lightning_gen.objectives.elbo import ELBOTerms
 from lightning_gen.objectives.posterior import LogWeights
@@ -87,6 +87,8 @@ class VQVAE(Autoencoder, Module):
     ) -> None:
         remedy = "Set it to about half of trainer.max_epochs."
         check_number("model.autoencoder_epochs", autoencoder_epochs, 1, remedy)
+        if not isinstance(prior, Autoregressive):
+            raise UserError(f"the prior of VQVAE is Autoregressive(), got {prior!r:.60}.")
         encoder = architecture.encoder(image_shape, codebook.dim)
         decoder = partial(architecture.decoder, image_shape, codebook.dim)
         super().__init__(image_shape, encoder, decoder, **parts)
@@ -122,6 +124,7 @@ class VQVAE(Autoencoder, Module):
 
     def sample(self, n: int, *, temperature: float = 1.0) -> Images:
         """``n`` images decoded from draws of the prior: uniform ones before its training."""
+        check_temperature(temperature)
         return self._decode(self._lookup(self.prior.sample(n, temperature)))
 
     def sample_uniformly(self, n: int) -> Images:

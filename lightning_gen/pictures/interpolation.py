@@ -56,7 +56,7 @@ class Interpolation(Picture):
         """A row for each pair; a UserError where there is but one image."""
         columns = [f"{position:.2g}" for position in torch.linspace(0, 1, self.steps).tolist()]
         if self.of_draws:
-            require(model, (SamplesCodes,), "a walk between draws", "Fit a prior first.")
+            require(model, (SamplesCodes,), "a walk between draws", "Walk between images.")
         if self.of_draws or not able(model, (Encodes,)):
             rows = self._decoded(model, model.sample_codes(2 * self.num_pairs))
             names = unique(["pair"] * self.num_pairs)

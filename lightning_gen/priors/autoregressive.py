@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from lightning_gen.contracts import PerImage
-from lightning_gen.errors import UserError, check_number
+from lightning_gen.errors import UserError, check_number, check_whole
 from lightning_gen.priors.prior import Prior, fit_by_gradient
 
 Sequences = Int[Tensor, "n positions codebooks"]
@@ -49,7 +49,7 @@ class Autoregressive(Prior):
     def __post_init__(self) -> None:
         super().__post_init__()
         for name in ("width", "depth", "heads", "epochs"):
-            check_number(f"Autoregressive.{name}", getattr(self, name), 1)
+            check_whole(f"Autoregressive.{name}", getattr(self, name), 1)
         check_number("Autoregressive.dropout", self.dropout, 0)
         if self.dropout >= 1:
             raise UserError(f"Autoregressive.dropout is below 1, got {self.dropout}. Set 0.1.")

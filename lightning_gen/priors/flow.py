@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from lightning_gen.contracts import Codes, PerImage
-from lightning_gen.errors import check_number
+from lightning_gen.errors import check_whole
 from lightning_gen.priors.prior import VectorPrior, fit_by_gradient, standardised
 
 
@@ -32,9 +32,9 @@ class NormalizingFlow(VectorPrior):
     def __post_init__(self) -> None:
         super().__post_init__()
         for name in ("transforms", "bins", "epochs"):
-            check_number(f"NormalizingFlow.{name}", getattr(self, name), 1)
+            check_whole(f"NormalizingFlow.{name}", getattr(self, name), 1)
         for width in self.hidden:
-            check_number("NormalizingFlow.hidden", width, 1)
+            check_whole("NormalizingFlow.hidden", width, 1)
 
     def build(self, latent_dim: int) -> None:
         """Make the parameters for codes of this length."""

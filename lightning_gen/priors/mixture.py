@@ -9,7 +9,7 @@ from jaxtyping import Int
 from torch import Tensor, nn
 
 from lightning_gen.contracts import Codes, PerImage
-from lightning_gen.errors import UserError, check_number
+from lightning_gen.errors import UserError, check_whole
 from lightning_gen.priors.prior import VectorPrior, split_codes, standardised, widest
 
 CHOICES = (1, 3, 10, 30, 100)
@@ -41,7 +41,7 @@ class GaussianMixture(VectorPrior):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.components is not None:
-            check_number("GaussianMixture.components", self.components, 1)
+            check_whole("GaussianMixture.components", self.components, 1)
         if self.covariance not in ("full", "diagonal", None):
             raise UserError(
                 f'GaussianMixture.covariance is "full" or "diagonal", got {self.covariance!r}.'
@@ -111,7 +111,7 @@ class GaussianMixture(VectorPrior):
     def sample(self, n: int, temperature: float = 1.0) -> Codes:
         """``n`` draws: a component by its weight, then its mean and scaled noise."""
         with torch.no_grad():
-            chosen = self.logits.float().softmax(dim=0).multinomial(n, replacement=True)
+            chosen = self.logits.float().softmax(dim=0).multinomial(max(n, 1), replacement=True)[:n]
             noise = temperature * torch.randn(n, self.latent_dim, device=self.means.device)
             return self.means.float()[chosen] + self._spread(noise, chosen)
 

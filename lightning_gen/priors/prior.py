@@ -143,7 +143,7 @@ def fit_by_gradient(
     steps = epochs * math.ceil(len(seen) / batch_size)
     optimizer = Adam(prior.parameters(), learning_rate)
     schedule = OneCycleLR(optimizer, learning_rate, total_steps=steps)
-    best, kept = -math.inf, prior.state_dict()
+    best, kept = -math.inf, deepcopy(prior.state_dict())
     for _ in range(epochs):
         prior.train()
         for part in torch.split(seen[torch.randperm(len(seen))], batch_size):

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from lightning_gen.contracts import Codes, PerImage, Posterior
-from lightning_gen.errors import UserError, check_number
+from lightning_gen.errors import UserError, check_whole
 from lightning_gen.priors.prior import VectorPrior, widest
 
 
@@ -16,7 +16,8 @@ from lightning_gen.priors.prior import VectorPrior, widest
 class VampPrior(VectorPrior):
     """p(z) = 1/K sum_k q(z|u_k), of learned images u_k (Tomczak & Welling 2018, arXiv:1705.07120).
 
-    Its components are the posteriors of pseudo-inputs, which start at training images.
+    Its components are the posteriors of pseudo-inputs, which start at training images. A batch
+    normalisation of the encoder sees them as it sees images.
 
     Args:
         components: K, how many pseudo-inputs.
@@ -27,7 +28,9 @@ class VampPrior(VectorPrior):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.pseudo_inputs: nn.Parameter
-        check_number("VampPrior.components", self.components, 1)
+        self.started = False  # or loaded
+        self.register_load_state_dict_post_hook(_started)  # type: ignore[no-untyped-call]
+        check_whole("VampPrior.components", self.components, 1)
 
     def of(self, model: Any) -> Self:  # noqa: ANN401
         """A copy for a model with a Gaussian posterior of images; a UserError at another one."""
@@ -44,9 +47,10 @@ class VampPrior(VectorPrior):
     @torch.no_grad()
     def start(self, data: object) -> None:
         """Begin at random training images, where the ``data`` have a batch of them."""
-        if hasattr(data, "batch"):
+        if hasattr(data, "batch") and not self.started:
             images = data.batch("train", self.components).images.to(self.pseudo_inputs)
             self.pseudo_inputs[: len(images)] = images.logit(0.01)
+            self.started = True
 
     def fit(self, codes: Codes) -> Self:
         """A UserError: it is a part of the training."""
@@ -82,3 +86,8 @@ class VampPrior(VectorPrior):
         infer: Any = self.infer
         found: Posterior = infer(self.pseudo_inputs.sigmoid())
         return found
+
+
+def _started(prior: VampPrior, incompatible_keys: object) -> None:
+    """Torch calls it with what was loaded."""
+    prior.started = True

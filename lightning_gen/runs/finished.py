@@ -226,6 +226,8 @@ class FinishedRun:
         """
         from lightning_gen.runs.priors import fit_prior
 
+        if prior is not None:
+            check_objects("fit_prior", [prior], Prior)
         with torch.random.fork_rng():
             torch.manual_seed(0)
             fit_prior(self, self.path / FILE, prior)
@@ -269,12 +271,15 @@ class FinishedRun:
         remedy = "Choose a run of another model."
         if {SamplesImages, SamplesCodes} & {*needs} and able(self.model, (Encodes, Decodes)):
             remedy = f"Fit a prior to its codes: lightning-gen fit-prior {self.name}"
+            if prior_in_words(self.path, self.checkpoint):
+                remedy = "Leave --prior none out: a prior was fitted to its codes."
         require(self.model, needs, asker, remedy)
 
     @property
     def samples_from(self) -> str:
         """What is drawn from, for titles: empty of the model's own prior."""
-        words = prior_in_words(self.path) if has_fitted_prior(self.model) else ""
+        fitted = has_fitted_prior(self.model)
+        words = prior_in_words(self.path, self.checkpoint) if fitted else ""
         return f", from {words}" if words else ""
 
 

@@ -90,8 +90,8 @@ def train(
             forget_average(callback)  # it would load the last step's weights beside best's
         elif isinstance(callback, BatchSizeFinder):
             callbacks.remove(callback)  # it would look for another size of the batches
-    if prior is not None and directory is not None and best is not None:
-        model = fit_after_training(trainer, model, prior, directory.path, Path(best))
+    if prior is not None:
+        model = fit_after_training(trainer, model, prior, directory, best)
     if test and type(model).test_step is LightningModule.test_step:
         rank_zero_info(f"{type(model).__name__} has no test_step: nothing is tested")
     elif test:

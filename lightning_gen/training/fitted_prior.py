@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.utilities import rank_zero_info
+from torch import Tensor, distributed
 
 from lightning_gen.allowed import enforced
 from lightning_gen.atomic import draft
@@ -23,31 +24,44 @@ from lightning_gen.models.fitted_prior import check_prior, codes_to_fit, use_pri
 from lightning_gen.pictures import Samples
 from lightning_gen.priors import Autoregressive, GaussianMixture, Prior, VectorPrior
 from lightning_gen.training.checkpoint import build, check_sums, load_checkpoint
+from lightning_gen.training.directory import RunDirectory
 
 FILE = "prior.pt"
 ENDING = "_of_fitted_prior"
 """Of the names of pictures that are drawn once such a prior was fitted."""
-MANY = 2**28
-"""Numbers of the codes that a prior is fitted to, 1 GB; of more codes the first ones are taken."""
+MOST_NUMBERS, MOST_CODES = 2**28, 2**18
+"""Of the codes that a prior is fitted to, 1 GB; of more the first ones are taken."""
 
 
 def fit_after_training(
-    trainer: Trainer, model: LightningModule, prior: Prior, folder: Path, checkpoint: Path
+    trainer: Trainer,
+    model: LightningModule,
+    prior: Prior,
+    directory: RunDirectory | None,
+    best: str | None,
 ) -> LightningModule:
     """A copy of the model that draws from a prior which is fitted to its best weights' codes.
 
-    Of several processes the first one fits it, to the codes of its own share of the images. Where
-    it cannot be fitted a line says why, and the copy is as the model is.
+    Of several processes each encodes its share of the images, and the first one fits the prior.
+    Where it cannot be fitted a line says why, and the copy is as the model is.
 
     The model itself has the best weights then, and no other prior than before.
     """
-    model.load_state_dict(load_checkpoint(checkpoint)["state_dict"], strict=model.strict_loading)
+    if directory is None or best is None:
+        rank_zero_info("Prior       none: it is of a checkpoint's weights, and none was saved")
+        return model
+    folder, checkpoint = directory.path, Path(best)
+    content = load_checkpoint(checkpoint)
+    model.on_load_checkpoint(content)
+    model.load_state_dict(content["state_dict"], strict=model.strict_loading)
     copy = copy_of(model).to(trainer.strategy.root_device)
+    with evaluation_mode(trainer, copy):
+        torch.manual_seed(trainer.global_rank)  # the noise of each one's codes
+        codes = _gathered(trainer, encode(copy, training_batches(trainer, ordered=False)))
     if trainer.is_global_zero:
         try:
-            with evaluation_mode(trainer, copy):
-                torch.manual_seed(0)
-                fitted = fit_to_codes(copy, training_batches(trainer, ordered=False), prior)
+            torch.manual_seed(0)
+            fitted = fit_to_codes(copy, codes, prior)
             keep_prior(fitted, folder / FILE, checkpoint)
             rank_zero_info(f"Prior       {describe_prior(fitted)}, fitted to the codes")
             Draw(Samples()).draw_all(trainer, copy, ["samples"], ENDING)
@@ -68,13 +82,33 @@ def copy_of(model: LightningModule) -> LightningModule:
         model.trainer = trainer
 
 
-def fit_to_codes(
-    model: LightningModule, batches: Iterable[Batch], prior: Prior | None = None
-) -> Prior:
-    """Fit a prior to the codes of training images, and let the model draw from it.
+def encode(model: LightningModule, batches: Iterable[Batch]) -> Tensor:
+    """The codes of images, until they are many. The model is in evaluation mode."""
+    parts, codes, numbers = [], 0, 0
+    with torch.no_grad():
+        for batch in batches:
+            parts.append(codes_to_fit(model, batch))
+            codes += len(parts[-1])
+            numbers += parts[-1].numel()
+            if codes > MOST_CODES or numbers > MOST_NUMBERS:
+                break
+    return torch.cat(parts)
+
+
+def _gathered(trainer: Trainer, codes: Tensor) -> Tensor:
+    """The codes of all processes, in the first one."""
+    if trainer.world_size == 1:
+        return codes
+    parts: list[Tensor] = [torch.empty(0)] * trainer.world_size
+    distributed.all_gather_object(parts, codes.cpu())
+    return torch.cat(parts).to(codes.device)
+
+
+def fit_to_codes(model: LightningModule, codes: Tensor, prior: Prior | None = None) -> Prior:
+    """Fit a prior to codes of training images, and let the model draw from it.
 
     By default it is a mixture of Gaussians, or an autoregressive one of codes that are entries of
-    codebooks. The model is in evaluation mode.
+    codebooks.
     """
     if prior is None:
         quantizes = getattr(model, "codebook_size", None)
@@ -82,14 +116,7 @@ def fit_to_codes(
     check_prior(model, prior)
     own = isinstance(prior, VectorPrior)
     prior = deepcopy(prior) if own else prior.of(model).to(model.device)  # not the caller's object
-    parts, size = [], 0
-    with torch.no_grad():
-        for batch in batches:
-            parts.append(codes_to_fit(model, batch))
-            size += parts[-1].numel()
-            if size > MANY:
-                break
-    prior.fit(torch.cat(parts))
+    prior.fit(codes)
     use_prior(model, prior)
     return prior
 
@@ -126,13 +153,19 @@ def weights_digest(weights: Mapping[str, Any]) -> str:
     return found.hexdigest()
 
 
-def prior_in_words(folder: Path) -> str:
-    """What was fitted to the codes of a run, such as ``StandardNormal()``; empty without one.
+def prior_in_words(folder: Path, checkpoint: Path) -> str:
+    """What was fitted to the codes of these weights, as ``StandardNormal()``; empty without it.
 
     A UserError says that the file is broken.
     """
     path = folder / FILE
-    return _read(path)["words"] if path.is_file() else ""
+    content = _read(path) if path.is_file() else None
+    return content["words"] if content and _of_weights(content, checkpoint) else ""
+
+
+def _of_weights(content: Mapping[str, Any], checkpoint: Path) -> bool:
+    weights = load_checkpoint(checkpoint)["state_dict"]
+    return bool(content["weights"] == weights_digest(weights))
 
 
 def use_kept_prior(model: LightningModule, folder: Path, checkpoint: Path) -> Prior | None:
@@ -145,7 +178,7 @@ def use_kept_prior(model: LightningModule, folder: Path, checkpoint: Path) -> Pr
     if not path.is_file():
         return None
     content = _read(path)
-    if content["weights"] != weights_digest(load_checkpoint(checkpoint)["state_dict"]):
+    if not _of_weights(content, checkpoint):
         rank_zero_info(
             f"{path} was fitted to the codes of other weights than those of {checkpoint.name}: it "
             "is left aside. Fit it again with lightning-gen fit-prior."
@@ -176,6 +209,8 @@ def _read(path: Path) -> dict[str, Any]:
         kinds = {"words": str, "prior": dict, "state_dict": dict, "weights": str}
         if not all(isinstance(content[name], kind) for name, kind in kinds.items()):
             raise TypeError("it holds something else")
+        if not all(value.isfinite().all() for value in content["state_dict"].values()):
+            raise ValueError("it holds NaN")
     except Exception as error:  # a broken pickle raises nearly anything
         raise UserError(
             f"{path} is broken, or no prior of a run. Fit it again with lightning-gen fit-prior, "

@@ -19,9 +19,11 @@ from lightning_gen.callbacks import Evaluation
 from lightning_gen.callbacks.losses import logged_quantities
 from lightning_gen.data.base import ImageDataModule
 from lightning_gen.errors import UserError
+from lightning_gen.models.fitted_prior import has_fitted_prior
 from lightning_gen.quantities import Quantities
 from lightning_gen.training.directory import CONFIG, SPLITS, RunDirectory
 from lightning_gen.training.environment import describe_environment
+from lightning_gen.training.fitted_prior import describe_prior
 from lightning_gen.training.metrics_file import RunLogger
 from lightning_gen.training.same_model import differences
 from lightning_gen.training.scores import cards_in_words, write_scores
@@ -210,9 +212,11 @@ def report_evaluation(
     for line in cards_in_words(cards):
         rank_zero_info(line)
     if cards and directory is not None and trainer.is_global_zero:
+        model: Any = trainer.lightning_module
         about = {
             "checkpoint": checkpoint and Path(checkpoint).name,
             "device": device_names(trainer)[0],
+            "prior": describe_prior(model.prior) if has_fitted_prior(model) else "the model's own",
             "lightning_gen": __version__,
         }
         write_scores(directory.path, cards, about)

@@ -1,15 +1,35 @@
 """A prior that is fitted to the codes of a finished run, and kept beside its checkpoints."""
 
+import math
+import pickle
+from itertools import chain, repeat
+
 import pytest
 import torch
 
 import lightning_gen as lg
+from lightning_gen import contracts
 from lightning_gen.callbacks import LikelihoodBound, SampleQuality
 from lightning_gen.features import FashionMNISTClassifier
-from lightning_gen.models import AE, CAE, CVAE, DCGAN, VAE, VQVAE, WAE, StackedDAE
-from lightning_gen.priors import Autoregressive, GaussianMixture, NormalizingFlow, StandardNormal
+from lightning_gen.models import AE, CAE, CVAE, DCGAN, VAE, VQVAE, WAE, StackedDAE, VampVAE
+from lightning_gen.priors import (
+    Autoregressive,
+    GaussianMixture,
+    NormalizingFlow,
+    StandardNormal,
+    VampPrior,
+)
+from lightning_gen.runs.pages.record import RunRecord
+from lightning_gen.training import fitted_prior
 from lightning_gen.training.checkpoint import load_model
-from lightning_gen.training.fitted_prior import FILE, fit_to_codes, keep_prior, use_kept_prior
+from lightning_gen.training.fitted_prior import (
+    FILE,
+    encode,
+    fit_to_codes,
+    keep_prior,
+    prior_in_words,
+    use_kept_prior,
+)
 from support.models import build
 from support.refusals import assert_refused
 
@@ -136,6 +156,7 @@ class Evil:
     [
         (lambda content: [1, 2], "is broken, or no prior"),
         (lambda content: {"weights": Evil()}, "is broken, or no prior"),
+        (lambda c: c | {"state_dict": {"means": torch.tensor(math.nan)}}, "is broken, or no prior"),
         (lambda content: content | {"latent_dim": 9}, "cannot be used: .*size mismatch"),
         (lambda content: content | {"latent_dim": "x"}, "cannot be used"),
         (lambda content: content | {"prior": {"class_path": "os.system"}}, "cannot be used: "),
@@ -166,7 +187,8 @@ def test_what_no_prior_can_be_fitted_to_is_told_before_training(kind, prior, mat
 @pytest.mark.parametrize("prior", [StandardNormal(), NormalizingFlow(2, (8,), epochs=1)])
 def test_every_prior_comes_back_from_its_file(prior, run, tmp_path):
     model = load_model(run.checkpoint)
-    found = fit_to_codes(model, [lg.data.MiniFashionMNIST().batch("train", 300)], prior)
+    batches = [lg.data.MiniFashionMNIST().batch("train", 300)]
+    found = fit_to_codes(model, encode(model, batches), prior)
     keep_prior(found, tmp_path / FILE, run.checkpoint)
     other = load_model(run.checkpoint)
     use_kept_prior(other, tmp_path, run.checkpoint)
@@ -205,7 +227,7 @@ def test_what_is_fitted_is_a_copy(run):
         model = load_model(run.checkpoint)
         batch = lg.data.MiniFashionMNIST().batch("train", 400)
         images = [batch._replace(images=place * batch.images / 2)]
-        found.append(fit_to_codes(model, images, prior))
+        found.append(fit_to_codes(model, encode(model, images), prior))
     assert prior.components is None
     assert not torch.equal(found[0].means.mean(dim=0), found[1].means.mean(dim=0))
 
@@ -216,3 +238,47 @@ def test_a_damaged_number_is_seen(run, kept):
     place = content.index(number)
     kept.write_bytes(content[:place] + b"\x7f" + content[place + 1 :])
     assert_refused("is broken, or no prior", lg.load, run.path)
+
+
+def test_it_is_not_named_where_it_is_left_aside(run, kept):
+    content = torch.load(kept, weights_only=True)
+    assert prior_in_words(run.path, run.checkpoint).startswith("GaussianMixture(components=2")
+    torch.save(content | {"weights": "of another run"}, kept)
+    assert prior_in_words(run.path, run.checkpoint) == ""
+    assert RunRecord.read(run.path).prior == ""
+
+
+def test_a_model_with_a_fitted_prior_is_pickled(run):
+    other = pickle.loads(pickle.dumps(run.model))
+    assert type(other) is type(run.model)
+    assert torch.equal(other.prior.means, run.model.prior.means)
+
+
+def test_an_endless_loader_is_encoded_until_the_codes_are_many(run, monkeypatch):
+    monkeypatch.setattr(fitted_prior, "MOST_CODES", 100)
+    batch = lg.data.MiniFashionMNIST().batch("train", 40)
+    assert len(encode(run.model, chain(repeat(batch, 10), [None]))) == 120
+
+
+def test_what_is_no_prior_of_the_run_is_one_line(run):
+    assert_refused("fit_prior", run.fit_prior, GaussianMixture)
+    own = lg.FinishedRun.open(run.path, prior="none")
+    assert_refused("Leave --prior none out", own.require, (contracts.SamplesImages,), "it")
+    assert_refused("temperature is above 0", run.model.sample, 2, temperature=-1.0)
+    assert run.model.sample(0).shape == (0, 1, 28, 28)
+
+
+def test_pseudo_inputs_that_were_trained_or_loaded_begin_no_second_time():
+    data = lg.data.MiniFashionMNIST()
+    model = build(VampVAE, prior=VampPrior(3))
+    model.prior.start(data)
+    first = model.prior.pseudo_inputs.clone()
+    assert first.sigmoid().min() >= 0.0099
+    with torch.no_grad():
+        model.prior.pseudo_inputs += 1
+    model.prior.start(data)
+    assert torch.equal(model.prior.pseudo_inputs, first + 1)
+    other = build(VampVAE, prior=VampPrior(3))
+    other.load_state_dict(model.state_dict())
+    other.prior.start(data)
+    assert torch.equal(other.prior.pseudo_inputs, first + 1)

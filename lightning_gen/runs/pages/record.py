@@ -13,6 +13,7 @@ from lightning_gen import models
 from lightning_gen.errors import UserError
 from lightning_gen.quantities import Quantities
 from lightning_gen.training.directory import CONFIG, ENVIRONMENT, RunDirectory, with_keys
+from lightning_gen.training.fitted_prior import FILE as PRIOR
 from lightning_gen.training.fitted_prior import prior_in_words
 from lightning_gen.training.metrics_file import no_table, read_rows
 
@@ -106,7 +107,9 @@ class RunRecord:
             logged.curves  # noqa: B018  (read now, so that a fault is found now)
         except ValueError as error:
             raise no_table(directory.metrics, error) from error
-        prior = prior_in_words(directory.path)
+        prior = ""
+        if (directory.path / PRIOR).is_file():
+            prior = prior_in_words(directory.path, directory.best)
         return cls(directory, directory.read_config(), known, logged, directory.quantities, prior)
 
     def part(self, key: str) -> tuple[str, dict[str, Any]]:
