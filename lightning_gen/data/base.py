@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import replace
-from typing import Any, get_args
+from typing import Any, ClassVar, get_args
 
 import torch
 from jaxtyping import Float, Int
@@ -36,6 +36,7 @@ class ImageDataModule(KeepsArguments, LightningDataModule, ABC):
     Attributes:
         info: what is known before any download; set in a class, or before ``super().__init__``.
         num_workers: processes that fetch batches ahead; unused for datasets held in memory.
+        sided: a mirrored image would have another label, or other factors.
 
     Args:
         batch_size: images a batch on each device.
@@ -48,10 +49,12 @@ class ImageDataModule(KeepsArguments, LightningDataModule, ABC):
             anomaly detection; None takes all. The test split keeps every class.
         images_on: "accelerator" or "cpu" holds decoded images there; "auto" holds them on a GPU if
             they take at most half of its free memory.
+        mirror: turn each training image left to right with probability 1/2, at every step.
     """
 
     info: DataInfo
     num_workers = 0
+    sided: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -60,6 +63,7 @@ class ImageDataModule(KeepsArguments, LightningDataModule, ABC):
         binarize: Binarize | None = None,
         train_classes: tuple[str, ...] | None = None,
         images_on: ImagesOn = "auto",
+        mirror: bool = False,
     ) -> None:
         super().__init__()
         what = "what is known of the images, a DataInfo"
@@ -81,7 +85,10 @@ class ImageDataModule(KeepsArguments, LightningDataModule, ABC):
         self.batch_size = batch_size
         self.val_fraction = val_fraction
         self.binarize = binarize
+        expect(not (mirror and self.sided), "mirror", f"off for {type(self).__name__}", mirror,
+               "Leave it out: a mirrored image would have another label.")  # fmt: skip
         self.images_on: ImagesOn = images_on
+        self.mirror = mirror
         self.splits: dict[str, Split] = {}
         self.order_seed: int | None = None
 
@@ -203,9 +210,14 @@ class ImageDataModule(KeepsArguments, LightningDataModule, ABC):
         return moved
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
-        """uint8 to float32 in [0, 1], and dynamic binarisation, on the device."""
+        """uint8 to float32 in [0, 1], mirrored and binarised in training, on the device."""
         images = batch.images.float().div_(255)
-        if self.binarize == "dynamic" and self.trainer is not None and self.trainer.training:
+        if self.trainer is None or not self.trainer.training:
+            return batch._replace(images=images)
+        if self.mirror:
+            turned = uniform_like(images[:, :1, :1, :1]) < 0.5
+            images = torch.where(turned, images.flip(3), images)
+        if self.binarize == "dynamic":
             images = (uniform_like(images) < images).to(images.dtype)
         return batch._replace(images=images)
 

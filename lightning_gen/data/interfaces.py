@@ -18,6 +18,7 @@ class Always(TypedDict, total=False):
 
     val_fraction: float
     images_on: ImagesOn
+    mirror: bool
 
 
 class OfClasses(Always, total=False):

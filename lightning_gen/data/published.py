@@ -94,6 +94,7 @@ class MNIST(IDXDataModule):
     """MNIST (LeCun, Cortes & Burges): 60,000 + 10,000 grey images of 28x28, ten digits."""
 
     published = datasets.MNIST
+    sided = True
     info = DataInfo((1, 28, 28), tuple("0123456789"))
 
 

@@ -39,6 +39,7 @@ class Shapes(ImageDataModule):
         **shared: ``val_fraction`` and ``images_on`` of :class:`ImageDataModule`.
     """
 
+    sided = True
     info = DataInfo(
         (1, SIZE, SIZE), ("square", "ellipse", "heart"), tuple(FACTORS), tuple(FACTORS.values())
     )

@@ -120,6 +120,18 @@ class TestBinarize:
             assert torch.equal(first, second)
             assert torch.equal(images_of(seen, stage), images_of(other, stage))
 
+    def test_images_are_mirrored_half_of_the_time_in_training_alone(self):
+        seen = fit(Numbered(mirror=True), max_epochs=10)
+        assert torch.equal(*images_of(fit(Numbered(mirror=True), max_epochs=2), "val"))
+        epochs = images_of(seen, "train")
+        own = Numbered().load("train").images / 255
+        labels = torch.cat([batch.labels for batch in seen.batches["train"]]).unique()
+        turned = (epochs != own[labels]).flatten(2).any(dim=2)
+        expected = torch.where(turned[:, :, None, None, None], own[labels].flip(3), own[labels])
+        torch.testing.assert_close(epochs, expected)
+        assert 0.4 < turned.float().mean() < 0.6
+        assert_refused("data.mirror is off for Shapes", Shapes, mirror=True)
+
     def test_dynamic_draws_at_every_step_of_training_only(self):
         seen = fit(Numbered(binarize="dynamic"), max_epochs=2)
         for _ in range(2):

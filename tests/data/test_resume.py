@@ -51,9 +51,10 @@ def run(data, folder, checkpoint=None, stop=None, epochs=EPOCHS, validate=True, 
 
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory):
-    """The parameters of the run that nobody stopped, without and with binarisation."""
+    """The parameters of the run that nobody stopped, by what is random in its images."""
     folder = tmp_path_factory.mktemp("uninterrupted")
-    return {binarize: run(Tiny(binarize), folder) for binarize in (None, "dynamic")}
+    kinds = {None: Tiny(), "binarize": Tiny("dynamic"), "mirror": Tiny(mirror=True)}
+    return {name: run(data, folder) for name, data in kinds.items()}
 
 
 MID_EPOCH = {"every_n_train_steps": 11}
@@ -69,6 +70,7 @@ AFTER_VALIDATION = {"save_on_train_epoch_end": False}
         pytest.param(Tiny, {}, {"save_on_train_epoch_end": True}, id="the end of an epoch"),
         pytest.param(Tiny, {}, AFTER_VALIDATION, id="the end of validation"),
         pytest.param(Tiny, {"binarize": "dynamic"}, MID_EPOCH, id="binarisation, mid-epoch"),
+        pytest.param(Tiny, {"mirror": True}, MID_EPOCH, id="mirrored, mid-epoch"),
         pytest.param(Tiny, {"binarize": "dynamic"}, AFTER_VALIDATION, id="binarisation, its end"),
         pytest.param(TinyDecoding, {}, MID_EPOCH, id="workers, mid-epoch"),
         pytest.param(TinyDecoding, {}, AFTER_VALIDATION, id="workers, the end of an epoch"),
@@ -77,7 +79,7 @@ AFTER_VALIDATION = {"save_on_train_epoch_end": False}
 def test_resume_is_exact(kind, arguments, saving, tmp_path, uninterrupted):
     checkpoint = run(kind(**arguments), tmp_path, stop=15, **saving)
     resumed = run(kind(**arguments), tmp_path, checkpoint, **saving)
-    assert torch.equal(resumed, uninterrupted[arguments.get("binarize")])
+    assert torch.equal(resumed, uninterrupted[next(iter(arguments), None)])
 
 
 def test_resume_at_the_last_batch_without_validation(tmp_path):

@@ -23,8 +23,8 @@ class Numbered(ImageDataModule):
 
     info = DataInfo((2, 8, 9))
 
-    def __init__(self, count=100, batch_size=8, val_fraction=0.2, binarize=None):
-        super().__init__(batch_size, val_fraction, binarize)
+    def __init__(self, count=100, batch_size=8, val_fraction=0.2, binarize=None, **shared):
+        super().__init__(batch_size, val_fraction, binarize, **shared)
         self.count = count
         self.loaded = []
 
@@ -42,8 +42,8 @@ class Numbered(ImageDataModule):
 class Tiny(MiniFashionMNIST):
     """100 of the images, 20 of them for validation, in batches of 10."""
 
-    def __init__(self, binarize=None, val_fraction=0.2, train_classes=None):
-        super().__init__(10, val_fraction, binarize, train_classes)
+    def __init__(self, binarize=None, val_fraction=0.2, train_classes=None, **shared):
+        super().__init__(10, val_fraction, binarize, train_classes, **shared)
 
     def load(self, split):
         source = super().load(split)
