@@ -79,9 +79,9 @@ class Autoregressive(Prior):
         self.output = nn.Parameter(torch.zeros(codebooks, size, self.width))
         self.bias = nn.Parameter(torch.zeros(codebooks, size))
 
-    def fit(self, codes: Sequences) -> Self:
+    def fit(self, codes: Sequences, per_image: int = 1) -> Self:
         """Maximise the log-probability of codes of the model that it was made for."""
-        fit_by_gradient(self, codes, self.epochs, 64, 2e-3)
+        fit_by_gradient(self, codes, per_image, self.epochs, 64, 2e-3)
         return self
 
     def log_prob(self, codes: Sequences) -> PerImage:

@@ -54,7 +54,7 @@ class NormalizingFlow(VectorPrior):
         self.register_buffer("shift", torch.zeros(latent_dim))
         self.register_buffer("scale", torch.ones(latent_dim))
 
-    def fit(self, codes: Codes) -> Self:
+    def fit(self, codes: Codes, per_image: int = 1) -> Self:
         """Maximise the log-density of codes, standardised, since a spline is one from -5 to 5."""
         codes = codes.float()
         self.build(codes.shape[1])
@@ -62,7 +62,7 @@ class NormalizingFlow(VectorPrior):
         mean, std = standardised(codes)
         self.shift.copy_(mean)
         self.scale.copy_(std)
-        fit_by_gradient(self, codes, self.epochs, 512, 5e-3)
+        fit_by_gradient(self, codes, per_image, self.epochs, 512, 5e-3)
         return self
 
     def sample(self, n: int, temperature: float = 1.0) -> Codes:

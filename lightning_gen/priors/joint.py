@@ -22,7 +22,7 @@ class NormalAndCategories(VectorPrior):
 
     categories: tuple[int, ...] = (10,)
 
-    def fit(self, codes: Codes) -> Self:
+    def fit(self, codes: Codes, per_image: int = 1) -> Self:
         """A UserError: it has nothing to fit."""
         raise UserError(
             f"{type(self).__name__} is the prior of JointVAE as it is. Fit for instance "

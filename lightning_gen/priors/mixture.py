@@ -64,11 +64,11 @@ class GaussianMixture(VectorPrior):
         if self.covariance == "full":
             self.upper = nn.Parameter(torch.zeros(*shape, latent_dim))
 
-    def fit(self, codes: Codes) -> Self:
+    def fit(self, codes: Codes, per_image: int = 1) -> Self:
         """Expectation-maximisation, on standardised codes."""
         from sklearn.mixture import GaussianMixture as Mixture
 
-        seen, held = split_codes(codes.float().cpu())
+        seen, held = split_codes(codes.float().cpu(), per_image)
         seen = seen[:MOST]
         shift, scale = standardised(seen)
         seen, held = (seen - shift) / scale, (held - shift) / scale

@@ -39,11 +39,15 @@ class Prior(nn.Module, ABC):
         """A copy with parameters for the codes of ``model``, to be trained with it."""
 
     @abstractmethod
-    def fit(self, codes: Tensor) -> Self:
+    def fit(self, codes: Tensor, per_image: int = 1) -> Self:
         """Fit to the codes of images, in place.
 
-        A tenth of them is held out to choose among fits. A UserError says that this takes more
-        codes, or that the prior cannot be fitted to a finished model.
+        A tenth of the images is held out to choose among fits. A UserError says that this takes
+        more codes, or that the prior cannot be fitted to a finished model.
+
+        Args:
+            codes: one or more an image.
+            per_image: how many codes that follow one another are of the same image.
         """
 
     @abstractmethod
@@ -92,7 +96,7 @@ class VectorPrior(Prior):
 class StandardNormal(VectorPrior):
     """p(z) = N(0, I)."""
 
-    def fit(self, codes: Codes) -> Self:
+    def fit(self, codes: Codes, per_image: int = 1) -> Self:
         """It has no parameters: the length of the codes is all that it takes."""
         self.build(codes.shape[1])
         return self
@@ -115,14 +119,18 @@ def widest(codes: Tensor) -> torch.dtype:
     return torch.float32 if codes.device.type == "mps" else torch.float64
 
 
-def split_codes(codes: Tensor) -> tuple[Tensor, Tensor]:
-    """Codes to fit to, and those that are held out, shuffled; a UserError where they are few."""
+def split_codes(codes: Tensor, per_image: int) -> tuple[Tensor, Tensor]:
+    """Codes to fit to, and those of images that are held out, shuffled.
+
+    A UserError says that they are too few.
+    """
     if len(codes) < FEWEST or not codes.isfinite().all():
         said = f"{len(codes)}" if len(codes) < FEWEST else "some that are infinite or nan"
         raise UserError(f"a prior is fitted to {FEWEST} finite codes or more, got {said}.")
     order = torch.randperm(len(codes))
-    held = len(codes) // HELD_OUT
-    return codes[order[held:]], codes[order[:held]]
+    images = torch.randperm(len(codes) // per_image)
+    held = torch.isin(order // per_image, images[: max(1, len(images) // HELD_OUT)])
+    return codes[order[~held]], codes[order[held]]
 
 
 def standardised(codes: Codes) -> tuple[Float[Tensor, " d"], Float[Tensor, " d"]]:
@@ -132,14 +140,14 @@ def standardised(codes: Codes) -> tuple[Float[Tensor, " d"], Float[Tensor, " d"]
 
 
 def fit_by_gradient(
-    prior: Prior, codes: Tensor, epochs: int, batch_size: int, learning_rate: float
+    prior: Prior, codes: Tensor, per_image: int, epochs: int, batch_size: int, learning_rate: float
 ) -> None:
     """Maximise the mean log-density by Adam, with one cycle of the learning rate.
 
     The parameters of the best epoch are kept, by the codes that are held out.
     """
     check_number("epochs", epochs, 1)
-    seen, held = split_codes(codes)
+    seen, held = split_codes(codes, per_image)
     steps = epochs * math.ceil(len(seen) / batch_size)
     optimizer = Adam(prior.parameters(), learning_rate)
     schedule = OneCycleLR(optimizer, learning_rate, total_steps=steps)

@@ -52,7 +52,7 @@ class VampPrior(VectorPrior):
             self.pseudo_inputs[: len(images)] = images.logit(0.01)
             self.started = True
 
-    def fit(self, codes: Codes) -> Self:
+    def fit(self, codes: Codes, per_image: int = 1) -> Self:
         """A UserError: it is a part of the training."""
         raise UserError(
             "a VampPrior is trained with its model, as model.prior. Fit a GaussianMixture or a "

@@ -17,7 +17,8 @@ from lightning_gen.atomic import draft
 from lightning_gen.callbacks import Draw
 from lightning_gen.callbacks.drawing import evaluation_mode
 from lightning_gen.callbacks.evaluation import training_batches
-from lightning_gen.contracts import Batch
+from lightning_gen.contracts import Batch, DrawsCodes, Infers, able
+from lightning_gen.data.base import ImageDataModule
 from lightning_gen.errors import UserError, user_error
 from lightning_gen.hyperparameters import import_path, plain
 from lightning_gen.models.fitted_prior import check_prior, codes_to_fit, use_prior
@@ -31,6 +32,8 @@ ENDING = "_of_fitted_prior"
 """Of the names of pictures that are drawn once such a prior was fitted."""
 MOST_NUMBERS, MOST_CODES = 2**28, 2**18
 """Of the codes that a prior is fitted to, 1 GB; of more the first ones are taken."""
+FEW_CODES, MOST_DRAWS = 5000, 10
+"""Of fewer images several draws of each one's posterior are taken, at most so many."""
 
 
 def fit_after_training(
@@ -57,7 +60,8 @@ def fit_after_training(
     copy = copy_of(model).to(trainer.strategy.root_device)
     with evaluation_mode(trainer, copy):
         torch.manual_seed(trainer.global_rank)  # the noise of each one's codes
-        codes = _gathered(trainer, encode(copy, training_batches(trainer, ordered=False)))
+        batches = training_batches(trainer, ordered=False)
+        codes = _gathered(trainer, encode(copy, batches, trainer.datamodule))  # type: ignore[attr-defined]
     if trainer.is_global_zero:
         try:
             torch.manual_seed(0)
@@ -82,13 +86,22 @@ def copy_of(model: LightningModule) -> LightningModule:
         model.trainer = trainer
 
 
-def encode(model: LightningModule, batches: Iterable[Batch]) -> Tensor:
-    """The codes of images, until they are many. The model is in evaluation mode."""
+def encode(model: LightningModule, batches: Iterable[Batch], data: object) -> Tensor:
+    """Codes [N, K, ...] of training images, K of each, until they are many.
+
+    Several of each are draws of its posterior, where the images are few, and those of the mirrored
+    image, where the training mirrors. The model is in evaluation mode.
+    """
+    draws, mirrored = 1, (False, True) if getattr(data, "mirror", False) else (False,)
+    if isinstance(data, ImageDataModule) and able(model, (Infers | DrawsCodes,)):
+        draws = min(MOST_DRAWS, -(-FEW_CODES // len(data.splits["train"])))
     parts, codes, numbers = [], 0, 0
     with torch.no_grad():
         for batch in batches:
-            parts.append(codes_to_fit(model, batch))
-            codes += len(parts[-1])
+            forms = [batch.images.flip(3) if turned else batch.images for turned in mirrored]
+            seen = [batch._replace(images=form) for form in forms * draws]
+            parts.append(torch.stack([codes_to_fit(model, each) for each in seen], dim=1))
+            codes += parts[-1].shape[:2].numel()
             numbers += parts[-1].numel()
             if codes > MOST_CODES or numbers > MOST_NUMBERS:
                 break
@@ -105,7 +118,7 @@ def _gathered(trainer: Trainer, codes: Tensor) -> Tensor:
 
 
 def fit_to_codes(model: LightningModule, codes: Tensor, prior: Prior | None = None) -> Prior:
-    """Fit a prior to codes of training images, and let the model draw from it.
+    """Fit a prior to codes [N, K, ...] of training images, and let the model draw from it.
 
     By default it is a mixture of Gaussians, or an autoregressive one of codes that are entries of
     codebooks.
@@ -116,7 +129,7 @@ def fit_to_codes(model: LightningModule, codes: Tensor, prior: Prior | None = No
     check_prior(model, prior)
     own = isinstance(prior, VectorPrior)
     prior = deepcopy(prior) if own else prior.of(model).to(model.device)  # not the caller's object
-    prior.fit(codes)
+    prior.fit(codes.flatten(0, 1), per_image=codes.shape[1])
     use_prior(model, prior)
     return prior
 

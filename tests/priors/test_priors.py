@@ -192,3 +192,11 @@ def test_a_prior_is_trained_with_its_model(prior, tmp_path):
     other.load_state_dict(model.state_dict())
     codes = torch.randn(10, 4)
     assert_close(other.prior.log_prob(codes), model.prior.log_prob(codes))
+
+
+def test_codes_of_one_image_are_held_out_together():
+    """Else a Gaussian a code would be the best of mixtures, of images that are few."""
+    images = torch.randn(60, 4)
+    codes = images.repeat_interleave(20, dim=0) + 0.01 * torch.randn(1200, 4)
+    assert GaussianMixture().fit(codes, per_image=20).components <= 3
+    assert GaussianMixture().fit(codes).components >= 30
