@@ -4,6 +4,7 @@ import csv
 import math
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -90,8 +91,8 @@ class Progress(TQDMProgressBar):
     """The losses beside a bar, in nats per image; those of a GAN have no unit.
 
     Where the output is no terminal (a log file, CI) there is no bar: one line is printed at the end
-    of each epoch, and one a minute in a long epoch. In a notebook each takes the place of the one
-    before. Epochs count from 0, as in metrics.csv.
+    of each epoch, and one a minute in a long epoch, with the losses that were logged since the line
+    before. In a notebook each takes the place of that one. Epochs count from 0, as in metrics.csv.
 
     Args:
         refresh_rate: batches from one refresh of the bar to the next; each costs a wait for the
@@ -101,22 +102,33 @@ class Progress(TQDMProgressBar):
     def __init__(self, refresh_rate: int = 20) -> None:
         self._lines = not sys.stdout.isatty()
         self._last_line = time.monotonic()
+        self._logged: set[str] = set()
+        """Of "train" and "val", what was logged since the last line."""
         super().__init__(0 if self._lines else refresh_rate)
 
     def get_metrics(
         self, trainer: Trainer, pl_module: LightningModule
     ) -> dict[str, int | str | float | dict[str, float]]:
         """The losses that were logged so far, in words."""
+        return {name: text for _, name, text in self._losses(trainer)}
+
+    @staticmethod
+    def _losses(trainer: Trainer) -> Iterator[tuple[str, str, str]]:
+        """The stage, name and value in words of each loss that was logged so far."""
         known = logged_quantities(trainer)
-        shown: dict[str, int | str | float | dict[str, float]] = {}
         for column, value in trainer.callback_metrics.items():
             stage, _, name = column.partition("/")
             quantity = known.of(column)
             if quantity.shown and (stage != "val" or name == "loss") and stage != "test":
                 unit = " nats" if quantity.unit == NATS else ""
                 text = f"{float(value):.1f}{unit}" if unit else f"{float(value):.3g}"
-                shown["val" if stage == "val" else name.removesuffix("_loss")] = text
-        return shown
+                yield stage, "val" if stage == "val" else name.removesuffix("_loss"), text
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Remember that there is a loss of validation."""
+        super().on_validation_end(trainer, pl_module)
+        if not trainer.sanity_checking:
+            self._logged.add("val")
 
     def on_train_batch_end(
         self,
@@ -126,6 +138,9 @@ class Progress(TQDMProgressBar):
     ) -> None:
         """Move the bar, or print a line when the last one is old."""
         super().on_train_batch_end(trainer, pl_module, *rest)
+        every: int = trainer.log_every_n_steps  # type: ignore[attr-defined]
+        if every and (trainer.fit_loop.total_batch_idx + 1) % every == 0:
+            self._logged.add("train")
         if self._lines and time.monotonic() - self._last_line > SECONDS_BETWEEN_LINES:
             self._print_line(trainer, pl_module)
 
@@ -138,11 +153,13 @@ class Progress(TQDMProgressBar):
     def _print_line(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._last_line = time.monotonic()
         if trainer.is_global_zero:
-            shown = self.get_metrics(trainer, pl_module)
-            losses = [f"{name} {value}" for name, value in shown.items()]
+            old = {"train", "val"} - self._logged
+            shown = self._losses(trainer)
+            losses = [f"{name} {text}" for stage, name, text in shown if stage not in old]
             place = [f"epoch {trainer.current_epoch}", f"step {trainer.global_step}"]
             over = "\r" if "ipykernel" in sys.modules else ""
             print(over + ", ".join(place + losses), end=" " if over else "\n", flush=True)
+        self._logged.clear()
 
 
 def logged_quantities(trainer: Trainer) -> Quantities:

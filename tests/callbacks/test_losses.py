@@ -86,13 +86,20 @@ def test_a_log_file_gets_a_line_an_epoch(fit, capsys):
 def test_a_long_epoch_gets_lines_on_the_way(fit, capsys, monkeypatch):
     monkeypatch.setattr(losses, "SECONDS_BETWEEN_LINES", 0.0)
     fit(max_epochs=1)
-    lines = [line.split(", loss")[0] for line in capsys.readouterr().out.splitlines()]
+    lines = [", ".join(line.split(", ")[:2]) for line in capsys.readouterr().out.splitlines()]
     assert lines == [f"epoch 0, step {step}" for step in (1, 2, 2)]
 
 
 def test_losses_that_were_not_logged_are_left_out(fit, capsys):
     fit(max_epochs=1, log_every_n_steps=1000, limit_val_batches=0)
     assert capsys.readouterr().out == "epoch 0, step 2\n"
+
+
+def test_no_loss_is_told_twice(fit, capsys):
+    fit(max_epochs=4, check_val_every_n_epoch=2, log_every_n_steps=3)
+    lines = capsys.readouterr().out.splitlines()
+    assert ["loss" in line for line in lines] == [False, True, True, False]  # steps 3 and 6
+    assert ["val" in line for line in lines] == [False, True, False, True]
 
 
 def test_a_terminal_gets_a_bar_with_the_losses(fit, capsys, monkeypatch):
