@@ -175,7 +175,7 @@ def run_directory(trainer: Trainer) -> Path:
 
 def moment(trainer: Trainer) -> str:
     """What a picture is of: the present step, or the checkpoint where nothing was trained."""
-    if trainer.testing and trainer.global_step == 0 and trainer.ckpt_path:
+    if trainer.evaluating and trainer.global_step == 0 and trainer.ckpt_path:
         return Path(trainer.ckpt_path).name
     return f"step {trainer.global_step}"
 

@@ -69,12 +69,12 @@ class SampleQuality(Evaluation):
     ``recall[E]``, ``density[E]``, ``coverage[E]``; ``fid`` and ``kid`` are those of Inception
     alone. A model that reconstructs also has ``reconstruction_frechet_distance[E]`` and the gap
     ``frechet_distance_gap[E]``, by which samples are worse than reconstructions: what the prior
-    costs. ``memorisation[E]`` is how often a sample is nearer to a training image than an image of
-    the split is, 0.5 where the model copies nothing, and the picture ``nearest_training_images``
-    shows the nearest samples beside these, on one process; a dataset without ``in_order`` has
-    neither. As many samples are drawn as there are images. Scores depend on the number of images
-    and compare at one number only; their standard errors are over other real images as well as
-    other samples.
+    costs. ``memorisation[E]`` is how often a sample is nearer to a training image, or to its mirror
+    image where the training mirrors, than an image of the split is: 0.5 where the model copies
+    nothing. The picture ``nearest_training_images`` shows the nearest samples beside these, on one
+    process. A dataset without ``in_order`` has neither. As many samples are drawn as there are
+    images. Scores depend on the number of images and compare at one number only; their standard
+    errors are over other real images as well as other samples.
 
     10,000 images of 28x28 against 10,000 take under a minute of one CPU core, Inception a second of
     a GPU or half an hour of a CPU for the features. Memorisation takes the features of all training
@@ -111,9 +111,21 @@ class SampleQuality(Evaluation):
         self._memorisation = Memorisation()
         for metric in (*self._of_samples, self._of_reconstructions, self._memorisation):
             metric.to(home(pl_module))
-        parts = [self.extractor(batch.images) for batch in training_batches(trainer, ordered=True)]
-        self._training = of_all_processes(torch.cat(parts)).to(home(pl_module)) if parts else None
+        self._training = self._of_training(trainer, pl_module)
         self._nearest: NearSamples | None = None
+
+    def _of_training(self, trainer: Trainer, pl_module: LightningModule) -> Tensor | None:
+        """The features of the training images, then of their mirror images; None without them."""
+        parts, mirrored = list[Tensor](), list[Tensor]()
+        mirrors = getattr(trainer.datamodule, "mirror", False)  # type: ignore[attr-defined]
+        for batch in training_batches(trainer, ordered=True):
+            parts.append(self.extractor(batch.images))
+            if mirrors:
+                mirrored.append(self.extractor(batch.images.flip(3)))
+        if not parts:
+            return None
+        self._num_training = sum(map(len, parts))
+        return of_all_processes(torch.cat(parts + mirrored)).to(home(pl_module))
 
     def see(self, pl_module: LightningModule, batch: Batch) -> None:
         """Features of real images, and of their reconstructions."""
@@ -170,16 +182,16 @@ class SampleQuality(Evaluation):
         """Draw the nearest samples beside the training images."""
         if self._nearest is None or trainer.world_size > 1:  # each process has its own images
             return
-        first, images = 0, dict[int, Tensor]()
-        wanted = self._nearest.which.tolist()
+        first, images, count = 0, dict[int, Tensor](), self._num_training
+        wanted = [i % count for i in self._nearest.which.tolist()]
         for batch in training_batches(trainer, ordered=True):
             last = first + len(batch.images)
             images |= {i: batch.images[i - first] for i in wanted if first <= i < last}
             first = last
-        rows = {
-            "sample": self._nearest.images,
-            "training image": torch.stack([images[i] for i in wanted]),
-        }
+        shown = torch.stack([images[i] for i in wanted])
+        turned = (self._nearest.which >= count).to(shown.device)
+        shown = torch.where(turned[:, None, None, None], shown.flip(3), shown)
+        rows = {"sample": self._nearest.images, "training image": shown}
         title = f"Of {self._seen} samples the nearest to a training image, by {self.extractor.name}"
         publish(trainer, "nearest_training_images", View(rows, title).pixels())
 

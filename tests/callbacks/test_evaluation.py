@@ -271,3 +271,13 @@ def test_distances_to_a_normal_prior_are_asked_of_no_other_one(tested):
         AggregatePosterior(),
         tiny(VAE, prior=VampPrior(3)),
     )
+
+
+@pytest.mark.parametrize("mirror", [False, True])
+def test_a_mirrored_copy_is_a_copy_where_the_training_mirrors(mirror, tested):
+    data = MiniFashionMNIST(batch_size=20, mirror=mirror)
+    model = build(VAE)
+    copies = data.batch("train", 60).images.flip(3)
+    model.sample = lambda n: copies[:n]
+    cards = tested(SampleQuality(FashionMNISTClassifier(), num_images=60), model, data)
+    assert (cards["memorisation[fashion_mnist_classifier]"].value == 1) == mirror
