@@ -165,7 +165,9 @@ def batch_in_words(trainer: Trainer) -> str:
     steps = trainer.estimated_stepping_batches
     length = f". {steps:,} steps in all" if 0 < steps < math.inf else ""
     if 0 < steps < FEW_STEPS:
-        length += "; a model takes some thousands: raise trainer.max_epochs"
+        an_epoch = trainer.num_training_batches / trainer.accumulate_grad_batches
+        enough = f"--trainer.max_epochs {math.ceil(2000 / an_epoch)}"
+        length += f"; a model takes some thousands: {enough} makes 2,000 of them"
     if images is None:
         return text
     most = getattr(trainer.train_dataloader, "num_images", math.inf) // trainer.world_size

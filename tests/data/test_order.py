@@ -107,7 +107,11 @@ def test_the_first_images_of_a_sorted_dataset_show_all_classes(split):
 def test_a_dataset_smaller_than_a_batch_is_told_by_its_own_size():
     parts = {"datamodule": SimpleNamespace(batch_size=512), "world_size": 2}
     loader = {"train_dataloader": SimpleNamespace(num_images=7)}
-    length = {"accumulate_grad_batches": 1, "estimated_stepping_batches": 80}
+    length = {
+        "accumulate_grad_batches": 1,
+        "estimated_stepping_batches": 80,
+        "num_training_batches": 4,
+    }
     said = batch_in_words(SimpleNamespace(**parts, **loader, **length, optimizers=[]))
     assert said.startswith("3 x 2 processes = 6 images a step")
-    assert "80 steps in all; a model takes some thousands: raise trainer.max_epochs" in said
+    assert "80 steps in all; a model takes some thousands: --trainer.max_epochs 500" in said
