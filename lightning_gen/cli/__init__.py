@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from lightning_gen import allowed
 from lightning_gen.cli.help import help_of
+from lightning_gen.cli.recipes import with_recipes
 from lightning_gen.errors import UserError, nearest
 
 
@@ -37,7 +38,7 @@ class Verb(NamedTuple):
 
 VERBS = {
     "fit": Verb("training", "train a model, then evaluate it on the test split",
-        "fit --config conf/quickstart.yaml"),
+        "fit --config quickstart"),
     "validate": Verb("training", "evaluate a checkpoint on the validation split",
         "validate logs/quickstart/version_0"),
     "test": Verb("training", "evaluate a checkpoint on the test split",
@@ -72,9 +73,11 @@ VERBS = {
         "compare fashion_mnist_ae_2d fashion_mnist_vae_2d --out ae_vae.html", "compare.html"),
     "sweep": Verb("sweep",
         "train with many values of some parameters, and compare them",
-        "sweep conf/sweep/mnist_vae_latent_dim.yaml --jobs 2"),
+        "sweep mnist_vae_latent_dim --jobs 2"),
     "reproduce": Verb("reproduce", "measure published results again",
         "reproduce binarized_mnist_vae"),
+    "recipes": Verb("recipes", "list the configurations that come with the package",
+        "recipes fashion_mnist_vae --copy mine.yaml"),
 }  # fmt: skip
 
 HELP = """\
@@ -86,8 +89,8 @@ verbs:
 {verbs}
 
 examples:
-  lightning-gen fit --config conf/quickstart.yaml
-  lightning-gen fit --model conf/model/vae.yaml --data conf/data/mnist.yaml --trainer.max_epochs 5
+  lightning-gen fit --config quickstart
+  lightning-gen fit --model vae --data mnist --trainer.max_epochs 5
   lightning-gen test logs/quickstart/version_0
 
 lightning-gen VERB --help lists all options of a verb; lightning-gen --version tells the version.
@@ -126,6 +129,7 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
         words, names = allowed.split(words)
+        words = with_recipes(words)
     except UserError as error:
         print(f"lightning-gen {words[0]}: {error}", file=sys.stderr)
         return 2
@@ -136,6 +140,9 @@ def main(arguments: list[str] | None = None) -> int:
         with allowed.granted(names):
             module = "verbs" if verb.out else verb.module
             return int(loaded(f"lightning_gen.cli.{module}").run(words))
+    except BrokenPipeError:  # whoever reads has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except KeyboardInterrupt:  # a training hears it itself, and saves
         print(f"lightning-gen {words[0]}: ended by Ctrl-C.", file=sys.stderr)
         return 130

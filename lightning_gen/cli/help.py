@@ -34,8 +34,8 @@ usage: lightning-gen fit [--config FILE] [--KEY VALUE] ...
 
 what is asked for most:
   --config FILE                      a YAML file; what comes after it on the line changes it
-  --model NAME|FILE                  the model: its class, or a file of conf/model
-  --data NAME|FILE                   the dataset: its class, or a file of conf/data
+  --model NAME|FILE                  the model: its class, a recipe or a file
+  --data NAME|FILE                   the dataset: its class, a recipe or a file
   --name NAME                        of the run (default: the configuration file's)
   --seed_everything N                of weights, order and noise (default: 0)
   --ckpt_path last                   go on with the latest run of this name
@@ -47,7 +47,7 @@ what is asked for most:
   --trainer.accelerator cpu|gpu      --trainer.devices N, --trainer.precision bf16-mixed
   --trainer.gradient_clip_val X      greatest norm of a gradient
   --trainer.callbacks+ NAME          one more callback, such as EarlyStopping or SampleQuality
-  --trainer.logger FILE              such as conf/logger/wandb.yaml
+  --trainer.logger FILE              such as wandb or tensorboard
   --trainer.limit_train_batches N    fewer batches an epoch, to try things out
   --trainer.compile true             compile the networks
   --trainer.default_root_dir FOLDER  where runs stand (default: logs)

@@ -25,6 +25,16 @@ measured is printed, each score as a row of a Markdown table, too.
 """
 
 
+LISTING = """\
+{summary}: lightning-gen {example}
+
+Without a name it lists them, with the paper, the time and the result of each. A name stands where a
+file would: lightning-gen fit --config quickstart, --model vae, --data mnist, --trainer gpu.
+"""
+RECIPES = Path(__file__).parents[1] / "conf"
+"""The folder of the configurations that come with the package."""
+
+
 class OwnParser(argparse.ArgumentParser):
     """A parser that raises where argparse prints a page of usage and exits."""
 
@@ -66,10 +76,20 @@ def reproduce_parser(summary: str = "", example: str = "") -> OwnParser:
     add("targets", nargs="*", metavar="TARGET", help="names of the table")
     add("--list", action="store_true", help="show the table, and train nothing")
     add("--fresh", action="store_true", help="train anew, finished or not")
-    add("--table", type=Path, default=Path("conf/reproduce.yaml"), metavar="FILE",
-        help="the published results (default: conf/reproduce.yaml)")  # fmt: skip
+    add("--table", type=Path, default=RECIPES / "reproduce.yaml", metavar="FILE",
+        help="the published results (default: those of the package)")  # fmt: skip
     add("--trainer.default_root_dir", dest="root", type=Path, default=Path("logs"),
         metavar="FOLDER", help="where the runs stand (default: logs)")  # fmt: skip
+    return found
+
+
+def recipes_parser(summary: str = "", example: str = "") -> OwnParser:
+    """The recipe to show, and where it is copied to."""
+    found = OwnParser(
+        "recipes [NAME] [--copy FILE]", LISTING.format(summary=summary, example=example)
+    )
+    found.add_argument("name", nargs="?", metavar="NAME", help="print this one")
+    found.add_argument("--copy", type=Path, metavar="FILE", help="write it there instead")
     return found
 
 
@@ -80,4 +100,4 @@ def count(text: str) -> int:
     return int(text)
 
 
-OWN_PARSERS = {"sweep": sweep_parser, "reproduce": reproduce_parser}
+OWN_PARSERS = {"sweep": sweep_parser, "reproduce": reproduce_parser, "recipes": recipes_parser}

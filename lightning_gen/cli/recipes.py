@@ -1,0 +1,142 @@
+"""Recipes: the configurations that come with the package, known by their names."""
+
+import re
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from lightning_gen.cli.outcome import outcome
+from lightning_gen.cli.own_parsers import RECIPES, recipes_parser
+from lightning_gen.errors import UserError, bad_arguments, nearest
+
+FOLDERS = {
+    "config": (".", "experiment"),
+    "c": (".", "experiment"),
+    "model": ("model",),
+    "data": ("data",),
+    "trainer": ("trainer",),
+    "trainer.logger": ("logger",),
+    "sweep": ("sweep",),
+}
+"""Where the recipes stand that an option, or the first word of ``sweep``, may name."""
+SHOWN = {"experiments": (".", "experiment"), "sweeps": ("sweep",)} | {
+    f"--{name}": (folder,)
+    for name, folder in (("model", "model"), ("data", "data"), ("trainer", "trainer"),
+                         ("trainer.logger", "logger"))
+}  # fmt: skip
+TOLD = ("Paper", "Time", "Reached")
+"""Of the header of a recipe, what the list of them has."""
+INCLUDED = re.compile(r"^( *)([\w.]+): (\.\./\S+\.yaml|[a-z]+/\S+\.yaml)$", re.MULTILINE)
+
+
+def recipes(*folders: str) -> dict[str, Path]:
+    """The recipes of these folders by name, all where none is named."""
+    wanted = folders or [folder for each in SHOWN.values() for folder in each]
+    paths = [path for folder in wanted for path in sorted((RECIPES / folder).glob("*.yaml"))]
+    return {path.stem: path for path in paths if path.stem != "reproduce"}
+
+
+def with_recipes(words: list[str]) -> list[str]:
+    """The words of a command with the path of a recipe in the place of its name.
+
+    A file of that name in the working directory goes first, and a line says so. A UserError says
+    that a configuration is neither a file nor a recipe.
+    """
+    found, option = [words[0]], words[0]  # of sweep the file follows
+    for word in words[1:]:
+        name, equals, value = word.partition("=") if word.startswith("-") else ("", "", word)
+        key = (name or option).lstrip("-").rstrip("+")
+        if value and key in FOLDERS:
+            word = f"{name}{equals}{_path(key, value)}"
+        found.append(word)
+        option = word if word.startswith("-") and not equals else ""
+    return found
+
+
+def _path(key: str, value: str) -> str:
+    offered = recipes(*FOLDERS[key])
+    own = [path for path in (value, f"{value}.yaml") if Path(path).is_file()]
+    if re.fullmatch(r"\w+", value) and own:
+        if value in offered:
+            print(f"{own[0]} of the working directory is taken, and no recipe", file=sys.stderr)
+        return own[0]
+    if key in ("config", "c") and "." not in Path(value).name and not own and value not in offered:
+        raise UserError(f"{key}: there is no file and no recipe {value}{nearest(value, offered)}")
+    return str(offered.get(value, value))
+
+
+def run(words: list[str]) -> int:
+    """List the recipes, print or copy one; the exit code."""
+    return outcome("recipes", lambda: show(words[1:]))
+
+
+def show(words: list[str]) -> None:
+    """List the recipes, print or copy one."""
+    with bad_arguments():
+        given = recipes_parser().parse_args(words)
+        offered = recipes()
+        if given.name is None:
+            if given.copy is not None:
+                raise UserError("name the recipe to copy: lightning-gen recipes NAME --copy FILE.")
+            print("\n".join(listed()))
+            return
+        if given.name not in offered:
+            raise UserError(f"there is no recipe {given.name}{nearest(given.name, offered)}")
+        path = offered[given.name]
+        if given.copy is None:
+            print(path.read_text(encoding="utf-8"), end="")
+            return
+        if given.copy.exists():
+            raise UserError(f"{given.copy} exists. Name another file.")
+        words = re.compile(rf"((?:--config|sweep) ){given.name}\b")
+        text = words.sub(rf"\g<1>{given.copy}", whole(path))
+        with given.copy.open("x", encoding="utf-8") as file:
+            file.write(text)
+    print(given.copy)
+
+
+def listed() -> Iterator[str]:
+    """The recipes by kind, each with what its header tells."""
+    width = shutil.get_terminal_size().columns
+    for kind, folders in SHOWN.items():
+        yield f"{kind}:"
+        for name, path in recipes(*folders).items():
+            about, told = header(path)
+            yield f"  {name:<32} {about}"
+            for key in TOLD:
+                if key in told and kind != "--model":
+                    text = f"    {key:<9}{told[key]}"
+                    yield text if len(text) <= width else f"{text[: width - 4]} ..."
+        yield ""
+
+
+def header(path: Path) -> tuple[str, dict[str, str]]:
+    """The first sentence of a recipe's header, and the text behind each of its keys."""
+    first, key, told = "", "", dict[str, str]()
+    for line in path.read_text(encoding="utf-8").splitlines():
+        if not line.startswith("#"):
+            break
+        text = line.removeprefix("#").strip()
+        if found := re.match(r"(\w+): +(.+)", text):
+            key, told[found[1]] = found[1], found[2]
+        elif text and key:
+            told[key] += f" {text}"
+        elif not text:
+            key = ""
+        first = first or text
+    return first, told
+
+
+def whole(path: Path) -> str:
+    """A recipe's text with that of the files that it names in their place, so that it may move."""
+
+    def included(match: re.Match[str]) -> str:
+        space, key, name = match.groups()
+        other = path.parent / name
+        if key == "config":  # of a sweep, which takes the path of a file
+            return f"{space}{key}: {other.resolve()}"
+        lines = [line for line in whole(other).splitlines() if not line.startswith("#")]
+        return "\n".join([f"{space}{key}:", *(f"{space}  {line}" for line in lines)])
+
+    return INCLUDED.sub(included, path.read_text(encoding="utf-8"))
