@@ -23,8 +23,8 @@ from lightning_gen.figures.style import Pixels
 from lightning_gen.pictures import NothingToDrawError
 from lightning_gen.pictures.picture import snake_case
 
-MOST = 30
-"""Pictures of a kind that a run keeps by default."""
+MOST, MOST_BYTES = 30, 8_000_000
+"""Pictures of a kind that a run keeps by default, and their size."""
 
 
 class Watching(Callback, ABC):
@@ -190,13 +190,14 @@ def picture_path(trainer: Trainer, name: str) -> Path:
 def publish(trainer: Trainer, name: str, picture: Pixels, *, keep_all: bool = False) -> None:
     """Write ``images/<name>/<step>.png`` and show the picture as ``images/<name>`` in the loggers.
 
-    Of more than MOST steps every second picture goes, unless all are kept. To be called on rank
-    zero only. A UserError says that the disk is full.
+    Of more than MOST steps, or MOST_BYTES, every second picture goes, unless all are kept. To be
+    called on rank zero only. A UserError says that the disk is full.
     """
     step, path = trainer.global_step, picture_path(trainer, name)
     write_png(picture, path)
     kept = sorted(each for each in path.parent.glob("*.png") if each.stem.isdigit())
-    if len(kept) > MOST and not keep_all:
+    size = sum(each.stat().st_size for each in kept)
+    if (len(kept) > MOST or size > MOST_BYTES) and not keep_all:
         for each in kept[1:-1:2]:  # the first and the last one stay
             each.unlink(missing_ok=True)
     for logger in trainer.loggers:

@@ -163,7 +163,8 @@ class Resume(Callback):
         if trainer.ckpt_path and not self._trains:
             rank_zero_info(
                 f"The training is over after {trainer.current_epoch} epochs, {trainer.global_step} "
-                "steps. To go on, raise trainer.max_epochs or trainer.max_steps."
+                "steps. To go on, raise trainer.max_epochs or trainer.max_steps; a new training of "
+                f"its weights is --init_from {trainer.ckpt_path}"
             )
 
 

@@ -89,8 +89,8 @@ def show(words: list[str]) -> None:
             return
         if given.copy.exists():
             raise UserError(f"{given.copy} exists. Name another file.")
-        words = re.compile(rf"((?:--config|sweep) ){given.name}\b")
-        text = words.sub(rf"\g<1>{given.copy}", whole(path))
+        named = re.compile(rf"((?:--config|sweep) ){given.name}\b")
+        text = named.sub(rf"\g<1>{given.copy}", whole(path))
         with given.copy.open("x", encoding="utf-8") as file:
             file.write(text)
     print(given.copy)

@@ -36,6 +36,7 @@ from lightning_gen.training.loggers import point_logger
 from lightning_gen.training.record import RecordRun, report_evaluation
 from lightning_gen.training.same_model import check_same_model
 from lightning_gen.training.trainer import as_list
+from lightning_gen.training.warm_start import begin
 
 NO_RUN = "a trained model is needed: pass its run directory, logs/NAME/version_N, or a checkpoint."
 
@@ -131,8 +132,7 @@ class Training:
             self.model: LightningModule = parts.model
             self.data: LightningDataModule = parts.data
             self._keep_arguments()
-            if options.ckpt_path is not None:
-                check_same_model(self.model, Path(options.ckpt_path))
+            self._begin()
             record, seed = None, options.seed_everything
             if self.directory:
                 seed = None if seed is False else seed
@@ -152,6 +152,14 @@ class Training:
             if told := fault_of_a_constructor(error):
                 raise BadArgumentsError(told) from error
             raise
+
+    def _begin(self) -> None:
+        """Let the model have the weights that it begins with, or see that it can go on."""
+        options, path = self.options, self.options.ckpt_path
+        if self.verb == "fit":
+            begin(self.model, options.init_from, options.init_strict, options.freeze, resumes=path)
+        if path is not None:
+            check_same_model(self.model, Path(path))
 
     def _keep_arguments(self) -> None:
         """Let a model or dataset that keeps no arguments itself keep those of the configuration."""

@@ -25,6 +25,7 @@ from lightning_gen.training.quiet import quiet_libraries
 from lightning_gen.training.record import RecordRun
 from lightning_gen.training.same_model import check_same_model
 from lightning_gen.training.trainer import DEFAULTS, as_list
+from lightning_gen.training.warm_start import begin
 
 
 def fit(
@@ -38,6 +39,9 @@ def fit(
     default_pictures: bool = True,
     test_after_fit: bool = True,
     fit_prior: Prior | None = None,
+    init_from: str | Path | None = None,
+    init_strict: bool = False,
+    freeze: str | Sequence[str] | None = None,
     **trainer: Any,  # noqa: ANN401  (Lightning's)
 ) -> FinishedRun:
     """Train a model in a run directory of its own, as ``lightning-gen fit`` does.
@@ -61,6 +65,10 @@ def fit(
         test_after_fit: evaluate the best checkpoint on the test split.
         fit_prior: fitted to the codes of the training images at the end; all that is drawn from
             the run is drawn from it, such as ``lightning_gen.priors.GaussianMixture()``.
+        init_from: begin with the weights of this run, checkpoint or ``.safetensors``, as far as
+            they fit, which a line says.
+        init_strict: a UserError where a tensor does not fit.
+        freeze: modules or parameters that stay as they are, such as "encoder".
         trainer: arguments of Lightning's Trainer (``max_epochs`` is 20 by default; ``logger`` is
             what logs beside metrics.csv), ``compile`` and ``channels_last``. The runs stand in
             ``default_root_dir``, "logs".
@@ -85,8 +93,10 @@ def fit(
     more: dict[str, Any] = {"name": called, "seed_everything": seed, "pictures": drawn or None}
     more |= {"ckpt_path": None, "weights_only": None}
     more |= {"default_pictures": default_pictures, "test_after_fit": test_after_fit}
-    more |= {"fit_prior": fit_prior}
+    more |= {"fit_prior": fit_prior, "init_from": init_from and str(init_from)}
+    more |= {"init_strict": init_strict, "freeze": as_list(freeze) or None}
     config, left_out = describe_run(model, data, options, **more)
+    begin(model, init_from, init_strict, freeze, resumes=resume)
     try:
         with (
             quiet_libraries(),
