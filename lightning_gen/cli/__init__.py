@@ -67,6 +67,8 @@ VERBS = {
         "terms"),
     "probe": Verb("probe", "classify images by their codes, with few labels",
         "probe quickstart --repeats 3", "probe.csv"),
+    "export": Verb("export", "write the networks of a run as ONNX, or its weights",
+        "export quickstart --to onnx --out decoder", "export"),
     "report": Verb("pages.report", "write one HTML file about a run",
         "report quickstart --out quickstart.html", "report.html"),
     "compare": Verb("pages.compare", "lay runs side by side in one HTML file",

@@ -76,15 +76,14 @@ def training_parser(verb: str) -> Parser:
     if verb != "fit":
         add("--prior", type=Literal["fitted", "none"], default="fitted",
             help="draw from the prior that was fitted, or from the model's own")  # fmt: skip
-    if verb == "fit":
-        add(
-            "--init_from",
-            type=str | None,
-            help="begin with what fits of the weights of a run, checkpoint or .safetensors",
-        )
-        add("--init_strict", type=bool, default=False, help="... or end where one does not fit")
-        add("--freeze", type=list[str] | str | None,
-            help="leave these modules or parameters as they are, such as encoder")  # fmt: skip
+    add(
+        "--init_from",
+        type=str | None,
+        help="fit begins with what fits of the weights of a run, checkpoint or .safetensors",
+    )
+    add("--init_strict", type=bool, default=False, help="... or ends where one does not fit")
+    add("--freeze", type=list[str] | str | None,
+        help="fit leaves these modules or parameters as they are, such as encoder")  # fmt: skip
     add("--ckpt_path", type=str | None,
         help="last, to go on with the latest run of this name, or a checkpoint")  # fmt: skip
     add("--weights_only", type=bool | None, help="load nothing but tensors and plain values")

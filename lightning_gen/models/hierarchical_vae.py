@@ -84,7 +84,7 @@ class HierarchicalVAE(Autoencoder, SamplesPrior, Module):
             found.append((code.flatten(1), mean.flatten(1), log_var.flatten(1)))
             return code.to(maps)
 
-        params = self.decoder.descend(times * len(images), draw)
+        params = self.decoder.descend(times * images.shape[0], draw)
         codes, means, log_vars = (torch.cat(part, dim=1) for part in zip(*found, strict=True))
         return params, codes, DiagonalGaussian(means, log_vars)
 

@@ -119,7 +119,7 @@ class VQVAE(Autoencoder, Module):
         Each position is first moved to the nearest entry of the codebooks, since the decoder has
         seen no other: what ``encode`` gave stays as it is, a mixture of two codes does not.
         """
-        latent = codes.view(len(codes), *self.latent_shape)
+        latent = codes.view(codes.shape[0], *self.latent_shape)
         return self._decode(self.quantizer.lookup(self.quantizer.nearest(latent)))
 
     def sample(self, n: int, *, temperature: float = 1.0) -> Images:
@@ -173,4 +173,4 @@ class VQVAE(Autoencoder, Module):
         return self.likelihood.image(self.decoder(latent))
 
     def _lookup(self, codes: CodeIndices) -> Maps:
-        return self.quantizer.lookup(codes.view(len(codes), *self.latent_shape[1:], -1))
+        return self.quantizer.lookup(codes.view(codes.shape[0], *self.latent_shape[1:], -1))

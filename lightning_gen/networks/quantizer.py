@@ -135,7 +135,7 @@ class Quantizer(nn.Module):
     def _vectors(self, features: LatentMap) -> CodeVectors:
         """The vectors of all positions, for each codebook its group of channels."""
         by_position = features.float().movedim(1, 3).flatten(0, 2)
-        return by_position.view(len(by_position), len(self.codes), -1).transpose(0, 1)
+        return by_position.view(by_position.shape[0], len(self.codes), -1).transpose(0, 1)
 
     def _places(self, indices: IndexMap) -> Int[Tensor, " m"]:
         """The place of each chosen code in all codebooks, one after the other."""

@@ -122,9 +122,10 @@ class TopDownDecoder(nn.Module):
     def forward(self, codes: Codes) -> Float[Tensor, "n pc h w"]:
         """The raw parameters of the images of codes."""
         parts = iter(torch.split(codes, [*self.code_sizes.values()], dim=1))
-        return self.descend(len(codes), lambda _, scale: next(parts).view(-1, *scale.code_shape))
+        n = codes.shape[0]
+        return self.descend(n, lambda _, scale: next(parts).view(n, *scale.code_shape))
 
-    def descend(self, n: int, draw: Draw) -> Float[Tensor, "n pc h w"]:
+    def descend(self, n: int | torch.SymInt, draw: Draw) -> Float[Tensor, "n pc h w"]:
         """The raw parameters of ``n`` images, whose codes ``draw`` gives scale by scale."""
         maps = self.start.expand(n, -1, -1, -1)
         scales: Any = self.scales

@@ -113,9 +113,9 @@ class GaussianMixture(VectorPrior):
         with torch.no_grad():
             chosen = self.logits.float().softmax(dim=0).multinomial(max(n, 1), replacement=True)[:n]
             noise = temperature * torch.randn(n, self.latent_dim, device=self.means.device)
-            return self.means.float()[chosen] + self._spread(noise, chosen)
+            return self.means.float()[chosen] + self.spread(noise, chosen)
 
-    def _spread(self, noise: Codes, chosen: Int[Tensor, " n"]) -> Codes:
+    def spread(self, noise: Codes, chosen: Int[Tensor, " n"]) -> Codes:
         """Noise y of N(0, I) as y P^-1, which has the covariance of each one's component."""
         diagonal = self.log_diagonal.float().exp()
         if self.covariance == "diagonal":

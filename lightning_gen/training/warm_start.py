@@ -1,7 +1,7 @@
 """A training that begins with the weights of another one, or leaves some as they are."""
 
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,8 +63,7 @@ def start_from(model: LightningModule, place: str | Path, *, strict: bool = Fals
     where it is ``strict``, that one does not.
     """
     path, weights = weights_of(place)
-    own = {k: v for k, v in model.state_dict().items() if isinstance(v, Tensor)}
-    given = {k: v for k, v in weights.items() if isinstance(v, Tensor)}
+    own, given = _tensors(model.state_dict()), _tensors(weights)
     fits = [name for name in own if name in given and given[name].shape == own[name].shape]
     wrong = {
         "of another shape": [name for name in own if name in given and name not in fits],
@@ -93,6 +92,15 @@ def start_from(model: LightningModule, place: str | Path, *, strict: bool = Fals
     )
     for fault in faults:
         rank_zero_info(fault.capitalize())
+
+
+def _tensors(weights: Mapping[str, Any]) -> dict[str, Tensor]:
+    """The tensors of weights, without what a module keeps beside them, such as conditions seen."""
+    return {
+        name: value
+        for name, value in weights.items()
+        if isinstance(value, Tensor) and not name.endswith("_extra_state")
+    }
 
 
 def _with_shapes(own: Tensor | None, given: Tensor | None, name: str) -> str:
