@@ -16,6 +16,7 @@ from lightning_gen.allowed import enforced, granted, modules, refusal
 from lightning_gen.contracts import (
     Decodes,
     Encodes,
+    Images,
     ImageShape,
     Needs,
     SamplesCodes,
@@ -43,7 +44,7 @@ BLOCK = 4096
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from lightning_gen.contracts import Images, Reconstructs
+    from lightning_gen.contracts import Reconstructs
 
     class TrainedModel(LightningModule, Encodes, Decodes, Reconstructs, SamplesCodes):
         """What editors and type checkers take a model for whose class a checkpoint names.
@@ -53,6 +54,12 @@ if TYPE_CHECKING:
 
         def sample(self, n: int, labels: Tensor | None = None) -> Images:
             """``n`` new images; a conditional model takes a label for each."""
+
+        def read(self, path: str | Path) -> Images:
+            """Images of a file, or of all below a folder: :meth:`FinishedRun.read`."""
+
+        def write(self, images: Images, path: str | Path) -> Path:
+            """Write images into a file or a folder: :meth:`FinishedRun.write`."""
 
 else:
     TrainedModel = LightningModule
@@ -214,6 +221,32 @@ class FinishedRun:
             inputs = SplitInputs(self, split)
             return as_image(drawn_by(self, picture, inputs, Path("picture.png")))
 
+    def read(self, path: str | Path) -> Images:
+        """Images [N, C, H, W] of a file or of all below a folder, resized for the model.
+
+        A UserError says that there are none.
+        """
+        from lightning_gen.runs.inputs import FileInputs
+
+        files = FileInputs(self, Path(path), conditional=False)
+        return files.first(len(files)).batch.images
+
+    def write(self, images: Images, path: str | Path) -> Path:
+        """Write images [N, C, H, W] in [0, 1]: a page (.png, .pdf, .svg), a folder, or an .npz.
+
+        A UserError says that they are no such images, or the path has another ending.
+        """
+        from lightning_gen.runs.outputs import numbered, write
+
+        wanted = [len(images), *self.image_shape] if images.ndim else []
+        if [*images.shape] != wanted or not images.is_floating_point():
+            shape = ", ".join(map(str, self.image_shape))
+            raise UserError(
+                f"images are float [N, {shape}] in [0, 1], got {images.dtype} {[*images.shape]}. "
+                "Give what the model's decode or sample gave."
+            )
+        return write(Path(path), numbered([(images, {})], len(images), "writing"))
+
     def fit_prior(self, prior: Prior | None = None) -> Prior:
         """Fit a prior to the codes of the training images; the run draws from it from now on.
 
@@ -291,11 +324,16 @@ def load(place: str | Path, device: str = "cpu", allow: str = "") -> TrainedMode
         device: where the model is put; "auto" is a CUDA device where there is one.
         allow: modules of yours, with commas, whose classes the run may name.
 
+    It also has ``read(path)``, images of a file or folder as it takes them, and
+    ``write(images, path)``.
+
     Raises:
         UserError: there is no such run, or its checkpoint cannot be used.
     """
     with granted(modules(allow)):
-        return FinishedRun.open(place, device).model
+        run = FinishedRun.open(place, device)
+    vars(run.model).update(read=run.read, write=run.write)
+    return run.model
 
 
 def existing_device(name: str) -> torch.device:

@@ -164,10 +164,13 @@ class FileInputs(Inputs):
     """An image file, or all below a folder, brought to the shape that the model takes.
 
     They are decoded in threads. If the folder has class subfolders, these give the labels; a
-    conditional model takes them as its classes. A UserError says that there is no image.
+    model that is asked as a ``conditional`` one takes them as its classes. A UserError says that
+    there is no image.
     """
 
-    def __init__(self, run: FinishedRun, path: Path, batch_size: int = 256) -> None:
+    def __init__(
+        self, run: FinishedRun, path: Path, batch_size: int = 256, *, conditional: bool = True
+    ) -> None:
         path = path.expanduser()
         if not path.is_file() and not path.is_dir():  # a pipe would block for ever
             kinds = ("there is no such file or folder", "it is neither a file nor a folder")
@@ -180,7 +183,7 @@ class FileInputs(Inputs):
         self._device = run.model.device
         self._batch_size = batch_size
         self._broken: list[Unreadable] = []
-        self._label(run.model)
+        self._label(run.model if conditional else None)
         self._value_range = self._find_range(run)
 
     def _find_range(self, run: FinishedRun) -> ValueRange | None:
@@ -194,7 +197,7 @@ class FileInputs(Inputs):
             return known[0], known[1]
         return known_range(self._files, deep, None)
 
-    def _label(self, model: LightningModule) -> None:
+    def _label(self, model: LightningModule | None) -> None:
         layout = read_layout(self._names)
         self.class_names = layout.class_names if len(layout.class_names) > 1 else ()
         self._labels = torch.tensor(layout.labels)

@@ -1,15 +1,19 @@
 """Finished runs and their checkpoints."""
 
 import shutil
+from copy import deepcopy
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import yaml
 
+import lightning_gen
 from lightning_gen.runs.finished import FinishedRun
 from lightning_gen.runs.inputs import SplitInputs
 from lightning_gen.training.checkpoint import load_checkpoint, load_model
+from support.datasets import write_images
 from support.refusals import assert_refused
 
 
@@ -94,3 +98,21 @@ def test_a_cut_off_file_is_refused(finished, tmp_path, size):
     path = tmp_path / "broken.ckpt"
     path.write_bytes((finished / "checkpoints" / "last.ckpt").read_bytes()[:size])
     assert_refused(r"broken\.ckpt is broken", load_checkpoint, path)
+
+
+def test_a_loaded_model_reads_and_writes_pictures(finished, tmp_path):
+    model = lightning_gen.load(finished)
+    write_images(tmp_path / "photos", 3)
+    images = model.read(tmp_path / "photos")
+    assert images.shape == (3, 1, 28, 28)
+    assert 0 <= images.min() < images.max() <= 1
+    again = model.write(model.reconstruct(images), tmp_path / "again")
+    assert len([*again.iterdir()]) == 3
+    one = model.write(images[:1], tmp_path / "one.npz")
+    with np.load(one) as kept:
+        assert np.abs(kept["images"] / 255 - images[:1].numpy()).max() < 0.01
+    assert model.read(next(again.iterdir())).shape == (1, 1, 28, 28)
+    for wrong in (images[:, :, :20], images[0], (255 * images).byte()):
+        assert_refused(r"images are float \[N, 1, 28, 28\]", model.write, wrong, tmp_path / "x.png")
+    assert_refused("there is no such file or folder", model.read, tmp_path / "nothing")
+    assert torch.equal(deepcopy(model).read(tmp_path / "photos"), images)
