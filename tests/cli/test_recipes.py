@@ -1,5 +1,6 @@
 """Recipes: configurations that are found by their names from anywhere, in the wheel too."""
 
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -100,7 +101,11 @@ def test_a_copy_stands_alone(name, command):
 @pytest.mark.slow
 def test_a_wheel_has_them(tmp_path):
     """In an empty folder, without a checkout: the quickstart, on the packages that are here."""
-    root = CONF.parent
+    root = tmp_path / "copy"  # pip leaves a folder where it builds
+    for name in ("lightning_gen", "conf"):
+        shutil.copytree(CONF.parent / name, root / name, symlinks=True)
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(CONF.parent / name, root)
     pip = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", tmp_path, root]
     subprocess.run(pip, check=True)
     (wheel,) = tmp_path.glob("*.whl")
