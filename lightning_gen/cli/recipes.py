@@ -6,7 +6,6 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from lightning_gen.cli.outcome import outcome
 from lightning_gen.cli.own_parsers import RECIPES, recipes_parser
 from lightning_gen.errors import UserError, bad_arguments, nearest
 
@@ -68,10 +67,12 @@ def _path(key: str, value: str) -> str:
 
 def run(words: list[str]) -> int:
     """List the recipes, print or copy one; the exit code."""
-    return outcome("recipes", lambda: show(words[1:]))
+    from lightning_gen.cli.outcome import outcome  # loads torch
+
+    return outcome("recipes", lambda: show_recipes(words[1:]))
 
 
-def show(words: list[str]) -> None:
+def show_recipes(words: list[str]) -> None:
     """List the recipes, print or copy one."""
     with bad_arguments():
         given = recipes_parser().parse_args(words)

@@ -1,7 +1,8 @@
 """The hierarchical variational autoencoder."""
 
-from functools import partial
-from typing import NamedTuple, Unpack
+from collections import namedtuple
+from functools import cache, partial
+from typing import Any, Unpack
 
 import torch
 from jaxtyping import Float
@@ -11,21 +12,19 @@ from lightning_gen.contracts import Batch, Codes, Images, ImageShape, Terms
 from lightning_gen.errors import UserError
 from lightning_gen.models.encoder_decoder import Autoencoder, AutoencoderParts
 from lightning_gen.models.module import Module, SamplesPrior
-from lightning_gen.networks.top_down import Maps, Scale, TopDown, TopDownDecoder
+from lightning_gen.networks.top_down import Scale, ScaleMaps, TopDown, TopDownDecoder
 from lightning_gen.noise import normal_like
 from lightning_gen.objectives import ELBO, DiagonalGaussian
+from lightning_gen.objectives.elbo import ELBOTerms
 from lightning_gen.objectives.posterior import LogWeights
 from lightning_gen.priors import StandardNormal
 from lightning_gen.quantities import NATS, Quantity
 
 
-class HierarchicalTerms(NamedTuple):
-    """The terms of an ELBO, and what of the KL each scale has, from the smallest map, in nats."""
-
-    loss: Float[Tensor, ""]
-    reconstruction: Float[Tensor, ""]
-    kl: Float[Tensor, ""]
-    kl_of_scales: Float[Tensor, " scales"]
+@cache
+def terms_with(names: tuple[str, ...]) -> Any:  # noqa: ANN401  (a class that is made)
+    """The terms of an ELBO, and what of the KL each scale has, in nats per image."""
+    return namedtuple("HierarchicalTerms", (*ELBOTerms._fields, *names))
 
 
 class HierarchicalVAE(Autoencoder, SamplesPrior, Module):
@@ -77,7 +76,7 @@ class HierarchicalVAE(Autoencoder, SamplesPrior, Module):
         features = {maps.shape[2:]: maps.repeat(times, 1, 1, 1) for maps in self.encoder(images)}
         found: list[tuple[Codes, Codes, Codes]] = []
 
-        def draw(maps: Maps, scale: Scale) -> Maps:
+        def draw(maps: ScaleMaps, scale: Scale) -> ScaleMaps:
             mean, log_var = scale.infer(maps, features[scale.size])
             noise = normal_like(mean) if noisy else 0
             code = mean + (0.5 * log_var).exp() * noise
@@ -112,7 +111,8 @@ class HierarchicalVAE(Autoencoder, SamplesPrior, Module):
         kl = posterior.kl_to_standard_normal()
         bound = self.objective.bound(fit, kl, training_step)
         parts = torch.split(kl.mean(dim=0), [*self.decoder.code_sizes.values()])
-        return HierarchicalTerms(*bound, torch.stack([part.sum() for part in parts]))
+        terms: Terms = terms_with(self._scales)(*bound, *(part.sum() for part in parts))
+        return terms
 
     @property
     def quantities(self) -> dict[str, Quantity]:
@@ -120,11 +120,6 @@ class HierarchicalVAE(Autoencoder, SamplesPrior, Module):
         scales = dict.fromkeys(self._scales, Quantity(NATS))
         return super().quantities | self.objective.quantities | scales
 
-    def logged(self, terms: dict[str, Tensor]) -> dict[str, Tensor]:
-        """The terms, with a name for the KL of each scale."""
-        found = super().logged(terms)
-        return found | dict(zip(self._scales, found.pop("kl_of_scales"), strict=True))
-
     @property
-    def _scales(self) -> list[str]:
-        return [f"kl_{size}" for size in self.decoder.code_sizes]
+    def _scales(self) -> tuple[str, ...]:
+        return tuple(f"kl_{size}" for size in self.decoder.code_sizes)

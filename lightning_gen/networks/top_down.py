@@ -15,11 +15,11 @@ from lightning_gen.errors import UserError
 from lightning_gen.networks.architecture import check_widths, layer
 from lightning_gen.networks.conv import Size, halved_sizes
 
-Maps = Float[Tensor, "n _ h w"]
+ScaleMaps = Float[Tensor, "n _ h w"]
 Pyramid = list[Float[Tensor, "n _ _ _"]]
-"""Maps of several scales."""
+"""ScaleMaps of several scales."""
 
-Draw = Callable[[Maps, "Scale"], Maps]
+CodeOfScale = Callable[[ScaleMaps, "Scale"], ScaleMaps]
 """The code of a scale, given the map that the smaller ones have made."""
 
 WIDEST = 3.0
@@ -125,7 +125,7 @@ class TopDownDecoder(nn.Module):
         n = codes.shape[0]
         return self.descend(n, lambda _, scale: next(parts).view(n, *scale.code_shape))
 
-    def descend(self, n: int | torch.SymInt, draw: Draw) -> Float[Tensor, "n pc h w"]:
+    def descend(self, n: int | torch.SymInt, draw: CodeOfScale) -> Float[Tensor, "n pc h w"]:
         """The raw parameters of ``n`` images, whose codes ``draw`` gives scale by scale."""
         maps = self.start.expand(n, -1, -1, -1)
         scales: Any = self.scales
@@ -160,19 +160,19 @@ class Scale(nn.Module):
             )
             self.telling = nn.Conv2d(code, width, 1)
 
-    def grow(self, maps: Float[Tensor, "n _ _ _"]) -> Maps:
+    def grow(self, maps: Float[Tensor, "n _ _ _"]) -> ScaleMaps:
         """The smaller map before, at this one's size."""
         maps = self.widen(maps)
         return maps if maps.shape[2:] == self.size else F.interpolate(maps, self.size)
 
-    def tell(self, maps: Maps, noise: Maps) -> Maps:
+    def tell(self, maps: ScaleMaps, noise: ScaleMaps) -> ScaleMaps:
         """The map with what the code of this noise tells."""
         mean, log_std = self.prior(maps).chunk(2, dim=1)
         code = mean + bounded(log_std).exp() * noise
-        told: Maps = maps + self.telling(code)
+        told: ScaleMaps = maps + self.telling(code)
         return told
 
-    def infer(self, maps: Maps, features: Maps) -> tuple[Maps, Maps]:
+    def infer(self, maps: ScaleMaps, features: ScaleMaps) -> tuple[ScaleMaps, ScaleMaps]:
         """Mean and log-variance of the noise, given the image's features: 0 before training."""
         found = self.posterior(torch.cat([maps, features], dim=1)).float()
         mean, log_std = found.chunk(2, dim=1)
@@ -191,7 +191,7 @@ class Residue(nn.Module):
             zero(nn.Conv2d(channels, channels, 3, padding=1)),
         )
 
-    def forward(self, x: Maps) -> Maps:
+    def forward(self, x: ScaleMaps) -> ScaleMaps:
         """The block's output, of the shape of ``x``."""
         return x + self.residual(x)  # type: ignore[no-any-return]
 

@@ -13,8 +13,8 @@ from lightning_gen.training.checkpoint import load_checkpoint
 from lightning_gen.training.fitted_prior import (
     ENDING,
     FILE,
+    codes_of_training,
     describe_prior,
-    encode,
     fit_to_codes,
     keep_prior,
 )
@@ -31,7 +31,7 @@ def fit_prior(run: FinishedRun, out: Path, prior: Prior | None = None) -> Path:
     """
     with torch.no_grad():
         batches = (batch for batch, _ in SplitInputs(run, "train").shown("encoding"))
-        fitted = fit_to_codes(run.model, encode(run.model, batches, run.data), prior)
+        fitted = fit_to_codes(run.model, codes_of_training(run.model, batches, run.data), prior)
         kept = keep_prior(fitted, out, run.checkpoint)
         print(f"{describe_prior(fitted)}, fitted to the codes of the training images")
         if out == run.path / FILE:

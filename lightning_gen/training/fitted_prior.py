@@ -61,7 +61,7 @@ def fit_after_training(
     with evaluation_mode(trainer, copy):
         torch.manual_seed(trainer.global_rank)  # the noise of each one's codes
         batches = training_batches(trainer, ordered=False)
-        codes = _gathered(trainer, encode(copy, batches, trainer.datamodule))  # type: ignore[attr-defined]
+        codes = _gathered(trainer, codes_of_training(copy, batches, trainer.datamodule))  # type: ignore[attr-defined]
     if trainer.is_global_zero:
         try:
             torch.manual_seed(0)
@@ -86,7 +86,7 @@ def copy_of(model: LightningModule) -> LightningModule:
         model.trainer = trainer
 
 
-def encode(model: LightningModule, batches: Iterable[Batch], data: object) -> Tensor:
+def codes_of_training(model: LightningModule, batches: Iterable[Batch], data: object) -> Tensor:
     """Codes [N, K, ...] of training images, K of each, until they are many.
 
     Several of each are draws of its posterior, where the images are few, and those of the mirrored

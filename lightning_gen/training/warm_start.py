@@ -10,8 +10,7 @@ from lightning.pytorch import LightningModule
 from lightning.pytorch.utilities import rank_zero_info
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from torch import Tensor
-from torch.nn.modules.batchnorm import _BatchNorm
+from torch import Tensor, nn
 
 from lightning_gen.errors import UserError, nearest
 from lightning_gen.training.checkpoint import load_checkpoint
@@ -133,7 +132,7 @@ def freeze(model: LightningModule, names: str | Sequence[str]) -> None:
             raise UserError(f"freeze: {type(model).__name__} has no {name}{nearest(name, offered)}")
         frozen |= found
         for module in _named(name, model.named_modules()).values():
-            if isinstance(module, _BatchNorm):
+            if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d | nn.SyncBatchNorm):
                 module.eval()
                 warnings.filterwarnings(
                     "ignore", r"Found \d+ module\(s\) in eval mode at the start"

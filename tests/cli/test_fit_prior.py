@@ -45,7 +45,7 @@ def test_a_run_without_a_prior_says_how_to_get_one_and_then_samples(command, run
     text = (run / "report.html").read_text(encoding="utf-8")
     assert "drawn from GaussianMixture(components=3, covariance=full), fitted to the codes" in text
     assert "Samples of the fitted prior" in text
-    command("sample", "ae", "--prior", "none").refused(remedy)
+    command("sample", "ae", "--prior", "none").refused("Leave --prior none out")
 
 
 def test_the_scores_of_a_test_are_those_of_the_fitted_prior(command, run):

@@ -77,7 +77,7 @@ def words_of(verb, run, checkpoint, codes):
     return [*place, str(run)] if verb == "compare" else place
 
 
-READERS = [verb for verb in VERBS if verb not in ("sweep", "reproduce")]
+READERS = [verb for verb in VERBS if verb not in ("sweep", "reproduce", "recipes")]
 """The verbs that take a run or a checkpoint."""
 
 

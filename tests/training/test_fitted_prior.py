@@ -24,7 +24,7 @@ from lightning_gen.training import fitted_prior
 from lightning_gen.training.checkpoint import load_model
 from lightning_gen.training.fitted_prior import (
     FILE,
-    encode,
+    codes_of_training,
     fit_to_codes,
     keep_prior,
     prior_in_words,
@@ -188,7 +188,7 @@ def test_what_no_prior_can_be_fitted_to_is_told_before_training(kind, prior, mat
 def test_every_prior_comes_back_from_its_file(prior, run, tmp_path):
     model = load_model(run.checkpoint)
     batches = [lg.data.MiniFashionMNIST().batch("train", 300)]
-    found = fit_to_codes(model, encode(model, batches, None), prior)
+    found = fit_to_codes(model, codes_of_training(model, batches, None), prior)
     keep_prior(found, tmp_path / FILE, run.checkpoint)
     other = load_model(run.checkpoint)
     use_kept_prior(other, tmp_path, run.checkpoint)
@@ -227,7 +227,7 @@ def test_what_is_fitted_is_a_copy(run):
         model = load_model(run.checkpoint)
         batch = lg.data.MiniFashionMNIST().batch("train", 400)
         images = [batch._replace(images=place * batch.images / 2)]
-        found.append(fit_to_codes(model, encode(model, images, None), prior))
+        found.append(fit_to_codes(model, codes_of_training(model, images, None), prior))
     assert prior.components is None
     assert not torch.equal(found[0].means.mean(dim=0), found[1].means.mean(dim=0))
 
@@ -257,7 +257,7 @@ def test_a_model_with_a_fitted_prior_is_pickled(run):
 def test_an_endless_loader_is_encoded_until_the_codes_are_many(run, monkeypatch):
     monkeypatch.setattr(fitted_prior, "MOST_CODES", 100)
     batch = lg.data.MiniFashionMNIST().batch("train", 40)
-    assert len(encode(run.model, chain(repeat(batch, 10), [None]), None)) == 120
+    assert len(codes_of_training(run.model, chain(repeat(batch, 10), [None]), None)) == 120
 
 
 def test_what_is_no_prior_of_the_run_is_one_line(run):
@@ -287,10 +287,10 @@ def test_pseudo_inputs_that_were_trained_or_loaded_begin_no_second_time():
 def test_of_few_images_there_are_several_codes(run):
     data = lg.data.MiniFashionMNIST(mirror=True)
     images = [data.batch("train", 6)]
-    codes = encode(run.model, images, data)
+    codes = codes_of_training(run.model, images, data)
     assert codes.shape == (6, 2, 3)  # an AE has one code, and that of the mirrored image
     torch.testing.assert_close(codes[:, 1], run.model.encode(images[0].images.flip(3)))
     data.splits["train"] = data.splits["train"].at(slice(1250))
-    codes = encode(build(VAE, latent_dim=3), images, data)
+    codes = codes_of_training(build(VAE, latent_dim=3), images, data)
     assert codes.shape == (6, 8, 3)
     assert codes.std(dim=1).min() > 0.1
