@@ -50,7 +50,11 @@ LIKELIHOOD = (
 SHORTER = {
     **dict.fromkeys(("shapes_beta_vae", "shapes_factor_vae", "shapes_beta_tc_vae"), FACTORS),
     **dict.fromkeys(("dsprites_beta_vae", "dsprites_factor_vae"), FACTORS),
-    **dict.fromkeys(("binarized_mnist_vae", "binarized_mnist_iwae"), LIKELIHOOD),
+    **{
+        f"binarized_mnist_{name}": LIKELIHOOD
+        for name in ("vae", "iwae", "vamp_vae", "hierarchical_vae")
+    },
+    "photos": ("--trainer.check_val_every_n_epoch", "1"),
     "cifar10_dcgan": ("--data.batch_size", "10"),
     "celeba_res_vae": ("--data.batch_size", "4"),
     "cifar10_vqvae": (  # a picture draws 640 codes an image, one after the other

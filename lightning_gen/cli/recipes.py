@@ -19,6 +19,8 @@ FOLDERS = {
     "sweep": ("sweep",),
 }
 """Where the recipes stand that an option, or the first word of ``sweep``, may name."""
+FILES_ALONE = ("config", "c", "trainer", "sweep")
+"""Of these the options that take no name of a class."""
 SHOWN = {"experiments": (".", "experiment"), "sweeps": ("sweep",)} | {
     f"--{name}": (folder,)
     for name, folder in (("model", "model"), ("data", "data"), ("trainer", "trainer"),
@@ -60,7 +62,7 @@ def _path(key: str, value: str) -> str:
         if value in offered:
             print(f"{own[0]} of the working directory is taken, and no recipe", file=sys.stderr)
         return own[0]
-    if key in ("config", "c") and "." not in Path(value).name and not own and value not in offered:
+    if key in FILES_ALONE and re.fullmatch(r"[\w-]+", value) and not own and value not in offered:
         raise UserError(f"{key}: there is no file and no recipe {value}{nearest(value, offered)}")
     return str(offered.get(value, value))
 
@@ -74,6 +76,8 @@ def run(words: list[str]) -> int:
 
 def show_recipes(words: list[str]) -> None:
     """List the recipes, print or copy one."""
+    from lightning_gen.atomic import write_text  # loads numpy
+
     with bad_arguments():
         given = recipes_parser().parse_args(words)
         offered = recipes()
@@ -92,8 +96,10 @@ def show_recipes(words: list[str]) -> None:
             raise UserError(f"{given.copy} exists. Name another file.")
         named = re.compile(rf"((?:--config|sweep) ){given.name}\b")
         text = named.sub(rf"\g<1>{given.copy}", whole(path))
-        with given.copy.open("x", encoding="utf-8") as file:
-            file.write(text)
+        try:
+            write_text(given.copy, text)
+        except OSError as error:
+            raise UserError(f"{error}. Name another file.") from error
     print(given.copy)
 
 

@@ -71,10 +71,15 @@ def test_a_file_beside_the_user_goes_first(tmp_path, monkeypatch, capsys):
 def test_unknown_names(command):
     answer = command("fit", "--config", "quikstart")
     answer.refused("there is no file and no recipe quikstart. Did you mean quickstart?")
+    command("fit", "--trainer", "gpuu").refused("no recipe gpuu. Did you mean gpu?")
+    command("sweep", "mnist_vae_bet").refused(
+        "no recipe mnist_vae_bet. Did you mean mnist_vae_beta?"
+    )
     command("recipes", "quikstart").refused("there is no recipe quikstart. Did you mean")
     command("recipes", "--copy", "x.yaml").refused("name the recipe to copy")
     Path("x.yaml").touch()
     command("recipes", "quickstart", "--copy", "x.yaml").refused("x.yaml exists")
+    command("recipes", "quickstart", "--copy", "x.yaml/y.yaml").refused("Name another file")
 
 
 def test_they_are_listed_and_printed(command):
