@@ -57,14 +57,16 @@ def with_recipes(words: list[str]) -> list[str]:
 
 def _path(key: str, value: str) -> str:
     offered = recipes(*FOLDERS[key])
-    own = [path for path in (value, f"{value}.yaml") if Path(path).is_file()]
-    if re.fullmatch(r"\w+", value) and own:
-        if value in offered:
-            print(f"{own[0]} of the working directory is taken, and no recipe", file=sys.stderr)
-        return own[0]
-    if key in FILES_ALONE and re.fullmatch(r"[\w-]+", value) and not own and value not in offered:
+    if not re.fullmatch(r"[\w-]+", value) or (value not in offered and key not in FILES_ALONE):
+        return value  # a path, or the name of a class
+    own = next((path for path in (value, f"{value}.yaml") if Path(path).is_file()), None)
+    if own is None and value not in offered:
         raise UserError(f"{key}: there is no file and no recipe {value}{nearest(value, offered)}")
-    return str(offered.get(value, value))
+    if own is None:
+        return str(offered[value])
+    if value in offered:
+        print(f"{own} of the working directory is taken, and no recipe", file=sys.stderr)
+    return own
 
 
 def run(words: list[str]) -> int:

@@ -55,8 +55,8 @@ class HierarchicalVAE(Autoencoder, SamplesPrior, Module):
     ) -> None:
         if type(objective) is not ELBO:
             raise UserError(
-                "the posterior of HierarchicalVAE has no closed form but for an ELBO, got the "
-                f"objective {objective!r:.60}. Choose ELBO(), or VAE for another objective."
+                "the posterior of HierarchicalVAE is a chain of Gaussians, and its objective an "
+                f"ELBO, got {objective!r:.60}. Choose ELBO(), or VAE for another objective."
             )
         encoder = architecture.encoder(image_shape)
         decoder = partial(architecture.decoder, image_shape)

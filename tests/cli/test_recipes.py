@@ -66,6 +66,8 @@ def test_a_file_beside_the_user_goes_first(tmp_path, monkeypatch, capsys):
     Path("quickstart.yaml").write_text("seed_everything: 3")
     assert with_recipes(["fit", "--config", "quickstart"])[2] == "quickstart.yaml"
     assert "quickstart.yaml of the working directory is taken" in capsys.readouterr().err
+    Path("VAE.yaml").touch()
+    assert with_recipes(["fit", "--model", "VAE"])[2] == "VAE", "the name of a class"
 
 
 def test_unknown_names(command):
