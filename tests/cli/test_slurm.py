@@ -127,7 +127,7 @@ def test_the_processes_of_a_job(asked, processes, devices, threads, cluster, fol
     assert said == [
         f"{rank} {rank // processes} {rank % processes} of {2 * processes} at 127.0.0.1, "
         f"GPUs {devices}, threads {threads}: fit --config my own.yaml "
-        f"--trainer conf/trainer/slurm.yaml {options}"
+        f"--trainer slurm {options}"
         for rank in range(2 * processes)
     ]
 
@@ -177,7 +177,7 @@ def test_a_job_that_is_stopped_twice_ends_as_if_it_was_not(whole, cluster, folde
 
 def test_torchrun_trains_the_same(whole, folder):
     fit = "lightning-gen fit --allow slow --config small.yaml --name torchrun"
-    fit += " --trainer conf/trainer/slurm.yaml --trainer.accelerator cpu --trainer.devices 1"
+    fit += " --trainer slurm --trainer.accelerator cpu --trainer.devices 1"
     fit += " --trainer.num_nodes 2"
     outputs = [folder / f"torchrun-{rank}.out" for rank in range(2)]
     with two_nodes() as (prefixes, address, variables):
