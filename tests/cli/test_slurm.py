@@ -169,8 +169,8 @@ def test_a_job_that_is_stopped_twice_ends_as_if_it_was_not(whole, cluster, folde
     assert len({path.name.rpartition("-")[2] for path in shown}) == 1, "several runs of W&B"
     lines = training.output.read_text()
     assert f"Slurm has queued job {training.number} again" in lines
-    assert lines.count("lightning-gen fit: SIGUSR1 ended the run after step ") == 1
-    assert lines.count("lightning-gen fit: SIGTERM ended the run after step ") == 1
+    assert lines.count("lightning-gen fit: SIGUSR1 ended the run after step ") == 1, lines
+    assert lines.count("lightning-gen fit: SIGTERM ended the run after step ") == 1, lines
     assert cluster.job(training.number)["Restarts"] == "2"
     assert cluster.job(other)["JobState"] == "COMPLETED"
 
