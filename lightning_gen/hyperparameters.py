@@ -1,7 +1,7 @@
 """Constructor arguments as plain values, so that a checkpoint loads with ``weights_only=True``."""
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from functools import partial, wraps
 from inspect import BoundArguments, Parameter, Signature, currentframe, signature
@@ -175,3 +175,10 @@ def _importable(part: Callable[..., object]) -> str:
             "level of a module. Use functools.partial, not a lambda."
         )
     return path
+
+
+def short_names(keys: Iterable[str]) -> dict[str, str]:
+    """The last part of each key of a configuration; the whole key where two would be the same."""
+    last = {key: key.rpartition(".")[2] for key in keys}
+    names = [*last.values()]
+    return {key: name if names.count(name) == 1 else key for key, name in last.items()}

@@ -4,6 +4,7 @@ import pytest
 import torch
 import yaml
 
+from lightning_gen.cli.recipes import recipes
 from lightning_gen.cli.sweep import check_values, ends
 from lightning_gen.features import inception
 from lightning_gen.runs.sweep.reading import read_sweep
@@ -192,7 +193,7 @@ def test_trainers_and_loggers(path, command, tmp_path):
 @pieces("sweep")
 def test_sweeps(path, command, tmp_path):
     """`fit` takes every value, and a run with the first of each gives the metric."""
-    sweep = read_sweep(path)
+    sweep = read_sweep(path, recipes("experiment"))
     check_values(sweep, ())
     first = {key: ends(parameter)[0] for key, parameter in sweep.parameters.items()}
     words = (*fit_words(sweep, ()), *as_words(first), "--data", MINI, *NO_PICTURES, *TWO_BATCHES)

@@ -143,8 +143,6 @@ def whole(path: Path) -> str:
     def included(match: re.Match[str]) -> str:
         space, key, name = match.groups()
         other = path.parent / name
-        if key == "config":  # of a sweep, which takes the path of a file
-            return f"{space}{key}: {other.resolve()}"
         lines = [line for line in whole(other).splitlines() if not line.startswith("#")]
         return "\n".join([f"{space}{key}:", *(f"{space}  {line}" for line in lines)])
 

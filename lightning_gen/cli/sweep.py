@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import shlex
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from lightning_gen.cli.files import check_files
 from lightning_gen.cli.outcome import outcome
 from lightning_gen.cli.own_parsers import sweep_parser
 from lightning_gen.cli.parser import training_parser
+from lightning_gen.cli.recipes import FOLDERS, recipes
 from lightning_gen.cli.training import parsed
 from lightning_gen.errors import BadArgumentsError, InterruptionError, UserError, bad_arguments
 from lightning_gen.runs.sweep.reading import RESERVED, SweepFile, check_free, read_sweep
@@ -54,7 +56,7 @@ def parse(words: list[str]) -> tuple[SweepFile, argparse.Namespace, tuple[str, .
         raise BadArgumentsError("pass the sweep's file first: lightning-gen sweep FILE [options].")
     given, rest = sweep_parser().parse_known_args(words[1:])
     with bad_arguments():
-        file = read_sweep(Path(words[0]))
+        file = read_sweep(Path(words[0]), recipes(*FOLDERS["config"]))
         keys = [word.partition("=")[0].strip("-+") for word in rest if word.startswith("--")]
         check_free(keys, RESERVED, "the sweep itself gives it")
         check_free(keys, file.parameters, f"{file.path} varies it")
@@ -120,6 +122,7 @@ def sweep(file: SweepFile, given: argparse.Namespace, rest: tuple[str, ...]) -> 
     print(best_table(file, found))
     print(f"Results     {folder / 'results.csv'}")
     print(f"Plot        {folder / 'results.png'}")
+    print(f"Compare     lightning-gen compare {shlex.quote(str(folder))}/trial_*")
 
 
 def environments(jobs: int) -> tuple[dict[str, str], ...]:

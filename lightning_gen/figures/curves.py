@@ -81,19 +81,21 @@ def separate_curves(rows: Sequence[Mapping[str, str]], quantities: Quantities) -
     return figures
 
 
-def compared_curves(curves: Mapping[str, Curve], quantity: str, unit: str) -> Figure:
-    """A line a run, by its name, told apart by colour, dashes and marks."""
+def compared_curves(curves: Mapping[str, Sequence[Curve]], quantity: str, unit: str) -> Figure:
+    """The lines of each run, one a seed, by its name, told apart by colour, dashes and marks."""
     figure, [axes] = panels(1, (6.0, 3.9))
-    for number, (name, curve) in enumerate(curves.items()):
+    for number, (name, seeds) in enumerate(curves.items()):
         colour, marker = CLASS_STYLES[number % len(CLASS_STYLES)]
-        axes.plot(
-            *thinned(curve),
-            label=f" {drawable(name)}",  # matplotlib leaves out those that begin with "_"
-            color=colour,
-            linestyle=STYLES[number % len(STYLES)],
-            marker=marker if len(curve.steps) <= MARKED else None,
-            markersize=4,
-        )
+        for place, curve in enumerate(seeds):
+            axes.plot(
+                *thinned(curve),
+                # matplotlib leaves names out that begin with "_"
+                label=f" {drawable(name)}" if place == 0 else None,
+                color=colour,
+                linestyle=STYLES[number % len(STYLES)],
+                marker=marker if len(curve.steps) <= MARKED else None,
+                markersize=4,
+            )
     label(axes, quantity, "step", unit)
     for text in axes.legend(frameon=False, fontsize=9, loc="best").get_texts():
         text.set_parse_math(False)

@@ -121,9 +121,13 @@ def test_what_is_said_at_the_end(command, fake, tmp_path):
     assert len(fake.environments) == 2
     lines = answer.out.splitlines()
     assert sum(line.startswith("trial ") and "(0 s)" in line for line in lines) == 2
-    assert lines[-2:] == ["Results     logs/own/results.csv", "Plot        logs/own/results.png"]
+    assert lines[-3:] == [
+        "Results     logs/own/results.csv",
+        "Plot        logs/own/results.png",
+        "Compare     lightning-gen compare logs/own/trial_*",
+    ]
     again = command("sweep", "own.yaml", "--name", "other", "--trainer.default_root_dir", "here")
-    assert again.out.endswith("Plot        here/other/results.png\n")
+    assert again.out.endswith("lightning-gen compare here/other/trial_*\n")
 
 
 def test_failed_trials(command, fake, tmp_path):

@@ -99,7 +99,7 @@ def test_what_never_changes_takes_no_place():
 
 @pytest.fixture
 def figure():
-    return compared_curves({"a": Curve([1.0, 2.0], [3.0, 1.0])}, "val/loss", "nats per image")
+    return compared_curves({"a": [Curve([1.0, 2.0], [3.0, 1.0])]}, "val/loss", "nats per image")
 
 
 def test_what_two_svgs_refer_to_is_apart(figure):
@@ -132,9 +132,10 @@ def test_an_svg_takes_the_colours_of_its_page(figure):
 
 
 def test_runs_differ_in_more_than_colour():
-    curves = {name: Curve([1.0, 2.0], [1.0, 2.0]) for name in ("_a", "b", "$c$", "d{$")}
+    curves = {name: [Curve([1.0, 2.0], [1.0, 2.0])] * 2 for name in ("_a", "b", "$c$", "d{$")}
     [axes] = compared_curves(curves, "val/loss", "nats per image").axes
     assert len({(line.get_linestyle(), line.get_marker()) for line in axes.lines}) == 4
+    assert len(axes.lines) == 8, "a line a seed"
     shown = [text.get_text().strip() for text in axes.get_legend().texts]
     assert shown == list(curves)
     assert axes.get_ylabel() == "nats per image"

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import yaml
 
 from lightning_gen.contracts import Conditional
 from lightning_gen.errors import UserError
+from lightning_gen.hyperparameters import short_names
 from lightning_gen.models.autoencoder import DeterministicAutoencoder
 from lightning_gen.quantities import Quantities, Quantity
 from lightning_gen.runs.finished import FinishedRun, TrainedModel
@@ -23,6 +25,8 @@ UNTOLD = (
     r"(name|ckpt_path|trainer(?!\.max_epochs).*|data\.(root|num_workers|cache|images_on))(\.|$)"
 )
 """Settings that name no run."""
+UNCOUNTED = r"(name|ckpt_path|seed_everything|trainer\.logger|data\.(root|num_workers|cache))(\.|$)"
+"""Settings in which runs of one group differ: they train the same, but for the seed."""
 MODULE = r"([a-z_]+[.])+(?=[A-Z])"
 
 NO_PART_OF_THE_LOSS = (
@@ -42,25 +46,45 @@ Settings = dict[str, list[str | None]]
 
 @dataclass(frozen=True)
 class ComparedRun:
-    """A run with its model, its files, and a label that no other run of the comparison has."""
+    """A run, or several that differ by their seeds alone, under a label that no other one has.
+
+    The model is that of the first; ``records`` are the files of each.
+    """
 
     label: str
     finished: FinishedRun
-    record: RunRecord
+    records: Sequence[RunRecord]
+
+    @property
+    def record(self) -> RunRecord:
+        """The files of the first."""
+        return self.records[0]
+
+    @property
+    def seeds(self) -> list[int]:
+        """The seed of each, where it is known."""
+        return [r.environment["seed"] for r in self.records if "seed" in r.environment]
 
     @property
     def model(self) -> TrainedModel:
-        """The model with its weights."""
+        """The first model with its weights."""
         return self.finished.model
 
-    @property
-    def metrics(self) -> dict[str, float]:
-        """The last value of each column; an autoencoder's loss is its reconstruction."""
-        found = {column: points[-1].value for column, points in self.record.logged.curves.items()}
+    def values(self, column: str) -> list[float]:
+        """The last value of a column in each run; an autoencoder's loss is its reconstruction."""
+        names = [column]
         if isinstance(self.model, DeterministicAutoencoder):
-            for stage in ("test", "val"):
-                if f"{stage}/loss" in found:
-                    found.setdefault(f"{stage}/reconstruction", found[f"{stage}/loss"])
+            names.append(column.replace("/reconstruction", "/loss"))
+        found = [next(filter(None, map(r.logged.last, names)), None) for r in self.records]
+        return [point.value for point in found if point]
+
+    @property
+    def columns(self) -> dict[str, None]:
+        """The columns of all records, in order; a set that keeps it."""
+        found = dict.fromkeys(column for r in self.records for column in r.logged.curves)
+        if isinstance(self.model, DeterministicAutoencoder):
+            losses = [stage for stage in ("test", "val") if f"{stage}/loss" in found]
+            found |= dict.fromkeys(f"{stage}/reconstruction" for stage in losses)
         return found
 
 
@@ -75,8 +99,11 @@ def open_all(places: Sequence[str | Path | FinishedRun], device: str) -> list[Co
         for place in places
     ]
     records = [RunRecord.read(run.path) for run in finished]
-    labels = _labels(finished, compared_settings([record.config for record in records]))
-    shapes = ["x".join(map(str, run.image_shape)) for run in finished]
+    groups = _groups(records)
+    first = [finished[group[0]] for group in groups]
+    settings = compared_settings([records[group[0]].config for group in groups])
+    labels = _labels(first, settings)
+    shapes = ["x".join(map(str, run.image_shape)) for run in first]
     for label, shape in zip(labels, shapes, strict=True):
         if shape != shapes[0]:
             raise UserError(
@@ -84,7 +111,22 @@ def open_all(places: Sequence[str | Path | FinishedRun], device: str) -> list[Co
                 f"{labels[0]} has {shapes[0]}, {label} {shape}. Compare runs of one shape "
                 "(data.image_size)."
             )
-    return [*map(ComparedRun, labels, finished, records)]
+    grouped = [[records[number] for number in group] for group in groups]
+    return [*map(ComparedRun, labels, first, grouped)]
+
+
+def _groups(records: Sequence[RunRecord]) -> list[list[int]]:
+    """The numbers of runs that differ by their seeds alone; two of one seed are in two groups."""
+    found: dict[object, list[dict[object, int]]] = {}
+    for number, record in enumerate(records):
+        settings = dict(flatten(record.config)).items()
+        told = frozenset((key, value) for key, value in settings if not re.match(UNCOUNTED, key))
+        seed = record.environment.get("seed")
+        groups = found.setdefault((told, record.prior) if seed is not None else number, [])
+        if all(seed in group for group in groups):
+            groups.append({})
+        next(group for group in groups if seed not in group)[seed] = number
+    return sorted([*group.values()] for groups in found.values() for group in groups)
 
 
 def _labels(runs: Sequence[FinishedRun], settings: Settings) -> list[str]:
@@ -93,12 +135,12 @@ def _labels(runs: Sequence[FinishedRun], settings: Settings) -> list[str]:
     short = [run.name.rpartition("/")[0] for run in runs]
     long = [f"{run.name}/{run.checkpoint.stem}" for run in runs]
     told = {key: values for key, values in differing(settings).items() if not re.match(UNTOLD, key)}
-    last = [(key.rpartition(".")[2], values) for key, values in told.items()]
+    last = [(short_names(told)[key], values) for key, values in told.items()]
     by_settings = [  # such as "latent_dim 8, beta 4"
         ", ".join(f"{key} {re.sub(MODULE, '', values[number] or 'none')}" for key, values in last)
         for number in range(len(runs) if len(last) <= MOST_TOLD else 0)
     ]
-    numbered = any(re.fullmatch(r"trial_\d+", each) for each in short)  # of a sweep
+    numbered = any(re.match(r"trial_\d+", each) for each in short)  # of a sweep
     first = (by_settings, short) if numbered else (short, by_settings)
     for labels in (*first, name, long):
         fit = all(0 < len(label) <= LONGEST or labels is not by_settings for label in labels)
@@ -139,30 +181,34 @@ def flatten(value: object, key: str = "") -> Iterator[tuple[str, str]]:
 class ComparedMetric(NamedTuple):
     """A column of metrics.csv: its value in each run, and the number of the best run.
 
+    Of several seeds the value is their mean, and ``deviations`` has the standard deviation.
     ``fault`` says why the values cannot be compared; empty where they can.
     """
 
     column: str
     quantity: Quantity
     values: list[float | None]
+    deviations: list[float | None]
     best: int | None
     fault: str
 
 
 def compared_metrics(runs: Sequence[ComparedRun]) -> list[ComparedMetric]:
     """All metrics of validation and test, and of samples; what any of the runs has."""
-    metrics = [run.metrics for run in runs]
-    columns = {column for each in metrics for column in each}
+    columns = {column for run in runs for column in run.columns}
     shown = [c for c in columns if not c.startswith(("train/", ENDS_IN_DIMENSION))]
     known, stages = quantities_of(runs), {"test": 0, "val": 1}
     shown.sort(key=lambda c: (stages.get(c.partition("/")[0], 2), known.place(c)))
     found = []
     for column in shown:
-        quantity, values = known.of(column), [each.get(column) for each in metrics]
+        quantity, of_seeds = known.of(column), [run.values(column) for run in runs]
+        with np.errstate(invalid="ignore"):  # of NaN and infinity
+            values = [float(np.mean(each)) if each else None for each in of_seeds]
+            spread = [float(np.std(each, ddof=1)) if len(each) > 1 else None for each in of_seeds]
         having = [run for run, value in zip(runs, values, strict=True) if value is not None]
         fault = comparison_fault(column, quantity, having) if len(having) > 1 else ""
         best = None if fault else _best(quantity, values)
-        found.append(ComparedMetric(column, quantity, values, best, fault))
+        found.append(ComparedMetric(column, quantity, values, spread, best, fault))
     return found
 
 

@@ -18,7 +18,7 @@ from lightning_gen import __version__
 from lightning_gen.atomic import write_text
 from lightning_gen.errors import UserError
 from lightning_gen.runs.pages.record import of_class
-from lightning_gen.training.scores import number
+from lightning_gen.training.scores import number, with_error
 
 LIMIT = 5_000_000
 """Bytes of a file, at most."""
@@ -111,6 +111,11 @@ def breakable(name: str) -> Markup:
     return Markup(re.sub(r"([_/.])", r"\1<wbr>", str(escape(name))))
 
 
+def with_deviation(value: float, deviation: float | None) -> str:
+    """A value with its standard deviation, where it has one."""
+    return number(value) if deviation is None else with_error(value, deviation)
+
+
 @cache
 def environment() -> Environment:
     """The templates of pages."""
@@ -123,5 +128,5 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     found.filters |= {"breakable": breakable, "link_arxiv": link_arxiv, "number": number}
-    found.filters |= {"of_class": of_class, "shell": shlex.join}
+    found.filters |= {"of_class": of_class, "shell": shlex.join, "with_error": with_deviation}
     return found

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -22,7 +22,7 @@ Samplers = Callable[[int], BaseSampler]
 """The sampler of the trial of a number."""
 
 KEYS: dict[str, tuple[type | tuple[type, ...], str]] = {
-    "config": (str, "the path of a configuration of fit, such as ../quickstart.yaml"),
+    "config": (str, "a recipe such as quickstart, or the path of a configuration of fit"),
     "metric": (str, "a column of metrics.csv, such as val/loss, or a sum of such"),
     "parameters": (dict, "keys and their values, such as model.latent_dim: [2, 10]"),
     "overrides": (dict, "keys and their values, such as trainer.max_epochs: 5"),
@@ -65,8 +65,11 @@ class SweepFile:
         return " + ".join(self.metric)
 
 
-def read_sweep(path: Path) -> SweepFile:
-    """The sweep that a file describes; a UserError where it says something that cannot be done."""
+def read_sweep(path: Path, recipes: Mapping[str, Path] | None = None) -> SweepFile:
+    """The sweep that a file describes; a UserError where it says something that cannot be done.
+
+    Its ``config`` is a file, or the name of one of the recipes.
+    """
     if not path.is_file():
         beside = [str(other) for other in path.parent.glob("*.yaml")]
         raise UserError(f"there is no file {path}{nearest(str(path), beside)}")
@@ -76,7 +79,7 @@ def read_sweep(path: Path) -> SweepFile:
             f"{path} holds no key: value, expected {', '.join(KEYS)}. Copy a file of conf/sweep."
         )
     try:
-        return _build(path, content)
+        return _build(path, content, recipes or {})
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
 
@@ -92,7 +95,7 @@ def _with_numbers(content: Any) -> Any:  # noqa: ANN401  (YAML's)
     return content
 
 
-def _build(path: Path, content: dict[str, Any]) -> SweepFile:
+def _build(path: Path, content: dict[str, Any], recipes: Mapping[str, Path]) -> SweepFile:
     for key, value in content.items():
         if key not in KEYS:
             raise UserError(f"{key} is no key of a sweep{nearest(str(key), KEYS)}")
@@ -106,10 +109,12 @@ def _build(path: Path, content: dict[str, Any]) -> SweepFile:
     if asked["direction"] not in ("minimize", "maximize"):
         raise UserError(f"direction: expected minimize or maximize, got {asked['direction']!r}.")
     config = Path(os.path.relpath(path.parent / content["config"]))  # "folder/../x" as "x"
-    if not config.is_file():
+    if not config.is_file() and content["config"] in recipes:
+        config = recipes[content["config"]]
+    elif not config.is_file():
         raise UserError(
-            f"config: there is no file {config}. Write its path as seen from the folder "
-            f"{path.parent}."
+            f"config: there is no file {config}, nor a recipe of this name. Write its path as seen "
+            f"from the folder {path.parent}."
         )
     parameters = {str(k): read_parameter(k, v) for k, v in content["parameters"].items()}
     overrides = {str(k): study_value(k, v) for k, v in (content.get("overrides") or {}).items()}

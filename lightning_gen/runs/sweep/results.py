@@ -7,8 +7,9 @@ from optuna.trial import FrozenTrial
 
 from lightning_gen.atomic import draft, write_text
 from lightning_gen.figures.sweep import SweptParameter, sweep_panels
+from lightning_gen.hyperparameters import short_names
 from lightning_gen.runs.sweep.reading import SweepFile
-from lightning_gen.runs.sweep.space import Space, brief, short_names, word
+from lightning_gen.runs.sweep.space import Space, brief, word
 from lightning_gen.runs.sweep.study import Study
 from lightning_gen.training.directory import RunDirectory
 from lightning_gen.training.metrics_file import table
@@ -70,7 +71,7 @@ def ranked(sweep: SweepFile, trials: list[FrozenTrial]) -> list[FrozenTrial]:
 
 def line(sweep: SweepFile, trial: FrozenTrial) -> str:
     """A trial that has ended, in one line."""
-    short, about = short_names(list(sweep.parameters)), trial.user_attrs
+    short, about = short_names(sweep.parameters), trial.user_attrs
     values = ", ".join(f"{name} {brief(trial.params[key])}" for key, name in short.items())
     ended = f"failed: {about['error']}"
     if trial.value is not None:
@@ -80,7 +81,7 @@ def line(sweep: SweepFile, trial: FrozenTrial) -> str:
 
 def best_table(sweep: SweepFile, trials: list[FrozenTrial]) -> str:
     """The best trials as a table of text."""
-    short = short_names(list(sweep.parameters))
+    short = short_names(sweep.parameters)
     rows = [["trial", sweep.metric_name, *short.values(), "run"]]
     for trial in ranked(sweep, trials)[:BEST]:
         number, run = (str(trial.user_attrs[name]) for name in ("number", "directory"))

@@ -11,6 +11,7 @@ from optuna import Trial
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 from lightning_gen.errors import UserError
+from lightning_gen.hyperparameters import short_names
 
 StudyValue = None | bool | int | float | str
 """What a study keeps as a value; a list or a mapping is kept as its JSON text."""
@@ -84,15 +85,9 @@ def brief(value: StudyValue) -> str:
     return f"{value:.4g}" if isinstance(value, float) else word(value)
 
 
-def short_names(keys: list[str]) -> dict[str, str]:
-    """The last part of each key; the whole key where two would be the same."""
-    last = [key.rpartition(".")[2] for key in keys]
-    return {k: name if last.count(name) == 1 else k for k, name in zip(keys, last, strict=True)}
-
-
 def trial_name(number: int, parameters: Mapping[str, StudyValue]) -> str:
     """The folder of a trial and the name of its run, such as ``trial_0003_latent_dim=10``."""
-    short = short_names(list(parameters))
+    short = short_names(parameters)
     parts = [f"trial_{number:04d}"]
     for key, value in parameters.items():
         text = re.sub(r"[^a-zA-Z0-9_.-]+", "-", brief(value).replace("e+", "e"))

@@ -1,5 +1,7 @@
 """``compare``: several runs side by side in one HTML file."""
 
+import csv
+import json
 import shutil
 from functools import cache
 from pathlib import Path
@@ -232,3 +234,69 @@ def test_shapes_that_differ_and_a_run_beside_itself_are_refused(place, tmp_path,
 def test_in_a_browser(page, tmp_path):
     page("vae", "ae")
     assert max(Browser(tmp_path).overflow(page.files[0], 390, 1280)) <= 0
+
+
+@pytest.fixture
+def seeds(place, tmp_path):
+    """Copies of a run that differ by their seeds and their test losses 7, 8 and 12."""
+
+    def copies(name, **model):
+        for seed, loss in enumerate((7, 8, 12)):
+            run = shutil.copytree(place("vae"), tmp_path / name / f"version_{seed}")
+            config = yaml.safe_load((run / "config.yaml").read_text())
+            config |= {"seed_everything": seed, "name": name}
+            config["model"]["init_args"] |= model
+            (run / "config.yaml").write_text(yaml.safe_dump(config))
+            environment = json.loads((run / "environment.json").read_text())
+            (run / "environment.json").write_text(json.dumps(environment | {"seed": seed}))
+            rows = f"epoch,step,val/loss,test/loss\n0,1,5,\n1,2,4,\n2,2,,{loss}\n"
+            (run / "metrics.csv").write_text(rows)
+            yield str(run)
+
+    return copies
+
+
+def test_runs_that_differ_by_seed_are_one(seeds, place, tmp_path):
+    tree = written(*seeds("small"), place("vae"), out=tmp_path / "c.html")
+    assert metric(tree, "test/loss")[1].split()[:3] == ["9.0", "±", "2.6"]
+    text = words(tree)
+    assert "3 runs that differ by their seeds alone (0, 1, 2); pictures are of the first." in text
+    assert alts(tree).count("Samples of small") == 1
+    assert "the standard deviation of a single run" in text
+
+
+def test_a_run_and_its_copy_are_no_two_seeds(seeds, tmp_path):
+    one, *_ = seeds("small")
+    other = shutil.copytree(one, tmp_path / "copy" / "version_0")
+    tree = written(one, str(other), out=tmp_path / "c.html")
+    assert {"Samples of small", "Samples of copy"} <= set(alts(tree))
+
+
+def test_a_table_of_numbers(seeds, place, tmp_path):
+    runs = [*seeds("small_&"), *seeds("large", latent_dim=64)]
+    out = compare(*runs, out=tmp_path / "t.csv", device="cpu")
+    rows = list(csv.DictReader(out.read_text().splitlines()))
+    assert [(row["run"], row["latent_dim"], row["n"]) for row in rows] == [
+        ("small_&", "2", "3"),
+        ("large", "64", "3"),
+    ]
+    assert [float(rows[0][f"test/loss{part}"]) for part in ("", " std")] == [9, 7**0.5]
+    assert "val/loss" not in rows[0]
+    columns = ("val/loss", "test/loss")
+    text = compare(*runs, out=tmp_path / "t.tex", metrics=columns, device="cpu").read_text()
+    head, first, *_ = (line for line in text.splitlines() if line.endswith(r" \\"))
+    assert head == r"run & latent\_dim & $n$ & val/loss $\downarrow$ & test/loss $\downarrow$ \\"
+    assert first == r"small\_\& & 2 & 3 & $4$ & $9.0 \pm 2.6$ \\"
+    assert_refused(
+        "logged test/los. Did you mean test/loss",
+        *(compare, *runs),
+        out=tmp_path / "t.tex",
+        metrics=("test/los",),
+        device="cpu",
+    )
+
+
+def test_a_chart_of_the_curves(seeds, tmp_path):
+    out = compare(*seeds("small"), out=tmp_path / "chart.pdf", device="cpu")
+    assert out.read_bytes().startswith(b"%PDF")
+    assert_refused(".html, .htm, .csv, .tex", compare, "a", "b", out=tmp_path / "chart.docx")

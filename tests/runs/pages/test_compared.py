@@ -38,7 +38,7 @@ def compared(*configs):
         RunRecord(RunDirectory(Path()), each, {}, rows, KNOWN)
         for each, rows in zip(configs, logged, strict=True)
     ]
-    return [ComparedRun(str(n), run_of(model), record) for n, record in enumerate(records)]
+    return [ComparedRun(str(n), run_of(model), [record]) for n, record in enumerate(records)]
 
 
 def fault(column, *configs):
@@ -104,7 +104,7 @@ def test_validation_splits_and_folders_of_images_are_told_apart():
     [
         (("a/version_0", "b/version_0"), (config(), config(latent_dim=3)), ["a", "b"]),
         (
-            ("trial_0000/version_0", "trial_0001/version_0"),
+            ("trial_0000_latent_dim=2/version_0", "trial_0001_latent_dim=3/version_0"),
             (config(latent_dim=2), config(latent_dim=3)),
             ["latent_dim 2", "latent_dim 3"],
         ),

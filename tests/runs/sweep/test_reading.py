@@ -117,6 +117,13 @@ def test_the_config_is_named_from_the_current_folder(tmp_path, monkeypatch):
     assert os.path.isfile(read_sweep(path).config)
 
 
+def test_the_config_may_be_a_recipe(tmp_path):
+    path = write_sweep(tmp_path, config="mnist_vae")
+    assert_refused("no file .*mnist_vae, nor a recipe", read_sweep, path)
+    recipe = tmp_path / "elsewhere" / "mnist_vae.yaml"
+    assert read_sweep(path, {"mnist_vae": recipe}).config == recipe
+
+
 def test_a_trial_is_named_after_its_values():
     values = {"model.lr": 1e5, "data.lr": -0.5, "model.widths": "[400, 8]", "b": "x/../y *é"}
     name = trial_name(7, values)
