@@ -21,6 +21,7 @@ from lightning_gen.contracts import (
 )
 from lightning_gen.errors import UserError
 from lightning_gen.metrics import AUROC, BCE, MSE, PSNR, SSIM
+from lightning_gen.metrics.anomaly import negative_elbo
 from lightning_gen.metrics.reconstruction import ReconstructionMetric
 
 
@@ -103,8 +104,8 @@ class AnomalyDetection(Evaluation):
         errors = MSE.of(model.reconstruct(images), images)
         self._reconstruction.update(errors.to(device), anomalous)
         if self._bounds:
-            elbo = torch.stack([model.log_weights(images, 1)[0] for _ in range(self.num_samples)])
-            self._elbo.update(-elbo.mean(dim=0).to(device), anomalous)
+            bound = negative_elbo(model, images, self.num_samples)
+            self._elbo.update(bound.to(device), anomalous)
 
     def finish(self, trainer: Trainer, pl_module: LightningModule) -> Scores:
         """The areas."""

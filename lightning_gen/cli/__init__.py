@@ -67,6 +67,8 @@ VERBS = {
         "terms"),
     "probe": Verb("probe", "classify images by their codes, with few labels",
         "probe quickstart --repeats 3", "probe.csv"),
+    "score": Verb("anomalies.score", "rank images by how unusual they are to a model",
+        "score my_parts --images new_parts --masks masks", "score.html"),
     "export": Verb("export", "write the networks of a run as ONNX, or its weights",
         "export quickstart --to onnx --out decoder", "export"),
     "report": Verb("pages.report", "write one HTML file about a run",

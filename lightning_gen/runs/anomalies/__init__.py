@@ -1,0 +1,1 @@
+"""How unusual images are to a model that was trained on normal ones."""

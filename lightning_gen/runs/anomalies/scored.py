@@ -1,0 +1,119 @@
+"""Images with their anomaly scores."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import PurePosixPath
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from matplotlib import colormaps
+from PIL import Image
+from torch import Tensor
+
+from lightning_gen.atomic import no_formula
+from lightning_gen.contracts import NO_CLASS
+from lightning_gen.figures.grid import enlarged
+from lightning_gen.metrics import AUROC
+from lightning_gen.runs.anomalies.masks import Masks
+from lightning_gen.runs.anomalies.scorer import Judged, ScoreName, score_of
+from lightning_gen.runs.inputs import NamedBatch
+from lightning_gen.training.scores import with_error
+
+COLOURS = colormaps["inferno"]
+
+
+class Shown(NamedTuple):
+    """An image that is shown: its score, and where its reconstruction [C, H, W] differs [H, W]."""
+
+    name: str
+    value: float
+    image: Tensor
+    reconstruction: Tensor
+    error: Tensor
+
+
+class Scored:
+    """Images and their anomaly scores, the higher the more unusual.
+
+    Args:
+        by: the score that ranks them.
+        normal: the classes or folders of images that are normal.
+        masks: which pixels are not.
+        num_shown: how many of the most unusual are kept with their pictures, in ``shown``.
+    """
+
+    def __init__(
+        self, by: ScoreName, normal: Sequence[str], masks: Masks | None, num_shown: int
+    ) -> None:
+        self.by, self.normal, self.masks = by, normal, masks
+        self.names: list[str] = []
+        self.kinds: list[str] = []
+        self.values: dict[ScoreName, list[float]] = {}
+        self.shown: list[Shown] = []
+        self._num_shown = num_shown
+
+    def add(self, part: NamedBatch, judged: Judged, class_names: Sequence[str]) -> None:
+        """Add a batch; an image is of its class, or else of its folder."""
+        labels = part.batch.labels.tolist()
+        kinds = [
+            class_names[label]
+            if len(class_names) > 1 and label != NO_CLASS
+            else PurePosixPath(name).parent.name
+            for name, label in zip(part.names, labels, strict=True)
+        ]
+        self.names += part.names
+        self.kinds += kinds
+        ranked = score_of(judged, self.by).tolist()
+        for name, values in judged.values.items():
+            self.values.setdefault(name, []).extend(values.tolist())
+        if self.masks:
+            self.masks.see(part.names, [kind in self.normal for kind in kinds], judged.errors)
+        pictures = (part.batch.images, judged.reconstructions, judged.errors)
+        self.shown += map(Shown, part.names, ranked, *(each.cpu() for each in pictures))
+        self.shown = sorted(self.shown, key=lambda each: each.value, reverse=True)
+        del self.shown[self._num_shown :]
+
+    @property
+    def ranked(self) -> list[float]:
+        """The score that ranks the images, of each."""
+        return self.values[self.by]
+
+    def by_kind(self) -> dict[str, list[float]]:
+        """The same by class or folder."""
+        groups: dict[str, list[float]] = {}
+        for kind, value in zip(self.kinds, self.ranked, strict=True):
+            groups.setdefault(kind, []).append(value)
+        return groups
+
+    def areas(self) -> dict[str, str]:
+        """The AUROC of each score with its standard error; none where all images are alike."""
+        anomalous = torch.tensor([kind not in self.normal for kind in self.kinds])
+        if min(anomalous.sum(), (~anomalous).sum()) < 2:
+            return {}
+        found: dict[str, str] = {}
+        for name, values in self.values.items():
+            auroc = AUROC()
+            auroc.update(torch.tensor(values), anomalous)
+            value, error = auroc.compute()
+            found[name] = with_error(float(value), float(error))
+        if self.masks and (area := self.masks.area()) is not None:
+            found["squared_error of each pixel"] = f"{area:.3f}"
+        return found
+
+    def pictures(self) -> Iterator[tuple[int, Image.Image]]:
+        """The place of each image that is shown, and it beside its reconstruction and its error."""
+        brightest = max((float(each.error.max()) for each in self.shown), default=1.0) or 1.0
+        for place, (_, _, image, reconstruction, error) in enumerate(self.shown):
+            heat = torch.from_numpy(COLOURS(error.numpy() / brightest)[..., :3]).permute(2, 0, 1)
+            tiles = [enlarged(each[None])[0] for each in (image, reconstruction, heat)]
+            yield place, Image.fromarray(np.concatenate(tiles, axis=1))
+
+    def rows(self, threshold: float | None) -> Iterator[list[object]]:
+        """The lines of a table, the most unusual image first."""
+        yield ["rank", "name", "kind", *self.values, *(["unusual"] if threshold else [])]
+        order = sorted(range(len(self.names)), key=self.ranked.__getitem__, reverse=True)
+        for rank, place in enumerate(order, start=1):
+            above = ["yes" if self.ranked[place] > threshold else "no"] if threshold else []
+            numbers = [f"{values[place]:.7g}" for values in self.values.values()]
+            words = map(no_formula, (self.names[place], self.kinds[place]))
+            yield [rank, *words, *numbers, *above]
