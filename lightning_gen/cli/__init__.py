@@ -73,6 +73,8 @@ VERBS = {
         "export quickstart --to onnx --out decoder", "export"),
     "report": Verb("pages.report", "write one HTML file about a run",
         "report quickstart --out quickstart.html", "report.html"),
+    "film": Verb("film", "show how a picture of a run changed over its training",
+        "film quickstart --kind latent_scatter --out codes.gif", "film.gif"),
     "compare": Verb("pages.compare", "lay runs side by side in one HTML file",
         "compare fashion_mnist_ae_2d fashion_mnist_vae_2d --out ae_vae.html", "compare.html"),
     "sweep": Verb("sweep",

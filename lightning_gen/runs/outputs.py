@@ -15,6 +15,7 @@ from torch import Tensor
 from lightning_gen.atomic import draft, no_formula, write_png, write_rows
 from lightning_gen.contracts import NO_CLASS, Images
 from lightning_gen.errors import UserError
+from lightning_gen.figures.film import FILMS, write_film
 from lightning_gen.figures.grid import image_grid, image_rows
 from lightning_gen.figures.style import Pixels, save_vector, to_array
 from lightning_gen.pictures import View
@@ -143,19 +144,18 @@ def check_ending(path: Path, endings: Sequence[str]) -> None:
 def write_view(view: View, out: Path, *, film: bool = False) -> Path:
     """Write a page, every image as ``<row>/<number>``, or a film through the columns.
 
-    ``out`` is as :func:`write` takes it, or a ``.gif`` of a ``film``, whose columns are steps of a
-    way.
+    ``out`` is as :func:`write` takes it, or a ``.gif`` or ``.mp4`` of a ``film``, whose columns are
+    steps of a way.
     """
-    check_ending(out, (*PICTURES, "", ".npz", *([".gif"] if film else [])))
-    if out.suffix == ".gif":
+    check_ending(out, (*PICTURES, "", ".npz", *(FILMS if film else [])))
+    if out.suffix in FILMS:
         columns = [number for number, name in enumerate(view.columns) if name != "image"]
-        first, *others = (
-            Image.fromarray(image_rows({k: r[n : n + 1] for k, r in view.rows.items()}, view.title))
+        pages = [
+            image_rows({k: r[n : n + 1] for k, r in view.rows.items()}, view.title)
             for n in [*columns, *columns[-2:0:-1]]  # there and back
-        )
-        options: dict[str, Any] = {"append_images": others, "duration": 120, "loop": 0}  # in ms
+        ]
         with draft(out) as unfinished:
-            first.save(unfinished, format="GIF", save_all=True, **options)
+            write_film(pages, unfinished, out.suffix)
     elif out.suffix in PICTURES:
         write_picture(view.pixels(), out)
     else:

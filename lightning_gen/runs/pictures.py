@@ -20,8 +20,8 @@ def draw(run: FinishedRun, picture: Picture, inputs: Inputs, out: Path) -> Path:
         run: the finished run.
         picture: what is drawn.
         inputs: the images.
-        out: a page (.png, .pdf or .svg), a film of a walk (.gif), or, of images, a folder of PNGs
-            or an .npz.
+        out: a page (.png, .pdf or .svg), a film of a walk (.gif or .mp4), or, of images, a folder
+            of PNGs or an .npz.
     """
     drawn = drawn_by(run, picture, inputs, out)
     if isinstance(drawn, View):

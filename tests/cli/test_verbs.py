@@ -221,6 +221,7 @@ def test_a_place_that_cannot_be_written(logs, command, tmp_path):
         ("sample", "new.pdf", b"%PDF"),
         ("reconstruct", "new.svg", b"<?xml"),
         ("interpolate", "new.gif", b"GIF89a"),
+        ("interpolate", "new.mp4", b"\0\0\0 ftyp"),
         ("traverse", "new.svg", b"<?xml"),
         ("probe", "new.svg", b"<?xml"),
     ],
