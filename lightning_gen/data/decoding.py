@@ -14,7 +14,7 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
 
 from lightning_gen.contracts import ImageShape
 from lightning_gen.data.unreadable import Unreadable
@@ -110,6 +110,16 @@ def resize_and_crop(
     if eight_bit.size != (width, height):
         eight_bit = ImageOps.fit(eight_bit, (width, height), Image.Resampling.BICUBIC)
     return np.array(eight_bit).reshape(height, width, channels).transpose(2, 0, 1)
+
+
+def seen_size(stream: Stream, shape: ImageShape) -> tuple[int, int]:
+    """(height, width), in its own pixels, of the part of an image that is resized to a shape."""
+    _, height, width = shape
+    with Image.open(stream, formats=FORMATS) as image:
+        turned = image.getexif().get(ExifTags.Base.Orientation, 1) > 4
+        own_width, own_height = image.size[::-1] if turned else image.size
+    scale = min(own_height / height, own_width / width)
+    return round(scale * height), round(scale * width)
 
 
 def check_size(image: Image.Image) -> None:

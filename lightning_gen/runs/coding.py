@@ -16,7 +16,7 @@ from lightning_gen import contracts
 from lightning_gen.contracts import Codes, condition_on
 from lightning_gen.errors import UserError
 from lightning_gen.runs.finished import FinishedRun
-from lightning_gen.runs.inputs import Inputs
+from lightning_gen.runs.inputs import FileInputs, Inputs
 from lightning_gen.runs.outputs import PICTURES, ResultBatch, numbered, write
 
 GRID = 64
@@ -25,7 +25,13 @@ LARGE, DENSE = 2**30, 100
 """An array of more bytes than ``LARGE``, packed into less than 1/``DENSE`` of them, is no data."""
 
 
-def reconstruct(run: FinishedRun, inputs: Inputs, out: Path, num_images: int | None = None) -> Path:
+def reconstruct(
+    run: FinishedRun,
+    inputs: Inputs,
+    out: Path,
+    num_images: int | None = None,
+    own_size: bool = False,
+) -> Path:
     """Give images back through their codes.
 
     Args:
@@ -34,16 +40,22 @@ def reconstruct(run: FinishedRun, inputs: Inputs, out: Path, num_images: int | N
         out: a page of originals over reconstructions (.png, .pdf or .svg), a folder of PNGs under
             the names of the images, or an .npz with images, names, labels and attributes.
         num_images: the first so many; by default 64 on a page, else all.
+        own_size: write PNGs as large as the part of each file that the model sees, files into a
+            folder.
     """
     run.require((contracts.Reconstructs,), "reconstruct")
+    if own_size and (out.suffix or not isinstance(inputs, FileInputs)):
+        raise UserError("own_size is of files that go into a folder. Pass --images and a folder.")
     wanted = num_images or (GRID if out.suffix in PICTURES else None)
     run.check_request(out, 2 * min(wanted or len(inputs), len(inputs)))
+    sizes_of = inputs.own_sizes if own_size and isinstance(inputs, FileInputs) else lambda _: ()
 
     def parts() -> Iterator[ResultBatch]:
         for batch, names in inputs.shown("reconstructing", wanted):
             images = condition_on(run.model, batch).reconstruct(batch.images)
             known = {"labels": batch.labels, "factors": batch.factors}
-            yield ResultBatch(names, {"original": batch.images, "reconstruction": images}, known)
+            rows = {"original": batch.images, "reconstruction": images}
+            yield ResultBatch(names, rows, known, sizes_of(names))
 
     title = f"Reconstructions by {run.name}"
     return write(out, parts(), title, inputs.class_names, inputs.factor_names)

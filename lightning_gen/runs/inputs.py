@@ -2,7 +2,7 @@
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
@@ -24,6 +24,7 @@ from lightning_gen.data.decoding import (
     attempt_all,
     decode_image,
     look,
+    seen_size,
 )
 from lightning_gen.data.image_folder import read_layout
 from lightning_gen.data.loader import BatchLoader
@@ -237,6 +238,14 @@ class FileInputs(Inputs):
         if not self._broken:
             return None
         return f"{describe(self._broken, len(self))}; they are left out."
+
+    def own_sizes(self, names: Sequence[str]) -> list[tuple[int, int]]:
+        """(height, width) in pixels of what the model sees of each file, before it is resized."""
+        sizes = []
+        for name in names:
+            with self._files.open(name) as stream:
+                sizes.append(seen_size(stream, self._shape))
+        return sizes
 
     def _read(self, index: int) -> NDArray[np.uint8] | Unreadable:
         """The pixels [C, H, W] of a file."""

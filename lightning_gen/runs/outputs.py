@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
+from torchvision.transforms.functional import InterpolationMode, resize
 
 from lightning_gen.atomic import draft, no_formula, write_png, write_rows
 from lightning_gen.contracts import NO_CLASS, Images
@@ -30,12 +31,14 @@ class ResultBatch(NamedTuple):
     """A batch of results.
 
     ``rows`` are images under a label each; the last row is the result, and codes alone have none.
-    ``arrays`` hold what else is known of each image, such as codes and labels.
+    ``arrays`` hold what else is known of each image, such as codes and labels; ``sizes`` the
+    (height, width) that each result has as a file, where it is not the model's.
     """
 
     names: Sequence[str]
     rows: dict[str, Images]
     arrays: Mapping[str, Tensor] = {}
+    sizes: Sequence[tuple[int, int]] = ()
 
 
 def numbered(
@@ -89,7 +92,11 @@ def _write_folder(folder: Path, parts: Iterable[ResultBatch]) -> None:
     used: set[Path] = set()
     for part in parts:
         *_, images = part.rows.values()
-        for name, pixels in zip(part.names, to_bytes(images), strict=True):
+        for row, name in enumerate(part.names):
+            image = images[row : row + 1]
+            if part.sizes:
+                image = resize(image, [*part.sizes[row]], InterpolationMode.BICUBIC)
+            [pixels] = to_bytes(image)
             inside = [word for word in PurePosixPath(name).parts if word not in ("/", "..")]
             path = folder.joinpath(*inside)
             tail, number = ".png", 2
@@ -121,7 +128,7 @@ def _table(
 ) -> Iterator[list[str]]:
     """A row an image: name, label (the class's name), attributes, and its code, z0, z1, ..."""
     names_of = dict(enumerate(class_names)) | {NO_CLASS: ""}
-    for place, (names, _, arrays) in enumerate(parts):
+    for place, (names, _, arrays, _) in enumerate(parts):
         codes = arrays["codes"]
         factors = arrays.get("factors", codes[:, :0])
         if place == 0:

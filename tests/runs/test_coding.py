@@ -6,10 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import ExifTags, Image
 
 from lightning_gen.contracts import condition_on
 from lightning_gen.runs.coding import decode, encode, read_codes, reconstruct
+from lightning_gen.runs.finished import FinishedRun
 from lightning_gen.runs.inputs import NamedBatch
+from lightning_gen.runs.outputs import open_picture
 from support.arrays import arrays_of
 from support.bombs import Evil
 from support.finished import run_of
@@ -57,6 +60,28 @@ def test_codes_are_decoded_to_the_same_images_from_either_file(kind, tmp_path):
     assert first.shape == (70, 1, 28, 28)
     for other in (second, whole):
         assert np.abs(first.astype(int) - other).max() <= 1
+
+
+def test_reconstructions_as_large_as_their_files(finished, command, tmp_path):
+    """Upright, cropped as the model sees them; made small again they are the reconstructions."""
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    grey = np.random.default_rng(0).integers(0, 255, (7, 9), np.uint8)
+    image = Image.fromarray(grey).resize((140, 112), Image.Resampling.BICUBIC)
+    image.save(pictures / "wide.png")
+    turned = Image.Exif()
+    turned[ExifTags.Base.Orientation] = 6
+    image.resize((90, 60)).save(pictures / "turned.jpg", exif=turned)
+    ask = ("reconstruct", finished, "--images", pictures, "--own_size", "true", "--out")
+    command(*ask, tmp_path / "out").done()
+    found = {path.stem: open_picture(path) for path in (tmp_path / "out").iterdir()}
+    sizes = {name: each.size for name, each in found.items()}
+    assert sizes == {"wide": (112, 112), "turned": (60, 60)}
+    run = FinishedRun.open(finished)
+    expected = run.model.reconstruct(run.read(pictures / "wide.png"))[0, 0]
+    small = np.asarray(found["wide"].resize((28, 28), Image.Resampling.BOX))[..., 0] / 255
+    np.testing.assert_allclose(small, expected.numpy(), atol=0.1)
+    command(*ask, tmp_path / "out.png").refused("own_size is of files that go into a folder")
 
 
 def test_columns_of_a_table_are_found_by_their_names(tmp_path):
