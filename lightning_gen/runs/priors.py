@@ -30,7 +30,9 @@ def fit_prior(run: FinishedRun, out: Path, prior: Prior | None = None) -> Path:
             Autoregressive. --prior.components 50 sets an option of it.
     """
     with torch.no_grad():
-        batches = (batch for batch, _ in SplitInputs(run, "train").shown("encoding"))
+        inputs = SplitInputs(run, "train")
+        inputs.loader  # noqa: B018  (loaded now: their number decides how many codes each image has)
+        batches = (batch for batch, _ in inputs.shown("encoding"))
         fitted = fit_to_codes(run.model, codes_of_training(run.model, batches, run.data), prior)
         kept = keep_prior(fitted, out, run.checkpoint)
         print(f"{describe_prior(fitted)}, fitted to the codes of the training images")

@@ -59,6 +59,12 @@ def test_the_scores_of_a_test_are_those_of_the_fitted_prior(command, run):
     command("test", "ae", *words, "--prior", "none").refused(lacking)
 
 
+def test_a_model_with_a_posterior_is_fitted_to_draws_of_it(command, finished, in_tmp):
+    shutil.copytree(finished, in_tmp / "logs" / "vae" / "version_0")
+    said = command("fit-prior", "vae", *MIXTURE).done().out
+    assert "GaussianMixture(components=3, covariance=full), fitted to the codes" in said
+
+
 def test_a_training_ends_with_the_prior_that_it_asks_for(command, in_tmp):
     prior = ("--fit_prior", "GaussianMixture", "--fit_prior.components", "2")
     scores = ("--trainer.callbacks", "SampleQuality", "--trainer.callbacks.extractor")
