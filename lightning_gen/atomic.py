@@ -3,6 +3,7 @@
 import csv
 import errno
 import os
+import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -63,6 +64,12 @@ def write_text(path: Path, text: str) -> None:
     """Write a text file of UTF-8; bytes of a file name that are none are escaped."""
     with draft(path) as unfinished:
         unfinished.write_text(text, encoding="utf-8", errors="backslashreplace")
+
+
+def copy_file(source: Path, path: Path) -> None:
+    """Write the bytes of a file into another one."""
+    with draft(path) as unfinished:
+        shutil.copyfile(source, unfinished)
 
 
 def write_rows(path: Path, rows: Iterable[Iterable[object]]) -> None:

@@ -71,6 +71,8 @@ VERBS = {
         "score my_parts --images new_parts --masks masks", "score.html"),
     "export": Verb("export", "write the networks of a run as ONNX, or its weights",
         "export quickstart --to onnx --out decoder", "export"),
+    "push": Verb("hub", "publish a run on the Hugging Face hub",
+        "push quickstart user/name --license mit", "hub"),
     "report": Verb("pages.report", "write one HTML file about a run",
         "report quickstart --out quickstart.html", "report.html"),
     "film": Verb("film", "show how a picture of a run changed over its training",

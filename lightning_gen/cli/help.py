@@ -10,7 +10,9 @@ from docstring_parser import parse
 from lightning_gen.cli.files import chosen_class
 from lightning_gen.cli.own_parsers import OWN_PARSERS
 
-RUN_HELP = "run directory, checkpoint, or the name of a run (its latest version)"
+RUN_HELP = (
+    "run directory, checkpoint, name of a run (its latest version), or hf:user/name of the hub"
+)
 COMMON = (
     ("batch_size", 256, "images at once"),
     ("seed", 0, "of everything random"),
@@ -119,7 +121,7 @@ def verb_help(
         options = {row[0]: row for row in own if row[0] != "every_n_epochs"} | options
     names = f"one of {', '.join(picture_names())}; draw RUN PICTURE --help lists its options"
     options["picture"] = ("picture", "", picture or names)
-    asked = ("run", "runs", "codes", first, *(["picture"] if verb == "draw" else []))
+    asked = ("run", "runs", "codes", "repo", first, *(["picture"] if verb == "draw" else []))
     before = [name for name in asked if name in options]
     rows = [options[name] for name in options if name not in (*before, "inputs", "picture")]
     if "inputs" in options:

@@ -29,7 +29,7 @@ from lightning_gen.pictures import Picture
 from lightning_gen.priors import Prior
 from lightning_gen.training.claim import claimed
 from lightning_gen.training.described import linked_arguments
-from lightning_gen.training.directory import CONFIG, RunDirectory, default_name
+from lightning_gen.training.directory import CHECKPOINTS, CONFIG, RunDirectory, default_name
 from lightning_gen.training.fit import make_trainer, supervised, train
 from lightning_gen.training.fitted_prior import use_kept_prior
 from lightning_gen.training.loggers import point_logger
@@ -226,7 +226,7 @@ def expand_run(words: list[str]) -> list[str]:
         raise UserError(NO_RUN)
     place = Path(rest[0])
     directory = RunDirectory.of(place)
-    checkpoint = place if place.suffix == ".ckpt" else directory.best
+    checkpoint = place if place.suffix in CHECKPOINTS else directory.best
     config = str(directory.path / CONFIG)
     one = ["--trainer.num_nodes", "1"]
     return [verb, "--config", config, "--ckpt_path", str(checkpoint), *one, *rest[1:]]

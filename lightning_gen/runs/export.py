@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from lightning_gen import __version__
@@ -31,6 +30,7 @@ from lightning_gen.priors import GaussianMixture, StandardNormal
 from lightning_gen.progress import progress
 from lightning_gen.runs.finished import FinishedRun
 from lightning_gen.runs.inputs import SplitInputs
+from lightning_gen.training.safe_file import write_safe
 
 Form = Literal["onnx", "pt2", "safetensors"]
 MOST_APART = 1e-4
@@ -123,8 +123,7 @@ def export(run: FinishedRun, out: Path, to: Form = "onnx") -> Path:
 
 def _write_weights(model: nn.Module, path: Path) -> None:
     weights = {k: v for k, v in model.state_dict().items() if isinstance(v, Tensor)}
-    with draft(path) as unfinished:
-        save_file({name: value.clone().contiguous() for name, value in weights.items()}, unfinished)
+    write_safe(path, weights, {})
     print(f"{len(weights)} tensors, {sum(map(torch.numel, weights.values())):,} numbers")
 
 

@@ -2,6 +2,7 @@
 
 import os
 import textwrap
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 from warnings import catch_warnings
@@ -21,6 +22,7 @@ from lightning_gen.errors import UserError, user_error
 from lightning_gen.hyperparameters import import_path
 from lightning_gen.parts import check_part
 from lightning_gen.training.directory import LAST, PREVIOUS, RunDirectory
+from lightning_gen.training.safe_file import ENDING, read_safe, write_safe
 
 HOMES = {
     name: f"{room.__name__}.{name}"
@@ -32,14 +34,14 @@ HOMES = {
 T = TypeVar("T")
 VERSION = "pytorch-lightning_version"
 BY_NAMES = ("state_dict", "hyper_parameters")
+OF_THE_MODEL = (VERSION, "epoch", "global_step", "hyper_parameters")
+"""Beside its weights, what a checkpoint says of a model and not of its training."""
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
     """A checkpoint's content, on the CPU, its checksums compared; a UserError if it is broken."""
     try:
-        with catch_warnings(action="ignore"):  # of pickle protocols that torch did not write
-            content = torch.load(path, map_location="cpu", weights_only=True)
-        check_sums(path)
+        content = read_content(path)
     except Exception as error:  # a broken pickle raises nearly anything
         raise UserError(
             f"{path} is broken, or holds more than the plain values and tensors of a checkpoint; "
@@ -52,6 +54,31 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
             "folder."
         )
     return found | {"hyper_parameters": at_home(found.get("hyper_parameters", {}))}
+
+
+def read_content(path: Path) -> Any:  # noqa: ANN401  (plain values and tensors)
+    """What a file holds that torch has saved, or :func:`write_safe`, on the CPU.
+
+    Nothing in it is run; a broken one raises nearly anything.
+    """
+    if path.suffix == ENDING:
+        tensors, about = read_safe(path)
+        return about | {"state_dict": tensors}
+    with catch_warnings(action="ignore"):  # of pickle protocols that torch did not write
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    check_sums(path)
+    return content
+
+
+def write_weights(checkpoint: Mapping[str, Any], path: Path) -> None:
+    """Write what :func:`load_model` takes of a checkpoint as ``.safetensors``.
+
+    Of the dataset it keeps the values that are black and white, and no paths.
+    """
+    of_data = checkpoint.get("datamodule_hyper_parameters", {})
+    about = {name: checkpoint[name] for name in OF_THE_MODEL if name in checkpoint}
+    about["datamodule_hyper_parameters"] = {"value_range": of_data.get("value_range")}
+    write_safe(path, checkpoint["state_dict"], about)
 
 
 def check_sums(path: Path) -> None:
@@ -174,6 +201,8 @@ def model_class(class_path: object, path: Path) -> type[LightningModule]:
 class WholeCheckpoints(TorchCheckpointIO):
     """Writes a checkpoint whole or not at all, and keeps the ``last.ckpt`` before this one.
 
+    It also reads weights that are ``.safetensors``.
+
     A crash, also one of the machine, leaves ``last.ckpt`` or ``previous.ckpt`` as it was. Each
     tensor has a checksum, which loading compares.
     """
@@ -193,3 +222,14 @@ class WholeCheckpoints(TorchCheckpointIO):
                 os.fsync(file.fileno())
             if path.name == LAST and path.is_file():
                 path.replace(path.with_name(PREVIOUS))
+
+    def load_checkpoint(
+        self,
+        path: str | Path,
+        map_location: Any = None,  # noqa: ANN401  (Lightning's)
+        weights_only: bool | None = None,
+    ) -> dict[str, Any]:
+        """The content of a checkpoint, on the CPU where it is ``.safetensors``."""
+        if Path(path).suffix == ENDING:
+            return load_checkpoint(Path(path))
+        return super().load_checkpoint(path, map_location, weights_only)

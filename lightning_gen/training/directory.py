@@ -12,6 +12,7 @@ from typing import Any, Self
 from lightning_gen.atomic import write_text
 from lightning_gen.errors import UserError
 from lightning_gen.quantities import Quantities
+from lightning_gen.training.hub import from_hub
 from lightning_gen.yaml_file import read_yaml
 
 CONFIG = "config.yaml"
@@ -19,6 +20,9 @@ ENVIRONMENT = "environment.json"
 QUANTITIES = "quantities.json"
 SPLITS = "splits.csv"
 LAST = "last.ckpt"
+WEIGHTS = "model.safetensors"
+"""The checkpoint of a published run, which has no others."""
+CHECKPOINTS = (".ckpt", ".safetensors")
 LONGEST_NAME = 200
 PREVIOUS = "previous.ckpt"
 """What was ``last.ckpt`` before it was written anew."""
@@ -68,10 +72,12 @@ class RunDirectory:
         """The finished run that is meant by ``place``; a UserError where there is none.
 
         That is a run directory, one of its checkpoints, or the latest run of a name. ``logs/`` may
-        be left out in front of any of them: ``quickstart``, ``quickstart/version_1``.
+        be left out in front of any of them: ``quickstart``, ``quickstart/version_1``. A run of the
+        hub, ``hf:user/name``, is brought there first.
         """
+        place = from_hub(place)
         places = Path("logs") / place, place
-        if place.suffix == ".ckpt":
+        if place.suffix in CHECKPOINTS:
             around = [cls.around(path) for path in places if path.is_file()]
             found = [run for run in around if run is not None]
         else:
@@ -89,8 +95,8 @@ class RunDirectory:
 
     @classmethod
     def around(cls, checkpoint: Path) -> Self | None:
-        """The run that a checkpoint lies in, at any depth of its ``checkpoints``; or none."""
-        for folder in list(checkpoint.parents)[1:5]:
+        """The run that a checkpoint lies in, or in its ``checkpoints`` at any depth; or none."""
+        for folder in list(checkpoint.parents)[:5]:
             if (folder / CONFIG).is_file():
                 return cls(folder)
         return None
@@ -141,7 +147,7 @@ class RunDirectory:
     @property
     def best(self) -> Path:
         """The checkpoint of the best validation loss, else the latest; a UserError without any."""
-        for path in (self.checkpoints / "best.ckpt", *self.resumable):
+        for path in (self.checkpoints / "best.ckpt", *self.resumable, self.path / WEIGHTS):
             if path.is_file():
                 return path
         raise UserError(f"{self.path} holds no checkpoint. Train it first, or pass another run.")

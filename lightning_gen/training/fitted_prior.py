@@ -24,10 +24,11 @@ from lightning_gen.hyperparameters import import_path, plain
 from lightning_gen.models.fitted_prior import check_prior, codes_to_fit, use_prior
 from lightning_gen.pictures import Samples
 from lightning_gen.priors import Autoregressive, GaussianMixture, Prior, VectorPrior
-from lightning_gen.training.checkpoint import build, check_sums, load_checkpoint
+from lightning_gen.training.checkpoint import build, load_checkpoint, read_content
 from lightning_gen.training.directory import RunDirectory
 
-FILE = "prior.pt"
+FILE, PUBLISHED = "prior.pt", "prior.safetensors"
+"""What is fitted here, and what comes with a published run."""
 ENDING = "_of_fitted_prior"
 """Of the names of pictures that are drawn once such a prior was fitted."""
 MOST_NUMBERS, MOST_CODES = 2**28, 2**18
@@ -171,9 +172,15 @@ def prior_in_words(folder: Path, checkpoint: Path) -> str:
 
     A UserError says that the file is broken.
     """
-    path = folder / FILE
-    content = _read(path) if path.is_file() else None
+    path = kept_file(folder)
+    content = read_prior(path) if path else None
     return content["words"] if content and _of_weights(content, checkpoint) else ""
+
+
+def kept_file(folder: Path) -> Path | None:
+    """The file of a run's prior, one that was fitted here first; None where there is none."""
+    paths = (folder / name for name in (FILE, PUBLISHED))
+    return next((path for path in paths if path.is_file()), None)
 
 
 def _of_weights(content: Mapping[str, Any], checkpoint: Path) -> bool:
@@ -187,10 +194,10 @@ def use_kept_prior(model: LightningModule, folder: Path, checkpoint: Path) -> Pr
     A line says that the one which is there is of other weights; a UserError that
     it cannot be read. Nothing in the file is run.
     """
-    path = folder / FILE
-    if not path.is_file():
+    path = kept_file(folder)
+    if path is None:
         return None
-    content = _read(path)
+    content = read_prior(path)
     if not _of_weights(content, checkpoint):
         rank_zero_info(
             f"{path} was fitted to the codes of other weights than those of {checkpoint.name}: it "
@@ -215,10 +222,10 @@ def use_kept_prior(model: LightningModule, folder: Path, checkpoint: Path) -> Pr
     return prior
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read_prior(path: Path) -> dict[str, Any]:
+    """The content of the file of a prior; a UserError says that it is broken, or something else."""
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-        check_sums(path)
+        content: Any = read_content(path)
         kinds = {"words": str, "prior": dict, "state_dict": dict, "weights": str}
         if not all(isinstance(content[name], kind) for name, kind in kinds.items()):
             raise TypeError("it holds something else")

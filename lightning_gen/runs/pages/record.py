@@ -13,8 +13,7 @@ from lightning_gen import models
 from lightning_gen.errors import UserError
 from lightning_gen.quantities import Quantities
 from lightning_gen.training.directory import CONFIG, ENVIRONMENT, RunDirectory, with_keys
-from lightning_gen.training.fitted_prior import FILE as PRIOR
-from lightning_gen.training.fitted_prior import prior_in_words
+from lightning_gen.training.fitted_prior import kept_file, prior_in_words
 from lightning_gen.training.metrics_file import no_table, read_rows
 
 ENDS_IN_DIMENSION = "kl_per_dimension/"
@@ -108,7 +107,7 @@ class RunRecord:
         except ValueError as error:
             raise no_table(directory.metrics, error) from error
         prior = ""
-        if (directory.path / PRIOR).is_file():
+        if kept_file(directory.path):
             prior = prior_in_words(directory.path, directory.best)
         return cls(directory, directory.read_config(), known, logged, directory.quantities, prior)
 
