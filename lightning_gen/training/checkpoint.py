@@ -57,10 +57,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
 
 
 def read_content(path: Path) -> Any:  # noqa: ANN401  (plain values and tensors)
-    """What a file holds that torch has saved, or :func:`write_safe`, on the CPU.
-
-    Nothing in it is run; a broken one raises nearly anything.
-    """
+    """What torch has saved, or :func:`write_safe`, on the CPU; a broken file raises anything."""
     if path.suffix == ENDING:
         tensors, about = read_safe(path)
         return about | {"state_dict": tensors}
@@ -71,10 +68,7 @@ def read_content(path: Path) -> Any:  # noqa: ANN401  (plain values and tensors)
 
 
 def write_weights(checkpoint: Mapping[str, Any], path: Path) -> None:
-    """Write what :func:`load_model` takes of a checkpoint as ``.safetensors``.
-
-    Of the dataset it keeps the values that are black and white, and no paths.
-    """
+    """Write what :func:`load_model` takes of a checkpoint; of the dataset its range, no paths."""
     of_data = checkpoint.get("datamodule_hyper_parameters", {})
     about = {name: checkpoint[name] for name in OF_THE_MODEL if name in checkpoint}
     about["datamodule_hyper_parameters"] = {"value_range": of_data.get("value_range")}
@@ -201,10 +195,8 @@ def model_class(class_path: object, path: Path) -> type[LightningModule]:
 class WholeCheckpoints(TorchCheckpointIO):
     """Writes a checkpoint whole or not at all, and keeps the ``last.ckpt`` before this one.
 
-    It also reads weights that are ``.safetensors``.
-
     A crash, also one of the machine, leaves ``last.ckpt`` or ``previous.ckpt`` as it was. Each
-    tensor has a checksum, which loading compares.
+    tensor has a checksum, which loading compares. It also reads ``.safetensors``.
     """
 
     def save_checkpoint(
@@ -223,13 +215,8 @@ class WholeCheckpoints(TorchCheckpointIO):
             if path.name == LAST and path.is_file():
                 path.replace(path.with_name(PREVIOUS))
 
-    def load_checkpoint(
-        self,
-        path: str | Path,
-        map_location: Any = None,  # noqa: ANN401  (Lightning's)
-        weights_only: bool | None = None,
-    ) -> dict[str, Any]:
+    def load_checkpoint(self, path: str | Path, *where: Any, **how: Any) -> dict[str, Any]:  # noqa: ANN401
         """The content of a checkpoint, on the CPU where it is ``.safetensors``."""
         if Path(path).suffix == ENDING:
             return load_checkpoint(Path(path))
-        return super().load_checkpoint(path, map_location, weights_only)
+        return super().load_checkpoint(path, *where, **how)

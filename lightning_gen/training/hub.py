@@ -21,9 +21,9 @@ FILES = ("README.md", *NEEDED, *ALONGSIDE, "images/*/*.png")
 def from_hub(place: Path) -> Path:
     """A run of the hub as a directory of ``logs``; any other place as it is.
 
-    Its files come through the cache of huggingface_hub, with its variables (HF_HOME,
-    HF_HUB_OFFLINE, ...), and are copied to ``logs/user--name/<commit>``, where results go too; a
-    file that stands there stays. A UserError says that there is no such run, or no connection.
+    Its files come through the cache of huggingface_hub (HF_HOME, HF_HUB_OFFLINE), and are copied
+    to ``logs/user--name/<commit>``, where results go too; a file that stands there stays. A
+    UserError says that there is no such run, or no connection.
     """
     if not str(place).startswith(PREFIX):
         return place

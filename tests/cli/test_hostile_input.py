@@ -74,6 +74,8 @@ def words_of(verb, run, checkpoint, codes):
         return [*place, "Samples"]
     if verb == "arithmetic":
         return [*place, "Bag", "Coat", "Dress"]
+    if verb == "push":
+        return [*place, "user/name", "--license", "mit"]
     return [*place, str(run)] if verb == "compare" else place
 
 

@@ -240,23 +240,25 @@ def heard():
 
 
 @pytest.fixture
-def attack(hub, run, command, tmp_path, heard):
-    """Exchanges files of a repository; a verb then runs nothing, and writes in logs alone.
+def attack(hub, run, command, tmp_path, heard, monkeypatch):
+    """Exchanges files of a repository; ``load``, or verbs, then run nothing, and write in logs.
 
-    Its ``files`` are those of a run that was pushed. A module that leaves a mark lies beside.
+    Its ``files`` are those of a run that was pushed. A module that leaves a mark can be imported.
     """
     command("push", "own", *PUSH).done()
     evil = tmp_path / f"{EVIL.replace('.', '/')}.py"
     evil.parent.mkdir(parents=True)
     evil.write_text(f"open({str(tmp_path / 'exploded')!r}, 'w')")
+    monkeypatch.syspath_prepend(str(tmp_path))
     files = files_of(hub)
 
     def attack(line, *verbs, **content):
         hub.holding(NAME, files | content)
         heard.clear()
-        for verb in verbs or ("sample",):
-            answer = command(verb, PLACE)
-            answer.refused(line) if line else answer.done()
+        if not verbs:
+            assert_refused(line, lg.load, PLACE) if line else lg.load(PLACE)
+        for verb in verbs:
+            command(verb, PLACE).refused(line)
         assert heard == []
         assert EVIL not in sys.modules
         assert {path.name for path in tmp_path.iterdir()} == {"logs", "cache"}
@@ -331,7 +333,7 @@ def test_names_that_climb_out_write_nothing_there(attack, hub, command, tmp_path
 def test_a_configuration_builds_nothing(attack, tmp_path):
     code = f"x: !!python/object/apply:os.mkdir ['{tmp_path / 'exploded'}']\n"
     for text in (code, f"data: {{class_path: {EVIL}.f}}", f"model: {{class_path: {EVIL}.f}}"):
-        attack("", "sample", **{"config.yaml": text.encode()})  # which needs none
+        attack("", **{"config.yaml": text.encode()})  # which needs none
         attack(
             f"{EVIL}.f" if EVIL in text else "config.yaml", "test", **{"config.yaml": text.encode()}
         )
