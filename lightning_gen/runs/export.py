@@ -3,7 +3,7 @@
 import io
 import json
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout, suppress
 from logging import ERROR, getLogger
 from pathlib import Path
@@ -93,13 +93,16 @@ def export(run: FinishedRun, out: Path, to: Form = "onnx") -> Path:
         raise UserError(f"--out {out} is a file, expected a folder. Pass another one.")
     out.mkdir(parents=True, exist_ok=True)
     images, statistics = _seen(run)
+    class_names: Sequence[str] = ()
+    with suppress(UserError):  # where the dataset is not at hand
+        class_names = run.class_names
     about: dict[str, Any] = {
         "model": type(run.model).__name__,
         "run": run.name,
         "lightning_gen": __version__,
         "image_shape": [*run.image_shape],
         "value_range": [0, 1],
-        "class_names": [*run.class_names],
+        "class_names": [*class_names],
         "codes": statistics,
     }
     if to == "safetensors":

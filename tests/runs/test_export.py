@@ -1,6 +1,7 @@
 """Runs as files for other programs, compared with PyTorch in a process without torch."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -135,6 +136,13 @@ def test_weights_alone(place, command):
     start_from(model, "made/model.safetensors", strict=True)
     pairs = zip(model.parameters(), run.model.parameters(), strict=True)
     assert all(torch.equal(mine, its) for mine, its in pairs)
+
+
+def test_a_run_whose_dataset_is_not_at_hand(place, command, tmp_path):
+    copy = shutil.copytree(place, tmp_path / "copy" / "version_0")
+    (copy / "config.yaml").write_text("data: lightning_gen.data.No")
+    command("export", copy, "--to", "safetensors", "--out", "made").done()
+    assert json.loads(Path("made/model.json").read_text())["class_names"] == []
 
 
 def test_it_is_not_written_over_a_file(place, tmp_path):
