@@ -70,12 +70,12 @@ def samples_of(place):
 
 
 def files_of(hub):
-    return [*hub.repositories[NAME].commits.values()][-1]
+    return [*hub.commits[NAME].values()][-1]
 
 
 def test_what_is_pushed_is_the_same_run_to_the_bit(hub, run, command, monkeypatch):
     command("push", "own", *PUSH).done()
-    expected, commit = samples_of(run), [*hub.repositories[NAME].commits][-1]
+    expected, commit = samples_of(run), [*hub.commits[NAME]][-1]
     assert torch.equal(samples_of(PLACE), expected)
     assert torch.equal(samples_of(f"{PLACE}@{commit}"), expected)
     there, here = FinishedRun.open(PLACE), FinishedRun.open(run)
@@ -180,7 +180,7 @@ def test_private_means_private(hub, run, command):
     command("push", "own", *PUSH, "--private", "true").refused("is there, and public")
     assert {*files_of(hub)} == {"LICENSE"}
     command("push", "own", "user/new", *PUSH[1:], "--private", "true").done()
-    assert hub.repositories["user/new"].private
+    assert hub.private == {"user/new"}
 
 
 @pytest.mark.parametrize(
@@ -198,7 +198,7 @@ def test_private_means_private(hub, run, command):
 def test_what_cannot_be_pushed_is_one_line(words, token, line, hub, run, command, monkeypatch):
     monkeypatch.setenv("HF_TOKEN", token)
     command("push", "own", *words).refused(line)
-    assert not any(len(each.commits) > 1 for each in hub.repositories.values())
+    assert not any(len(commits) > 1 for commits in hub.commits.values())
 
 
 @pytest.mark.parametrize(
@@ -214,7 +214,7 @@ def test_what_is_not_there_is_one_line(place, line, hub, command, monkeypatch):
     monkeypatch.setenv("HF_TOKEN", "")
     hub.holding(NAME, {"pytorch_model.bin": b"x"})
     hub.holding("user/secret", {})
-    hub.repositories["user/secret"].private = True
+    hub.private.add("user/secret")
     for verb in ("sample", "report", "test"):
         command(verb, place).refused(line)
     assert not Path("logs").exists()

@@ -13,31 +13,25 @@ WRITES, READS = "hf_writes", "hf_reads"
 """The tokens of somebody who may write everywhere, and of somebody who may not."""
 
 
-class Repository:
-    """Its commits, the newest last: the content of each file by path."""
-
-    def __init__(self, private=False):
-        self.private, self.commits = private, {"0" * 40: {}}
-
-    def commit(self, files):
-        name = hashlib.sha1(repr((len(self.commits), sorted(files.items()))).encode()).hexdigest()
-        self.commits[name] = dict(files)
-        return name
-
-
 class Hub(ThreadingHTTPServer):
-    """Its repositories by name, what was asked of it, and the large files that were uploaded."""
+    """What was asked of it, the large files that it was sent, and its repositories by name.
+
+    The commits of one, the newest last, have the content of each file by path.
+    """
 
     daemon_threads = True
 
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)
-        self.repositories, self.asked, self.large = {}, [], {}
+        self.commits, self.private, self.asked, self.large = {}, set(), [], {}
         self.address = f"http://127.0.0.1:{self.server_port}"
 
     def holding(self, name, files):
-        """Let the newest commit of a repository have these files."""
-        self.repositories.setdefault(name, Repository()).commit(files)
+        """Let the newest commit of a repository have these files; its hash."""
+        commits = self.commits.setdefault(name, {"0" * 40: {}})
+        commit = hashlib.sha1(repr((len(commits), sorted(files.items()))).encode()).hexdigest()
+        commits[commit] = dict(files)
+        return commit
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -70,47 +64,49 @@ class Handler(BaseHTTPRequestHandler):
             return self.answer(status=403 if token == READS else 401, X_Error_Message="No")
         given = found.groupdict()
         if "name" in given:
-            given["repo"] = repo = self.server.repositories.get(given.pop("name"))
-            if repo is None or (repo.private and not token):
+            commits = self.server.commits.get(given["name"], {})
+            if not commits or (given["name"] in self.server.private and not token):
                 return self.answer(status=404 if token else 401, X_Error_Code="RepoNotFound")
         if "revision" in given:
             newest = given["revision"] in (None, "main")
-            given["revision"] = [*repo.commits][-1] if newest else given["revision"]
-            if given["revision"] not in repo.commits:
+            given["revision"] = [*commits][-1] if newest else given["revision"]
+            if given["revision"] not in commits:
                 return self.answer(status=404, X_Error_Code="RevisionNotFound")
+            given["files"] = commits[given["revision"]]
         return act(self, **given)
 
     do_GET = do_HEAD = do_POST = do_PUT = serve  # noqa: N815  (their names)
 
     def create(self):
-        asked = json.loads(self.body)
-        name, known = f"{asked['organization']}/{asked['name']}", self.server.repositories
-        private = asked.get("visibility") == "private" or asked.get("private") is True
-        status = 409 if name in known else 200
-        known.setdefault(name, Repository(private))
-        self.answer({"url": f"{self.server.address}/{name}"}, status)
+        asked, hub = json.loads(self.body), self.server
+        name = f"{asked['organization']}/{asked['name']}"
+        status = 409 if name in hub.commits else 200
+        if status == 200 and (asked.get("visibility") == "private" or asked.get("private")):
+            hub.private.add(name)
+        hub.commits.setdefault(name, {"0" * 40: {}})
+        self.answer({"url": f"{hub.address}/{name}"}, status)
 
     def validate(self):
         wrong = "\nlicense: mit\n" not in json.loads(self.body)["content"]
         errors = [{"message": '"license" must be one of the list'}] * wrong
         self.answer({"errors": errors, "warnings": []}, 400 if wrong else 200)
 
-    def about(self, repo, revision):
-        files = [{"rfilename": path} for path in repo.commits[revision]]
-        known = {"id": "user/name", "sha": revision, "private": repo.private, "siblings": files}
-        self.answer(known | {"tags": [], "downloads": 0, "likes": 0})
+    def about(self, name, revision, files):
+        known = {"id": name, "sha": revision, "private": name in self.server.private}
+        names = [{"rfilename": path} for path in files]
+        self.answer(known | {"siblings": names, "tags": [], "downloads": 0, "likes": 0})
 
-    def tree(self, repo, revision):
-        files = repo.commits[revision].items()
-        self.answer([{"type": "file", "path": p, "size": len(b), "oid": oid(b)} for p, b in files])
+    def tree(self, name, revision, files):
+        rows = ({"path": p, "size": len(b), "oid": oid(b)} for p, b in files.items())
+        self.answer([{"type": "file", **row} for row in rows])
 
-    def preupload(self, repo, revision):
+    def preupload(self, name, revision, files):
         paths = [file["path"] for file in json.loads(self.body)["files"]]
         modes = {p: "lfs" if p.endswith((".safetensors", ".png")) else "regular" for p in paths}
         told = [{"path": p, "uploadMode": m, "shouldIgnore": False} for p, m in modes.items()]
         self.answer({"files": told})
 
-    def batch(self, repo):
+    def batch(self, name):
         asked, to = json.loads(self.body)["objects"], f"{self.server.address}/lfs"
         told = [each | {"actions": {"upload": {"href": f"{to}/{each['oid']}"}}} for each in asked]
         self.answer({"transfer": "basic", "objects": told})
@@ -119,25 +115,23 @@ class Handler(BaseHTTPRequestHandler):
         self.server.large[oid] = self.body
         self.answer()
 
-    def commit(self, repo, revision):
-        files = dict(repo.commits[revision])
-        for line in self.body.splitlines():
-            key, value = json.loads(line).values()
+    def commit(self, name, revision, files):
+        files = dict(files)
+        for key, value in (json.loads(line).values() for line in self.body.splitlines()):
             if key == "file":
                 files[value["path"]] = base64.b64decode(value["content"])
             elif key == "lfsFile":
                 files[value["path"]] = self.server.large[value["oid"]]
             elif key == "deletedFile":
                 del files[value["path"]]
-        commit = repo.commit(files)
-        url = f"{self.server.address}/user/name/commit/{commit}"
+        commit = self.server.holding(name, files)
+        url = f"{self.server.address}/{name}/commit/{commit}"
         self.answer({"commitUrl": url, "commitOid": commit, "pullRequestUrl": None})
 
-    def resolve(self, repo, revision, path):
-        content = repo.commits[revision].get(path)
-        if content is None:
+    def resolve(self, name, revision, files, path):
+        if path not in files:
             return self.answer(status=404, X_Error_Code="EntryNotFound")
-        return self.answer(content, ETag=f'"{oid(content)}"', X_Repo_Commit=revision)
+        return self.answer(files[path], ETag=f'"{oid(files[path])}"', X_Repo_Commit=revision)
 
 
 def oid(content):
