@@ -79,6 +79,8 @@ VERBS = {
         "film quickstart --kind latent_scatter --out codes.gif", "film.gif"),
     "compare": Verb("pages.compare", "lay runs side by side in one HTML file",
         "compare fashion_mnist_ae_2d fashion_mnist_vae_2d --out ae_vae.html", "compare.html"),
+    "explore": Verb("explore.explore", "look at the codes of a model in the browser",
+        "explore quickstart --projection TSNE --out codes.html", "explore.html"),
     "sweep": Verb("sweep",
         "train with many values of some parameters, and compare them",
         "sweep mnist_vae_latent_dim --jobs 2"),

@@ -29,6 +29,7 @@ LIMITS = {
     "dimensions": (0, 2**31 - 1),
     "batch_size": (1, 2**16),
     "repeats": (1, 10_000),
+    "port": (0, 65_535),
 }
 """The least and the most of options that are no plain count, which begins at 1."""
 
@@ -62,7 +63,8 @@ def run_verb(verb: str, *given_words: str) -> None:
                 kept = "none" if verb == "fit-prior" else options.prior
                 given["run"] = opened = FinishedRun.open(options.run, options.device, kept)
                 name = f"{options.picture.name}.png" if verb == "draw" else VERBS[verb].out
-                given["out"] = options.out or opened.path / name
+                needed = asked["out"].default is inspect.Parameter.empty
+                given["out"] = options.out or (opened.path / name if needed else None)
             if "inputs" in asked:
                 size, images = options.batch_size, options.images
                 split = SplitInputs(opened, options.split, size)

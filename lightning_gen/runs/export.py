@@ -155,7 +155,7 @@ def graphs_of(model: Any, images: Tensor) -> Iterator[Graph]:  # noqa: ANN401
     known: Callable[..., Any] = lambda *_: model  # noqa: E731
     condition: dict[str, Tensor] = {}
     if isinstance(model, CVAE):
-        condition = {"condition": model.conditions.examples[:1].expand(len(images), -1).float()}
+        condition = {"condition": model.conditions.examples[:1].expand(len(images), -1).to(images)}
         known = lambda *vectors: ConditionedVAE(model, *vectors)  # noqa: E731
     seen = {"images": images, **condition}
     if able(model, (Encodes,)):

@@ -1,0 +1,1 @@
+"""A page in the browser on the codes of a trained model."""
