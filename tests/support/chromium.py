@@ -11,7 +11,7 @@ from contextlib import suppress
 
 import pytest
 
-PATIENCE = 60.0
+PATIENCE = 30.0
 
 
 class Chromium:

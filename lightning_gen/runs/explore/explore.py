@@ -67,7 +67,6 @@ def check_page(out: Path, library: Path) -> None:
         raise UserError(f"--out takes an .html file, got {out}.")
     if not (library / "dist").is_dir():
         raise UserError(
-            f"a page that decodes by itself takes the npm package onnxruntime-web, and {library} is "
-            "no folder of it. Run: npm install onnxruntime-web, or pass --onnxruntime_web FOLDER."
+            f"a page that decodes by itself takes the npm package onnxruntime-web, and {library} "
+            "is no folder of it. Run: npm install onnxruntime-web, or pass --onnxruntime_web."
         )
-

@@ -19,9 +19,7 @@ from lightning_gen.contracts import (
     Codes,
     Conditional,
     Encodes,
-    Images,
     SamplesCodes,
-    SamplesImages,
     able,
 )
 from lightning_gen.errors import UserError
@@ -98,6 +96,7 @@ def gather(run: FinishedRun, inputs: Inputs, count: int, projection: ProjectionN
     shown = codes_shown(run, inputs, max(3, min(count, MOST_NUMBERS // length)))
     codes = shown.codes.codes
     free = free_dimensions(run.model, codes)
+    draw, cools = drawing_of(run)
     known = set(shown.codes.labels.tolist()) - {NO_CLASS}
     names = [*inputs.class_names] if "encode" in graphs and len(known) > 1 else []
     about = {
@@ -114,8 +113,8 @@ def gather(run: FinishedRun, inputs: Inputs, count: int, projection: ProjectionN
         "styles": CLASS_STYLES,
         "tiles": sprite(shown.pixels),
         "encodes": "encode" in graphs,
-        "draws": able(run.model, (SamplesImages | SamplesCodes,)),
-        "cools": "temperature" in signature(drawn_by_model(run)).parameters,
+        "draws": draw is not None,
+        "cools": cools,
         "normal": isinstance(run.model, SamplesCodes) and has_normal_prior(run.model),
         "conditions": conditions(run),
     }
@@ -154,7 +153,7 @@ def codes_shown(run: FinishedRun, inputs: Inputs, count: int) -> Shown:
 def plane(codes: Codes, projection: ProjectionName) -> dict[str, Any]:
     """The map: where each code lies, and the straight axes of the plane where it has some."""
     points, axes = to_plane(codes, PROJECTIONS[projection])
-    told = {"points": packed(points), "axes": axes, "straight": None}
+    told: dict[str, Any] = {"points": packed(points), "axes": axes, "straight": None}
     size = codes.shape[1]
     if size <= 2:
         told["straight"] = told_axes(Axes(torch.zeros(size), torch.eye(size), []))
@@ -196,15 +195,21 @@ def conditions(run: FinishedRun) -> dict[str, Any] | None:
         return None
     examples = run.model.examples()
     labels = torch.stack([*examples.values()]).to(device_of(run.model))
-    codes = run.model.sample_codes(len(labels), labels)[:, run.model.latent_dim :]
+    draw, _ = drawing_of(run)
+    codes = draw(len(labels), labels)[:, run.model.latent_dim :]
     one_of = labels.ndim == 1
     names = [*examples] if one_of else [*examples][1:]
     return {"names": names, "one_of": one_of, "vectors": codes.tolist()}
 
 
-def drawn_by_model(run: FinishedRun) -> Any:  # noqa: ANN401
-    """What draws codes, or the images of a model whose prior is of something else."""
-    return run.model.sample_codes if isinstance(run.model, SamplesCodes) else run.model.sample
+def drawing_of(run: FinishedRun) -> tuple[Any, bool]:
+    """What draws codes, or images where the prior is of something else; and with a temperature.
+
+    None of a model without a prior.
+    """
+    name = "sample_codes" if isinstance(run.model, SamplesCodes) else "sample"
+    draw = getattr(run.model, name, None)
+    return draw, draw is not None and "temperature" in signature(draw).parameters
 
 
 @torch.no_grad()
@@ -213,12 +218,11 @@ def draw_codes(run: FinishedRun, count: int, temperature: float) -> Codes:
 
     Of a model whose prior is of something else, such as entries of codebooks, the codes of images.
     """
-    draw = drawn_by_model(run)
-    cooled = {"temperature": temperature} if "temperature" in signature(draw).parameters else {}
-    drawn = draw(count, **cooled)
-    if isinstance(run.model, SamplesCodes):
-        return drawn[:, : run.model.latent_dim].float().cpu()
-    return run.model.encode(drawn).float().cpu()
+    draw, cools = drawing_of(run)
+    drawn = draw(count, **{"temperature": temperature} if cools else {})
+    known = isinstance(run.model, SamplesCodes)
+    codes: Codes = drawn[:, : run.model.latent_dim] if known else run.model.encode(drawn)
+    return codes.float().cpu()
 
 
 def sprite(pixels: NDArray[np.uint8]) -> dict[str, Any]:
@@ -253,12 +257,17 @@ def packed(numbers: Tensor) -> str:
     return base64.b64encode(numbers.float().cpu().numpy().astype("<f4").tobytes()).decode()
 
 
-def check_beside(run: Explored, other: Explored) -> None:
-    """Raise a UserError unless two runs take the same codes and give images of one shape."""
-    for key, what in (("length", "codes"), ("shape", "images")):
-        if run.about[key] != other.about[key]:
-            raise UserError(
-                f"--beside decodes the same codes, and {what} of {run.run.name} are of "
-                f"{run.about[key]}, those of {other.run.name} of {other.about[key]}. Choose a run "
-                "of the same latent_dim on the same images."
-            )
+def check_beside(first: Explored, second: Explored) -> None:
+    """Raise a UserError unless two runs take codes of one length and give images of one shape."""
+    takes = [
+        (e.graphs["decode"].inputs["codes"].shape[1], *e.run.image_shape) for e in (first, second)
+    ]
+    if takes[0] != takes[1]:
+        words = [
+            f"{one.run.name} takes {n} numbers and gives {'x'.join(map(str, shape))}"
+            for one, (n, *shape) in zip((first, second), takes, strict=True)
+        ]
+        raise UserError(
+            f"--beside decodes the same codes: {words[0]}, {words[1]}. Choose a run of the same "
+            "latent_dim on the same images."
+        )

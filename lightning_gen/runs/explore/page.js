@@ -21,7 +21,8 @@ async function unzipped(base64) {
 class Served {
   async ask(path, body) {
     const answer = await fetch(path, { method: "POST", body });
-    if (!answer.ok) throw new Error(await answer.text());
+    const words = answer.headers.get("content-type")?.startsWith("text/");
+    if (words || !answer.ok) throw new Error(await answer.text());
     return answer.arrayBuffer();
   }
   async decode(codes, run = 0) {
@@ -43,26 +44,23 @@ class Inside {
     const address = URL.createObjectURL(new Blob([library], { type: "text/javascript" }));
     const ort = await import(address);
     Object.assign(ort.env.wasm, { wasmBinary: wasm, numThreads: 1, proxy: false });
-    const model = new Inside();
-    Object.assign(model, { ort, draws: parts.draws, last: Promise.resolve() });
-    for (const name of ["decode0", "decode1", "encode0"]) {
-      if (!parts[name]) continue;
-      const graph = new Uint8Array(await unzipped(parts[name]));
-      model[name] = await ort.InferenceSession.create(graph, { executionProviders: ["wasm"] });
+    return Object.assign(new Inside(), { ort, parts, sessions: {}, last: Promise.resolve() });
+  }
+  async run(name, inputs) {
+    if (!this.sessions[name]) {
+      const graph = new Uint8Array(await unzipped(this.parts[name]));
+      this.sessions[name] = await this.ort.InferenceSession.create(graph, { executionProviders: ["wasm"] });
     }
-    return model;
+    const session = this.sessions[name];
+    const tensors = session.inputNames.map((input, i) => [input, new this.ort.Tensor("float32", ...inputs[i])]);
+    const found = await session.run(Object.fromEntries(tensors));
+    return found[session.outputNames[0]].data;
   }
   /** One after the other: the runtime has one thread. */
   call(name, inputs) {
-    const tensors = {};
-    const session = this[name];
-    session.inputNames.forEach((input, i) => {
-      const [values, shape] = inputs[i];
-      tensors[input] = new this.ort.Tensor("float32", values, shape);
-    });
-    const turn = this.last.then(() => session.run(tensors));
+    const turn = this.last.then(() => this.run(name, inputs));
     this.last = turn.catch(() => {});
-    return turn.then((found) => found[session.outputNames[0]].data);
+    return turn;
   }
   async decode(codes, run = 0) {
     const values = await this.call(`decode${run}`, [[codes.slice(), [codes.length / length, length]]]);
@@ -75,7 +73,7 @@ class Inside {
     return { code: await this.call("encode0", inputs), pixels };
   }
   async draw(temperature) {
-    const drawn = await floats(this.draws[temperature.toFixed(1)]);
+    const drawn = await floats(this.parts.draws[temperature.toFixed(1)]);
     const place = Math.floor((Math.random() * drawn.length) / free);
     return drawn.slice(place * free, (place + 1) * free);
   }
@@ -107,9 +105,12 @@ function paint(canvas, pixels, which = 0, left = 0) {
   const image = new ImageData(width, height);
   const plane = width * height;
   const step = channels === 3 ? plane : 0;
-  for (let i = 0; i < plane; i++) {
-    const at = which * LEVELS + i;
-    image.data.set([pixels[at], pixels[at + step], pixels[at + 2 * step], 255], 4 * i);
+  const { data } = image;
+  for (let i = 0, at = which * LEVELS; i < plane; i++, at++) {
+    data[4 * i] = pixels[at];
+    data[4 * i + 1] = pixels[at + step];
+    data[4 * i + 2] = pixels[at + 2 * step];
+    data[4 * i + 3] = 255;
   }
   canvas.getContext("2d").putImageData(image, left, 0);
 }
@@ -226,7 +227,7 @@ function take(n) {
 
 function original(name, draw) {
   $("original-figure").hidden = !about.encodes;
-  $("original-name").textContent = name;
+  $("original-name").textContent = `Image: ${name}`;
   draw($("original"));
 }
 

@@ -18,11 +18,15 @@ def page_of(explored: Sequence[Explored], inside: dict[str, Any] | None = None) 
     """The page's HTML; ``inside`` holds what decodes in the page, where no server does."""
     told = explored[0].about | {"runs": [each.run.name for each in explored], "inside": inside}
     texts = {name: (HERE / f"page.{name}").read_text(encoding="utf-8") for name in ("css", "js")}
-    return environment().from_string((HERE / "page.html").read_text(encoding="utf-8")).render(
-        about=explored[0].about,
-        runs=told["runs"],
-        served=inside is None,
-        told=Markup(json.dumps(told).replace("<", "\\u003c")),
-        version=__version__,
-        **{name: Markup(text) for name, text in texts.items()},
+    return (
+        environment()
+        .from_string((HERE / "page.html").read_text(encoding="utf-8"))
+        .render(
+            about=explored[0].about,
+            runs=told["runs"],
+            served=inside is None,
+            told=Markup(json.dumps(told).replace("<", "\\u003c")),
+            version=__version__,
+            **{name: Markup(text) for name, text in texts.items()},
+        )
     )

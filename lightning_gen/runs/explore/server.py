@@ -1,6 +1,7 @@
 """The explorer's page on 127.0.0.1, and the model behind it."""
 
 import errno
+import re
 import socket
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
@@ -26,7 +27,7 @@ try:
     from starlette.routing import Route
 except ImportError as missing:
     raise UserError(
-        f'explore takes starlette and uvicorn ({missing}). Install them: pip install '
+        f"explore takes starlette and uvicorn ({missing}). Install them: pip install "
         '"lightning-gen[explore]"'
     ) from missing
 
@@ -40,17 +41,32 @@ Answer = Callable[[Request], Awaitable[Response]]
 
 def serve(explored: Sequence[Explored], port: int) -> None:
     """Answer until Ctrl-C; a UserError says that the port is taken."""
-    with socket.socket() as listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind((ADDRESS, port))
-        except OSError as error:
-            said = "is taken" if error.errno == errno.EADDRINUSE else f"cannot be had ({error})"
-            raise UserError(f"port {port} {said}. Pass another --port, or none.") from error
-        listener.listen()
+    with listener_on(port) as listener:
         print(f"http://{ADDRESS}:{listener.getsockname()[1]}/ until Ctrl-C", flush=True)
-        options = {"log_level": "error", "lifespan": "off", "timeout_graceful_shutdown": 1}
-        uvicorn.Server(uvicorn.Config(app_of(explored), **options)).run([listener])
+        server_of(explored).run([listener])
+
+
+def listener_on(port: int) -> socket.socket:
+    """A socket that waits for connections; a UserError where the port is taken."""
+    # With the protocol named, asyncio sends each packet at once; else a picture waits for 40 ms.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((ADDRESS, port))
+    except OSError as error:
+        listener.close()
+        said = "is taken" if error.errno == errno.EADDRINUSE else f"cannot be had ({error})"
+        raise UserError(f"port {port} {said}. Pass another --port, or none.") from error
+    listener.listen()
+    return listener
+
+
+def server_of(explored: Sequence[Explored]) -> uvicorn.Server:
+    """What answers requests, as soon as it has a socket."""
+    app = app_of(explored)
+    return uvicorn.Server(
+        uvicorn.Config(app, log_level="error", lifespan="off", timeout_graceful_shutdown=1)
+    )
 
 
 def app_of(explored: Sequence[Explored]) -> Starlette:
@@ -79,10 +95,13 @@ def app_of(explored: Sequence[Explored]) -> Starlette:
             try:
                 images = inputs.first(1).batch.images
             except UserError as error:
-                raise HTTPException(422, str(error)) from error
+                said = re.sub(r" ?<[^>]*>", "", str(error))  # an open file as Pillow calls it
+                return PlainTextResponse(said.removesuffix("; they are left out."))
         condition = [float(word) for word in request.query_params["condition"].split(",") if word]
         code = call(explored[0], "encode", images, torch.tensor([condition]).to(images))
-        return Response(code.float().cpu().numpy().astype("<f4").tobytes() + to_bytes(images).tobytes())
+        return Response(
+            code.float().cpu().numpy().astype("<f4").tobytes() + to_bytes(images).tobytes()
+        )
 
     async def draw(request: Request) -> Response:
         code = draw_codes(run, 1, float(request.query_params["temperature"]))

@@ -42,8 +42,8 @@ def write_static(explored: Sequence[Explored], out: Path, library: Path) -> Path
     text = page_of(explored, inside)
     if len(text) > LARGEST:
         raise UserError(
-            f"{out} would have {len(text) / 1e6:.0f} MB, and a page has {LARGEST / 1e6:.0f} at most."
-            f" Leave --out away: lightning-gen explore {first.run.name} serves it on this machine."
+            f"{out} would have {len(text) / 1e6:.0f} MB, and a page has {LARGEST / 1e6:.0f} at "
+            f"most. Without --out lightning-gen explore {first.run.name} serves it."
         )
     write_text(out, text)
     return out
