@@ -245,11 +245,7 @@ def sprite(pixels: NDArray[np.uint8]) -> dict[str, Any]:
 
 def told_axes(axes: Axes) -> dict[str, Any]:
     """Axes as the page reads them."""
-    return {
-        "origin": packed(axes.origin),
-        "vectors": packed(axes.vectors),
-        "names": axes.names,
-    }
+    return {"origin": packed(axes.origin), "vectors": packed(axes.vectors), "names": axes.names}
 
 
 def packed(numbers: Tensor) -> str:
@@ -259,15 +255,12 @@ def packed(numbers: Tensor) -> str:
 
 def check_beside(first: Explored, second: Explored) -> None:
     """Raise a UserError unless two runs take codes of one length and give images of one shape."""
-    takes = [
-        (e.graphs["decode"].inputs["codes"].shape[1], *e.run.image_shape) for e in (first, second)
-    ]
-    if takes[0] != takes[1]:
-        words = [
-            f"{one.run.name} takes {n} numbers and gives {'x'.join(map(str, shape))}"
-            for one, (n, *shape) in zip((first, second), takes, strict=True)
-        ]
+    lengths, shapes = [], []
+    for each in (first, second):
+        lengths.append(each.graphs["decode"].inputs["codes"].shape[1])
+        shapes.append("x".join(map(str, each.run.image_shape)))
+    if lengths[0] != lengths[1] or shapes[0] != shapes[1]:
         raise UserError(
-            f"--beside decodes the same codes: {words[0]}, {words[1]}. Choose a run of the same "
-            "latent_dim on the same images."
+            f"--beside decodes the same codes, got {lengths[0]} numbers to {shapes[0]} and "
+            f"{lengths[1]} to {shapes[1]}. Choose a run of the same latent_dim on the same images."
         )

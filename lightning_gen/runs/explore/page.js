@@ -40,15 +40,21 @@ class Served {
 /** The model in the page itself: ONNX graphs, one thread. */
 class Inside {
   static async start(parts) {
+    const graphs = { decode0: Inside.graph("decode0") }; // read while the runtime starts
     const [library, wasm] = await Promise.all([unzipped(parts.library), unzipped(parts.wasm)]);
     const address = URL.createObjectURL(new Blob([library], { type: "text/javascript" }));
     const ort = await import(address);
     Object.assign(ort.env.wasm, { wasmBinary: wasm, numThreads: 1, proxy: false });
-    return Object.assign(new Inside(), { ort, parts, sessions: {}, last: Promise.resolve() });
+    return Object.assign(new Inside(), { ort, parts, graphs, sessions: {}, last: Promise.resolve() });
+  }
+  /** A graph of the page; the encoder stands at its end, which is still read when this runs. */
+  static async graph(name) {
+    if (document.readyState === "loading" && !$(name)) await new Promise((next) => addEventListener("DOMContentLoaded", next));
+    return new Uint8Array(await unzipped($(name).text));
   }
   async run(name, inputs) {
     if (!this.sessions[name]) {
-      const graph = new Uint8Array(await unzipped(this.parts[name]));
+      const graph = await (this.graphs[name] ?? Inside.graph(name));
       this.sessions[name] = await this.ort.InferenceSession.create(graph, { executionProviders: ["wasm"] });
     }
     const session = this.sessions[name];

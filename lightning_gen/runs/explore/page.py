@@ -1,7 +1,7 @@
 """The explorer's page: HTML with its style, its program and what it shows."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,12 @@ from lightning_gen.runs.pages.html import environment
 HERE = Path(__file__).parent
 
 
-def page_of(explored: Sequence[Explored], inside: dict[str, Any] | None = None) -> str:
-    """The page's HTML; ``inside`` holds what decodes in the page, where no server does."""
+def page_of(
+    explored: Sequence[Explored],
+    inside: dict[str, Any] | None = None,
+    graphs: Mapping[str, str] | None = None,
+) -> str:
+    """The page's HTML; ``inside`` holds what runs the ``graphs`` in it, where no server does."""
     told = explored[0].about | {"runs": [each.run.name for each in explored], "inside": inside}
     texts = {name: (HERE / f"page.{name}").read_text(encoding="utf-8") for name in ("css", "js")}
     return (
@@ -25,6 +29,7 @@ def page_of(explored: Sequence[Explored], inside: dict[str, Any] | None = None) 
             about=explored[0].about,
             runs=told["runs"],
             served=inside is None,
+            graphs=graphs or {},
             told=Markup(json.dumps(told).replace("<", "\\u003c")),
             version=__version__,
             **{name: Markup(text) for name, text in texts.items()},

@@ -26,6 +26,7 @@ DRAWS = 200
 def write_static(explored: Sequence[Explored], out: Path, library: Path) -> Path:
     """Write the page; a UserError says that a network cannot be in it, or that it is too large."""
     inside: dict[str, Any] = {name: zipped(file_of(library, file)) for name, file in FILES.items()}
+    graphs: dict[str, str] = {}
     with TemporaryDirectory() as folder, torch.no_grad():
         for number, each in enumerate(explored):
             place = Path(folder) / str(number)
@@ -34,12 +35,12 @@ def write_static(explored: Sequence[Explored], out: Path, library: Path) -> Path
                 if number == 0 or name == "decode":
                     write_graph(each.run.model, graph, place, "onnx")
                     content = (place / f"{name}.onnx").read_bytes()
-                    inside[f"{name}{number}"] = zipped(content)
+                    graphs[f"{name}{number}"] = zipped(content)
     first = explored[0]
     if first.about["draws"]:
         kept = TEMPERATURES if first.about["cools"] else (1.0,)
         inside["draws"] = {t: packed(draw_codes(first.run, DRAWS, t)) for t in kept}
-    text = page_of(explored, inside)
+    text = page_of(explored, inside, graphs)
     if len(text) > LARGEST:
         raise UserError(
             f"{out} would have {len(text) / 1e6:.0f} MB, and a page has {LARGEST / 1e6:.0f} at "
