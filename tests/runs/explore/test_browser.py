@@ -152,6 +152,30 @@ def test_a_click_decodes_the_plane(browser):
         assert np.abs(picture(browser, (1, 28, 28)) - expected).max() <= 3  # two decimals
 
 
+CLASS = "const e = document.querySelector('#conditions select'); e.selectedIndex = (e.selectedIndex + 1) % 10;"
+SIZE = "const e = document.querySelector('#conditions input'); e.value = 1 - e.value;"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "change"), [({}, CLASS), ({"attributes": ("size", "hat")}, SIZE)]
+)
+def test_a_condition_changes_the_picture(arguments, change, browser):
+    """On a map without straight axes, too, whose places are between images."""
+    shown = explored(build(CVAE, **arguments), "TSNE")
+    with served(shown) as address:
+        visit(browser, address)
+        browser.js("document.getElementById('map').focus()")
+        browser.key("ArrowLeft")
+        browser.until("document.getElementById('original-figure').hidden")
+        browser.js("new Promise((next) => setTimeout(next, 300))")
+        before = picture(browser, (1, 28, 28))
+        kind = "change" if arguments == {} else "input"
+        browser.js(f"(() => {{ {change} e.dispatchEvent(new Event('{kind}')) }})()")
+        browser.js("new Promise((next) => setTimeout(next, 300))")
+        assert (picture(browser, (1, 28, 28)) != before).any()
+        assert_sound(browser, address)
+
+
 def test_two_runs_and_a_broken_file(browser, tmp_path):
     (tmp_path / "a.png").write_bytes(b"no picture")
     with served(explored(tiny()), explored(tiny())) as address:
