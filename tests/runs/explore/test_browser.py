@@ -37,7 +37,9 @@ READY, LOADS = 1500, 3
 SAID = "document.getElementById('said').textContent"
 PIXELS = """(async () => {
   const canvas = document.querySelector(".picture");
-  const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+  const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext("2d");
+  copy.drawImage(canvas, 0, 0);
+  const { data } = copy.getImageData(0, 0, canvas.width, canvas.height);
   return [...data];
 })()"""
 """The first run's picture as [H * W * 4] numbers."""
@@ -147,12 +149,16 @@ def test_a_click_decodes_the_plane(browser):
         code = torch.zeros(1, 2)
         for name, value in zip(names, values, strict=True):
             code[0, int(name[1])] = value
+        points = np.frombuffer(base64.b64decode(shown.about["map"]["points"]), np.float32)
+        low, high = points.reshape(-1, 2).min(axis=0), points.reshape(-1, 2).max(axis=0)
+        corner = np.array([low[0], high[1]]) + 0.04 * (high - low) * [-1, 1]
+        assert (np.abs(code[0].numpy() - corner) <= 0.02 * (high - low) + 0.01).all()
         with torch.no_grad():
             expected = to_bytes(shown.run.model.decode(code))[0].astype(int)
         assert np.abs(picture(browser, (1, 28, 28)) - expected).max() <= 3  # two decimals
 
 
-CLASS = "const e = document.querySelector('#conditions select'); e.selectedIndex = (e.selectedIndex + 1) % 10;"
+CLASS = "const e = document.querySelector('select'); e.selectedIndex = (e.selectedIndex + 1) % 10;"
 SIZE = "const e = document.querySelector('#conditions input'); e.value = 1 - e.value;"
 
 

@@ -88,6 +88,8 @@ def test_sliders_rebuild_a_code():
         axes = numbers(told["sliders"]["vectors"]).view(-1, told["free"])
         along = (codes - origin) @ axes.T
         torch.testing.assert_close(origin + along @ axes, codes, atol=1e-4, rtol=1e-4)
+        if "Principal" in order:
+            assert along.mean(dim=0).abs().max() < 1e-3
         low, high = torch.tensor(told["sliders"]["ranges"]).T
         assert ((low <= along + 1e-4) & (along <= high + 1e-4)).all()
 
