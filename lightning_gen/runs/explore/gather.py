@@ -185,8 +185,7 @@ def sliders(run: FinishedRun, seen: LabelledCodes) -> dict[str, Any]:
     normal = isinstance(run.model, SamplesCodes) and has_normal_prior(run.model)
     far = SPAN * along.std(dim=0).clamp(min=1.0 if normal else 0.0)
     low, high = torch.minimum(along.amin(dim=0), -far), torch.maximum(along.amax(dim=0), far)
-    ranges = torch.stack([low, high], dim=1).tolist()
-    return told_axes(axes) | {"order": order, "ranges": ranges}
+    return told_axes(axes) | {"order": order, "ranges": torch.stack([low, high], dim=1).tolist()}
 
 
 def conditions(run: FinishedRun) -> dict[str, Any] | None:

@@ -20,14 +20,17 @@ def page_of(
     graphs: Mapping[str, str] | None = None,
 ) -> str:
     """The page's HTML; ``inside`` holds what runs the ``graphs`` in it, where no server does."""
-    told = explored[0].about | {"runs": [each.run.name for each in explored], "inside": inside}
+    names = [each.run.name for each in explored]
+    if len({*names}) < len(names):  # two checkpoints of one run
+        names = [f"{each.run.name}/{each.run.checkpoint.stem}" for each in explored]
+    told = explored[0].about | {"runs": names, "inside": inside}
     texts = {name: (HERE / f"page.{name}").read_text(encoding="utf-8") for name in ("css", "js")}
     return (
         environment()
         .from_string((HERE / "page.html").read_text(encoding="utf-8"))
         .render(
             about=explored[0].about,
-            runs=told["runs"],
+            runs=names,
             served=inside is None,
             graphs=graphs or {},
             told=Markup(json.dumps(told).replace("<", "\\u003c")),

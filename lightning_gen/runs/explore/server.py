@@ -87,10 +87,9 @@ def app_of(explored: Sequence[Explored]) -> Starlette:
         return Response(to_bytes(call(which, "decode", codes)).tobytes())
 
     async def encode(request: Request) -> Response:
-        content = await body_of(request, LARGEST_PHOTO)
         with TemporaryDirectory() as folder:
             file = Path(folder) / "photo"
-            file.write_bytes(content)
+            file.write_bytes(await body_of(request, LARGEST_PHOTO))
             inputs = FileInputs(run, file, conditional=False)
             try:
                 images = inputs.first(1).batch.images

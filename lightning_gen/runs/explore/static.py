@@ -30,12 +30,10 @@ def write_static(explored: Sequence[Explored], out: Path, library: Path) -> Path
     with TemporaryDirectory() as folder, torch.no_grad():
         for number, each in enumerate(explored):
             place = Path(folder) / str(number)
-            place.mkdir()
             for name, graph in each.graphs.items():
                 if number == 0 or name == "decode":
                     write_graph(each.run.model, graph, place, "onnx")
-                    content = (place / f"{name}.onnx").read_bytes()
-                    graphs[f"{name}{number}"] = zipped(content)
+                    graphs[f"{name}{number}"] = zipped((place / f"{name}.onnx").read_bytes())
     first = explored[0]
     if first.about["draws"]:
         kept = TEMPERATURES if first.about["cools"] else (1.0,)
