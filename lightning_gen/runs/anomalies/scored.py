@@ -22,7 +22,7 @@ from lightning_gen.training.scores import with_error
 COLOURS = colormaps["inferno"]
 
 
-class Shown(NamedTuple):
+class ShownImage(NamedTuple):
     """An image that is shown: its score, and where its reconstruction [C, H, W] differs [H, W]."""
 
     name: str
@@ -49,7 +49,7 @@ class Scored:
         self.names: list[str] = []
         self.kinds: list[str] = []
         self.values: dict[ScoreName, list[float]] = {}
-        self.shown: list[Shown] = []
+        self.shown: list[ShownImage] = []
         self._num_shown = num_shown
 
     def add(self, part: NamedBatch, judged: Judged, class_names: Sequence[str]) -> None:
@@ -69,7 +69,7 @@ class Scored:
         if self.masks:
             self.masks.see(part.names, [kind in self.normal for kind in kinds], judged.errors)
         pictures = (part.batch.images, judged.reconstructions, judged.errors)
-        self.shown += map(Shown, part.names, ranked, *(each.cpu() for each in pictures))
+        self.shown += map(ShownImage, part.names, ranked, *(each.cpu() for each in pictures))
         self.shown = sorted(self.shown, key=lambda each: each.value, reverse=True)
         del self.shown[self._num_shown :]
 
