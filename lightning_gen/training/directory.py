@@ -196,10 +196,15 @@ def check_name(name: str) -> None:
 
 def default_name(model: str, data: str, arguments: Mapping[str, Any]) -> str:
     """The name of a run after the classes of its model and data; an ImageFolder is its folder's."""
-    if data == "ImageFolder":
-        folder = Path(arguments["root"]).expanduser().resolve().name
-        data = re.sub(r"[^\w.\-]", "_", folder)[:40] or data
-    return f"{model}_{data}".lower()
+    return f"{model}_{data_name(data, arguments)}".lower()
+
+
+def data_name(data: str, arguments: Mapping[str, Any]) -> str:
+    """The name of a dataset: its class, or the folder of an ImageFolder."""
+    if data != "ImageFolder":
+        return data
+    folder = Path(arguments["root"]).expanduser().resolve().name
+    return re.sub(r"[^\w.\-]", "_", folder)[:40] or data
 
 
 def with_keys(content: object, path: Path) -> dict[str, Any]:
