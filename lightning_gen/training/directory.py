@@ -12,6 +12,7 @@ from typing import Any, Self
 from lightning_gen.atomic import write_text
 from lightning_gen.errors import UserError
 from lightning_gen.quantities import Quantities
+from lightning_gen.training.fetched import fetched
 from lightning_gen.yaml_file import read_yaml
 
 CONFIG = "config.yaml"
@@ -68,8 +69,10 @@ class RunDirectory:
         """The finished run that is meant by ``place``; a UserError where there is none.
 
         That is a run directory, one of its checkpoints, or the latest run of a name. ``logs/`` may
-        be left out in front of any of them: ``quickstart``, ``quickstart/version_1``.
+        be left out in front of any of them: ``quickstart``, ``quickstart/version_1``. A run may
+        also be a :func:`fetched` one.
         """
+        place = fetched(place)
         places = Path("logs") / place, place
         if place.suffix == ".ckpt":
             around = [cls.around(path) for path in places if path.is_file()]

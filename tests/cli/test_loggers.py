@@ -8,12 +8,11 @@ import sys
 import numpy as np
 import pytest
 import yaml
-from lightning.pytorch.loggers import WandbLogger
 from PIL import Image
 
 from lightning_gen.training.wandb import tolerant
 from support.command import CONF, SMALL, column, only_run, runs
-from support.wandb_runs import Held, Server
+from support.wandb_runs import Held
 
 WORDS = (*SMALL, "--name", "shown", "--pictures", "Samples")
 WANDB = ("--trainer.logger", CONF / "logger/wandb.yaml", "--trainer.logger.offline", "true")

@@ -3,6 +3,7 @@
 import json
 import re
 import struct
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 
@@ -10,9 +11,15 @@ from wandb.proto.wandb_internal_pb2 import Record
 
 
 def records(directory):
-    """Everything that an offline run of W&B would send."""
+    """Everything that an offline run of W&B would send, which its process has written in the end."""
     (path,) = directory.glob("wandb/offline-run-*/*.wandb")
-    return [Record.FromString(content) for content in leveldb_log(path.read_bytes()[7:], start=7)]
+    for _ in range(300):
+        content = leveldb_log(path.read_bytes()[7:], start=7)
+        found = [Record.FromString(each) for each in content]
+        if any(each.HasField("exit") for each in found):
+            return found
+        time.sleep(0.1)
+    raise AssertionError(f"{path} has no end")
 
 
 def leveldb_log(content, start):
@@ -119,7 +126,7 @@ class Answers(BaseHTTPRequestHandler):
     def log_message(self, *_):
         """Nothing."""
 
-    def do_POST(self):  # noqa: N802  (the library's name)
+    def do_POST(self):
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         found = re.search(rb"(?:query|mutation)\s+(\w+)", body)
         name = found[1].decode() if found else self.path
