@@ -70,7 +70,7 @@ def tolerated(what: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # of its process, its server, or its own reading of an answer
-        rank_zero_warn(f"W&B did not take {what} ({in_short(error)}): the run's directory has it.")
+        rank_zero_warn(f"W&B did not take {what} ({in_short(error)}): training goes on.")
 
 
 def in_short(error: Exception) -> str:

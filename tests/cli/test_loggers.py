@@ -12,7 +12,7 @@ from PIL import Image
 
 from lightning_gen.training.wandb import tolerant
 from support.command import CONF, SMALL, column, only_run, runs
-from support.wandb_runs import Held
+from support.wandb_runs import Held, Server
 
 WORDS = (*SMALL, "--name", "shown", "--pictures", "Samples")
 WANDB = ("--trainer.logger", CONF / "logger/wandb.yaml", "--trainer.logger.offline", "true")
@@ -128,19 +128,40 @@ def test_a_run_that_goes_on_is_the_same_run_in_wandb(command, tmp_path):
     assert [environment["wandb_run"], environment["resumed"][0]["wandb_run"]] == ids
 
 
-@pytest.mark.slow
-def test_a_server_that_cannot_be_reached(tmp_path):
-    """In a process of its own: W&B reads the variables once."""
+def fit_online(folder, address):
+    """``fit`` in a process of its own, with W&B's server there: W&B reads the variables once."""
     variables = {
-        **{"WANDB_MODE": "online", "WANDB_BASE_URL": "http://127.0.0.1:9"},
-        **{"WANDB_API_KEY": "0" * 40, "WANDB_INIT_TIMEOUT": "3"},
+        **{"WANDB_MODE": "online", "WANDB_BASE_URL": address, "WANDB_API_KEY": "0" * 40},
+        **{"WANDB_INIT_TIMEOUT": "3", "WANDB_FINISH_TIMEOUT": "5"},
     }
     script = [sys.executable, "-m", "lightning_gen", "fit", *map(str, WORDS), *map(str, WANDB[:2])]
-    place = {"cwd": tmp_path, "env": os.environ | variables}
+    place = {"cwd": folder, "env": os.environ | variables}
     done = subprocess.run(script, capture_output=True, text=True, timeout=300, **place)
     assert done.returncode == 0, done.stderr
-    directory = only_run(tmp_path / "logs")
-    assert "W&B cannot be reached (" in done.stderr
-    assert f"the run is kept offline, in {directory.resolve()}/wandb. Send it later" in done.stderr
+    directory = only_run(folder / "logs")
     assert column(directory, "test/loss")
+    return directory, done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("answers", [False, True])
+def test_a_server_that_cannot_be_reached(answers, tmp_path):
+    """None listens, or it has an error for everybody."""
+    with Server(fails_at=0) as server:
+        address = server.address if answers else "http://127.0.0.1:9"
+        directory, said = fit_online(tmp_path, address)
+    assert bool(server.asked) is answers
+    assert said.count("W&B cannot be reached (") == 1
+    assert f"the run is kept offline, in {directory.resolve()}/wandb. Send it later" in said
     assert list(directory.glob("wandb/offline-run-*/run-*.wandb"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fails_at", [5, 10**9])
+def test_a_server_that_fails_in_the_middle_of_a_training(fails_at, tmp_path):
+    """It has an error for everybody, or an answer on which the process of W&B falls."""
+    with Server(fails_at) as server:
+        _, said = fit_online(tmp_path, server.address)
+    assert "UpsertBucket" in server.asked[:4]
+    assert ("panic: " in said) is (fails_at > 100)
+    assert "W&B did not take the dataset and the checkpoints (" in said

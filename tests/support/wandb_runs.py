@@ -11,7 +11,7 @@ from wandb.proto.wandb_internal_pb2 import Record
 
 
 def records(directory):
-    """Everything that an offline run of W&B would send, which its process has written in the end."""
+    """Everything that an offline run of W&B would send, once its process has written all."""
     (path,) = directory.glob("wandb/offline-run-*/*.wandb")
     for _ in range(300):
         content = leveldb_log(path.read_bytes()[7:], start=7)
