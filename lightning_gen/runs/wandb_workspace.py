@@ -1,12 +1,12 @@
 """A workspace of Weights & Biases, made of what the runs of a project hold."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
 from lightning_gen.errors import UserError
 from lightning_gen.quantities import Quantities
-from lightning_gen.training.wandb import STAGES, STEP
+from lightning_gen.training.wandb import STAGES, STEP, in_short
 
 MOST_RUNS = 100
 """The latest runs of the project, whose numbers, pictures and tables are laid out."""
@@ -31,31 +31,18 @@ def save_workspace(place: str) -> str:
     try:
         api = wandb.Api()
         entity = entity or api.default_entity or ""
-        runs = [*islice(api.runs(f"{entity}/{project}"), MOST_RUNS)]
-        quantities, keys = known_of([run.config for run in runs], [run.summary for run in runs])
-        if not keys:
-            raise UserError(f"{entity}/{project} holds no runs. Train one: lightning-gen fit ...")
+        quantities, keys = Quantities(), set[str]()
+        for run in islice(api.runs(f"{entity}/{project}"), MOST_RUNS):
+            quantities |= Quantities.read(run.config.get("quantities"))
+            keys |= {*run.summary.keys()}
         workspace = Workspace(entity, project, "lightning_gen", [*sections(quantities, keys)])
         workspace.save()
-    except UserError:
-        raise
     except Exception as error:  # of several libraries, about a server
-        reason = " ".join(str(error).split())[:150]
         raise UserError(
-            f"the workspace of {place} cannot be saved: {reason}. Log in with `wandb login`, and "
-            "pass ENTITY/PROJECT of runs that are there."
+            f"the workspace of {place} cannot be saved: {in_short(error)}. Log in with "
+            "`wandb login`, and pass ENTITY/PROJECT of runs that are there."
         ) from error
     return str(workspace.url)
-
-
-def known_of(
-    configs: Sequence[Mapping[str, Any]], summaries: Sequence[Mapping[str, Any]]
-) -> tuple[Quantities, set[str]]:
-    """What the numbers of runs are, and the names of all that they have logged."""
-    found = Quantities()
-    for config in configs:
-        found |= Quantities.read(config.get("quantities"))
-    return found, {key for summary in summaries for key in summary.keys()}  # noqa: SIM118  (no dict)
 
 
 def sections(quantities: Quantities, keys: set[str]) -> Iterator[Any]:
@@ -66,27 +53,28 @@ def sections(quantities: Quantities, keys: set[str]) -> Iterator[Any]:
 
     columns = {n: [f"{s}/{n}" for s in STAGES if f"{s}/{n}" in keys] for n in quantities}
     for title, axis in (("Curves by step", STEP), ("Curves by epoch", "epoch")):
-        shown = {n: [c for c in each if not c.startswith("test/")] for n, each in columns.items()}
+        curves = {n: [c for c in each if not c.startswith("test/")] for n, each in columns.items()}
         panels = [
-            LinePlot(title=name, x=axis, y=curves, title_y=quantities[name].unit or None)
-            for name, curves in shown.items()
-            if curves
+            LinePlot(title=name, x=axis, y=each, title_y=quantities[name].unit or None)
+            for name, each in curves.items()
+            if each
         ]
         yield Section(title, panels, is_open=axis == STEP)
     scores: list[Any] = []
     for name, each in columns.items():
         better, unit = quantities[name].better, quantities[name].unit
-        for column in (c for c in each if c.startswith("test/") or better):
-            ending = {"lower": ".min", "higher": ".max"}.get(better, "")
-            about = ", ".join(filter(None, [column, unit, better and f"{better} is better"]))
-            scores.append(ScalarChart(title=about, metric=SummaryMetric(column + ending)))
+        best = {"lower": ".min", "higher": ".max"}.get(better, "")
+        about = "".join(f", {words}" for words in (unit, better and f"{better} is better") if words)
+        for column in each:
+            if column.startswith("test/"):
+                scores.append(ScalarChart(title=column + about, metric=SummaryMetric(column)))
+            elif best:
+                metric = SummaryMetric(column + best)
+                scores.append(ScalarChart(title=f"best {column}{about}", metric=metric))
     scores += [Table(table_name=key) for key in sorted(keys) if key.startswith("scores/")]
-    yield Section("Best scores", scores, is_open=True)
+    yield Section("Scores", scores, is_open=True)
     pictures = sorted(key for key in keys if key.startswith("images/"))
-    yield Section(
-        "Pictures by step",
-        [MediaBrowser(title=k, media_keys=[k], gallery_axis="step") for k in pictures],
-        is_open=True,
-    )
+    shown = [MediaBrowser(title=k, media_keys=[k], gallery_axis="step") for k in pictures]
+    yield Section("Pictures by step", shown, is_open=True)
     tables = sorted(key for key in keys if key.startswith("evaluation/"))
     yield Section("Images, reconstructions, codes", [Table(table_name=key) for key in tables])

@@ -31,7 +31,5 @@ def fetched(place: str | Path) -> Path:
             f"expected an artifact that you may read, wandb:entity/project/name:alias, got {place} "
             f"({reason}). Log in with `wandb login`, or look at the project's Artifacts."
         ) from error
-    checkpoints = [*folder.rglob("*.ckpt")]
-    if (folder / "config.yaml").is_file() or not checkpoints:
-        return folder
-    return checkpoints[0]
+    found = [*folder.rglob("*.ckpt")]
+    return folder if (folder / "config.yaml").is_file() or not found else found[0]

@@ -3,7 +3,7 @@
 import json
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -13,33 +13,16 @@ from lightning.pytorch import Callback, LightningDataModule, LightningModule, Tr
 from lightning.pytorch.loggers import Logger, WandbLogger
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 
+from lightning_gen import contracts
 from lightning_gen._compat import log_used, set_wandb_options, wandb_options
 from lightning_gen.allowed import variable
 from lightning_gen.callbacks import Evaluation
 from lightning_gen.callbacks.draw import names_of_data, portions
 from lightning_gen.callbacks.drawing import evaluation_mode
-from lightning_gen.contracts import (
-    Codes,
-    Decodes,
-    Encodes,
-    Images,
-    Reconstructs,
-    SamplesCodes,
-    SamplesImages,
-    able,
-    condition_on,
-)
+from lightning_gen.contracts import Codes, Images, able, condition_on
 from lightning_gen.pictures.codes import free_dimensions
 from lightning_gen.quantities import Quantities
-from lightning_gen.training.directory import (
-    CONFIG,
-    ENVIRONMENT,
-    QUANTITIES,
-    RunDirectory,
-    data_name,
-)
-from lightning_gen.training.fitted_prior import FILE as PRIOR
-from lightning_gen.training.scores import FILE as SCORES
+from lightning_gen.training.directory import RunDirectory, data_name
 
 STEP = "trainer/global_step"
 """The x axis of Lightning's logger."""
@@ -78,11 +61,13 @@ def in_short(error: Exception) -> str:
     return " ".join((str(error) or type(error).__name__).split())[:150]
 
 
+def wandb_loggers(loggers: Sequence[Any]) -> list[WandbLogger]:
+    """Those of W&B."""
+    return [logger for logger in loggers if isinstance(logger, WandbLogger)]
+
+
 def begin_wandb(
-    loggers: Sequence[Any],
-    directory: RunDirectory,
-    model: LightningModule,
-    data: LightningDataModule,
+    loggers: Sequence[Any], directory: RunDirectory, model: LightningModule, data: object
 ) -> list[Callback]:
     """Begin the W&B run of each of its loggers, and give the callbacks that add to it.
 
@@ -90,17 +75,16 @@ def begin_wandb(
     where the process of W&B ends, with a warning: some clusters send SIGTERM to every process of a
     job, and W&B's ends before the training's own has saved.
     """
-    shown = [logger for logger in loggers if isinstance(logger, WandbLogger)]
-    for logger in shown:
+    for logger in wandb_loggers(loggers):
         describe_logger(logger, directory, model, data)
         for name in ("log_metrics", "log_hyperparams"):
-            setattr(logger, name, tolerant(getattr(logger, name)))
+            setattr(logger, name, tolerated("what was logged")(getattr(logger, name)))
         open_or_go_offline(logger)
-    return [WandbTables(directory)] if shown else []
+    return [WandbTables(directory)] if wandb_loggers(loggers) else []
 
 
 def describe_logger(
-    logger: WandbLogger, directory: RunDirectory, model: LightningModule, data: LightningDataModule
+    logger: WandbLogger, directory: RunDirectory, model: LightningModule, data: object
 ) -> None:
     """Say of a W&B run that has not begun what the user has not: where, what and whose it is.
 
@@ -143,19 +127,9 @@ def open_or_go_offline(logger: WandbLogger) -> None:
         _ = logger.experiment
 
 
-def tolerant(log: Callable[..., None]) -> Callable[..., None]:
-    """``log`` without the errors of W&B."""
-
-    def log_or_warn(*arguments: Any, **options: Any) -> None:  # noqa: ANN401
-        with tolerated("what was logged"):
-            log(*arguments, **options)
-
-    return log_or_warn
-
-
 def finish(loggers: list[Logger], *, failed: bool) -> None:
     """End the W&B run, so that the next training of this process has its own."""
-    if not any(isinstance(logger, WandbLogger) for logger in loggers):
+    if not wandb_loggers(loggers):
         return
     import wandb  # here and below: it takes half a second that other runs need not wait
 
@@ -171,7 +145,8 @@ def finish(loggers: list[Logger], *, failed: bool) -> None:
 def define_metrics(logger: WandbLogger, quantities: Quantities) -> None:
     """Let W&B know what is logged: steps as the x axis, the best value, units and directions.
 
-    The summary has the best value and the last one; the configuration has the quantities.
+    Its summary has the best and the last value of a training, and that of the test; its
+    configuration has the quantities.
     """
     with tolerated("what its numbers are"):
         run = logger.experiment
@@ -179,7 +154,8 @@ def define_metrics(logger: WandbLogger, quantities: Quantities) -> None:
         for name, quantity in quantities.items():
             best = {"lower": "min,last", "higher": "max,last"}.get(quantity.better)
             for column in [name] if "/" in name else [f"{stage}/{name}" for stage in STAGES]:
-                run.define_metric(column, step_metric=STEP, step_sync=True, summary=best)
+                summary = None if column.startswith("test/") else best
+                run.define_metric(column, step_metric=STEP, step_sync=True, summary=summary)
         run.config.update({"quantities": quantities.plain()}, allow_val_change=True)
 
 
@@ -203,33 +179,27 @@ class WandbTables(Callback):
     def _show(self, trainer: Trainer, model: LightningModule, split: str) -> None:
         if not trainer.is_global_zero:
             return
-        with evaluation_mode(trainer, model):
-            columns, rows = evaluated(trainer, model, split)
         scores = score_rows(trainer) if split == "test" else []
         with tolerated("its tables"), staged(self.directory):
             import wandb
 
-            content = {f"evaluation/{split}": (columns, rows), f"scores/{split}": (SCORED, scores)}
-            tables: Any = {name: wandb.Table(*each) for name, each in content.items() if each[1]}
-            for logger in wandb_loggers(trainer):
+            with evaluation_mode(trainer, model):
+                shown = {f"evaluation/{split}": evaluated(trainer, model, split)}
+            shown[f"scores/{split}"] = SCORED, scores
+            tables: Any = {
+                k: wandb.Table(names, rows) for k, (names, rows) in shown.items() if rows
+            }
+            for logger in wandb_loggers(trainer.loggers):
                 logger.log_metrics(tables, trainer.global_step)
                 for name, _, error, *_ in scores:
                     logger.experiment.summary[f"{split}/{name}_standard_error"] = error
-
-
-def wandb_loggers(trainer: Trainer) -> list[WandbLogger]:
-    """Those of a trainer."""
-    return [logger for logger in trainer.loggers if isinstance(logger, WandbLogger)]
 
 
 def score_rows(trainer: Trainer) -> list[list[Any]]:
     """Each score of the latest evaluation, with its standard error."""
     found = [each for each in trainer.callbacks if isinstance(each, Evaluation)]  # type: ignore[attr-defined]
     cards = {name: card for each in found for name, card in each.cards.items()}
-    return [
-        [name, card.value, card.standard_error, card.unit, card.num_images, card.seed]
-        for name, card in cards.items()
-    ]
+    return [[name, *(getattr(card, n) for n in SCORED[1:])] for name, card in cards.items()]
 
 
 def evaluated(trainer: Trainer, model: Any, split: str) -> tuple[list[Any], list[list[Any]]]:  # noqa: ANN401
@@ -238,18 +208,19 @@ def evaluated(trainer: Trainer, model: Any, split: str) -> tuple[list[Any], list
     A code is in as many columns of a number, as W&B's projector reads it.
     """
     rows: list[list[Any]] = []
-    if able(model, (Encodes | Reconstructs,)):
+    if able(model, (contracts.Encodes | contracts.Reconstructs,)):
         classes = dict(enumerate(names_of_data(trainer).classes))
         for batch in filter(None, portions(trainer, split, ROWS)):
             knowing = condition_on(model, batch)
-            codes = knowing.encode(batch.images) if isinstance(knowing, Encodes) else None
-            again = knowing.reconstruct(batch.images) if isinstance(knowing, Reconstructs) else None
+            codes = knowing.encode(batch.images) if isinstance(knowing, contracts.Encodes) else None
+            gives_back = isinstance(knowing, contracts.Reconstructs)
+            again = knowing.reconstruct(batch.images) if gives_back else None
             labels = [classes.get(label, str(label)) for label in batch.labels.tolist()]
             rows += rows_of(model, split, batch.images, codes, again, labels)
-    if isinstance(model, SamplesCodes) and isinstance(model, Decodes):
+    if isinstance(model, contracts.SamplesCodes) and isinstance(model, contracts.Decodes):
         codes = model.sample_codes(SAMPLES)
         rows += rows_of(model, "sample", model.decode(codes), codes)
-    elif isinstance(model, SamplesImages):
+    elif isinstance(model, contracts.SamplesImages):
         rows += rows_of(model, "sample", model.sample(SAMPLES))
     columns = ["kind", "image", "reconstruction", "label"]
     width = max((len(row) for row in rows), default=0)
@@ -303,7 +274,7 @@ def keep_in_wandb(trainer: Trainer, directory: RunDirectory) -> None:
     if not trainer.is_global_zero:
         return
     model, data = trainer.lightning_module, trainer.datamodule  # type: ignore[attr-defined]
-    for logger in wandb_loggers(trainer):
+    for logger in wandb_loggers(trainer.loggers):
         with tolerated("the dataset and the checkpoints"), staged(directory):
             log_used(logger.experiment, dataset_artifact(data))
             for alias in ("last", "best"):  # the later one is also called "latest"
@@ -342,9 +313,8 @@ def model_artifact(directory: RunDirectory, checkpoint: Path, model: str) -> Any
     found = wandb.Artifact(artifact_name(directory.path.parent.name), "model")
     found.metadata = {"run": directory.name, "model": model, "checkpoint": checkpoint.name}
     found.add_file(str(checkpoint), f"checkpoints/{checkpoint.name}")
-    names = (CONFIG, ENVIRONMENT, QUANTITIES, SCORES, PRIOR, directory.metrics.name)
-    for path in (directory.path / name for name in names):
-        if path.is_file():
+    for path in directory.path.iterdir():
+        if path.suffix in (".yaml", ".json", ".csv", ".pt"):
             found.add_file(str(path), path.name)
     return found
 

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from lightning_gen.training.wandb import tolerant
+from lightning_gen.training.wandb import tolerated
 from support.command import CONF, SMALL, column, only_run, runs
 from support.wandb_runs import Held, Server
 
@@ -108,7 +108,7 @@ def test_training_outlives_the_process_of_wandb():
         raise ConnectionResetError("Connection lost")
 
     with pytest.warns(UserWarning, match=r"W&B did not take what was logged \(Connection lost\)"):
-        tolerant(broken)({"train/loss": 1.0}, step=3)
+        tolerated("what was logged")(broken)({"train/loss": 1.0}, step=3)
 
 
 def run_ids(directory):

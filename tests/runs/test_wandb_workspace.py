@@ -63,12 +63,12 @@ def test_a_workspace_lays_out_what_the_runs_hold(saved):
     ]
     assert {panel.x for panel in by_step} == {"trainer/global_step"}
     assert {panel.x for panel in by_epoch} == {"epoch"}
-    *scores, table = found["Best scores"]
+    *scores, table = found["Scores"]
     assert [(panel.title, panel.metric.name) for panel in scores] == [
-        ("train/loss, nats per image, lower is better", "train/loss.min"),
-        ("val/loss, nats per image, lower is better", "val/loss.min"),
-        ("test/loss, nats per image, lower is better", "test/loss.min"),
-        ("test/ssim, higher is better", "test/ssim.max"),
+        ("best train/loss, nats per image, lower is better", "train/loss.min"),
+        ("best val/loss, nats per image, lower is better", "val/loss.min"),
+        ("test/loss, nats per image, lower is better", "test/loss"),
+        ("test/ssim, higher is better", "test/ssim"),
     ]
     assert table.table_name == "scores/test"
     pictures = [(p.media_keys, p.gallery_axis) for p in found["Pictures by step"]]

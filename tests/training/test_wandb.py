@@ -82,10 +82,11 @@ def test_metrics_are_defined(run, held):
     for name in ("train/loss", "val/loss", "test/loss"):
         assert held.metrics[name].step_metric == "trainer/global_step"
         assert held.metrics[name].options.step_sync
-        assert held.metrics[name].summary.min
+        assert held.metrics[name].summary.min is (name != "test/loss")
         assert not held.metrics[name].summary.max
     assert "epoch" in held.metrics
     assert not held.metrics["val/kl"].summary.min
+    assert held.summary["test/loss"] == pytest.approx(run.test["loss"])
     assert held.summary["val/loss"]["min"] == pytest.approx(min(held.history["val/loss"]))
     assert held.config["quantities"]["loss"]["unit"] == "nats per image"
     assert held.config["quantities"]["loss"]["better"] == "lower"
