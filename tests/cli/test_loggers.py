@@ -157,11 +157,20 @@ def test_a_server_that_cannot_be_reached(answers, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("fails_at", [5, 10**9])
-def test_a_server_that_fails_in_the_middle_of_a_training(fails_at, tmp_path):
+def test_a_server_has_all_of_a_run(tmp_path):
+    with Server() as server:
+        _, said = fit_online(tmp_path, server.address)
+    assert "W&B did not" not in said
+    assert server.asked.count("CreateArtifact") == 5  # two tables, the dataset, last and best
+    assert server.asked.count("UseArtifact") == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", [{"fails_at": 5}, {"unknown": ("CreateArtifact",)}])
+def test_a_server_that_fails_in_the_middle_of_a_training(fault, tmp_path):
     """It has an error for everybody, or an answer on which the process of W&B falls."""
-    with Server(fails_at) as server:
+    with Server(**fault) as server:
         _, said = fit_online(tmp_path, server.address)
     assert "UpsertBucket" in server.asked[:4]
-    assert ("panic: " in said) is (fails_at > 100)
+    assert ("panic: " in said) is ("unknown" in fault)
     assert "W&B did not take the dataset and the checkpoints (" in said

@@ -84,14 +84,16 @@ def read_json(path):
 
 
 class Server(ThreadingHTTPServer):
-    """A server as W&B's process expects it, which fails from the ``fails_at``-th request on.
+    """A server as W&B's process expects it, with every artifact there already.
 
-    ``asked`` are the names of what was asked for.
+    It fails from the ``fails_at``-th request on, and knows nothing of ``unknown`` ones. ``asked``
+    are the names of what was asked for.
     """
 
-    def __init__(self, fails_at=10**9):
+    def __init__(self, fails_at=10**9, unknown=()):
         super().__init__(("127.0.0.1", 0), Answers)
         self.asked, self.fails_at = [], fails_at
+        self.answers = {name: told for name, told in ANSWERS.items() if name not in unknown}
 
     def __enter__(self):
         Thread(target=self.serve_forever, daemon=True).start()
@@ -116,6 +118,9 @@ ANSWERS = {
     "Viewer": {"viewer": {"id": "1", "entity": "me", "flags": "{}", "username": "me",
                           "teams": {"edges": []}, "apiKeys": {"edges": []}}},
     "ArtifactType": {"project": None},
+    "CreateArtifact": {"createArtifact": {"artifact": {"id": "QQ", "state": "COMMITTED",
+                       "artifactSequence": {"id": "UQ", "latestArtifact": None}}}},
+    "UseArtifact": {"useArtifact": {"artifact": {"id": "QQ"}}},
     "CreateRunFiles": {"createRunFiles": {"runID": "UnVu", "uploadHeaders": [], "files": []}},
 }  # fmt: skip
 
@@ -132,7 +137,9 @@ class Answers(BaseHTTPRequestHandler):
         name = found[1].decode() if found else self.path
         self.server.asked.append(name)
         fails = len(self.server.asked) >= self.server.fails_at
-        content = b"{}" if fails else json.dumps({"data": ANSWERS.get(name, {})}).encode()
+        content = (
+            b"{}" if fails else json.dumps({"data": self.server.answers.get(name, {})}).encode()
+        )
         self.send_response(500 if fails else 200)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(content)))

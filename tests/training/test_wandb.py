@@ -1,7 +1,10 @@
 """What a run holds in Weights & Biases, read back from the files of an offline run."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +23,7 @@ from support.command import CONF, only_run
 from support.kinds import KINDS, fixed
 from support.models import trainer_of
 from support.refusals import assert_refused
-from support.wandb_runs import Held
+from support.wandb_runs import Held, Server
 
 SHORT = {
     **{"accelerator": "cpu", "devices": 1, "max_epochs": 1, "log_every_n_steps": 1},
@@ -249,3 +252,9 @@ def test_the_quickstart(command, tmp_path):
     assert {path.name.rsplit("_", 2)[0] for path in pictures} == kinds
     assert all(pixels.std() > 5 for pixels in pictures.values())
     assert {*held.tables()} == {"evaluation/validation", "evaluation/test"}
+    with Server() as server:  # and W&B's own program reads it
+        variables = {"WANDB_BASE_URL": server.address, "WANDB_API_KEY": "0" * 40}
+        words = [Path(sys.executable).with_name("wandb"), "sync", *directory.glob("wandb/off*")]
+        subprocess.run(words, env=os.environ | variables, check=True, timeout=120)
+    assert server.asked.count("CreateArtifact") == len(held.artifacts) == 5
+    assert server.asked.count("UseArtifact") == 1
