@@ -33,7 +33,7 @@ from lightning_gen.priors import Prior
 from lightning_gen.runs.outputs import as_image, open_picture
 from lightning_gen.training.checkpoint import build, load_checkpoint, load_model, restore
 from lightning_gen.training.directory import CONFIG, RunDirectory
-from lightning_gen.training.fetched import fetched
+from lightning_gen.training.fetched import fetched_run
 from lightning_gen.training.fitted_prior import FILE, copy_of, prior_in_words, use_kept_prior
 
 MOST_PIXELS = 100_000_000
@@ -93,7 +93,7 @@ class FinishedRun:
         """
         if prior not in ("fitted", "none"):
             raise UserError(f'prior is "fitted", or "none" for the model\'s own, got {prior!r}.')
-        place = fetched(place).expanduser()
+        place = fetched_run(place).expanduser()
         found = [path for path in (place, Path("logs") / place) if path.is_file()]
         if place.suffix == ".ckpt" and found:
             checkpoint = found[0]

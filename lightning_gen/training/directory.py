@@ -12,7 +12,7 @@ from typing import Any, Self
 from lightning_gen.atomic import write_text
 from lightning_gen.errors import UserError
 from lightning_gen.quantities import Quantities
-from lightning_gen.training.fetched import fetched
+from lightning_gen.training.fetched import fetched_run
 from lightning_gen.yaml_file import read_yaml
 
 CONFIG = "config.yaml"
@@ -69,10 +69,10 @@ class RunDirectory:
         """The finished run that is meant by ``place``; a UserError where there is none.
 
         That is a run directory, one of its checkpoints, or the latest run of a name. ``logs/`` may
-        be left out in front of any of them: ``quickstart``, ``quickstart/version_1``. A run may
-        also be a :func:`fetched` one.
+        be left out in front of any of them: ``quickstart``, ``quickstart/version_1``. It may
+        also be one of W&B, which is a :func:`fetched_run` then.
         """
-        place = fetched(place)
+        place = fetched_run(place)
         places = Path("logs") / place, place
         if place.suffix == ".ckpt":
             around = [cls.around(path) for path in places if path.is_file()]

@@ -9,7 +9,7 @@ from lightning_gen.errors import UserError
 WANDB = "wandb:"
 
 
-def fetched(place: str | Path) -> Path:
+def fetched_run(place: str | Path) -> Path:
     """The local path of a place; ``wandb:entity/project/name:alias`` is downloaded first.
 
     That is the folder of an artifact which is a run, as ``fit`` logs it, or its one checkpoint.

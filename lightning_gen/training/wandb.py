@@ -179,7 +179,7 @@ class WandbTables(Callback):
     def _show(self, trainer: Trainer, model: LightningModule, split: str) -> None:
         if not trainer.is_global_zero:
             return
-        scores = score_rows(trainer) if split == "test" else []
+        scores = scored_rows(trainer) if split == "test" else []
         with tolerated("its tables"), staged(self.directory):
             import wandb
 
@@ -195,7 +195,7 @@ class WandbTables(Callback):
                     logger.experiment.summary[f"{split}/{name}_standard_error"] = error
 
 
-def score_rows(trainer: Trainer) -> list[list[Any]]:
+def scored_rows(trainer: Trainer) -> list[list[Any]]:
     """Each score of the latest evaluation, with its standard error."""
     found = [each for each in trainer.callbacks if isinstance(each, Evaluation)]  # type: ignore[attr-defined]
     cards = {name: card for each in found for name, card in each.cards.items()}

@@ -18,7 +18,7 @@ from wandb.errors import CommError
 import lightning_gen as lg
 from lightning_gen.runs.finished import FinishedRun
 from lightning_gen.training import wandb as shown
-from lightning_gen.training.fetched import fetched
+from lightning_gen.training.fetched import fetched_run
 from support.command import CONF, only_run
 from support.kinds import KINDS, fixed
 from support.models import trainer_of
@@ -202,7 +202,7 @@ def test_a_model_of_wandb_is_loaded(run, api, tmp_path):
     assert FinishedRun.open("wandb:me/p/small:last").checkpoint.name == "last.ckpt"
     assert FinishedRun.open("wandb:me/p/small:alone").checkpoint.name == "best.ckpt"
     assert_refused("not found.*Log in with `wandb login`", lg.load, "wandb:me/p/small:v9")
-    assert fetched("some/run") == Path("some/run")
+    assert fetched_run("some/run") == Path("some/run")
 
 
 def test_every_verb_takes_a_model_of_wandb(api, command, tmp_path):
