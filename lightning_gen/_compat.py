@@ -201,8 +201,29 @@ def is_restoring(trainer: Trainer) -> bool:
     return loaded is not MISSING and bool(loaded)
 
 
-def go_offline(logger: WandbLogger) -> None:
-    """Let a logger whose run has not begun keep it on this machine."""
-    options = private(logger, "_wandb_init", "W&B is asked once more")
-    if options is not MISSING:
-        options["mode"] = "offline"
+def wandb_options(logger: WandbLogger) -> dict[str, Any] | None:
+    """The arguments of wandb.init of a logger; None where its run has begun."""
+    loss = "a run of W&B has another folder than the run's"
+    options = private(logger, "_wandb_init", loss)
+    begun = private(logger, "_experiment", loss)
+    return None if options is MISSING or begun is not None else dict(options)
+
+
+def set_wandb_options(logger: WandbLogger, **options: Any) -> None:  # noqa: ANN401  (wandb's)
+    """Change arguments of wandb.init of a logger whose run has not begun."""
+    known = private(logger, "_wandb_init", "W&B is asked once more")
+    if known is not MISSING:
+        known |= options
+        logger._save_dir, logger._id = known.get("dir"), known.get("id")
+
+
+def log_used(run: Any, artifact: Any) -> None:  # noqa: ANN401  (wandb has no types)
+    """Log an artifact that a W&B run has used, without waiting for a server, offline too.
+
+    ``run.use_artifact`` waits, and refuses offline.
+    """
+    log = private(run, "_log_artifact", "W&B shows the dataset as made by the run")
+    if log is MISSING:
+        run.log_artifact(artifact)
+    else:
+        log(artifact, is_user_created=True, use_after_commit=True)

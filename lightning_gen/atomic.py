@@ -6,7 +6,7 @@ import os
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePath
 from threading import get_ident
 from typing import Any
 from zlib import crc32
@@ -70,6 +70,13 @@ def copy_file(source: Path, path: Path) -> None:
     """Write the bytes of a file into another one."""
     with draft(path) as unfinished:
         shutil.copyfile(source, unfinished)
+
+
+def copy_missing(source: Path, names: Iterable[PurePath], folder: Path) -> None:
+    """Copy the files of these names into another folder, but those that stand there already."""
+    for name in names:
+        if (source / name).is_file() and not (folder / name).exists():
+            copy_file(source / name, folder / name)
 
 
 def write_rows(path: Path, rows: Iterable[Iterable[object]]) -> None:

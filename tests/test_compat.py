@@ -149,7 +149,23 @@ def test_is_restoring(tmp_path):
     assert asked == [True]
 
 
-def test_go_offline():
-    logger = WandbLogger()
-    _compat.go_offline(logger)
-    assert logger._wandb_init["mode"] == "offline"
+def test_the_options_of_a_wandb_run_until_it_begins(tmp_path):
+    logger = WandbLogger(name="mine")
+    options = _compat.wandb_options(logger)
+    assert (options["name"], options["dir"], options["id"]) == ("mine", ".", None)
+    _compat.set_wandb_options(logger, mode="offline", dir=str(tmp_path), id="abc")
+    assert (logger.save_dir, logger.version) == (str(tmp_path), "abc")
+    run = logger.experiment
+    assert run.offline
+    assert _compat.wandb_options(logger) is None
+    run.finish()
+
+
+def test_an_artifact_is_used_without_a_server():
+    class Run:
+        def _log_artifact(self, artifact, **options):
+            logged.append((artifact, options["use_after_commit"]))
+
+    logged = []
+    _compat.log_used(Run(), "data")
+    assert logged == [("data", True)]

@@ -88,6 +88,9 @@ VERBS = {
         "reproduce binarized_mnist_vae"),
     "recipes": Verb("recipes", "list the configurations that come with the package",
         "recipes fashion_mnist_vae --copy mine.yaml"),
+    "wandb-workspace": Verb("wandb_workspace",
+        "lay out the runs of a project in Weights & Biases",
+        "wandb-workspace me/lightning_gen"),
 }  # fmt: skip
 
 HELP = """\
@@ -177,5 +180,5 @@ def loaded(name: str) -> ModuleType:
 
 def help_text() -> str:
     """What ``lightning-gen --help`` prints."""
-    verbs = "\n".join(f"  {name:<11} {verb.summary}" for name, verb in VERBS.items())
+    verbs = "\n".join(f"  {name:<15} {verb.summary}" for name, verb in VERBS.items())
     return HELP.format(verbs=verbs)

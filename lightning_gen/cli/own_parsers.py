@@ -31,6 +31,12 @@ LISTING = """\
 Without a name it lists them, with the paper, the time and the result of each. A name stands where a
 file would: lightning-gen fit --config quickstart, --model vae, --data mnist, --trainer gpu.
 """
+WORKSPACE = """\
+{summary}: lightning-gen {example}
+
+It has the curves by step and by epoch with their units, the best scores, the pictures by step and
+the tables of the project's latest runs. pip install 'lightning-gen[wandb-workspace]' first.
+"""
 RECIPES = Path(__file__).parents[1] / "conf"
 """The folder of the configurations that come with the package."""
 
@@ -93,6 +99,16 @@ def recipes_parser(summary: str = "", example: str = "") -> OwnParser:
     return found
 
 
+def workspace_parser(summary: str = "", example: str = "") -> OwnParser:
+    """The project whose runs are laid out."""
+    found = OwnParser(
+        "wandb-workspace [ENTITY/PROJECT]", WORKSPACE.format(summary=summary, example=example)
+    )
+    found.add_argument("project", nargs="?", default="lightning_gen", metavar="ENTITY/PROJECT",
+        help="of W&B (default: lightning_gen, of the user that is logged in)")  # fmt: skip
+    return found
+
+
 def count(text: str) -> int:
     """A whole number of at least 1."""
     if not text.isdecimal() or int(text) < 1:
@@ -100,4 +116,9 @@ def count(text: str) -> int:
     return int(text)
 
 
-OWN_PARSERS = {"sweep": sweep_parser, "reproduce": reproduce_parser, "recipes": recipes_parser}
+OWN_PARSERS = {
+    "sweep": sweep_parser,
+    "reproduce": reproduce_parser,
+    "recipes": recipes_parser,
+    "wandb-workspace": workspace_parser,
+}

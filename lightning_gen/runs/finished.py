@@ -33,6 +33,7 @@ from lightning_gen.priors import Prior
 from lightning_gen.runs.outputs import as_image, open_picture
 from lightning_gen.training.checkpoint import build, load_checkpoint, load_model, restore
 from lightning_gen.training.directory import CHECKPOINTS, CONFIG, RunDirectory
+from lightning_gen.training.fetched import fetched_run
 from lightning_gen.training.fitted_prior import FILE, copy_of, prior_in_words, use_kept_prior
 
 MOST_PIXELS = 100_000_000
@@ -84,16 +85,16 @@ class FinishedRun:
         A UserError says that there is no such run, checkpoint or device, or that it is broken.
 
         Args:
-            place: a run directory, a checkpoint, the name of a run (its latest version), or one of
-                the Hugging Face hub, "hf:user/name" or "hf:user/name@revision", which is copied
-                into ``logs``.
+            place: a run directory, a checkpoint, the name of a run (its latest version), one of the
+                Hugging Face hub ("hf:user/name" or "hf:user/name@revision"), or an artifact of W&B
+                ("wandb:entity/project/name:best"); the last two are copied into ``logs``.
             device: where the model is put; "auto" is a CUDA device where there is one.
             prior: draw from the prior that was "fitted" to the codes, if any was; "none" draws from
                 the model's own.
         """
         if prior not in ("fitted", "none"):
             raise UserError(f'prior is "fitted", or "none" for the model\'s own, got {prior!r}.')
-        place = Path(place).expanduser()
+        place = fetched_run(place).expanduser()
         found = [path for path in (place, Path("logs") / place) if path.is_file()]
         if place.suffix in CHECKPOINTS and found:
             checkpoint = found[0]
@@ -322,8 +323,8 @@ def load(place: str | Path, device: str = "cpu", allow: str = "") -> TrainedMode
     """The model of a finished run with its best weights, frozen and in evaluation mode.
 
     Args:
-        place: a run directory, a checkpoint, the name of a run (its latest version), or one of the
-            Hugging Face hub, "hf:user/name".
+        place: a run directory, a checkpoint, the name of a run (its latest version), one of the
+            Hugging Face hub ("hf:user/name"), or of W&B ("wandb:entity/project/name:best").
         device: where the model is put; "auto" is a CUDA device where there is one.
         allow: modules of yours, with commas, whose classes the run may name.
 

@@ -12,7 +12,7 @@ from typing import Any, Self
 from lightning_gen.atomic import write_text
 from lightning_gen.errors import UserError
 from lightning_gen.quantities import Quantities
-from lightning_gen.training.hub import from_hub
+from lightning_gen.training.fetched import fetched_run
 from lightning_gen.yaml_file import read_yaml
 
 CONFIG = "config.yaml"
@@ -72,10 +72,10 @@ class RunDirectory:
         """The finished run that is meant by ``place``; a UserError where there is none.
 
         That is a run directory, one of its checkpoints, or the latest run of a name. ``logs/`` may
-        be left out in front of any of them: ``quickstart``, ``quickstart/version_1``. A run of the
-        hub, ``hf:user/name``, is brought there first.
+        be left out in front of any of them: ``quickstart``, ``quickstart/version_1``. A run that
+        lies elsewhere, ``hf:user/name``, is :func:`fetched_run` first.
         """
-        place = from_hub(place)
+        place = fetched_run(place)
         places = Path("logs") / place, place
         if place.suffix in CHECKPOINTS:
             around = [cls.around(path) for path in places if path.is_file()]
@@ -202,10 +202,15 @@ def check_name(name: str) -> None:
 
 def default_name(model: str, data: str, arguments: Mapping[str, Any]) -> str:
     """The name of a run after the classes of its model and data; an ImageFolder is its folder's."""
-    if data == "ImageFolder":
-        folder = Path(arguments["root"]).expanduser().resolve().name
-        data = re.sub(r"[^\w.\-]", "_", folder)[:40] or data
-    return f"{model}_{data}".lower()
+    return f"{model}_{data_name(data, arguments)}".lower()
+
+
+def data_name(data: str, arguments: Mapping[str, Any]) -> str:
+    """The name of a dataset: its class, or the folder of an ImageFolder."""
+    if data != "ImageFolder":
+        return data
+    folder = Path(arguments["root"]).expanduser().resolve().name
+    return re.sub(r"[^\w.\-]", "_", folder)[:40] or data
 
 
 def with_keys(content: object, path: Path) -> dict[str, Any]:

@@ -20,10 +20,10 @@ from lightning_gen.training.default_callbacks import BestAndLast, complete_callb
 from lightning_gen.training.described import require_info
 from lightning_gen.training.directory import LAST, RunDirectory
 from lightning_gen.training.fitted_prior import fit_after_training
-from lightning_gen.training.loggers import finish, open_or_go_offline
 from lightning_gen.training.metrics_file import RunLogger
 from lightning_gen.training.record import RecordRun, report_evaluation
 from lightning_gen.training.trainer import RunTrainer, as_list
+from lightning_gen.training.wandb import begin_wandb, finish, keep_in_wandb
 
 NOT_WRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT)
 """What the system says of a folder that takes no file."""
@@ -48,8 +48,7 @@ def make_trainer(
     loggers: list[Any] = []
     if record is not None:
         loggers = [RunLogger(record.directory), *as_list(options.get("logger"))]
-        open_or_go_offline(loggers)
-        callbacks.append(record)
+        callbacks += [*begin_wandb(loggers, record.directory, model, data), record]
     try:
         return RunTrainer(**{**options, "callbacks": callbacks, "logger": loggers})
     except UserError:
@@ -98,6 +97,7 @@ def train(
         trainer.test(model, data, ckpt_path=best, verbose=False)
         report_evaluation(trainer, directory, best)
     if directory is not None:
+        keep_in_wandb(trainer, directory)
         if directory.images.is_dir():
             rank_zero_info(f"Pictures    {directory.images}")
         rank_zero_info(f"Metrics     {directory.metrics}")

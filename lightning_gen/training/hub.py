@@ -8,7 +8,7 @@ from pathlib import Path
 from types import ModuleType
 
 from lightning_gen import __version__
-from lightning_gen.atomic import copy_file
+from lightning_gen.atomic import copy_missing
 from lightning_gen.errors import UserError
 
 PREFIX = "hf:"
@@ -18,16 +18,14 @@ FILES = ("README.md", *NEEDED, *ALONGSIDE, "images/*/*.png")
 """What a run on the hub is made of. Nothing else is downloaded, and none of these is a pickle."""
 
 
-def from_hub(place: Path) -> Path:
-    """A run of the hub as a directory of ``logs``; any other place as it is.
+def from_hub(place: str) -> Path:
+    """A run of the hub, ``hf:user/name``, as a directory of ``logs``.
 
     Its files come through the cache of huggingface_hub (HF_HOME, HF_HUB_OFFLINE), and are copied
     to ``logs/user--name/<commit>``, where results go too; a file that stands there stays. A
     UserError says that there is no such run, or no connection.
     """
-    if not str(place).startswith(PREFIX):
-        return place
-    name, _, revision = str(place).removeprefix(PREFIX).partition("@")
+    name, _, revision = place.removeprefix(PREFIX).partition("@")
     check_repository(name)
     with hub(f"{PREFIX}{name}") as library:
         options = {"revision": revision or None, "allow_patterns": [*FILES]}
@@ -39,10 +37,8 @@ def from_hub(place: Path) -> Path:
                 "lightning-gen push has filled."
             )
         folder = Path("logs") / name.replace("/", "--") / snapshot.name[:12]
-        for file in (file for pattern in FILES for file in snapshot.glob(pattern)):
-            copy = folder / file.relative_to(snapshot)
-            if file.is_file() and not copy.exists():
-                copy_file(file, copy)
+        found = [file.relative_to(snapshot) for each in FILES for file in snapshot.glob(each)]
+        copy_missing(snapshot, found, folder)
     return folder
 
 

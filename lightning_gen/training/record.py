@@ -27,9 +27,9 @@ from lightning_gen.training.fitted_prior import describe_prior
 from lightning_gen.training.metrics_file import RunLogger
 from lightning_gen.training.same_model import differences
 from lightning_gen.training.scores import cards_in_words, write_scores
+from lightning_gen.training.wandb import define_metrics
 
 FEW_STEPS = 500  # a training of fewer has hardly begun
-STAGES = ("train", "val", "test")
 BEGINNING = ("config", "ckpt_path", "name", "seed_everything")
 """Keys of a configuration that say how a run began, which stay when it goes on."""
 
@@ -119,12 +119,11 @@ class RecordRun(Callback):
         found = logged_quantities(trainer)
         if found == self._quantities or not trainer.is_global_zero:
             return
-        new = {name for name in found if found[name] != self._quantities.get(name)}
         self._quantities = found
         self.directory.record_quantities(found)
         for logger in trainer.loggers:
             if isinstance(logger, WandbLogger):
-                define_metrics(logger, Quantities({name: found[name] for name in new}))
+                define_metrics(logger, found)
 
     on_train_epoch_end = on_test_end = on_validation_end
 
@@ -143,15 +142,6 @@ class RecordRun(Callback):
             if isinstance(logger, RunLogger):
                 logger.log_metrics({"epoch": trainer.current_epoch} | metrics, step)
                 logger.save()
-
-
-def define_metrics(logger: WandbLogger, quantities: Quantities) -> None:
-    """Let the summary of a W&B run have the best value of a metric, not the last one."""
-    for name, quantity in quantities.items():
-        columns = [name] if "/" in name else [f"{stage}/{name}" for stage in STAGES]
-        for column in columns if quantity.better else ():
-            best = "min" if quantity.better == "lower" else "max"
-            logger.experiment.define_metric(column, summary=f"{best},last")
 
 
 def batch_in_words(trainer: Trainer) -> str:

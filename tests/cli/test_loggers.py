@@ -2,55 +2,21 @@
 
 import json
 import os
-import struct
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 import yaml
-from lightning.pytorch.loggers import WandbLogger
 from PIL import Image
-from wandb.proto.wandb_internal_pb2 import Record
 
-from lightning_gen.training.loggers import open_or_go_offline
+from lightning_gen.training.wandb import tolerated
 from support.command import CONF, SMALL, column, only_run, runs
+from support.wandb_runs import Held, Server
 
 WORDS = (*SMALL, "--name", "shown", "--pictures", "Samples")
 WANDB = ("--trainer.logger", CONF / "logger/wandb.yaml", "--trainer.logger.offline", "true")
 TENSORBOARD = ("--trainer.logger", CONF / "logger/tensorboard.yaml")
-
-
-def records(directory):
-    """Everything that an offline run of W&B would send."""
-    (path,) = directory.glob("wandb/offline-run-*/*.wandb")
-    return [Record.FromString(content) for content in leveldb_log(path.read_bytes()[7:], start=7)]
-
-
-def leveldb_log(content, start):
-    """The records of a LevelDB log, whose blocks are 32 KiB; the first ``start`` bytes are gone."""
-    found, part, place, block = [], b"", 0, 32768
-    while place + 7 <= len(content):
-        left = block - (place + start) % block
-        if left < 7:
-            place += left
-            continue
-        length, kind = struct.unpack_from("<HB", content, place + 4)
-        part += content[place + 7 : place + 7 + length]
-        place += 7 + length
-        if kind in (1, 4):  # whole, or the last part
-            found.append(part)
-            part = b""
-    return found
-
-
-def by_key(items):
-    """All values of each key, in their order."""
-    found = {}
-    for item in items:
-        key = item.key or ".".join(item.nested_key)
-        found.setdefault(key, []).append(json.loads(item.value_json))
-    return found
 
 
 @pytest.fixture
@@ -73,20 +39,12 @@ def test_wandb(shown, tmp_path):
     directories = shown(*WANDB)
     assert [path.name for path in tmp_path.iterdir()] == ["logs"]  # no wandb/ beside it
     for directory in directories:
-        found = records(directory)
-        names = {record.run.display_name for record in found if record.run.display_name}
-        assert names == {f"shown/{directory.name}"}
-        config = by_key(
-            update for each in found for part in (each.run, each) for update in part.config.update
-        )
-        check_config({key: values[-1] for key, values in config.items()}, directory)
-        history = by_key(item for each in found for item in each.history.item)
-        assert history["val/loss"][-1] == pytest.approx(last(directory, "val/loss"))
-        assert history["test/loss"][-1] == pytest.approx(last(directory, "test/loss"))
-        assert len(history["train/loss"]) == 2
-        defined = {each.metric.name: each.metric.summary for each in found if each.metric.name}
-        assert defined["val/loss"].min
-        assert not defined["val/loss"].max
+        held = Held(directory)
+        assert held.run.display_name == f"shown/{directory.name}"
+        check_config(held.config, directory)
+        assert held.history["val/loss"][-1] == pytest.approx(last(directory, "val/loss"))
+        assert held.history["test/loss"][-1] == pytest.approx(last(directory, "test/loss"))
+        assert len(held.history["train/loss"]) == 2
         (picture,) = directory.glob("wandb/offline-run-*/files/media/images/images/samples_*.png")
         check_picture(np.asarray(Image.open(picture)), directory)
 
@@ -145,17 +103,12 @@ def test_without_tensorboard(command, monkeypatch, tmp_path):
     assert not list((tmp_path / "logs").glob("*"))
 
 
-def test_training_outlives_the_process_of_wandb(tmp_path):
-    class Broken(WandbLogger):
-        experiment = None
+def test_training_outlives_the_process_of_wandb():
+    def broken(metrics, step):
+        raise ConnectionResetError("Connection lost")
 
-        def log_metrics(self, metrics, step=None):
-            raise ConnectionResetError("Connection lost")
-
-    logger = Broken(save_dir=tmp_path, offline=True)
-    open_or_go_offline([logger])
-    with pytest.warns(UserWarning, match="W&B's process has ended: only metrics.csv"):
-        logger.log_metrics({"train/loss": 1.0}, step=3)
+    with pytest.warns(UserWarning, match=r"W&B did not take what was logged \(Connection lost\)"):
+        tolerated("what was logged")(broken)({"train/loss": 1.0}, step=3)
 
 
 def run_ids(directory):
@@ -175,19 +128,49 @@ def test_a_run_that_goes_on_is_the_same_run_in_wandb(command, tmp_path):
     assert [environment["wandb_run"], environment["resumed"][0]["wandb_run"]] == ids
 
 
-@pytest.mark.slow
-def test_a_server_that_cannot_be_reached(tmp_path):
-    """In a process of its own: W&B reads the variables once."""
+def fit_online(folder, address):
+    """``fit`` in a process of its own, with W&B's server there: W&B reads the variables once."""
     variables = {
-        **{"WANDB_MODE": "online", "WANDB_BASE_URL": "http://127.0.0.1:9"},
-        **{"WANDB_API_KEY": "0" * 40, "WANDB_INIT_TIMEOUT": "3"},
+        **{"WANDB_MODE": "online", "WANDB_BASE_URL": address, "WANDB_API_KEY": "0" * 40},
+        **{"WANDB_INIT_TIMEOUT": "3", "WANDB_FINISH_TIMEOUT": "5"},
     }
     script = [sys.executable, "-m", "lightning_gen", "fit", *map(str, WORDS), *map(str, WANDB[:2])]
-    place = {"cwd": tmp_path, "env": os.environ | variables}
+    place = {"cwd": folder, "env": os.environ | variables}
     done = subprocess.run(script, capture_output=True, text=True, timeout=300, **place)
     assert done.returncode == 0, done.stderr
-    directory = only_run(tmp_path / "logs")
-    assert "W&B cannot be reached (" in done.stderr
-    assert f"the run is kept offline, in {directory.resolve()}/wandb. Send it later" in done.stderr
+    directory = only_run(folder / "logs")
     assert column(directory, "test/loss")
+    return directory, done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("answers", [False, True])
+def test_a_server_that_cannot_be_reached(answers, tmp_path):
+    """None listens, or it has an error for everybody."""
+    with Server(fails_at=0) as server:
+        address = server.address if answers else "http://127.0.0.1:9"
+        directory, said = fit_online(tmp_path, address)
+    assert bool(server.asked) is answers
+    assert said.count("W&B cannot be reached (") == 1
+    assert f"the run is kept offline, in {directory.resolve()}/wandb. Send it later" in said
     assert list(directory.glob("wandb/offline-run-*/run-*.wandb"))
+
+
+@pytest.mark.slow
+def test_a_server_has_all_of_a_run(tmp_path):
+    with Server() as server:
+        _, said = fit_online(tmp_path, server.address)
+    assert "W&B did not" not in said
+    assert server.asked.count("CreateArtifact") == 5  # two tables, the dataset, last and best
+    assert server.asked.count("UseArtifact") == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", [{"fails_at": 5}, {"unknown": ("CreateArtifact",)}])
+def test_a_server_that_fails_in_the_middle_of_a_training(fault, tmp_path):
+    """It has an error for everybody, or an answer on which the process of W&B falls."""
+    with Server(**fault) as server:
+        _, said = fit_online(tmp_path, server.address)
+    assert "UpsertBucket" in server.asked[:4]
+    assert ("panic: " in said) is ("unknown" in fault)
+    assert "W&B did not take the dataset and the checkpoints (" in said

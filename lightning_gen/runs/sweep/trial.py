@@ -73,7 +73,7 @@ class FitProcess:
                 stdin=subprocess.PIPE,
                 stdout=file,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, **SAFE, **self.environments[trial.slot]},
+                env={**shown_as(trial), **os.environ, **SAFE, **self.environments[trial.slot]},
                 start_new_session=True,  # Ctrl-C reaches the sweep alone, which ends its trials
             )
         with process:
@@ -96,6 +96,11 @@ class FitProcess:
             *("--name", name, "--trainer.default_root_dir", str(root)),
             *(("--ckpt_path", "last") if trial.goes_on and runs and runs[-1].resumable else ()),
         ]
+
+
+def shown_as(trial: Trial) -> dict[str, str]:
+    """Variables by which W&B shows the trials of a sweep as one group."""
+    return {"WANDB_RUN_GROUP": trial.folder.parent.name[:128], "WANDB_JOB_TYPE": "trial"}
 
 
 def fit_words(sweep: SweepFile, words: tuple[str, ...]) -> list[str]:

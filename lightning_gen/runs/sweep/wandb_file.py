@@ -34,7 +34,11 @@ def wandb_sweep(sweep: SweepFile, words: tuple[str, ...], trials: int | None) ->
     """The content of the file; of guided samplers W&B has Bayesian search alone."""
     random = isinstance(sweep.sampler(0), RandomSampler)
     method = "grid" if sweep.grid else "random" if random else "bayes"
-    content: dict[str, Any] = {"program": "lightning-gen", "method": method}
+    content: dict[str, Any] = {
+        "project": "lightning_gen",  # that of conf/logger/wandb.yaml
+        "program": "lightning-gen",
+        "method": method,
+    }
     if len(sweep.metric) == 1:
         content["metric"] = {"name": sweep.metric_name, "goal": sweep.direction}
     elif method == "bayes":

@@ -80,6 +80,13 @@ def test_a_failed_trial_says_why(code, error, tmp_path, trial):
     assert outcome.error.startswith(error)
 
 
+def test_wandb_shows_the_trials_of_a_sweep_as_one_group(tmp_path, trial, monkeypatch):
+    code = "import os, sys; e = os.environ; sys.exit(e['WANDB_RUN_GROUP'] + e['WANDB_JOB_TYPE'])"
+    assert run_code(tmp_path, trial, code).error == f"{trial.folder.parent.name}trial"
+    monkeypatch.setenv("WANDB_RUN_GROUP", "mine ")
+    assert run_code(tmp_path, trial, code).error == "mine trial"
+
+
 SLEEP = "import pathlib, os, time; pathlib.Path('pid').write_text(str(os.getpid())); "
 
 

@@ -3,11 +3,15 @@
 import pytest
 import yaml
 from wandb.sdk.launch.sweeps.utils import create_sweep_command_args
+from wandb.wandb_agent import Agent
 
 from lightning_gen.runs.sweep.reading import read_sweep
 from lightning_gen.runs.sweep.wandb_file import wandb_sweep, write_wandb
+from support.command import column, only_run
 from support.refusals import assert_refused
+from support.slurm import own_programs
 from support.sweeps import GRID, RANDOM, write_sweep
+from support.wandb_runs import Held
 
 
 def content_of(tmp_path, content=GRID, words=(), **changes):
@@ -17,6 +21,7 @@ def content_of(tmp_path, content=GRID, words=(), **changes):
 def test_a_grid(tmp_path):
     sweep = read_sweep(write_sweep(tmp_path, overrides={"trainer.max_epochs": 2}))
     assert wandb_sweep(sweep, ("--data.root", "x"), None) == {
+        "project": "lightning_gen",
         "program": "lightning-gen",
         "method": "grid",
         "metric": {"name": "val/loss", "goal": "minimize"},
@@ -85,3 +90,28 @@ def test_a_file_that_cannot_be_written(tmp_path):
     (tmp_path / "file").touch()
     place = tmp_path / "file" / "wandb.yaml"
     assert_refused("cannot be written", write_wandb, sweep, (), None, place)
+
+
+@pytest.mark.slow
+def test_an_agent_of_wandb_trains(tmp_path, monkeypatch):
+    """W&B's own agent starts the command of the file, as its server would tell it to."""
+    for name, value in (own_programs() | {"WANDB_SWEEP_ID": "sw33p"}).items():
+        monkeypatch.setenv(name, value)
+    for name in ("WANDB_DIR", "WANDB_RUN_ID", "WANDB_SWEEP_PARAM_PATH"):  # the agent sets them
+        monkeypatch.setenv(name, str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "wandb.yaml"
+    overrides = {"trainer.max_epochs": 1, "trainer.limit_train_batches": 3}
+    write_wandb(read_sweep(write_sweep(tmp_path, overrides=overrides)), (), None, path)
+    agent = Agent(api=None, queue=None, sweep_id="sw33p")
+    agent._sweep_command = yaml.safe_load(path.read_text())["command"]
+    chosen = {"model.latent_dim": {"value": 4}, "model.optimizer.lr": {"value": 0.01}}
+    agent._command_run({"run_id": "tr1al", "program": "lightning-gen", "args": chosen})
+    assert agent._run_processes["tr1al"].wait() == 0
+    directory = only_run(tmp_path / "logs")
+    held = Held(directory)
+    assert (held.run.run_id, held.run.sweep_id) == ("tr1al", "sw33p")
+    assert (held.run.job_type, held.run.display_name) == ("trial", "base/version_0")
+    assert (held.config["model.latent_dim"], held.config["model.optimizer.lr"]) == (4, 0.01)
+    assert held.config["model"]["init_args"]["latent_dim"] == 4
+    assert held.history["val/loss"] == [*column(directory, "val/loss").values()]
