@@ -123,15 +123,8 @@ class Posterior(Protocol):
         """The natural logarithm of the variance of each dimension."""
 
 
-@runtime_checkable
-class Terms(Protocol):
-    """A NamedTuple of scalars in nats per image, ``loss`` among them."""
-
-    @property
-    def loss(self) -> Tensor:
-        """What training minimises."""
-
-    def _asdict(self) -> dict[str, Tensor]: ...
+Terms = dict[str, Tensor]
+"""Means over a batch by name: ``loss``, which training minimises, and its parts."""
 
 
 @runtime_checkable

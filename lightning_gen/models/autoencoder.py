@@ -1,7 +1,7 @@
 """Deterministic autoencoders."""
 
 from functools import partial
-from typing import NamedTuple, Unpack
+from typing import Unpack
 
 import torch
 from jaxtyping import Float
@@ -19,13 +19,11 @@ from lightning_gen.models.optimizers import TrainingParts
 from lightning_gen.networks import Architecture, Conv, Corruption, Dense, GaussianNoise, Pooled
 from lightning_gen.networks.architecture import check_widths, layer
 from lightning_gen.objectives import Bernoulli, Likelihood
+from lightning_gen.objectives.elbo import penalised
 from lightning_gen.quantities import Quantity
 
-
-class ReconstructionTerms(NamedTuple):
-    """Mean over a batch, in nats per image."""
-
-    loss: Float[Tensor, ""]
+NORMS = ("code_norm", "weight_norm", "gradient_norm")
+"""What an RAE penalises."""
 
 
 class DeterministicAutoencoder(Autoencoder, Module):
@@ -33,7 +31,7 @@ class DeterministicAutoencoder(Autoencoder, Module):
 
     def terms(self, batch: Batch, inputs: Images, training_step: int | None = None) -> Terms:
         """-log p(x|z), in nats per image."""
-        return ReconstructionTerms(-self.log_likelihood(batch.images, self.encode(inputs)).mean())
+        return {"loss": -self.log_likelihood(batch.images, self.encode(inputs)).mean()}
 
 
 class AE(DeterministicAutoencoder):
@@ -55,16 +53,6 @@ class AE(DeterministicAutoencoder):
         encoder = architecture.encoder(image_shape, latent_dim)
         decoder = partial(architecture.decoder, image_shape, latent_dim)
         super().__init__(image_shape, encoder, decoder, **parts)
-
-
-class RAETerms(NamedTuple):
-    """Means over a batch, in nats per image but for the norms; weights are in the loss."""
-
-    loss: Float[Tensor, ""]
-    reconstruction: Float[Tensor, ""]
-    code_norm: Float[Tensor, ""]
-    weight_norm: Float[Tensor, ""]
-    gradient_norm: Float[Tensor, ""]
 
 
 class RAE(DeterministicAutoencoder):
@@ -104,12 +92,8 @@ class RAE(DeterministicAutoencoder):
     @property
     def quantities(self) -> dict[str, Quantity]:
         """Also the norms, with their weights."""
-        weights = {
-            "code_norm": self.code,
-            "weight_norm": self.weights,
-            "gradient_norm": self.gradient,
-        }
-        return super().quantities | {k: Quantity(weight=v) for k, v in weights.items()}
+        weights = zip(NORMS, (self.code, self.weights, self.gradient), strict=True)
+        return super().quantities | {name: Quantity(weight=value) for name, value in weights}
 
     def terms(self, batch: Batch, inputs: Images, training_step: int | None = None) -> Terms:
         """The loss and its parts; in evaluation without the penalty on the decoder."""
@@ -122,9 +106,9 @@ class RAE(DeterministicAutoencoder):
             weight_norm = 0.5 * torch.stack(squares).sum()
         if training_step is not None and self.gradient:
             gradient_norm = self._gradient_norm(codes)
-        loss = reconstruction + self.code * code_norm
-        loss = loss + self.weights * weight_norm + self.gradient * gradient_norm
-        return RAETerms(loss, reconstruction, code_norm, weight_norm, gradient_norm)
+        norms = dict(zip(NORMS, (code_norm, weight_norm, gradient_norm), strict=True))
+        bound = {"loss": reconstruction, "reconstruction": reconstruction}
+        return penalised(bound, norms, self.quantities)
 
     def _gradient_norm(self, codes: Codes) -> Float[Tensor, ""]:
         """The mean over images of ||dx/dz||_F^2 = E ||v^T dx/dz||^2, v of N(0, I)."""

@@ -1,10 +1,8 @@
 """A classifier of images, whose features judge what generative models make."""
 
-from typing import ClassVar, NamedTuple, Unpack
+from typing import ClassVar, Unpack
 
 import torch.nn.functional as F
-from jaxtyping import Float
-from torch import Tensor
 
 from lightning_gen.contracts import Batch, Codes, Images, ImageShape, Terms
 from lightning_gen.errors import check_number
@@ -12,13 +10,6 @@ from lightning_gen.models.module import Module
 from lightning_gen.models.optimizers import TrainingParts
 from lightning_gen.networks.classifier import ConvClassifier, flipped, shifted
 from lightning_gen.quantities import Quantity
-
-
-class ClassifierTerms(NamedTuple):
-    """Means over a batch: cross-entropy in nats per image, and the share of right answers."""
-
-    loss: Float[Tensor, ""]
-    accuracy: Float[Tensor, ""]
 
 
 class Classifier(Module):
@@ -63,7 +54,8 @@ class Classifier(Module):
         """Cross-entropy and accuracy."""
         logits = self.network(inputs)
         right = logits.argmax(dim=1) == batch.labels
-        return ClassifierTerms(F.cross_entropy(logits.float(), batch.labels), right.float().mean())
+        loss = F.cross_entropy(logits.float(), batch.labels)
+        return {"loss": loss, "accuracy": right.float().mean()}
 
     def _augmented(self, images: Images) -> Images:
         images = shifted(images, self.shift)

@@ -10,7 +10,7 @@ from lightning_gen.models.gan import GAN, CodeGameParts, PlayerTerms, judge
 from lightning_gen.models.vae import VariationalAutoencoder
 from lightning_gen.networks import LatentDiscriminator
 from lightning_gen.objectives import ELBO, DiagonalGaussian, NonSaturating
-from lightning_gen.objectives.elbo import TotalCorrelationTerms
+from lightning_gen.objectives.elbo import penalised
 from lightning_gen.objectives.posterior import kl_divergence
 from lightning_gen.objectives.total_correlation import permuted
 from lightning_gen.quantities import NATS, Quantity
@@ -70,13 +70,11 @@ class FactorVAE(GAN, VariationalAutoencoder):
         on_codes, on_permuted = self.discriminator(codes), self.discriminator(permuted(codes))
         return judge(NonSaturating(), code=on_codes, permuted=on_permuted)
 
-    def generator_terms(
-        self, seen: CodesAndPermuted, training_step: int | None
-    ) -> TotalCorrelationTerms:
+    def generator_terms(self, seen: CodesAndPermuted, training_step: int | None) -> PlayerTerms:
         """The negative ELBO with the total correlation."""
         log_likelihood = self.log_likelihood(seen.images, seen.codes)
         kl = kl_divergence(seen.posterior, self.prior, seen.codes)
         bound = self.objective.bound(log_likelihood, kl, training_step)
         excess = self.discriminator(seen.codes).float().mean()
-        loss = bound.loss + self.gamma * excess
-        return TotalCorrelationTerms(loss, bound.reconstruction, bound.kl, excess)
+        terms = penalised(bound, {"total_correlation": excess}, self.quantities)
+        return PlayerTerms(terms["loss"], terms)

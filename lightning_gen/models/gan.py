@@ -4,8 +4,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass
-from typing import Any, ClassVar, TypedDict, cast
+from typing import Any, ClassVar, NamedTuple, TypedDict, cast
 from warnings import catch_warnings, filterwarnings
 
 from lightning.pytorch import Callback
@@ -43,15 +42,11 @@ class CodeGameParts(Parts, GANParts, total=False):
     """What a game on codes passes on to :class:`GAN` and to its family of autoencoders."""
 
 
-@dataclass(frozen=True)
-class PlayerTerms:
-    """What a player minimises, and what is logged of it by name: means over a batch."""
+class PlayerTerms(NamedTuple):
+    """What a player minimises, and what is logged of it: means over a batch."""
 
     loss: Tensor
-    values: dict[str, Tensor]
-
-    def _asdict(self) -> dict[str, Tensor]:
-        return self.values
+    values: Terms
 
 
 class GAN(Module, ABC):
@@ -96,26 +91,26 @@ class GAN(Module, ABC):
         )
 
     @abstractmethod
-    def discriminator_terms(self, seen: Any, training_step: int | None) -> Terms:  # noqa: ANN401
+    def discriminator_terms(self, seen: Any, training_step: int | None) -> PlayerTerms:  # noqa: ANN401
         """What the discriminator minimises, and its parts.
 
         ``seen`` is what ``shared`` gives, and ``training_step`` None in evaluation.
         """
 
     @abstractmethod
-    def generator_terms(self, seen: Any, training_step: int | None) -> Terms:  # noqa: ANN401
+    def generator_terms(self, seen: Any, training_step: int | None) -> PlayerTerms:  # noqa: ANN401
         """What the generator minimises, and its parts; the arguments are the discriminator's."""
 
     def shared(self, batch: Batch, inputs: Images) -> Any:  # noqa: ANN401  (the model's to say)
         """What both players see of a batch, computed once: the batch, of the ``inputs``."""
         return batch._replace(images=inputs)
 
-    def terms(self, batch: Batch, inputs: Images, training_step: int | None = None) -> PlayerTerms:
-        """The generator's loss, and the terms of both players."""
+    def terms(self, batch: Batch, inputs: Images, training_step: int | None = None) -> Terms:
+        """The terms of both players."""
         seen = self.shared(batch, inputs)
         first = self.discriminator_terms(seen, training_step)
         second = self.generator_terms(seen, training_step)
-        return PlayerTerms(second.loss, first._asdict() | second._asdict())
+        return first.values | second.values
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Update the discriminator and, where it is due, the generator; the sum of their losses."""
@@ -124,10 +119,10 @@ class GAN(Module, ABC):
         seen = self.shared(batch, self._inputs(batch, batch_idx, training=True))
         generator, discriminator = cast(list[LightningOptimizer], self.optimizers())
         terms = self._update(discriminator, self.discriminator_terms, seen, step, counted=not due)
-        loss, values = terms.loss.detach(), terms._asdict()
+        loss, values = terms.loss.detach(), terms.values
         if due:
             terms = self._update(generator, self.generator_terms, seen, step, counted=True)
-            loss, values = loss + terms.loss.detach(), values | terms._asdict()
+            loss, values = loss + terms.loss.detach(), values | terms.values
         for scheduler in self._schedulers():
             if isinstance(scheduler, OneCycle):
                 _step(scheduler)
@@ -135,8 +130,12 @@ class GAN(Module, ABC):
         return loss
 
     def _update(
-        self, player: LightningOptimizer, terms: Callable[..., Terms], *seen: object, counted: bool
-    ) -> Terms:
+        self,
+        player: LightningOptimizer,
+        terms: Callable[..., PlayerTerms],
+        *seen: object,
+        counted: bool,
+    ) -> PlayerTerms:
         """One step of one optimizer, while no parameter of the other one takes a gradient.
 
         The last one of a batch alone counts in ``trainer.global_step``: so do the loggers' steps.

@@ -1,8 +1,7 @@
 """The hierarchical variational autoencoder."""
 
-from collections import namedtuple
-from functools import cache, partial
-from typing import Any, Unpack
+from functools import partial
+from typing import Unpack
 
 import torch
 from jaxtyping import Float
@@ -15,16 +14,9 @@ from lightning_gen.models.module import Module, SamplesPrior
 from lightning_gen.networks.top_down import Scale, ScaleMaps, TopDown, TopDownDecoder
 from lightning_gen.noise import normal_like
 from lightning_gen.objectives import ELBO, DiagonalGaussian
-from lightning_gen.objectives.elbo import ELBOTerms
 from lightning_gen.objectives.posterior import LogWeights
 from lightning_gen.priors import StandardNormal
 from lightning_gen.quantities import NATS, Quantity
-
-
-@cache
-def terms_with(names: tuple[str, ...]) -> Any:  # noqa: ANN401  (a class that is made)
-    """The terms of an ELBO, and what of the KL each scale has, in nats per image."""
-    return namedtuple("HierarchicalTerms", (*ELBOTerms._fields, *names))
 
 
 class HierarchicalVAE(Autoencoder, SamplesPrior, Module):
@@ -111,8 +103,8 @@ class HierarchicalVAE(Autoencoder, SamplesPrior, Module):
         kl = posterior.kl_to_standard_normal()
         bound = self.objective.bound(fit, kl, training_step)
         parts = torch.split(kl.mean(dim=0), [*self.decoder.code_sizes.values()])
-        terms: Terms = terms_with(self._scales)(*bound, *(part.sum() for part in parts))
-        return terms
+        scales = zip(self._scales, parts, strict=True)
+        return bound | {name: part.sum() for name, part in scales}
 
     @property
     def quantities(self) -> dict[str, Quantity]:

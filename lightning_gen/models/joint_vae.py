@@ -1,10 +1,9 @@
 """The variational autoencoder with continuous and discrete codes."""
 
 from functools import partial
-from typing import ClassVar, NamedTuple, Unpack
+from typing import ClassVar, Unpack
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from lightning_gen.contracts import Batch, Codes, Images, ImageShape, Terms
@@ -17,15 +16,6 @@ from lightning_gen.objectives.categorical import Categorical
 from lightning_gen.objectives.posterior import LogWeights
 from lightning_gen.priors.joint import NormalAndCategories
 from lightning_gen.quantities import NATS, Quantity
-
-
-class JointTerms(NamedTuple):
-    """Means over a batch, in nats per image: ``kl`` of the Gaussian part, and of the categories."""
-
-    loss: Float[Tensor, ""]
-    reconstruction: Float[Tensor, ""]
-    kl: Float[Tensor, ""]
-    kl_categories: Float[Tensor, ""]
 
 
 class JointVAE(Autoencoder, SamplesPrior, Module):
@@ -122,8 +112,8 @@ class JointVAE(Autoencoder, SamplesPrior, Module):
         fit = self.log_likelihood(batch.images, codes)
         bound = self.objective.bound(fit, gaussian.kl_to_standard_normal(), training_step)
         kl = categorical.kl_to_uniform()
-        loss = bound.loss + self.categorical_objective.cost(kl, training_step)
-        return JointTerms(loss, bound.reconstruction, bound.kl, kl.mean(dim=0).sum())
+        loss = bound["loss"] + self.categorical_objective.cost(kl, training_step)
+        return bound | {"loss": loss, "kl_categories": kl.mean(dim=0).sum()}
 
     def logged(self, terms: dict[str, Tensor]) -> dict[str, Tensor]:
         """The terms; bits per dimension are those of both KLs."""

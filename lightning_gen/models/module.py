@@ -77,8 +77,8 @@ class Module(KeepsArguments, LightningModule, ABC):
         """The loss; its parts are logged every ``trainer.log_every_n_steps`` steps."""
         step = self.global_step
         terms = self.terms(batch, self._inputs(batch, batch_idx, training=True), step)
-        self._log_training(step, terms._asdict(), len(batch.images))
-        return terms.loss
+        self._log_training(step, terms, len(batch.images))
+        return terms["loss"]
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Log the terms as means over the split."""
@@ -139,14 +139,14 @@ class Module(KeepsArguments, LightningModule, ABC):
 
     def _evaluate(self, stage: str, batch: Batch, batch_idx: int) -> None:
         terms = self.terms(batch, self._inputs(batch, batch_idx, training=False))
-        self._log_terms(stage, terms._asdict(), len(batch.images))
+        self._log_terms(stage, terms, len(batch.images))
 
-    def _log_training(self, step: int, terms: dict[str, Tensor], batch_size: int) -> None:
+    def _log_training(self, step: int, terms: Terms, batch_size: int) -> None:
         every: int = self.trainer.log_every_n_steps  # type: ignore[attr-defined]
         if every and (step + 1) % every == 0:
             self._log_terms("train", terms, batch_size)
 
-    def _log_terms(self, stage: str, terms: dict[str, Tensor], batch_size: int) -> None:
+    def _log_terms(self, stage: str, terms: Terms, batch_size: int) -> None:
         """Log the terms of a batch; in an evaluation means over the images of all processes."""
         # Lightning divides by the rounded mean over processes of their numbers of images: that of
         # W times as many needs no rounding. In training, what is logged for the progress bar is
@@ -162,7 +162,7 @@ class Module(KeepsArguments, LightningModule, ABC):
         declared = [vars(kind).get("logs", {}) for kind in reversed(type(self).__mro__)]
         return {name: each for part in declared for name, each in part.items()}
 
-    def logged(self, terms: dict[str, Tensor]) -> dict[str, Tensor]:
+    def logged(self, terms: Terms) -> Terms:
         """What is logged of the terms of a batch, by name."""
         return terms
 

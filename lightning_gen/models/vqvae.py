@@ -2,7 +2,7 @@
 
 import math
 from functools import partial
-from typing import ClassVar, NamedTuple, Unpack
+from typing import ClassVar, Unpack
 
 import torch
 from jaxtyping import Float, Int
@@ -13,7 +13,6 @@ from lightning_gen.errors import UserError, check_number
 from lightning_gen.models.encoder_decoder import Autoencoder, AutoencoderParts
 from lightning_gen.models.module import Module, check_temperature
 from lightning_gen.networks import Codebook, SpatialArchitecture, SpatialResidual
-from lightning_gen.objectives.elbo import ELBOTerms
 from lightning_gen.objectives.posterior import LogWeights
 from lightning_gen.objectives.vq import code_use, commitment, perplexity, straight_through
 from lightning_gen.priors import Autoregressive
@@ -21,27 +20,6 @@ from lightning_gen.quantities import NATS, Quantity
 
 CodeIndices = Int[Tensor, "n positions codebooks"]
 Maps = Float[Tensor, "n d map_h map_w"]
-
-
-class AutoencoderTerms(NamedTuple):
-    """The first phase: loss = reconstruction + kl + commitment, in nats per image.
-
-    ``kl`` is the uniform prior's; the use of the codes is a mean over the codebooks.
-    """
-
-    loss: Float[Tensor, ""]
-    reconstruction: Float[Tensor, ""]
-    kl: Float[Tensor, ""]
-    commitment: Float[Tensor, ""]
-    perplexity: Float[Tensor, ""]
-    code_use: Float[Tensor, ""]
-
-
-class PriorTerms(NamedTuple):
-    """The second phase: the loss is the kl, -log p(codes), in nats per image."""
-
-    loss: Float[Tensor, ""]
-    kl: Float[Tensor, ""]
 
 
 class VQVAE(Autoencoder, Module):
@@ -153,21 +131,26 @@ class VQVAE(Autoencoder, Module):
         reconstruction = -self.log_likelihood(batch.images, latent).mean()
         if not training:
             kl = -self.prior.log_prob(indices.flatten(1, 2)).mean()
-            return ELBOTerms(reconstruction + kl, reconstruction, kl)
+            return {"loss": reconstruction + kl, "reconstruction": reconstruction, "kl": kl}
         kl = torch.full_like(reconstruction, indices[0].numel() * math.log(self.codebook_size))
         distance = self.commitment_weight * commitment(features, quantised).mean()
         used = self.quantizer.use(indices)
-        shares = perplexity(used).mean(), code_use(used).mean()
-        loss = reconstruction + kl + distance
-        return AutoencoderTerms(loss, reconstruction, kl, distance, *shares)
+        return {
+            "loss": reconstruction + kl + distance,
+            "reconstruction": reconstruction,
+            "kl": kl,
+            "commitment": distance,
+            "perplexity": perplexity(used).mean(),  # over the codebooks
+            "code_use": code_use(used).mean(),
+        }
 
-    def _prior_terms(self, images: Images) -> PriorTerms:
+    def _prior_terms(self, images: Images) -> Terms:
         for part in (self.encoder, self.decoder):
             part.eval()  # a normalisation's running averages are frozen too
         with torch.no_grad():
             codes = self.quantize(images)
         kl = -self.prior.log_prob(codes).mean()
-        return PriorTerms(loss=kl, kl=kl)
+        return {"loss": kl, "kl": kl}
 
     def _decode(self, latent: Maps) -> Images:
         return self.likelihood.image(self.decoder(latent))

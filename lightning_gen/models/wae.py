@@ -1,12 +1,9 @@
 """Wasserstein autoencoders whose penalty is the maximum mean discrepancy."""
 
 from functools import partial
-from typing import NamedTuple, Unpack
+from typing import Unpack
 
-from jaxtyping import Float
-from torch import Tensor
-
-from lightning_gen.contracts import Batch, Codes, Images, ImageShape
+from lightning_gen.contracts import Batch, Codes, Images, ImageShape, Terms
 from lightning_gen.errors import check_number
 from lightning_gen.models.encoder_decoder import (
     Autoencoder,
@@ -20,14 +17,6 @@ from lightning_gen.objectives import Gaussian, InverseMultiquadratics, Kernel, L
 from lightning_gen.objectives.mmd import maximum_mean_discrepancy
 from lightning_gen.priors import StandardNormal
 from lightning_gen.quantities import Quantity
-
-
-class WAETerms(NamedTuple):
-    """Means over a batch, in nats per image: loss = reconstruction + weight * mmd (no unit)."""
-
-    loss: Float[Tensor, ""]
-    reconstruction: Float[Tensor, ""]
-    mmd: Float[Tensor, ""]
 
 
 class WassersteinAutoencoder(Autoencoder, SamplesPrior, Module):
@@ -97,9 +86,10 @@ class WAE(WassersteinAutoencoder):
         super().__init__(image_shape, latent_dim, weight, **parts)
         self.kernel = kernel
 
-    def terms(self, batch: Batch, inputs: Images, training_step: int | None = None) -> WAETerms:
+    def terms(self, batch: Batch, inputs: Images, training_step: int | None = None) -> Terms:
         """The loss and its parts, against as many draws of the prior as there are images."""
         codes = self.encode(inputs)
         mmd = maximum_mean_discrepancy(codes, self.prior.like(codes), self.kernel)
         reconstruction = -self.log_likelihood(batch.images, codes).mean()
-        return WAETerms(reconstruction + self.weight * mmd, reconstruction, mmd)
+        loss = reconstruction + self.weight * mmd
+        return {"loss": loss, "reconstruction": reconstruction, "mmd": mmd}

@@ -13,7 +13,6 @@ from lightning_gen.objectives.elbo import (
     DIP,
     ELBO,
     MMD,
-    ELBOTerms,
     ImportanceWeighted,
     TotalCorrelation,
 )
@@ -36,7 +35,6 @@ __all__ = [
     "Bernoulli",
     "DiagonalGaussian",
     "DiscretizedLogistic",
-    "ELBOTerms",
     "Gaussian",
     "GradientPenalty",
     "Hinge",

@@ -1,7 +1,8 @@
 """The evidence lower bound on log p(x), and bounds with further terms."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -21,47 +22,12 @@ from lightning_gen.priors import VectorPrior
 from lightning_gen.quantities import NATS, Quantity
 
 
-class ELBOTerms(NamedTuple):
-    """Means over a batch, in nats per image; in evaluation loss = reconstruction + beta * kl."""
-
-    loss: Float[Tensor, ""]
-    reconstruction: Float[Tensor, ""]
-    kl: Float[Tensor, ""]
-
-
-class TotalCorrelationTerms(NamedTuple):
-    """The terms of an ELBO, and the total correlation in nats, whose weight is in the loss."""
-
-    loss: Float[Tensor, ""]
-    reconstruction: Float[Tensor, ""]
-    kl: Float[Tensor, ""]
-    total_correlation: Float[Tensor, ""]
-
-
-class DIPTerms(NamedTuple):
-    """The terms of an ELBO, and how far the codes' covariance is from the identity, squared."""
-
-    loss: Float[Tensor, ""]
-    reconstruction: Float[Tensor, ""]
-    kl: Float[Tensor, ""]
-    off_diagonal: Float[Tensor, ""]
-    diagonal: Float[Tensor, ""]
-
-
-class MMDTerms(NamedTuple):
-    """The terms of an ELBO, and the MMD, which has no unit and whose weight is in the loss."""
-
-    loss: Float[Tensor, ""]
-    reconstruction: Float[Tensor, ""]
-    kl: Float[Tensor, ""]
-    mmd: Float[Tensor, ""]
-
-
-class ImportanceWeightedTerms(NamedTuple):
-    """Means over a batch, in nats per image: loss = -L_k; ``negative_elbo`` is -L_1."""
-
-    loss: Float[Tensor, ""]
-    negative_elbo: Float[Tensor, ""]
+def penalised(terms: Terms, penalties: Terms, quantities: Mapping[str, Quantity]) -> Terms:
+    """The terms with penalties, which the loss has with their weights of ``quantities``."""
+    loss = terms["loss"]
+    for name, value in penalties.items():
+        loss = loss + (quantities[name].weight or 0.0) * value
+    return terms | {"loss": loss} | penalties
 
 
 @dataclass(frozen=True)
@@ -69,7 +35,7 @@ class ELBO:
     """-ELBO = -log p(x|z) + beta KL(q(z|x) || p(z)), in nats per image (Kingma & Welling 2014).
 
     Warm-up and free bits act on the training loss alone. A bound with further terms derives from
-    this and overrides ``extended``, or the call.
+    this and says their ``penalties``, or overrides the call.
 
     Args:
         beta: weight of the KL; 1 gives the bound, other values are Higgins et al. 2017.
@@ -121,21 +87,19 @@ class ELBO:
         codes = posterior.sample()
         kl = kl_divergence(posterior, prior, codes)
         bound = self.bound(log_likelihood(codes), kl, training_step)
-        return self.extended(bound, codes, posterior, prior)
+        return penalised(bound, self.penalties(codes, posterior, prior), self.quantities)
 
-    def extended(
-        self, bound: ELBOTerms, codes: Codes, posterior: DiagonalGaussian, prior: VectorPrior
-    ) -> Terms:
-        """The terms with those that are added to the bound."""
-        return bound
+    def penalties(self, codes: Codes, posterior: DiagonalGaussian, prior: VectorPrior) -> Terms:
+        """What is added to the bound, with the weights of ``quantities``."""
+        return {}
 
     def bound(
         self, log_likelihood: PerImage, kl: Float[Tensor, "n d"], training_step: int | None = None
-    ) -> ELBOTerms:
-        """The terms of log p(x|z) and of the KL of each dimension."""
+    ) -> Terms:
+        """The loss, and the means of -log p(x|z) and of the KL, which sums its dimensions."""
         reconstruction = -log_likelihood.mean()
         loss = reconstruction + self.cost(kl, training_step)
-        return ELBOTerms(loss, reconstruction, kl.mean(dim=0).sum())
+        return {"loss": loss, "reconstruction": reconstruction, "kl": kl.mean(dim=0).sum()}
 
     def cost(self, kl: Float[Tensor, "n d"], training_step: int | None) -> Float[Tensor, ""]:
         """What the KL of each latent dimension adds to the loss, in nats per image."""
@@ -167,13 +131,9 @@ class TotalCorrelation(ELBO):
         """Also the total correlation."""
         return super().quantities | {"total_correlation": Quantity(NATS, weight=self.weight)}
 
-    def extended(
-        self, bound: ELBOTerms, codes: Codes, posterior: DiagonalGaussian, prior: VectorPrior
-    ) -> Terms:
-        """The terms with the total correlation."""
-        excess = minibatch_total_correlation(codes, posterior)
-        loss = bound.loss + self.weight * excess
-        return TotalCorrelationTerms(loss, bound.reconstruction, bound.kl, excess)
+    def penalties(self, codes: Codes, posterior: DiagonalGaussian, prior: VectorPrior) -> Terms:
+        """The total correlation, in nats."""
+        return {"total_correlation": minibatch_total_correlation(codes, posterior)}
 
 
 @dataclass(frozen=True)
@@ -200,20 +160,18 @@ class DIP(ELBO):
         weights = {"off_diagonal": self.off_diagonal, "diagonal": self.diagonal}
         return super().quantities | {k: Quantity(weight=v) for k, v in weights.items()}
 
-    def extended(
-        self, bound: ELBOTerms, codes: Codes, posterior: DiagonalGaussian, prior: VectorPrior
-    ) -> Terms:
-        """The terms with both penalties."""
+    def penalties(self, codes: Codes, posterior: DiagonalGaussian, prior: VectorPrior) -> Terms:
+        """How far the covariance is from the identity, squared."""
         centred = posterior.mean - posterior.mean.mean(dim=0)
         with torch.autocast(centred.device.type, enabled=False):
             covariance = centred.T @ centred / len(centred)
         if self.of_codes:
             covariance = covariance + posterior.log_var.exp().mean(dim=0).diag()
         variances = covariance.diagonal()
-        off_diagonal = (covariance - variances.diag()).square().sum()
-        diagonal = (variances - 1).square().sum()
-        loss = bound.loss + self.off_diagonal * off_diagonal + self.diagonal * diagonal
-        return DIPTerms(loss, bound.reconstruction, bound.kl, off_diagonal, diagonal)
+        return {
+            "off_diagonal": (covariance - variances.diag()).square().sum(),
+            "diagonal": (variances - 1).square().sum(),
+        }
 
 
 @dataclass(frozen=True)
@@ -238,12 +196,9 @@ class MMD(ELBO):
         if not isinstance(self.kernel, Kernel):
             raise UserError(f"MMD.kernel is a kernel, got {self.kernel!r}. Set it to RBF().")
 
-    def extended(
-        self, bound: ELBOTerms, codes: Codes, posterior: DiagonalGaussian, prior: VectorPrior
-    ) -> Terms:
-        """The terms with the MMD, against as many draws of the prior."""
-        mmd = maximum_mean_discrepancy(codes, prior.like(codes), self.kernel)
-        return MMDTerms(bound.loss + self.weight * mmd, bound.reconstruction, bound.kl, mmd)
+    def penalties(self, codes: Codes, posterior: DiagonalGaussian, prior: VectorPrior) -> Terms:
+        """The MMD, against as many draws of the prior."""
+        return {"mmd": maximum_mean_discrepancy(codes, prior.like(codes), self.kernel)}
 
 
 @dataclass(frozen=True)
@@ -292,7 +247,7 @@ class ImportanceWeighted(ELBO):
         posterior: DiagonalGaussian,
         prior: VectorPrior,
         training_step: int | None = None,
-    ) -> ImportanceWeightedTerms:
+    ) -> Terms:
         """-L_k, or its mean with others, and -L_1, from the same draws."""
         draws = posterior.repeated(self.num_bounds * self.num_samples)
         codes = draws.sample()
@@ -308,7 +263,7 @@ class ImportanceWeighted(ELBO):
         if self.free_bits or self.capacity is not None:
             kl = kl_divergence(posterior, prior)
             loss = loss + self.cost(kl, training_step) - weight * kl.mean(dim=0).sum()
-        return ImportanceWeightedTerms(loss, -(fit + ratio).mean())
+        return {"loss": loss, "negative_elbo": -(fit + ratio).mean()}
 
     def _averaged(self, log_weights: PerImage) -> Float[Tensor, ""]:
         """The mean of the bounds, and of the ELBO, from all draws of all images."""

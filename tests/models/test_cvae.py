@@ -68,8 +68,8 @@ def test_samples_without_labels_follow_the_training_images():
 def test_gradients_reach_the_embeddings(batch):
     model = build(CVAE, (1, 12, 10), embedding_dim=3, architecture=Dense((8,)))
     terms = model.terms(batch, batch.images)
-    assert terms.loss.item() == pytest.approx((terms.reconstruction + terms.kl).item())
-    terms.loss.backward()
+    assert terms["loss"].item() == pytest.approx((terms["reconstruction"] + terms["kl"]).item())
+    terms["loss"].backward()
     for embed in (model.encoder.embed, model.decoder.embed):
         assert embed.weight.grad.abs().sum() > 0
     assert_refused("embedding_dim is at least 1, got 0", build, CVAE, embedding_dim=0)
@@ -105,7 +105,7 @@ def test_training_binds_the_image_to_its_class():
         batch = source[torch.randint(len(source), (100,))]
         batch = batch._replace(images=batch.images / 255)
         optimizer.zero_grad()
-        model.terms(batch, batch.images, step).loss.backward()
+        model.terms(batch, batch.images, step)["loss"].backward()
         optimizer.step()
     images = source.images.flatten(1) / 255
     means = torch.stack([images[source.labels == label].mean(0) for label in range(10)])

@@ -93,7 +93,7 @@ def test_learns_the_noise_and_the_subspace(trained):
 def test_the_bound_is_tight(trained):
     model, images = trained
     with torch.no_grad():
-        bound = -terms_of(model, images.repeat(50, 1, 1, 1)).loss.item()
+        bound = -terms_of(model, images.repeat(50, 1, 1, 1))["loss"].item()
     marginal = mean_log_marginal(model, images)
     assert bound <= marginal + 0.01  # the noise of 50,000 draws
     assert bound == pytest.approx(marginal, rel=0.005)

@@ -64,7 +64,7 @@ def on_gpu(model):
 
 def losses(model, batch):
     if isinstance(model, GAN):
-        return model.terms(batch, batch.images)._asdict()
+        return model.terms(batch, batch.images)
     return model.terms(batch, model._inputs(batch, 1, training=True), 5)
 
 

@@ -184,7 +184,7 @@ def test_a_prior_is_trained_with_its_model(prior, tmp_path):
     terms = model.objective(
         lambda codes: model.log_likelihood(images, codes), model.posterior(images), model.prior
     )
-    terms.loss.backward()
+    terms["loss"].backward()
     grads = {name: p.grad for name, p in model.prior.named_parameters()}
     assert grads
     assert all(grad is not None and grad.isfinite().all() for grad in grads.values())
