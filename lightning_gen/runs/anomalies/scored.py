@@ -12,7 +12,7 @@ from torch import Tensor
 
 from lightning_gen.atomic import no_formula
 from lightning_gen.contracts import NO_CLASS
-from lightning_gen.figures.grid import enlarged
+from lightning_gen.figures.grid import GAP, PAPER, enlarged
 from lightning_gen.metrics import AUROC
 from lightning_gen.runs.anomalies.masks import Masks
 from lightning_gen.runs.anomalies.scorer import Judged, ScoreName, score_of
@@ -106,7 +106,10 @@ class Scored:
         for place, (_, _, image, reconstruction, error) in enumerate(self.shown):
             heat = torch.from_numpy(COLOURS(error.numpy() / brightest)[..., :3]).permute(2, 0, 1)
             tiles = [enlarged(each[None])[0] for each in (image, reconstruction, heat)]
-            yield place, Image.fromarray(np.concatenate(tiles, axis=1))
+            gap = np.full((tiles[0].shape[0], GAP, 3), PAPER, dtype=np.uint8)
+            first, *others = tiles
+            strip = [first, *(part for tile in others for part in (gap, tile))]
+            yield place, Image.fromarray(np.concatenate(strip, axis=1))
 
     def rows(self, threshold: float | None) -> Iterator[list[object]]:
         """The lines of a table, the most unusual image first."""
