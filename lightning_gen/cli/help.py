@@ -126,7 +126,8 @@ def verb_help(
     rows = [options[name] for name in options if name not in (*before, "inputs", "picture")]
     if "inputs" in options:
         rows += [(name, "", about) for name, about in INPUTS.items()]
-    if "FinishedRun" in ast.unparse(found.args):
+    kinds = [ast.unparse(each.annotation) for each in found.args.args if each.annotation]
+    if "FinishedRun" in kinds:
         rows += [(key, str(value), about) for key, value, about in COMMON if key not in options]
     places = "".join(f"  {name.upper():<36} {options[name][2] or RUN_HELP}\n" for name in before)
     usage = f"usage: lightning-gen {verb} {' '.join(before).upper()} [--OPTION VALUE] ..."

@@ -29,6 +29,7 @@ LIMITS = {
     "dimensions": (0, 2**31 - 1),
     "batch_size": (1, 2**16),
     "repeats": (1, 10_000),
+    "milliseconds": (20, 5_000),
     "port": (0, 65_535),
 }
 """The least and the most of options that are no plain count, which begins at 1."""
@@ -65,6 +66,8 @@ def run_verb(verb: str, *given_words: str) -> None:
                 name = f"{options.picture.name}.png" if verb == "draw" else VERBS[verb].out
                 needed = asked["out"].default is inspect.Parameter.empty
                 given["out"] = options.out or (opened.path / name if needed else None)
+            if "inputs" in asked and options.images is not None:
+                check_apart(given["out"], options.images)
             if "inputs" in asked:
                 size, images = options.batch_size, options.images
                 split = SplitInputs(opened, options.split, size)
@@ -77,6 +80,13 @@ def run_verb(verb: str, *given_words: str) -> None:
     if isinstance(inputs, Inputs) and inputs.note():
         print(inputs.note())
     print(written)
+
+
+def check_apart(out: Path, images: Path) -> None:
+    """A UserError where files would be written among the images that are read, and over them."""
+    place, source = out.resolve(), images.expanduser().resolve()
+    if not out.suffix and (place == source or place in source.parents):
+        raise UserError(f"--out {out} holds the images of --images, and files there would be lost.")
 
 
 def function_of(verb: str) -> Callable[..., Path]:

@@ -40,8 +40,8 @@ def reconstruct(
         out: a page of originals over reconstructions (.png, .pdf or .svg), a folder of PNGs under
             the names of the images, or an .npz with images, names, labels and attributes.
         num_images: the first so many; by default 64 on a page, else all.
-        own_size: write PNGs as large as the part of each file that the model sees, files into a
-            folder.
+        own_size: make the PNGs of a folder as large as what the model sees of each file, which is
+            as much of its middle as has the model's proportions.
     """
     run.require((contracts.Reconstructs,), "reconstruct")
     if own_size and (out.suffix or not isinstance(inputs, FileInputs)):

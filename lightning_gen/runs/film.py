@@ -44,5 +44,5 @@ def film(
         step = f"{int(path.stem):,}" if path.stem.isdecimal() else path.stem
         pages.append(under_heading(page, f"{directory.name}, step {step}"))
     with draft(out) as unfinished:
-        write_film([*pages, *[pages[-1]] * HELD], unfinished, out.suffix, milliseconds)
+        write_film([*pages, *[pages[-1]] * (HELD - 1)], unfinished, out.suffix, milliseconds)
     return out

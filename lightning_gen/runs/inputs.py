@@ -107,6 +107,11 @@ class SplitInputs(Inputs):
         data.prepare_data()
         data.setup(STAGES[self.split])
         if isinstance(data, ImageDataModule):
+            if self.split not in data.splits:
+                raise UserError(
+                    f"the dataset of {self._run.name} has no {self.split} images. Choose another "
+                    "--split, or set data.val_fraction above 0 in a new training."
+                )
             check_labels(data.splits[self.split], self.split, self._run.model)
             kept = load_checkpoint(self._run.checkpoint)
             data.load_state_dict(kept.get(type(data).__qualname__, {}))  # warns of other images
@@ -177,6 +182,7 @@ class FileInputs(Inputs):
             kinds = ("there is no such file or folder", "it is neither a file nor a folder")
             raise UserError(f"--images {path}: {kinds[path.exists()]}.")
         self._files = FolderFiles(path if path.is_dir() else path.parent)
+        self.folder = self._files.place.absolute().name
         self._names = self._files.names() if path.is_dir() else [path.name]
         if not self._names:
             raise UserError(f"--images {path}: expected images in it or below, found none.")

@@ -64,8 +64,8 @@ def test_codes_are_decoded_to_the_same_images_from_either_file(kind, tmp_path):
 
 def test_reconstructions_as_large_as_their_files(finished, command, tmp_path):
     """Upright, cropped as the model sees them; made small again they are the reconstructions."""
-    pictures = tmp_path / "pictures"
-    pictures.mkdir()
+    pictures = tmp_path / "all" / "pictures"
+    pictures.mkdir(parents=True)
     grey = np.random.default_rng(0).integers(0, 255, (7, 9), np.uint8)
     image = Image.fromarray(grey).resize((140, 112), Image.Resampling.BICUBIC)
     image.save(pictures / "wide.png")
@@ -82,6 +82,10 @@ def test_reconstructions_as_large_as_their_files(finished, command, tmp_path):
     small = np.asarray(found["wide"].resize((28, 28), Image.Resampling.BOX))[..., 0] / 255
     np.testing.assert_allclose(small, expected.numpy(), atol=0.1)
     command(*ask, tmp_path / "out.png").refused("own_size is of files that go into a folder")
+    before = (pictures / "wide.png").read_bytes()
+    for place in (pictures, pictures.parent):
+        command(*ask, place).refused("holds the images of --images, and files there would be lost")
+    assert (pictures / "wide.png").read_bytes() == before
 
 
 def test_columns_of_a_table_are_found_by_their_names(tmp_path):

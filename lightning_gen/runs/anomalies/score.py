@@ -16,7 +16,7 @@ from lightning_gen.runs.anomalies.masks import Masks
 from lightning_gen.runs.anomalies.scored import Scored
 from lightning_gen.runs.anomalies.scorer import UNITS, ScoreName, Scorer
 from lightning_gen.runs.finished import FinishedRun
-from lightning_gen.runs.inputs import Inputs
+from lightning_gen.runs.inputs import FileInputs, Inputs
 from lightning_gen.runs.outputs import check_ending
 from lightning_gen.runs.pages.html import write_page
 from lightning_gen.training.scores import number
@@ -48,7 +48,7 @@ def score(
         normal: folders or classes of the images that are normal, so that AUROC tells how well the
             scores part them from all others. By default those of the training, or folders called
             good, normal or ok.
-        masks: a folder with the masks of anomalies, white where the defect is, called as the
+        masks: a folder with the masks of anomalies, bright where the defect is, called as the
             images, or with _mask behind. They give the AUROC of pixels.
         quantile: the share of validation images below the threshold.
         num_images: the first so many; all by default.
@@ -57,12 +57,15 @@ def score(
     check_ending(out, (".html", ".htm", ".csv"))
     if not 0 < quantile < 1:
         raise UserError(f"quantile is a share between 0 and 1, got {quantile}. Set it to 0.99.")
+    run.check_request(Path("page.png"), 3 * num_shown)
     known = Masks(masks, run.image_shape) if masks else None
-    scorer, scored = Scorer(run), Scored(by, normal or _trained_on(run), known, num_shown)
+    folder = inputs.folder if isinstance(inputs, FileInputs) else ""
+    scorer, usual_kinds = Scorer(run), normal or _trained_on(run)
+    scored = Scored(by, usual_kinds, folder, known, num_shown)
     for part in inputs.shown("scoring", num_images):
         scored.add(part, scorer(part.batch), inputs.class_names)
-    if normal and not {*normal} & {*scored.kinds}:
-        raise UserError(f"normal: no image is of {normal[0]!r}{nearest(normal[0], scored.kinds)}")
+    if missing := [kind for kind in normal if kind not in scored.kinds]:
+        raise UserError(f"normal: no image is of {missing[0]!r}{nearest(missing[0], scored.kinds)}")
     usual = scorer.of_validation(by)
     threshold = float(np.quantile(usual, quantile)) if usual else None
     facts = [
@@ -71,6 +74,11 @@ def score(
         *(known.notes if known else []),
     ]
     areas = scored.areas()
+    if not areas:
+        facts.append(
+            "There is no AUROC: it takes two or more normal images, and as many others. Normal are "
+            f"{', '.join(usual_kinds)}; --normal names the folders or classes that are."
+        )
     write_rows(out.with_suffix(".csv"), scored.rows(threshold))
     if out.suffix != ".csv":
         groups = {"validation images": usual, **scored.by_kind()} if usual else scored.by_kind()

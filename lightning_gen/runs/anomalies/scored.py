@@ -20,6 +20,8 @@ from lightning_gen.runs.inputs import NamedBatch
 from lightning_gen.training.scores import with_error
 
 COLOURS = colormaps["inferno"]
+MOST_GROUPS = 7
+"""Of a chart."""
 
 
 class ShownImage(NamedTuple):
@@ -38,14 +40,21 @@ class Scored:
     Args:
         by: the score that ranks them.
         normal: the classes or folders of images that are normal.
+        folder: what the images of no class and no folder are called.
         masks: which pixels are not.
         num_shown: how many of the most unusual are kept with their pictures, in ``shown``.
     """
 
     def __init__(
-        self, by: ScoreName, normal: Sequence[str], masks: Masks | None, num_shown: int
+        self,
+        by: ScoreName,
+        normal: Sequence[str],
+        folder: str,
+        masks: Masks | None,
+        num_shown: int,
     ) -> None:
         self.by, self.normal, self.masks = by, normal, masks
+        self._folder = folder
         self.names: list[str] = []
         self.kinds: list[str] = []
         self.values: dict[ScoreName, list[float]] = {}
@@ -58,7 +67,7 @@ class Scored:
         kinds = [
             class_names[label]
             if len(class_names) > 1 and label != NO_CLASS
-            else PurePosixPath(name).parent.name
+            else PurePosixPath(name).parent.name or self._folder
             for name, label in zip(part.names, labels, strict=True)
         ]
         self.names += part.names
@@ -67,11 +76,12 @@ class Scored:
         for name, values in judged.values.items():
             self.values.setdefault(name, []).extend(values.tolist())
         if self.masks:
-            self.masks.see(part.names, [kind in self.normal for kind in kinds], judged.errors)
+            self.masks.see(part.names, kinds, self.normal, judged.errors)
         pictures = (part.batch.images, judged.reconstructions, judged.errors)
         self.shown += map(ShownImage, part.names, ranked, *(each.cpu() for each in pictures))
-        self.shown = sorted(self.shown, key=lambda each: each.value, reverse=True)
-        del self.shown[self._num_shown :]
+        best = sorted(self.shown, key=lambda each: each.value, reverse=True)[: self._num_shown]
+        # Copies: a part of a batch keeps the whole batch in memory.
+        self.shown = [ShownImage(*each[:2], *(t.clone() for t in each[2:])) for each in best]
 
     @property
     def ranked(self) -> list[float]:
@@ -79,10 +89,12 @@ class Scored:
         return self.values[self.by]
 
     def by_kind(self) -> dict[str, list[float]]:
-        """The same by class or folder."""
+        """The same by class or folder; normal and other ones where there are many of these."""
         groups: dict[str, list[float]] = {}
+        few = len({*self.kinds}) <= MOST_GROUPS
         for kind, value in zip(self.kinds, self.ranked, strict=True):
-            groups.setdefault(kind, []).append(value)
+            name = kind if few else "normal" if kind in self.normal else "unusual"
+            groups.setdefault(name, []).append(value)
         return groups
 
     def areas(self) -> dict[str, str]:
@@ -113,10 +125,11 @@ class Scored:
 
     def rows(self, threshold: float | None) -> Iterator[list[object]]:
         """The lines of a table, the most unusual image first."""
-        yield ["rank", "name", "kind", *self.values, *(["unusual"] if threshold else [])]
+        yield ["rank", "name", "kind", *self.values, *([] if threshold is None else ["unusual"])]
         order = sorted(range(len(self.names)), key=self.ranked.__getitem__, reverse=True)
         for rank, place in enumerate(order, start=1):
-            above = ["yes" if self.ranked[place] > threshold else "no"] if threshold else []
+            unusual = threshold is not None and self.ranked[place] > threshold
+            above = [] if threshold is None else ["yes" if unusual else "no"]
             numbers = [f"{values[place]:.7g}" for values in self.values.values()]
             words = map(no_formula, (self.names[place], self.kinds[place]))
             yield [rank, *words, *numbers, *above]

@@ -64,10 +64,14 @@ class Scorer:
         except UserError as error:
             self.notes.append(f"There is no code_distance: {error}")
             return None
-        if codes.shape[1] > LONGEST_CODE:
-            self.notes.append(f"There is no code_distance: a code has {codes.shape[1]:,} numbers.")
-            return None
-        return MahalanobisDistance(codes)
+        faults = {
+            f"a code has {codes.shape[1]:,} numbers": codes.shape[1] > LONGEST_CODE,
+            "there is one training image": len(codes) < 2,
+            "codes of training images are NaN or infinite": not codes.isfinite().all(),
+        }
+        if fault := next((words for words, holds in faults.items() if holds), ""):
+            self.notes.append(f"There is no code_distance: {fault}.")
+        return None if fault else MahalanobisDistance(codes)
 
     def __call__(self, batch: Batch) -> Judged:
         """The scores of a batch."""

@@ -55,6 +55,8 @@ def compare(
     """
     if out is not None:
         check_ending(Path(out), (".html", ".htm", *TABLES, *PICTURES))
+    if metrics and (out is None or Path(out).suffix not in TABLES):
+        raise UserError(f"metrics are columns of a table. Pass --out with {' or '.join(TABLES)}.")
     used = existing_device(device)
     devices = [used] if used.type == "cuda" else []
     with torch.random.fork_rng(devices, device_type="cuda"), torch.no_grad():

@@ -22,11 +22,14 @@ MOST_TOLD, LONGEST = 3, 40
 """A label names at most so many settings, in so many letters."""
 
 UNTOLD = (
-    r"(name|ckpt_path|trainer(?!\.max_epochs).*|data\.(root|num_workers|cache|images_on))(\.|$)"
+    r"(name|ckpt_path|seed_everything|trainer(?!\.max_epochs).*"
+    r"|data\.(root|num_workers|cache|images_on))(\.|$)"
 )
 """Settings that name no run."""
-UNCOUNTED = r"(name|ckpt_path|seed_everything|trainer\.logger|data\.(root|num_workers|cache))(\.|$)"
+UNCOUNTED = r"(name|ckpt_path|seed_everything|trainer\.logger|data\.(num_workers|cache))(\.|$)"
 """Settings in which runs of one group differ: they train the same, but for the seed."""
+PUBLISHED = "data.download"
+"""A setting of data that are the same wherever ``data.root`` is."""
 MODULE = r"([a-z_]+[.])+(?=[A-Z])"
 
 NO_PART_OF_THE_LOSS = (
@@ -119,8 +122,10 @@ def _groups(records: Sequence[RunRecord]) -> list[list[int]]:
     """The numbers of runs that differ by their seeds alone; two of one seed are in two groups."""
     found: dict[object, list[dict[object, int]]] = {}
     for number, record in enumerate(records):
-        settings = dict(flatten(record.config)).items()
-        told = frozenset((key, value) for key, value in settings if not re.match(UNCOUNTED, key))
+        settings = dict(flatten(record.config))
+        if PUBLISHED in settings:
+            settings.pop("data.root", None)
+        told = frozenset(pair for pair in settings.items() if not re.match(UNCOUNTED, pair[0]))
         seed = record.environment.get("seed")
         groups = found.setdefault((told, record.prior) if seed is not None else number, [])
         if all(seed in group for group in groups):
@@ -181,7 +186,8 @@ def flatten(value: object, key: str = "") -> Iterator[tuple[str, str]]:
 class ComparedMetric(NamedTuple):
     """A column of metrics.csv: its value in each run, and the number of the best run.
 
-    Of several seeds the value is their mean, and ``deviations`` has the standard deviation.
+    Of several seeds the value is the mean of those that have it, ``counts`` of them, and
+    ``deviations`` has the standard deviation.
     ``fault`` says why the values cannot be compared; empty where they can.
     """
 
@@ -189,6 +195,7 @@ class ComparedMetric(NamedTuple):
     quantity: Quantity
     values: list[float | None]
     deviations: list[float | None]
+    counts: list[int]
     best: int | None
     fault: str
 
@@ -208,7 +215,8 @@ def compared_metrics(runs: Sequence[ComparedRun]) -> list[ComparedMetric]:
         having = [run for run, value in zip(runs, values, strict=True) if value is not None]
         fault = comparison_fault(column, quantity, having) if len(having) > 1 else ""
         best = None if fault else _best(quantity, values)
-        found.append(ComparedMetric(column, quantity, values, spread, best, fault))
+        counts = [*map(len, of_seeds)]
+        found.append(ComparedMetric(column, quantity, values, spread, counts, best, fault))
     return found
 
 
@@ -249,7 +257,7 @@ def comparison_fault(column: str, quantity: Quantity, runs: Sequence[ComparedRun
     others = differing(settings).keys()
     if "data" in others:
         return "the datasets differ"
-    published = "data.download" in settings  # files that are the same, wherever they lie
+    published = PUBLISHED in settings
     if split := sorted(key for key in others if _of_the_split(key, stage, published)):
         return f"the images differ ({', '.join(split)})"
     if basis == "data":

@@ -1,5 +1,6 @@
 """The table of a comparison: a row a run, with the settings that differ and the metrics."""
 
+import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,6 +9,7 @@ from lightning_gen.atomic import no_formula, write_rows, write_text
 from lightning_gen.errors import UserError, nearest
 from lightning_gen.hyperparameters import short_names
 from lightning_gen.runs.pages.compared import (
+    MOST_TOLD,
     UNTOLD,
     ComparedMetric,
     ComparedRun,
@@ -46,12 +48,13 @@ def _rows(
     runs: Sequence[ComparedRun], settings: Settings, metrics: Sequence[ComparedMetric]
 ) -> list[list[object]]:
     """The lines of a CSV; a cell is empty where a run lacks a setting or a metric."""
-    columns = [f"{m.column}{part}" for m in metrics for part in ("", " std")]
-    rows: list[list[object]] = [["run", *short_names(settings).values(), "n", *columns]]
+    columns = [f"{m.column}{part}" for m in metrics for part in ("", " std", " n")]
+    rows: list[list[object]] = [["run", *short_names(settings).values(), *columns]]
     for place, run in enumerate(runs):
         own = [no_formula(values[place] or "") for values in settings.values()]
-        values = [part[place] for metric in metrics for part in (metric.values, metric.deviations)]
-        rows.append([no_formula(run.label), *own, len(run.records), *values])
+        parts = ((m.values, m.deviations, m.counts) for m in metrics)
+        values = [part[place] for each in parts for part in each]
+        rows.append([no_formula(run.label), *own, *values])
     return rows
 
 
@@ -59,6 +62,8 @@ def _latex(
     runs: Sequence[ComparedRun], settings: Settings, metrics: Sequence[ComparedMetric]
 ) -> str:
     """A ``tabular`` with a line a run; arrows say which direction is better."""
+    if len(settings) > MOST_TOLD:
+        settings = {}  # the names of the runs tell them apart
     arrows = {"lower": r" $\downarrow$", "higher": r" $\uparrow$", "": ""}
     heads = [escaped(m.column) + arrows[m.quantity.better] for m in metrics]
     several = any(len(run.records) > 1 for run in runs)
@@ -89,6 +94,8 @@ def _latex(
 def _cell(metric: ComparedMetric, place: int) -> str:
     if (value := metric.values[place]) is None:
         return "--"
+    if not math.isfinite(value):
+        return escaped(str(value))
     text = with_deviation(value, metric.deviations[place]).replace(" ± ", r" \pm ")
     return rf"$\mathbf{{{text}}}$" if place == metric.best else f"${text}$"
 
@@ -96,5 +103,6 @@ def _cell(metric: ComparedMetric, place: int) -> str:
 def escaped(text: str) -> str:
     """A text that LaTeX prints as it is, in one line."""
     special = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+    special |= {"<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}"}
     special |= {sign: rf"\{sign}" for sign in "&%$#_{}"}
     return "".join(special.get(sign, sign) for sign in " ".join(text.split()))

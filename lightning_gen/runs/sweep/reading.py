@@ -113,8 +113,8 @@ def _build(path: Path, content: dict[str, Any], recipes: Mapping[str, Path]) -> 
         config = recipes[content["config"]]
     elif not config.is_file():
         raise UserError(
-            f"config: there is no file {config}, nor a recipe of this name. Write its path as seen "
-            f"from the folder {path.parent}."
+            f"config: there is no file {config} (as seen from the folder {path.parent}), and no "
+            f"experiment's recipe {content['config']}{nearest(content['config'], recipes)}"
         )
     parameters = {str(k): read_parameter(k, v) for k, v in content["parameters"].items()}
     overrides = {str(k): study_value(k, v) for k, v in (content.get("overrides") or {}).items()}

@@ -11,9 +11,14 @@ from scipy.ndimage import gaussian_filter
 from sklearn.covariance import LedoitWolf
 from sklearn.metrics import roc_auc_score
 
+from lightning_gen.contracts import Batch
 from lightning_gen.data import MiniFashionMNIST
 from lightning_gen.metrics.anomaly import MahalanobisDistance
+from lightning_gen.runs.anomalies.masks import Masks
+from lightning_gen.runs.anomalies.scored import Scored
+from lightning_gen.runs.anomalies.scorer import Judged
 from lightning_gen.runs.finished import FinishedRun
+from lightning_gen.runs.inputs import NamedBatch
 from support.command import NO_PICTURES, TWO_BATCHES
 from support.pages import Browser, parsed, words
 
@@ -103,8 +108,78 @@ def test_masks_tell_whether_the_right_pixels_differ(command, run, parts):
     assert area == pytest.approx(expected, abs=0.002)
     shutil.copytree(parts / "masks", "some")
     next(iter(sorted((run.path.parents[2] / "some").rglob("*.png")))).unlink()
-    assert "1 anomalies have no mask, such as block/15.png" in command(*ask, "some").done().out
+    said = command(*ask, "some").done().out
+    assert "1 unusual images have no mask, such as block/15.png" in said
+    shutil.copytree("some", "again/some")
+    command(*ask, "again").done()
+    shutil.copytree("some", "again/other/some")
+    command(*ask, "again").refused("are both masks of block/")
     command(*ask, "none").refused("--masks none: expected a folder")
+
+
+@pytest.mark.parametrize("form", ["1", "P", "I;16", "RGBA", "ones", "large"])
+def test_masks_of_any_form(form, tmp_path):
+    white = np.zeros((28, 28), np.uint8)
+    white[BLOCK, BLOCK] = 255
+    image = Image.fromarray(white)
+    if form == "ones":  # numbers of classes
+        image = Image.fromarray(white // 255)
+    elif form == "I;16":
+        image = Image.fromarray(white.astype(np.uint16) * 257)
+    elif form == "RGBA":  # white on what is clear
+        image = Image.merge("RGBA", [Image.new("L", (28, 28), 255)] * 3 + [image])
+    elif form == "large":
+        image = image.resize((280, 280), Image.Resampling.NEAREST)
+    else:
+        image = image.convert(form)
+    (tmp_path / "crack").mkdir()
+    image.save(tmp_path / "crack" / "1.png")
+    masks = Masks(tmp_path, (3, 28, 28))
+    errors = torch.from_numpy(white / 255.0).float().expand(2, -1, -1)
+    masks.see(["crack/1.jpg", "good/1.jpg"], ["crack", "good"], ["good"], errors)
+    above, below = 100, 2 * 784 - 100  # the second image has as large errors at 100 pixels
+    assert masks.area() == pytest.approx((0.5 * above + below - 100) / below)
+    assert masks.notes == []
+
+
+def test_masks_are_found_by_the_longest_tail(tmp_path):
+    for place, brightness in (("test/x", 255), ("x", 0)):
+        write(tmp_path / place / "0_mask.png", np.full((8, 8), brightness, np.uint8))
+    masks = Masks(tmp_path, (1, 8, 8))
+    masks.see(["a/test/x/0.png"], ["x"], [], torch.ones(1, 8, 8))
+    assert masks.notes == ["There is no AUROC of pixels: it takes defective and whole ones."]
+    masks.see(["0.png"], ["y"], [], torch.ones(1, 8, 8))
+    assert "1 unusual images have no mask, such as 0.png" in masks.notes[0]
+
+
+def test_one_folder_of_normal_images(command, run, parts, tmp_path):
+    """It is called by its own name."""
+    ask = ("score", "vae", "--images", parts / "images" / "good", "--out", "score.csv")
+    answer = command(*ask, "--normal", "good").done()
+    assert "15 images, 15 of them known as normal." in answer.out
+    assert "There is no AUROC: it takes two or more normal images" in answer.out
+    assert {row["kind"] for row in table(tmp_path / "score.csv")[0]} == {"good"}
+    command(*ask, "--normal", "good", "goood").refused("no image is of 'goood'. Did you mean good?")
+
+
+def test_nothing_to_validate_on(command, in_tmp, parts):
+    bare = ("--model", "AE", "--data", "MiniFashionMNIST", "--data.val_fraction", "0")
+    command("fit", *bare, *NO_PICTURES, *TWO_BATCHES, "--name", "bare").done()
+    answer = command("score", "bare", "--images", parts / "images", "--out", "score.csv").done()
+    assert "There is no threshold: the dataset of bare/version_0 has no val images" in answer.out
+
+
+def test_few_pictures_are_kept_and_no_batches():
+    scored = Scored("squared_error", ["good"], "", None, 3)
+    for start in range(0, 40, 10):
+        images = torch.rand(10, 1, 8, 8)
+        batch = Batch(images, torch.zeros(10, dtype=torch.long), torch.empty(10, 0))
+        values = {"squared_error": torch.arange(start, start + 10.0)}
+        part = NamedBatch(batch, [f"good/{n}.png" for n in range(start, start + 10)])
+        scored.add(part, Judged(values, images, images[:, 0]), ())
+    assert [each.name for each in scored.shown] == [f"good/{n}.png" for n in (39, 38, 37)]
+    assert all(each.image.untyped_storage().nbytes() == 64 * 4 for each in scored.shown)
+    assert [*scored.rows(0.0)][1][-1] == "yes"
 
 
 def test_the_classes_of_training_are_normal(command, run):

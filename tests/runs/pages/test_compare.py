@@ -276,7 +276,7 @@ def test_a_table_of_numbers(seeds, place, tmp_path):
     runs = [*seeds("small_&"), *seeds("large", latent_dim=64)]
     out = compare(*runs, out=tmp_path / "t.csv", device="cpu")
     rows = list(csv.DictReader(out.read_text().splitlines()))
-    assert [(row["run"], row["latent_dim"], row["n"]) for row in rows] == [
+    assert [(row["run"], row["latent_dim"], row["test/loss n"]) for row in rows] == [
         ("small_&", "2", "3"),
         ("large", "64", "3"),
     ]
@@ -300,3 +300,25 @@ def test_a_chart_of_the_curves(seeds, tmp_path):
     out = compare(*seeds("small"), out=tmp_path / "chart.pdf", device="cpu")
     assert out.read_bytes().startswith(b"%PDF")
     assert_refused(".html, .htm, .csv, .tex", compare, "a", "b", out=tmp_path / "chart.docx")
+    page = {"out": tmp_path / "c.html", "metrics": ("test/loss",)}
+    assert_refused("columns of a table. Pass --out with .csv or .tex", compare, "a", "b", **page)
+
+
+def test_folders_of_other_images_are_no_two_seeds(seeds, tmp_path):
+    places = [*seeds("small")][:2]
+    for name, place in zip("ab", places, strict=True):
+        config = yaml.safe_load(Path(place, "config.yaml").read_text())
+        config["data"] = {"class_path": "ImageFolder", "init_args": {"root": name}}
+        Path(place, "config.yaml").write_text(yaml.safe_dump(config))
+    out = compare(*places, out=tmp_path / "t.csv", device="cpu")
+    assert len(out.read_text().splitlines()) == 3
+
+
+def test_a_seed_without_a_metric_is_not_counted(seeds, tmp_path):
+    places = [*seeds("small")]
+    Path(places[2], "metrics.csv").write_text("epoch,step,val/loss,test/loss\n0,1,nan,\n")
+    out = compare(*places, out=tmp_path / "t.csv", metrics=("test/loss", "val/loss"), device="cpu")
+    [row] = csv.DictReader(out.read_text().splitlines())
+    assert (row["test/loss"], row["test/loss n"], row["val/loss n"]) == ("7.5", "2", "3")
+    out = compare(*places, out=tmp_path / "t.tex", metrics=("val/loss",), device="cpu")
+    assert "& nan " in out.read_text()

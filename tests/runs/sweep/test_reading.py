@@ -119,7 +119,7 @@ def test_the_config_is_named_from_the_current_folder(tmp_path, monkeypatch):
 
 def test_the_config_may_be_a_recipe(tmp_path):
     path = write_sweep(tmp_path, config="mnist_vae")
-    assert_refused("no file .*mnist_vae, nor a recipe", read_sweep, path)
+    assert_refused("no file .*mnist_vae .*and no experiment's recipe mnist_vae", read_sweep, path)
     recipe = tmp_path / "elsewhere" / "mnist_vae.yaml"
     assert read_sweep(path, {"mnist_vae": recipe}).config == recipe
 
