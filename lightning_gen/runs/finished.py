@@ -179,6 +179,8 @@ class FinishedRun:
             raise
         except Exception as error:  # jsonargparse raises what its parts raise
             reason = refusal(str(error)) or f"{' '.join(str(error).split())[:300]}."
+            if "arguments are required: root" in str(error):
+                reason = "the folder of its images is not known here."
             raise UserError(
                 f"the dataset of {self.path / CONFIG} cannot be built: {reason} Pass images of "
                 "your own with --images."

@@ -21,8 +21,8 @@ from lightning_gen.training.hub import FILES, check_repository, hub
 from lightning_gen.training.safe_file import write_safe
 from lightning_gen.training.scores import FILE as SCORES
 
-PICTURES = ("samples_of_fitted_prior", "samples", "reconstructions")
-"""The pictures of a model card, the first ones first, as far as a run has them."""
+PICTURES = ("samples_of_fitted_prior", "samples")
+"""The pictures of a model card where none are named: those that show no image of the data."""
 PUBLIC = ("seed_everything", "model", "data")
 PUBLIC_OF_TRAINER = ("max_epochs", "max_steps", "precision", "gradient_clip_val")
 """What the configuration on the hub has: nothing of loggers, callbacks and folders."""
@@ -45,9 +45,10 @@ def push(
         repo: user/name, which is made where it does not exist; its files of other names stay.
         license: of the weights and pictures, as the hub calls it, such as mit or cc-by-4.0.
         private: make a repository that only you see.
-        pictures: of the run's images, such as samples; reconstructions show images of your data.
+        pictures: of the run's images, by default samples; reconstructions would show your data.
     """
     check_repository(repo)
+    check_own_folder(out, run.path)
     if license is None or not re.fullmatch(r"[a-z0-9.-]+", license):
         raise UserError(
             "--license says what others may do with the weights: mit, apache-2.0, cc-by-4.0, "
@@ -72,6 +73,15 @@ def push(
     return out
 
 
+def check_own_folder(out: Path, run: Path) -> None:
+    """Raise a UserError where files would be written over others than those of a push."""
+    card, sign = out / "README.md", "\nlibrary_name: lightning-gen\n"
+    pushed = card.is_file() and sign in card.read_text(errors="replace")
+    used = out.exists() and not (out.is_dir() and not any(out.iterdir()))
+    if out.resolve() == run.resolve() or (used and not pushed):
+        raise UserError(f"--out {out} holds other files. Pass a new folder, or leave it out.")
+
+
 def write_files(
     run: FinishedRun, out: Path, repo: str, license: str, pictures: Sequence[str] | None
 ) -> list[str]:
@@ -79,11 +89,13 @@ def write_files(
 
     It is a run directory, whose checkpoint and prior are ``.safetensors``.
     """
+    checkpoint = load_checkpoint(run.checkpoint)
+    check_public(checkpoint.get("hyper_parameters", {}))
     config = public_config(RunDirectory.of(run.path).read_config())
     images = latest_pictures(run.path, pictures)
     write_text(out / "README.md", model_card(run, repo, license, images))
     write_text(out / CONFIG, yaml.safe_dump(config, sort_keys=False))
-    write_weights(load_checkpoint(run.checkpoint), out / WEIGHTS)
+    write_weights(checkpoint, out / WEIGHTS)
     names = ["README.md", CONFIG, WEIGHTS]
     if has_fitted_prior(run.model) and (kept := kept_file(run.path)):
         content = read_prior(kept)
@@ -115,8 +127,25 @@ def public_config(config: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
+def check_public(arguments: dict[str, Any]) -> None:
+    """Raise a UserError where an argument of the model, which the weights need, is a path."""
+    for name, value in arguments.items():
+        if _without_paths(value) != value:
+            raise UserError(
+                f"model.{name} has a path of this machine in it, and everybody would see it. Train "
+                "with another value, or keep the run."
+            )
+
+
 def _without_paths(value: Any) -> Any:  # noqa: ANN401  (plain values)
-    if not isinstance(value, dict):
-        return value
-    paths = {k for k, v in value.items() if isinstance(v, str) and re.search("^~|/", v)}
-    return {k: _without_paths(v) for k, v in value.items() if k not in (*PRIVATE, *paths)}
+    """Plain values without folders, and without texts that look like a path."""
+    if isinstance(value, dict):
+        kept = {k: v for k, v in value.items() if k not in PRIVATE and not _is_path(v)}
+        return {k: _without_paths(v) for k, v in kept.items()}
+    if isinstance(value, list | tuple):
+        return [_without_paths(v) for v in value if not _is_path(v)]
+    return value
+
+
+def _is_path(value: object) -> bool:
+    return isinstance(value, str) and bool(re.search(r"^~|[/\\]", value))

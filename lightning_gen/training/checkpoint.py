@@ -44,8 +44,9 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         content = read_content(path)
     except Exception as error:  # a broken pickle raises nearly anything
         raise UserError(
-            f"{path} is broken, or holds more than the plain values and tensors of a checkpoint; "
-            "nothing in it was run. Use another file of its folder."
+            f"{path} is broken, or holds something else than the plain values and tensors of a "
+            "checkpoint; nothing in it was run. Use another file of its folder, or weights alone "
+            "with --init_from."
         ) from error
     found: dict[str, Any] = content if isinstance(content, dict) else {}
     if lack := lack_of(found):

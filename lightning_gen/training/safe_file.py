@@ -33,4 +33,7 @@ def read_safe(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """The tensors, in their order, and the plain values; a broken file raises nearly anything."""
     with safe_open(path, framework="pt") as file:
         about: dict[str, Any] = json.loads(file.metadata()[KEY])
-        return {name: file.get_tensor(name) for name in about.pop("names")}, about
+        names = about.pop("names")
+        if sorted(names) != sorted(file.keys()):
+            raise ValueError("its header names other tensors than it holds")
+        return {name: file.get_tensor(name) for name in names}, about

@@ -20,6 +20,7 @@ from lightning_gen.callbacks import Evaluation
 from lightning_gen.callbacks.draw import names_of_data, portions
 from lightning_gen.callbacks.drawing import evaluation_mode
 from lightning_gen.contracts import Codes, Images, able, condition_on
+from lightning_gen.errors import UserError
 from lightning_gen.pictures.codes import free_dimensions
 from lightning_gen.quantities import Quantities
 from lightning_gen.training.directory import RunDirectory, data_name
@@ -76,6 +77,10 @@ def begin_wandb(
     job, and W&B's ends before the training's own has saved.
     """
     for logger in wandb_loggers(loggers):
+        import wandb
+
+        if wandb_options(logger) is None and wandb.run is None:
+            raise UserError("a WandbLogger serves one training, and this one has. Make a new one.")
         describe_logger(logger, directory, model, data)
         for name in ("log_metrics", "log_hyperparams"):
             setattr(logger, name, tolerated("what was logged")(getattr(logger, name)))

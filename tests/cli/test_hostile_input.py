@@ -79,7 +79,8 @@ def words_of(verb, run, checkpoint, codes):
     return [*place, str(run)] if verb == "compare" else place
 
 
-READERS = [verb for verb in VERBS if verb not in ("sweep", "reproduce", "recipes")]
+WITHOUT_MODEL = ("sweep", "reproduce", "recipes", "film", "wandb-workspace")
+READERS = [verb for verb in VERBS if verb not in WITHOUT_MODEL]
 """The verbs that take a run or a checkpoint."""
 
 
@@ -110,7 +111,7 @@ def test_code_in_a_checkpoint_does_not_run(
     if verb == "report":  # it reads no checkpoint
         answer.done()
         return
-    broken = "best.ckpt is broken, or holds more than the plain values"
+    broken = "best.ckpt is broken, or holds something else than the plain values"
     answer.refused(broken, "nothing in it was run")
 
 

@@ -15,6 +15,7 @@ from safetensors.torch import save
 import lightning_gen as lg
 from lightning_gen.priors import GaussianMixture
 from lightning_gen.runs.finished import FinishedRun
+from lightning_gen.runs.hub import check_public
 from lightning_gen.training.checkpoint import load_checkpoint, load_model, write_weights
 from lightning_gen.training.safe_file import KEY
 from lightning_gen.training.warm_start import start_from
@@ -86,7 +87,7 @@ def test_what_is_pushed_is_the_same_run_to_the_bit(hub, run, command, monkeypatc
         == ", from GaussianMixture(components=2, covariance=full)"
     )
     assert there.test == here.test
-    assert {*there.images} == {"samples_of_fitted_prior", "samples", "reconstructions"}
+    assert {*there.images} == {"samples_of_fitted_prior", "samples"}, "no image of the data"
     hub.shutdown()
     hub.server_close()
     assert torch.equal(samples_of(PLACE), expected), "from the cache"
@@ -173,6 +174,24 @@ def test_a_second_push_replaces_its_own_files_alone(hub, run, command):
     assert [name for name in files if name.startswith("images")] == ["images/samples/2.png"]
     assert files["README.md"] != b"old"
     command("push", "own", *PUSH, "--pictures", "sample").refused("Did you mean samples")
+
+
+def test_a_fetched_run_is_pushed_again_but_over_no_other_files(hub, run, command, in_tmp):
+    command("push", "own", *PUSH).done()
+    command("push", PLACE, "user/again", "--license", "mit", "--out", "new").done()
+    command("push", PLACE, "user/again", "--license", "mit", "--out", "new").done()
+    before = (run / "config.yaml").read_bytes()
+    (in_tmp / "mine").mkdir()
+    (in_tmp / "mine" / "README.md").write_text("mine")
+    for place in (run, "mine", run / "config.yaml"):
+        command("push", "own", *PUSH, "--out", place).refused("holds other files")
+    assert (run / "config.yaml").read_bytes() == before
+
+
+@pytest.mark.parametrize("value", ["/home/me", "~/me", "C:\\me", ["a", "/home/me"], {"x": "a/b"}])
+def test_a_path_in_the_model_is_published_by_nobody(value):
+    assert_refused("model.secret has a path of this machine in it", check_public, {"secret": value})
+    check_public({"likelihood": {"class_path": "lightning_gen.objectives.Bernoulli"}, "n": [1, 2]})
 
 
 def test_private_means_private(hub, run, command):
@@ -320,7 +339,9 @@ def test_broken_and_boasting_files_are_one_line(attack):
         *(with_size(json.dumps(boast).encode()), save({"x": torch.ones(2)})),
         *(with_header(weights, lambda _, said=said: said) for said in deep),
     ):
-        attack("model.safetensors is broken, or holds more", **{"model.safetensors": content})
+        attack(
+            "model.safetensors is broken, or holds something else", **{"model.safetensors": content}
+        )
 
 
 def test_names_that_climb_out_write_nothing_there(attack, hub, command, tmp_path):

@@ -218,6 +218,14 @@ def test_an_artifact_writes_inside_of_itself(api, tmp_path, monkeypatch):
     assert not (tmp_path / "cache").exists()
 
 
+def test_a_logger_serves_one_training(in_tmp):
+    logger = WandbLogger(offline=True)
+    data = lg.data.MiniFashionMNIST()
+    lg.fit(vae(), data, name="a", logger=logger, **SHORT)
+    again = {"name": "b", "logger": logger, **SHORT}
+    assert_refused("a WandbLogger serves one training", lg.fit, vae(), data, **again)
+
+
 def test_every_verb_takes_a_model_of_wandb(api, command, tmp_path):
     place = "wandb:me/p/small:best"
     command("sample", place, "--out", "new.png", "--device", "cpu").done()

@@ -25,7 +25,7 @@ def explore(
     projection: ProjectionName = "PCA",
     beside: str | None = None,
     port: int = 0,
-    onnxruntime_web: Path = LIBRARY,
+    onnxruntime_web: Path | None = None,
 ) -> Path:
     """Look at the codes of a model in the browser.
 
@@ -34,14 +34,18 @@ def explore(
         out: an .html file that holds everything; by default a page on 127.0.0.1 until Ctrl-C.
         images: on the map, an image file or a folder, in place of a split.
         split: of the run's dataset, on the map.
-        num_images: on the map, fewer where the codes are long.
+        num_images: on the map, at least 3, and fewer where the codes are long.
         projection: of codes of more than two dimensions: PCA, TSNE or UMAP.
         beside: a second run, which decodes the same codes.
         port: of the page on this machine; 0 is any that is free.
-        onnxruntime_web: the folder of that npm package, for --out.
+        onnxruntime_web: for --out, the folder of that npm package, which
+            is node_modules/onnxruntime-web where none is named.
     """
-    if out is not None:
-        check_page(out, onnxruntime_web)
+    library = onnxruntime_web or LIBRARY
+    if out is None:
+        from lightning_gen.runs.explore.server import serve  # the extra explore
+    else:
+        check_page(out, library)
         run.model.cpu()
     inputs: Inputs = SplitInputs(run, split) if images is None else FileInputs(run, images)
     explored = [gather(run, inputs, num_images, projection)]
@@ -52,13 +56,11 @@ def explore(
         explored.append(Explored(second, functions_of(second), {}))
         check_beside(*explored)
     if out is None:
-        from lightning_gen.runs.explore.server import serve  # the extra explore
-
         serve(explored, port)
         return run.path
     from lightning_gen.runs.explore.static import write_static
 
-    return write_static(explored, out, onnxruntime_web)
+    return write_static(explored, out, library)
 
 
 def check_page(out: Path, library: Path) -> None:

@@ -51,6 +51,8 @@ DIMENSIONS, COMPONENTS = 256, 32
 """Sliders, at most, along single dimensions and along principal components."""
 SPAN = 3.0
 """Standard deviations that a slider has to each side, at least."""
+LEAST = 3
+"""Images of a map."""
 TILE = 64
 """Pixels of the longer side of a thumbnail, at most."""
 
@@ -93,8 +95,10 @@ def gather(run: FinishedRun, inputs: Inputs, count: int, projection: ProjectionN
     """
     graphs = functions_of(run)
     length = graphs["decode"].inputs["codes"].shape[1]
-    shown = codes_shown(run, inputs, max(3, min(count, MOST_NUMBERS // length)))
+    shown = codes_shown(run, inputs, max(LEAST, min(count, MOST_NUMBERS // length)))
     codes = shown.codes.codes
+    if len(codes) < LEAST:
+        raise UserError(f"a map takes {LEAST} images or more, got {len(codes)}. Pass more.")
     free = free_dimensions(run.model, codes)
     draw, cools = drawing_of(run)
     known = set(shown.codes.labels.tolist()) - {NO_CLASS}
@@ -183,7 +187,7 @@ def sliders(run: FinishedRun, seen: LabelledCodes) -> dict[str, Any]:
         axes = Axes(torch.zeros(size), chosen, [name for _, name in ranked])
     along = (codes - axes.origin) @ axes.vectors.T
     normal = isinstance(run.model, SamplesCodes) and has_normal_prior(run.model)
-    far = SPAN * along.std(dim=0).clamp(min=1.0 if normal else 0.0)
+    far = SPAN * along.std(dim=0, correction=0).clamp(min=1.0 if normal else 0.0)
     low, high = torch.minimum(along.amin(dim=0), -far), torch.maximum(along.amax(dim=0), far)
     return told_axes(axes) | {"order": order, "ranges": torch.stack([low, high], dim=1).tolist()}
 

@@ -20,7 +20,9 @@ async function unzipped(base64) {
 /** The model behind the page, on this machine. */
 class Served {
   async ask(path, body) {
-    const answer = await fetch(path, { method: "POST", body });
+    const answer = await fetch(path, { method: "POST", body }).catch(() => {
+      throw new Error("The explorer does not answer: it has ended. Start it again.");
+    });
     const words = answer.headers.get("content-type")?.startsWith("text/");
     if (words || !answer.ok) throw new Error(await answer.text());
     return answer.arrayBuffer();

@@ -33,7 +33,7 @@ def page_of(
             runs=names,
             served=inside is None,
             graphs=graphs or {},
-            told=Markup(json.dumps(told).replace("<", "\\u003c")),
+            told=Markup(json.dumps(told, allow_nan=False).replace("<", "\\u003c")),
             version=__version__,
             **{name: Markup(text) for name, text in texts.items()},
         )

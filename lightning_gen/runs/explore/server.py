@@ -22,7 +22,7 @@ try:
     from starlette.middleware import Middleware
     from starlette.middleware.base import BaseHTTPMiddleware
     from starlette.middleware.trustedhost import TrustedHostMiddleware
-    from starlette.requests import Request
+    from starlette.requests import ClientDisconnect, Request
     from starlette.responses import HTMLResponse, PlainTextResponse, Response
     from starlette.routing import Route
 except ImportError as missing:
@@ -96,14 +96,18 @@ def app_of(explored: Sequence[Explored]) -> Starlette:
             except UserError as error:
                 said = re.sub(r" ?<[^>]*>", "", str(error))  # an open file as Pillow calls it
                 return PlainTextResponse(said.removesuffix("; they are left out."))
-        condition = [float(word) for word in request.query_params["condition"].split(",") if word]
-        code = call(explored[0], "encode", images, torch.tensor([condition]).to(images))
+        words = request.query_params.get("condition", "").split(",")
+        condition = torch.tensor([[float(word) for word in words if word]])
+        told = length - explored[0].about["free"]
+        if condition.shape[1] != told or not condition.isfinite().all():
+            raise ValueError(f"expected a condition of {told} numbers, got {len(words)}.")
+        code = call(explored[0], "encode", images, condition.to(images))
         return Response(
             code.float().cpu().numpy().astype("<f4").tobytes() + to_bytes(images).tobytes()
         )
 
     async def draw(request: Request) -> Response:
-        code = draw_codes(run, 1, float(request.query_params["temperature"]))
+        code = draw_codes(run, 1, float(request.query_params.get("temperature", "")))
         return Response(code.numpy().astype("<f4").tobytes())
 
     answers: dict[str, Answer] = {"decode": decode, "draw": draw}
@@ -114,7 +118,7 @@ def app_of(explored: Sequence[Explored]) -> Starlette:
         Middleware(TrustedHostMiddleware, allowed_hosts=[ADDRESS, "localhost"]),
         Middleware(BaseHTTPMiddleware, dispatch=refuse_other_origins),
     ]
-    bad = {ValueError: refuse, KeyError: refuse}
+    bad = {ValueError: refuse, ClientDisconnect: refuse}
     return Starlette(routes=[Route("/", show), *routes], middleware=guards, exception_handlers=bad)
 
 

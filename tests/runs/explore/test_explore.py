@@ -164,6 +164,11 @@ def test_others_are_refused():
     assert client.post("/draw?temperature=x").status_code == 400
     assert client.post("/draw?temperature=-1").status_code == 400
     assert client.post("/draw").status_code == 400
+    photo = io.BytesIO()
+    Image.new("L", (28, 28)).save(photo, format="PNG")
+    for condition in ("1", "nan", "x"):
+        asked = f"/encode?condition={condition}"
+        assert client.post(asked, content=photo.getvalue()).status_code == 400, condition
 
 
 @torch.no_grad()
