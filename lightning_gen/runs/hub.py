@@ -130,7 +130,7 @@ def public_config(config: dict[str, Any]) -> dict[str, Any]:
 def check_public(arguments: dict[str, Any]) -> None:
     """Raise a UserError where an argument of the model, which the weights need, is a path."""
     for name, value in arguments.items():
-        if _without_paths(value) != value:
+        if _without_paths({"": value}) != {"": value}:
             raise UserError(
                 f"model.{name} has a path of this machine in it, and everybody would see it. Train "
                 "with another value, or keep the run."
@@ -143,7 +143,7 @@ def _without_paths(value: Any) -> Any:  # noqa: ANN401  (plain values)
         kept = {k: v for k, v in value.items() if k not in PRIVATE and not _is_path(v)}
         return {k: _without_paths(v) for k, v in kept.items()}
     if isinstance(value, list | tuple):
-        return [_without_paths(v) for v in value if not _is_path(v)]
+        return type(value)(_without_paths(v) for v in value if not _is_path(v))
     return value
 
 
