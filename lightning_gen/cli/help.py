@@ -10,9 +10,7 @@ from docstring_parser import parse
 from lightning_gen.cli.files import chosen_class
 from lightning_gen.cli.own_parsers import OWN_PARSERS
 
-RUN_HELP = (
-    "run directory, checkpoint, name of a run (its latest version), or hf:user/name of the hub"
-)
+RUN_HELP = "run directory, checkpoint, name of a run, hf:user/name, wandb:entity/project/name:best"
 COMMON = (
     ("batch_size", 256, "images at once"),
     ("seed", 0, "of everything random"),

@@ -19,7 +19,7 @@ from lightning_gen.runs.inputs import SplitInputs
 
 ScoreName = Literal["squared_error", "negative_elbo", "code_distance"]
 UNITS: dict[ScoreName, str] = {
-    "squared_error": MSE.unit,
+    "squared_error": "mean over pixels",
     "negative_elbo": "nats per image",
     "code_distance": "standard deviations",
 }

@@ -18,6 +18,7 @@ from lightning_gen.quantities import Quantities, Quantity
 from lightning_gen.runs.finished import FinishedRun, TrainedModel
 from lightning_gen.runs.pages.record import ENDS_IN_DIMENSION, RunRecord
 
+BEST = "best.ckpt"
 MOST_TOLD, LONGEST = 3, 40
 """A label names at most so many settings, in so many letters."""
 
@@ -74,7 +75,13 @@ class ComparedRun:
         return self.finished.model
 
     def values(self, column: str) -> list[float]:
-        """The last value of a column in each run; an autoencoder's loss is its reconstruction."""
+        """The last value of a column in each run; an autoencoder's loss is its reconstruction.
+
+        A test is of the best checkpoint: another one has no such value.
+        """
+        best = self.record.directory.checkpoints / BEST
+        if column.startswith("test/") and best.is_file() and self.finished.checkpoint.name != BEST:
+            return []
         names = [column]
         if isinstance(self.model, DeterministicAutoencoder):
             names.append(column.replace("/reconstruction", "/loss"))

@@ -296,6 +296,15 @@ def test_a_table_of_numbers(seeds, place, tmp_path):
     )
 
 
+def test_a_test_is_of_the_best_checkpoint(place, tmp_path):
+    places = [f"{place('vae')}/checkpoints/{name}.ckpt" for name in ("best", "last")]
+    out = compare(*places, out=tmp_path / "t.csv", device="cpu")
+    best, last = csv.DictReader(out.read_text().splitlines())
+    assert (best["test/loss n"], last["test/loss n"]) == ("1", "0")
+    assert float(best["test/loss"])
+    assert last["test/loss"] == ""
+
+
 def test_a_chart_of_the_curves(seeds, tmp_path):
     out = compare(*seeds("small"), out=tmp_path / "chart.pdf", device="cpu")
     assert out.read_bytes().startswith(b"%PDF")
