@@ -193,6 +193,7 @@ def api(held, tmp_path, monkeypatch):
 
     monkeypatch.setattr("wandb.Api", Api)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
 
 
 def test_a_model_of_wandb_is_loaded(run, api, tmp_path):
