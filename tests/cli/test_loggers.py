@@ -135,7 +135,8 @@ def fit_online(folder, address):
         **{"WANDB_INIT_TIMEOUT": "3", "WANDB_FINISH_TIMEOUT": "5"},
     }
     script = [sys.executable, "-m", "lightning_gen", "fit", *map(str, WORDS), *map(str, WANDB[:2])]
-    place = {"cwd": folder, "env": os.environ | variables}
+    others = {k: v for k, v in os.environ.items() if k != "WANDB_SERVICE"}  # a process of its own
+    place = {"cwd": folder, "env": others | variables}
     done = subprocess.run(script, capture_output=True, text=True, timeout=300, **place)
     assert done.returncode == 0, done.stderr
     directory = only_run(folder / "logs")
