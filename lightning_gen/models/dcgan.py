@@ -90,13 +90,17 @@ class DCGAN(SamplesPrior, GAN):
         terms = judge(self.objective, real=real_scores, fake=fake_scores)
         if self.penalty is None or training_step is None:
             return terms
+        if (training_step + 1) % self.penalty.every:
+            return terms
         penalty = self.penalty(self.discriminator, real, fake)
-        return PlayerTerms(terms.loss + penalty, terms.values | {"penalty": penalty})
+        loss = terms.loss + self.penalty.every * penalty
+        return PlayerTerms(loss, terms.values | {"penalty": penalty})
 
     def generator_terms(self, seen: Batch, training_step: int | None) -> PlayerTerms:
-        """The objective's loss on new images."""
+        """The objective's loss on new images, and on real ones where it compares them."""
         scores = self.discriminator(self._new_images(len(seen.images)))
-        loss = self.objective.generator(scores)
+        real = self.discriminator(seen.images) if self.objective.compares else None
+        loss = self.objective.generator(scores, real)
         return PlayerTerms(loss, {"generator_loss": loss})
 
     def configure_optimizers(self) -> Any:  # noqa: ANN401  (Lightning's union of eight forms)

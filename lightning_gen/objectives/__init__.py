@@ -2,11 +2,15 @@
 
 from lightning_gen.objectives.adversarial import (
     R1,
+    R1R2,
+    R2,
     Adversarial,
     GradientPenalty,
     Hinge,
+    LeastSquares,
     NonSaturating,
     Penalty,
+    Relativistic,
     Wasserstein,
 )
 from lightning_gen.objectives.elbo import (
@@ -30,6 +34,8 @@ __all__ = [
     "ELBO",
     "MMD",
     "R1",
+    "R1R2",
+    "R2",
     "RBF",
     "Adversarial",
     "Bernoulli",
@@ -41,9 +47,11 @@ __all__ = [
     "ImportanceWeighted",
     "InverseMultiquadratics",
     "Kernel",
+    "LeastSquares",
     "Likelihood",
     "NonSaturating",
     "Penalty",
+    "Relativistic",
     "TotalCorrelation",
     "Wasserstein",
 ]

@@ -17,8 +17,17 @@ from lightning_gen.metrics import mean_pairwise_distance
 from lightning_gen.models import DCGAN
 from lightning_gen.models.gan import GAN, PlayerTerms, judge
 from lightning_gen.networks import DCGANNetworks
-from lightning_gen.objectives import R1, GradientPenalty, Hinge, NonSaturating, Wasserstein
-from support.models import loader_of, trainer_of
+from lightning_gen.objectives import (
+    R1,
+    R1R2,
+    GradientPenalty,
+    Hinge,
+    LeastSquares,
+    NonSaturating,
+    Relativistic,
+    Wasserstein,
+)
+from support.models import batch_of, loader_of, trainer_of
 from support.ordered import KilledError, StopAt, Tiny
 from support.refusals import assert_refused
 
@@ -178,7 +187,9 @@ def test_gradients_are_clipped(precision):
             assert after <= (clip_norm or before)
 
 
-@pytest.mark.parametrize("objective", [NonSaturating(), Hinge(), Wasserstein()])
+@pytest.mark.parametrize(
+    "objective", [NonSaturating(), Hinge(), Wasserstein(), LeastSquares(), Relativistic()]
+)
 @torch.no_grad()
 def test_logged_terms_are_those_of_held_out_images(objective):
     """The networks are replaced by ones whose scores are known."""
@@ -193,7 +204,7 @@ def test_logged_terms_are_those_of_held_out_images(objective):
     [logged] = trainer_of().test(model, loader_of(IMAGES[:6], 4), verbose=False)
     real = IMAGES[:6].flatten(1).sum(dim=1) * 0.1 - 2
     fake = torch.full((6,), 48 * 0.25 * 0.1 - 2)
-    losses = objective.discriminator(real, fake), objective.generator(fake)
+    losses = objective.discriminator(real, fake), objective.generator(fake, real)
     names = ("discriminator_loss", "generator_loss", "real_score", "fake_score")
     expected = zip(names, (*losses, real.mean(), fake.mean()), strict=True)
     expected = {f"test/{name}": value.item() for name, value in expected}
@@ -206,6 +217,17 @@ def test_training_logs_its_terms(penalty, its):
     trainer.fit(model_of(penalty=penalty), loader_of(IMAGES, 4))
     names = {"discriminator_loss", "generator_loss", "real_score", "fake_score"} | its
     assert trainer.logged_metrics.keys() == {f"train/{name}" for name in names}
+
+
+def test_a_lazy_penalty_is_as_many_times_as_large():
+    model, batch = model_of(penalty=R1R2(3.0, every=2)), batch_of(IMAGES)
+    found = []
+    for step in range(4):
+        torch.manual_seed(0)
+        found.append(model.discriminator_terms(batch, step))
+    assert ["penalty" in terms.values for terms in found] == [False, True, False, True]
+    plain, lazy, *_ = found
+    assert lazy.loss.item() == pytest.approx((plain.loss + 2 * lazy.values["penalty"]).item())
 
 
 @torch.no_grad()

@@ -3,12 +3,22 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from lightning_gen.objectives import R1, GradientPenalty, Hinge, NonSaturating, Wasserstein
+from lightning_gen.objectives import (
+    R1,
+    R1R2,
+    R2,
+    GradientPenalty,
+    Hinge,
+    LeastSquares,
+    NonSaturating,
+    Relativistic,
+    Wasserstein,
+)
 from support.refusals import assert_refused
 
 REAL = torch.tensor([2.0, -1.0, 0.5])
 FAKE = torch.tensor([-3.0, 0.2, 1.5])
-OBJECTIVES = [NonSaturating(), Hinge(), Wasserstein()]
+OBJECTIVES = [NonSaturating(), Hinge(), Wasserstein(), LeastSquares(), Relativistic()]
 
 
 def test_non_saturating_is_binary_cross_entropy():
@@ -37,16 +47,32 @@ def test_wasserstein_by_hand():
     assert Wasserstein().generator(FAKE).item() == pytest.approx(1.3 / 3)
 
 
+def test_least_squares_by_hand():
+    # real - 1: 1, -2, -0.5; fake: -3, 0.2, 1.5; fake - 1: -4, -0.8, 0.5
+    expected = ((1 + 4 + 0.25) + (9 + 0.04 + 2.25)) / 6
+    assert LeastSquares().discriminator(REAL, FAKE).item() == pytest.approx(expected)
+    assert LeastSquares().generator(FAKE).item() == pytest.approx((16 + 0.64 + 0.25) / 6)
+
+
+def test_relativistic_pairs_are_a_classification_of_differences():
+    ones, zeros = torch.ones(3), torch.zeros(3)
+    loss = F.binary_cross_entropy_with_logits
+    torch.testing.assert_close(Relativistic().discriminator(REAL, FAKE), loss(REAL - FAKE, ones))
+    torch.testing.assert_close(Relativistic().generator(FAKE, REAL), loss(REAL - FAKE, zeros))
+    assert_refused("compares with real images", Relativistic().generator, FAKE)
+
+
 @pytest.mark.parametrize("objective", OBJECTIVES)
 def test_losses_are_float32_and_reach_all_scores(objective):
     real, fake = (scores.bfloat16().requires_grad_() for scores in (REAL, FAKE))
-    losses = objective.discriminator(real, fake), objective.generator(fake)
-    for loss, scores in zip(losses, ([real, fake], [fake]), strict=True):
+    losses = objective.discriminator(real, fake), objective.generator(fake, real)
+    seen = [fake, real] if objective.compares else [fake]
+    for loss, scores in zip(losses, ([real, fake], seen), strict=True):
         assert loss.dtype == torch.float32
         assert all(gradient.any() for gradient in torch.autograd.grad(loss, scores))
 
 
-PENALTIES = [R1, GradientPenalty]
+PENALTIES = [R1, R2, R1R2, GradientPenalty]
 
 
 @pytest.fixture
@@ -71,7 +97,9 @@ def bowl(images):
 def test_linear_discriminator(real, fake):
     weight = torch.randn(2, 3, 4)
     norm = weight.square().sum().sqrt().item() / 2  # with respect to images in [-1, 1]
-    assert R1(3.0)(linear(weight), real, fake).item() == pytest.approx(1.5 * norm**2)
+    for kind, times in ((R1, 1), (R2, 1), (R1R2, 2)):
+        penalty = kind(3.0)(linear(weight), real, fake)
+        assert penalty.item() == pytest.approx(times * 1.5 * norm**2)
     penalty = GradientPenalty(3.0)(linear(weight), real, fake)
     assert penalty.item() == pytest.approx(3 * (norm - 1) ** 2)
 
@@ -80,6 +108,8 @@ def test_quadratic_discriminator(real, fake):
     squared = sum(image.square().sum().item() for image in real) / 6
     for generated in (fake, torch.zeros_like(fake)):  # R1 sees real images alone
         assert R1(10.0)(bowl, real, generated).item() == pytest.approx(5 * squared / 4)
+        assert R2(10.0)(bowl, generated, real).item() == pytest.approx(5 * squared / 4)
+    assert R1R2(10.0)(bowl, real, real).item() == pytest.approx(2 * 5 * squared / 4)
     # All interpolates are the same where real and generated images are.
     norms = [image.square().sum().sqrt().item() for image in real]
     expected = 10 * sum((norm / 2 - 1) ** 2 for norm in norms) / 6
@@ -108,7 +138,8 @@ def test_the_gradient_reaches_the_weights(kind, real, fake):
     kind(3.0)(linear(weight), real, fake).backward()
     unit = weight.detach() / weight.detach().norm()
     length = weight.detach().norm()
-    expected = {R1: 3 * length / 4, GradientPenalty: 3 * (length / 2 - 1)}[kind] * unit
+    slopes = {R1: 0.75 * length, R2: 0.75 * length, R1R2: 1.5 * length}
+    expected = (slopes | {GradientPenalty: 3 * (length / 2 - 1)})[kind] * unit
     torch.testing.assert_close(weight.grad, expected)
 
 
@@ -155,3 +186,4 @@ def test_autocast_changes_nothing(kind, dtype, real, fake):
 @pytest.mark.parametrize("weight", [0.0, -1.0, float("nan"), float("inf")])
 def test_bad_weight(kind, weight):
     assert_refused(rf"{kind.__name__}.weight is above 0", kind, weight)
+    assert_refused(rf"{kind.__name__}.every is at least 1", kind, every=0)
