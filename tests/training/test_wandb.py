@@ -160,7 +160,7 @@ def files_of(artifact, folder):
     for entry in artifact.manifest.contents:
         place = folder / entry.path
         place.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(entry.local_path, place)
+        shutil.copyfile(entry.local_path, place)  # W&B keeps them read-only
     return folder
 
 

@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -203,6 +204,15 @@ def test_what_a_user_gets_wrong_is_one_line(finished, tmp_path, monkeypatch):
         assert_refused("is taken. Pass another --port", explore, run, num_images=10, port=port)
 
 
+@pytest.fixture
+def _hears_ctrl_c():
+    """A process that is started hears it, as it does not in a background job of a shell."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_hears_ctrl_c")
 def test_the_command_serves_until_ctrl_c(finished):
     words = ("explore", finished, "--num_images", "20", "--projection", "PCA", "--beside", finished)
     call = [sys.executable, "-m", "lightning_gen", *map(str, words)]
