@@ -80,7 +80,7 @@ def test_an_averaged_run_goes_on_as_if_it_had_never_stopped(command, tmp_path):
     [
         (("--trainer.accumulate_grad_batches", "2"), "takes trainer.accumulate_grad_batches 1"),
         (("--trainer.gradient_clip_val", "0.5"), "Set model.clip_norm instead"),
-        (("--model.penalty", "R2"), "model.penalty: there is no class R2"),
+        (("--model.penalty", "R7"), "model.penalty: there is no class R7"),
         (("--model.penalty", "R1"), "model.architecture.norm_discriminator to false"),
         (("--model.lr_scheduler", "torch.optim.lr_scheduler.ReduceLROnPlateau"), "a GAN has none"),
     ],
