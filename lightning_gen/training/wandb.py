@@ -77,7 +77,7 @@ def begin_wandb(
     job, and W&B's ends before the training's own has saved.
     """
     for logger in wandb_loggers(loggers):
-        import wandb
+        import wandb  # no cost to other runs
 
         if wandb_options(logger) is None and wandb.run is None:
             raise UserError("a WandbLogger serves one training, and this one has. Make a new one.")

@@ -10,9 +10,9 @@ from threading import Thread
 from wandb.proto.wandb_internal_pb2 import Record
 
 
-def records(directory):
+def records(folder):
     """Everything that an offline run of W&B would send, once its process has written all."""
-    (path,) = directory.glob("wandb/offline-run-*/*.wandb")
+    (path,) = folder.glob("*.wandb")
     for _ in range(300):
         content = leveldb_log(path.read_bytes()[7:], start=7)
         found = [Record.FromString(each) for each in content]
@@ -52,7 +52,8 @@ class Held:
     """The parts of an offline run: what it is, its metrics, numbers and artifacts."""
 
     def __init__(self, directory):
-        found = records(directory)
+        (folder,) = directory.glob("wandb/offline-run-*")
+        found = records(folder)
         (self.run,) = (each.run for each in found if each.run.run_id)
         updates = [u for each in found for part in (each.run, each) for u in part.config.update]
         self.config = {key: values[-1] for key, values in by_key(updates).items()}

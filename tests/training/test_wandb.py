@@ -25,7 +25,7 @@ from support.command import CONF, only_run
 from support.kinds import KINDS, fixed
 from support.models import trainer_of
 from support.refusals import assert_refused
-from support.wandb_runs import Held, Server
+from support.wandb_runs import Held, Server, records
 
 SHORT = {
     **{"accelerator": "cpu", "devices": 1, "max_epochs": 1, "log_every_n_steps": 1},
@@ -58,6 +58,7 @@ def held(run, tmp_path_factory):
     """What W&B has of the part that went on."""
     folder = tmp_path_factory.mktemp("held")
     latest = sorted(run.path.glob("wandb/offline-run-*"))[-1]
+    records(latest)  # its process writes on for a while
     shutil.copytree(latest, folder / "wandb" / latest.name)
     return Held(folder)
 

@@ -1,6 +1,6 @@
 """``score``: images ranked by how unusual they are to a model of normal ones."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -60,40 +60,23 @@ def score(
     run.check_request(Path("page.png"), 3 * num_shown)
     known = Masks(masks, run.image_shape) if masks else None
     folder = inputs.folder if isinstance(inputs, FileInputs) else ""
-    scorer, usual_kinds = Scorer(run), normal or _trained_on(run)
-    scored = Scored(by, usual_kinds, folder, known, num_shown)
+    scorer, scored = Scorer(run), Scored(by, normal or _trained_on(run), folder, known, num_shown)
     for part in inputs.shown("scoring", num_images):
         scored.add(part, scorer(part.batch), inputs.class_names)
     if missing := [kind for kind in normal if kind not in scored.kinds]:
         raise UserError(f"normal: no image is of {missing[0]!r}{nearest(missing[0], scored.kinds)}")
     usual = scorer.of_validation(by)
     threshold = float(np.quantile(usual, quantile)) if usual else None
-    facts = [
-        *_in_words(scored, threshold, quantile),
-        *scorer.notes,
-        *(known.notes if known else []),
-    ]
     areas = scored.areas()
-    if not areas:
-        facts.append(
-            "There is no AUROC: it takes two or more normal images, and as many others. Normal are "
-            f"{', '.join(usual_kinds)}; --normal names the folders or classes that are."
-        )
+    notes = [*scorer.notes, *(known.notes if known else [])]
+    facts = [*_in_words(scored, areas, threshold, quantile), *notes]
     write_rows(out.with_suffix(".csv"), scored.rows(threshold))
     if out.suffix != ".csv":
         groups = {"validation images": usual, **scored.by_kind()} if usual else scored.by_kind()
         chart = histograms(groups, f"{by} of images", f"{by}, {UNITS[by]}", threshold)
-        write_page(
-            "scored.html",
-            out,
-            run=run.name,
-            scored=scored,
-            unit=UNITS[by],
-            threshold=threshold,
-            facts=facts,
-            areas=areas,
-            chart=Markup(to_svg(chart, "scores")),
-        )
+        drawn = Markup(to_svg(chart, "scores"))
+        about = {"run": run.name, "unit": UNITS[by], "threshold": threshold, "facts": facts}
+        write_page("scored.html", out, scored=scored, areas=areas, chart=drawn, **about)
     print("\n".join([*facts, *(f"AUROC of {name}: {area}" for name, area in areas.items())]))
     return out
 
@@ -107,7 +90,9 @@ def _trained_on(run: FinishedRun) -> Sequence[str]:
     return own or USUAL
 
 
-def _in_words(scored: Scored, threshold: float | None, quantile: float) -> Iterator[str]:
+def _in_words(
+    scored: Scored, areas: Mapping[str, str], threshold: float | None, quantile: float
+) -> Iterator[str]:
     """What was found, a sentence each."""
     fine = sum(kind in scored.normal for kind in scored.kinds)
     yield f"{len(scored.names):,} images, {fine:,} of them known as normal."
@@ -116,4 +101,9 @@ def _in_words(scored: Scored, threshold: float | None, quantile: float) -> Itera
         yield (
             f"{above:,} are above {number(threshold)} ({scored.by}), and {quantile:.4g} of the "
             "validation images are below."
+        )
+    if not areas:
+        yield (
+            "There is no AUROC: it takes two or more normal images, and as many others. Normal are "
+            f"{', '.join(scored.normal)}; --normal names the folders or classes that are."
         )
