@@ -1,6 +1,7 @@
 """Models, each a LightningModule of its own name."""
 
 from lightning_gen.models.autoencoder import AE, CAE, RAE, StackedDAE
+from lightning_gen.models.cgan import CGAN
 from lightning_gen.models.classifier import Classifier
 from lightning_gen.models.cvae import CVAE
 from lightning_gen.models.dcgan import DCGAN
@@ -19,6 +20,7 @@ __all__ = [
     "AAE",
     "AE",
     "CAE",
+    "CGAN",
     "CVAE",
     "DCGAN",
     "DIPVAE",

@@ -5,24 +5,19 @@ from functools import partial
 from typing import Any, Unpack
 
 import torch
-from jaxtyping import Float, Shaped
+from jaxtyping import Float
 from torch import Tensor
 
 from lightning_gen.contracts import Batch, Codes, Images, ImageShape, Terms
-from lightning_gen.errors import UserError
+from lightning_gen.models.conditional import SamplesConditions
 from lightning_gen.models.vae import BoundParts, VariationalAutoencoder
 from lightning_gen.networks import Architecture, Conv
-from lightning_gen.networks.condition import (
-    ConditionalArchitecture,
-    TrainingConditions,
-    Vectors,
-    make_condition,
-)
+from lightning_gen.networks.condition import ConditionalArchitecture, Vectors, make_condition
 from lightning_gen.objectives import DiagonalGaussian, Likelihood
 from lightning_gen.priors import VectorPrior
 
 
-class CVAE(VariationalAutoencoder):
+class CVAE(SamplesConditions, VariationalAutoencoder):
     """Conditional VAE (Kingma et al. 2014, arXiv:1406.5298, model M2; Sohn, Lee & Yan 2015).
 
     Encoder and decoder are told the class of each image, or some of its attributes: q(z|x, y) and
@@ -53,13 +48,10 @@ class CVAE(VariationalAutoencoder):
         architecture: Architecture = Conv(),  # noqa: B008  (frozen)
         **parts: Unpack[BoundParts],
     ) -> None:
-        self.condition = make_condition(class_names, attributes, factors or {})
-        conditional = ConditionalArchitecture(
-            architecture, len(self.condition.names), embedding_dim
-        )
+        condition = make_condition(class_names, attributes, factors or {})
+        conditional = ConditionalArchitecture(architecture, len(condition.names), embedding_dim)
         super().__init__(image_shape, latent_dim, conditional, **parts)
-        labels = torch.stack([*self.condition.examples().values()])
-        self.conditions = TrainingConditions(self.condition.vectors(labels))
+        self._condition_on(condition)
 
     def condition_on(self, batch: Batch) -> "ConditionedVAE":
         """The model with the condition of each image of ``batch`` filled in."""
@@ -69,31 +61,6 @@ class CVAE(VariationalAutoencoder):
     def conditioned(self) -> "ConditionedVAE":
         """What ``condition_on`` gives, of no image."""
         return ConditionedVAE(self, self.conditions.examples[:0])
-
-    def examples(self) -> dict[str, Tensor]:
-        """The label of each class; or of no attribute, then of each alone."""
-        return self.condition.examples()
-
-    def sample_codes(
-        self, n: int, labels: Shaped[Tensor, "n ..."] | None = None, *, temperature: float = 1.0
-    ) -> Codes:
-        """``n`` codes [z, y]: draws of the prior, and conditions.
-
-        ``labels`` are the condition of each: class numbers [N], or attributes in [0, 1] [N, K];
-        None draws from those of the latest training images.
-        """
-        if labels is not None and len(labels) != n:
-            raise UserError(f"labels has one row an image, expected {n}, got {len(labels)}.")
-        latents = super().sample_codes(n, temperature=temperature)
-        asked = None if labels is None else self.condition.vectors(labels)
-        vectors = self.conditions.draw(n, self.device) if asked is None else asked
-        return torch.cat([latents, vectors.to(latents)], dim=1)
-
-    def sample(
-        self, n: int, labels: Shaped[Tensor, "n ..."] | None = None, *, temperature: float = 1.0
-    ) -> Images:
-        """``n`` images decoded from :meth:`sample_codes`."""
-        return self.decode(self.sample_codes(n, labels, temperature=temperature))
 
     def terms(self, batch: Batch, inputs: Images, training_step: int | None = None) -> Terms:
         """The objective's loss, of log p(x|y), and its parts."""

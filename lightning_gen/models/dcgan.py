@@ -1,20 +1,22 @@
 """The deep convolutional generative adversarial network."""
 
 from collections.abc import Iterable
+from functools import partial
 from typing import Any, Unpack
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Adam
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from lightning_gen.contracts import Batch, Codes, Images, ImageShape
 from lightning_gen.errors import UserError
+from lightning_gen.hyperparameters import KeepsArguments
 from lightning_gen.models.encoder_decoder import check_latent_dim
 from lightning_gen.models.gan import GAN, GANParts, PlayerTerms, judge
 from lightning_gen.models.module import SamplesPrior
 from lightning_gen.models.optimizers import OptimizerFactory, SchedulerFactory
-from lightning_gen.networks import AdversarialNetworks, DCGANNetworks
+from lightning_gen.networks import AdversarialNetworks, DCGANNetworks, DiffAugment
 from lightning_gen.noise import normal_like
 from lightning_gen.objectives import Adversarial, NonSaturating, Penalty
 from lightning_gen.priors import StandardNormal
@@ -29,12 +31,29 @@ class PaperAdam(Adam):
         super().__init__(params, lr, betas)
 
 
-class DCGAN(SamplesPrior, GAN):
-    """Deep convolutional GAN (Radford, Metz & Chintala 2016, arXiv:1511.06434).
+class ImageGameParts(GANParts, total=False):
+    """What a game of images passes on to :class:`~lightning_gen.models.gan.GAN`."""
 
-    The discriminator is updated on real images and as many new ones, the generator on noise of its
-    own. A GAN has no loss that tells how good it is: ``best.ckpt`` is the latest. Validation and
-    test log the terms of held-out images, without the penalty, for which gradients are needed. In
+    lr_scheduler: SchedulerFactory | None
+
+
+class ImageGANParts(ImageGameParts, total=False):
+    """What a GAN of images passes on to :class:`ImageGAN`."""
+
+    latent_dim: int
+    objective: Adversarial
+    penalty: Penalty | None
+    augment: DiffAugment | None
+    optimizer: OptimizerFactory
+
+
+class ImageGAN(KeepsArguments, SamplesPrior):
+    """A generator of images from noise, and a discriminator that tells them from real ones.
+
+    A family derives from this and, for the step, from :class:`~lightning_gen.models.gan.GAN`. The
+    discriminator is updated on real images and as many new ones, the generator on noise of its own.
+    A GAN has no loss that tells how good it is: ``best.ckpt`` is the latest. Validation and test
+    log the terms of held-out images, without the penalty, for which gradients are needed. In
     evaluation mode BatchNorm uses running statistics: an image depends on its own noise alone.
 
     Args:
@@ -43,6 +62,7 @@ class DCGAN(SamplesPrior, GAN):
         architecture: makes the generator and the discriminator.
         objective: the two losses.
         penalty: on the discriminator's gradient; it needs a discriminator without BatchNorm.
+        augment: changes at random what the discriminator is shown in training; for few images.
     """
 
     def __init__(
@@ -52,12 +72,12 @@ class DCGAN(SamplesPrior, GAN):
         architecture: AdversarialNetworks = DCGANNetworks(),  # noqa: B008  (frozen)
         objective: Adversarial = NonSaturating(),  # noqa: B008  (frozen)
         penalty: Penalty | None = None,
+        augment: DiffAugment | None = None,
         optimizer: OptimizerFactory = PaperAdam,
-        lr_scheduler: SchedulerFactory | None = None,
-        **game: Unpack[GANParts],
+        **game: Unpack[ImageGameParts],
     ) -> None:
         check_latent_dim(latent_dim)
-        super().__init__(optimizer=optimizer, lr_scheduler=lr_scheduler, **game)
+        super().__init__(optimizer=optimizer, **game)
         self.image_shape = image_shape
         self.latent_dim = latent_dim
         self.prior = StandardNormal().of(self)
@@ -65,6 +85,7 @@ class DCGAN(SamplesPrior, GAN):
         self.discriminator = architecture.discriminator(image_shape)
         self.objective = objective
         self.penalty = penalty
+        self.augment = augment
         kinds = nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d | nn.SyncBatchNorm
         if penalty and any(isinstance(part, kinds) for part in self.discriminator.modules()):
             raise UserError(
@@ -83,24 +104,25 @@ class DCGAN(SamplesPrior, GAN):
 
     def discriminator_terms(self, seen: Batch, training_step: int | None) -> PlayerTerms:
         """The objective's loss on real images and on as many new ones, and the penalty."""
-        real = seen.images
+        shown = self._changed if training_step is not None else _unchanged
         with torch.no_grad():
-            fake = self._new_images(len(real))
-        real_scores, fake_scores = self.discriminator(real), self.discriminator(fake)
-        terms = judge(self.objective, real=real_scores, fake=fake_scores)
+            real, fake = shown(seen.images), shown(self.decode(self._codes(seen)))
+        score = partial(self._score, seen)
+        terms = judge(self.objective, real=score(real), fake=score(fake))
         if self.penalty is None or training_step is None:
             return terms
         if (training_step + 1) % self.penalty.every:
             return terms
-        penalty = self.penalty(self.discriminator, real, fake)
+        penalty = self.penalty(score, real, fake)
         loss = terms.loss + self.penalty.every * penalty
         return PlayerTerms(loss, terms.values | {"penalty": penalty})
 
     def generator_terms(self, seen: Batch, training_step: int | None) -> PlayerTerms:
         """The objective's loss on new images, and on real ones where it compares them."""
-        scores = self.discriminator(self._new_images(len(seen.images)))
-        real = self.discriminator(seen.images) if self.objective.compares else None
-        loss = self.objective.generator(scores, real)
+        shown = self._changed if training_step is not None else _unchanged
+        fake = self._score(seen, shown(self.decode(self._codes(seen))))
+        real = self._score(seen, shown(seen.images)) if self.objective.compares else None
+        loss = self.objective.generator(fake, real)
         return PlayerTerms(loss, {"generator_loss": loss})
 
     def configure_optimizers(self) -> Any:  # noqa: ANN401  (Lightning's union of eight forms)
@@ -113,6 +135,22 @@ class DCGAN(SamplesPrior, GAN):
             )
         return configured
 
-    def _new_images(self, count: int) -> Images:
-        noise = torch.empty(count, self.latent_dim, device=self.device)
-        return self.decode(normal_like(noise))
+    def _score(self, seen: Batch, images: Images) -> Tensor:
+        """The score [N] of each image, of which a condition may be known."""
+        return self.discriminator(images)  # type: ignore[no-any-return]
+
+    def _codes(self, seen: Batch) -> Codes:
+        """Codes [N, D] of new images, as many as there are in the batch."""
+        return normal_like(torch.empty(len(seen.images), self.latent_dim, device=self.device))
+
+    def _changed(self, images: Images) -> Images:
+        """What the discriminator is shown of images in training."""
+        return self.augment(images) if self.augment else images
+
+
+def _unchanged(images: Images) -> Images:
+    return images
+
+
+class DCGAN(ImageGAN, GAN):
+    """Deep convolutional GAN (Radford, Metz & Chintala 2016, arXiv:1511.06434)."""

@@ -1,6 +1,7 @@
 """Encoders and decoders: torch modules from tensors to tensors."""
 
 from lightning_gen.networks.architecture import Architecture
+from lightning_gen.networks.augmentation import DiffAugment
 from lightning_gen.networks.conv import Conv, Residual
 from lightning_gen.networks.corruption import Corruption, GaussianNoise, Masking, SaltAndPepper
 from lightning_gen.networks.dcgan import AdversarialNetworks, DCGANNetworks
@@ -18,6 +19,7 @@ __all__ = [
     "Corruption",
     "DCGANNetworks",
     "Dense",
+    "DiffAugment",
     "GaussianNoise",
     "LatentDiscriminator",
     "Masking",

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from lightning_gen.contracts import Batch, ImageShape
 from lightning_gen.errors import UserError, check_number
 from lightning_gen.networks.architecture import Architecture
+from lightning_gen.networks.dcgan import AdversarialNetworks
 
 Vectors = Float[Tensor, "n k"]
 """A condition as the networks are given it: one-hot, or one number in [0, 1] an attribute."""
@@ -227,3 +228,48 @@ class ConditionalDecoder(nn.Module):
         latent, vectors = codes[:, : -self.size], codes[:, -self.size :]
         told = torch.cat([latent, self.embed(vectors)], dim=1)
         return self.decoder(told)  # type: ignore[no-any-return]
+
+
+@dataclass(frozen=True)
+class ConditionalNetworks(AdversarialNetworks):
+    """Networks of a GAN that are told a condition, a vector of ``size`` numbers.
+
+    The generator has it beside the noise, as a code [z, y], and the discriminator by projection.
+    """
+
+    networks: AdversarialNetworks
+    size: int
+
+    def generator(self, image_shape: ImageShape, latent_dim: int) -> nn.Module:
+        """From codes [z, y] to images."""
+        return self.networks.generator(image_shape, latent_dim + self.size)
+
+    def discriminator(self, image_shape: ImageShape) -> nn.Module:
+        """From images and vectors to raw scores."""
+        return ProjectionDiscriminator(self.networks.discriminator(image_shape), self.size)
+
+
+class ProjectionDiscriminator(nn.Module):
+    """A discriminator that is told a condition (Miyato & Koyama 2018, arXiv:1802.05637).
+
+    The score is w h + b + h V y, of the features h of an image and its condition y.
+    """
+
+    def __init__(self, discriminator: nn.Module, size: int) -> None:
+        super().__init__()
+        layers = [*discriminator.children()] if isinstance(discriminator, nn.Sequential) else []
+        if len(layers) < 2 or not isinstance(layers[-2], nn.Linear):
+            raise UserError(
+                "a conditional GAN takes a discriminator that is an nn.Sequential and ends with "
+                f"nn.Linear(features, 1) and nn.Flatten(0), got {type(discriminator).__name__}."
+            )
+        self.features = nn.Sequential(*layers[:-2])
+        self.score = layers[-2]
+        self.embed = nn.Linear(size, self.score.in_features, bias=False)
+        nn.init.zeros_(self.embed.weight)
+
+    def forward(self, images: Float[Tensor, "n c h w"], vectors: Vectors) -> Float[Tensor, " n"]:
+        """The raw score of each image."""
+        features = self.features(images)
+        told = (features * self.embed(vectors)).sum(dim=1)
+        return self.score(features).flatten() + told  # type: ignore[no-any-return]

@@ -46,6 +46,7 @@ def frozen(model=VAE, **arguments):
 
 
 SMALL = {
+    "CGAN": {"architecture": DCGANNetworks((8, 16))},
     "DCGAN": {"architecture": DCGANNetworks((8, 16))},
     "FactorVAE": {"discriminator": LatentDiscriminator((32, 32))},
     "VQVAE": {"prior": Autoregressive(16, 1, 2)},
