@@ -145,7 +145,7 @@ def place(path, tmp_path, request):
     name, root = data_class(path), tmp_path / "data"
     root.mkdir()
     match name:
-        case "MNIST" | "FashionMNIST":
+        case "MNIST" | "FashionMNIST" | "StackedMNIST":
             root = request.getfixturevalue("shared_data")
         case "CIFAR10":
             monkeypatch = request.getfixturevalue("monkeypatch")

@@ -12,6 +12,7 @@ from lightning_gen.callbacks.going_on import RandomState, Resume, SameNoise
 from lightning_gen.callbacks.interruption import Interruption
 from lightning_gen.callbacks.likelihood_bound import LikelihoodBound
 from lightning_gen.callbacks.losses import FiniteLoss, LossCurves, Progress
+from lightning_gen.callbacks.mode_coverage import ModeCoverage
 from lightning_gen.callbacks.reconstruction_scores import AnomalyDetection, ReconstructionQuality
 from lightning_gen.callbacks.sample_diversity import SampleDiversity
 from lightning_gen.callbacks.sample_quality import SampleQuality
@@ -30,6 +31,7 @@ __all__ = [
     "Interruption",
     "LikelihoodBound",
     "LossCurves",
+    "ModeCoverage",
     "Progress",
     "RandomState",
     "ReconstructionQuality",

@@ -1,5 +1,6 @@
 """How near a model's samples are to real images, in the features of a network."""
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple, cast
 
 import torch
@@ -43,6 +44,15 @@ def of_all_processes(rows: Tensor) -> Tensor:
     if not (distributed.is_available() and distributed.is_initialized()):
         return rows
     return torch.cat(gather_all_tensors(rows))
+
+
+def draw_samples(model: SamplesImages, count: int) -> Iterator[Images]:
+    """``count`` new images, a batch at a time, with progress."""
+    with progress(count, "samples") as bar:
+        for start in range(0, count, BATCH):
+            images = model.sample(min(BATCH, count - start))
+            yield images
+            bar.update(len(images))
 
 
 class NearSamples(NamedTuple):
@@ -141,16 +151,11 @@ class SampleQuality(Evaluation):
 
     def finish(self, trainer: Trainer, pl_module: LightningModule) -> Scores:
         """Draw samples; the scores of their features."""
-        model = cast(SamplesImages, pl_module)
-        with progress(self._seen, "samples") as bar:
-            for start in range(0, self._seen, BATCH):
-                count = min(BATCH, self._seen - start)
-                images = model.sample(count)
-                features = self.extractor(images)
-                for metric in self._of_samples:
-                    metric.update(features.to(metric.device), real=False)
-                self._compare_with_training(images, features)
-                bar.update(count)
+        for images in draw_samples(cast(SamplesImages, pl_module), self._seen):
+            features = self.extractor(images)
+            for metric in self._of_samples:
+                metric.update(features.to(metric.device), real=False)
+            self._compare_with_training(images, features)
         name = self.extractor.score_name
         squared = "squared feature units"
         distance = self._frechet.compute()

@@ -9,6 +9,7 @@ from lightning_gen.data.image_folder import ImageFolder
 from lightning_gen.data.loader import TensorSource as TensorSource
 from lightning_gen.data.published import CIFAR10, MNIST, FashionMNIST, MiniFashionMNIST
 from lightning_gen.data.shapes import Shapes
+from lightning_gen.data.stacked_mnist import StackedMNIST
 from lightning_gen.data.wrap import Wrap as Wrap
 
 __all__ = [
@@ -21,4 +22,5 @@ __all__ = [
     "ImageFolder",
     "MiniFashionMNIST",
     "Shapes",
+    "StackedMNIST",
 ]

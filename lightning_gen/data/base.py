@@ -70,8 +70,9 @@ class ImageDataModule(KeepsArguments, LightningDataModule, ABC):
         remedy = "Set it to DataInfo(image_shape=...) in the class, or before super().__init__."
         expect(hasattr(self, "info"), "info", what, "nothing", remedy)
         classes = self.info.class_names
+        among = ", ".join(classes if len(classes) <= 40 else (*classes[:3], "...", classes[-1]))
         for name in train_classes or ():
-            expect(name in classes, "train_classes", f"a list of names among {', '.join(classes)}",
+            expect(name in classes, "train_classes", f"a list of names among {among}",
                    repr(name), "Leave it out to train on all classes.")  # fmt: skip
         expect(binarize in (None, *get_args(Binarize)), "binarize", "static, dynamic or nothing",
                repr(binarize), "Leave it out for grey levels.")  # fmt: skip
@@ -86,7 +87,7 @@ class ImageDataModule(KeepsArguments, LightningDataModule, ABC):
         self.val_fraction = val_fraction
         self.binarize = binarize
         expect(not (mirror and self.sided), "mirror", f"off for {type(self).__name__}", mirror,
-               "Leave it out: a mirrored image would have another label.")  # fmt: skip
+               "Leave it out: a mirrored image would have another label, or factors.")  # fmt: skip
         self.images_on: ImagesOn = images_on
         self.mirror = mirror
         self.splits: dict[str, Split] = {}

@@ -130,7 +130,8 @@ class CIFAR10(ImageDataModule):
         root: folder that holds ``cifar-10-batches-py``, as torchvision lays it out.
         download: fetch and unpack the archive where files are missing or broken.
         batch_size: images a batch on each device.
-        **shared: ``val_fraction``, ``images_on`` and ``train_classes`` of :class:`ImageDataModule`.
+        **shared: ``val_fraction``, ``images_on``, ``mirror`` and ``train_classes`` of
+            :class:`ImageDataModule`.
     """
 
     published = datasets.CIFAR10

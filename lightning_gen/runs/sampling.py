@@ -11,7 +11,7 @@ from torch import Tensor
 
 from lightning_gen import contracts
 from lightning_gen.contracts import Conditional, Decodes, Images, SamplesCodes, able
-from lightning_gen.errors import UserError, check_number
+from lightning_gen.errors import UserError, check_number, nearest
 from lightning_gen.pictures import View
 from lightning_gen.runs.finished import FinishedRun
 from lightning_gen.runs.outputs import numbered, write, write_view
@@ -79,8 +79,8 @@ def _of_each(
         words = [name] if name in examples else name.split("+")
         classes = next(iter(examples.values())).ndim == 0  # of which an image has one
         if not all(word in examples for word in words) or (classes and len(words) > 1):
-            known = ", ".join(examples)
-            raise UserError(f"--labels: this model knows no {name!r}. Known: {known}.")
+            close = nearest(name, examples)
+            raise UserError(f"--labels: this model knows no {name!r}{close}")
         torch.manual_seed(torch.initial_seed())  # the same noise for each, on every device
         label = torch.stack([examples[word] for word in words]).amax(dim=0).to(run.model.device)
         sizes = [min(batch_size, count - start) for start in range(0, count, batch_size)]

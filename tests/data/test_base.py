@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from lightning_gen.contracts import Batch
-from lightning_gen.data import CIFAR10, DSprites, FashionMNIST, MiniFashionMNIST, Shapes
+from lightning_gen.data import CIFAR10, MNIST, DSprites, FashionMNIST, MiniFashionMNIST, Shapes
 from lightning_gen.data.base import ImageDataModule, cut
 from lightning_gen.data.loader import TensorSource
 from support.ordered import Numbered, fit, labels_of
@@ -130,7 +130,11 @@ class TestBinarize:
         expected = torch.where(turned[:, :, None, None, None], own[labels].flip(3), own[labels])
         torch.testing.assert_close(epochs, expected)
         assert 0.4 < turned.float().mean() < 0.6
-        assert_refused("data.mirror is off for Shapes", Shapes, mirror=True)
+
+    @pytest.mark.parametrize("kind", [MNIST, Shapes, DSprites])
+    def test_no_mirror_where_it_would_change_the_labels(self, kind):
+        match = f"data.mirror is off for {kind.__name__}, got True.*another label, or factors"
+        assert_refused(match, kind, mirror=True)
 
     def test_dynamic_draws_at_every_step_of_training_only(self):
         seen = fit(Numbered(binarize="dynamic"), max_epochs=2)

@@ -26,6 +26,7 @@ def metrics():
         "mean": (m.MeanOverImages(), values),
         "auroc": (m.AUROC(), values + anomalous, anomalous),
         "codes": (m.CodeCounts(2, 5), torch.randint(5, (400, 6, 2))),
+        "modes": (g.ModeCounts(6), torch.randint(5, (400,))),
         "kl": (m.KLPerDimension(4), mean, log_var),
         "active": (m.ActiveUnits(4), mean),
         "information": (m.MutualInformation(), *many),

@@ -13,6 +13,7 @@ from lightning_gen.metrics.generation.manifold import (
     PrecisionRecallValue,
 )
 from lightning_gen.metrics.generation.memorisation import Memorisation, nearest_training_images
+from lightning_gen.metrics.generation.modes import ModeCounts
 from lightning_gen.metrics.generation.stored import StoredFeatures
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "FrechetDistance",
     "KernelDistance",
     "Memorisation",
+    "ModeCounts",
     "PrecisionRecall",
     "PrecisionRecallValue",
     "StoredFeatures",
