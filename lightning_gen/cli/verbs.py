@@ -216,6 +216,7 @@ def verb_parser(
     skip: set[str | int] = {*elsewhere, *lists}
     if picture:
         parser.add_class_arguments(picture, as_group=False, skip=skip)
+        add("--from_codes", type=Path | None, help=helps["from_codes"])
     else:
         parser.add_function_arguments(function, as_group=False, as_positional=True, skip=skip)
     for name, (kind, count) in lists.items():

@@ -6,9 +6,10 @@ from typing import Any, ClassVar
 import torch
 
 from lightning_gen import contracts
-from lightning_gen.contracts import Encodes, SamplesCodes, able, condition_on, require
+from lightning_gen.contracts import Codes, Encodes, SamplesCodes, able, condition_on, require
 from lightning_gen.errors import UserError
 from lightning_gen.latent import PATHS, PathName
+from lightning_gen.pictures.codes import device_of
 from lightning_gen.pictures.picture import (
     Picture,
     Seen,
@@ -57,14 +58,13 @@ class Interpolation(Picture):
         columns = [f"{position:.2g}" for position in torch.linspace(0, 1, self.steps).tolist()]
         if self.of_draws:
             require(model, (SamplesCodes,), "a walk between draws", "Walk between images.")
+        if seen.codes is not None:
+            codes = seen.codes.codes[: _even(seen.codes.codes)].to(device_of(model))
+            return self._between(model, codes, f"the codes of {seen.what}", columns)
         if self.of_draws or not able(model, (Encodes,)):
-            rows = self._decoded(model, model.sample_codes(2 * self.num_pairs))
-            names = unique(["pair"] * self.num_pairs)
-            title = f"Interpolation, {self.path}, between draws of the prior"
-            return View(dict(zip(names, rows, strict=True)), title, tuple(columns))
-        even = 2 * (len(seen.required_batch.images) // 2)
-        if even == 0:
-            raise UserError("an interpolation takes at least 2 images, got 1. Take more images.")
+            codes = model.sample_codes(2 * self.num_pairs)
+            return self._between(model, codes, "draws of the prior", columns)
+        even = _even(seen.required_batch.images)
         batch = seen.required_batch.first(even)
         rows = self._decoded(model, condition_on(model, batch).encode(batch.images).float())
         first, last = batch.images[::2, None], batch.images[1::2, None]
@@ -75,8 +75,21 @@ class Interpolation(Picture):
             ("image", *columns, "image"),
         )
 
-    def _decoded(self, model: Any, codes: contracts.Codes) -> torch.Tensor:  # noqa: ANN401
+    def _between(self, model: Any, codes: Codes, ends: str, columns: list[str]) -> View:  # noqa: ANN401
+        """A row for every two codes."""
+        rows = self._decoded(model, codes)
+        title = f"Interpolation, {self.path}, between {ends}"
+        return View(dict(zip(unique(["pair"] * len(rows)), rows, strict=True)), title, (*columns,))
+
+    def _decoded(self, model: Any, codes: Codes) -> torch.Tensor:  # noqa: ANN401
         """Images [pairs, steps, C, H, W] at even positions between every two codes."""
         paths = PATHS[self.path](codes[::2], codes[1::2], self.steps)
         images = decode_all(model, paths.flatten(0, 1))
         return images.view(*paths.shape[:2], *images.shape[1:])
+
+
+def _even(ends: torch.Tensor) -> int:
+    """How many of them make pairs; a UserError where there is but one."""
+    if len(ends) < 2:
+        raise UserError("an interpolation takes at least 2 images, got 1. Take more images.")
+    return 2 * (len(ends) // 2)

@@ -96,22 +96,27 @@ def decode(run: FinishedRun, codes: Path, out: Path, batch_size: int = 256) -> P
     path = codes.expanduser()
     rows = read_codes(path)[: GRID if out.suffix in PICTURES else None]
     run.check_request(out, len(rows))
+    check_codes(run, rows, path)
 
     def batches() -> Iterator[tuple[contracts.Images, dict[str, Tensor]]]:
-        try:
-            for part in torch.split(rows, batch_size):
-                yield run.model.decode(part.to(run.model.device)), {}
-        except torch.OutOfMemoryError:
-            raise
-        except RuntimeError as error:
-            shape = "x".join(map(str, rows.shape[1:]))
-            raise UserError(
-                f"{path} holds codes of {shape} numbers, and {run.name} takes another length. "
-                "Encode with the same run."
-            ) from error
+        for part in torch.split(rows, batch_size):
+            yield run.model.decode(part.to(run.model.device)), {}
 
     title = f"{path.name} decoded by {run.name}"
     return write(out, numbered(batches(), len(rows), "decoding"), title)
+
+
+def check_codes(run: FinishedRun, codes: Codes, path: Path) -> None:
+    """Raise a UserError where the codes of a file are of another length than the model's."""
+    try:
+        run.model.decode(codes[:1].to(run.model.device))
+    except torch.OutOfMemoryError:
+        raise
+    except RuntimeError as error:
+        raise UserError(
+            f"{path} holds codes of {codes.shape[1]} numbers, and {run.name} takes another length. "
+            "Encode with the same run."
+        ) from error
 
 
 def read_codes(path: Path) -> Codes:

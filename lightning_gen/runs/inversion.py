@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lightning_gen.contracts import (
+    WALKS,
     Batch,
     Encodes,
     Images,
@@ -24,6 +25,7 @@ from lightning_gen.latent import descend
 from lightning_gen.pictures.codes import free_dimensions
 from lightning_gen.pictures.picture import decode_all
 from lightning_gen.progress import progress
+from lightning_gen.runs.finished import FinishedRun
 
 CANDIDATES, MOST_NUMBERS = 1000, 2**26
 """Draws of the prior among which a search starts at the nearest; fewer of large images, which are
@@ -36,21 +38,21 @@ FEATURE_WEIGHT = 0.2
 
 @torch.no_grad()
 def find_codes(
-    model: Any,  # noqa: ANN401  (one that decodes, and encodes or draws codes)
+    run: FinishedRun,
     batch: Batch,
-    restarts: int = 4,
-    steps: int = 300,
+    restarts: int,
+    steps: int,
     features: Extractor | None = None,
     batch_size: int = 256,
     seen_at: Collection[int] = (),
 ) -> Float[Tensor, "s n d"]:
-    """Codes whose decoded images have the least squared distance to those of a batch.
+    """Codes [N, D] whose decoded images have the least squared distance to those of a batch.
 
     They are the best ones after each of the steps ``seen_at``, then those after the last step. A
-    UserError says that the decoder or the features have no gradient.
+    UserError says that the model decodes no codes, or has no gradient.
 
     Args:
-        model: whose codes they are; what follows its ``latent_dim`` entries, a condition, stays.
+        run: whose codes they are; what follows ``latent_dim`` entries, a condition, stays.
         batch: the images.
         restarts: starting points for each image, beside its own code where the model encodes.
         steps: of Adam from each.
@@ -60,6 +62,8 @@ def find_codes(
     """
     for name, value in (("restarts", restarts), ("steps", steps), ("batch_size", batch_size)):
         check_whole(name, value, 1)
+    run.require(WALKS, "project")
+    model: Any = run.model
     starts = starting_points(model, batch, restarts, batch_size)
     count, times, _ = starts.shape
     free = free_dimensions(model, starts[0])

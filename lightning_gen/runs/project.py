@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import torch
+
 from lightning_gen import contracts
 from lightning_gen.atomic import draft, no_formula, write_rows
 from lightning_gen.contracts import Codes, Images
@@ -31,6 +33,7 @@ def project(
     features: Extractor | None = None,
     film: Path | None = None,
     batch_size: int = 256,
+    seed: int = 0,
 ) -> Path:
     """Find the codes whose decoded images are nearest to given ones.
 
@@ -46,6 +49,7 @@ def project(
         features: an extractor, such as FashionMNISTClassifier, whose features are to agree, too.
         film: a .gif or .mp4 of the search.
         batch_size: codes decoded at once.
+        seed: of the draws.
     """
     run.require(contracts.WALKS, "project")
     check_ending(out, ("",))
@@ -56,7 +60,8 @@ def project(
     run.check_request(out / "projection.png", 3 * min(wanted, len(inputs)))
     batch, names = inputs.first(wanted)
     seen_at = sorted({round(steps * (n / (PAGES - 1)) ** 2) for n in range(PAGES)}) if film else []
-    way = find_codes(run.model, batch, restarts, steps, features, batch_size, seen_at)
+    torch.manual_seed(seed)
+    way = find_codes(run, batch, restarts, steps, features, batch_size, seen_at)
     found = decode_all(run.model, way[-1])
     ratios = PSNR.of(found, batch.images).tolist()
     mean = f"PSNR {sum(ratios) / len(ratios):.2f} dB"
