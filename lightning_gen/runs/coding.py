@@ -3,6 +3,7 @@
 import csv
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
@@ -96,20 +97,21 @@ def decode(run: FinishedRun, codes: Path, out: Path, batch_size: int = 256) -> P
     path = codes.expanduser()
     rows = read_codes(path)[: GRID if out.suffix in PICTURES else None]
     run.check_request(out, len(rows))
-    check_codes(run, rows, path)
 
     def batches() -> Iterator[tuple[contracts.Images, dict[str, Tensor]]]:
-        for part in torch.split(rows, batch_size):
-            yield run.model.decode(part.to(run.model.device)), {}
+        with expected_length(run, rows, path):
+            for part in torch.split(rows, batch_size):
+                yield run.model.decode(part.to(run.model.device)), {}
 
     title = f"{path.name} decoded by {run.name}"
     return write(out, numbered(batches(), len(rows), "decoding"), title)
 
 
-def check_codes(run: FinishedRun, codes: Codes, path: Path) -> None:
-    """Raise a UserError where the codes of a file are of another length than the model's."""
+@contextmanager
+def expected_length(run: FinishedRun, codes: Codes, path: Path) -> Iterator[None]:
+    """Within, a fault of the decoder is a UserError: the codes have another length than its own."""
     try:
-        run.model.decode(codes[:1].to(run.model.device))
+        yield
     except torch.OutOfMemoryError:
         raise
     except RuntimeError as error:

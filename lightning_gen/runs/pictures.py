@@ -9,7 +9,7 @@ from lightning_gen.contracts import Encodes, Reconstructs, able
 from lightning_gen.errors import UserError
 from lightning_gen.pictures import Names, Picture, Seen, View
 from lightning_gen.pictures.codes import codes_of, join, unlabelled
-from lightning_gen.runs.coding import check_codes, read_codes
+from lightning_gen.runs.coding import expected_length, read_codes
 from lightning_gen.runs.finished import FinishedRun
 from lightning_gen.runs.inputs import Inputs, SplitInputs
 from lightning_gen.runs.outputs import check_ending, write_picture, write_view
@@ -47,8 +47,8 @@ def walk(run: FinishedRun, picture: Picture, path: Path, out: Path) -> View | Fi
     run.require(picture.requires, type(picture).__name__)
     run.check_request(out, picture.num_drawn)
     codes = read_codes(path)[: picture.looks_at]
-    check_codes(run, codes, path)
-    return picture.draw(run.model, Seen(path.stem, codes=unlabelled(codes)))
+    with expected_length(run, codes, path):
+        return picture.draw(run.model, Seen(path.stem, codes=unlabelled(codes)))
 
 
 def drawn_by(run: FinishedRun, picture: Picture, inputs: Inputs, out: Path) -> View | Figure:

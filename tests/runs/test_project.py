@@ -137,6 +137,7 @@ def test_files_of_any_size_and_what_takes_their_codes(logs, command, tmp_path):
         (("project", "gan", "--features", "Fashion"), "there is no extractor Fashion"),
         (("project", "gan", "--features", "os.system"), "features"),
         (("interpolate", "gan", "--from_codes", "short.csv"), "takes another length"),
+        (("traverse", "gan", "--from_codes", "short.csv"), "takes another length"),
         (("interpolate", "gan", "--from_codes", "nope.npz"), "expected an .npz or .csv of codes"),
         (("interpolate", "gan", "--from_codes", "one.csv"), "at least 2 images, got 1"),
         (("draw", "gan", "Samples", "--from_codes", "one.csv"), "--from_codes is of walks"),
