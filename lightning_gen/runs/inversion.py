@@ -32,7 +32,7 @@ CANDIDATES, MOST_NUMBERS = 1000, 2**26
 so many numbers at most."""
 RATE = 0.2
 """The learning rate, in root mean squares of an entry of a code."""
-FEATURE_WEIGHT = 0.2
+FEATURE_WEIGHT = 0.05
 """Of the squared distance of features, beside that of pixels; both are relative to the image's."""
 
 

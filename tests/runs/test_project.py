@@ -89,6 +89,18 @@ def test_features_come_nearer_where_they_count(gan):
     assert errors[1] < 0.9 * errors[0]
 
 
+class Rounding(FashionMNISTClassifier):
+    """As Inception, which takes 8-bit images."""
+
+    def features(self, images):
+        return super().features((images.detach() * 255).round() / 255)
+
+
+def test_features_that_cannot_be_followed_are_told(gan):
+    images = torch.rand(2, 1, 28, 28)
+    assert_refused("rounds images to 8 bits", gan.project, images, features=Rounding())
+
+
 def test_files_of_any_size_and_what_takes_their_codes(logs, command, tmp_path):
     random = np.random.default_rng(0)
     for number, size in enumerate([(28, 28), (60, 40), (300, 310)]):
