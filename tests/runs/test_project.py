@@ -54,6 +54,16 @@ def test_samples_of_a_gan_are_found_again(gan):
     assert not torch.equal(again, other)
 
 
+def test_the_best_of_the_restarts_is_kept(gan):
+    images = torch.rand(8, 1, 28, 28)
+    ratios = [
+        PSNR.of(gan.model.decode(gan.project(images, restarts, steps=2)), images)
+        for restarts in (1, 6)
+    ]
+    assert (ratios[1] >= ratios[0] - 1e-4).all(), "the first of them is the same"
+    assert (ratios[1] > ratios[0] + 1e-3).any()
+
+
 def test_the_size_of_a_batch_does_not_matter(gan):
     batch = batch_of(torch.rand(5, 1, 28, 28))
     ways = []
