@@ -58,13 +58,17 @@ class Interpolation(Picture):
         columns = [f"{position:.2g}" for position in torch.linspace(0, 1, self.steps).tolist()]
         if self.of_draws:
             require(model, (SamplesCodes,), "a walk between draws", "Walk between images.")
-        if seen.codes is not None:
-            codes = seen.codes.codes[: _even(seen.codes.codes)].to(device_of(model))
-            return self._between(model, codes, f"the codes of {seen.what}", columns)
-        if self.of_draws or not able(model, (Encodes,)):
+        alone = seen.codes if seen.batch is None else None
+        if alone is None and (self.of_draws or not able(model, (Encodes,))):
             codes = model.sample_codes(2 * self.num_pairs)
             return self._between(model, codes, "draws of the prior", columns)
-        even = _even(seen.required_batch.images)
+        ends = seen.required_batch.images if alone is None else alone.codes
+        even = 2 * (len(ends) // 2)
+        if even == 0:
+            raise UserError("an interpolation takes at least 2 images, got 1. Take more images.")
+        if alone is not None:
+            ends = ends[:even].to(device_of(model))
+            return self._between(model, ends, f"the codes of {seen.what}", columns)
         batch = seen.required_batch.first(even)
         rows = self._decoded(model, condition_on(model, batch).encode(batch.images).float())
         first, last = batch.images[::2, None], batch.images[1::2, None]
@@ -86,10 +90,3 @@ class Interpolation(Picture):
         paths = PATHS[self.path](codes[::2], codes[1::2], self.steps)
         images = decode_all(model, paths.flatten(0, 1))
         return images.view(*paths.shape[:2], *images.shape[1:])
-
-
-def _even(ends: torch.Tensor) -> int:
-    """How many of them make pairs; a UserError where there is but one."""
-    if len(ends) < 2:
-        raise UserError("an interpolation takes at least 2 images, got 1. Take more images.")
-    return 2 * (len(ends) // 2)

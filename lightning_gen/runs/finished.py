@@ -266,15 +266,9 @@ class FinishedRun:
     ) -> Codes:
         """Codes [N, D] found by optimisation, whose decoded images are nearest to given ones.
 
-        A UserError says that the model decodes no codes, or that the images are others than its.
-
-        Args:
-            images: [N, C, H, W] in [0, 1], as :meth:`read` gives them; for a conditional model
-                (images, labels).
-            restarts: searches for each image, beside one from its own code where the model encodes.
-            steps: of each search.
-            features: an extractor whose features are to agree, too.
-            seed: of the starting points.
+        The options are those of the verb. ``images`` [N, C, H, W] are in [0, 1], as :meth:`read`
+        gives them; a conditional model takes (images, labels). A UserError says that the model
+        decodes no codes, or that the images are others than its.
         """
         from lightning_gen.runs.inversion import find_codes
 

@@ -9,16 +9,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from lightning_gen.contracts import (
-    WALKS,
-    Batch,
-    Encodes,
-    Images,
-    PerImage,
-    SamplesCodes,
-    able,
-    condition_on,
-)
+from lightning_gen import contracts
+from lightning_gen.contracts import Batch, Images, PerImage, able, condition_on
 from lightning_gen.errors import UserError, check_whole
 from lightning_gen.features import Extractor
 from lightning_gen.latent import descend
@@ -48,21 +40,14 @@ def find_codes(
 ) -> Float[Tensor, "s n d"]:
     """Codes [N, D] whose decoded images have the least squared distance to those of a batch.
 
-    They are the best ones after each of the steps ``seen_at``, then those after the last step. A
-    UserError says that the model decodes no codes, or has no gradient.
-
-    Args:
-        run: whose codes they are; what follows ``latent_dim`` entries, a condition, stays.
-        batch: the images.
-        restarts: starting points for each image, beside its own code where the model encodes.
-        steps: of Adam from each.
-        features: the distance of these counts, too.
-        batch_size: codes decoded at once.
-        seen_at: the steps.
+    They are the best ones after each of the steps ``seen_at``, then those after the last step. Adam
+    takes the steps from ``restarts`` points for each image, and from its own code where the model
+    encodes; what follows ``latent_dim`` entries, a condition, stays. A UserError says that the
+    model decodes no codes, or has no gradient.
     """
     for name, value in (("restarts", restarts), ("steps", steps), ("batch_size", batch_size)):
         check_whole(name, value, 1)
-    run.require(WALKS, "project")
+    run.require(contracts.WALKS, "project")
     model: Any = run.model
     starts = starting_points(model, batch, restarts, batch_size)
     count, times, _ = starts.shape
@@ -70,9 +55,8 @@ def find_codes(
     rate = RATE * starts[..., :free].square().mean().sqrt().item()
     size, found = max(1, batch_size // times), []
     with progress(-(-count // size) * (steps + 1), "searching", "step") as bar:
-        for part, images in zip(
-            *(torch.split(each, size) for each in (starts, batch.images)), strict=True
-        ):
+        parts = (torch.split(each, size) for each in (starts, batch.images))
+        for part, images in zip(*parts, strict=True):
             distance = distance_to(images.repeat_interleave(times, dim=0), features)
             way = []
             search = descend(model.decode, distance, part.flatten(0, 1), free, steps, rate)
@@ -97,10 +81,10 @@ def starting_points(
     """
     parts = map(Batch, *(torch.split(tensor, batch_size) for tensor in batch))
     own, starts = None, list[Tensor]()
-    if able(model, (Encodes,)):
+    if able(model, (contracts.Encodes,)):
         own = torch.cat([condition_on(model, part).encode(part.images) for part in parts]).float()
         starts.append(own[:, None])
-    if isinstance(model, SamplesCodes):
+    if isinstance(model, contracts.SamplesCodes):
         few = min(CANDIDATES, MOST_NUMBERS // prod(batch.images.shape[1:]))
         draws = model.sample_codes(max(restarts, few)).float()
         decoded = decode_all(model, draws).flatten(1)  # type: ignore[arg-type]
