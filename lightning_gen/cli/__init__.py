@@ -55,6 +55,8 @@ VERBS = {
         "encode quickstart --images photos --out codes.csv", "codes.npz"),
     "decode": Verb("coding", "make images of codes",
         "decode quickstart codes.csv --out images", "decode.png"),
+    "project": Verb("project", "find codes of images by optimisation, with or without an encoder",
+        "project fashion_mnist_dcgan --images photos --out projected", "projection"),
     "draw": Verb("pictures", "draw any picture of a finished run",
         "draw quickstart LatentScatter --projection TSNE", "draw.png"),
     "interpolate": Verb("pictures", "show the way from one image to another",

@@ -18,6 +18,7 @@ from lightning_gen.cli.messages import OPTION, REQUIRED, explain
 from lightning_gen.cli.outcome import outcome
 from lightning_gen.cli.parser import Parser
 from lightning_gen.errors import BadArgumentsError, UserError, bad_arguments, nearest, user_error
+from lightning_gen.features import Extractor
 from lightning_gen.parts import check_part, class_for, members, parameters
 from lightning_gen.pictures import Picture
 from lightning_gen.priors import Prior
@@ -29,10 +30,17 @@ LIMITS = {
     "dimensions": (0, 2**31 - 1),
     "batch_size": (1, 2**16),
     "repeats": (1, 10_000),
+    "restarts": (1, 1000),
     "milliseconds": (20, 5_000),
     "port": (0, 65_535),
 }
 """The least and the most of options that are no plain count, which begins at 1."""
+
+PARTS: dict[str, tuple[type, str]] = {
+    "prior": (Prior, "fit_prior"),
+    "features": (Extractor, "extractor"),
+}
+"""The options that are objects: their kind, and the key of a training where such classes stand."""
 
 
 def run(words: list[str]) -> int:
@@ -45,8 +53,9 @@ def run_verb(verb: str, *given_words: str) -> None:
     function = function_of(verb)
     asked = inspect.signature(function).parameters
     picture, words = picture_of(verb, given_words)
-    if verb == "fit-prior":
-        check_prior_name(words)
+    parts = [part for part in PARTS if part in asked]
+    for part in parts:
+        check_part_name(part, words)
     options, parser = read(verb, function, words, picture)
     try:
         with bad_arguments():
@@ -57,8 +66,8 @@ def run_verb(verb: str, *given_words: str) -> None:
                 lists = {k: tuple(v) for k, v in chosen.items() if isinstance(v, list)}
                 options.picture = picture(**chosen | lists)
             given = {name: options[name] for name in asked if name in options}
-            if verb == "fit-prior":
-                given["prior"] = prior_of(parser, options)
+            for part in parts:
+                given[part] = part_of(part, parser, options)
             if loads(asked):
                 torch.manual_seed(options.seed)
                 kept = "none" if verb == "fit-prior" else options.prior
@@ -97,22 +106,23 @@ def function_of(verb: str) -> Callable[..., Path]:
     return found
 
 
-def check_prior_name(words: Sequence[str]) -> None:
-    """A BadArgumentsError where ``--prior`` is no class of the package, nor a dotted name."""
-    offered = known.classes("fit_prior")
+def check_part_name(part: str, words: Sequence[str]) -> None:
+    """A BadArgumentsError where a part is no class of the package, nor a dotted name."""
+    kind, key = PARTS[part]
+    offered = known.classes(key)
     for option, name in options_of([*words]):
-        if option == "prior" and "." not in name and name not in offered:
-            raise BadArgumentsError(f"there is no prior {name}{nearest(name, offered)}")
+        if option == part and "." not in name and name not in offered:
+            noun = kind.__name__.lower()
+            raise BadArgumentsError(f"there is no {noun} {name}{nearest(name, offered)}")
 
 
-def prior_of(parser: Parser, options: Namespace) -> Prior | None:
-    """The prior of ``--prior``, built; a UserError where it cannot be."""
-    check_part(options.prior, Prior | None, "prior")
+def part_of(part: str, parser: Parser, options: Namespace) -> Any:  # noqa: ANN401  (of its kind)
+    """A part of PARTS, built; a UserError where it cannot be."""
+    check_part(options[part], PARTS[part][0] | None, part)
     try:
-        built: Prior | None = parser.instantiate_classes(options).prior
+        return parser.instantiate_classes(options)[part]
     except ValueError as error:  # the parser's, of what the class itself raised
         raise user_error(error) or error from error
-    return built
 
 
 def picture_of(verb: str, words: Sequence[str]) -> tuple[type[Picture] | None, Sequence[str]]:
@@ -206,6 +216,7 @@ def verb_parser(
     skip: set[str | int] = {*elsewhere, *lists}
     if picture:
         parser.add_class_arguments(picture, as_group=False, skip=skip)
+        add("--from_codes", type=Path | None, help=helps["from_codes"])
     else:
         parser.add_function_arguments(function, as_group=False, as_positional=True, skip=skip)
     for name, (kind, count) in lists.items():

@@ -3,6 +3,7 @@
 from lightning_gen.latent.paths import PATHS, PathName, linear, spherical
 from lightning_gen.latent.plane import Plane, coordinate_plane, normal_quantiles, principal_plane
 from lightning_gen.latent.projection import PCA, TSNE, UMAP, Projected, Projection, to_plane
+from lightning_gen.latent.search import descend
 
 __all__ = [
     "PATHS",
@@ -14,6 +15,7 @@ __all__ = [
     "Projected",
     "Projection",
     "coordinate_plane",
+    "descend",
     "linear",
     "normal_quantiles",
     "principal_plane",

@@ -6,9 +6,10 @@ from typing import Any, ClassVar
 import torch
 
 from lightning_gen import contracts
-from lightning_gen.contracts import Encodes, SamplesCodes, able, condition_on, require
+from lightning_gen.contracts import Codes, Encodes, SamplesCodes, able, condition_on, require
 from lightning_gen.errors import UserError
 from lightning_gen.latent import PATHS, PathName
+from lightning_gen.pictures.codes import device_of
 from lightning_gen.pictures.picture import (
     Picture,
     Seen,
@@ -57,14 +58,17 @@ class Interpolation(Picture):
         columns = [f"{position:.2g}" for position in torch.linspace(0, 1, self.steps).tolist()]
         if self.of_draws:
             require(model, (SamplesCodes,), "a walk between draws", "Walk between images.")
-        if self.of_draws or not able(model, (Encodes,)):
-            rows = self._decoded(model, model.sample_codes(2 * self.num_pairs))
-            names = unique(["pair"] * self.num_pairs)
-            title = f"Interpolation, {self.path}, between draws of the prior"
-            return View(dict(zip(names, rows, strict=True)), title, tuple(columns))
-        even = 2 * (len(seen.required_batch.images) // 2)
+        alone = seen.codes if seen.batch is None else None
+        if alone is None and (self.of_draws or not able(model, (Encodes,))):
+            codes = model.sample_codes(2 * self.num_pairs)
+            return self._between(model, codes, "draws of the prior", columns)
+        ends = seen.required_batch.images if alone is None else alone.codes
+        even = 2 * (len(ends) // 2)
         if even == 0:
             raise UserError("an interpolation takes at least 2 images, got 1. Take more images.")
+        if alone is not None:
+            ends = ends[:even].to(device_of(model))
+            return self._between(model, ends, f"the codes of {seen.what}", columns)
         batch = seen.required_batch.first(even)
         rows = self._decoded(model, condition_on(model, batch).encode(batch.images).float())
         first, last = batch.images[::2, None], batch.images[1::2, None]
@@ -75,7 +79,13 @@ class Interpolation(Picture):
             ("image", *columns, "image"),
         )
 
-    def _decoded(self, model: Any, codes: contracts.Codes) -> torch.Tensor:  # noqa: ANN401
+    def _between(self, model: Any, codes: Codes, ends: str, columns: list[str]) -> View:  # noqa: ANN401
+        """A row for every two codes."""
+        rows = self._decoded(model, codes)
+        title = f"Interpolation, {self.path}, between {ends}"
+        return View(dict(zip(unique(["pair"] * len(rows)), rows, strict=True)), title, (*columns,))
+
+    def _decoded(self, model: Any, codes: Codes) -> torch.Tensor:  # noqa: ANN401
         """Images [pairs, steps, C, H, W] at even positions between every two codes."""
         paths = PATHS[self.path](codes[::2], codes[1::2], self.steps)
         images = decode_all(model, paths.flatten(0, 1))

@@ -3,6 +3,7 @@
 import csv
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
@@ -98,20 +99,26 @@ def decode(run: FinishedRun, codes: Path, out: Path, batch_size: int = 256) -> P
     run.check_request(out, len(rows))
 
     def batches() -> Iterator[tuple[contracts.Images, dict[str, Tensor]]]:
-        try:
+        with expected_length(run, rows, path):
             for part in torch.split(rows, batch_size):
                 yield run.model.decode(part.to(run.model.device)), {}
-        except torch.OutOfMemoryError:
-            raise
-        except RuntimeError as error:
-            shape = "x".join(map(str, rows.shape[1:]))
-            raise UserError(
-                f"{path} holds codes of {shape} numbers, and {run.name} takes another length. "
-                "Encode with the same run."
-            ) from error
 
     title = f"{path.name} decoded by {run.name}"
     return write(out, numbered(batches(), len(rows), "decoding"), title)
+
+
+@contextmanager
+def expected_length(run: FinishedRun, codes: Codes, path: Path) -> Iterator[None]:
+    """Within, a fault of the decoder is a UserError: the codes have another length than its own."""
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        raise
+    except RuntimeError as error:
+        raise UserError(
+            f"{path} holds codes of {codes.shape[1]} numbers, and {run.name} takes another length. "
+            "Encode with the same run."
+        ) from error
 
 
 def read_codes(path: Path) -> Codes:

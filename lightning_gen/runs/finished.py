@@ -14,6 +14,8 @@ from PIL import Image
 
 from lightning_gen.allowed import enforced, granted, modules, refusal
 from lightning_gen.contracts import (
+    Batch,
+    Codes,
     Decodes,
     Encodes,
     Images,
@@ -22,10 +24,12 @@ from lightning_gen.contracts import (
     SamplesCodes,
     SamplesImages,
     able,
+    as_batch,
     info_of,
     require,
 )
 from lightning_gen.errors import UserError, check_objects
+from lightning_gen.features import Extractor
 from lightning_gen.figures.grid import tile_size
 from lightning_gen.models.fitted_prior import has_fitted_prior
 from lightning_gen.pictures import Picture
@@ -251,6 +255,30 @@ class FinishedRun:
                 "Give what the model's decode or sample gave."
             )
         return write(Path(path), numbered([(images, {})], len(images), "writing"))
+
+    def project(
+        self,
+        images: object,
+        restarts: int = 4,
+        steps: int = 300,
+        features: Extractor | None = None,
+        seed: int = 0,
+    ) -> Codes:
+        """Codes [N, D] found by optimisation, whose decoded images are nearest to given ones.
+
+        The options are those of the verb. ``images`` [N, C, H, W] are in [0, 1], as :meth:`read`
+        gives them; a conditional model takes (images, labels). A UserError says that the model
+        decodes no codes, or that the images are others than its.
+        """
+        from lightning_gen.runs.inversion import find_codes
+
+        batch = as_batch(images)
+        if (found := tuple(batch.images.shape[1:])) != self.image_shape:
+            raise UserError(f"images are {self.image_shape}, got {found}. Take run.read(path).")
+        batch = Batch(*(tensor.to(self.model.device) for tensor in batch))
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            return find_codes(self, batch, restarts, steps, features)[-1]
 
     def fit_prior(self, prior: Prior | None = None) -> Prior:
         """Fit a prior to the codes of the training images; the run draws from it from now on.

@@ -141,11 +141,11 @@ def _table(
             yield [no_formula(name), no_formula(shown), *(f"{value:.7g}" for value in row)]
 
 
-def check_ending(path: Path, endings: Sequence[str]) -> None:
+def check_ending(path: Path, endings: Sequence[str], option: str = "--out") -> None:
     """Raise a UserError unless a path has one of the endings; "" is a folder."""
     if path.suffix not in endings or (path.suffix and path.is_dir()):
         wanted = ", ".join(ending or "a folder" for ending in endings)
-        raise UserError(f"--out takes {wanted}, got {path}.")
+        raise UserError(f"{option} takes {wanted}, got {path}.")
 
 
 def write_view(view: View, out: Path, *, film: bool = False) -> Path:

@@ -6,14 +6,18 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from lightning_gen.contracts import Encodes, Reconstructs, able
+from lightning_gen.errors import UserError
 from lightning_gen.pictures import Names, Picture, Seen, View
-from lightning_gen.pictures.codes import codes_of, join
+from lightning_gen.pictures.codes import codes_of, join, unlabelled
+from lightning_gen.runs.coding import expected_length, read_codes
 from lightning_gen.runs.finished import FinishedRun
 from lightning_gen.runs.inputs import Inputs, SplitInputs
 from lightning_gen.runs.outputs import check_ending, write_picture, write_view
 
 
-def draw(run: FinishedRun, picture: Picture, inputs: Inputs, out: Path) -> Path:
+def draw(
+    run: FinishedRun, picture: Picture, inputs: Inputs, out: Path, from_codes: Path | None = None
+) -> Path:
     """Write a picture of a finished run; a UserError where model or images lack what is shown.
 
     Args:
@@ -22,14 +26,29 @@ def draw(run: FinishedRun, picture: Picture, inputs: Inputs, out: Path) -> Path:
         inputs: the images.
         out: a page (.png, .pdf or .svg), a film of a walk (.gif or .mp4), or, of images, a folder
             of PNGs or an .npz.
+        from_codes: of a walk, codes in place of images, as encode and project write them.
     """
-    drawn = drawn_by(run, picture, inputs, out)
+    if from_codes is not None:
+        drawn = walk(run, picture, from_codes.expanduser(), out)
+    else:
+        drawn = drawn_by(run, picture, inputs, out)
     if isinstance(drawn, View):
         named = drawn._replace(title=f"{run.name}{run.samples_from}: {drawn.title}")
         return write_view(named, out, film=picture.film)
     check_ending(out, (".png", ".pdf", ".svg"))
     write_picture(drawn, out)
     return out
+
+
+def walk(run: FinishedRun, picture: Picture, path: Path, out: Path) -> View | Figure:
+    """The picture of a walk between, or around, the codes of a file."""
+    if not picture.film or picture.looks_at == 0:
+        raise UserError("--from_codes is of walks, interpolate and traverse, and not of draws.")
+    run.require(picture.requires, type(picture).__name__)
+    run.check_request(out, picture.num_drawn)
+    codes = read_codes(path)[: picture.looks_at]
+    with expected_length(run, codes, path):
+        return picture.draw(run.model, Seen(path.stem, codes=unlabelled(codes)))
 
 
 def drawn_by(run: FinishedRun, picture: Picture, inputs: Inputs, out: Path) -> View | Figure:

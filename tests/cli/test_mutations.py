@@ -55,6 +55,7 @@ VERBS = {
     "reconstruct": ("--num_images", "4"),
     "encode": ("--num_images", "20", "--out", "codes.csv"),
     "decode": ("codes.npz",),
+    "project": ("--num_images", "2", "--steps", "3"),
     "draw": ("LatentScatter", "--num_images", "50"),
     "interpolate": ("--num_pairs", "2"),
     "traverse": ("--num_images", "50"),

@@ -52,6 +52,7 @@ LACKING = {
 WORDS = {
     "arithmetic": ("Ankle boot", "Sandal", "T-shirt/top"),
     "probe": ("--num_train", "60", "--labels", "20", "--repeats", "2"),
+    "project": ("--num_images", "2", "--steps", "3", "--film", "search.mp4"),
 }
 
 
@@ -64,6 +65,7 @@ WORDS = {
             for model in MODELS
         ),
         *(("probe", model) for model in ("VQVAE", "DCGAN", "CVAE")),
+        *(("project", model) for model in ("CAE", "DCGAN", "CVAE")),
         *(("report", model) for model in ("VQVAE", "DCGAN")),
     ],
 )

@@ -15,7 +15,7 @@ from lightning_gen.pictures import (
     Seen,
 )
 from lightning_gen.pictures.arithmetic import check_terms, default_terms
-from lightning_gen.pictures.codes import LabelledCodes, codes_of
+from lightning_gen.pictures.codes import LabelledCodes, codes_of, unlabelled
 from support.linear import Linear, WithPrior, batch_of
 from support.models import batch_of as images_of
 from support.models import tiny
@@ -144,6 +144,17 @@ def test_an_odd_image_is_left_out_and_one_alone_refused():
     assert len(Interpolation().draw(Linear(), Seen("images", batch)).rows) == 1
     alone = Seen("images", batch.first(1))
     assert_refused("at least 2 images, got 1", Interpolation().draw, Linear(), alone)
+
+
+def test_codes_without_images_are_walked_between_and_beside_images_left_alone():
+    model, batch = Linear(), batch_of([0] * 4)
+    codes = unlabelled(torch.randn(3, 2))
+    rows = Interpolation(steps=3).draw(model, Seen("photos", codes=codes)).rows
+    first, last, _ = codes.codes
+    expected = model.decode(torch.stack([first, (first + last) / 2, last]))
+    torch.testing.assert_close(rows["pair"], expected)
+    view = Interpolation(steps=3).draw(model, Seen("images", batch, codes))
+    assert view.columns[0] == "image"
 
 
 def test_a_model_without_an_encoder_is_shown_between_draws_of_its_prior():

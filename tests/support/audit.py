@@ -244,6 +244,7 @@ VERBS = {
     "encode": ("--num_images", "20"),
     "reconstruct": ("--num_images", "2"),
     "decode": ("codes.csv",),
+    "project": ("--num_images", "2", "--steps", "3"),
     "draw": ("LatentGrid", "--num_images", "20", "--steps", "3"),
     "interpolate": ("--num_pairs", "1", "--steps", "3"),
     "traverse": ("--num_images", "20", "--steps", "3"),
