@@ -243,6 +243,14 @@ class Conditional(Protocol):
 
 
 @runtime_checkable
+class TrainsDiscriminator(Protocol):
+    """A model whose training is a game of two players."""
+
+    def discriminator_terms(self, seen: Any, training_step: int | None) -> Any:  # noqa: ANN401
+        """What the discriminator minimises, and its parts."""
+
+
+@runtime_checkable
 class Quantizes(Protocol):
     """A model whose codes are entries of codebooks."""
 

@@ -8,6 +8,7 @@ from lightning_gen.callbacks.draw import Draw
 from lightning_gen.callbacks.drawing import Drawing
 from lightning_gen.callbacks.evaluation import Evaluation
 from lightning_gen.callbacks.evaluation import Score as Score  # of an Evaluation; no callback
+from lightning_gen.callbacks.frechet_monitor import FrechetMonitor
 from lightning_gen.callbacks.going_on import RandomState, Resume, SameNoise
 from lightning_gen.callbacks.interruption import Interruption
 from lightning_gen.callbacks.likelihood_bound import LikelihoodBound
@@ -16,6 +17,7 @@ from lightning_gen.callbacks.mode_coverage import ModeCoverage
 from lightning_gen.callbacks.reconstruction_scores import AnomalyDetection, ReconstructionQuality
 from lightning_gen.callbacks.sample_diversity import SampleDiversity
 from lightning_gen.callbacks.sample_quality import SampleQuality
+from lightning_gen.callbacks.stability import Stability
 
 __all__ = [
     "AggregatePosterior",
@@ -28,6 +30,7 @@ __all__ = [
     "Drawing",
     "Evaluation",
     "FiniteLoss",
+    "FrechetMonitor",
     "Interruption",
     "LikelihoodBound",
     "LossCurves",
@@ -39,4 +42,5 @@ __all__ = [
     "SameNoise",
     "SampleDiversity",
     "SampleQuality",
+    "Stability",
 ]

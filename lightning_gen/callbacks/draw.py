@@ -8,11 +8,18 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.trainer.states import RunningStage
 from matplotlib.figure import Figure
 
-from lightning_gen.callbacks.drawing import Drawing, batches, due, moment
-from lightning_gen.contracts import Batch, Encodes, able, as_batch, info_of
+from lightning_gen.callbacks.drawing import LATEST, Drawing, averaging, batches, due, moment
+from lightning_gen.contracts import (
+    Batch,
+    Encodes,
+    TrainsDiscriminator,
+    able,
+    as_batch,
+    info_of,
+)
 from lightning_gen.errors import UserError, check_objects
 from lightning_gen.figures.style import Pixels, to_array
-from lightning_gen.pictures import Names, Picture, Seen
+from lightning_gen.pictures import Names, Picture, Samples, Seen
 from lightning_gen.pictures.codes import LabelledCodes, codes_of, join, without_condition
 
 
@@ -78,8 +85,18 @@ class Draw(Drawing):
     def draw_all(
         self, trainer: Trainer, pl_module: LightningModule, names: Sequence[str], ending: str = ""
     ) -> None:
-        """Publish these pictures; the codes of images are computed once for all of them."""
+        """Publish these pictures; the codes of images are computed once for all of them.
+
+        Samples of a GAN whose weights are averaged are drawn with the latest weights, too.
+        """
         super().draw_all(trainer, pl_module, names, ending)
+        if (
+            isinstance(pl_module, TrainsDiscriminator)
+            and not trainer.testing
+            and averaging(trainer)
+        ):
+            drawn = [name for name in names if isinstance(self.pictures[name], Samples)]
+            super().draw_all(trainer, pl_module, drawn, LATEST)
         self._codes = {}
 
     def draw(self, trainer: Trainer, pl_module: LightningModule, name: str) -> Pixels:

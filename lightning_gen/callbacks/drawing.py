@@ -3,7 +3,7 @@
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar
@@ -23,6 +23,8 @@ from lightning_gen.figures.style import Pixels
 from lightning_gen.pictures import NothingToDrawError
 from lightning_gen.pictures.picture import snake_case
 
+LATEST = "_of_latest_weights"
+"""Ends the name of a picture that has no average of the weights."""
 MOST, MOST_BYTES = 30, 8_000_000
 """Pictures of a kind that a run keeps by default, and their size."""
 
@@ -137,7 +139,7 @@ class Drawing(Callback, ABC):
         if not names:
             return
         self._drawn_at |= {name + ending: step for name in names}
-        with evaluation_mode(trainer, pl_module):
+        with evaluation_mode(trainer, pl_module, latest=ending == LATEST):
             for name in names:
                 torch.manual_seed(0)
                 try:
@@ -233,19 +235,21 @@ def require_for(callback: Any, model: LightningModule) -> None:  # noqa: ANN401
 
 
 @contextmanager
-def evaluation_mode(trainer: Trainer, model: LightningModule) -> Iterator[None]:
+def evaluation_mode(
+    trainer: Trainer, model: LightningModule, *, latest: bool = False
+) -> Iterator[None]:
     """Evaluation mode, no gradients, the trainer's precision; afterwards all is as it was before.
 
     That is the mode of each module and the random state of torch, Python and numpy. The model has
     its averaged weights meanwhile, where a callback averages them: the weights that are validated
-    and kept.
+    and kept; or else its ``latest`` ones.
     """
     modes = [(module, module.training) for module in model.modules()]
     state = random_state()
     model.eval()
     try:
         with (
-            averaged(trainer, model),
+            nullcontext() if latest else averaged(trainer, model),
             torch.no_grad(),
             trainer.precision_plugin.forward_context(),
         ):
@@ -259,11 +263,7 @@ def evaluation_mode(trainer: Trainer, model: LightningModule) -> Iterator[None]:
 @contextmanager
 def averaged(trainer: Trainer, model: LightningModule) -> Iterator[None]:
     """The weights and buffers of Lightning's WeightAveraging, such as EMAWeightAveraging."""
-    callbacks = [
-        callback
-        for callback in trainer.callbacks  # type: ignore[attr-defined]
-        if isinstance(callback, WeightAveraging) and holds_average(callback)
-    ]
+    callbacks = averaging(trainer)
     for callback in callbacks:
         swap_average(callback, model)
     try:
@@ -271,3 +271,9 @@ def averaged(trainer: Trainer, model: LightningModule) -> Iterator[None]:
     finally:
         for callback in reversed(callbacks):
             swap_average(callback, model)
+
+
+def averaging(trainer: Trainer) -> list[WeightAveraging]:
+    """The callbacks that hold an average of the weights."""
+    found = (each for each in trainer.callbacks if isinstance(each, WeightAveraging))  # type: ignore[attr-defined]
+    return [each for each in found if holds_average(each)]

@@ -119,10 +119,11 @@ class Progress(TQDMProgressBar):
         for column, value in trainer.callback_metrics.items():
             stage, _, name = column.partition("/")
             quantity = known.of(column)
-            if quantity.shown and (stage != "val" or name == "loss") and stage != "test":
+            if quantity.shown and (stage != "val" or quantity.better) and stage != "test":
                 unit = " nats" if quantity.unit == NATS else ""
                 text = f"{float(value):.1f}{unit}" if unit else f"{float(value):.3g}"
-                yield stage, "val" if stage == "val" else name.removesuffix("_loss"), text
+                short = name.partition("[")[0].removesuffix("_loss")
+                yield stage, "val" if column == "val/loss" else short, text
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Remember that there is a loss of validation."""

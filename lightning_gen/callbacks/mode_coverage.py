@@ -70,8 +70,8 @@ class ModeCoverage(Evaluation):
 
     def finish(self, trainer: Trainer, pl_module: LightningModule) -> Scores:
         """Draw samples and read them."""
-        model = cast(SamplesImages, pl_module)
-        for images in draw_samples(model, share(self.num_samples, trainer)):
+        draw = cast(SamplesImages, pl_module).sample
+        for images in draw_samples(draw, share(self.num_samples, trainer)):
             self._counts.update(self._read(images).to(self._counts.device))
         found, kl = self._counts.compute()
         details = {

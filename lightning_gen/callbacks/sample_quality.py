@@ -1,9 +1,10 @@
 """How near a model's samples are to real images, in the features of a network."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple, cast
 
 import torch
+import torch.nn.functional as F
 from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor, distributed
 from torchmetrics.utilities.distributed import gather_all_tensors
@@ -12,6 +13,7 @@ from lightning_gen.callbacks.drawing import publish
 from lightning_gen.callbacks.evaluation import Evaluation, Score, Scores, home, training_batches
 from lightning_gen.contracts import (
     Batch,
+    Conditional,
     Images,
     Reconstructs,
     SamplesImages,
@@ -19,8 +21,8 @@ from lightning_gen.contracts import (
     condition_on,
     info_of,
 )
-from lightning_gen.features import Extractor
-from lightning_gen.metrics.estimate import GROUPS, Estimate
+from lightning_gen.features import Extractor, TrainedClassifier
+from lightning_gen.metrics.estimate import GROUPS, Estimate, MeanOverImages
 from lightning_gen.metrics.generation import (
     DensityCoverage,
     FrechetDistance,
@@ -46,11 +48,11 @@ def of_all_processes(rows: Tensor) -> Tensor:
     return torch.cat(gather_all_tensors(rows))
 
 
-def draw_samples(model: SamplesImages, count: int) -> Iterator[Images]:
+def draw_samples(draw: Callable[[int], Images], count: int) -> Iterator[Images]:
     """``count`` new images, a batch at a time, with progress."""
     with progress(count, "samples") as bar:
         for start in range(0, count, BATCH):
-            images = model.sample(min(BATCH, count - start))
+            images = draw(min(BATCH, count - start))
             yield images
             bar.update(len(images))
 
@@ -82,8 +84,11 @@ class SampleQuality(Evaluation):
     costs. ``memorisation[E]`` is how often a sample is nearer to a training image, or to its mirror
     image where the training mirrors, than an image of the split is: 0.5 where the model copies
     nothing. The picture ``nearest_training_images`` shows the nearest samples beside these, on one
-    process. A dataset without ``in_order`` has neither. As many samples are drawn as there are
-    images. Scores depend on the number of images and compare at one number only; their standard
+    process. A dataset without ``in_order`` has neither. A :class:`TrainedClassifier` also tells
+    ``rarest_class[E]``, the share of samples that it sees the class in which it sees in the fewest,
+    and, of a model that is told the class, ``class_agreement[E]``: the share in which it sees the
+    one that was asked for, each class as often. As many samples are drawn as there are images.
+    Scores depend on the number of images and compare at one number only; their standard
     errors are over other real images as well as other samples.
 
     10,000 images of 28x28 against 10,000 take under a minute of one CPU core, Inception a second of
@@ -151,7 +156,9 @@ class SampleQuality(Evaluation):
 
     def finish(self, trainer: Trainer, pl_module: LightningModule) -> Scores:
         """Draw samples; the scores of their features."""
-        for images in draw_samples(cast(SamplesImages, pl_module), self._seen):
+        shares = _Shares(self.extractor, home(pl_module))
+        for images in draw_samples(cast(SamplesImages, pl_module).sample, self._seen):
+            shares.update(images)
             features = self.extractor(images)
             for metric in self._of_samples:
                 metric.update(features.to(metric.device), real=False)
@@ -163,6 +170,8 @@ class SampleQuality(Evaluation):
         yield name("kernel_distance"), self._score(self._kernel.compute(), "none")
         found = {**self._ranges.compute()._asdict(), **self._balls.compute()._asdict()}
         for key, estimate in found.items():
+            yield name(key), self._score(estimate, "none")
+        for key, estimate in shares.compute(pl_module, self._seen):
             yield name(key), self._score(estimate, "none")
         if self._training is not None:
             yield name("memorisation"), self._score(self._memorisation.compute(), "none")
@@ -204,3 +213,39 @@ class SampleQuality(Evaluation):
         card = {name: getattr(self.extractor, name) for name in ("name", "sha256", "resize")}
         card["features"] = self.extractor.feature_dim
         return Score(estimate, unit, {"extractor": card})
+
+
+class _Shares:
+    """The classes that a classifier sees in samples; nothing where the extractor is none."""
+
+    def __init__(self, extractor: Extractor, device: torch.device) -> None:
+        self.judge = extractor if isinstance(extractor, TrainedClassifier) else None
+        self.count = self.judge.network.head.out_features if self.judge else 0
+        self.of_classes = MeanOverImages(self.count).to(device)
+        self.agreement = MeanOverImages().to(device)
+
+    def update(self, images: Images) -> None:
+        """Take in samples of any class."""
+        if self.judge:
+            seen = F.one_hot(self.judge.classes(images), self.count).float()
+            self.of_classes.update(seen.to(self.of_classes.device))
+
+    def compute(self, model: LightningModule, count: int) -> Iterator[tuple[str, Estimate]]:
+        """The rarest class's share; and the agreement, of ``count`` samples of a class each."""
+        if self.judge is None:
+            return
+        shares, errors = self.of_classes.compute()
+        rarest = shares.argmin()
+        yield "rarest_class", Estimate(shares[rarest], errors[rarest])
+        labels = [*model.examples().values()] if isinstance(model, Conditional) else []
+        if len(labels) != self.count or labels[0].ndim > 0:  # attributes, or none
+            return
+        asked = torch.arange(BATCH, device=model.device) % self.count
+
+        def draw(n: int) -> Images:
+            return cast(Conditional, model).sample(n, asked[:n])
+
+        for images in draw_samples(draw, count):
+            right = self.judge.classes(images) == asked[: len(images)]
+            self.agreement.update(right.float().to(self.agreement.device))
+        yield "class_agreement", self.agreement.compute()

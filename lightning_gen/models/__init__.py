@@ -4,7 +4,7 @@ from lightning_gen.models.autoencoder import AE, CAE, RAE, StackedDAE
 from lightning_gen.models.cgan import CGAN
 from lightning_gen.models.classifier import Classifier
 from lightning_gen.models.cvae import CVAE
-from lightning_gen.models.dcgan import DCGAN
+from lightning_gen.models.dcgan import DCGAN, R3GAN
 from lightning_gen.models.factor_vae import FactorVAE
 from lightning_gen.models.hierarchical_vae import HierarchicalVAE
 from lightning_gen.models.joint_vae import JointVAE
@@ -25,6 +25,7 @@ __all__ = [
     "DCGAN",
     "DIPVAE",
     "IWAE",
+    "R3GAN",
     "RAE",
     "VAE",
     "VQVAE",

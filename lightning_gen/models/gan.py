@@ -24,7 +24,7 @@ from lightning_gen.objectives import Adversarial
 from lightning_gen.quantities import Quantity
 
 JUDGED = (
-    *("penalty", "adversarial", "real_score", "fake_score"),
+    *("penalty", "adversarial", "real_score", "fake_score", "discriminator_accuracy"),
     *("code_score", "permuted_score", "prior_score"),
 )
 LOSSES = ("discriminator_loss", "generator_loss")
@@ -208,9 +208,13 @@ def _step(scheduler: LRScheduler) -> None:
 def judge(objective: Adversarial, **scores: Tensor) -> PlayerTerms:
     """A discriminator's loss and mean scores, from those of what is real and of what is not.
 
-    They are raw outputs [N], named in this order, and 0 where it is undecided.
+    They are raw outputs [N], named in this order, and 0 where it is undecided. Its accuracy is the
+    share of pairs of which it scores the real one higher.
     """
     real, fake = scores.values()
     loss = objective.discriminator(real, fake)
     means = {f"{name}_score": each.float().mean() for name, each in scores.items()}
-    return PlayerTerms(loss, {"discriminator_loss": loss} | means)
+    accuracy = (real > fake).float().mean()
+    return PlayerTerms(
+        loss, {"discriminator_loss": loss, "discriminator_accuracy": accuracy} | means
+    )

@@ -4,6 +4,7 @@ Scores are a discriminator's raw output, high for real images. Losses are means 
 float32, and have no unit that compares between objectives.
 """
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -28,9 +29,12 @@ class Adversarial(ABC):
 
     Attributes:
         compares: the generator's loss takes the scores of real images, too.
+        undecided: the discriminator's loss where it cannot tell real images from generated ones;
+            None where that is no sign of anything.
     """
 
     compares: ClassVar[bool] = False
+    undecided: ClassVar[float | None] = None
 
     @abstractmethod
     def discriminator(self, real_scores: RawScores, fake_scores: RawScores) -> Loss:
@@ -49,6 +53,8 @@ class NonSaturating(Adversarial):
     2 log 2 = 1.386 where it cannot tell them apart, and the generator -log D(fake).
     """
 
+    undecided: ClassVar[float | None] = 2 * math.log(2)
+
     def discriminator(self, real_scores: RawScores, fake_scores: RawScores) -> Loss:
         """E softplus(-real) + E softplus(fake)."""
         return F.softplus(-real_scores.float()).mean() + F.softplus(fake_scores.float()).mean()
@@ -61,6 +67,8 @@ class NonSaturating(Adversarial):
 @dataclass(frozen=True)
 class Hinge(Adversarial):
     """Hinge loss (Lim & Ye 2017, arXiv:1705.02894)."""
+
+    undecided: ClassVar[float | None] = 2.0
 
     def discriminator(self, real_scores: RawScores, fake_scores: RawScores) -> Loss:
         """E max(0, 1 - real) + E max(0, 1 + fake)."""
@@ -94,6 +102,8 @@ class LeastSquares(Adversarial):
     The discriminator's loss is 0.25 where it scores all images 1/2.
     """
 
+    undecided: ClassVar[float | None] = 0.25
+
     def discriminator(self, real_scores: RawScores, fake_scores: RawScores) -> Loss:
         """E (real - 1)^2 / 2 + E fake^2 / 2."""
         real = (real_scores.float() - 1).square().mean()
@@ -114,6 +124,7 @@ class Relativistic(Adversarial):
     """
 
     compares: ClassVar[bool] = True
+    undecided: ClassVar[float | None] = math.log(2)
 
     def discriminator(self, real_scores: RawScores, fake_scores: RawScores) -> Loss:
         """E softplus(fake - real)."""

@@ -8,14 +8,20 @@ from lightning.pytorch import Callback, LightningDataModule, LightningModule, Tr
 from lightning.pytorch.callbacks import ModelCheckpoint, ProgressBar
 from lightning.pytorch.trainer.states import TrainerFn
 
-from lightning_gen import callbacks, pictures
+from lightning_gen import callbacks, features, pictures
 from lightning_gen._compat import ends_within_epoch, within_epoch
-from lightning_gen.contracts import Infers, able
+from lightning_gen.contracts import Infers, SamplesImages, able
+from lightning_gen.data import MNIST, FashionMNIST, MiniFashionMNIST
 from lightning_gen.parts import buildable
 from lightning_gen.training.directory import LAST, RunDirectory
 from lightning_gen.training.trainer import as_list
 
 PICTURES = [kind for kind in buildable(pictures) if issubclass(kind, pictures.Picture)]
+JUDGES = (
+    ((FashionMNIST, MiniFashionMNIST), features.FashionMNISTClassifier),
+    (MNIST, features.MNISTClassifier),
+)
+"""Datasets, and the classifier of their images that the package has."""
 CHARTS = [
     kind
     for kind in buildable(callbacks)
@@ -45,6 +51,8 @@ def complete_callbacks(
         given = {*(type(each) for each in chain(drawn, *(c.pictures.values() for c in own)))}
         drawn += [each for each in default_pictures(model) if type(each) not in given]
         found += [each for each in default_charts(model) if not has(found, type(each))]
+        if not has(found, callbacks.FrechetMonitor):
+            found += default_monitor(model, data)
     if drawn:
         found.append(callbacks.Draw(drawn))
     if options.get("enable_progress_bar") is not False and not has(found, ProgressBar):
@@ -54,7 +62,8 @@ def complete_callbacks(
     if options.get("enable_checkpointing") is False:
         more = steady()
     else:
-        more = safe(model, data, directory, validates=options.get("limit_val_batches") != 0)
+        validates = options.get("limit_val_batches") != 0
+        more = safe(model, data, directory, monitor_of(model, found), validates=validates)
     kinds = {type(each) for each in more}  # which default_callbacks gives, too
     return [*(each for each in found if type(each) not in kinds), *more]
 
@@ -67,14 +76,17 @@ def default_callbacks(model: LightningModule, data: LightningDataModule) -> list
     run. They write where the Trainer's logger writes, which has its own curves.
     """
     charts = [each for each in default_charts(model) if not isinstance(each, callbacks.LossCurves)]
+    charts += default_monitor(model, data)
     drawn = callbacks.Draw(default_pictures(model))
-    return [drawn, *charts, *safe(model, data, None, validates=True)]
+    monitor = monitor_of(model, charts)
+    return [drawn, *charts, *safe(model, data, None, monitor, validates=True)]
 
 
 def safe(
     model: LightningModule,
     data: LightningDataModule,
     directory: RunDirectory | None,
+    monitor: str | None,
     *,
     validates: bool,
 ) -> list[Callback]:
@@ -82,7 +94,7 @@ def safe(
     validates = validates and getattr(data, "val_fraction", 1) > 0
     return [
         *steady(),
-        BestAndLast(model, directory, validates),
+        BestAndLast(directory, monitor if validates else None),
         callbacks.Resume(),
         callbacks.Interruption(directory.last if directory else None),
     ]
@@ -100,27 +112,48 @@ def default_pictures(model: LightningModule) -> list[pictures.Picture]:
 
 def default_charts(model: LightningModule) -> list[Callback]:
     """What is measured and drawn by default, and a watch over samples."""
-    kinds: list[Any] = [*CHARTS, callbacks.SampleDiversity, callbacks.DenoisingQuality]
+    watches = callbacks.SampleDiversity, callbacks.DenoisingQuality, callbacks.Stability
+    kinds: list[Any] = [*CHARTS, *watches]
     if able(model, (Infers,)):
         kinds.remove(callbacks.SampleDiversity)
     return [kind() for kind in kinds if able(model, kind.requires)]
 
 
+def default_monitor(
+    model: LightningModule, data: LightningDataModule
+) -> list[callbacks.FrechetMonitor]:
+    """What tells the epochs of a model apart that has no loss to do so, where the data has a judge.
+
+    A judge is a classifier of the same images that the package has.
+    """
+    draws = able(model, (SamplesImages,)) and getattr(model, "monitor", "val/loss") is None
+    fits = [judge for kinds, judge in JUDGES if isinstance(data, kinds)] if draws else []
+    return [callbacks.FrechetMonitor(judge()) for judge in fits]
+
+
+def monitor_of(model: LightningModule, found: Sequence[Callback]) -> str | None:
+    """The metric of which the least makes ``best.ckpt``; None keeps the latest.
+
+    It is what the model calls its ``monitor``, or that of a ``FrechetMonitor``.
+    """
+    own: str | None = getattr(model, "monitor", "val/loss")
+    watches = (each for each in found if isinstance(each, callbacks.FrechetMonitor))
+    return own or next((f"val/{watch.monitored}" for watch in watches), None)
+
+
 class BestAndLast(ModelCheckpoint):
     """Keeps ``best.ckpt`` and ``last.ckpt``, beside what a user may ask for.
 
-    The best is that of the least ``val/loss``, or of what the model calls its ``monitor``; without
-    a validation, or where ``monitor`` is None, it is the latest. The last is that of every epoch's
-    end, of a validation within an epoch, and of the step within an epoch that is to be the last.
+    The best is that of the least ``monitor``; where that is None, it is the latest. The last is
+    that of every epoch's end, of a validation within an epoch, and of the step within an epoch that
+    is to be the last.
     """
 
-    def __init__(
-        self, model: LightningModule, directory: RunDirectory | None, validates: bool
-    ) -> None:
+    def __init__(self, directory: RunDirectory | None, monitor: str | None) -> None:
         super().__init__(
             directory.checkpoints if directory else None,
             filename="best",
-            monitor=getattr(model, "monitor", "val/loss") if validates else None,
+            monitor=monitor,
             enable_version_counter=False,
         )
 

@@ -131,6 +131,7 @@ def test_samples_are_scored_under_the_extractors_name(tested):
     cards = tested(SampleQuality(FashionMNISTClassifier(), num_images=60), build(VAE))
     scores = {"frechet_distance", "kernel_distance", "precision", "recall", "density", "coverage"}
     scores |= {"reconstruction_frechet_distance", "frechet_distance_gap", "memorisation"}
+    scores |= {"rarest_class"}
     assert set(cards) == {f"{score}[fashion_mnist_classifier]" for score in scores}
     of = {score: cards[f"{score}[fashion_mnist_classifier]"].value for score in scores}
     gap = of["frechet_distance"] - of["reconstruction_frechet_distance"]
@@ -165,7 +166,34 @@ def test_images_are_spread_over_a_split_that_is_sorted_by_class(wanted, seen, ba
 
 def test_a_gan_has_no_reconstructions_to_score(tested):
     cards = tested(SampleQuality(FashionMNISTClassifier(), num_images=60), build(DCGAN))
-    assert len(cards) == 7
+    assert len(cards) == 8
+
+
+class Recalls(CVAE):
+    """It draws real images, of the class that is asked for and otherwise of the first nine."""
+
+    images = None
+
+    def sample(self, n, labels=None):
+        asked = torch.arange(n) % 9 if labels is None else labels
+        return torch.stack([self.images[int(label)] for label in asked])
+
+
+def test_the_classes_of_samples_are_scored(tested, mini):
+    judge, model = FashionMNISTClassifier(), build(Recalls)
+    seen = [
+        (part, judge.classes(part))
+        for part in mini.splits["val"][torch.arange(200)].images.float()[None] / 255
+    ]
+    images, classes = (torch.cat(part) for part in zip(*seen, strict=True))
+    model.images = [images[classes == number][0] for number in range(10)]
+    cards = tested(SampleQuality(judge, num_images=60), model)
+    assert cards["rarest_class[fashion_mnist_classifier]"].value == 0
+    assert cards["class_agreement[fashion_mnist_classifier]"].value == 1
+    model.images[3] = model.images[4]
+    card = tested(SampleQuality(judge, num_images=60), model)["class_agreement[" + judge.name + "]"]
+    assert card.value == pytest.approx(0.9)
+    assert card.standard_error == pytest.approx((0.09 / 59) ** 0.5)
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,7 @@ SMALL = DCGANNetworks((4, 8), norm_discriminator=False)
 PENALTIES = (R1(), GradientPenalty())
 MIXES = "BatchNorm in the discriminator mixes .*norm_discriminator to false"
 SHAPE = (1, 8, 6)
+JUDGED = ("discriminator_loss", "discriminator_accuracy", "real_score", "fake_score")
 BATCHES = 6
 IMAGES = torch.rand(4 * BATCHES, *SHAPE, generator=torch.Generator().manual_seed(0))
 
@@ -110,7 +111,7 @@ class OwnGAN(GAN):
 def test_a_gan_of_one_s_own_is_its_networks_and_its_terms():
     model, trainer = OwnGAN(optimizer=partial(Adam, lr=0.01)), trainer_of(max_epochs=8)
     trainer.fit(model, loader_of(IMAGES, 4), loader_of(IMAGES, 4))
-    terms = {"discriminator_loss", "real_score", "fake_score", "generator_loss"}
+    terms = {"generator_loss", *JUDGED}
     assert trainer.callback_metrics.keys() == {f"{s}/{t}" for s in ("train", "val") for t in terms}
     assert model.image_map.bias.mean() > 0.1  # that of the images is 0.5
 
@@ -205,8 +206,9 @@ def test_logged_terms_are_those_of_held_out_images(objective):
     real = IMAGES[:6].flatten(1).sum(dim=1) * 0.1 - 2
     fake = torch.full((6,), 48 * 0.25 * 0.1 - 2)
     losses = objective.discriminator(real, fake), objective.generator(fake, real)
-    names = ("discriminator_loss", "generator_loss", "real_score", "fake_score")
-    expected = zip(names, (*losses, real.mean(), fake.mean()), strict=True)
+    names = ("discriminator_loss", "generator_loss", *JUDGED[1:])
+    right = (real > fake).float().mean()
+    expected = zip(names, (*losses, right, real.mean(), fake.mean()), strict=True)
     expected = {f"test/{name}": value.item() for name, value in expected}
     assert logged == pytest.approx(expected, rel=1e-4)
 
@@ -215,7 +217,7 @@ def test_logged_terms_are_those_of_held_out_images(objective):
 def test_training_logs_its_terms(penalty, its):
     trainer = trainer_of()
     trainer.fit(model_of(penalty=penalty), loader_of(IMAGES, 4))
-    names = {"discriminator_loss", "generator_loss", "real_score", "fake_score"} | its
+    names = {"generator_loss", *JUDGED} | its
     assert trainer.logged_metrics.keys() == {f"train/{name}" for name in names}
 
 

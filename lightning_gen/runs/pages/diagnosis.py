@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from lightning_gen.callbacks.sample_diversity import LOW
+from lightning_gen.callbacks.stability import WON
 from lightning_gen.runs.pages.html import environment
 from lightning_gen.runs.pages.record import ENDS_IN_DIMENSION, Logged
 
@@ -33,7 +34,7 @@ class Finding(NamedTuple):
 def diagnose(logged: Logged) -> list[Finding]:
     """All that a run's numbers allow to say; what was not logged is not mentioned."""
     say: Any = environment().get_template("findings.html").module
-    looks = (finite, overfitting, still_falling, collapse, codebook, diversity)
+    looks = (finite, overfitting, still_falling, collapse, codebook, diversity, players, distance)
     found = [
         Finding(topic, ok, str(text)) for look in looks for topic, ok, text in look(logged, say)
     ]
@@ -125,3 +126,20 @@ def diversity(logged: Logged, say: Any) -> Found:
         yield "Sample diversity", True, say.diverse(last.value)
     elif last is not None:
         yield "Mode collapse", False, say.mode_collapse(last.value)
+
+
+def players(logged: Logged, say: Any) -> Found:
+    """How often the discriminator of a GAN was right in the last tenth of the run."""
+    points = logged.curve("train/discriminator_accuracy")
+    late = [p.value for p in points if p.step >= 0.9 * points[-1].step]
+    if late:
+        accuracy = sum(late) / len(late)
+        yield "Discriminator", accuracy < WON, say.players(accuracy, accuracy >= WON)
+
+
+def distance(logged: Logged, say: Any) -> Found:
+    """The best and the last distance of samples that was measured during training."""
+    for column in logged.curves:
+        best, last = logged.least(column), logged.last(column)
+        if column.startswith("val/frechet_distance[") and best and last:
+            yield "Distance of samples", True, say.distance(best, last)
