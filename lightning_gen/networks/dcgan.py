@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import torch
 from torch import nn
+from torch.nn.utils.parametrizations import spectral_norm
 
 from lightning_gen.contracts import Images, ImageShape
 from lightning_gen.networks.architecture import check_ranges, check_widths
@@ -42,6 +43,8 @@ class DCGANNetworks(AdversarialNetworks):
             convolution; without them the two are one linear map. Its further stages have both.
         norm_discriminator: BatchNorm in the discriminator's stages but the first. A gradient
             penalty needs it off.
+        spectral_norm: divide each weight of the discriminator, as a matrix with a row an output, by
+            its largest singular value (Miyato et al. 2018, arXiv:1802.05957).
     """
 
     widths: tuple[int, ...] = (64, 128, 256)
@@ -49,6 +52,7 @@ class DCGANNetworks(AdversarialNetworks):
     dropout: float = 0.0
     norm_start: bool = True
     norm_discriminator: bool = True
+    spectral_norm: bool = False
 
     def __post_init__(self) -> None:
         check_widths(self, self.widths)
@@ -82,7 +86,8 @@ class DCGANNetworks(AdversarialNetworks):
             layers.append(nn.LeakyReLU(0.2))
             layers += [nn.Dropout(self.dropout)] if self.dropout else []
         score = nn.Linear(self.widths[-1] * height * width, 1)
-        return nn.Sequential(*layers, nn.Flatten(), score, nn.Flatten(0)).apply(_initialise)
+        network = nn.Sequential(*layers, nn.Flatten(), score, nn.Flatten(0)).apply(_initialise)
+        return network.apply(_divide_by_norm) if self.spectral_norm else network
 
     def _sizes(self, image_shape: ImageShape) -> list[Size]:
         """(height, width) before and after each halving."""
@@ -116,3 +121,8 @@ def _initialise(module: nn.Module) -> None:
             nn.init.zeros_(module.bias)
     elif isinstance(module, nn.BatchNorm2d):
         nn.init.normal_(module.weight, 1.0, 0.02)
+
+
+def _divide_by_norm(module: nn.Module) -> None:
+    if isinstance(module, nn.Linear | nn.Conv2d):
+        spectral_norm(module)

@@ -181,11 +181,8 @@ class Recalls(CVAE):
 
 def test_the_classes_of_samples_are_scored(tested, mini):
     judge, model = FashionMNISTClassifier(), build(Recalls)
-    seen = [
-        (part, judge.classes(part))
-        for part in mini.splits["val"][torch.arange(200)].images.float()[None] / 255
-    ]
-    images, classes = (torch.cat(part) for part in zip(*seen, strict=True))
+    images = seen_images(mini, 60)
+    classes = judge.classes(images)
     model.images = [images[classes == number][0] for number in range(10)]
     cards = tested(SampleQuality(judge, num_images=60), model)
     assert cards["rarest_class[fashion_mnist_classifier]"].value == 0

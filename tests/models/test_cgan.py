@@ -99,6 +99,19 @@ def test_samples_without_labels_follow_the_training_images():
     assert drawn.sum(dim=0).nonzero().flatten().tolist() == [0, 7]
 
 
+def test_a_spectral_norm_is_of_the_features_and_comes_back(tmp_path):
+    networks = DCGANNetworks((4, 8), norm_discriminator=False, spectral_norm=True)
+    model = build(CGAN, SHAPE, latent_dim=3, architecture=networks, penalty=R1R2(1.0))
+    trainer = trainer_of()
+    trainer.fit(model, loader_of(torch.rand(16, *SHAPE)))
+    trainer.save_checkpoint(tmp_path / "one.ckpt")
+    again = CGAN.load_from_checkpoint(tmp_path / "one.ckpt", weights_only=True).eval()
+    batch = batch_of(torch.rand(6, *SHAPE))
+    vectors = model.condition.of(batch)
+    score = model.eval().discriminator(batch.images, vectors)
+    assert torch.equal(again.discriminator(batch.images, vectors), score)
+
+
 def test_a_discriminator_that_ends_otherwise_is_refused():
     assert_refused("ends with nn.Linear", ProjectionDiscriminator, nn.Sequential(nn.ReLU()), 3)
     assert_refused("got Linear", ProjectionDiscriminator, nn.Linear(3, 1), 3)

@@ -53,3 +53,14 @@ def test_initial_weights():
             elif isinstance(layer, nn.BatchNorm2d):
                 assert layer.weight.mean().item() == pytest.approx(1, abs=0.01)
                 assert layer.weight.std().item() == pytest.approx(0.02, rel=0.3)
+
+
+def test_spectral_norm_is_the_largest_singular_value_after_some_steps():
+    discriminator = DCGANNetworks((4, 8), spectral_norm=True).discriminator((1, 12, 12))
+    for _ in range(50):  # a power iteration in each
+        discriminator(torch.rand(2, 1, 12, 12))
+    layers = [part for part in discriminator.modules() if isinstance(part, nn.Linear | nn.Conv2d)]
+    norms = [torch.linalg.matrix_norm(part.weight.flatten(1), 2).item() for part in layers]
+    assert norms == pytest.approx([1.0] * 3, rel=1e-3)
+    plain = DCGANNetworks((4, 8)).discriminator((1, 12, 12))
+    assert torch.linalg.matrix_norm(plain[1].weight.flatten(1), 2) < 0.5
