@@ -58,6 +58,11 @@ FAMILIES = {
         *("--model.lr_scheduler.gamma", "0.9"),
         *("--trainer.callbacks", "lightning.pytorch.callbacks.EMAWeightAveraging"),
     ),
+    "CGAN": (
+        *("--model", "CGAN", "--model.latent_dim", "4", "--model.architecture.widths", "[4]", *MINI),
+        *("--model.architecture.norm_discriminator", "false", "--model.augment", "DiffAugment"),
+        *("--model.penalty", "R1R2", "--model.penalty.every", "2"),
+    ),
     "VAE, two processes": (*VAE, *MINI, "--trainer.strategy", "ddp", "--trainer.devices", "2"),
 }
 MOST_KILLS = 4

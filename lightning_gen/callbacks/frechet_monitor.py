@@ -8,7 +8,7 @@ from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor
 
 from lightning_gen.callbacks.drawing import Watching, evaluation_mode
-from lightning_gen.callbacks.evaluation import home
+from lightning_gen.callbacks.evaluation import home, share
 from lightning_gen.contracts import Batch, SamplesImages
 from lightning_gen.errors import UserError, check_number
 from lightning_gen.features import Extractor
@@ -24,9 +24,8 @@ class FrechetMonitor(Watching):
     The checkpoint with the least one becomes ``best.ckpt`` where the model has no loss that tells
     how good it is, as a GAN. It is the distance of a few samples of the same noise each time from
     as many of the first validation images, higher than that of all images is: it tells the epochs
-    of a run apart, and compares with no other number. On several devices it is the mean of those
-    from each one's images. 1,000 samples and images of 28x28 take a second of one CPU core, beside
-    the drawing.
+    of a run apart, and compares with no other number. 1,000 samples and images of 28x28 take a
+    second of one CPU core, beside the drawing; several devices share the images out.
 
     Args:
         extractor: from images to features.
@@ -60,7 +59,7 @@ class FrechetMonitor(Watching):
 
     def look(self, trainer: Trainer, pl_module: LightningModule, batch: Batch, index: int) -> None:
         """Keep the features of the first images."""
-        left = self.num_images - sum(map(len, self._features))
+        left = share(self.num_images, trainer) - sum(map(len, self._features))
         if left > 0 and _measures(trainer):
             self.extractor.to(pl_module.device)
             self._features.append(self.extractor(batch.first(left).images))
@@ -81,6 +80,7 @@ class FrechetMonitor(Watching):
             for start in range(0, self.num_images, BATCH):
                 count = min(BATCH, self.num_images - start)
                 images = cast(SamplesImages, pl_module).sample(count)
+                images = images[trainer.global_rank :: trainer.world_size]
                 distance.update(self.extractor(images).to(distance.device), real=False)
         value = distance.compute().value.to(pl_module.device, torch.float32)
         pl_module.log(f"val/{self.monitored}", value, sync_dist=True, prog_bar=True)

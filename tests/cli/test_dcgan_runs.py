@@ -60,8 +60,15 @@ def test_a_test_evaluates_the_averaged_weights(command, tmp_path, caplog):
     assert f"real_score {value:.4g}" in caplog.text
 
 
-def test_an_averaged_run_goes_on_as_if_it_had_never_stopped(command, tmp_path):
-    words = (*SMALL_GAN, *NO_PICTURES, *AVERAGE, "--model.architecture.dropout", "0.2")
+CHANGED = (
+    *("--model", "CGAN", "--model.augment", "DiffAugment", "--model.penalty", "R1R2"),
+    *("--model.penalty.every", "2", "--model.architecture.norm_discriminator", "false"),
+)
+
+
+@pytest.mark.parametrize("more", [(), CHANGED], ids=["DCGAN", "CGAN"])
+def test_an_averaged_run_goes_on_as_if_it_had_never_stopped(more, command, tmp_path):
+    words = (*SMALL_GAN, *NO_PICTURES, *AVERAGE, "--model.architecture.dropout", "0.2", *more)
     for name, parts in (("whole", ["3"]), ("parts", ["1", "3"])):
         for epochs in parts:
             again = ("--ckpt_path", "last") if epochs != parts[0] else ()

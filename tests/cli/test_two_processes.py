@@ -32,6 +32,13 @@ MODELS = {
         *("--model.discriminator_optimizer", "torch.optim.SGD"),
         *("--model.discriminator_optimizer.lr", "1e-4"),
     ),
+    "CGAN": (
+        *("CGAN", "--model.architecture.widths", "[8]", "--model.architecture.norm_start", "false"),
+        *("--model.architecture.norm_discriminator", "false", "--model.augment", "DiffAugment"),
+        *("--model.objective", "Relativistic", "--model.penalty", "R1R2", *SGD),
+        *("--model.penalty.every", "2", "--model.discriminator_optimizer", "torch.optim.SGD"),
+        *("--model.discriminator_optimizer.lr", "1e-4"),
+    ),
 }
 
 
@@ -77,6 +84,8 @@ def test_half_of_a_batch_each_gives_the_weights_of_the_whole(name, tmp_path):
     whole, logged = trained([*words, "32"], tmp_path / "one", 1)
     halves, logged_by_two = trained([*words, "16"], tmp_path / "two", 2)
     for key in whole:
+        if key.endswith("_extra_state"):  # the conditions of the images that a process has seen
+            continue
         torch.testing.assert_close(halves[key], whole[key], rtol=1e-4, atol=1e-6, msg=key)
     one, two = logged[-1], logged_by_two[-1]
     assert one.keys() == two.keys()
