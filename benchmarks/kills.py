@@ -59,7 +59,15 @@ FAMILIES = {
         *("--trainer.callbacks", "lightning.pytorch.callbacks.EMAWeightAveraging"),
     ),
     "CGAN": (
-        *("--model", "CGAN", "--model.latent_dim", "4", "--model.architecture.widths", "[4]", *MINI),
+        *(
+            "--model",
+            "CGAN",
+            "--model.latent_dim",
+            "4",
+            "--model.architecture.widths",
+            "[4]",
+            *MINI,
+        ),
         *("--model.architecture.norm_discriminator", "false", "--model.augment", "DiffAugment"),
         *("--model.penalty", "R1R2", "--model.penalty.every", "2"),
     ),

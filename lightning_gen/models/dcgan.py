@@ -125,13 +125,12 @@ class ImageGAN(KeepsArguments, SamplesPrior):
         shown = self._changed if training_step is not None else _unchanged
         with torch.no_grad():
             real, fake = shown(seen.images), shown(self.decode(self._codes(seen)))
-        score = partial(self._score, seen)
-        terms = judge(self.objective, real=score(real), fake=score(fake))
+        terms = self._judged(seen, real, fake)
         if self.penalty is None or training_step is None:
             return terms
         if (training_step + 1) % self.penalty.every:
             return terms
-        penalty = self.penalty(score, real, fake)
+        penalty = self.penalty(partial(self._score, seen), real, fake)
         loss = terms.loss + self.penalty.every * penalty
         return PlayerTerms(loss, terms.values | {"penalty": penalty})
 
@@ -152,6 +151,10 @@ class ImageGAN(KeepsArguments, SamplesPrior):
                 "has none. Set model.lr_scheduler to one that counts epochs, such as ExponentialLR."
             )
         return configured
+
+    def _judged(self, seen: Batch, real: Images, fake: Images) -> PlayerTerms:
+        """The discriminator's loss on what it is shown, and its scores."""
+        return judge(self.objective, real=self._score(seen, real), fake=self._score(seen, fake))
 
     def _score(self, seen: Batch, images: Images) -> Tensor:
         """The score [N] of each image, of which a condition may be known."""

@@ -25,7 +25,7 @@ from lightning_gen.quantities import Quantity
 
 JUDGED = (
     *("penalty", "adversarial", "real_score", "fake_score", "discriminator_accuracy"),
-    *("code_score", "permuted_score", "prior_score"),
+    *("mismatched_score", "code_score", "permuted_score", "prior_score"),
 )
 LOSSES = ("discriminator_loss", "generator_loss")
 

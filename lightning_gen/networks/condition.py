@@ -6,13 +6,14 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Shaped
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor, nn
 
 from lightning_gen.contracts import Batch, ImageShape
 from lightning_gen.errors import UserError, check_number
 from lightning_gen.networks.architecture import Architecture
 from lightning_gen.networks.dcgan import AdversarialNetworks
+from lightning_gen.noise import uniform_like
 
 Vectors = Float[Tensor, "n k"]
 """A condition as the networks are given it: one-hot, or one number in [0, 1] an attribute."""
@@ -31,6 +32,13 @@ class Condition(ABC):
     @abstractmethod
     def of(self, batch: Batch) -> Vectors:
         """The vector of each image of a batch."""
+
+    @abstractmethod
+    def others(self, vectors: Vectors) -> Vectors:
+        """Another vector for each, at random: of another class, or with another value of a factor.
+
+        Random numbers are torch's global ones; processes that train together share them out.
+        """
 
     @abstractmethod
     def examples(self) -> dict[str, Tensor]:
@@ -66,6 +74,13 @@ class ClassCondition(Condition):
         except IndexError:
             return self.vectors(batch.labels)  # says which values
 
+    def others(self, vectors: Vectors) -> Vectors:
+        """Another class, each as often."""
+        count = vectors.shape[1]
+        further = 1 + _whole(vectors[:, :1], count - 1)
+        places = torch.arange(count, device=vectors.device) - further
+        return vectors.gather(1, places % count)
+
     def examples(self) -> dict[str, Tensor]:
         """Each class."""
         return {name: torch.tensor(number) for number, name in enumerate(self.names)}
@@ -96,6 +111,18 @@ class AttributeCondition(Condition):
         """The factors, scaled."""
         chosen = zip(self.columns, self.sizes, strict=True)
         return torch.stack([batch.factors[:, at] / max(1, size - 1) for at, size in chosen], dim=1)
+
+    def others(self, vectors: Vectors) -> Vectors:
+        """Another value of one factor, each as often."""
+        sizes = torch.tensor(self.sizes, device=vectors.device)
+        steps = (sizes - 1).clamp(min=1)
+        numbers = (vectors * steps).round().long()
+        further = 1 + (uniform_like(vectors) * (sizes - 1)).long()
+        changed = (numbers + further) % sizes / steps
+        chosen = torch.arange(len(sizes), device=vectors.device) == _whole(
+            vectors[:, :1], len(sizes)
+        )
+        return torch.where(chosen, changed.to(vectors), vectors)
 
     def examples(self) -> dict[str, Tensor]:
         """No attribute, then each one alone."""
@@ -150,6 +177,11 @@ def make_condition(
             )
     columns = tuple([*factors].index(name) for name in attributes)
     return AttributeCondition(tuple(attributes), columns, tuple(factors[n] for n in attributes))
+
+
+def _whole(like: Float[Tensor, "n 1"], count: int) -> Int[Tensor, "n 1"]:
+    """A whole number from 0 to count - 1 for each row."""
+    return (uniform_like(like) * count).long().clamp(max=count - 1)
 
 
 def _within(labels: Tensor, most: int) -> bool:
@@ -270,6 +302,9 @@ class ProjectionDiscriminator(nn.Module):
 
     def forward(self, images: Float[Tensor, "n c h w"], vectors: Vectors) -> Float[Tensor, " n"]:
         """The raw score of each image."""
-        features = self.features(images)
+        return self.score_under(vectors, self.features(images))
+
+    def score_under(self, vectors: Vectors, features: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
+        """The raw score of images under a condition, of their features."""
         told = (features * self.embed(vectors)).sum(dim=1)
         return self.score(features).flatten() + told  # type: ignore[no-any-return]

@@ -10,7 +10,11 @@ from lightning_gen import contracts
 from lightning_gen.contracts import Batch, able
 from lightning_gen.models import CGAN
 from lightning_gen.networks import DCGANNetworks
-from lightning_gen.networks.condition import ProjectionDiscriminator
+from lightning_gen.networks.condition import (
+    ClassCondition,
+    ProjectionDiscriminator,
+    make_condition,
+)
 from lightning_gen.objectives import R1R2, GradientPenalty, Relativistic
 from support.models import batch_of, build, loader_of, trainer_of
 from support.refusals import assert_refused
@@ -53,6 +57,40 @@ def test_the_discriminator_projects_the_condition(model):
     nn.init.normal_(judge.embed.weight)
     told = judge.features(batch.images) @ judge.embed.weight @ vectors.T
     torch.testing.assert_close(judge(batch.images, vectors), plain + told.diagonal())
+
+
+@torch.no_grad()
+def test_real_images_under_another_condition_count_as_generated_ones(model):
+    nn.init.normal_(model.discriminator.embed.weight)
+    batch = batch_of(torch.rand(6, *SHAPE))
+    judge, own = model.discriminator, model.condition.of(batch)
+    torch.manual_seed(0)
+    terms = model.discriminator_terms(batch, 0)
+    torch.manual_seed(0)
+    fake = model.decode(model._codes(batch))
+    other = judge(batch.images, model.condition.others(own))
+    real, fake = judge(batch.images, own), judge(fake, own)
+    expected = sum(model.objective.discriminator(real, each) for each in (fake, other))
+    torch.testing.assert_close(terms.loss, expected)
+    assert terms.values["mismatched_score"].item() == pytest.approx(other.mean().item())
+
+
+def test_another_condition_differs_in_one_class_or_one_value():
+    known = ClassCondition(tuple("abcde"))
+    own = known.vectors(torch.arange(5).repeat(400))
+    others = known.others(own)
+    assert not (others * own).any()
+    assert others.sum(dim=1).eq(1).all()
+    counts = (own.T @ others).flatten()
+    assert counts[counts > 0].tolist() == pytest.approx([100] * 20, abs=40)
+    known = make_condition((), ("hat", "size"), {"size": 3, "hat": 2})
+    own = torch.tensor([[0.0, 0.5], [1.0, 1.0]]).repeat(400, 1)
+    others = known.others(own)
+    assert ((others != own).sum(dim=1) == 1).all()
+    assert set(map(tuple, others.tolist())) == {
+        *((1.0, 0.5), (0.0, 0.0), (0.0, 1.0)),
+        *((0.0, 1.0), (1.0, 0.0), (1.0, 0.5)),
+    }
 
 
 @pytest.mark.parametrize("penalty", [R1R2(2.0), GradientPenalty(2.0)])
