@@ -10,6 +10,7 @@ kept in logs/few_images_<seed>_<with or without>, with their pictures.
 
 from itertools import chain
 
+import torch
 from common import arguments, finish
 
 import lightning_gen
@@ -28,10 +29,8 @@ def few_images() -> Wrap:
     mini = MiniFashionMNIST()
     mini.setup("fit")
     mini.setup("test")
-    train, test = (
-        [*zip(split.images.numpy()[:, 0], split.labels.tolist(), strict=True)]
-        for split in (mini.splits["train"], mini.splits["test"])
-    )
+    whole = (mini.splits[name][torch.arange(len(mini.splits[name]))] for name in ("train", "test"))
+    train, test = ([*zip(b.images.numpy()[:, 0], b.labels.tolist(), strict=True)] for b in whole)
     chosen = [[item for item in train if item[1] == label][:PER_CLASS] for label in range(10)]
     repeated = [*chain(*chosen)] * REPEATED
     names = mini.info.class_names

@@ -90,6 +90,17 @@ def classes_from_their_defaults(note: Callable[[str, str, dict[str, Any]], None]
         setattr(_typehints, name, original)
 
 
+def forget_logged(trainer: Trainer, start: str) -> None:
+    """Let the trainer forget what a training step has logged before under names with this start.
+
+    It would log it again, as of the present step, where the step has no such value.
+    """
+    results = private(trainer, "_results", "a term that few steps have is logged by others, too")
+    if isinstance(results, dict):
+        for name in [key for key in results if key.startswith(f"training_step.{start}")]:
+            del results[name]
+
+
 def holds_average(callback: WeightAveraging) -> bool:
     """Whether a callback holds an average of a model in training."""
     average = private(callback, "_average_model", "pictures are of the weights of the last step")

@@ -1,5 +1,7 @@
 """Each private attribute of another library that is used, in the installed version."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from jsonargparse import ArgumentParser, set_parsing_settings
@@ -126,6 +128,14 @@ def test_unlogged():
     metrics, step = look.seen[1]
     assert step == 1
     assert "train/loss" in metrics
+
+
+def test_forget_logged():
+    trainer = SimpleNamespace(_results={"training_step.train/a": 1, "validation_step.val/a": 2})
+    _compat.forget_logged(trainer, "train/")
+    assert trainer._results == {"validation_step.val/a": 2}
+    with pytest.warns(UserWarning, match="_results is gone"):
+        _compat.forget_logged(SimpleNamespace(), "train/")
 
 
 def test_find_unused_parameters():

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from lightning_gen.callbacks.drawing import Watching, evaluation_mode
 from lightning_gen.callbacks.evaluation import home, share
-from lightning_gen.contracts import Batch, SamplesImages
-from lightning_gen.errors import UserError, check_number
+from lightning_gen.contracts import Batch, SamplesImages, info_of
+from lightning_gen.errors import check_number
 from lightning_gen.features import Extractor
 from lightning_gen.metrics.generation import FrechetDistance
 from lightning_gen.quantities import Quantity
@@ -53,6 +53,13 @@ class FrechetMonitor(Watching):
         unit = f"squared feature units, {self.num_images:,} samples"
         return {self.monitored: Quantity(unit, "lower", shown=True)}
 
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Raise a UserError when the model draws nothing, or the extractor knows no such images."""
+        super().setup(trainer, pl_module, stage)
+        info = info_of(trainer.datamodule)  # type: ignore[attr-defined]
+        if info is not None:
+            self.extractor.cpu()(torch.zeros(1, *info.image_shape))
+
     def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Forget the images of the last validation."""
         self._features = []
@@ -68,13 +75,10 @@ class FrechetMonitor(Watching):
         """Draw samples, and log their distance."""
         if not _measures(trainer):
             return
-        if sum(map(len, self._features)) < 2:
-            raise UserError(
-                "FrechetMonitor compares samples with 2 validation images or more, got fewer. "
-                "Validate on more, or remove it from trainer.callbacks."
-            )
         distance = FrechetDistance(self.extractor.feature_dim, groups=0).to(home(pl_module))
-        distance.update(torch.cat(self._features).to(distance.device), real=True)
+        real = torch.cat(self._features)
+        real = real.expand(2, -1) if len(real) == 1 else real  # of which the covariance is 0
+        distance.update(real.to(distance.device), real=True)
         with evaluation_mode(trainer, pl_module):
             torch.manual_seed(self.seed)
             for start in range(0, self.num_images, BATCH):

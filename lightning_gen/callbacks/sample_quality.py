@@ -84,10 +84,10 @@ class SampleQuality(Evaluation):
     costs. ``memorisation[E]`` is how often a sample is nearer to a training image, or to its mirror
     image where the training mirrors, than an image of the split is: 0.5 where the model copies
     nothing. The picture ``nearest_training_images`` shows the nearest samples beside these, on one
-    process. A dataset without ``in_order`` has neither. A :class:`TrainedClassifier` also tells
-    ``rarest_class[E]``, the share of samples that it sees the class in which it sees in the fewest,
-    and, of a model that is told the class, ``class_agreement[E]``: the share in which it sees the
-    one that was asked for, each class as often. As many samples are drawn as there are images.
+    process. A dataset without ``in_order`` has neither. A :class:`TrainedClassifier` also gives
+    ``rarest_class[E]``, the share of samples of the class that has the fewest, and, of a model that
+    is told the class, ``class_agreement[E]``: the share of samples that it sees the class in that
+    was asked for, each class as often. As many samples are drawn as there are images.
     Scores depend on the number of images and compare at one number only; their standard
     errors are over other real images as well as other samples.
 
@@ -240,12 +240,13 @@ class _Shares:
         labels = [*model.examples().values()] if isinstance(model, Conditional) else []
         if len(labels) != self.count or labels[0].ndim > 0:  # attributes, or none
             return
-        asked = torch.arange(BATCH, device=model.device) % self.count
+        asked = torch.split(torch.arange(count, device=model.device) % self.count, BATCH)
+        turns = iter(asked)
 
         def draw(n: int) -> Images:
-            return cast(Conditional, model).sample(n, asked[:n])
+            return cast(Conditional, model).sample(n, next(turns))
 
-        for images in draw_samples(draw, count):
-            right = self.judge.classes(images) == asked[: len(images)]
+        for images, wanted in zip(draw_samples(draw, count), asked, strict=True):
+            right = self.judge.classes(images) == wanted
             self.agreement.update(right.float().to(self.agreement.device))
         yield "class_agreement", self.agreement.compute()

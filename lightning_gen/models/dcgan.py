@@ -69,10 +69,12 @@ class ImageGAN(KeepsArguments, SamplesPrior):
     """A generator of images from noise, and a discriminator that tells them from real ones.
 
     A family derives from this and, for the step, from :class:`~lightning_gen.models.gan.GAN`. The
-    discriminator is updated on real images and as many new ones, the generator on noise of its own.
-    A GAN has no loss that tells how good it is: ``best.ckpt`` is the latest. Validation and test
-    log the terms of held-out images, without the penalty, for which gradients are needed. In
-    evaluation mode BatchNorm uses running statistics: an image depends on its own noise alone.
+    discriminator is updated on real images and as many new ones, the generator on noise of its own;
+    with ``augment`` the penalty, too, is of the changed images. A GAN has no loss that tells how
+    good it is: ``best.ckpt`` is the latest, or what a ``FrechetMonitor`` finds the nearest.
+    Validation and test log the terms of held-out images, without the penalty, for which gradients
+    are needed. In evaluation mode BatchNorm uses running statistics: an image depends on its own
+    noise alone.
 
     Args:
         image_shape: (channels, height, width); the command line takes it from the data.

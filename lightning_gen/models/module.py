@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.optim import Adam
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
-from lightning_gen._compat import find_unused_parameters
+from lightning_gen._compat import find_unused_parameters, forget_logged
 from lightning_gen.contracts import Batch, Codes, Images, Terms, as_batch, condition_on
 from lightning_gen.errors import UserError, check_number
 from lightning_gen.hyperparameters import KeepsArguments
@@ -144,6 +144,7 @@ class Module(KeepsArguments, LightningModule, ABC):
     def _log_training(self, step: int, terms: Terms, batch_size: int) -> None:
         every: int = self.trainer.log_every_n_steps  # type: ignore[attr-defined]
         if every and (step + 1) % every == 0:
+            forget_logged(self.trainer, "train/")
             self._log_terms("train", terms, batch_size)
 
     def _log_terms(self, stage: str, terms: Terms, batch_size: int) -> None:

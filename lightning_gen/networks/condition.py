@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
+from torch.nn.utils.parametrize import is_parametrized
 
 from lightning_gen.contracts import Batch, ImageShape
 from lightning_gen.errors import UserError, check_number
@@ -143,6 +145,9 @@ class TrainingConditions(nn.Module):
         self.rows = examples[:0]
         self.capacity = capacity
 
+    def __deepcopy__(self, memo: dict[int, object]) -> "TrainingConditions":
+        return self  # an average of a model's weights has seen the same images
+
     # Rows that become more at each step would be compiled anew.
     @torch.compiler.disable  # type: ignore[untyped-decorator]
     def add(self, vectors: Vectors) -> None:
@@ -169,6 +174,11 @@ def make_condition(
     """The class, or the factors named in ``attributes``; ``factors`` has the sizes of all."""
     if attributes is None:
         return ClassCondition(tuple(class_names))
+    if not attributes or len(set(attributes)) < len(attributes):
+        raise UserError(
+            f"model.attributes names one factor or more, each once, got {[*attributes]}. "
+            "Leave it out to condition on the class."
+        )
     for name in attributes:
         if name not in factors:
             known = ", ".join(factors) or "none"
@@ -290,15 +300,21 @@ class ProjectionDiscriminator(nn.Module):
     def __init__(self, discriminator: nn.Module, size: int) -> None:
         super().__init__()
         layers = [*discriminator.children()] if isinstance(discriminator, nn.Sequential) else []
-        if len(layers) < 2 or not isinstance(layers[-2], nn.Linear):
+        score, last = layers[-2:] if len(layers) > 1 else (discriminator, discriminator)
+        if not (isinstance(score, nn.Linear) and isinstance(last, nn.Flatten)) or (
+            score.out_features != 1
+        ):
             raise UserError(
                 "a conditional GAN takes a discriminator that is an nn.Sequential and ends with "
                 f"nn.Linear(features, 1) and nn.Flatten(0), got {type(discriminator).__name__}."
             )
         self.features = nn.Sequential(*layers[:-2])
-        self.score = layers[-2]
-        self.embed = nn.Linear(size, self.score.in_features, bias=False)
-        nn.init.zeros_(self.embed.weight)
+        self.score = score
+        self.embed = nn.Linear(size, score.in_features, bias=False)
+        if is_parametrized(score):
+            spectral_norm(self.embed)
+        else:
+            nn.init.zeros_(self.embed.weight)
 
     def forward(self, images: Float[Tensor, "n c h w"], vectors: Vectors) -> Float[Tensor, " n"]:
         """The raw score of each image."""

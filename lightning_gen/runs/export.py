@@ -25,6 +25,7 @@ from lightning_gen.contracts import (
     condition_on,
 )
 from lightning_gen.errors import UserError
+from lightning_gen.models.conditional import SamplesConditions
 from lightning_gen.models.cvae import CVAE, ConditionedVAE
 from lightning_gen.priors import GaussianMixture, StandardNormal
 from lightning_gen.progress import progress
@@ -125,7 +126,8 @@ def export(run: FinishedRun, out: Path, to: Form = "onnx") -> Path:
 
 
 def _write_weights(model: nn.Module, path: Path) -> None:
-    weights = {k: v for k, v in model.state_dict().items() if isinstance(v, Tensor)}
+    state = model.state_dict().items()
+    weights = {k: v for k, v in state if isinstance(v, Tensor) and not k.endswith("_extra_state")}
     write_safe(path, weights, {})
     print(f"{len(weights)} tensors, {sum(map(torch.numel, weights.values())):,} numbers")
 
@@ -154,8 +156,9 @@ def graphs_of(model: Any, images: Tensor) -> Iterator[Graph]:  # noqa: ANN401
     """The functions of a model that are graphs of tensors; a line says which one is not."""
     known: Callable[..., Any] = lambda *_: model  # noqa: E731
     condition: dict[str, Tensor] = {}
-    if isinstance(model, CVAE):
+    if isinstance(model, SamplesConditions):
         condition = {"condition": model.conditions.examples[:1].expand(len(images), -1).to(images)}
+    if isinstance(model, CVAE):
         known = lambda *vectors: ConditionedVAE(model, *vectors)  # noqa: E731
     seen = {"images": images, **condition}
     if able(model, (Encodes,)):

@@ -14,6 +14,7 @@ from PIL import Image
 
 from lightning_gen.allowed import enforced, granted, modules, refusal
 from lightning_gen.contracts import (
+    NO_CLASS,
     Batch,
     Codes,
     Decodes,
@@ -28,10 +29,11 @@ from lightning_gen.contracts import (
     info_of,
     require,
 )
-from lightning_gen.errors import UserError, check_objects
+from lightning_gen.errors import UserError, check_objects, check_whole
 from lightning_gen.features import Extractor
 from lightning_gen.figures.grid import tile_size
 from lightning_gen.models.fitted_prior import has_fitted_prior
+from lightning_gen.models.module import check_range
 from lightning_gen.pictures import Picture
 from lightning_gen.priors import Prior
 from lightning_gen.runs.outputs import as_image, open_picture
@@ -273,6 +275,10 @@ class FinishedRun:
         from lightning_gen.runs.inversion import find_codes
 
         batch = as_batch(images)
+        check_whole("images", len(batch.images), 1)
+        check_range(batch.images)
+        if isinstance(images, torch.Tensor):  # which say nothing of their classes
+            batch = batch._replace(labels=torch.full_like(batch.labels, NO_CLASS))
         if (found := tuple(batch.images.shape[1:])) != self.image_shape:
             raise UserError(f"images are {self.image_shape}, got {found}. Take run.read(path).")
         batch = Batch(*(tensor.to(self.model.device) for tensor in batch))

@@ -14,6 +14,7 @@ from lightning_gen.contracts import Batch, Images, PerImage, able, condition_on
 from lightning_gen.errors import UserError, check_whole
 from lightning_gen.features import Extractor
 from lightning_gen.latent import descend
+from lightning_gen.models.conditional import SamplesConditions
 from lightning_gen.pictures.codes import free_dimensions
 from lightning_gen.pictures.picture import decode_all
 from lightning_gen.progress import progress
@@ -87,13 +88,38 @@ def starting_points(
     if isinstance(model, contracts.SamplesCodes):
         few = min(CANDIDATES, MOST_NUMBERS // prod(batch.images.shape[1:]))
         draws = model.sample_codes(max(restarts, few)).float()
-        decoded = decode_all(model, draws).flatten(1)  # type: ignore[arg-type]
-        distances = torch.cdist(batch.images.flatten(1), decoded.to(batch.images))
-        nearest = draws[distances.topk(restarts, largest=False).indices]
-        if own is not None:
-            nearest[..., model.latent_dim :] = own[:, None, model.latent_dim :]
+        nearest = draws[:restarts].repeat(len(batch.images), 1, 1)
+        known = conditions_of(model, batch, own)
+        if known is None:
+            nearest = nearest_draws(model, draws, batch.images, restarts)
+        else:
+            for vector in torch.unique(known, dim=0):
+                draws[:, model.latent_dim :] = vector
+                which = (known == vector).all(dim=1)
+                nearest[which] = nearest_draws(model, draws, batch.images[which], restarts)
         starts.append(nearest)
     return torch.cat(starts, dim=1)
+
+
+def conditions_of(model: Any, batch: Batch, own: Tensor | None) -> Tensor | None:  # noqa: ANN401
+    """What follows the latent vector in the code of each image; None where nothing is known."""
+    if own is not None:
+        return own[:, model.latent_dim :] if own.shape[1] > model.latent_dim else None
+    if isinstance(model, SamplesConditions) and (batch.labels != contracts.NO_CLASS).all():
+        return model.condition.of(batch)
+    return None
+
+
+def nearest_draws(
+    model: Any,  # noqa: ANN401
+    draws: Float[Tensor, "m d"],
+    images: Images,
+    count: int,
+) -> Float[Tensor, "n r d"]:
+    """Of some codes those whose images are nearest to each of these."""
+    decoded = decode_all(model, draws).flatten(1)
+    distances = torch.cdist(images.flatten(1), decoded.to(images))
+    return draws[distances.topk(count, largest=False).indices]
 
 
 def distance_to(images: Images, features: Extractor | None) -> Callable[[Images], PerImage]:

@@ -41,8 +41,8 @@ def complete_callbacks(
     """The callbacks of ``trainer.callbacks``, the default ones and those that keep a run safe.
 
     What is to be ``shown`` is drawn. To ``draw`` adds the pictures and charts that the model is
-    able to give, and a watch over the samples of a model that has no posterior. Without a directory
-    nothing is kept.
+    able to give, and a watch over the samples of a model that has no posterior. Samples are scored
+    where nothing else tells the epochs apart. Without a directory nothing is kept.
     """
     found: list[Callback] = as_list(options.get("callbacks"))
     drawn: list[pictures.Picture] = [*shown]
@@ -51,8 +51,8 @@ def complete_callbacks(
         given = {*(type(each) for each in chain(drawn, *(c.pictures.values() for c in own)))}
         drawn += [each for each in default_pictures(model) if type(each) not in given]
         found += [each for each in default_charts(model) if not has(found, type(each))]
-        if not has(found, callbacks.FrechetMonitor):
-            found += default_monitor(model, data)
+    if not has(found, callbacks.FrechetMonitor):
+        found += default_monitor(model, data)
     if drawn:
         found.append(callbacks.Draw(drawn))
     if options.get("enable_progress_bar") is not False and not has(found, ProgressBar):

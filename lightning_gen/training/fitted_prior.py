@@ -17,7 +17,7 @@ from lightning_gen.atomic import draft
 from lightning_gen.callbacks import Draw
 from lightning_gen.callbacks.drawing import evaluation_mode
 from lightning_gen.callbacks.evaluation import training_batches
-from lightning_gen.contracts import Batch, DrawsCodes, Infers, able
+from lightning_gen.contracts import Batch, Decodes, DrawsCodes, Encodes, Infers, able, require
 from lightning_gen.data.base import ImageDataModule
 from lightning_gen.errors import UserError, user_error
 from lightning_gen.hyperparameters import import_path, plain
@@ -93,6 +93,7 @@ def codes_of_training(model: LightningModule, batches: Iterable[Batch], data: ob
     Several of each are draws of its posterior, where the images are few, and those of the mirrored
     image, where the training mirrors. The model is in evaluation mode.
     """
+    require(model, (Encodes, Decodes), "a fitted prior", "Choose another model.")
     draws, mirrored = 1, (False, True) if getattr(data, "mirror", False) else (False,)
     if isinstance(data, ImageDataModule) and able(model, (Infers | DrawsCodes,)):
         draws = min(MOST_DRAWS, -(-FEW_CODES // len(data.splits["train"])))

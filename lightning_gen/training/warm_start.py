@@ -12,6 +12,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from lightning_gen.contracts import TrainsDiscriminator
 from lightning_gen.errors import UserError, nearest
 from lightning_gen.training.checkpoint import load_checkpoint
 from lightning_gen.training.directory import RunDirectory
@@ -139,8 +140,12 @@ def freeze(model: LightningModule, names: str | Sequence[str]) -> None:
                 )
     for parameter in frozen.values():
         parameter.requires_grad_(False)
-    if not any(parameter.requires_grad for parameter in model.parameters()):
-        raise UserError(f"freeze: nothing is left to train beside {', '.join(wanted)}. Name fewer.")
+    left = [name for name, parameter in model.named_parameters() if parameter.requires_grad]
+    judges = [name for name in left if name.split(".")[0] == "discriminator"]
+    game = isinstance(model, TrainsDiscriminator)
+    if not left or (game and len(judges) in (0, len(left))):
+        what = "for one of the players" if left else f"beside {', '.join(wanted)}"
+        raise UserError(f"freeze: nothing is left to train {what}. Name fewer.")
     numbers = sum(parameter.numel() for parameter in frozen.values())
     rank_zero_info(f"{numbers:,} parameters are frozen: {', '.join(wanted)}")
 

@@ -3,7 +3,7 @@ import torch
 
 from lightning_gen import fit
 from lightning_gen.callbacks import FrechetMonitor
-from lightning_gen.data import MiniFashionMNIST
+from lightning_gen.data import MiniFashionMNIST, Shapes
 from lightning_gen.features import FashionMNISTClassifier
 from lightning_gen.metrics.generation import FrechetDistance
 from lightning_gen.models import DCGAN, R3GAN
@@ -47,7 +47,14 @@ def test_a_model_with_a_loss_and_data_without_a_judge_have_no_monitor(mini):
     assert len(default_monitor(build(DCGAN), mini)) == 1
 
 
-def test_one_image_has_no_distance(trainer):
-    run = trainer(FrechetMonitor(FashionMNISTClassifier()), limit_val_batches=1)
-    match = "compares samples with 2 validation images or more"
-    assert_refused(match, run.fit, build(DCGAN, latent_dim=4), MiniFashionMNIST(batch_size=1))
+def test_one_image_ends_no_training(trainer, tmp_path):
+    run = trainer(FrechetMonitor(FashionMNISTClassifier(), 10), limit_val_batches=1)
+    run.fit(build(DCGAN, latent_dim=4), MiniFashionMNIST(batch_size=1))
+    [logged] = column(tmp_path / "run", f"val/{NAME}").values()
+    assert 0 < logged < float("inf")
+
+
+def test_images_that_the_extractor_does_not_know_are_refused_before_training(trainer):
+    run, model = trainer(FrechetMonitor(FashionMNISTClassifier())), build(DCGAN, (1, 64, 64))
+    assert_refused("of 1x28x28, got 1x64x64", run.fit, model, Shapes())
+    assert model.global_step == 0

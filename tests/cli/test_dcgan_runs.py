@@ -37,6 +37,13 @@ def test_a_run_by_default(command, tmp_path, caplog):
     assert optimizer in (directory / "config.yaml").read_text()
 
 
+def test_a_run_without_pictures_is_scored_all_the_same_and_fits_no_prior(command, tmp_path):
+    command("fit", *SMALL_GAN, *NO_PICTURES).done()
+    directory = only_run(tmp_path / "logs")
+    assert column(directory, "val/frechet_distance[fashion_mnist_classifier]")
+    command("fit-prior", directory).refused("a fitted prior needs a model that encodes, and DCGAN")
+
+
 def test_the_best_checkpoint_is_the_latest_where_nothing_tells_them_apart(command, tmp_path):
     words = (*SMALL_GAN, *NO_PICTURES, "--trainer.max_epochs", "3")
     assert command("fit", *words, "--trainer.limit_val_batches", "0").code == 0

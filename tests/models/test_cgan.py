@@ -3,6 +3,7 @@ from functools import partial
 import pytest
 import torch
 from lightning.pytorch import seed_everything
+from lightning.pytorch.callbacks import EMAWeightAveraging
 from torch import nn
 from torch.optim import Adam
 
@@ -153,3 +154,23 @@ def test_a_spectral_norm_is_of_the_features_and_comes_back(tmp_path):
 def test_a_discriminator_that_ends_otherwise_is_refused():
     assert_refused("ends with nn.Linear", ProjectionDiscriminator, nn.Sequential(nn.ReLU()), 3)
     assert_refused("got Linear", ProjectionDiscriminator, nn.Linear(3, 1), 3)
+    for end in (nn.Sigmoid(), nn.Flatten(0)):
+        two = nn.Linear(3, 1 if isinstance(end, nn.Sigmoid) else 2)
+        assert_refused("ends with nn.Linear", ProjectionDiscriminator, nn.Sequential(two, end), 3)
+
+
+def test_an_average_of_the_weights_knows_the_conditions_that_were_seen(tmp_path):
+    model = build(CGAN, SHAPE, latent_dim=3, architecture=SMALL)
+    trainer = trainer_of(EMAWeightAveraging(decay=0.5))
+    images = torch.rand(8, *SHAPE)
+    batch = batch_of(images)._replace(labels=torch.tensor([3, 7] * 4))
+    trainer.fit(model, torch.utils.data.DataLoader([batch] * 2, batch_size=None))
+    trainer.save_checkpoint(tmp_path / "one.ckpt")
+    loaded = CGAN.load_from_checkpoint(tmp_path / "one.ckpt", weights_only=True)
+    assert loaded.sample_codes(100)[:, 3:].sum(dim=0).nonzero().flatten().tolist() == [3, 7]
+
+
+@pytest.mark.parametrize("attributes", [(), ("hat", "hat")])
+def test_attributes_are_named_once(attributes):
+    match = "model.attributes names one factor or more, each once"
+    assert_refused(match, make_condition, (), attributes, {"hat": 2})

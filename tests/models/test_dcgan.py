@@ -5,6 +5,7 @@ import pytest
 import torch
 from lightning.pytorch import seed_everything
 from lightning.pytorch.callbacks import EMAWeightAveraging, ModelCheckpoint
+from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.plugins.precision import MixedPrecision
 from torch import nn
 from torch.optim import SGD, Adam
@@ -27,6 +28,8 @@ from lightning_gen.objectives import (
     Relativistic,
     Wasserstein,
 )
+from lightning_gen.training.warm_start import freeze
+from support.command import column
 from support.models import batch_of, loader_of, trainer_of
 from support.ordered import KilledError, StopAt, Tiny
 from support.refusals import assert_refused
@@ -349,3 +352,19 @@ def test_a_run_that_was_stopped_ends_to_the_bit_where_the_whole_one_does(
         assert whole.keys() == resumed[kind].keys()
         for name, value in whole.items():
             assert torch.equal(value, resumed[kind][name]), (kind, name)
+
+
+def test_a_step_without_a_penalty_logs_none(tmp_path):
+    logger = CSVLogger(tmp_path, name="run", version="")
+    trainer = trainer_of(logger=logger, num_sanity_val_steps=0)
+    trainer.fit(model_of(penalty=R1(every=3), discriminator_steps=2), loader_of(IMAGES, 4))
+    logged = (
+        column(tmp_path / "run", "train/penalty"),
+        column(tmp_path / "run", "train/generator_loss"),
+    )
+    assert [[*each] for each in logged] == [[2, 5], [1, 3, 5]]
+
+
+@pytest.mark.parametrize("player", ["discriminator", "generator"])
+def test_a_player_that_learns_nothing_is_refused(player):
+    assert_refused("nothing is left to train for one of the players", freeze, model_of(), player)

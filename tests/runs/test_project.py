@@ -89,6 +89,17 @@ def test_a_code_is_at_least_as_good_as_the_encoder_s(kind):
         assert torch.equal(codes[:, run.model.latent_dim :], own[:, run.model.latent_dim :])
 
 
+def test_a_conditional_gan_keeps_the_class_where_it_is_known():
+    run, images = run_of(KINDS["CGAN"]()), torch.rand(6, 1, 28, 28)
+    labels = torch.tensor([3, 3, 9, 0, 1, 9])
+    codes = run.project((images, labels), restarts=2, steps=3)
+    assert codes[:, run.model.latent_dim :].argmax(dim=1).tolist() == labels.tolist()
+    free = run.project(images, restarts=2, steps=3)[:, run.model.latent_dim :]
+    assert torch.equal(free.sum(dim=1), torch.ones(6))
+    assert_refused("images is a whole number, at least 1", run.project, images[:0])
+    assert_refused(r"images in \[0, 1\], got values", run.project, images * 2)
+
+
 def test_features_come_nearer_where_they_count(gan):
     extractor, images = FashionMNISTClassifier(), FinishedRun.open(gan.path).model.sample(4)
     images = (images + images.flip(3)) / 2  # what the model cannot give

@@ -5,7 +5,7 @@ from functools import partial
 from torch.optim import Adam
 
 from lightning_gen.data import MiniFashionMNIST
-from lightning_gen.models import AE, CVAE, DCGAN, VAE, VQVAE
+from lightning_gen.models import AE, CGAN, CVAE, DCGAN, VAE, VQVAE
 from lightning_gen.networks import Codebook, DCGANNetworks, SpatialResidual
 from lightning_gen.priors import Autoregressive
 from support.models import tiny
@@ -20,6 +20,10 @@ KINDS = {
     "CVAE": partial(tiny, CVAE, class_names=MiniFashionMNIST.info.class_names),
     "VQVAE": partial(VQVAE, SHAPE, *OF_VQVAE, autoencoder_epochs=1),
     "DCGAN": partial(DCGAN, SHAPE, 4, DCGANNetworks((4, 8))),
+    "CGAN": partial(
+        *(CGAN, SHAPE, MiniFashionMNIST.info.class_names),
+        **{"latent_dim": 4, "architecture": DCGANNetworks((4, 8))},
+    ),
 }
 WITH_ENCODER = ("AE", "VAE", "CVAE", "VQVAE")
 
