@@ -55,7 +55,7 @@ class ClassCondition(Condition):
         if len(self.names) < 2:
             raise UserError(
                 f"a model conditional on the class needs at least 2 classes, and the data has "
-                f"{len(self.names)}. Set model.attributes to names of factors, or take another model."
+                f"{len(self.names)}. Set model.attributes to names of factors, or another model."
             )
 
     def vectors(self, labels: Shaped[Tensor, "..."]) -> Vectors:
