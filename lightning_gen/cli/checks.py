@@ -32,6 +32,8 @@ PLACES = ("dirpath", "dir", "save_dir", "root_dir", "log_dir", "sub_dir", "filen
 def check_configuration(options: Namespace) -> None:
     """Raise a UserError for what the parser and Lightning would take, and must or can not be."""
     trainer = options.trainer
+    if trainer is None or "callbacks" not in trainer:
+        raise UserError("trainer holds the trainer's options, got null. Leave the key out.")
     check_part(options.model, LightningModule, "model")
     check_part(options.data, LightningDataModule, "data")
     check_part(options.pictures, Picture | list[Picture] | None, "pictures")

@@ -142,6 +142,12 @@ def test_a_trainer_of_no_options(value, refused, tmp_path):
     refused(*VAE, "--trainer", "own.yaml", match=r"trainer: own\.yaml holds .*, expected key")
 
 
+@pytest.mark.parametrize("more", [(), ("--trainer.max_epochs", "1")])
+def test_a_trainer_that_is_null(more, refused, tmp_path):
+    (tmp_path / "own.yaml").write_text("trainer: null\n")
+    refused("--config", "own.yaml", *VAE, *more, match="options, got null. Leave the key")
+
+
 def test_a_model_that_no_memory_holds(command):
     answer = command("fit", *VAE, "--model.latent_dim", "1000000000000000", *TWO_BATCHES)
     assert answer.code == 1
