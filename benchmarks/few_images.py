@@ -41,7 +41,7 @@ def main() -> None:
     """Train and judge."""
     parser = arguments(__doc__)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--epochs", type=int, default=30, help="of 100 steps each")
+    parser.add_argument("--epochs", type=int, default=60, help="of 100 steps each")
     args = parser.parse_args()
     results = {}
     for seed in args.seeds:
